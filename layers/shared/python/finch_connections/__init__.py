@@ -1,0 +1,1 @@
+"""The rules, flows and outside things of Finch Connections, shared by all functions as a layer."""

@@ -1,0 +1,325 @@
+"""A connect session: one attempt to connect, from start to outcome, and the rules that bind it."""
+
+import hmac
+import re
+import secrets
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from hashlib import sha256
+
+from finch_connections.connection import CompanyKey, Grant, Introspection
+from finch_connections.refusal import Refusal
+from finch_connections.secret_text import SecretText
+
+# A link to connect can be mailed and is good for days.
+LINK_LIFETIME = timedelta(days=7)
+# How long a Finch session may be open once a person clicked (`minutes_to_expire`, 1 to 129600).
+FINCH_SESSION_LIFETIME = timedelta(hours=1)
+# A second click reuses the Finch session while there is time left to go through it.
+FINCH_SESSION_REUSE = timedelta(minutes=50)
+# Finch's codes live ten minutes ("Redirect to Connect" in Finch's guide).
+CODE_LIFETIME = timedelta(minutes=10)
+COOKIE_LIFETIME = timedelta(hours=1)
+# Longer than the function that exchanges a code can run.
+EXCHANGE_LIMIT = timedelta(minutes=2)
+# How long an ended session still answers a reload, and one that nobody used is kept.
+KEPT_AFTER_END = timedelta(days=30)
+# Wrong codes that a session remembers; after these it ends, so that it cannot be made to grow.
+MAX_REJECTED_CODES = 5
+
+FINDING_COOKIE = "__Host-finch-connect-last"
+_HANDLE = re.compile(r"[A-Za-z0-9_-]{43}")
+_COMPLETION = re.compile(r"([0-9a-f]{64})\.([0-9a-f]{64})")
+
+
+class SessionNotFound(Refusal):
+    """There is no such connect session; start again."""
+
+    code = "session_not_found"
+
+
+class SessionExpired(Refusal):
+    """This connect session has expired; start again."""
+
+    code = "session_expired"
+
+
+class SessionUsed(Refusal):
+    """This connect session has been used already; start again."""
+
+    code = "session_used"
+
+
+class CodeRejected(Refusal):
+    """Finch does not accept this code; start again."""
+
+    code = "code_rejected"
+
+
+class ExchangeUncertain(Refusal):
+    """Finch's answer was lost on the way; start again, nothing that you did is in the way."""
+
+    code = "exchange_uncertain"
+
+
+class CannotConnect(Refusal):
+    """This company cannot be connected to your account."""
+
+    code = "cannot_connect"
+
+
+class ReturnToNotAllowed(Refusal):
+    """return_to is not one of the pages that this application returns to."""
+
+    code = "return_to_not_allowed"
+
+
+class Mode(StrEnum):
+    """How the person goes through Finch Connect: by redirects, or inside the page by Finch's SDK."""
+
+    REDIRECT = "redirect"
+    EMBEDDED = "embedded"
+
+
+class Phase(StrEnum):
+    """How far a session is. From `exchanging` on, it may be the only thing that knows of a token."""
+
+    STARTED = "started"
+    EXCHANGING = "exchanging"
+    ESCROWED = "escrowed"
+    COMPLETE = "complete"
+    HELD = "held"
+    UNCERTAIN = "uncertain"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Escrow:
+    """The sealed token that a session keeps until its connection is written, and what came with it.
+
+    `state_echoed` and `browser_bound` are what the callback proved (RFC 9700 section 4.7).
+    """
+
+    ciphertext: bytes = field(repr=False)
+    grant: Grant
+    state_echoed: bool
+    browser_bound: bool
+
+
+@dataclass(frozen=True)
+class ConnectSession:
+    """One attempt of a customer to connect. Its handle is stored as `handle_hash` only."""
+
+    handle_hash: str
+    customer_id: str
+    customer_name: str
+    mode: Mode
+    products: tuple[str, ...]
+    provider_id: str | None
+    return_to: str | None
+    redirect_uri: str | None
+    binding_hash: str
+    completion_key: bytes = field(repr=False)
+    created_at: datetime
+    phase: Phase = Phase.STARTED
+    finch_customer_id: str | None = None
+    finch_connect_url: str | None = field(default=None, repr=False)
+    finch_session_made_at: datetime | None = None
+    consumed_at: datetime | None = None
+    code_hash: str | None = None
+    completion_hash: str | None = None
+    rejected_code_hashes: frozenset[str] = frozenset()
+    escrow: Escrow | None = None
+    key: CompanyKey | None = None
+    error: str | None = None
+
+    @property
+    def binding_cookie(self) -> str:
+        """The name of the cookie that proves that the browser which comes back is the one that began."""
+        return binding_cookie(self.handle_hash)
+
+    @property
+    def link_expires_at(self) -> datetime:
+        """When the link to connect stops working."""
+        return self.created_at + LINK_LIFETIME
+
+    @property
+    def expires_at(self) -> datetime:
+        """When a callback stops working: who clicked the link last minute still has time to finish."""
+        return self.link_expires_at + FINCH_SESSION_LIFETIME + CODE_LIFETIME
+
+    def reusable_connect_url(self, now: datetime) -> str | None:
+        """Finch Connect's URL of an earlier click, while it leaves time to go through it."""
+        made = self.finch_session_made_at
+        return self.finch_connect_url if made and now < made + FINCH_SESSION_REUSE else None
+
+    def bound(self, cookies: Mapping[str, str]) -> bool:
+        """Whether these cookies prove that the browser is the one that began the session."""
+        value = cookies.get(self.binding_cookie)
+        return value is not None and SecretText(value).matches(self.binding_hash)
+
+    def completion(self, code: SecretText) -> SecretText:
+        """The completion code for whoever returned with `code`: the same each time for the same code."""
+        mac = hmac.new(self.completion_key, code.reveal().encode(), sha256).hexdigest()
+        return SecretText(f"{self.handle_hash}.{mac}")
+
+
+@dataclass(frozen=True)
+class NewSession:
+    """A session just begun, with the two secrets that are not stored: its handle and its binding."""
+
+    session: ConnectSession
+    handle: SecretText
+    binding: SecretText
+
+
+def begin(
+    *,
+    customer_id: str,
+    customer_name: str | None,
+    mode: Mode,
+    products: tuple[str, ...],
+    provider_id: str | None,
+    return_to: str | None,
+    allowed_return_urls: Collection[str],
+    callback_url: str,
+    now: datetime,
+) -> NewSession:
+    """A new session with a 256-bit handle and a 256-bit binding; raises `ReturnToNotAllowed`.
+
+    Finch wants a name of the customer; without one it is told the id.
+    """
+    if mode is Mode.REDIRECT or return_to is not None:
+        require_return_to(return_to, allowed_return_urls)
+    handle, binding = new_secret(), new_secret()
+    session = ConnectSession(
+        handle_hash=handle.digest(),
+        customer_id=customer_id,
+        customer_name=customer_name or customer_id,
+        mode=mode,
+        products=products,
+        provider_id=provider_id,
+        return_to=return_to,
+        redirect_uri=callback_url if mode is Mode.REDIRECT else None,
+        binding_hash=binding.digest(),
+        completion_key=secrets.token_bytes(32),
+        created_at=now,
+    )
+    return NewSession(session, handle, binding)
+
+
+def new_secret() -> SecretText:
+    """A random text of 256 bits, fit for URLs and cookies."""
+    return SecretText(secrets.token_urlsafe(32))
+
+
+def binding_cookie(handle_hash: str) -> str:
+    """The name of a session's binding cookie."""
+    return f"__Host-finch-connect-{handle_hash[:16]}"
+
+
+def require_return_to(return_to: str | None, allowed: Collection[str]) -> str:
+    """The page to return to, which must be exactly one of the configured ones (RFC 9700 section 4.11)."""
+    if return_to is None or return_to not in allowed:
+        raise ReturnToNotAllowed
+    return return_to
+
+
+def require_handle(text: str | None) -> SecretText:
+    """The handle that a link, a `state` or the finding cookie carries; raises `SessionNotFound`."""
+    if text is None or not _HANDLE.fullmatch(text):
+        raise SessionNotFound
+    return SecretText(text)
+
+
+def session_of_completion(completion: SecretText) -> str:
+    """The `handle_hash` of the session that a completion code belongs to; raises `SessionNotFound`."""
+    match = _COMPLETION.fullmatch(completion.reveal())
+    if match is None:
+        raise SessionNotFound
+    return match[1]
+
+
+def require_link(session: ConnectSession, now: datetime) -> None:
+    """Refuses a link that was used or is too old; raises `SessionUsed` and `SessionExpired`."""
+    if session.mode is not Mode.REDIRECT:
+        raise SessionNotFound
+    if session.phase is not Phase.STARTED:
+        raise SessionUsed
+    if now >= session.link_expires_at:
+        raise SessionExpired
+
+
+def require_code(session: ConnectSession, code: SecretText, now: datetime) -> None:
+    """Refuses a code that must not be exchanged in this session.
+
+    The code that a session has consumed is always welcome: it gets the outcome of its first time,
+    also long after. Raises `CodeRejected`, `SessionUsed` and `SessionExpired`.
+    """
+    digest = code.digest()
+    if digest in session.rejected_code_hashes:
+        raise CodeRejected
+    if session.phase is Phase.STARTED:
+        if now >= session.expires_at:
+            raise SessionExpired
+    elif digest != session.code_hash:
+        raise SessionUsed
+
+
+def exchange_abandoned(session: ConnectSession, now: datetime) -> bool:
+    """Whether the exchange that a session waits for can no longer be under way."""
+    consumed_at = session.consumed_at
+    return (
+        session.phase is Phase.EXCHANGING
+        and consumed_at is not None
+        and now >= consumed_at + EXCHANGE_LIMIT
+    )
+
+
+def require_completion(session: ConnectSession, completion: SecretText, customer_id: str) -> None:
+    """Refuses whoever is not the session's customer or did not return with its code.
+
+    Raises `SessionNotFound` for both: a session of another customer does not exist.
+    """
+    expected = session.completion_hash
+    if session.customer_id != customer_id or expected is None or not completion.matches(expected):
+        raise SessionNotFound
+
+
+def finch_customer_ids(customer_id: str, taken: Collection[str]) -> list[str]:
+    """Names for a customer that Finch does not hold a connection for, as far as we know, best first.
+
+    Finch refuses a second connection under one `customer_id` (`connection_already_exists`), so the
+    later ones are numbered: `~` cannot stand in a customer's id, so it is never another customer's.
+    """
+    numbered = [customer_id] + [f"{customer_id}~{n}" for n in range(2, len(taken) + 5)]
+    return [name for name in numbered if name not in taken]
+
+
+def issued_to(finch_customer_id: str, customer_id: str) -> bool:
+    """Whether Finch's name for a customer is one that we made for this customer."""
+    name, tilde, number = finch_customer_id.partition("~")
+    return name == customer_id and (not tilde or number.isdecimal())
+
+
+def require_ours(
+    session: ConnectSession, escrow: Escrow, introspection: Introspection, client_id: str
+) -> None:
+    """Refuses a token that may not be attached to the session's customer; raises `CannotConnect`.
+
+    It must be of our application and of the connection it came for, and either the echoed `state`
+    or the customer that Finch names must tie it to this session: a code that an attacker put into
+    another person's browser carries neither (RFC 9700 sections 4.5 and 4.7).
+    """
+    grant = escrow.grant
+    named = [one for one in (grant.customer_id, introspection.customer_id) if one is not None]
+    if not (
+        introspection.client_id == client_id
+        and introspection.connection_id == grant.connection_id
+        and introspection.provider_id == grant.provider_id
+        and all(issued_to(one, session.customer_id) for one in named)
+        and (escrow.state_echoed or named)
+    ):
+        raise CannotConnect

@@ -1,0 +1,460 @@
+"""The flow that connects: start, the hop to Finch Connect, the return with a code, the confirmation."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+from finch_connections.claim import Claim, ClaimedByAnother, claimed_connection_id, row_of
+from finch_connections.claim_table import ClaimTable
+from finch_connections.connect_session import (
+    FINDING_COOKIE,
+    CannotConnect,
+    CodeRejected,
+    ConnectSession,
+    Escrow,
+    ExchangeUncertain,
+    Mode,
+    NewSession,
+    Phase,
+    SessionNotFound,
+    SessionUsed,
+    exchange_abandoned,
+    finch_customer_ids,
+    require_code,
+    require_completion,
+    require_handle,
+    require_link,
+    require_ours,
+    session_of_completion,
+)
+from finch_connections.connection import (
+    CompanyKey,
+    ConnectionBusy,
+    Introspection,
+    TooManyLogins,
+    UnusableIdentifier,
+    attach,
+    require_usable_ids,
+    token_of,
+)
+from finch_connections.connection_table import ConnectionTable
+from finch_connections.dynamodb import Conflict
+from finch_connections.finch_connect import FinchConnect, FinchSession
+from finch_connections.finch_failure import (
+    AnswerLost,
+    ConnectionAlreadyExists,
+    FinchFailure,
+    InvalidGrant,
+)
+from finch_connections.log import logger
+from finch_connections.refusal import InvalidRequest, Refusal
+from finch_connections.secret_text import SecretText
+from finch_connections.session_table import SessionTable
+from finch_connections.token_vault import TokenVault
+
+# How often and how long a second callback waits for the first one's outcome, within API Gateway's 30 s.
+_WAIT_SECONDS = 0.5
+_WAITS = 40
+# How often a lost race is run again before the answer is "pending".
+_ATTEMPTS = 8
+# Names that a customer may have to be given at Finch before one is free.
+_NAMES = 6
+
+_HELD: Mapping[str, type[Refusal]] = {
+    kind.code: kind for kind in (CannotConnect, TooManyLogins, ExchangeUncertain)
+}
+
+
+class Status(StrEnum):
+    """How a callback ended for now."""
+
+    CONNECTED = "connected"
+    CONFIRM = "confirm"
+    PENDING = "pending"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What became of a code: the connection, or what is still to be done for it.
+
+    `key` is the employer that it is about, where Finch has said; `completion` is for the browser
+    that returned, where a person must confirm or may try again.
+    """
+
+    session: ConnectSession
+    status: Status
+    key: CompanyKey | None = None
+    completion: SecretText | None = None
+
+
+@dataclass(frozen=True)
+class Return:
+    """Where the browser goes after Finch Connect, and the binding cookie that has served its time."""
+
+    url: str
+    spent_cookie: str | None = None
+
+
+@dataclass(frozen=True)
+class Outsiders:
+    """Everything outside that finishing a connection touches."""
+
+    sessions: SessionTable
+    connections: ConnectionTable
+    claims: ClaimTable
+    vault: TokenVault
+    finch: FinchConnect
+    pause: Callable[[float], None]
+
+
+def start(
+    new: NewSession, sessions: SessionTable, connections: ConnectionTable, finch: FinchConnect
+) -> str | None:
+    """Writes a new session and answers Finch's session id where the embedded flow needs one now.
+
+    Raises `FinchFailure` for the embedded flow.
+    """
+    session, session_id = new.session, None
+    if session.mode is Mode.EMBEDDED:
+        name, finch_session = _open_finch_session(session, connections, finch)
+        session = replace(session, finch_customer_id=name)
+        session_id = finch_session.session_id
+    sessions.add(session)
+    logger.info("connect session started", customer_id=session.customer_id, mode=session.mode)
+    return session_id
+
+
+@dataclass(frozen=True)
+class Hop:
+    """Where a click on the link goes, and the handle that the finding cookie keeps, if there is one."""
+
+    url: str
+    handle: SecretText | None = None
+
+
+def hop(
+    handle_text: str,
+    *,
+    default_return_url: str,
+    now: datetime,
+    sessions: SessionTable,
+    connections: ConnectionTable,
+    finch: FinchConnect,
+) -> Hop:
+    """Where the browser goes when a person clicks the link: Finch Connect, or back with the reason.
+
+    The Finch session is made at the first click and used again by a second one while it lives.
+    """
+    session = None
+    try:
+        handle = require_handle(handle_text)
+        session = sessions.get(handle.digest())
+        if session is None:
+            raise SessionNotFound
+        require_link(session, now)
+        url = session.reusable_connect_url(now)
+        if url is None:
+            name, finch_session = _open_finch_session(session, connections, finch)
+            url = finch_session.connect_url
+            try:
+                sessions.opened(session, name, url, now)
+            except Conflict:
+                raise SessionUsed from None
+    except (Refusal, FinchFailure) as error:
+        logger.info("connect link refused", code=error.code)
+        return Hop(_return_url(session, default_return_url, {"error": error.code}))
+    return Hop(_with_query(url, {"state": handle.reveal()}), handle)
+
+
+def _open_finch_session(
+    session: ConnectSession, connections: ConnectionTable, finch: FinchConnect
+) -> tuple[str, FinchSession]:
+    """A Finch session and the name that Finch was told of the customer.
+
+    Finch refuses a second connection under one name. Then the names in use are looked up, so that
+    the free one is found in the second call, however many connections there are.
+    """
+    names = finch_customer_ids(session.customer_id, ())[:1]
+    refused: list[str] = []
+    while True:
+        try:
+            return names[0], finch.create_session(session, names[0])
+        except ConnectionAlreadyExists:
+            refused.append(names[0])
+            if len(refused) == _NAMES:
+                raise
+        if len(refused) == 1:
+            names = finch_customer_ids(
+                session.customer_id, {*refused, *_names_in_use(session.customer_id, connections)}
+            )
+        else:
+            names = names[1:]
+
+
+def _names_in_use(customer_id: str, connections: ConnectionTable) -> set[str]:
+    names: set[str] = set()
+    after = None
+    while True:
+        page = connections.page(customer_id, limit=1000, after=after)
+        names |= {
+            token.finch_customer_id
+            for connection in page.connections
+            for token in connection.tokens
+            if token.finch_customer_id
+        }
+        after = page.last
+        if after is None:
+            return names
+
+
+def finish_redirect(
+    query: Mapping[str, str],
+    cookies: Mapping[str, str],
+    *,
+    default_return_url: str,
+    now: datetime,
+    outside: Outsiders,
+) -> Return:
+    """Where the browser goes after Finch sent it back: always to the application, with the outcome.
+
+    The session is found by the echoed `state` or, where Finch did not echo it, by the finding
+    cookie. A callback that carries an error does not end the session for the true code.
+    """
+    session = None
+    try:
+        state = query.get("state")
+        handle = require_handle(cookies.get(FINDING_COOKIE) if state is None else state)
+        session = outside.sessions.get(handle.digest())
+        if session is None or session.mode is not Mode.REDIRECT:
+            raise SessionNotFound
+        if "error" in query:
+            logger.info("consent refused", customer_id=session.customer_id)
+            code = "access_denied" if query["error"] == "access_denied" else "finch_refused"
+            return Return(_return_url(session, default_return_url, {"error": code}))
+        if not query.get("code"):
+            raise InvalidRequest("The callback carries neither a code nor an error.")
+        finished = _finish(
+            session,
+            SecretText(query["code"]),
+            state_echoed=state is not None,
+            bound=session.bound(cookies),
+            now=now,
+            outside=outside,
+        )
+    except (Refusal, FinchFailure) as error:
+        logger.info("callback refused", code=error.code)
+        return Return(
+            _return_url(session, default_return_url, {"error": error.code}),
+            session.binding_cookie if session and error.code in _HELD else None,
+        )
+    outcome = {"status": finished.status.value}
+    if finished.key:
+        outcome |= {"provider_id": finished.key.provider_id, "company_id": finished.key.company_id}
+    url = _return_url(session, default_return_url, outcome)
+    if finished.completion:
+        url += "#" + urlencode({"completion": finished.completion.reveal()})
+    done = finished.status is Status.CONNECTED
+    return Return(url, session.binding_cookie if done else None)
+
+
+def finish_embedded(
+    code: SecretText, state: str, customer_id: str, *, now: datetime, outside: Outsiders
+) -> Finished:
+    """What became of a code that Finch's SDK gave to the page; the caller's token binds the browser.
+
+    Raises `Refusal` and `FinchFailure`.
+    """
+    session = outside.sessions.get(require_handle(state).digest())
+    if session is None or session.customer_id != customer_id or session.mode is not Mode.EMBEDDED:
+        raise SessionNotFound
+    return _finish(session, code, state_echoed=True, bound=True, now=now, outside=outside)
+
+
+def confirm(
+    completion: SecretText, customer_id: str, *, now: datetime, outside: Outsiders
+) -> Finished:
+    """Finishes what waited for a person to confirm, or what could not be finished before.
+
+    The completion code was handed only to the browser that returned; together with an access token
+    of the session's customer it shows that the browser is theirs. Raises `Refusal`.
+    """
+    session = outside.sessions.get(session_of_completion(completion))
+    if session is None:
+        raise SessionNotFound
+    require_completion(session, completion, customer_id)
+    return _settle(session, None, completion, bound=True, now=now, outside=outside)
+
+
+def _finish(
+    session: ConnectSession,
+    code: SecretText,
+    *,
+    state_echoed: bool,
+    bound: bool,
+    now: datetime,
+    outside: Outsiders,
+) -> Finished:
+    """Exchanges the code if nobody has, and settles; every callback with one code ends the same."""
+    token = None
+    for _ in range(_WAITS):
+        require_code(session, code, now)
+        if session.phase is Phase.STARTED:
+            # The place of the watchdog: a message that finds this session if all after it crashes.
+            try:
+                outside.sessions.consume(session, code, now)
+            except Conflict:
+                session = _again(session, outside)
+                continue
+            session, token = _exchange(session, code, state_echoed, bound, now, outside)
+        if session.phase is not Phase.EXCHANGING or exchange_abandoned(session, now):
+            break
+        outside.pause(_WAIT_SECONDS)
+        session = _again(session, outside)
+    return _settle(session, token, session.completion(code), bound=bound, now=now, outside=outside)
+
+
+def _again(session: ConnectSession, outside: Outsiders) -> ConnectSession:
+    there = outside.sessions.get(session.handle_hash)
+    if there is None:
+        raise SessionNotFound
+    return there
+
+
+def _exchange(
+    session: ConnectSession,
+    code: SecretText,
+    state_echoed: bool,
+    bound: bool,
+    now: datetime,
+    outside: Outsiders,
+) -> tuple[ConnectSession, SecretText]:
+    """The session with its token sealed into it, and the token. The code is sent exactly once."""
+    try:
+        token, grant = outside.finch.exchange(code, session.redirect_uri)
+    except InvalidGrant as error:
+        outside.sessions.reject(session, code)
+        raise CodeRejected from error
+    except AnswerLost as error:
+        outside.sessions.uncertain(session, ExchangeUncertain.code, now)
+        logger.error("exchange uncertain", customer_id=session.customer_id)
+        raise ExchangeUncertain from error
+    except FinchFailure:
+        outside.sessions.give_back(session)
+        raise
+    ciphertext = outside.vault.seal_escrow(token, session.handle_hash, session.customer_id)
+    escrow = Escrow(ciphertext, grant, state_echoed=state_echoed, browser_bound=bound)
+    outside.sessions.escrow(session, escrow, now)
+    return replace(session, phase=Phase.ESCROWED, code_hash=code.digest(), escrow=escrow), token
+
+
+def _settle(
+    session: ConnectSession,
+    token: SecretText | None,
+    completion: SecretText,
+    *,
+    bound: bool,
+    now: datetime,
+    outside: Outsiders,
+) -> Finished:
+    """The outcome of a session whose code was consumed; a kept token is attached if it may be.
+
+    Runs again from any point: what was done before is found done.
+    """
+    for _ in range(_ATTEMPTS):
+        escrow = session.escrow
+        if session.phase is Phase.COMPLETE:
+            return Finished(session, Status.CONNECTED, session.key)
+        if session.phase is Phase.EXCHANGING:
+            if exchange_abandoned(session, now):
+                raise ExchangeUncertain
+            return Finished(session, Status.PENDING, completion=completion)
+        if session.phase is not Phase.ESCROWED or escrow is None:
+            raise _HELD.get(session.error or "", SessionUsed)
+        if token is None:
+            token = outside.vault.open_escrow(
+                escrow.ciphertext, session.handle_hash, session.customer_id
+            )
+        try:
+            introspection = outside.finch.introspect(token)
+            require_ours(session, escrow, introspection, outside.finch.client_id())
+            require_usable_ids(escrow.grant, introspection)
+            key = _row(session, escrow, outside)
+            if not (bound or escrow.browser_bound):
+                return Finished(session, Status.CONFIRM, key, completion)
+            _attach(session, escrow, introspection, token, key, now, outside)
+            logger.info(
+                "connected",
+                customer_id=session.customer_id,
+                provider_id=key.provider_id,
+                company_id=key.company_id,
+                connection_id=escrow.grant.connection_id,
+            )
+            return Finished(session, Status.CONNECTED, key)
+        except FinchFailure as error:
+            logger.warning("introspection failed", code=error.code, reason=type(error).__name__)
+            return Finished(session, Status.PENDING, completion=completion)
+        except ConnectionBusy:
+            return Finished(session, Status.PENDING, completion=completion)
+        except (CannotConnect, ClaimedByAnother, TooManyLogins, UnusableIdentifier) as error:
+            logger.error("token held", customer_id=session.customer_id, reason=type(error).__name__)
+            try:
+                outside.sessions.hold(session, error.code, now)
+            except Conflict:
+                session = _again(session, outside)
+                continue
+            raise
+        except Conflict:
+            session = _again(session, outside)
+    return Finished(session, Status.PENDING, completion=completion)
+
+
+def _row(session: ConnectSession, escrow: Escrow, outside: Outsiders) -> CompanyKey:
+    """The key of the connection that the token belongs to; raises `ClaimedByAnother`."""
+    customer_id = session.customer_id
+    claim = outside.claims.get(claimed_connection_id(escrow.grant.connection_id))
+    return row_of(escrow.grant, customer_id, claim)
+
+
+def _attach(
+    session: ConnectSession,
+    escrow: Escrow,
+    introspection: Introspection,
+    token: SecretText,
+    key: CompanyKey,
+    now: datetime,
+    outside: Outsiders,
+) -> None:
+    """Writes connection, claims and the end of the session together.
+
+    Raises `Conflict` where somebody else wrote first, and `ClaimedByAnother`.
+    """
+    customer_id, grant = session.customer_id, escrow.grant
+    there = outside.connections.get(customer_id, key)
+    described = token_of(grant, introspection, session.finch_customer_id or customer_id, now)
+    ciphertext = outside.vault.seal_stored(token, customer_id, key)
+    company = Claim.of_company(customer_id, key)
+    writes = [
+        outside.connections.writing(attach(there, customer_id, key, described, ciphertext, now)),
+        outside.claims.taking(company),
+        outside.claims.taking(Claim.of_connection_id(grant.connection_id, customer_id, key)),
+    ]
+    try:
+        outside.sessions.complete(session, key, now, writes)
+    except Conflict:
+        outside.claims.require_free(company)
+        raise
+
+
+def _return_url(
+    session: ConnectSession | None, default_return_url: str, outcome: Mapping[str, str]
+) -> str:
+    return _with_query((session and session.return_to) or default_return_url, outcome)
+
+
+def _with_query(url: str, parameters: Mapping[str, str]) -> str:
+    """The URL with parameters added to those it has."""
+    parts = urlsplit(url)
+    query = "&".join(filter(None, [parts.query, urlencode(parameters)]))
+    return urlunsplit(parts._replace(query=query))

@@ -1,0 +1,321 @@
+"""A connection: what a customer has connected at one provider for one employer, and the rules it keeps."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Self
+
+from finch_connections.refusal import InvalidRequest, Refusal
+
+IDENTIFIER = re.compile(r"[A-Za-z0-9_.-]{1,200}")
+
+# Keep an item below DynamoDB's 400 KB: a token takes about 0.7 KB and 40 bytes for each entity.
+MAX_TOKENS = 50
+MAX_ENTITIES = 5_000
+
+
+class ConnectionNotFound(Refusal):
+    """You have no such connection."""
+
+    code = "connection_not_found"
+
+
+class ConnectionBusy(Refusal):
+    """This connection is being disconnected; try again when that is done."""
+
+    code = "connection_busy"
+
+
+class TooManyLogins(Refusal):
+    """This connection has as many logins as it can hold; disconnect it before connecting again."""
+
+    code = "too_many_logins"
+
+
+class UnusableIdentifier(Refusal):
+    """Finch named an id that cannot be part of a key."""
+
+    code = "cannot_connect"
+
+
+class ConnectionStatus(StrEnum):
+    """Finch's words for a connection, then ours (`connection_status_type` of Finch's API reference)."""
+
+    PENDING = "pending"
+    PROCESSING = "processing"
+    CONNECTED = "connected"
+    REAUTH = "reauth"
+    ERROR_PERMISSIONS = "error_permissions"
+    ERROR_NO_ACCOUNT_SETUP = "error_no_account_setup"
+    UNKNOWN = "unknown"
+    DISCONNECTING = "disconnecting"
+    DISCONNECTED = "disconnected"
+
+    @classmethod
+    def of_finch(cls, word: str) -> Self:
+        """The status behind Finch's word; `unknown` for a word that is not in its reference."""
+        known = {status.value for status in cls} - {"unknown", "disconnecting", "disconnected"}
+        return cls(word if word in known else "unknown")
+
+
+class Product(StrEnum):
+    """What an application may ask of a payroll ("Products" in Finch's API reference)."""
+
+    BENEFITS = "benefits"
+    COMPANY = "company"
+    DEDUCTION = "deduction"
+    DIRECTORY = "directory"
+    DOCUMENTS = "documents"
+    EMPLOYMENT = "employment"
+    INDIVIDUAL = "individual"
+    PAYMENT = "payment"
+    PAY_STATEMENT = "pay_statement"
+    PLANS = "plans"
+    PLANS_DEPENDENTS = "plans_dependents"
+    PLANS_ENROLLMENTS = "plans_enrollments"
+    RECORDKEEPING = "recordkeeping"
+    SSN = "ssn"
+
+
+# The connection shows the status that most needs a person.
+_MOST_URGENT_FIRST = (
+    ConnectionStatus.REAUTH,
+    ConnectionStatus.ERROR_PERMISSIONS,
+    ConnectionStatus.ERROR_NO_ACCOUNT_SETUP,
+    ConnectionStatus.UNKNOWN,
+    ConnectionStatus.PENDING,
+    ConnectionStatus.PROCESSING,
+    ConnectionStatus.CONNECTED,
+)
+
+
+@dataclass(frozen=True)
+class CompanyKey:
+    """One employer at one provider, written `provider_id#company_id`; raises `UnusableIdentifier`."""
+
+    provider_id: str
+    company_id: str
+
+    def __post_init__(self) -> None:
+        for part in (self.provider_id, self.company_id):
+            if not IDENTIFIER.fullmatch(part):
+                raise UnusableIdentifier
+
+    def __str__(self) -> str:
+        return f"{self.provider_id}#{self.company_id}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The key behind its written form; raises `UnusableIdentifier`."""
+        provider_id, _, company_id = text.partition("#")
+        return cls(provider_id, company_id)
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What Finch said when it exchanged a code, less the access token itself.
+
+    `POST /auth/token` of Finch's API reference. `company_id`, `account_id` and `customer_id` may be
+    missing; products are what was granted, not what was asked for.
+    """
+
+    connection_id: str
+    provider_id: str
+    products: frozenset[str]
+    entity_ids: frozenset[str] = frozenset()
+    company_id: str | None = None
+    account_id: str | None = None
+    customer_id: str | None = None
+
+    @classmethod
+    def unreadable(cls) -> Self:
+        """What stands for the rest of an answer of which only the token could be read.
+
+        It matches no introspection, so its token is kept and never attached.
+        """
+        return cls(connection_id="", provider_id="", products=frozenset())
+
+
+@dataclass(frozen=True)
+class Introspection:
+    """What Finch says of a token now (`GET /introspect` of Finch's API reference).
+
+    `token_id` names the token, not the connection. `status_detail` is Finch's own word where it is
+    not one of its reference.
+    """
+
+    token_id: str
+    client_id: str
+    connection_id: str
+    provider_id: str
+    products: frozenset[str]
+    status: ConnectionStatus
+    status_detail: str | None = None
+    company_id: str | None = None
+    account_id: str | None = None
+    customer_id: str | None = None
+    entity_ids: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Token:
+    """One Finch access token of a connection, without its text.
+
+    `id` is the one that introspection gives it. `finch_customer_id` is the name under which Finch
+    knows the customer for this token.
+    """
+
+    id: str
+    connection_id: str
+    products: frozenset[str]
+    status: ConnectionStatus
+    connected_at: datetime
+    entity_ids: frozenset[str] = frozenset()
+    status_detail: str | None = None
+    account_id: str | None = None
+    finch_customer_id: str | None = None
+
+    def same_login(self, other: Self) -> bool:
+        """Whether both came from one login; without an account id the `connection_id` decides."""
+        return (self.connection_id, self.account_id) == (other.connection_id, other.account_id)
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A customer's link to one employer at one provider, whatever number of logins made it.
+
+    `sealed` holds the encrypted text of each token by token id; it is empty where it was not read.
+    `revision` grows by one with every write and makes each write conditional on the one before.
+    """
+
+    customer_id: str
+    key: CompanyKey
+    tokens: tuple[Token, ...]
+    status: ConnectionStatus
+    created_at: datetime
+    updated_at: datetime
+    revision: int
+    sealed: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+
+    @property
+    def connection_ids(self) -> tuple[str, ...]:
+        """Finch's connections behind this one, each once."""
+        return tuple(dict.fromkeys(token.connection_id for token in self.tokens))
+
+
+def require_key(provider_id: str, company_id: str) -> CompanyKey:
+    """The key that a caller named; raises `ConnectionNotFound` where no connection can have it."""
+    try:
+        return CompanyKey(provider_id, company_id)
+    except UnusableIdentifier as error:
+        raise ConnectionNotFound from error
+
+
+def require_statuses(words: str) -> frozenset[ConnectionStatus]:
+    """The statuses in a comma-separated list; raises `InvalidRequest`."""
+    try:
+        return frozenset(ConnectionStatus(word) for word in words.split(","))
+    except ValueError as error:
+        known = ", ".join(ConnectionStatus)
+        raise InvalidRequest(f"status takes a comma-separated list of: {known}.") from error
+
+
+def company_key(grant: Grant) -> CompanyKey:
+    """The key of a new row for what was granted.
+
+    Where Finch gives no company id the connection id stands in for it. Raises `UnusableIdentifier`.
+    """
+    return CompanyKey(grant.provider_id, grant.company_id or grant.connection_id)
+
+
+def require_usable_ids(grant: Grant, introspection: Introspection) -> None:
+    """Refuses ids that could not be told apart in keys or logs; raises `UnusableIdentifier`."""
+    ids = [grant.connection_id, introspection.token_id, *grant.entity_ids]
+    ids += introspection.entity_ids
+    ids += [one for one in (grant.account_id, introspection.account_id) if one is not None]
+    if not all(IDENTIFIER.fullmatch(one) for one in ids):
+        raise UnusableIdentifier
+
+
+def token_of(
+    grant: Grant, introspection: Introspection, finch_customer_id: str, now: datetime
+) -> Token:
+    """The token that a grant and its introspection describe."""
+    return Token(
+        id=introspection.token_id,
+        connection_id=grant.connection_id,
+        products=grant.products or introspection.products,
+        status=introspection.status,
+        connected_at=now,
+        entity_ids=introspection.entity_ids or grant.entity_ids,
+        status_detail=introspection.status_detail,
+        account_id=introspection.account_id or grant.account_id,
+        finch_customer_id=finch_customer_id,
+    )
+
+
+def attach(
+    connection: Connection | None,
+    customer_id: str,
+    key: CompanyKey,
+    token: Token,
+    ciphertext: bytes,
+    now: datetime,
+) -> Connection:
+    """The connection with one more token, made new where there was none.
+
+    A token of the same login whose products the new one covers is dropped: it is never disconnected,
+    for that would end the new one too. Raises `ConnectionBusy` and `TooManyLogins`.
+    """
+    if connection is None:
+        return Connection(
+            customer_id, key, (token,), token.status, now, now, 1, {token.id: ciphertext}
+        )
+    if connection.status is ConnectionStatus.DISCONNECTING:
+        raise ConnectionBusy
+    kept = [old for old in connection.tokens if not _replaces(token, old)]
+    tokens = (*kept, token)
+    if len(tokens) > MAX_TOKENS or sum(len(one.entity_ids) for one in tokens) > MAX_ENTITIES:
+        raise TooManyLogins
+    sealed = {old.id: connection.sealed[old.id] for old in kept}
+    return replace(
+        connection,
+        tokens=tokens,
+        sealed={**sealed, token.id: ciphertext},
+        status=most_urgent(one.status for one in tokens),
+        updated_at=now,
+        revision=connection.revision + 1,
+    )
+
+
+def _replaces(new: Token, old: Token) -> bool:
+    return new.id == old.id or (new.same_login(old) and new.products >= old.products)
+
+
+def most_urgent(statuses: Iterable[ConnectionStatus]) -> ConnectionStatus:
+    """The status that most needs a person."""
+    return min(statuses, key=_MOST_URGENT_FIRST.index)
+
+
+def disconnecting(connection: Connection, now: datetime) -> Connection:
+    """The connection on its way out: its tokens stay until Finch has confirmed every one."""
+    return replace(
+        connection,
+        status=ConnectionStatus.DISCONNECTING,
+        updated_at=now,
+        revision=connection.revision + 1,
+    )
+
+
+def disconnected(connection: Connection, now: datetime) -> Connection:
+    """The connection after Finch has confirmed every one of its connection ids: no token is left."""
+    return replace(
+        connection,
+        tokens=(),
+        sealed={},
+        status=ConnectionStatus.DISCONNECTED,
+        updated_at=now,
+        revision=connection.revision + 1,
+    )

@@ -1,0 +1,188 @@
+"""The Connections table: a customer's connections, each with its tokens in one item."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from finch_connections import aws, settings
+from finch_connections.connection import CompanyKey, Connection, ConnectionStatus, Token
+from finch_connections.dynamodb import (
+    Item,
+    due,
+    moment,
+    number,
+    optional_sets,
+    optional_texts,
+    read_moment,
+    read_set,
+    read_text,
+    text,
+    write_together,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from finch_connections.dynamodb import Write
+
+SORT_KEY = "provider_id#company_id"
+_NAMES = {"#key": SORT_KEY, "#status": "status"}
+# All but the ciphertexts.
+_SHOWN = "#key, customer_id, tokens, #status, created_at, updated_at, revision"
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some of a customer's connections, in the order of their keys; `last` is where the next page starts."""
+
+    connections: tuple[Connection, ...]
+    last: CompanyKey | None
+
+
+@dataclass(frozen=True)
+class ConnectionTable:
+    """Reads and writes connections. Every write is conditional on the `revision` before it."""
+
+    client: "DynamoDBClient"
+    name: str
+
+    def get(self, customer_id: str, key: CompanyKey) -> Connection | None:
+        """The connection with its ciphertexts, as last written."""
+        answer = self.client.get_item(
+            TableName=self.name, Key=_key(customer_id, key), ConsistentRead=True
+        )
+        return _connection(answer["Item"]) if "Item" in answer else None
+
+    def show(self, customer_id: str, key: CompanyKey) -> Connection | None:
+        """The connection without its ciphertexts."""
+        answer = self.client.get_item(
+            TableName=self.name,
+            Key=_key(customer_id, key),
+            ConsistentRead=True,
+            ProjectionExpression=_SHOWN,
+            ExpressionAttributeNames=_NAMES,
+        )
+        return _connection(answer["Item"]) if "Item" in answer else None
+
+    def page(
+        self,
+        customer_id: str,
+        *,
+        limit: int,
+        after: CompanyKey | None = None,
+        statuses: frozenset[ConnectionStatus] = frozenset(),
+    ) -> Page:
+        """At most `limit` connections without their ciphertexts, those with one of `statuses` if given.
+
+        One query: a filtered page may be short, even empty, and still have one behind it.
+        """
+        query: dict[str, Any] = {
+            "TableName": self.name,
+            "KeyConditionExpression": "customer_id = :customer",
+            "ExpressionAttributeValues": {":customer": text(customer_id)},
+            "ExpressionAttributeNames": _NAMES,
+            "ProjectionExpression": _SHOWN,
+            "ConsistentRead": True,
+        }
+        if after:
+            query["ExclusiveStartKey"] = _key(customer_id, after)
+        if statuses:
+            values = {f":s{n}": text(status) for n, status in enumerate(sorted(statuses))}
+            query["FilterExpression"] = f"#status IN ({', '.join(values)})"
+            query["ExpressionAttributeValues"] |= values
+        else:
+            query["Limit"] = limit
+        answer = self.client.query(**query)
+        found = tuple(_connection(item) for item in answer["Items"])
+        if len(found) > limit:
+            return Page(found[:limit], found[limit - 1].key)
+        last = answer.get("LastEvaluatedKey")
+        return Page(found, CompanyKey.parse(last[SORT_KEY]["S"]) if last else None)
+
+    def writing(self, connection: Connection) -> "Write":
+        """The write of a connection, to happen together with others."""
+        put: Any = {"TableName": self.name, "Item": _item(connection)}
+        if connection.revision == 1:
+            put["ConditionExpression"] = "attribute_not_exists(customer_id)"
+        else:
+            put["ConditionExpression"] = "revision = :before"
+            put["ExpressionAttributeValues"] = {":before": number(connection.revision - 1)}
+        return {"Put": put}
+
+    def write(self, connection: Connection, together_with: Sequence["Write"] = ()) -> None:
+        """Writes a connection, and with it the rest or nothing; raises `dynamodb.Conflict`."""
+        write_together(self.client, [self.writing(connection), *together_with])
+
+
+def _key(customer_id: str, key: CompanyKey) -> dict[str, Item]:
+    return {"customer_id": text(customer_id), SORT_KEY: text(str(key))}
+
+
+def _item(connection: Connection) -> dict[str, Item]:
+    key = _key(connection.customer_id, connection.key)
+    unfinished = connection.status is ConnectionStatus.DISCONNECTING
+    return {
+        **key,
+        "tokens": {"M": {token.id: {"M": _token_item(token)} for token in connection.tokens}},
+        "sealed": {"M": {id_: {"B": sealed} for id_, sealed in connection.sealed.items()}},
+        "status": text(connection.status),
+        "created_at": moment(connection.created_at),
+        "updated_at": moment(connection.updated_at),
+        "revision": number(connection.revision),
+        **(
+            due((connection.customer_id, str(connection.key)), connection.updated_at)
+            if unfinished
+            else {}
+        ),
+    }
+
+
+def _token_item(token: Token) -> dict[str, Item]:
+    return {
+        "connection_id": text(token.connection_id),
+        "status": text(token.status),
+        "connected_at": moment(token.connected_at),
+        **optional_sets({"products": token.products, "entity_ids": token.entity_ids}),
+        **optional_texts(
+            {
+                "status_detail": token.status_detail,
+                "account_id": token.account_id,
+                "finch_customer_id": token.finch_customer_id,
+            }
+        ),
+    }
+
+
+def _connection(item: Item) -> Connection:
+    tokens = [_token(id_, entry["M"]) for id_, entry in item["tokens"]["M"].items()]
+    return Connection(
+        customer_id=item["customer_id"]["S"],
+        key=CompanyKey.parse(item[SORT_KEY]["S"]),
+        tokens=tuple(sorted(tokens, key=lambda token: (token.connected_at, token.id))),
+        status=ConnectionStatus(item["status"]["S"]),
+        created_at=read_moment(item["created_at"]),
+        updated_at=read_moment(item["updated_at"]),
+        revision=int(item["revision"]["N"]),
+        sealed={id_: entry["B"] for id_, entry in item.get("sealed", {"M": {}})["M"].items()},
+    )
+
+
+def _token(token_id: str, entry: Item) -> Token:
+    return Token(
+        id=token_id,
+        connection_id=entry["connection_id"]["S"],
+        products=read_set(entry, "products"),
+        status=ConnectionStatus(entry["status"]["S"]),
+        connected_at=read_moment(entry["connected_at"]),
+        entity_ids=read_set(entry, "entity_ids"),
+        status_detail=read_text(entry, "status_detail"),
+        account_id=read_text(entry, "account_id"),
+        finch_customer_id=read_text(entry, "finch_customer_id"),
+    )
+
+
+@cache
+def connect() -> ConnectionTable:
+    """The deployed table."""
+    return ConnectionTable(aws.client("dynamodb"), settings.read().connections_table)

@@ -1,0 +1,119 @@
+"""The flow that disconnects: Finch first, and only then do we forget the tokens."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from finch_connections.claim import Claim
+from finch_connections.claim_table import ClaimTable
+from finch_connections.connection import (
+    CompanyKey,
+    Connection,
+    ConnectionBusy,
+    ConnectionNotFound,
+    ConnectionStatus,
+    Token,
+    disconnected,
+    disconnecting,
+)
+from finch_connections.connection_table import ConnectionTable
+from finch_connections.dynamodb import Conflict
+from finch_connections.finch import Finch
+from finch_connections.finch_failure import FinchFailure, TokenDead
+from finch_connections.log import logger
+from finch_connections.token_vault import TokenVault
+
+if TYPE_CHECKING:
+    from finch_connections.dynamodb import Write
+
+_ATTEMPTS = 5
+
+
+def disconnect(
+    customer_id: str,
+    key: CompanyKey,
+    *,
+    now: datetime,
+    connections: ConnectionTable,
+    claims: ClaimTable,
+    vault: TokenVault,
+    finch: Finch,
+) -> Connection:
+    """The connection after Finch was told to end every one of its connection ids.
+
+    It is `disconnected` once Finch has confirmed all of them, else still `disconnecting` with all of
+    its tokens kept, and calling again goes on. Raises `ConnectionNotFound`, and `ConnectionBusy`
+    where others keep writing the connection.
+    """
+    for _ in range(_ATTEMPTS):
+        connection = connections.get(customer_id, key)
+        if connection is None:
+            raise ConnectionNotFound
+        if connection.status is ConnectionStatus.DISCONNECTED:
+            return connection
+        try:
+            # The place of the watchdog: a message that goes on if all after it crashes.
+            if connection.status is not ConnectionStatus.DISCONNECTING:
+                connection = disconnecting(connection, now)
+                connections.write(connection)
+            confirmed = [
+                _ended(connection, connection_id, vault, finch)
+                for connection_id in connection.connection_ids
+            ]
+            if not all(confirmed):
+                logger.warning("disconnect unfinished", extra=_fields(connection))
+                return connection
+            gone = disconnected(connection, now)
+            connections.write(gone, together_with=_freeing(connection, claims))
+        except Conflict:
+            continue
+        logger.info("disconnected", extra=_fields(connection))
+        return gone
+    raise ConnectionBusy
+
+
+def _ended(connection: Connection, connection_id: str, vault: TokenVault, finch: Finch) -> bool:
+    """Whether Finch has confirmed the end of one connection id.
+
+    A 200 is its word for all tokens of the connection id. That a token is dead counts only when all
+    of them are: the one tried may have been revoked alone. Nothing else counts.
+    """
+    tokens: Sequence[Token] = [
+        one for one in connection.tokens if one.connection_id == connection_id
+    ]
+    for token in reversed(tokens):
+        ciphertext = connection.sealed[token.id]
+        text = vault.open_stored(ciphertext, connection.customer_id, connection.key)
+        try:
+            finch.disconnect(text)
+        except TokenDead:
+            continue
+        except FinchFailure as error:
+            logger.warning(
+                "disconnect not confirmed",
+                connection_id=connection_id,
+                reason=type(error).__name__,
+                finch_request_id=error.finch_request_id,
+            )
+            return False
+        return True
+    return True
+
+
+def _freeing(connection: Connection, claims: ClaimTable) -> "list[Write]":
+    customer_id, key = connection.customer_id, connection.key
+    return [
+        claims.freeing(Claim.of_company(customer_id, key)),
+        *(
+            claims.freeing(Claim.of_connection_id(connection_id, customer_id, key))
+            for connection_id in connection.connection_ids
+        ),
+    ]
+
+
+def _fields(connection: Connection) -> dict[str, str]:
+    return {
+        "customer_id": connection.customer_id,
+        "provider_id": connection.key.provider_id,
+        "company_id": connection.key.company_id,
+    }

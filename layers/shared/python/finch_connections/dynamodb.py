@@ -1,0 +1,85 @@
+"""What our tables share: writes that happen together, conditions that fail, and values on the wire."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
+    type Write = TransactWriteItemTypeDef
+
+type Item = Mapping[str, Any]
+
+# Enough for the index by due time to take 1,000 writes a second on each shard.
+_DUE_SHARDS = 8
+
+
+class Conflict(Exception):
+    """Somebody else wrote first: read again and decide again. Nothing was written."""
+
+
+def write_together(client: "DynamoDBClient", writes: Sequence["Write"]) -> None:
+    """All of the writes, or none and `Conflict`."""
+    try:
+        client.transact_write_items(TransactItems=writes)
+    except ClientError as error:
+        reasons = {one.get("Code") for one in error.response.get("CancellationReasons", [])}
+        if reasons & {"ConditionalCheckFailed", "TransactionConflict"}:
+            raise Conflict from error
+        raise
+
+
+def is_conflict(error: ClientError) -> bool:
+    """Whether a single conditional write lost."""
+    return error.response["Error"]["Code"] == "ConditionalCheckFailedException"
+
+
+def text(value: str) -> Item:
+    """A string on the wire."""
+    return {"S": value}
+
+
+def number(value: float) -> Item:
+    """A number on the wire."""
+    return {"N": str(value)}
+
+
+def moment(value: datetime) -> Item:
+    """A moment on the wire: ISO 8601 in UTC."""
+    return {"S": value.astimezone(UTC).isoformat()}
+
+
+def read_moment(value: Item) -> datetime:
+    """A moment from the wire."""
+    return datetime.fromisoformat(value["S"])
+
+
+def optional_texts(values: Mapping[str, str | None]) -> dict[str, Item]:
+    """The strings that there are; DynamoDB attributes are absent, not null."""
+    return {name: text(value) for name, value in values.items() if value is not None}
+
+
+def optional_sets(values: Mapping[str, Collection[str]]) -> dict[str, Item]:
+    """The sets that have members; DynamoDB takes no empty set."""
+    return {name: {"SS": sorted(value)} for name, value in values.items() if value}
+
+
+def read_text(item: Item, name: str) -> str | None:
+    """A string that may be absent."""
+    return item[name]["S"] if name in item else None
+
+
+def read_set(item: Item, name: str) -> frozenset[str]:
+    """A set that may be absent."""
+    return frozenset(item[name]["SS"]) if name in item else frozenset()
+
+
+def due(key: Iterable[str], at: datetime) -> dict[str, Item]:
+    """The attributes that put an item into the index of what needs attention, from `at` on."""
+    shard = sha256("\n".join(key).encode()).digest()[0] % _DUE_SHARDS
+    return {"due_shard": text(str(shard)), "due_at": number(int(at.timestamp()))}

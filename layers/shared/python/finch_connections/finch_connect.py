@@ -1,0 +1,189 @@
+"""What Finch is asked while a customer connects: a Connect session, a token for a code, whose it is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from finch_connections import finch, finch_secret, settings
+from finch_connections.connect_session import FINCH_SESSION_LIFETIME, ConnectSession
+from finch_connections.connection import ConnectionStatus, Grant, Introspection
+from finch_connections.finch import Finch, bearer
+from finch_connections.finch_failure import InvalidClient, UnknownAnswer
+from finch_connections.finch_secret import Credentials, FinchSecret
+from finch_connections.log import logger
+from finch_connections.secret_text import SecretText
+
+# Finch works on a request for up to six minutes (408 in "Error Types"). API Gateway's caller is gone
+# after 30 s, but a token that comes later still reaches its session while the function runs.
+EXCHANGE_READ_SECONDS = 70.0
+
+type _Texts = Annotated[frozenset[str], BeforeValidator(lambda value: value or ())]
+
+
+class _Answer(BaseModel):
+    # An id that Finch's example shows as a bare number is a string in its schema.
+    model_config = ConfigDict(coerce_numbers_to_str=True, hide_input_in_errors=True)
+
+
+class _FinchSession(_Answer):
+    session_id: str = Field(min_length=1)
+    connect_url: str = Field(pattern="^https?://")
+
+
+class _AccessToken(_Answer):
+    access_token: str = Field(min_length=1)
+
+
+class _Grant(_Answer):
+    connection_id: str
+    provider_id: str
+    products: _Texts = frozenset()
+    entity_ids: _Texts = frozenset()
+    company_id: str | None = None
+    account_id: str | None = None
+    customer_id: str | None = None
+
+
+class _Status(_Answer):
+    status: str
+
+
+class _Entity(_Answer):
+    id: str
+
+
+class _Introspection(_Answer):
+    id: str
+    client_id: str
+    connection_id: str
+    provider_id: str
+    connection_status: _Status
+    products: _Texts = frozenset()
+    company_id: str | None = None
+    account_id: str | None = None
+    customer_id: str | None = None
+    entities: list[_Entity] | None = None
+
+
+@dataclass(frozen=True)
+class FinchSession:
+    """A session of Finch Connect: where the redirect flow goes, and the id for the embedded one."""
+
+    session_id: str
+    connect_url: str
+
+
+@dataclass(frozen=True)
+class FinchConnect:
+    """Finch with this application's credentials. Every method raises `FinchFailure`."""
+
+    finch: Finch
+    secret: FinchSecret
+    sandbox: str
+
+    def create_session(self, session: ConnectSession, finch_customer_id: str) -> FinchSession:
+        """A new session of Finch Connect (`POST /connect/sessions`)."""
+        body: dict[str, Any] = {
+            "customer_id": finch_customer_id,
+            "customer_name": session.customer_name,
+            "products": list(session.products),
+            "minutes_to_expire": int(FINCH_SESSION_LIFETIME.total_seconds() // 60),
+        }
+        if session.redirect_uri:
+            body["redirect_uri"] = session.redirect_uri
+        if session.provider_id:
+            body["integration"] = {"provider": session.provider_id}
+        if self.sandbox:
+            body["sandbox"] = self.sandbox
+
+        def call(credentials: Credentials) -> Any:
+            auth = (credentials.client_id, credentials.client_secret.reveal())
+            return self.finch.call("POST", "/connect/sessions", json=body, auth=auth)
+
+        answer = _understood(_FinchSession, self._with_credentials(call))
+        return FinchSession(answer.session_id, answer.connect_url)
+
+    def exchange(self, code: SecretText, redirect_uri: str | None) -> tuple[SecretText, Grant]:
+        """The access token for a code, and what it was granted (`POST /auth/token`).
+
+        Finch wants the redirect URI of the session with a code from the redirect flow, and none with
+        a code from the embedded one. Raises `InvalidGrant` where the code is refused, and
+        `AnswerLost` where the code may be spent and its token in nobody's hands.
+        """
+
+        def call(credentials: Credentials) -> Any:
+            body = {
+                "client_id": credentials.client_id,
+                "client_secret": credentials.client_secret.reveal(),
+                "code": code.reveal(),
+            }
+            if redirect_uri:
+                body["redirect_uri"] = redirect_uri
+            return self.finch.call(
+                "POST", "/auth/token", json=body, read_seconds=EXCHANGE_READ_SECONDS
+            )
+
+        answer = self._with_credentials(call)
+        token = SecretText(_understood(_AccessToken, answer).access_token)
+        try:
+            granted = _understood(_Grant, answer)
+        except UnknownAnswer:
+            # The token is real whatever stands beside it: it must be kept, or nobody can end it.
+            logger.error("finch granted a token in an unknown form")
+            return token, Grant.unreadable()
+        return token, Grant(**granted.model_dump())
+
+    def introspect(self, token: SecretText) -> Introspection:
+        """What Finch says of a token (`GET /introspect`)."""
+        answer = _understood(
+            _Introspection, self.finch.call("GET", "/introspect", headers=bearer(token))
+        )
+        word = answer.connection_status.status
+        status = ConnectionStatus.of_finch(word)
+        return Introspection(
+            token_id=answer.id,
+            client_id=answer.client_id,
+            connection_id=answer.connection_id,
+            provider_id=answer.provider_id,
+            products=answer.products,
+            status=status,
+            status_detail=word[:100] if status is ConnectionStatus.UNKNOWN else None,
+            company_id=answer.company_id,
+            account_id=answer.account_id,
+            customer_id=answer.customer_id,
+            entity_ids=frozenset(entity.id for entity in answer.entities or ()),
+        )
+
+    def client_id(self) -> str:
+        """Our application's name at Finch."""
+        return self.secret.credentials().client_id
+
+    def _with_credentials(self, call: Callable[[Credentials], Any]) -> Any:
+        """Calls with the kept credentials and, where Finch does not know them, with changed ones.
+
+        A refusal of our credentials has had no effect, so calling again is safe.
+        """
+        credentials = self.secret.credentials()
+        try:
+            return call(credentials)
+        except InvalidClient:
+            changed = self.secret.read_again()
+            if changed == credentials:
+                raise
+            return call(changed)
+
+
+def _understood[A: BaseModel](model: type[A], answer: Any) -> A:
+    try:
+        return model.model_validate(answer)
+    except ValidationError:
+        raise UnknownAnswer from None
+
+
+@cache
+def connect() -> FinchConnect:
+    """Finch as the template and the secret name it."""
+    return FinchConnect(finch.connect(), finch_secret.connect(), settings.read().finch_sandbox)

@@ -1,0 +1,298 @@
+"""The ConnectSessions table: every attempt to connect, by the hash of its handle."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from finch_connections import aws, settings
+from finch_connections.connect_session import (
+    KEPT_AFTER_END,
+    MAX_REJECTED_CODES,
+    ConnectSession,
+    Escrow,
+    Mode,
+    Phase,
+)
+from finch_connections.connection import CompanyKey, Grant
+from finch_connections.dynamodb import (
+    Conflict,
+    Item,
+    due,
+    is_conflict,
+    moment,
+    number,
+    optional_sets,
+    optional_texts,
+    read_moment,
+    read_set,
+    read_text,
+    text,
+    write_together,
+)
+from finch_connections.secret_text import SecretText
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from finch_connections.dynamodb import Write
+
+_NAMES = {"#phase": "phase", "#ttl": "ttl", "#error": "error", "#key": "key"}
+
+
+@dataclass(frozen=True)
+class SessionTable:
+    """Moves sessions from phase to phase, each step conditional on the one before.
+
+    Every change raises `dynamodb.Conflict` where the session is no longer in the phase it needs.
+    A session carries a `ttl` only while it cannot hold a token: before its code is consumed, and
+    after its end.
+    """
+
+    client: "DynamoDBClient"
+    name: str
+
+    def get(self, handle_hash: str) -> ConnectSession | None:
+        """The session, as last written."""
+        answer = self.client.get_item(
+            TableName=self.name, Key={"handle_hash": text(handle_hash)}, ConsistentRead=True
+        )
+        return _session(answer["Item"]) if "Item" in answer else None
+
+    def add(self, session: ConnectSession) -> None:
+        """Writes a new session."""
+        item = {
+            "handle_hash": text(session.handle_hash),
+            "customer_id": text(session.customer_id),
+            "customer_name": text(session.customer_name),
+            "mode": text(session.mode),
+            "products": {"L": [text(product) for product in session.products]},
+            "binding_hash": text(session.binding_hash),
+            "completion_key": {"B": session.completion_key},
+            "created_at": moment(session.created_at),
+            "phase": text(session.phase),
+            "ttl": _ttl(session.expires_at),
+            **optional_texts(
+                {
+                    "provider_id": session.provider_id,
+                    "return_to": session.return_to,
+                    "redirect_uri": session.redirect_uri,
+                    "finch_customer_id": session.finch_customer_id,
+                }
+            ),
+        }
+        self.client.put_item(
+            TableName=self.name,
+            Item=item,
+            ConditionExpression="attribute_not_exists(handle_hash)",
+        )
+
+    def opened(
+        self, session: ConnectSession, finch_customer_id: str, connect_url: str, now: datetime
+    ) -> None:
+        """Notes the Finch session of a click, and under which name Finch was told of the customer."""
+        self._move(
+            session,
+            Phase.STARTED,
+            "SET finch_customer_id = :customer, finch_connect_url = :url, finch_session_made_at = :now",
+            {":customer": text(finch_customer_id), ":url": text(connect_url), ":now": moment(now)},
+        )
+
+    def consume(self, session: ConnectSession, code: SecretText, now: datetime) -> None:
+        """Takes the code for its one exchange: `started` to `exchanging`."""
+        self._move(
+            session,
+            Phase.STARTED,
+            "SET #phase = :exchanging, code_hash = :code, completion_hash = :completion, "
+            "consumed_at = :now, due_shard = :shard, due_at = :due REMOVE #ttl",
+            {
+                ":exchanging": text(Phase.EXCHANGING),
+                ":now": moment(now),
+                ":code": text(code.digest()),
+                ":completion": text(session.completion(code).digest()),
+                **_due(session, now),
+            },
+        )
+
+    def give_back(self, session: ConnectSession) -> None:
+        """Makes the session ready for the same code again: nothing has happened at Finch."""
+        self._move(
+            session,
+            Phase.EXCHANGING,
+            "SET #phase = :started, #ttl = :ttl "
+            "REMOVE code_hash, completion_hash, consumed_at, due_shard, due_at",
+            {":started": text(Phase.STARTED), ":ttl": _ttl(session.expires_at)},
+        )
+
+    def reject(self, session: ConnectSession, code: SecretText) -> None:
+        """Remembers a code that Finch does not accept; the session still waits for the true one."""
+        phase = Phase.STARTED
+        if len(session.rejected_code_hashes) + 1 >= MAX_REJECTED_CODES:
+            phase = Phase.FAILED
+        self._move(
+            session,
+            Phase.EXCHANGING,
+            "SET #phase = :next, #ttl = :ttl ADD rejected_code_hashes :code "
+            "REMOVE code_hash, completion_hash, consumed_at, due_shard, due_at",
+            {
+                ":next": text(phase),
+                ":ttl": _ttl(session.expires_at),
+                ":code": {"SS": [code.digest()]},
+            },
+        )
+
+    def uncertain(self, session: ConnectSession, error: str, now: datetime) -> None:
+        """Says that Finch's answer was lost: there may be a token that nobody has."""
+        self._move(
+            session,
+            Phase.EXCHANGING,
+            "SET #phase = :uncertain, #error = :error, due_shard = :shard, due_at = :due",
+            {":uncertain": text(Phase.UNCERTAIN), ":error": text(error), **_due(session, now)},
+        )
+
+    def escrow(self, session: ConnectSession, escrow: Escrow, now: datetime) -> None:
+        """Keeps the sealed token: `exchanging` to `escrowed`."""
+        self._move(
+            session,
+            Phase.EXCHANGING,
+            "SET #phase = :escrowed, escrow = :escrow, due_shard = :shard, due_at = :due",
+            {
+                ":escrowed": text(Phase.ESCROWED),
+                ":escrow": {"M": _escrow_item(escrow)},
+                **_due(session, now),
+            },
+        )
+
+    def hold(self, session: ConnectSession, error: str, now: datetime) -> None:
+        """Keeps the token sealed where nothing attaches it, for a person to look at."""
+        self._move(
+            session,
+            Phase.ESCROWED,
+            "SET #phase = :held, #error = :error, due_shard = :shard, due_at = :due",
+            {":held": text(Phase.HELD), ":error": text(error), **_due(session, now)},
+        )
+
+    def complete(
+        self,
+        session: ConnectSession,
+        key: CompanyKey,
+        now: datetime,
+        together_with: Sequence["Write"],
+    ) -> None:
+        """Ends the session in its connection: both are written together or neither is."""
+        end = self._update(
+            session,
+            Phase.ESCROWED,
+            "SET #phase = :complete, #key = :key, #ttl = :ttl REMOVE escrow, due_shard, due_at",
+            {":complete": text(Phase.COMPLETE), ":key": text(str(key)), ":ttl": _ttl(now)},
+        )
+        write_together(self.client, [*together_with, {"Update": end}])
+
+    def _move(
+        self, session: ConnectSession, phase: Phase, expression: str, values: dict[str, Item]
+    ) -> None:
+        try:
+            self.client.update_item(**self._update(session, phase, expression, values))
+        except ClientError as error:
+            if is_conflict(error):
+                raise Conflict from error
+            raise
+
+    def _update(
+        self, session: ConnectSession, phase: Phase, expression: str, values: dict[str, Item]
+    ) -> Any:
+        names = {name: word for name, word in _NAMES.items() if name in expression}
+        return {
+            "TableName": self.name,
+            "Key": {"handle_hash": text(session.handle_hash)},
+            "UpdateExpression": expression,
+            "ConditionExpression": "#phase = :phase",
+            "ExpressionAttributeNames": {"#phase": "phase", **names},
+            "ExpressionAttributeValues": {":phase": text(phase), **values},
+        }
+
+
+def _ttl(end: datetime) -> Item:
+    return number(int((end + KEPT_AFTER_END).timestamp()))
+
+
+def _due(session: ConnectSession, now: datetime) -> dict[str, Item]:
+    attributes = due((session.handle_hash,), now)
+    return {":shard": attributes["due_shard"], ":due": attributes["due_at"]}
+
+
+def _escrow_item(escrow: Escrow) -> dict[str, Item]:
+    grant = escrow.grant
+    return {
+        "ciphertext": {"B": escrow.ciphertext},
+        "state_echoed": {"BOOL": escrow.state_echoed},
+        "browser_bound": {"BOOL": escrow.browser_bound},
+        "connection_id": text(grant.connection_id),
+        "provider_id": text(grant.provider_id),
+        **optional_sets({"products": grant.products, "entity_ids": grant.entity_ids}),
+        **optional_texts(
+            {
+                "company_id": grant.company_id,
+                "account_id": grant.account_id,
+                "customer_id": grant.customer_id,
+            }
+        ),
+    }
+
+
+def _escrow(item: Item) -> Escrow:
+    return Escrow(
+        ciphertext=item["ciphertext"]["B"],
+        grant=Grant(
+            connection_id=item["connection_id"]["S"],
+            provider_id=item["provider_id"]["S"],
+            products=read_set(item, "products"),
+            entity_ids=read_set(item, "entity_ids"),
+            company_id=read_text(item, "company_id"),
+            account_id=read_text(item, "account_id"),
+            customer_id=read_text(item, "customer_id"),
+        ),
+        state_echoed=item["state_echoed"]["BOOL"],
+        browser_bound=item["browser_bound"]["BOOL"],
+    )
+
+
+def _session(item: Item) -> ConnectSession:
+    key = read_text(item, "key")
+    return ConnectSession(
+        handle_hash=item["handle_hash"]["S"],
+        customer_id=item["customer_id"]["S"],
+        customer_name=item["customer_name"]["S"],
+        mode=Mode(item["mode"]["S"]),
+        products=tuple(product["S"] for product in item["products"]["L"]),
+        provider_id=read_text(item, "provider_id"),
+        return_to=read_text(item, "return_to"),
+        redirect_uri=read_text(item, "redirect_uri"),
+        binding_hash=item["binding_hash"]["S"],
+        completion_key=item["completion_key"]["B"],
+        created_at=read_moment(item["created_at"]),
+        phase=Phase(item["phase"]["S"]),
+        finch_customer_id=read_text(item, "finch_customer_id"),
+        finch_connect_url=read_text(item, "finch_connect_url"),
+        finch_session_made_at=_optional_moment(item, "finch_session_made_at"),
+        consumed_at=_optional_moment(item, "consumed_at"),
+        code_hash=read_text(item, "code_hash"),
+        completion_hash=read_text(item, "completion_hash"),
+        rejected_code_hashes=read_set(item, "rejected_code_hashes"),
+        escrow=_escrow(item["escrow"]["M"]) if "escrow" in item else None,
+        key=CompanyKey.parse(key) if key else None,
+        error=read_text(item, "error"),
+    )
+
+
+def _optional_moment(item: Item, name: str) -> datetime | None:
+    return read_moment(item[name]) if name in item else None
+
+
+@cache
+def connect() -> SessionTable:
+    """The deployed table."""
+    return SessionTable(aws.client("dynamodb"), settings.read().connect_sessions_table)

@@ -1,0 +1,43 @@
+"""The only reader of the environment."""
+
+import os
+from dataclasses import dataclass, fields
+from functools import cache
+
+
+class SettingMissing(Exception):
+    """A variable that the template sets is not there; the message names it."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One field for each variable, by its name in lower case. None has a default."""
+
+    connections_table: str
+    connect_sessions_table: str
+    claims_table: str
+    token_key_arn: str
+    finch_secret_arn: str
+    finch_api_url: str
+    finch_sandbox: str
+    api_url: str
+    return_urls: str
+    customer_claim: str
+
+    @property
+    def allowed_return_urls(self) -> tuple[str, ...]:
+        """The pages that a person may come back to; the first also takes whoever has no session."""
+        return tuple(self.return_urls.split(","))
+
+    def callback_url(self, domain: str) -> str:
+        """Where Finch sends the browser: at `API_URL`, or at the domain that the request came to."""
+        return f"{self.api_url or f'https://{domain}'}/callback"
+
+
+@cache
+def read() -> Settings:
+    """The settings of this function; raises `SettingMissing`."""
+    try:
+        return Settings(**{one.name: os.environ[one.name.upper()] for one in fields(Settings)})
+    except KeyError as error:
+        raise SettingMissing(f"The environment variable {error.args[0]} is not set.") from None

@@ -1,0 +1,26 @@
+"""Disconnects a connection at Finch, then forgets its tokens."""
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+
+from finch_connections import api, claim_table, connection_table, disconnecting, finch, token_vault
+from finch_connections.api import Request, Response
+from finch_connections.connection import ConnectionStatus, require_key
+from finch_connections.connection_view import connection_view
+
+
+def _disconnect(request: Request) -> Response:
+    connection = disconnecting.disconnect(
+        request.customer_id,
+        require_key(request.path["provider_id"], request.path["company_id"]),
+        now=datetime.now(UTC),
+        connections=connection_table.connect(),
+        claims=claim_table.connect(),
+        vault=token_vault.connect(),
+        finch=finch.connect(),
+    )
+    done = connection.status is ConnectionStatus.DISCONNECTED
+    return api.answer(HTTPStatus.OK if done else HTTPStatus.ACCEPTED, connection_view(connection))
+
+
+disconnect = api.function({"DELETE /connections/{provider_id}/{company_id}": _disconnect})

@@ -1,0 +1,101 @@
+"""Finishes a connection: Finch's redirect, the embedded flow, and a person's confirmation."""
+
+import time
+from datetime import UTC, datetime
+from http import HTTPStatus
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel
+
+from finch_connections import (
+    api,
+    claim_table,
+    connecting,
+    connection_table,
+    finch_connect,
+    request_body,
+    session_table,
+    settings,
+    token_vault,
+)
+from finch_connections.api import Request, Response
+from finch_connections.connecting import Finished, Outsiders, Status
+from finch_connections.secret_text import SecretText
+
+
+class Embedded(BaseModel):
+    """What Finch's SDK gave to the page."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    code: str = Field(min_length=1, max_length=500)
+    state: str
+
+
+class Confirmation(BaseModel):
+    """A person's click on what the return from Finch Connect showed them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    completion: str
+
+
+class FinishRequest(RootModel[Confirmation | Embedded]):
+    """The body of `POST /callback`."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+
+def _callback(request: Request) -> Response:
+    done = connecting.finish_redirect(
+        request.query,
+        request.cookies,
+        default_return_url=settings.read().allowed_return_urls[0],
+        now=datetime.now(UTC),
+        outside=_outside(),
+    )
+    return api.redirect(
+        done.url, [api.cookie(done.spent_cookie, "", 0)] if done.spent_cookie else []
+    )
+
+
+def _finish(request: Request) -> Response:
+    customer_id = request.customer_id
+    body = request_body.parse(FinishRequest, request.body).root
+    now, outside = datetime.now(UTC), _outside()
+    if isinstance(body, Confirmation):
+        done = connecting.confirm(
+            SecretText(body.completion), customer_id, now=now, outside=outside
+        )
+    else:
+        code = SecretText(body.code)
+        done = connecting.finish_embedded(code, body.state, customer_id, now=now, outside=outside)
+    return _answer(done)
+
+
+def _answer(done: Finished) -> Response:
+    connected = done.status is Status.CONNECTED
+    body = {
+        "status": done.status,
+        **(
+            {"provider_id": done.key.provider_id, "company_id": done.key.company_id}
+            if done.key
+            else {}
+        ),
+        **({"completion": done.completion.reveal()} if done.completion else {}),
+    }
+    cookies = [api.cookie(done.session.binding_cookie, "", 0)] if connected else []
+    return api.answer(HTTPStatus.OK if connected else HTTPStatus.ACCEPTED, body, cookies)
+
+
+def _outside() -> Outsiders:
+    return Outsiders(
+        sessions=session_table.connect(),
+        connections=connection_table.connect(),
+        claims=claim_table.connect(),
+        vault=token_vault.connect(),
+        finch=finch_connect.connect(),
+        pause=time.sleep,
+    )
+
+
+finish_connect = api.function({"GET /callback": _callback, "POST /callback": _finish})

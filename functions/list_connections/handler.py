@@ -1,0 +1,66 @@
+"""Shows a customer's connections, and answers for routes that nobody has."""
+
+import base64
+from http import HTTPStatus
+
+from finch_connections import api, connection_table
+from finch_connections.api import Request, Response
+from finch_connections.connection import (
+    CompanyKey,
+    ConnectionNotFound,
+    UnusableIdentifier,
+    require_key,
+    require_statuses,
+)
+from finch_connections.connection_view import connection_view
+from finch_connections.refusal import InvalidRequest
+
+_DEFAULT_LIMIT = 50
+_MAX_LIMIT = 100
+
+
+def _list(request: Request) -> Response:
+    customer_id, query = request.customer_id, request.query
+    page = connection_table.connect().page(
+        customer_id,
+        limit=_limit(query["limit"]) if "limit" in query else _DEFAULT_LIMIT,
+        after=_read_cursor(query["cursor"]) if "cursor" in query else None,
+        statuses=require_statuses(query["status"]) if "status" in query else frozenset(),
+    )
+    body = {
+        "connections": [connection_view(one) for one in page.connections],
+        "next_cursor": _cursor(page.last) if page.last else None,
+    }
+    return api.answer(HTTPStatus.OK, body)
+
+
+def _show(request: Request) -> Response:
+    key = require_key(request.path["provider_id"], request.path["company_id"])
+    connection = connection_table.connect().show(request.customer_id, key)
+    if connection is None:
+        raise ConnectionNotFound
+    return api.answer(HTTPStatus.OK, connection_view(connection))
+
+
+def _limit(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:4]) <= _MAX_LIMIT:
+        raise InvalidRequest(f"limit takes a whole number from 1 to {_MAX_LIMIT}.")
+    return int(text)
+
+
+def _cursor(last: CompanyKey) -> str:
+    # Only a place in the caller's own list: the customer always comes from the access token.
+    return base64.urlsafe_b64encode(str(last).encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str) -> CompanyKey:
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        return CompanyKey.parse(base64.b64decode(padded, altchars=b"-_", validate=True).decode())
+    except (ValueError, UnusableIdentifier) as error:
+        raise InvalidRequest("cursor takes the next_cursor of the page before.") from error
+
+
+list_connections = api.function(
+    {"GET /connections": _list, "GET /connections/{provider_id}/{company_id}": _show}
+)

@@ -1,0 +1,80 @@
+"""Begins a connection: a connect session for the frontend, and the link that leads to Finch Connect."""
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from finch_connections import (
+    api,
+    connecting,
+    connection_table,
+    finch_connect,
+    request_body,
+    session_table,
+    settings,
+)
+from finch_connections.api import Request, Response
+from finch_connections.connect_session import COOKIE_LIFETIME, FINDING_COOKIE, Mode, begin
+from finch_connections.connection import IDENTIFIER, Product
+
+_COOKIE_SECONDS = int(COOKIE_LIFETIME.total_seconds())
+
+
+class StartRequest(BaseModel):
+    """The body of `POST /connect-sessions`."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    products: Annotated[list[Product], Field(min_length=1, max_length=len(Product))]
+    mode: Mode = Mode.REDIRECT
+    provider_id: Annotated[str, Field(pattern=f"^(?:{IDENTIFIER.pattern})$")] | None = None
+    return_to: Annotated[str, Field(max_length=2000)] | None = None
+    customer_name: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+
+
+def _start(request: Request) -> Response:
+    customer_id = request.customer_id
+    body = request_body.parse(StartRequest, request.body)
+    new = begin(
+        customer_id=customer_id,
+        customer_name=body.customer_name,
+        mode=body.mode,
+        products=tuple(body.products),
+        provider_id=body.provider_id,
+        return_to=body.return_to,
+        allowed_return_urls=settings.read().allowed_return_urls,
+        callback_url=request.callback_url,
+        now=datetime.now(UTC),
+    )
+    session_id = connecting.start(
+        new, session_table.connect(), connection_table.connect(), finch_connect.connect()
+    )
+    handle = new.handle.reveal()
+    where = (
+        {"session_id": session_id, "state": handle}
+        if body.mode is Mode.EMBEDDED
+        else {"connect_url": f"{request.callback_url.removesuffix('/callback')}/connect/{handle}"}
+    )
+    cookie = api.cookie(new.session.binding_cookie, new.binding.reveal(), _COOKIE_SECONDS)
+    expires_at = new.session.link_expires_at.isoformat()
+    return api.answer(HTTPStatus.CREATED, {**where, "expires_at": expires_at}, [cookie])
+
+
+def _hop(request: Request) -> Response:
+    hop = connecting.hop(
+        request.path["handle"],
+        default_return_url=settings.read().allowed_return_urls[0],
+        now=datetime.now(UTC),
+        sessions=session_table.connect(),
+        connections=connection_table.connect(),
+        finch=finch_connect.connect(),
+    )
+    cookies = (
+        [api.cookie(FINDING_COOKIE, hop.handle.reveal(), _COOKIE_SECONDS)] if hop.handle else []
+    )
+    return api.redirect(hop.url, cookies)
+
+
+start_connect = api.function({"POST /connect-sessions": _start, "GET /connect/{handle}": _hop})

@@ -1,0 +1,3 @@
+"""The stories, in process."""
+
+from tests.scenarios import *  # noqa: F403

@@ -1,7 +1,7 @@
 """What a test needs of a running Finch Connections, wherever it runs."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -97,8 +97,12 @@ class Tables:
         return found
 
 
-class Deployed(Protocol):
-    """A running Finch Connections with its outside world."""
+@dataclass(frozen=True)
+class Deployed:
+    """A running Finch Connections with its outside world.
+
+    `token` makes an access token of the application for a customer id.
+    """
 
     api: Api
     finch: FinchState
@@ -106,8 +110,5 @@ class Deployed(Protocol):
     kms: "KMSClient"
     secrets: "SecretsManagerClient"
     secret_arn: str
-    api_url: str
     return_urls: Sequence[str]
-
-    def token(self, customer_id: str, **claims: Any) -> str:
-        """An access token of the application for a customer."""
+    token: Callable[[str], str]

@@ -1,6 +1,7 @@
 """What the product promises, as stories of people; run in process and over HTTP alike."""
 
 from datetime import timedelta
+from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 import pytest
@@ -578,7 +579,7 @@ def test_products_that_finch_refuses_send_the_person_back(deployed: Deployed) ->
     ids=["limited", "unpaid"],
 )
 def test_an_exchange_that_did_not_happen_can_be_run_again(
-    deployed: Deployed, fault: dict[str, str]
+    deployed: Deployed, fault: dict[str, Any]
 ) -> None:
     acme = Person(deployed, "acme")
     url = acme.log_in(acme.click(acme.link()))
@@ -600,7 +601,7 @@ def test_an_exchange_that_did_not_happen_can_be_run_again(
     ids=str,
 )
 def test_an_exchange_whose_answer_was_lost_says_so_and_is_never_run_again(
-    deployed: Deployed, fault: dict[str, str]
+    deployed: Deployed, fault: dict[str, Any]
 ) -> None:
     acme = Person(deployed, "acme")
     url = acme.log_in(acme.click(acme.link()))
@@ -640,7 +641,7 @@ def test_ids_that_could_be_mistaken_for_others_are_refused(
     assert live(deployed) == 1
 
 
-def pending_faults() -> list[dict[str, str]]:
+def pending_faults() -> list[dict[str, Any]]:
     return [
         {"status": "503"},
         {"drop": "before_effect"},
@@ -652,7 +653,7 @@ def pending_faults() -> list[dict[str, str]]:
 
 @pytest.mark.parametrize("fault", pending_faults(), ids=str)
 def test_a_token_that_cannot_be_asked_about_now_is_kept_and_finished_later(
-    deployed: Deployed, fault: dict[str, str]
+    deployed: Deployed, fault: dict[str, Any]
 ) -> None:
     acme = Person(deployed, "acme")
     url = acme.log_in(acme.click(acme.link()))
@@ -724,7 +725,7 @@ def test_wrong_credentials_of_ours_change_nothing_and_say_so(deployed: Deployed)
     ids=str,
 )
 def test_what_finch_has_not_confirmed_is_not_called_disconnected(
-    deployed: Deployed, fault: dict[str, str]
+    deployed: Deployed, fault: dict[str, Any]
 ) -> None:
     acme = Person(deployed, "acme")
     acme.connect()

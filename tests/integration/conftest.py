@@ -3,10 +3,12 @@
 import base64
 import importlib
 import json
+import logging
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,8 +31,9 @@ from finch_connections import (
     settings,
     token_vault,
 )
+from finch_connections.log import logger
 from local.finch import FinchState, InProcessTransport, create_app
-from tests.deployed import ROOT, TEMPLATE, Reply, Tables
+from tests.deployed import ROOT, TEMPLATE, Deployed, Reply, Tables
 
 API_URL = "https://api.example.com"
 RETURN_URLS = ("https://app.example.com/payroll", "https://app.example.com/settings?tab=payroll")
@@ -93,7 +96,10 @@ class InProcessApi:
     """API Gateway as far as our functions see it: routing, the JWT authorizer, payload 2.0."""
 
     routes: list[Route]
-    tokens: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def token(self, customer_id: str) -> str:
+        """An access token that the authorizer below lets through."""
+        return f"token of {customer_id}"
 
     def send(
         self,
@@ -113,9 +119,8 @@ class InProcessApi:
         event |= {"routeKey": route.key, "rawPath": url.path, "rawQueryString": url.query}
         event["requestContext"].pop("authorizer", None)
         if route.needs_token:
-            claims = self.tokens.get(headers.pop("authorization", "").removeprefix("Bearer "))
-            if claims is None:
-                return Reply(401, {}, text='{"message":"Unauthorized"}')
+            customer_id = headers.pop("authorization").removeprefix("Bearer token of ")
+            claims = {"sub": customer_id}
             event["requestContext"]["authorizer"] = {"jwt": {"claims": claims, "scopes": None}}
         if cookie := headers.pop("cookie", None):
             event["cookies"] = cookie.split("; ")
@@ -153,26 +158,6 @@ def _body(body: bytes) -> dict[str, Any]:
         return {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}
 
 
-@dataclass
-class InProcess:
-    """The product on moto and the stand-in, without a socket."""
-
-    api: InProcessApi
-    finch: FinchState
-    tables: Tables
-    kms: Any
-    secrets: Any
-    secret_arn: str
-    key_arn: str
-    api_url: str = API_URL
-    return_urls: tuple[str, ...] = RETURN_URLS
-
-    def token(self, customer_id: str, **claims: Any) -> str:
-        token = f"token of {customer_id} {claims}"
-        self.api.tokens[token] = {"sub": customer_id, **claims}
-        return token
-
-
 def make_table(client: Any, logical_id: str) -> str:
     """Creates a table with the schema of the template; answers its name."""
     properties = _RESOURCES[logical_id]["Properties"]
@@ -183,21 +168,33 @@ def make_table(client: Any, logical_id: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def in_process() -> Iterator[InProcess]:
+def in_process() -> Iterator[Deployed]:
     """The product, deployed once for a module: making AWS clients is what takes the time."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         yield from _deploy(monkeypatch)
 
 
 @pytest.fixture
-def deployed(in_process: InProcess) -> InProcess:
+def deployed(in_process: Deployed) -> Deployed:
     """The product with nothing in it."""
     in_process.tables.clear()
     in_process.finch.reset()
     return in_process
 
 
-def _deploy(monkeypatch: pytest.MonkeyPatch) -> Iterator[InProcess]:
+@pytest.fixture
+def log() -> Iterator[StringIO]:
+    """The lines that the functions write, as CloudWatch would get them."""
+    lines = StringIO()
+    handler = logging.StreamHandler(lines)
+    handler.setFormatter(logger.registered_formatter)
+    written_to = logging.getLogger(logger.name)
+    written_to.addHandler(handler)
+    yield lines
+    written_to.removeHandler(handler)
+
+
+def _deploy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
     for name, value in {
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
@@ -250,4 +247,4 @@ def _deploy(monkeypatch: pytest.MonkeyPatch) -> Iterator[InProcess]:
         stand_in = finch.Finch("https://finch.example.com", transport)
         monkeypatch.setattr(finch, "connect", lambda: stand_in)
         api = InProcessApi(routes_of_template())
-        yield InProcess(api, state, tables, kms, secrets, secret_arn, key_arn)
+        yield Deployed(api, state, tables, kms, secrets, secret_arn, RETURN_URLS, api.token)

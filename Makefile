@@ -1,0 +1,63 @@
+# What a person and CI run; each command does its own set-up. `make` alone says what there is.
+.DEFAULT_GOAL := help
+.PHONY: help local test build check lock clean
+
+PYTHON := python3.13
+BUILT := .aws-sam/local
+# sam wants the interpreter itself on the PATH, not the shim of a version manager.
+export PATH := $(CURDIR)/.venv/bin:$(shell $(PYTHON) -c 'import sys; print(sys.base_prefix)')/bin:$(PATH)
+export SAM_CLI_TELEMETRY := 0
+SOURCES := template.yaml $(shell find functions layers -type f -not -path '*/__pycache__/*')
+
+help:
+	@echo 'make local  run the whole product on this machine and open it at http://localhost:8080/'
+	@echo 'make test   run every check and every test'
+	@echo 'make build  build the functions and the layer for this machine'
+	@echo 'make lock   renew the locked dependencies'
+	@echo 'make clean  forget what the commands above have made, the local world included'
+
+.venv/ready: tests/requirements.txt
+	@echo 'Setting up Python packages for tools and tests (about a minute, once) ...'
+	@$(PYTHON) -m venv --clear .venv
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+.venv-ministack/ready: local/requirements.txt
+	@echo 'Setting up the emulated AWS (half a minute, once) ...'
+	@$(PYTHON) -m venv --clear .venv-ministack
+	@.venv-ministack/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+# As `sam build` makes it for deployment, but with the wheels of this machine.
+$(BUILT)/template.yaml: $(SOURCES) | .venv/ready
+	@echo 'Building functions and layer ...'
+	@LAYER_PLATFORM=manylinux2014_$$(uname -m) sam build --build-dir $(BUILT) > $(BUILT).log 2>&1 \
+		|| { cat $(BUILT).log; exit 1; }
+	@touch $@
+
+build: $(BUILT)/template.yaml
+
+local: .venv/ready .venv-ministack/ready $(BUILT)/template.yaml
+	@exec .venv/bin/python -m local
+
+check: .venv/ready
+	ruff check
+	ruff format --check
+	mypy
+	sam validate --lint --region us-east-1
+
+# The integration tests run twice: on the sources, and on what was built.
+test: check .venv-ministack/ready $(BUILT)/template.yaml
+	BUILT=$(BUILT) pytest tests/integration -q
+	pytest
+
+lock: .venv/ready
+	uv pip compile --quiet --upgrade --generate-hashes --no-header --python-version 3.13 \
+		--group dev pyproject.toml -o tests/requirements.txt
+	uv pip compile --quiet --upgrade --generate-hashes --no-header --python-version 3.13 \
+		pyproject.toml -c tests/requirements.txt -o layers/shared/python/requirements.txt
+	uv pip compile --quiet --upgrade --generate-hashes --no-header --python-version 3.13 \
+		--group ministack -o local/requirements.txt
+
+clean:
+	rm -rf .venv .venv-ministack .aws-sam .local

@@ -1,0 +1,24 @@
+"""Puts what is tested on the path: the sources, or with BUILT what `sam build` made of them."""
+
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+BUILT = os.environ.get("BUILT")
+
+if BUILT:
+    built = (ROOT / BUILT).resolve()
+    sys.path[:0] = [
+        str(one) for one in [built / "SharedLayer" / "python", *sorted(built.iterdir())]
+    ]
+else:
+    sys.path[:0] = [str(ROOT / "layers" / "shared" / "python")]
+sys.path.append(str(ROOT))
+
+
+def pytest_report_header() -> str:
+    """Says which code is tested."""
+    import finch_connections
+
+    return f"finch_connections of {Path(finch_connections.__path__[0]).relative_to(ROOT)}"

@@ -1,0 +1,178 @@
+"""What is kept, and that it opens nowhere else."""
+
+import base64
+import json
+import logging
+from collections.abc import Callable
+from io import StringIO
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from finch_connections import token_vault
+from finch_connections.connection import CompanyKey
+from finch_connections.finch_secret import FinchSecret
+from finch_connections.secret_text import SecretText
+from local.finch.seed_world import HARBOR_LANE, JUNIPER_VALE
+from tests.deployed import Deployed
+from tests.person import Person
+
+TOKEN = SecretText("canary-token")
+KEY = CompanyKey("gusto", "company-1")
+
+
+def test_a_ciphertext_opens_only_where_it_was_written(deployed: Deployed) -> None:
+    vault = token_vault.connect()
+    stored = vault.seal_stored(TOKEN, "acme", KEY)
+    escrowed = vault.seal_escrow(TOKEN, "session-1", "acme")
+    assert vault.open_stored(stored, "acme", KEY) == TOKEN
+    assert vault.open_escrow(escrowed, "session-1", "acme") == TOKEN
+    moves: list[Callable[[], object]] = [
+        lambda: vault.open_stored(stored, "globex", KEY),
+        lambda: vault.open_stored(stored, "acme", CompanyKey("gusto", "company-2")),
+        lambda: vault.open_stored(stored, "acme", CompanyKey("justworks", "company-1")),
+        lambda: vault.open_escrow(stored, "session-1", "acme"),
+        lambda: vault.open_escrow(escrowed, "session-2", "acme"),
+        lambda: vault.open_escrow(escrowed, "session-1", "globex"),
+        lambda: vault.open_stored(escrowed, "acme", KEY),
+        lambda: vault.open_stored(stored[:-1] + bytes([stored[-1] ^ 1]), "acme", KEY),
+    ]
+    for moved in moves:
+        with pytest.raises(ClientError, match="InvalidCiphertext"):
+            moved()
+
+
+def test_a_ciphertext_moved_to_another_row_does_not_disconnect_anything(
+    deployed: Deployed,
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    acme.connect(
+        provider_id="rippling", login="iris@junipervale.example", company_id=JUNIPER_VALE.id
+    )
+    tables = deployed.tables
+    first, second = tables.items(tables.connections)
+    [stolen], [token_id] = first["sealed"]["M"].values(), second["sealed"]["M"]
+    tables.dynamodb.update_item(
+        TableName=tables.connections,
+        Key={name: second[name] for name in ("customer_id", "provider_id#company_id")},
+        UpdateExpression="SET sealed.#id = :stolen",
+        ExpressionAttributeNames={"#id": token_id},
+        ExpressionAttributeValues={":stolen": stolen},
+    )
+    refused = acme.disconnect("rippling", JUNIPER_VALE.id)
+    assert (refused.status, refused.code) == (500, "internal_error")
+    assert len(deployed.finch.live_tokens()) == 2
+
+
+def test_the_keys_of_the_tables_are_the_promised_ones(deployed: Deployed) -> None:
+    Person(deployed, "acme").connect()
+    [item] = deployed.tables.items(deployed.tables.connections)
+    assert item["customer_id"] == {"S": "acme"}
+    assert item["provider_id#company_id"] == {"S": f"gusto#{HARBOR_LANE.id}"}
+    claimed = {one["claimed"]["S"] for one in deployed.tables.items(deployed.tables.claims)}
+    [token] = deployed.finch.live_tokens()
+    assert claimed == {f"company#gusto#{HARBOR_LANE.id}", f"connection#{token.connection_id}"}
+
+
+def test_a_disconnected_connection_keeps_no_ciphertext_and_no_claim(deployed: Deployed) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    acme.disconnect()
+    [item] = deployed.tables.items(deployed.tables.connections)
+    assert item["sealed"] == {"M": {}}
+    assert deployed.tables.items(deployed.tables.claims) == []
+    [session] = deployed.tables.items(deployed.tables.sessions)
+    assert "escrow" not in session
+
+
+def test_what_is_unfinished_is_in_the_index_of_what_is_due_and_nothing_else(
+    deployed: Deployed,
+) -> None:
+    def due() -> list[str]:
+        tables = deployed.tables
+        return [
+            name
+            for name, table in (("session", tables.sessions), ("connection", tables.connections))
+            for item in tables.dynamodb.scan(TableName=table, IndexName="due")["Items"]
+        ]
+
+    acme = Person(deployed, "acme", same_site=False)
+    landing = acme.connect()
+    assert due() == ["session"]
+    assert landing.completion
+    acme.confirm(landing.completion)
+    assert due() == []
+    deployed.finch.faults.add("POST", "/disconnect", status=500)
+    acme.disconnect()
+    assert due() == ["connection"]
+    acme.disconnect()
+    assert due() == []
+
+
+def test_a_session_expires_by_itself_only_while_it_can_hold_no_token(deployed: Deployed) -> None:
+    def ttl() -> bool:
+        [session] = deployed.tables.items(deployed.tables.sessions)
+        return "ttl" in session
+
+    acme = Person(deployed, "acme", same_site=False)
+    url = acme.log_in(acme.click(acme.link()))
+    assert ttl()
+    deployed.finch.faults.add("POST", "/auth/token", error="rate_limit_exceeded_error")
+    acme.come_back(url)
+    assert ttl()
+    landing = acme.come_back(url)
+    assert not ttl()
+    assert landing.completion
+    acme.confirm(landing.completion)
+    assert ttl()
+
+
+def test_a_secret_is_kept_for_five_minutes(deployed: Deployed) -> None:
+    now = [0.0]
+    reads: list[str] = []
+
+    class Counting:
+        def get_secret_value(self, SecretId: str) -> Any:
+            reads.append(SecretId)
+            return boto3.client("secretsmanager").get_secret_value(SecretId=SecretId)
+
+    secret = FinchSecret(Counting(), deployed.secret_arn, lambda: now[0])  # type: ignore[arg-type]
+    for moment in (0, 299, 300, 301):
+        now[0] = moment
+        assert secret.credentials().client_id == "our-client"
+    assert len(reads) == 2
+
+
+def test_no_secret_reaches_the_log(
+    deployed: Deployed, log: StringIO, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    acme, other_site = Person(deployed, "acme"), Person(deployed, "globex", same_site=False)
+    link = acme.link(customer_name="Canary Industries")
+    callback = acme.log_in(acme.click(link))
+    cookies = dict(acme.browser.cookies)
+    acme.come_back(callback)
+    landing = other_site.connect(provider_id="justworks")
+    assert landing.completion
+    other_site.confirm(landing.completion)
+    deployed.finch.faults.add("POST", "/auth/token", nonsense="truncated json", when="after")
+    lost = acme.log_in(acme.click(acme.link()), provider_id="justworks")
+    acme.come_back(lost)
+    deployed.finch.faults.add("POST", "/disconnect", drop="after_effect")
+    acme.disconnect()
+    acme.disconnect()
+    logged = log.getvalue() + caplog.text
+    assert '"message":"connected"' in logged
+    assert '"message":"disconnected"' in logged
+    secrets = [token.access_token for token in deployed.finch.tokens()]
+    secrets += [code.split("code=")[1].split("&")[0] for code in (callback, lost)]
+    secrets += [link.rpartition("/")[2], *cookies.values(), landing.completion, "our-secret"]
+    secrets += ["Canary Industries"]
+    for secret in secrets:
+        encoded = base64.b64encode(secret.encode()).decode().rstrip("=")
+        assert secret not in logged
+        assert encoded not in logged
+    assert all(json.loads(line) for line in log.getvalue().splitlines())

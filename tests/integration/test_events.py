@@ -1,0 +1,35 @@
+"""The example events, each sent to its function as it stands."""
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.deployed import ROOT, TEMPLATE, Deployed
+from tests.integration.conftest import routes_of_template
+
+FUNCTIONS = {
+    resource["Properties"]["Handler"].rpartition(".")[2]
+    for resource in TEMPLATE["Resources"].values()
+    if resource["Type"] == "AWS::Serverless::Function"
+}
+
+
+def test_every_function_has_an_event_and_every_event_a_function() -> None:
+    assert {path.stem for path in (ROOT / "events").glob("*.json")} == FUNCTIONS
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("start_connect", 400),  # The page that it returns to is the local world's.
+        ("finish_connect", 302),
+        ("list_connections", 200),
+        ("disconnect", 404),
+    ],
+)
+def test_an_event_gets_its_answer(deployed: Deployed, name: str, status: int) -> None:
+    event: dict[str, Any] = json.loads((ROOT / "events" / f"{name}.json").read_text())
+    [handler] = {one.handler for one in routes_of_template() if one.event_file.stem == name}
+    assert handler(event, SimpleNamespace(aws_request_id="r"))["statusCode"] == status

@@ -1,0 +1,155 @@
+"""Our client of Finch against everything that Finch may answer."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from finch_connections import finch_failure as failures
+from finch_connections.finch import API_VERSION, Finch
+from finch_connections.finch_failure import FinchFailure
+from finch_connections.secret_text import SecretText
+
+TOKEN = SecretText("canary-token")
+DOCUMENTED: list[tuple[int, dict[str, Any], type[FinchFailure]]] = [
+    (400, {"name": "invalid_grant_error"}, failures.InvalidGrant),
+    (400, {"name": "bad_request", "finch_code": "invalid_request"}, failures.RequestRefused),
+    (400, {"name": "invalid_request_error"}, failures.RequestRefused),
+    (401, {"name": "invalid_request_error"}, failures.RequestRefused),
+    (
+        400,
+        {"name": "bad_request", "finch_code": "connection_already_exists"},
+        failures.ConnectionAlreadyExists,
+    ),
+    (
+        401,
+        {"name": "authentication_error", "finch_code": "reauthenticate_user"},
+        failures.ReauthenticationNeeded,
+    ),
+    (
+        401,
+        {"name": "authentication_error", "finch_code": "account_setup_required"},
+        failures.AccountSetupRequired,
+    ),
+    (401, {"name": "invalid_token_error"}, failures.TokenDead),
+    (401, {"name": "unauthorized_request_error"}, failures.TokenNotSent),
+    (401, {"name": "invalid_client_error"}, failures.InvalidClient),
+    (402, {"name": "payment_required"}, failures.PaymentRequired),
+    (
+        403,
+        {"name": "error_permissions", "finch_code": "insufficient_account_permissions"},
+        failures.InsufficientPermissions,
+    ),
+    (403, {"name": "insufficient_scope_error"}, failures.InsufficientScope),
+    (403, {}, failures.Forbidden),
+    (404, {"name": "not_found_error"}, failures.RequestRefused),
+    (408, {"name": "client_connection_closed"}, failures.ServerError),
+    (422, {"name": "unprocessable_request_error"}, failures.RequestRefused),
+    (
+        429,
+        {"name": "rate_limit_exceeded_error", "finch_code": "finch_auth_ip_rl"},
+        failures.RateLimited,
+    ),
+    (500, {"name": "server_error"}, failures.ServerError),
+    (501, {"name": "not_implemented_error"}, failures.RequestRefused),
+    (502, {"name": "bad_gateway_error"}, failures.ServerError),
+    (504, {}, failures.ServerError),
+    # A 401 that no document knows says nothing of the connection.
+    (401, {}, failures.UnknownAnswer),
+    (401, {"name": "authentication_error"}, failures.UnknownAnswer),
+    (202, {"name": "accepted"}, failures.UnknownAnswer),
+    (302, {}, failures.UnknownAnswer),
+    (418, {"name": 7, "finch_code": ["x"]}, failures.UnknownAnswer),
+]
+
+
+def client(answer: Callable[[httpx.Request], httpx.Response], **options: Any) -> Finch:
+    return Finch("https://finch.example.com", httpx.MockTransport(answer), **options)
+
+
+@pytest.mark.parametrize(("status", "body", "kind"), DOCUMENTED)
+def test_every_documented_error_has_a_kind_of_its_own(
+    status: int, body: dict[str, Any], kind: type[FinchFailure]
+) -> None:
+    full = {"code": status, "statusCode": status, "status": status, "message": "…"} | body
+    headers = {"Finch-Request-Id": "request-7"}
+    with pytest.raises(FinchFailure) as caught:
+        client(lambda _: httpx.Response(status, json=full, headers=headers)).disconnect(TOKEN)
+    assert type(caught.value) is kind
+    assert caught.value.finch_request_id == "request-7"
+
+
+@pytest.mark.parametrize("body", [b"", b"<h1>Bad gateway</h1>", b"[]", b"null", b"7", b"\xff"])
+def test_an_error_without_a_readable_body_is_still_told_by_its_status(body: bytes) -> None:
+    with pytest.raises(failures.ServerError):
+        client(lambda _: httpx.Response(503, content=body)).disconnect(TOKEN)
+    with pytest.raises(failures.UnknownAnswer):
+        client(lambda _: httpx.Response(401, content=body)).disconnect(TOKEN)
+
+
+@pytest.mark.parametrize("context", [{"connection_id": "c-1"}, {}, None, "text"])
+def test_the_connection_that_already_exists_is_named_where_finch_names_it(context: Any) -> None:
+    body = {"finch_code": "connection_already_exists", "context": context}
+    with pytest.raises(failures.ConnectionAlreadyExists) as caught:
+        client(lambda _: httpx.Response(400, json=body)).disconnect(TOKEN)
+    named = context.get("connection_id") if isinstance(context, dict) else None
+    assert caught.value.connection_id == named
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (httpx.ConnectError, failures.NotReached),
+        (httpx.ConnectTimeout, failures.NotReached),
+        (httpx.PoolTimeout, failures.NotReached),
+        (httpx.ReadTimeout, failures.AnswerLost),
+        (httpx.WriteTimeout, failures.AnswerLost),
+        (httpx.ReadError, failures.AnswerLost),
+        (httpx.WriteError, failures.AnswerLost),
+        (httpx.RemoteProtocolError, failures.AnswerLost),
+    ],
+)
+def test_what_may_have_happened_is_told_from_what_cannot_have(
+    error: type[httpx.TransportError], kind: type[FinchFailure]
+) -> None:
+    calls = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        calls.append(request)
+        raise error("canary-in-the-message")
+
+    with pytest.raises(FinchFailure) as caught:
+        client(answer).disconnect(TOKEN)
+    assert type(caught.value) is kind
+    assert len(calls) == 1
+    assert "canary" not in str(caught.value)
+
+
+def test_every_request_names_the_version_and_has_its_timeouts() -> None:
+    seen: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, json={"status": "success"})
+
+    client(answer).disconnect(TOKEN)
+    [request] = seen
+    assert request.headers["finch-api-version"] == API_VERSION
+    assert request.headers["authorization"] == "Bearer canary-token"
+    assert request.content == b""
+    assert set(request.extensions["timeout"]) == {"connect", "read", "write", "pool"}
+    assert all(seconds and seconds < 30 for seconds in request.extensions["timeout"].values())
+
+
+def test_a_connection_that_rested_too_long_is_not_used_again() -> None:
+    """After a freeze it may be dead without our knowing, and a code sent over it be lost."""
+    moments: Iterator[float] = iter([0.0, 0.0, 1.0, 2.0, 3.0, 100.0, 101.0])
+    finch = client(lambda _: httpx.Response(200, json={}), wall_clock=lambda: next(moments))
+    finch.disconnect(TOKEN)
+    first = finch._client
+    finch.disconnect(TOKEN)
+    assert finch._client is first
+    finch.disconnect(TOKEN)
+    assert finch._client is not first
+    assert first.is_closed

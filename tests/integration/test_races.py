@@ -1,0 +1,163 @@
+"""Many at once: each race is decided by a condition, and every loser looks again."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from finch_connections import connecting, connection_table, session_table
+from finch_connections.connection import CompanyKey, disconnecting
+from finch_connections.connection_table import ConnectionTable
+from finch_connections.dynamodb import Conflict
+from finch_connections.session_table import SessionTable
+from local.finch.seed_world import HARBOR_LANE, MAYA, OWEN
+from tests.deployed import Deployed
+from tests.person import Landing, Person
+
+
+def before_once(
+    monkeypatch: pytest.MonkeyPatch, owner: type, method: str, act: Callable[[], Any]
+) -> None:
+    """Does something else right before the next call of a method, as another request would."""
+    real = getattr(owner, method)
+    acts = [act]
+
+    def interrupted(*args: Any, **kwargs: Any) -> Any:
+        if acts:
+            acts.pop()()
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(owner, method, interrupted)
+
+
+def test_many_identical_callbacks_exchange_once_and_end_the_same(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connecting, "_WAIT_SECONDS", 0.01)
+    acme = Person(deployed, "acme")
+    url = acme.log_in(acme.click(acme.link()))
+    cookies = dict(acme.browser.cookies)
+
+    def tab() -> Landing:
+        person = Person(deployed, "acme")
+        person.browser.cookies = dict(cookies)
+        return person.come_back(url)
+
+    with ThreadPoolExecutor(12) as threads:
+        landings = [one.result() for one in [threads.submit(tab) for _ in range(24)]]
+    assert {landing.outcome["status"] for landing in landings} == {"connected"}
+    assert len({str(landing) for landing in landings}) == 1
+    assert deployed.finch.requests.count("POST", "/auth/token") == 1
+    assert len(acme.connection()["logins"]) == 1
+
+
+def test_a_second_callback_waits_for_the_first_ones_outcome(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme = Person(deployed, "acme")
+    url = acme.log_in(acme.click(acme.link()))
+    second: list[Landing] = []
+    waits: list[float] = []
+
+    def reload_in_the_middle() -> None:
+        # The first callback has consumed the code and not yet its answer: the reload gives up waiting.
+        monkeypatch.setattr("time.sleep", waits.append)
+        second.append(acme.come_back(url))
+
+    before_once(monkeypatch, SessionTable, "escrow", reload_in_the_middle)
+    assert acme.come_back(url).outcome["status"] == "connected"
+    assert second[0].outcome == {"status": "pending"}
+    assert 10 < sum(waits) < 25
+    assert deployed.finch.requests.count("POST", "/auth/token") == 1
+
+
+def test_two_logins_attached_at_the_same_moment_are_both_kept(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme = Person(deployed, "acme")
+    first = acme.log_in(acme.click(acme.link()), login=MAYA)
+    second = acme.log_in(acme.click(acme.link()), login=OWEN)
+    before_once(monkeypatch, SessionTable, "complete", lambda: acme.come_back(second))
+    assert acme.come_back(first).outcome["status"] == "connected"
+    assert len(acme.connection()["logins"]) == 2
+    assert len(deployed.finch.live_tokens()) == 2
+
+
+def test_two_customers_who_connect_one_company_at_the_same_moment_do_not_share_it(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
+    mine = acme.log_in(acme.click(acme.link()), login=MAYA)
+    theirs = globex.log_in(globex.click(globex.link()), login=OWEN)
+    before_once(monkeypatch, SessionTable, "complete", lambda: globex.come_back(theirs))
+    assert acme.come_back(mine).outcome == {"error": "cannot_connect"}
+    assert acme.connections() == []
+    assert len(globex.connections()) == 1
+
+
+def test_a_disconnect_that_begins_while_a_login_is_attached_makes_it_wait(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect(login=MAYA)
+    url = acme.log_in(acme.click(acme.link()), login=OWEN)
+    deployed.finch.faults.add("POST", "/disconnect", status=500)
+    before_once(monkeypatch, SessionTable, "complete", acme.disconnect)
+    assert acme.come_back(url).outcome["status"] == "pending"
+    assert acme.disconnect().status == 200
+    assert acme.come_back(url).outcome["status"] == "connected"
+    assert len(deployed.finch.live_tokens()) == 1
+
+
+def test_a_login_attached_before_a_disconnect_begins_is_ended_with_it(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect(login=MAYA)
+    url = acme.log_in(acme.click(acme.link()), login=OWEN)
+    before_once(monkeypatch, ConnectionTable, "write", lambda: acme.come_back(url))
+    assert acme.disconnect().status == 200
+    assert deployed.finch.live_tokens() == []
+    assert acme.connection()["logins"] == []
+
+
+def test_two_disconnects_at_the_same_moment_end_the_same(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    before_once(monkeypatch, ConnectionTable, "write", acme.disconnect)
+    assert acme.disconnect().json["status"] == "disconnected"
+    assert deployed.finch.live_tokens() == []
+
+
+def test_a_stale_write_changes_nothing(deployed: Deployed) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    table = connection_table.connect()
+    stale = table.get("acme", CompanyKey("gusto", HARBOR_LANE.id))
+    assert stale is not None
+    acme.connect(login=OWEN)
+    before = acme.connection()
+    with pytest.raises(Conflict):
+        table.write(disconnecting(stale, stale.updated_at))
+    assert acme.connection() == before
+
+
+def test_a_session_moves_only_from_the_phase_it_was_seen_in(deployed: Deployed) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    sessions = session_table.connect()
+    [item] = deployed.tables.items(deployed.tables.sessions)
+    session = sessions.get(item["handle_hash"]["S"])
+    assert session is not None
+    moves: list[Callable[[], None]] = [
+        lambda: sessions.give_back(session),
+        lambda: sessions.hold(session, "cannot_connect", session.created_at),
+        lambda: sessions.uncertain(session, "exchange_uncertain", session.created_at),
+    ]
+    for move in moves:
+        with pytest.raises(Conflict):
+            move()
+    assert deployed.tables.items(deployed.tables.sessions) == [item]

@@ -1,0 +1,270 @@
+"""The rules of connect sessions."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from finch_connections.connect_session import (
+    EXCHANGE_LIMIT,
+    LINK_LIFETIME,
+    CannotConnect,
+    CodeRejected,
+    ConnectSession,
+    Escrow,
+    Mode,
+    Phase,
+    ReturnToNotAllowed,
+    SessionExpired,
+    SessionNotFound,
+    SessionUsed,
+    begin,
+    exchange_abandoned,
+    finch_customer_ids,
+    issued_to,
+    require_code,
+    require_completion,
+    require_handle,
+    require_link,
+    require_ours,
+    require_return_to,
+    session_of_completion,
+)
+from finch_connections.connection import ConnectionStatus, Grant, Introspection
+from finch_connections.secret_text import SecretText
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+CODE = SecretText("the-code")
+ALLOWED = ("https://app.example.com/", "https://app.example.com/payroll")
+
+
+def started(mode: Mode = Mode.REDIRECT) -> ConnectSession:
+    return begin(
+        customer_id="acme",
+        customer_name=None,
+        mode=mode,
+        products=("company",),
+        provider_id=None,
+        return_to=ALLOWED[0] if mode is Mode.REDIRECT else None,
+        allowed_return_urls=ALLOWED,
+        callback_url="https://api.example.com/callback",
+        now=NOW,
+    ).session
+
+
+def consumed(phase: Phase = Phase.EXCHANGING) -> ConnectSession:
+    session = started()
+    return replace(
+        session,
+        phase=phase,
+        code_hash=CODE.digest(),
+        completion_hash=session.completion(CODE).digest(),
+        consumed_at=NOW,
+    )
+
+
+def test_every_session_has_secrets_of_its_own_and_keeps_only_their_hashes() -> None:
+    new = [
+        begin(
+            customer_id="acme",
+            customer_name="Acme",
+            mode=Mode.REDIRECT,
+            products=("company",),
+            provider_id=None,
+            return_to=ALLOWED[0],
+            allowed_return_urls=ALLOWED,
+            callback_url="https://api.example.com/callback",
+            now=NOW,
+        )
+        for _ in range(2)
+    ]
+    secrets = [one.handle.reveal() for one in new] + [one.binding.reveal() for one in new]
+    assert len({*secrets, *(one.session.completion_key for one in new)}) == 6
+    assert all(len(secret) == 43 for secret in secrets)
+    for one in new:
+        assert one.handle.matches(one.session.handle_hash)
+        assert not any(secret in repr(one) for secret in secrets)
+
+
+def test_an_embedded_session_tells_finch_no_redirect_uri() -> None:
+    assert started(Mode.EMBEDDED).redirect_uri is None
+    assert started().redirect_uri == "https://api.example.com/callback"
+
+
+@pytest.mark.parametrize(
+    "return_to",
+    [None, "", ALLOWED[0][:-1], ALLOWED[0] + "?a=b", ALLOWED[1].upper(), "//evil.example"],
+)
+def test_return_to_is_exactly_one_of_the_configured_pages(return_to: str | None) -> None:
+    with pytest.raises(ReturnToNotAllowed):
+        require_return_to(return_to, ALLOWED)
+    assert require_return_to(ALLOWED[1], ALLOWED) == ALLOWED[1]
+
+
+@given(st.text())
+def test_nothing_but_a_handle_is_looked_up(text: str) -> None:
+    with pytest.raises(SessionNotFound):
+        require_handle(text)
+
+
+def test_the_binding_is_proved_by_its_own_cookie_alone() -> None:
+    new = begin(
+        customer_id="acme",
+        customer_name=None,
+        mode=Mode.REDIRECT,
+        products=("company",),
+        provider_id=None,
+        return_to=ALLOWED[0],
+        allowed_return_urls=ALLOWED,
+        callback_url="https://api.example.com/callback",
+        now=NOW,
+    )
+    name, value = new.session.binding_cookie, new.binding.reveal()
+    assert new.session.bound({name: value})
+    assert not new.session.bound({})
+    assert not new.session.bound({name: value[:-1]})
+    assert not new.session.bound({name: ""})
+    assert not new.session.bound({name: new.session.binding_hash})
+    assert not new.session.bound({started().binding_cookie: value})
+
+
+def test_a_link_works_for_seven_days_to_the_second() -> None:
+    session = started()
+    require_link(session, NOW + LINK_LIFETIME - timedelta(seconds=1))
+    with pytest.raises(SessionExpired):
+        require_link(session, NOW + LINK_LIFETIME)
+
+
+def test_who_clicked_in_time_may_come_back_after_the_link_ended() -> None:
+    session = started()
+    late = session.expires_at
+    assert late == NOW + LINK_LIFETIME + timedelta(hours=1, minutes=10)
+    require_code(session, CODE, late - timedelta(seconds=1))
+    with pytest.raises(SessionExpired):
+        require_code(session, CODE, late)
+
+
+@pytest.mark.parametrize("phase", [one for one in Phase if one is not Phase.STARTED])
+def test_a_used_session_takes_its_own_code_for_ever_and_no_other(phase: Phase) -> None:
+    session = consumed(phase)
+    require_code(session, CODE, NOW + timedelta(days=1000))
+    with pytest.raises(SessionUsed):
+        require_code(session, SecretText("another"), NOW)
+    with pytest.raises(SessionUsed):
+        require_link(session, NOW)
+
+
+def test_a_rejected_code_is_not_sent_again_and_the_true_one_is_welcome() -> None:
+    session = replace(started(), rejected_code_hashes=frozenset({CODE.digest()}))
+    with pytest.raises(CodeRejected):
+        require_code(session, CODE, NOW)
+    require_code(session, SecretText("the-true-one"), NOW)
+
+
+def test_an_exchange_is_given_up_when_its_function_cannot_run_any_more() -> None:
+    session = consumed()
+    assert not exchange_abandoned(session, NOW + EXCHANGE_LIMIT - timedelta(seconds=1))
+    assert exchange_abandoned(session, NOW + EXCHANGE_LIMIT)
+    assert not exchange_abandoned(replace(session, phase=Phase.ESCROWED), NOW + EXCHANGE_LIMIT)
+
+
+def test_a_completion_code_is_the_same_for_one_code_and_another_for_another() -> None:
+    session = consumed()
+    completion = session.completion(CODE)
+    assert completion == session.completion(SecretText("the-code"))
+    assert completion != session.completion(SecretText("another"))
+    assert completion != consumed().completion(CODE)
+    assert session_of_completion(completion) == session.handle_hash
+
+
+def test_a_completion_code_is_good_only_for_the_sessions_customer() -> None:
+    session = consumed()
+    completion = session.completion(CODE)
+    require_completion(session, completion, "acme")
+    for refused, customer_id in (
+        (completion, "globex"),
+        (session.completion(SecretText("another")), "acme"),
+        (SecretText(completion.reveal()[:-1] + "g"), "acme"),
+    ):
+        with pytest.raises(SessionNotFound):
+            require_completion(session, refused, customer_id)
+    with pytest.raises(SessionNotFound):
+        require_completion(replace(session, completion_hash=None), completion, "acme")
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [
+        ("acme", True),
+        ("acme~2", True),
+        ("acme~13", True),
+        ("acme~", False),
+        ("acme~x", False),
+        ("acme~2~3", False),
+        ("acme2", False),
+        ("globex", False),
+        ("globex~2", False),
+        ("ACME", False),
+        ("", False),
+    ],
+)
+def test_a_name_at_finch_belongs_to_the_customer_it_was_made_for(name: str, ours: bool) -> None:
+    assert issued_to(name, "acme") is ours
+
+
+def test_the_next_free_name_is_offered_first() -> None:
+    assert finch_customer_ids("acme", ())[0] == "acme"
+    assert finch_customer_ids("acme", {"acme", "acme~2", "acme~4"})[:2] == ["acme~3", "acme~5"]
+    assert all(issued_to(name, "acme") for name in finch_customer_ids("acme", {"acme~2"}))
+
+
+GRANT = Grant("connection-1", "gusto", frozenset({"company"}), customer_id="acme")
+INTROSPECTION = Introspection(
+    "token-1",
+    "our-client",
+    "connection-1",
+    "gusto",
+    frozenset({"company"}),
+    ConnectionStatus.CONNECTED,
+    customer_id="acme",
+)
+
+
+def escrow(state_echoed: bool, grant: Grant = GRANT) -> Escrow:
+    return Escrow(b"", grant, state_echoed=state_echoed, browser_bound=True)
+
+
+def test_a_token_that_is_tied_to_the_session_is_ours() -> None:
+    unnamed = replace(GRANT, customer_id=None)
+    require_ours(started(), escrow(True), INTROSPECTION, "our-client")
+    require_ours(started(), escrow(False), INTROSPECTION, "our-client")
+    require_ours(started(), escrow(False, unnamed), INTROSPECTION, "our-client")
+    require_ours(
+        started(), escrow(True, unnamed), replace(INTROSPECTION, customer_id=None), "our-client"
+    )
+
+
+@pytest.mark.parametrize(
+    ("state_echoed", "grant", "introspection", "client_id"),
+    [
+        (True, GRANT, INTROSPECTION, "another-client"),
+        (True, GRANT, replace(INTROSPECTION, customer_id="globex"), "our-client"),
+        (True, replace(GRANT, customer_id="globex"), INTROSPECTION, "our-client"),
+        (True, GRANT, replace(INTROSPECTION, connection_id="connection-2"), "our-client"),
+        (True, GRANT, replace(INTROSPECTION, provider_id="justworks"), "our-client"),
+        (True, Grant.unreadable(), INTROSPECTION, "our-client"),
+        (
+            False,
+            replace(GRANT, customer_id=None),
+            replace(INTROSPECTION, customer_id=None),
+            "our-client",
+        ),
+    ],
+)
+def test_a_token_that_could_be_anothers_is_refused(
+    state_echoed: bool, grant: Grant, introspection: Introspection, client_id: str
+) -> None:
+    with pytest.raises(CannotConnect):
+        require_ours(started(), escrow(state_echoed, grant), introspection, client_id)

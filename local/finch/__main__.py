@@ -1,0 +1,44 @@
+"""Serves the stand-in Finch alone, until Ctrl-C or SIGTERM."""
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+
+from local.finch.serving import serve
+from local.finch.state import FinchState
+
+
+def main() -> int:
+    """Exit code 0 after a clean stop, 1 where the port is taken."""
+    parser = argparse.ArgumentParser(prog="python -m local.finch", description=__doc__)
+    parser.add_argument("--port", type=int, default=8082)
+    parser.add_argument("--state", type=Path, help="file that keeps the world over restarts")
+    parser.add_argument("--base-url", help="as seen by browsers; default: the loopback address")
+    parser.add_argument("--client-id", required=True)
+    parser.add_argument("--client-secret", required=True)
+    parser.add_argument(
+        "--redirect-uri", action="append", default=[], help="registered; may be given repeatedly"
+    )
+    given = parser.parse_args()
+    application = (given.client_id, given.client_secret, given.redirect_uri)
+    base_url = given.base_url or f"http://127.0.0.1:{given.port}"
+    finch = (
+        FinchState.load(given.state, *application, base_url=base_url)
+        if given.state
+        else FinchState(*application, base_url=base_url)
+    )
+    try:
+        server = serve(finch, given.port)
+    except OSError as taken:
+        print(f"Port {given.port} cannot be used: {taken.strerror}", file=sys.stderr)
+        return 1
+    # serve_forever ends at KeyboardInterrupt and closes its socket.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    print(f"Stand-in Finch at {finch.base_url}", flush=True)
+    server.serve_forever()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

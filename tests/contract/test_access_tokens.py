@@ -1,0 +1,250 @@
+"""Codes and what they are exchanged for."""
+
+from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
+
+import finch
+import httpx
+import pytest
+from finch.types import CreateAccessTokenResponse
+
+from local.finch import FinchState
+from local.finch.seed_world import DANA, HARBOR_LANE, MAYA, NORTHFOLD
+from local.finch.switches import Presence
+from tests.contract.conftest import CALLBACK, PRODUCTS, Clock, Customers, SdkFor, Wire
+
+
+def refusal_of(caught: pytest.ExceptionInfo[finch.APIStatusError]) -> str:
+    assert isinstance(caught.value.body, dict)
+    return str(caught.value.body["name"])
+
+
+def test_a_code_is_exchanged_for_a_token_that_says_what_it_opens(
+    customers: Customers, wire: Wire, stand_in: FinchState
+) -> None:
+    customers.connect(customer_id="c-1")
+    answer = wire.conforms(CreateAccessTokenResponse)
+    assert set(wire.last.json()) == set(CreateAccessTokenResponse.model_fields)
+    for name in ("access_token", "connection_id", "account_id", "company_id"):
+        assert UUID(getattr(answer, name))
+    assert answer.token_type == "bearer"
+    assert (answer.provider_id, answer.company_id) == ("gusto", HARBOR_LANE.id)
+    assert (answer.customer_id, answer.customer_name) == ("c-1", "Acme Benefits")
+    assert (answer.products, len(answer.entity_ids)) == (PRODUCTS, 1)
+    assert (answer.client_type, answer.connection_type) == ("sandbox", "provider")
+    assert [token.access_token for token in stand_in.live_tokens()] == [answer.access_token]
+
+
+def test_credentials_travel_in_the_body_and_nowhere_else(customers: Customers, wire: Wire) -> None:
+    customers.connect()
+    sent = wire.sent()
+    assert (sent.method, sent.path) == ("POST", "/auth/token")
+    assert "authorization" not in sent.headers
+    assert set(sent.json) == {"code", "client_id", "client_secret", "redirect_uri"}
+
+
+def test_a_stray_authorization_header_is_ignored(
+    customers: Customers, http: httpx.Client, stand_in: FinchState
+) -> None:
+    code = customers.authorize(customers.start()).code
+    application = stand_in.application
+    answer = http.post(
+        "/auth/token",
+        headers={"Authorization": "Bearer nonsense"},
+        json={
+            "code": code,
+            "client_id": application.client_id,
+            "client_secret": application.client_secret,
+            "redirect_uri": CALLBACK,
+        },
+    )
+    assert answer.status_code == 200
+
+
+def test_the_products_are_those_that_the_person_granted(
+    customers: Customers, stand_in: FinchState
+) -> None:
+    session_id = customers.start(products=["company", "directory", "plans"])
+    authorized = stand_in.authorize(
+        session_id, provider_id="gusto", login=MAYA, products=["directory"]
+    )
+    assert customers.exchange(authorized.code).token.products == ["directory"]
+    everything = stand_in.authorize(session_id, provider_id="gusto", login=MAYA)
+    # Gusto has no `plans` here, so nobody can grant them.
+    assert customers.exchange(everything.code).token.products == ["company", "directory"]
+
+
+def test_a_code_is_good_for_one_exchange(customers: Customers, stand_in: FinchState) -> None:
+    code = customers.authorize(customers.start()).code
+    assert UUID(code)
+    connected = customers.exchange(code)
+    with pytest.raises(finch.BadRequestError, match="authorization code is invalid") as caught:
+        customers.exchange(code)
+    assert refusal_of(caught) == "invalid_grant_error"
+    assert connected.sdk.account.introspect().connection_id == connected.connection_id
+    assert (stand_in.code(code).attempts, stand_in.code(code).exchanges) == (2, 1)
+
+
+def test_a_code_may_be_good_for_several_by_switch(
+    customers: Customers, stand_in: FinchState
+) -> None:
+    stand_in.switches.code_single_use = False
+    code = customers.authorize(customers.start()).code
+    first, second = customers.exchange(code), customers.exchange(code)
+    assert first.token.access_token != second.token.access_token
+    assert first.connection_id == second.connection_id
+
+
+def test_a_code_lives_for_ten_minutes_and_not_a_second_longer(
+    customers: Customers, clock: Clock, stand_in: FinchState
+) -> None:
+    early = customers.authorize(customers.start()).code
+    late = customers.authorize(customers.start()).code
+    clock.advance(minutes=10, seconds=-1)
+    assert customers.exchange(early)
+    clock.advance(seconds=1)
+    with pytest.raises(finch.BadRequestError, match="expired") as caught:
+        customers.exchange(late)
+    assert refusal_of(caught) == "invalid_grant_error"
+    assert len(stand_in.tokens()) == 1
+
+
+@pytest.mark.parametrize("wrong", [None, f"{CALLBACK}/", "https://elsewhere.example"])
+def test_a_code_of_the_redirect_flow_wants_its_redirect_uri(
+    customers: Customers, stand_in: FinchState, wrong: str | None
+) -> None:
+    code = customers.authorize(customers.start()).code
+    with pytest.raises(finch.BadRequestError) as caught:
+        customers.exchange(code, redirect_uri=wrong)
+    assert refusal_of(caught) == "invalid_grant_error"
+    assert stand_in.connections() == []
+    assert customers.exchange(code)
+
+
+def test_a_code_of_the_embedded_flow_wants_none(customers: Customers, stand_in: FinchState) -> None:
+    authorized = customers.authorize(customers.start(redirect_uri=None))
+    assert authorized.redirect_to is None
+    with pytest.raises(finch.BadRequestError) as caught:
+        customers.exchange(authorized.code, redirect_uri=CALLBACK)
+    assert refusal_of(caught) == "invalid_grant_error"
+    assert stand_in.connections() == []
+    assert customers.exchange(authorized.code, redirect_uri=None)
+
+
+@pytest.mark.parametrize("overrides", [{"client_secret": "wrong"}, {"client_id": "wrong"}])
+def test_wrong_credentials_do_not_use_up_the_code(
+    customers: Customers, sdk_for: SdkFor, overrides: dict[str, str]
+) -> None:
+    code = customers.authorize(customers.start()).code
+    with pytest.raises(finch.AuthenticationError) as caught:
+        sdk_for(**overrides).access_tokens.create(code=code, redirect_uri=CALLBACK)
+    assert refusal_of(caught) == "invalid_client_error"
+    assert customers.exchange(code)
+
+
+def test_missing_credentials_are_an_invalid_client(
+    customers: Customers, http: httpx.Client
+) -> None:
+    code = customers.authorize(customers.start()).code
+    answer = http.post("/auth/token", json={"code": code, "redirect_uri": CALLBACK})
+    assert (answer.status_code, answer.json()["name"]) == (401, "invalid_client_error")
+
+
+def test_a_missing_code_is_a_bad_request(http: httpx.Client) -> None:
+    answer = http.post("/auth/token", json={"redirect_uri": CALLBACK})
+    assert (answer.status_code, answer.json()["name"]) == (400, "bad_request")
+
+
+def test_a_made_up_code_is_an_invalid_grant(customers: Customers) -> None:
+    with pytest.raises(finch.BadRequestError) as caught:
+        customers.exchange("7a0fb9f8-6a59-4d3c-8ad1-0a4b3f1c2d3e")
+    assert refusal_of(caught) == "invalid_grant_error"
+
+
+def test_a_code_belongs_to_the_client_it_was_given_to(
+    customers: Customers, stand_in: FinchState, sdk_for: SdkFor
+) -> None:
+    code = customers.authorize(customers.start()).code
+    stand_in.replace_application(client_id="another-application")
+    with pytest.raises(finch.BadRequestError) as caught:
+        sdk_for(client_id="another-application").access_tokens.create(
+            code=code, redirect_uri=CALLBACK
+        )
+    assert refusal_of(caught) == "invalid_grant_error"
+
+
+def test_the_redirect_carries_the_code_and_by_switch_the_state(
+    customers: Customers, stand_in: FinchState
+) -> None:
+    session_id = customers.start()
+    sent = stand_in.authorize(session_id, provider_id="gusto", login=MAYA, state="s&=1")
+    assert sent.redirect_to is not None
+    assert sent.redirect_to.startswith(f"{CALLBACK}?")
+    assert parse_qs(urlsplit(sent.redirect_to).query) == {"code": [sent.code], "state": ["s&=1"]}
+    stand_in.switches.echo_state = False
+    kept = stand_in.authorize(session_id, provider_id="gusto", login=MAYA, state="s")
+    assert parse_qs(urlsplit(kept.redirect_to or "").query) == {"code": [kept.code]}
+
+
+def test_a_refusal_redirects_with_an_error_and_by_switch_the_state(
+    customers: Customers, stand_in: FinchState
+) -> None:
+    session_id = customers.start()
+    told = parse_qs(urlsplit(stand_in.refuse(session_id, state="s") or "").query)
+    assert set(told) == {"error", "error_description", "state"}
+    assert told["error"] == ["access_denied"]
+    stand_in.switches.echo_state_on_error = False
+    told = parse_qs(urlsplit(stand_in.refuse(session_id, state="s") or "").query)
+    assert set(told) == {"error", "error_description"}
+
+
+def test_a_redirect_uri_keeps_the_query_it_came_with(
+    customers: Customers, stand_in: FinchState
+) -> None:
+    stand_in.replace_application(redirect_uris=[f"{CALLBACK}?tenant=7"])
+    authorized = customers.authorize(customers.start(redirect_uri=f"{CALLBACK}?tenant=7"))
+    assert parse_qs(urlsplit(authorized.redirect_to or "").query) == {
+        "tenant": ["7"],
+        "code": [authorized.code],
+    }
+
+
+def test_an_employer_with_several_entities_gives_several_entity_ids(customers: Customers) -> None:
+    token = customers.connect(DANA, company_id=NORTHFOLD.id).token
+    assert len(set(token.entity_ids)) == 3
+
+
+def test_a_session_in_finchs_own_sandbox_makes_a_generated_connection(customers: Customers) -> None:
+    assert customers.connect(sandbox="finch").token.connection_type == "finch"
+
+
+@pytest.mark.parametrize(
+    "name", ["company_id", "account_id", "customer_id", "customer_name", "entity_ids"]
+)
+@pytest.mark.parametrize("presence", ["null", "absent"])
+def test_fields_of_the_token_answer_can_be_null_or_absent(
+    customers: Customers, wire: Wire, stand_in: FinchState, name: str, presence: Presence
+) -> None:
+    stand_in.change_switches(**{f"token_{name}": presence})
+    customers.connect()
+    answer = wire.last.json()
+    assert set(CreateAccessTokenResponse.model_fields) - set(answer) <= {name}
+    assert (name in answer) is (presence == "null")
+    assert answer.get(name) is None
+
+
+def test_finch_can_name_another_customer_than_the_sessions(
+    customers: Customers, stand_in: FinchState
+) -> None:
+    stand_in.switches.token_customer_id_override = "somebody-else"
+    connected = customers.connect(customer_id="c-1")
+    assert connected.token.customer_id == "somebody-else"
+    assert connected.sdk.account.introspect().customer_id == "c-1"
+
+
+def test_fields_of_tomorrow_can_appear_in_the_token_answer(
+    customers: Customers, wire: Wire, stand_in: FinchState
+) -> None:
+    stand_in.switches.extra_fields = True
+    customers.connect()
+    assert set(wire.last.json()) > set(CreateAccessTokenResponse.model_fields)

@@ -1,0 +1,431 @@
+"""Finch's error shape, and errors, delays, drops and nonsense on demand."""
+
+import json
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from uuid import UUID
+
+import finch
+import httpx
+import pytest
+from pydantic import ValidationError
+
+from local.finch import FinchState, InProcessTransport, create_app
+from local.finch.refusals import DOCUMENTED_ERRORS
+from tests.contract.conftest import CALLBACK, CLIENT_ID, CLIENT_SECRET, Customers, Wire
+
+SDK_CLASSES = {
+    400: finch.BadRequestError,
+    401: finch.AuthenticationError,
+    403: finch.PermissionDeniedError,
+    404: finch.NotFoundError,
+    422: finch.UnprocessableEntityError,
+    429: finch.RateLimitError,
+    500: finch.InternalServerError,
+    501: finch.InternalServerError,
+    502: finch.InternalServerError,
+}
+
+
+@pytest.mark.parametrize(("status", "name", "finch_code"), DOCUMENTED_ERRORS)
+def test_every_documented_error_comes_as_the_sdks_exception_for_it(
+    customers: Customers, stand_in: FinchState, status: int, name: str, finch_code: str | None
+) -> None:
+    connected = customers.connect()
+    stand_in.faults.add("GET", "/introspect", error=name, finch_code=finch_code)
+    with pytest.raises(finch.APIStatusError) as caught:
+        connected.sdk.account.introspect()
+    refused = caught.value
+    assert type(refused) is SDK_CLASSES.get(status, finch.APIStatusError)
+    assert isinstance(refused.body, dict)
+    assert refused.body["name"] == name
+    assert refused.body.get("finch_code") == finch_code
+    assert refused.body["code"] == refused.body["status"] == refused.body["statusCode"] == status
+    assert isinstance(refused.body["message"], str)
+    assert UUID(refused.response.headers["Finch-Request-Id"])
+    assert connected.sdk.account.introspect()
+
+
+def test_too_many_requests_say_nothing_of_when_to_come_back(
+    customers: Customers, stand_in: FinchState
+) -> None:
+    connected = customers.connect()
+    stand_in.faults.add("GET", "/introspect", error="rate_limit_exceeded_error")
+    stand_in.faults.add(
+        "GET", "/introspect", error="rate_limit_exceeded_error", headers={"Retry-After": "7"}
+    )
+    with pytest.raises(finch.RateLimitError) as silent:
+        connected.sdk.account.introspect()
+    assert "Retry-After" not in silent.value.response.headers
+    with pytest.raises(finch.RateLimitError) as told:
+        connected.sdk.account.introspect()
+    assert told.value.response.headers["Retry-After"] == "7"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/connect/sessions"),
+        ("POST", "/connect/sessions/reauthenticate"),
+        ("POST", "/auth/token"),
+        ("GET", "/introspect"),
+        ("POST", "/disconnect"),
+        ("POST", "/disconnect-entity"),
+        ("GET", "/providers"),
+        ("GET", "/employer/company"),
+        ("GET", "/employer/directory"),
+        ("POST", "/employer/individual"),
+        ("POST", "/employer/employment"),
+        ("POST", "/sandbox/connections"),
+        ("POST", "/sandbox/connections/accounts"),
+        ("PUT", "/sandbox/connections/accounts"),
+    ],
+)
+def test_every_endpoint_wants_the_one_version_of_the_api(
+    http: httpx.Client, stand_in: FinchState, method: str, path: str
+) -> None:
+    del http.headers["Finch-API-Version"]
+    for headers in ({}, {"Finch-API-Version": "2024-04-01"}):
+        answer = http.request(method, path, headers=headers)
+        assert answer.status_code == 400
+        assert answer.json()["name"] == "bad_request"
+        assert "Finch-API-Version" in answer.json()["message"]
+    stand_in.switches.require_api_version = False
+    assert "Finch-API-Version" not in http.request(method, path).text
+
+
+@pytest.mark.parametrize(
+    "path", ["/introspect", "/providers", "/nowhere", "/authorize", "/_stand_in/truth"]
+)
+def test_every_answer_has_a_request_id_of_its_own(http: httpx.Client, path: str) -> None:
+    first, second = (http.get(path).headers["Finch-Request-Id"] for _ in range(2))
+    assert UUID(first)
+    assert first != second
+
+
+def test_unknown_endpoints_and_methods_are_refused_in_the_same_shape(http: httpx.Client) -> None:
+    nowhere, wrong_method = http.get("/connections"), http.get("/disconnect")
+    assert (nowhere.status_code, nowhere.json()["name"]) == (404, "not_found_error")
+    assert (wrong_method.status_code, wrong_method.json()["code"]) == (405, 405)
+
+
+def test_a_fault_strikes_its_request_as_often_as_ordered(
+    customers: Customers, stand_in: FinchState
+) -> None:
+    connected = customers.connect()
+    stand_in.faults.add("GET", "/introspect", status=500, body={"name": "server_error"}, times=2)
+    assert connected.sdk.account.disconnect()
+    for _ in range(2):
+        with pytest.raises(finch.InternalServerError):
+            connected.sdk.account.introspect()
+    with pytest.raises(finch.AuthenticationError):
+        connected.sdk.account.introspect()
+    assert stand_in.faults.waiting() == []
+
+
+def test_a_fault_for_every_request_lasts_until_it_is_taken_back(
+    sdk: finch.Finch, customers: Customers, stand_in: FinchState
+) -> None:
+    stand_in.faults.add("*", "*", status=503, times=None)
+    for _ in range(3):
+        with pytest.raises(finch.InternalServerError):
+            sdk.providers.list()
+    stand_in.faults.clear()
+    assert sdk.providers.list()
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_an_error_can_come_instead_of_the_effect_or_after_it(
+    customers: Customers, stand_in: FinchState, when: str
+) -> None:
+    code = customers.authorize(customers.start()).code
+    stand_in.faults.add("POST", "/auth/token", error="server_error", when=when)
+    with pytest.raises(finch.InternalServerError):
+        customers.exchange(code)
+    assert stand_in.code(code).exchanges == (1 if when == "after" else 0)
+    assert len(stand_in.live_tokens()) == (1 if when == "after" else 0)
+
+
+def test_an_answer_dropped_before_the_effect_leaves_the_code_good(
+    customers: Customers, stand_in: FinchState
+) -> None:
+    code = customers.authorize(customers.start()).code
+    stand_in.faults.add("POST", "/auth/token", drop="before_effect")
+    with pytest.raises(finch.APIConnectionError):
+        customers.exchange(code)
+    assert stand_in.live_tokens() == []
+    assert customers.exchange(code)
+
+
+def test_an_answer_dropped_after_the_effect_has_burnt_the_code(
+    customers: Customers, stand_in: FinchState
+) -> None:
+    code = customers.authorize(customers.start()).code
+    stand_in.faults.add("POST", "/auth/token", drop="after_effect")
+    with pytest.raises(finch.APIConnectionError):
+        customers.exchange(code)
+    assert len(stand_in.live_tokens()) == 1
+    with pytest.raises(finch.BadRequestError):
+        customers.exchange(code)
+
+
+def test_a_dropped_disconnect_has_taken_place(customers: Customers, stand_in: FinchState) -> None:
+    connected = customers.connect()
+    stand_in.faults.add("POST", "/disconnect", drop="after_effect")
+    with pytest.raises(finch.APIConnectionError):
+        connected.sdk.account.disconnect()
+    assert stand_in.live_tokens() == []
+    with pytest.raises(finch.AuthenticationError):
+        connected.sdk.account.disconnect()
+
+
+def test_a_dropped_connection_says_nothing_on_standard_error(
+    sdk: finch.Finch, stand_in: FinchState, capfd: pytest.CaptureFixture[str]
+) -> None:
+    stand_in.faults.add("GET", "/providers", drop="after_effect")
+    with pytest.raises(finch.APIConnectionError):
+        sdk.providers.list()
+    assert sdk.providers.list()
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_delay_falls_before_or_after_the_effect(
+    customers: Customers, stand_in: FinchState, when: str
+) -> None:
+    connected = customers.connect()
+    live_while_sleeping: list[int] = []
+    stand_in.sleep = lambda seconds: live_while_sleeping.append(
+        len(stand_in.live_tokens()) * int(seconds)
+    )
+    stand_in.faults.add("POST", "/disconnect", delay_seconds=30, when=when)
+    assert connected.sdk.account.disconnect()
+    assert live_while_sleeping == [30 if when == "before" else 0]
+
+
+def test_a_slow_answer_holds_up_nobody_else(
+    customers: Customers, sdk: finch.Finch, stand_in: FinchState
+) -> None:
+    connected = customers.connect()
+    served: list[int] = []
+    # The sleeper itself sends a request through the stand-in before it goes on.
+    stand_in.sleep = lambda _: served.append(len(sdk.providers.list().items))
+    stand_in.faults.add("GET", "/introspect", delay_seconds=30)
+    assert connected.sdk.account.introspect()
+    assert len(served) == 1
+
+
+@pytest.mark.parametrize(
+    ("nonsense", "status", "content"),
+    [
+        ("not json", 200, b"certainly not json"),
+        ("empty body", 200, b""),
+        ("html page", 502, b"<h1>Bad gateway</h1>"),
+        ("array", 200, b"[]"),
+        ("null", 200, b"null"),
+    ],
+)
+def test_nonsense_comes_without_any_effect(
+    customers: Customers, stand_in: FinchState, nonsense: str, status: int, content: bytes
+) -> None:
+    token = customers.connect().token.access_token
+    stand_in.faults.add("POST", "/disconnect", nonsense=nonsense)
+    answer = _in_process(stand_in).post("/disconnect", headers={"Authorization": f"Bearer {token}"})
+    assert (answer.status_code, answer.content) == (status, content)
+    assert len(stand_in.live_tokens()) == 1
+
+
+def test_an_answer_can_break_off_in_the_middle(
+    customers: Customers, stand_in: FinchState, wire: Wire
+) -> None:
+    stand_in.faults.add("POST", "/auth/token", nonsense="truncated json")
+    with pytest.raises(Exception):  # noqa: B017, PT011 - the SDK lets the parser's error through
+        customers.connect()
+    assert wire.last.content.startswith(b'{"access_token"')
+    with pytest.raises(json.JSONDecodeError):
+        wire.last.json()
+    assert len(stand_in.live_tokens()) == 1
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        {"status": 500, "drop": "after_effect"},
+        {"error": "no_such_error"},
+        {"error": "invalid_token_error", "finch_code": "finch_api_ip_rl"},
+        {"nonsense": "gibberish"},
+        {"delay_seconds": -1},
+        {"stauts": 500},
+    ],
+)
+def test_a_fault_that_makes_no_sense_is_refused(
+    stand_in: FinchState, action: dict[str, Any]
+) -> None:
+    with pytest.raises(ValidationError):
+        stand_in.faults.add("GET", "/introspect", **action)
+    assert stand_in.faults.waiting() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("echo_sate", False), ("echo_state", "no"), ("disconnect_scope", "galaxy")],
+)
+def test_a_switch_that_does_not_exist_is_refused(
+    stand_in: FinchState, http: httpx.Client, name: str, value: object
+) -> None:
+    with pytest.raises(ValidationError):
+        setattr(stand_in.switches, name, value)
+    answer = http.patch("/_stand_in/switches", json={name: value, "extra_fields": True})
+    assert answer.status_code == 400
+    assert not stand_in.switches.extra_fields
+
+
+def _in_process(stand_in: FinchState, **more: Any) -> httpx.Client:
+    return httpx.Client(
+        transport=InProcessTransport(create_app(stand_in)),
+        base_url="http://finch.test",
+        headers={"Finch-API-Version": "2020-09-17"},
+        **more,
+    )
+
+
+def test_the_app_answers_without_a_socket(stand_in: FinchState, customers: Customers) -> None:
+    token = customers.connect().token.access_token
+    answer = _in_process(stand_in).get("/introspect", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 200
+    assert UUID(answer.headers["Finch-Request-Id"])
+
+
+def test_without_a_socket_a_dropped_connection_is_a_read_error(
+    stand_in: FinchState, customers: Customers
+) -> None:
+    token = customers.connect().token.access_token
+    stand_in.faults.add("POST", "/disconnect", drop="after_effect")
+    with pytest.raises(httpx.ReadError):
+        _in_process(stand_in).post("/disconnect", headers={"Authorization": f"Bearer {token}"})
+    assert stand_in.live_tokens() == []
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_without_a_socket_a_client_gives_up_at_once_on_a_delay_beyond_its_timeout(
+    stand_in: FinchState, customers: Customers, when: str
+) -> None:
+    token = customers.connect().token.access_token
+    slept: list[float] = []
+    stand_in.sleep = slept.append
+    stand_in.faults.add("POST", "/disconnect", delay_seconds=30, when=when)
+    with pytest.raises(httpx.ReadTimeout):
+        _in_process(stand_in, timeout=5).post(
+            "/disconnect", headers={"Authorization": f"Bearer {token}"}
+        )
+    assert slept == []
+    assert stand_in.live_tokens() == []
+    assert stand_in.requests.count("POST", "/disconnect") == 1
+
+
+def test_of_many_exchanges_of_one_code_at_once_a_single_one_succeeds(
+    customers: Customers, stand_in: FinchState
+) -> None:
+    code = customers.authorize(customers.start()).code
+    body = {
+        "code": code,
+        "client_id": CLIENT_ID,
+        "client_secret": CLIENT_SECRET,
+        "redirect_uri": CALLBACK,
+    }
+    with _in_process(stand_in) as client, ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: client.post("/auth/token", json=body), range(24)))
+    assert Counter(answer.status_code for answer in answers) == {200: 1, 400: 23}
+    assert (stand_in.code(code).attempts, len(stand_in.tokens())) == (24, 1)
+
+
+def test_the_stand_in_is_steered_by_http_as_well(http: httpx.Client, stand_in: FinchState) -> None:
+    control = "/_stand_in"
+    assert (
+        http.patch(f"{control}/switches", json={"echo_state": False}).json()["echo_state"] is False
+    )
+    fault = {"method": "GET", "path": "/providers", "action": {"status": 503}, "times": 1}
+    assert http.post(f"{control}/faults", json=fault).status_code == 201
+    assert len(http.get(f"{control}/faults").json()) == 1
+    assert http.get("/providers").status_code == 503
+    http.post(f"{control}/faults", json=fault)
+    assert http.delete(f"{control}/faults").status_code == 204
+    assert http.get("/providers").status_code == 200
+    session = http.post(
+        "/connect/sessions",
+        auth=(CLIENT_ID, CLIENT_SECRET),
+        json={
+            "customer_id": "c-1",
+            "customer_name": "Acme",
+            "products": ["company"],
+            "redirect_uri": CALLBACK,
+        },
+    ).json()
+    person = {"session_id": session["session_id"], "provider_id": "gusto"}
+    refused = http.post(f"{control}/authorize", json={**person, "login": "nobody"})
+    assert (refused.status_code, "problem" in refused.json()) == (400, True)
+    authorized = http.post(
+        f"{control}/authorize", json={**person, "login": "maya@harborlane.example"}
+    ).json()
+    assert authorized["redirect_to"] == f"{CALLBACK}?code={authorized['code']}"
+    left = http.post(f"{control}/refuse", json={"session_id": session["session_id"]}).json()
+    assert "error=access_denied" in left["redirect_to"]
+    token = http.post(
+        "/auth/token",
+        json={
+            "code": authorized["code"],
+            "client_id": CLIENT_ID,
+            "client_secret": CLIENT_SECRET,
+            "redirect_uri": CALLBACK,
+        },
+    ).json()
+    status = f"{control}/connections/{token['connection_id']}/status"
+    assert http.put(status, json={"status": "reauth"}).json()["status"] == "reauth"
+    truth = http.get(f"{control}/truth").json()
+    (kept,) = truth["tokens"].values()
+    assert (kept["access_token"], kept["live"]) == (token["access_token"], True)
+    assert kept["connection_id"] == truth["connections"][0]["id"] == token["connection_id"]
+    assert (truth["codes"][0]["attempts"], truth["codes"][0]["exchanges"]) == (1, 1)
+    assert truth["request_counts"]["POST /auth/token"] == 1
+
+
+def test_recorded_requests_hold_names_and_no_secrets(
+    http: httpx.Client, customers: Customers
+) -> None:
+    connected = customers.connect()
+    connected.sdk.account.introspect()
+    recorded = http.get("/_stand_in/requests")
+    exchange, introspection = recorded.json()
+    assert exchange["body_keys"] == ["client_id", "client_secret", "code", "redirect_uri"]
+    assert introspection["headers"]["authorization"] == "Bearer"
+    for secret in (connected.token.access_token, CLIENT_SECRET):
+        assert secret not in recorded.text
+
+
+def test_the_application_is_rotated_and_the_clock_moved_by_http(
+    http: httpx.Client, stand_in: FinchState
+) -> None:
+    rotated = http.put("/_stand_in/application", json={"client_secret": "next"}).json()
+    assert (rotated["client_id"], rotated["client_secret"]) == (CLIENT_ID, "next")
+    assert http.get("/_stand_in/application").json() == rotated
+    before = stand_in.now()
+    http.post("/_stand_in/clock", json={"advance_seconds": 90})
+    assert (stand_in.now() - before).total_seconds() == 90
+    assert http.put("/_stand_in/application", json={"colour": "red"}).status_code == 400
+    assert http.post("/_stand_in/clock", json=[]).status_code == 400
+
+
+def test_a_reset_forgets_all_but_the_application(
+    http: httpx.Client, customers: Customers, stand_in: FinchState
+) -> None:
+    customers.connect()
+    stand_in.switches.echo_state = False
+    stand_in.faults.add("*", "*", status=503)
+    stand_in.replace_application(client_secret="next")
+    assert http.post("/_stand_in/reset").status_code == 204
+    assert (stand_in.connections(), stand_in.tokens(), stand_in.sessions()) == ([], [], [])
+    assert stand_in.switches.echo_state
+    assert stand_in.faults.waiting() == []
+    assert stand_in.requests.all() == []
+    assert stand_in.application.client_secret == "next"

@@ -1,0 +1,151 @@
+"""What a token says of itself."""
+
+from uuid import UUID
+
+import finch
+import httpx
+import pytest
+from finch.types import Introspection
+
+from local.finch import FinchState
+from local.finch.seed_world import DANA, HARBOR_LANE, LENA, MAYA, NORTHFOLD
+from local.finch.state import STATUSES
+from local.finch.switches import Presence
+from tests.contract.conftest import CLIENT_ID, PRODUCTS, Customers, Wire
+
+
+def test_an_introspection_has_every_field_that_the_sdk_knows(
+    customers: Customers, wire: Wire
+) -> None:
+    connected = customers.connect(customer_id="c-1")
+    connected.sdk.account.introspect()
+    answer = wire.conforms(Introspection)
+    assert set(wire.last.json()) == set(Introspection.model_fields)
+    assert UUID(answer.id)
+    assert answer.id not in (connected.token.access_token, connected.connection_id)
+    assert (answer.client_id, answer.client_type) == (CLIENT_ID, "sandbox")
+    assert answer.connection_id == connected.connection_id
+    assert answer.connection_status.status == "connected"
+    assert (answer.provider_id, answer.company_id) == ("gusto", HARBOR_LANE.id)
+    assert (answer.customer_id, answer.customer_name, answer.customer_email) == (
+        "c-1",
+        "Acme Benefits",
+        "a@acme.example",
+    )
+    assert (answer.username, answer.products, answer.manual) == (MAYA, PRODUCTS, False)
+    assert [e.id for e in answer.entities or []] == connected.token.entity_ids
+
+
+def test_two_tokens_of_one_connection_have_ids_of_their_own(customers: Customers) -> None:
+    first, second = (customers.connect().sdk.account.introspect() for _ in range(2))
+    assert first.connection_id == second.connection_id
+    assert first.id != second.id
+
+
+def test_an_introspection_names_the_customer_of_the_tokens_own_session(
+    customers: Customers, stand_in: FinchState
+) -> None:
+    customers.connect(customer_id="c-1")
+    second = customers.connect(customer_id="c-1~2")
+    assert second.sdk.account.introspect().customer_id == "c-1~2"
+    stand_in.switches.introspect_names_first_customer = True
+    assert second.sdk.account.introspect().customer_id == "c-1"
+
+
+def test_several_entities_are_told_apart_by_name(customers: Customers) -> None:
+    entities = customers.connect(DANA, company_id=NORTHFOLD.id).sdk.account.introspect().entities
+    assert [entity.name for entity in entities or []] == [e.name for e in NORTHFOLD.entities]
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_every_status_is_told_while_the_token_lives(
+    customers: Customers, wire: Wire, stand_in: FinchState, status: str
+) -> None:
+    connected = customers.connect()
+    stand_in.set_connection_status(connected.connection_id, status, "Finch says why")
+    connected.sdk.account.introspect()
+    answer = wire.conforms(Introspection)
+    assert wire.last.status_code == 200
+    assert (answer.connection_status.status, answer.connection_status.message) == (
+        status,
+        "Finch says why",
+    )
+
+
+@pytest.mark.parametrize("spelling", ["error_no_accout_setup", "error_reauth", "hibernating"])
+def test_a_status_that_no_document_lists_can_appear(
+    customers: Customers, wire: Wire, stand_in: FinchState, spelling: str
+) -> None:
+    connected = customers.connect()
+    stand_in.switches.introspect_status_override = spelling
+    assert connected.sdk.account.introspect().connection_status.status == spelling
+    with pytest.raises(ValueError, match="connection_status"):
+        wire.conforms(Introspection)
+
+
+@pytest.mark.parametrize("name", ["company_id", "account_id", "customer_id", "customer_name"])
+@pytest.mark.parametrize("presence", ["null", "absent"])
+def test_optional_fields_can_be_null_or_absent(
+    customers: Customers, wire: Wire, stand_in: FinchState, name: str, presence: Presence
+) -> None:
+    connected = customers.connect()
+    stand_in.change_switches(**{f"introspect_{name}": presence})
+    assert getattr(connected.sdk.account.introspect(), name) is None
+    wire.conforms(Introspection)
+    assert (name in wire.last.json()) is (presence == "null")
+
+
+def test_a_numeric_customer_id_can_come_as_a_number(
+    customers: Customers, wire: Wire, stand_in: FinchState
+) -> None:
+    stand_in.switches.introspect_customer_id_as_number = True
+    customers.connect(customer_id="12345").sdk.account.introspect()
+    assert wire.last.json()["customer_id"] == 12345
+    customers.connect(customer_id="c-1").sdk.account.introspect()
+    assert wire.last.json()["customer_id"] == "c-1"
+
+
+def test_finch_can_name_another_customer_or_client(
+    customers: Customers, stand_in: FinchState
+) -> None:
+    connected = customers.connect(customer_id="c-1")
+    stand_in.change_switches(
+        introspect_customer_id_override="somebody-else", introspect_client_id_override="another-app"
+    )
+    answer = connected.sdk.account.introspect()
+    assert (answer.customer_id, answer.client_id) == ("somebody-else", "another-app")
+
+
+def test_fields_of_tomorrow_can_appear(
+    customers: Customers, wire: Wire, stand_in: FinchState
+) -> None:
+    stand_in.switches.extra_fields = True
+    customers.connect().sdk.account.introspect()
+    with pytest.raises(AssertionError, match="a_field_of_tomorrow"):
+        wire.conforms(Introspection)
+
+
+def test_an_assisted_connection_has_a_token_before_it_has_data(
+    customers: Customers, stand_in: FinchState
+) -> None:
+    connected = customers.connect(LENA, "trinet", manual=True)
+    answer = connected.sdk.account.introspect()
+    assert (answer.manual, answer.connection_status.status) == (True, "pending")
+    stand_in.set_connection_status(connected.connection_id, "connected")
+    assert connected.sdk.hris.directory.list().individuals
+
+
+@pytest.mark.parametrize("authorization", [None, "Basic Zm9vOmJhcg==", "Bearer", "token"])
+def test_without_a_token_the_request_is_unauthorized(
+    http: httpx.Client, authorization: str | None
+) -> None:
+    headers = {"Authorization": authorization} if authorization else {}
+    answer = http.get("/introspect", headers=headers)
+    assert (answer.status_code, answer.json()["name"]) == (401, "unauthorized_request_error")
+
+
+def test_a_token_that_finch_never_gave_is_invalid(sdk: finch.Finch) -> None:
+    with pytest.raises(finch.AuthenticationError, match="unknown or has been revoked") as caught:
+        sdk.with_options(access_token="f6f4bb34-0000-4000-8000-000000000000").account.introspect()
+    assert isinstance(caught.value.body, dict)
+    assert caught.value.body["name"] == "invalid_token_error"

@@ -1,0 +1,132 @@
+"""The list of providers, and connections made without a person."""
+
+import finch
+import httpx
+import pytest
+from finch.types import ProviderListResponse
+from finch.types.sandbox import ConnectionCreateResponse
+from finch.types.sandbox.connections import AccountCreateResponse, AccountUpdateResponse
+
+from local.finch import FinchState
+from local.finch.seed_world import HARBOR_LANE, PROVIDERS
+from local.finch.state import STATUSES
+from tests.contract.conftest import Customers, SdkFor, Wire
+
+
+def test_providers_are_a_bare_array_that_needs_no_credentials(
+    sdk: finch.Finch, wire: Wire, http: httpx.Client
+) -> None:
+    listed = sdk.providers.list()
+    answer = wire.conforms(list[ProviderListResponse])
+    assert "authorization" not in wire.sent().headers
+    assert [provider.id for provider in listed.items] == [p.id for p in PROVIDERS]
+    assert {"gusto", "justworks"} <= {provider.id for provider in answer}
+    for provider in wire.last.json():
+        assert set(provider) == set(ProviderListResponse.model_fields)
+    logo = answer[0].logo
+    assert logo is not None
+    assert http.get(logo).headers["content-type"].startswith("image/svg+xml")
+
+
+def test_providers_may_be_asked_for_with_credentials_too(http: httpx.Client) -> None:
+    assert http.get("/providers", auth=("someone", "or other")).status_code == 200
+
+
+def test_every_provider_has_somebody_who_can_log_in(stand_in: FinchState) -> None:
+    assert all(stand_in.logins_at(provider.id) for provider in PROVIDERS)
+
+
+def test_a_sandbox_connection_needs_no_code(sdk: finch.Finch, wire: Wire, sdk_for: SdkFor) -> None:
+    made = sdk.sandbox.connections.create(
+        provider_id="gusto", authentication_type="credential", employee_size=7
+    )
+    answer = wire.conforms(ConnectionCreateResponse)
+    assert set(wire.last.json()) == set(ConnectionCreateResponse.model_fields)
+    assert answer.authentication_type == "credential"
+    assert answer.products == ["company", "directory", "employment", "individual"]
+    connected = sdk_for(made.access_token)
+    assert connected.account.introspect().connection_id == made.connection_id
+    assert len(connected.hris.directory.list().individuals) == 7
+
+
+def test_a_sandbox_account_is_another_connection_to_the_same_employer(
+    sdk: finch.Finch, wire: Wire, sdk_for: SdkFor
+) -> None:
+    first = sdk.sandbox.connections.accounts.create(
+        company_id=HARBOR_LANE.id, provider_id="gusto", products=["company"]
+    )
+    answer = wire.conforms(AccountCreateResponse)
+    assert set(wire.last.json()) == set(AccountCreateResponse.model_fields)
+    assert (answer.company_id, answer.products) == (HARBOR_LANE.id, ["company"])
+    second = sdk.sandbox.connections.accounts.create(company_id=HARBOR_LANE.id, provider_id="gusto")
+    assert first.connection_id != second.connection_id
+    assert first.account_id != second.account_id
+    assert sdk_for(second.access_token).hris.company.retrieve().id == HARBOR_LANE.id
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_a_sandbox_token_sets_the_status_of_its_connection(
+    customers: Customers, wire: Wire, status: str
+) -> None:
+    connected = customers.connect()
+    connected.sdk.sandbox.connections.accounts.update(connection_status=status)  # type: ignore[arg-type]
+    answer = wire.conforms(AccountUpdateResponse)
+    assert set(wire.last.json()) == set(AccountUpdateResponse.model_fields)
+    assert answer.connection_id == connected.connection_id
+    assert wire.sent().headers["authorization"] == "Bearer"
+    assert connected.sdk.account.introspect().connection_status.status == status
+
+
+def test_a_status_outside_the_documented_values_is_refused(customers: Customers) -> None:
+    connected = customers.connect()
+    with pytest.raises(finch.BadRequestError):
+        connected.sdk.sandbox.connections.accounts.update(connection_status="asleep")  # type: ignore[arg-type]
+    assert connected.sdk.account.introspect().connection_status.status == "connected"
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        ({"provider_id": "no_such_provider"}, 400),
+        ({}, 400),
+        ({"provider_id": "gusto", "products": ["payroll"]}, 400),
+        ({"provider_id": "gusto", "employee_size": 0}, 400),
+    ],
+)
+def test_a_sandbox_connection_out_of_shape_is_refused(
+    http: httpx.Client, stand_in: FinchState, asked: dict[str, object], status: int
+) -> None:
+    basic = (stand_in.application.client_id, stand_in.application.client_secret)
+    answer = http.post("/sandbox/connections", auth=basic, json=asked)
+    assert answer.status_code == status
+    assert stand_in.connections() == []
+
+
+def test_a_sandbox_account_of_an_unknown_company_is_not_found(sdk: finch.Finch) -> None:
+    with pytest.raises(finch.NotFoundError):
+        sdk.sandbox.connections.accounts.create(
+            company_id="3a3ff2d2-0000-4000-8000-000000000000", provider_id="gusto"
+        )
+
+
+def test_only_a_sandbox_application_has_these_endpoints(
+    customers: Customers, sdk: finch.Finch, stand_in: FinchState
+) -> None:
+    connected = customers.connect()
+    stand_in.replace_application(client_type="production")
+    with pytest.raises(finch.BadRequestError, match="sandbox"):
+        sdk.sandbox.connections.create(provider_id="gusto")
+    with pytest.raises(finch.BadRequestError, match="sandbox"):
+        connected.sdk.sandbox.connections.accounts.update(connection_status="reauth")
+    answer = connected.sdk.account.introspect()
+    assert (answer.client_type, answer.connection_status.status) == ("production", "connected")
+
+
+def test_sandbox_connections_are_made_with_basic_credentials(customers: Customers) -> None:
+    connected = customers.connect()
+    with pytest.raises(finch.AuthenticationError) as caught:
+        connected.sdk.with_options(client_id="wrong").sandbox.connections.create(
+            provider_id="gusto"
+        )
+    assert isinstance(caught.value.body, dict)
+    assert caught.value.body["name"] == "invalid_client_error"

@@ -1,0 +1,165 @@
+"""The world kept over a restart, and the stand-in as a program of its own."""
+
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from local.finch import Customer, FinchState
+from local.finch.refusals import InvalidGrant, InvalidToken
+from local.finch.seed_world import DANA, MAYA, NORTHFOLD
+from tests.contract.conftest import CALLBACK, CLIENT_ID, CLIENT_SECRET, Clock
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def kept_at(tmp_path: Path) -> Path:
+    return tmp_path / "finch.json"
+
+
+def started(kept_at: Path, clock: Clock) -> FinchState:
+    return FinchState.load(kept_at, CLIENT_ID, CLIENT_SECRET, [CALLBACK], clock=clock)
+
+
+def exchanged(finch: FinchState, code: str) -> str:
+    token, _ = finch.exchange(
+        code, client_id=CLIENT_ID, client_secret=CLIENT_SECRET, redirect_uri=CALLBACK
+    )
+    return token.access_token
+
+
+def test_everything_but_faults_and_requests_survives_a_restart(kept_at: Path, clock: Clock) -> None:
+    before = started(kept_at, clock)
+    session = before.new_session(
+        Customer("c-1", "Acme", "a@acme.example"), ["company"], redirect_uri=CALLBACK
+    )
+    used = before.authorize(session.id, login=DANA, provider_id="gusto")
+    unused = before.authorize(session.id, login=MAYA, provider_id="gusto")
+    access_token = exchanged(before, used.code)
+    company_id = before.add_company("Made Up LLC", ["One", "Two"])
+    before.add_login("rippling", "someone@example.com", [company_id])
+    before.change_switches(echo_state=False, disconnect_scope="employer_provider")
+    connection_id = before.look_up(access_token)[1].id
+    before.set_connection_status(connection_id, "reauth", "log in again")
+
+    after = started(kept_at, clock)
+    assert after.truth() == before.truth()
+    assert after.switches == before.switches
+    assert after.company(company_id) == before.company(company_id)
+    token, connection = after.look_up(access_token)
+    assert (connection.company_id, connection.status) == (NORTHFOLD.id, "reauth")
+    assert token.customer == Customer("c-1", "Acme", "a@acme.example")
+    with pytest.raises(InvalidGrant):
+        exchanged(after, used.code)
+    assert exchanged(after, unused.code)
+    assert after.authorize(session.id, login="someone@example.com", provider_id="rippling")
+
+
+def test_a_disconnect_survives_a_restart(kept_at: Path, clock: Clock) -> None:
+    before = started(kept_at, clock)
+    token, connection = before.new_sandbox_connection("gusto")
+    before.disconnect(token.access_token)
+    after = started(kept_at, clock)
+    with pytest.raises(InvalidToken):
+        after.look_up(token.access_token)
+    assert after.connection(connection.id).disconnected_at == clock()
+
+
+def test_a_reset_survives_a_restart(kept_at: Path, clock: Clock) -> None:
+    before = started(kept_at, clock)
+    before.new_sandbox_connection("gusto")
+    before.reset()
+    assert started(kept_at, clock).connections() == []
+
+
+def test_the_file_is_for_its_owner_and_nothing_else_is_left_beside_it(
+    kept_at: Path, clock: Clock
+) -> None:
+    started(kept_at, clock).new_sandbox_connection("gusto")
+    assert stat.S_IMODE(kept_at.stat().st_mode) == 0o600
+    assert list(kept_at.parent.iterdir()) == [kept_at]
+
+
+def test_a_refused_request_changes_nothing_that_is_kept(kept_at: Path, clock: Clock) -> None:
+    finch = started(kept_at, clock)
+    finch.new_sandbox_connection("gusto")
+    before = kept_at.read_bytes()
+    with pytest.raises(InvalidToken):
+        finch.disconnect("no such token")
+    assert kept_at.read_bytes() == before
+
+
+def test_a_file_that_is_no_world_is_refused(kept_at: Path, clock: Clock) -> None:
+    kept_at.write_text('{"companies": 17}')
+    with pytest.raises(ValueError, match="companies"):
+        started(kept_at, clock)
+    assert kept_at.read_text() == '{"companies": 17}'
+
+
+def test_without_a_path_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    FinchState(CLIENT_ID, CLIENT_SECRET, [CALLBACK]).new_sandbox_connection("gusto")
+    assert list(tmp_path.iterdir()) == []
+
+
+def program(*arguments: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "local.finch", *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+
+
+CREDENTIALS = ("--client-id", CLIENT_ID, "--client-secret", CLIENT_SECRET)
+
+
+@pytest.mark.parametrize("stopped_by", [signal.SIGINT, signal.SIGTERM])
+def test_the_program_serves_until_it_is_told_to_stop(
+    kept_at: Path, stopped_by: signal.Signals
+) -> None:
+    arguments = ("--port", "0", "--state", str(kept_at), "--redirect-uri", CALLBACK)
+    with program(*arguments, *CREDENTIALS) as running:
+        assert running.stdout is not None
+        address = re.fullmatch(
+            r"Stand-in Finch at (http://127\.0\.0\.1:\d+)\n", running.stdout.readline()
+        )
+        assert address is not None
+        answer = httpx.post(
+            f"{address.group(1)}/connect/sessions",
+            auth=(CLIENT_ID, CLIENT_SECRET),
+            headers={"Finch-API-Version": "2020-09-17"},
+            json={
+                "customer_id": "c-1",
+                "customer_name": "Acme",
+                "products": ["company"],
+                "redirect_uri": CALLBACK,
+            },
+        )
+        assert httpx.get(answer.json()["connect_url"]).status_code == 200
+        running.send_signal(stopped_by)
+        output, errors = running.communicate(timeout=10)
+    assert running.returncode == 0
+    # A request line would show the session.
+    assert (output, errors) == ("", "")
+    assert answer.json()["session_id"] in kept_at.read_text()
+
+
+def test_a_port_in_use_is_one_clear_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        with program("--port", port, *CREDENTIALS) as running:
+            output, errors = running.communicate(timeout=10)
+    assert running.returncode == 1
+    assert output == ""
+    assert re.fullmatch(rf"Port {port} cannot be used: .+\n", errors)

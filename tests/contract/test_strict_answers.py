@@ -1,0 +1,79 @@
+"""The check that the rest of this suite leans on: it must see a broken answer."""
+
+import finch
+import pytest
+from finch.types import CreateAccessTokenResponse, Introspection
+from pydantic import JsonValue, ValidationError
+
+from local.finch import FinchState
+from tests.contract.conftest import Customers, Wire
+from tests.contract.strict_answers import NotInContract
+
+REQUIRED = [name for name, x in CreateAccessTokenResponse.model_fields.items() if x.is_required()]
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+def test_a_missing_required_field_is_seen_here_though_the_sdk_lets_it_pass(
+    customers: Customers, wire: Wire, stand_in: FinchState, name: str
+) -> None:
+    stand_in.faults.add("POST", "/auth/token", edit={"remove": [name]})
+    token = customers.connect().token
+    assert getattr(token, name) is None
+    with pytest.raises(ValidationError, match=name):
+        wire.conforms(CreateAccessTokenResponse)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("products", "company"),
+        ("connection_id", 17),
+        ("connection_id", None),
+        ("entity_ids", [1, 2]),
+        ("client_type", "toy"),
+        ("company_id", 17),
+    ],
+)
+def test_a_mistyped_field_is_seen(
+    customers: Customers, wire: Wire, stand_in: FinchState, name: str, value: JsonValue
+) -> None:
+    stand_in.faults.add("POST", "/auth/token", edit={"set": {name: value}})
+    customers.connect()
+    with pytest.raises(ValidationError, match=name):
+        wire.conforms(CreateAccessTokenResponse)
+
+
+def test_a_fault_deep_inside_is_seen(
+    customers: Customers, wire: Wire, stand_in: FinchState
+) -> None:
+    connected = customers.connect()
+    stand_in.faults.add(
+        "GET", "/introspect", edit={"set": {"connection_status": {"message": "no status"}}}
+    )
+    connected.sdk.account.introspect()
+    with pytest.raises(ValidationError, match=r"connection_status\.status"):
+        wire.conforms(Introspection)
+    entities: JsonValue = [{"id": "e", "status": "connected", "colour": "red"}]
+    stand_in.faults.add("GET", "/introspect", edit={"set": {"entities": entities}})
+    connected.sdk.account.introspect()
+    with pytest.raises(NotInContract, match=r"entities\[0\]\.colour"):
+        wire.conforms(Introspection)
+
+
+def test_the_recorded_requests_compare_what_two_clients_send(
+    customers: Customers, sdk: finch.Finch, stand_in: FinchState, wire: Wire
+) -> None:
+    customers.connect().sdk.account.introspect()
+    by_the_sdk = wire.sent()
+    assert (by_the_sdk.method, by_the_sdk.path, by_the_sdk.query) == ("GET", "/introspect", "")
+    assert by_the_sdk.headers["finch-api-version"] == "2020-09-17"
+    assert by_the_sdk.headers["authorization"] == "Bearer"
+    sdk.connect.sessions.new(customer_id="c-1", customer_name="Acme", products=["company"])
+    session = wire.sent()
+    assert session.headers["authorization"] == "Basic"
+    assert session.json == {
+        "customer_id": "c-1",
+        "customer_name": "Acme",
+        "products": ["company"],
+    }
+    assert "Acme" not in repr(stand_in.requests.all())

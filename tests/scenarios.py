@@ -704,8 +704,10 @@ def test_a_changed_client_secret_is_read_again_and_nothing_is_lost(deployed: Dep
 def test_wrong_credentials_of_ours_change_nothing_and_say_so(deployed: Deployed) -> None:
     acme = Person(deployed, "acme")
     url = acme.log_in(acme.click(acme.link()))
-    deployed.finch.faults.add("POST", "/auth/token", error="invalid_client_error")
+    deployed.finch.faults.add("POST", "/auth/token", times=None, error="invalid_client_error")
     assert acme.come_back(url).outcome == {"error": "finch_misconfigured"}
+    assert acme.connections() == []
+    deployed.finch.faults.clear()
     assert acme.come_back(url).outcome == CONNECTED
 
 
@@ -834,7 +836,7 @@ def test_a_listing_refuses_what_it_cannot_read(deployed: Deployed, query: str) -
     assert (refused.status, refused.code) == (400, "invalid_request")
 
 
-@pytest.mark.parametrize("hostile", ["a#b", "a/b", "..", "ü", "%", "a b", "x" * 201, "nobodys"])
+@pytest.mark.parametrize("hostile", ["a#b", "ü", "%", "a b", "x" * 201, "nobodys"])
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_ids_that_nothing_can_have_are_not_found(
     deployed: Deployed, method: str, hostile: str

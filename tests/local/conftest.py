@@ -1,0 +1,61 @@
+"""The product deployed in a local world of its own, over real HTTP."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from local.world import Ports, World
+from tests.deployed import Deployed, Reply, Tables
+
+
+@dataclass(frozen=True)
+class HttpApi:
+    """The API over HTTP, one connection for each request and nothing kept between them."""
+
+    url: str
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> Reply:
+        """Sends one request."""
+        answer = httpx.request(method, self.url + path, headers=headers, content=body, timeout=60)
+        cookies = answer.headers.get_list("set-cookie")
+        named = {name: value for name, value in answer.headers.items() if name != "set-cookie"}
+        return Reply(answer.status_code, named, cookies, answer.text)
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A local world beside the one that a person may be running."""
+    with World(tmp_path_factory.mktemp("world"), Ports.free()) as world:
+        yield world
+
+
+@pytest.fixture
+def deployed(world: World) -> Deployed:
+    """The product with nothing in it."""
+    tables = Tables(
+        world.aws.client("dynamodb"),
+        connections=world.output("ConnectionsTableName"),
+        sessions=world.output("ConnectSessionsTableName"),
+        claims=world.output("ClaimsTableName"),
+    )
+    tables.clear()
+    world.finch.reset()
+    return Deployed(
+        api=HttpApi(world.api_url),
+        finch=world.finch,
+        tables=tables,
+        kms=world.aws.client("kms"),
+        secrets=world.aws.client("secretsmanager"),
+        secret_arn=world.output("FinchSecretArn"),
+        return_urls=(world.page_url, world.other_site_page_url),
+        token=world.issuer.token,
+    )

@@ -1,0 +1,151 @@
+"""The deployment itself: what API Gateway, IAM and the tables do with the template."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local.world import World
+from tests.deployed import TEMPLATE, Deployed
+from tests.person import Landing, Person
+
+FUNCTION_ROLES = [name for name in TEMPLATE["Resources"] if name.endswith("Role")]
+
+
+def test_cors_answers_the_configured_origins_with_credentials_and_no_other(
+    world: World, deployed: Deployed
+) -> None:
+    def preflight(origin: str) -> Any:
+        asked = {
+            "origin": origin,
+            "access-control-request-method": "POST",
+            "access-control-request-headers": "authorization,content-type",
+        }
+        return deployed.api.send("OPTIONS", "/connect-sessions", headers=asked).headers
+
+    for page in deployed.return_urls:
+        allowed = preflight(page.rstrip("/"))
+        assert allowed["access-control-allow-origin"] == page.rstrip("/")
+        assert allowed["access-control-allow-credentials"] == "true"
+    for origin in ("https://evil.example.com", "null", deployed.return_urls[0].rstrip("/") + "0"):
+        assert "access-control-allow-origin" not in preflight(origin)
+
+
+def test_what_a_script_gets_may_be_read_by_the_frontend(deployed: Deployed) -> None:
+    origin = deployed.return_urls[0].rstrip("/")
+    headers = {"origin": origin, "authorization": f"Bearer {deployed.token('acme')}"}
+    reply = deployed.api.send("GET", "/connections", headers=headers)
+    assert reply.headers["access-control-allow-origin"] == origin
+    assert reply.headers["access-control-allow-credentials"] == "true"
+    assert reply.headers["cache-control"] == "no-store"
+
+
+def test_parallel_identical_callbacks_exchange_once_and_end_the_same(deployed: Deployed) -> None:
+    acme = Person(deployed, "acme")
+    url = acme.log_in(acme.click(acme.link()))
+    cookies = dict(acme.browser.cookies)
+
+    def tab() -> Landing:
+        person = Person(deployed, "acme")
+        person.browser.cookies = dict(cookies)
+        return person.come_back(url)
+
+    with ThreadPoolExecutor(16) as threads:
+        landings = [one.result() for one in [threads.submit(tab) for _ in range(32)]]
+    assert {str(landing) for landing in landings} == {str(landings[0])}
+    assert landings[0].outcome["status"] == "connected"
+    assert deployed.finch.requests.count("POST", "/auth/token") == 1
+    assert len(acme.connection()["logins"]) == 1
+
+
+def test_a_slow_exchange_that_outlives_the_gateway_still_reaches_the_session(
+    deployed: Deployed,
+) -> None:
+    acme = Person(deployed, "acme")
+    url = acme.log_in(acme.click(acme.link()))
+    deployed.finch.faults.add("POST", "/auth/token", delay_seconds=32, when="after")
+    assert acme.browser.navigate(url).status == 503
+    assert acme.come_back(url).outcome["status"] == "connected"
+    assert deployed.finch.requests.count("POST", "/auth/token") == 1
+
+
+FORBIDDEN: list[tuple[str, str, str, dict[str, Any]]] = [
+    ("ListConnectionsRole", "kms", "decrypt", {"purpose": "stored"}),
+    ("StartConnectRole", "kms", "decrypt", {"purpose": "stored"}),
+    ("StartConnectRole", "kms", "decrypt", {"purpose": "escrow"}),
+    ("FinishConnectRole", "kms", "decrypt", {"purpose": "stored"}),
+    ("DisconnectRole", "kms", "decrypt", {"purpose": "escrow"}),
+    ("DisconnectRole", "kms", "encrypt", {"purpose": "stored"}),
+    ("ListConnectionsRole", "kms", "encrypt", {"purpose": "stored"}),
+    ("FinishConnectRole", "kms", "encrypt", {"purpose": "something-else"}),
+    ("FinishConnectRole", "kms", "encrypt", {}),
+    ("ListConnectionsRole", "secretsmanager", "get_secret_value", {}),
+    ("DisconnectRole", "secretsmanager", "get_secret_value", {}),
+    ("ListConnectionsRole", "dynamodb", "put_item", {}),
+    ("StartConnectRole", "dynamodb", "put_item", {}),
+    ("ListConnectionsRole", "dynamodb", "scan", {}),
+    ("FinishConnectRole", "dynamodb", "delete_item", {}),
+]
+
+
+@pytest.mark.parametrize(("role", "service", "operation", "context"), FORBIDDEN)
+def test_a_function_is_denied_what_it_does_not_need(
+    world: World, role: str, service: str, operation: str, context: dict[str, str]
+) -> None:
+    key_arn = world.output("TokenKeyArn")
+    blob = world.aws.client("kms").encrypt(
+        KeyId=key_arn, Plaintext=b"canary", EncryptionContext=context
+    )["CiphertextBlob"]
+    row = {"customer_id": {"S": "acme"}, "provider_id#company_id": {"S": "gusto#x"}}
+    arguments: dict[str, dict[str, Any]] = {
+        "decrypt": {"CiphertextBlob": blob, "EncryptionContext": context},
+        "encrypt": {"KeyId": key_arn, "Plaintext": b"canary", "EncryptionContext": context},
+        "get_secret_value": {"SecretId": world.output("FinchSecretArn")},
+        "put_item": {"TableName": world.output("ConnectionsTableName"), "Item": row},
+        "delete_item": {"TableName": world.output("ConnectionsTableName"), "Key": row},
+        "scan": {"TableName": world.output("ConnectionsTableName")},
+    }
+    client = world.as_role(role).client(service)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        getattr(client, operation)(**arguments[operation])
+
+
+def test_every_function_has_a_role_of_its_own() -> None:
+    functions = {
+        name: resource["Properties"]["Role"]["Fn::GetAtt"]
+        for name, resource in TEMPLATE["Resources"].items()
+        if resource["Type"] == "AWS::Serverless::Function"
+    }
+    assert {name: f"{name}Role.Arn" for name in functions} == {
+        name: ".".join(role) if isinstance(role, list) else role for name, role in functions.items()
+    }
+    assert len(functions) == len(FUNCTION_ROLES)
+
+
+def test_no_secret_reaches_a_log_of_the_deployment(world: World, deployed: Deployed) -> None:
+    acme = Person(deployed, "acme", same_site=False)
+    url = acme.log_in(acme.click(acme.link()))
+    landing = acme.come_back(url)
+    assert landing.completion
+    acme.confirm(landing.completion)
+    acme.disconnect()
+    functions = [name.removesuffix("Role") for name in FUNCTION_ROLES]
+    lines = [line for name in functions for line in world.function_log(name)]
+    logged = "\n".join(lines)
+    assert '"message":"connected"' in logged
+    assert '"message":"disconnected"' in logged
+    secrets = [token.access_token for token in deployed.finch.tokens()]
+    secrets += [url.split("code=")[1].split("&")[0], url.split("state=")[1], landing.completion]
+    secrets += [deployed.token("acme"), *acme.browser.cookies.values()]
+    secrets.append(deployed.finch.application.client_secret)
+    assert not [secret for secret in secrets if secret in logged]
+
+
+def test_the_tables_have_the_promised_keys(world: World) -> None:
+    client = world.aws.client("dynamodb")
+    table = client.describe_table(TableName=world.output("ConnectionsTableName"))["Table"]
+    assert [(key["AttributeName"], key["KeyType"]) for key in table["KeySchema"]] == [
+        ("customer_id", "HASH"),
+        ("provider_id#company_id", "RANGE"),
+    ]

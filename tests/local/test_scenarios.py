@@ -1,0 +1,3 @@
+"""The stories, over HTTP against the deployed template."""
+
+from tests.scenarios import *  # noqa: F403

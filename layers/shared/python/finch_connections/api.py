@@ -29,6 +29,9 @@ from finch_connections.finch_failure import (
     FinchFailure,
     FinchMisconfigured,
     FinchUnavailable,
+    Forbidden,
+    RequestRefused,
+    Unauthorized,
 )
 from finch_connections.log import logger
 from finch_connections.refusal import InvalidRequest, Refusal
@@ -68,10 +71,12 @@ STATUS: Mapping[type[Exception], HTTPStatus] = {
     TooManyLogins: HTTPStatus.CONFLICT,
     ConnectionBusy: HTTPStatus.CONFLICT,
     SessionExpired: HTTPStatus.GONE,
+    RequestRefused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Unauthorized: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Forbidden: HTTPStatus.UNPROCESSABLE_ENTITY,
     InternalError: HTTPStatus.INTERNAL_SERVER_ERROR,
     ExchangeUncertain: HTTPStatus.BAD_GATEWAY,
     FinchMisconfigured: HTTPStatus.BAD_GATEWAY,
-    FinchFailure: HTTPStatus.BAD_GATEWAY,
     FinchUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 

@@ -31,8 +31,8 @@ from typing import ClassVar
 class FinchFailure(Exception):
     """Any failure of a call to Finch. `code` is the stable word that callers of ours see."""
 
-    code: ClassVar[str] = "finch_unavailable"
-    detail: ClassVar[str] = "Finch cannot be reached at the moment; try again later."
+    code: ClassVar[str]
+    detail: ClassVar[str]
 
     def __init__(self, finch_request_id: str | None = None) -> None:
         super().__init__(self.detail)
@@ -41,6 +41,9 @@ class FinchFailure(Exception):
 
 class FinchUnavailable(FinchFailure):
     """Finch did not answer as it should; it may do so later."""
+
+    code = "finch_unavailable"
+    detail = "Finch cannot be reached at the moment; try again later."
 
 
 class NotReached(FinchUnavailable):

@@ -1,0 +1,98 @@
+"""The README says what is there, and all of it."""
+
+import re
+from typing import Any
+
+from finch_connections import api
+from finch_connections.connection import ConnectionStatus
+from finch_connections.finch_failure import FinchFailure
+from finch_connections.refusal import Refusal
+from tests.deployed import ROOT, TEMPLATE
+
+README = (ROOT / "README.md").read_text()
+RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The cells of the table whose head begins so."""
+    table = README.split(f"| {heading} |", 1)[1].split("\n\n", 1)[0]
+    lines = [line.strip() for line in table.splitlines()[2:]]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def words(text: str) -> set[str]:
+    return set(re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL)))
+
+
+def kinds(base: type[Any]) -> set[type[Any]]:
+    return {base} | {one for kind in base.__subclasses__() for one in kinds(kind)}
+
+
+def test_the_table_of_functions_is_the_templates() -> None:
+    stated = {folder.strip("`"): words(routes) for routes, folder, _ in rows("route")}
+    built = {}
+    for resource in RESOURCES.values():
+        if resource["Type"] == "AWS::Serverless::Function":
+            events = [event["Properties"] for event in resource["Properties"]["Events"].values()]
+            built[resource["Properties"]["CodeUri"]] = {
+                f"{event['Method']} {event['Path']}" if "Path" in event else "$default"
+                for event in events
+            }
+    assert stated == built
+
+
+def test_a_function_has_one_name_in_five_places() -> None:
+    for name, resource in RESOURCES.items():
+        if resource["Type"] == "AWS::Serverless::Function":
+            folder = resource["Properties"]["CodeUri"].removeprefix("functions/")
+            assert name == folder.title().replace("_", "")
+            assert resource["Properties"]["Handler"] == f"functions.{folder}.handler.{folder}"
+            assert (ROOT / "events" / f"{folder}.json").exists()
+
+
+def test_every_failure_is_in_the_table_with_its_status() -> None:
+    stated = {code.strip("`"): status for code, status, _ in rows("code")}
+    answered: dict[str, set[str]] = {}
+    for kind in kinds(Refusal) | kinds(FinchFailure):
+        if kind not in (Refusal, FinchFailure):
+            status = next(api.STATUS[one] for one in kind.__mro__ if one in api.STATUS)
+            answered.setdefault(kind.code, set()).add(str(int(status)))
+    assert {code: {status} for code, status in stated.items() if status.isdecimal()} == answered
+    assert {code for code, status in stated.items() if not status.isdecimal()} == {"access_denied"}
+
+
+def test_every_parameter_is_explained() -> None:
+    assert {word for cells in rows("parameter") for word in words(cells[0])} == set(
+        TEMPLATE["Parameters"]
+    )
+
+
+def test_every_output_that_is_named_exists() -> None:
+    named = set(re.findall(r"output `(\w+)`", README)) | set(re.findall(r"<(\w+Arn)>", README))
+    assert named
+    assert named <= set(TEMPLATE["Outputs"])
+
+
+def test_the_tables_and_their_keys_are_the_templates() -> None:
+    stated = {table.strip("`"): words(key) for table, key, _ in rows("table")}
+    built = {
+        name: {key["AttributeName"] for key in resource["Properties"]["KeySchema"]}
+        for name, resource in RESOURCES.items()
+        if resource["Type"] == "AWS::DynamoDB::Table"
+    }
+    assert stated == built
+
+
+def test_every_status_is_named() -> None:
+    assert {status.value for status in ConnectionStatus} <= words(README)
+
+
+def test_every_module_that_is_named_exists_and_every_command_is_there() -> None:
+    package = ROOT / "layers/shared/python/finch_connections"
+    [row] = [cells[1] for cells in rows("room") if "finch_connections" in cells[0]]
+    for module in words(row):
+        assert (package / f"{module}.py").exists(), module
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"(?:^|`)make (\w+)", README, re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    assert "make test" in (ROOT / ".ci" / "run").read_text()

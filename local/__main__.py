@@ -1,0 +1,58 @@
+"""Runs the world until it is stopped: `python -m local`, after `sam build`."""
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+from local.world import BUILD_DIR, STATE_DIR, Ports, World, WorldError
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    usual = Ports()
+    parser.add_argument("--page-port", type=int, default=usual.page, help="page and sign-in")
+    parser.add_argument("--api-port", type=int, default=usual.api, help="the API")
+    parser.add_argument("--finch-port", type=int, default=usual.finch, help="stand-in Finch")
+    parser.add_argument("--aws-port", type=int, default=usual.aws, help="emulated AWS")
+    parser.add_argument("--state-dir", type=Path, default=STATE_DIR, help="what is kept, and logs")
+    parser.add_argument("--build-dir", type=Path, default=BUILD_DIR, help="what `sam build` made")
+    return parser.parse_args()
+
+
+class Stopped(BaseException):
+    """Ctrl-C or SIGTERM, wherever the program is."""
+
+
+def stop(number: int, frame: FrameType | None) -> None:
+    # Once is enough: a second Ctrl-C must not break the saving that the first began.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Stopped
+
+
+def say(text: str) -> None:
+    print(text, end="", flush=True)
+
+
+def run() -> int:
+    stated = arguments()
+    ports = Ports(stated.page_port, stated.api_port, stated.finch_port, stated.aws_port)
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        with World(stated.state_dir, ports, stated.build_dir, say) as world:
+            say(f"Function logs: {world.function_log_dir}\n")
+            say(f"\nOpen {world.page_url}   (Ctrl-C stops)\n")
+            signal.pause()
+    except WorldError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except Stopped:
+        pass
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run())

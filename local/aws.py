@@ -1,0 +1,449 @@
+# mypy: disable-error-code="import-not-found,import-untyped"
+"""Emulated AWS: MiniStack, with what an HTTP API, IAM and Lambda do there and it does not.
+
+Run by the Python of MiniStack's own environment, as a script. It stops by itself, saving its
+state, when its standard input closes: so it never outlives the world that started it.
+Everything here replaces a part of one exact version of MiniStack, and says why.
+"""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import ministack.app as gateway
+from ministack.core import iam_actions, lambda_runtime
+from ministack.services import apigateway, dynamodb, lambda_svc
+from ministack.services.cloudformation import provisioners
+
+WRITTEN_FOR = "1.5.33"
+
+Json = dict[str, Any]
+
+METHODS = {"get", "put", "post", "delete", "options", "head", "patch"}
+ANY_METHOD = "x-amazon-apigateway-any-method"
+
+# HTTP APIs: what SAM writes into AWS::ApiGatewayV2::Api Body, which MiniStack ignores.
+
+
+def made(response: tuple[int, Any, bytes]) -> Json:
+    status, _, body = response
+    if status >= 400:
+        raise ValueError(f"HTTP API import failed: {body!r}")
+    created: Json = json.loads(body)
+    return created
+
+
+def import_authorizers(api_id: str, body: Json) -> dict[str, Json]:
+    authorizers = {}
+    schemes = (body.get("components") or {}).get("securitySchemes") or {}
+    for name, scheme in schemes.items():
+        if not (stated := scheme.get("x-amazon-apigateway-authorizer")):
+            continue
+        source = stated.get("identitySource") or []
+        is_jwt = stated.get("type", "").lower() == "jwt"
+        authorizers[name] = made(
+            apigateway._create_authorizer(
+                api_id,
+                {
+                    "name": name,
+                    "authorizerType": "JWT" if is_jwt else "REQUEST",
+                    "identitySource": source.split(",") if isinstance(source, str) else source,
+                    "jwtConfiguration": stated.get("jwtConfiguration") or {},
+                    "authorizerUri": stated.get("authorizerUri", ""),
+                    "authorizerPayloadFormatVersion": "2.0",
+                    "authorizerResultTtlInSeconds": stated.get("authorizerResultTtlInSeconds", 0),
+                    "enableSimpleResponses": bool(stated.get("enableSimpleResponses")),
+                },
+            )
+        )
+    return authorizers
+
+
+def import_route(api_id: str, route_key: str, operation: Json, authorizers: Json) -> None:
+    stated = operation["x-amazon-apigateway-integration"]
+    integration = made(
+        apigateway._create_integration(
+            api_id,
+            {
+                "integrationType": stated.get("type", "aws_proxy").upper(),
+                "integrationUri": stated.get("uri", ""),
+                "integrationMethod": stated.get("httpMethod", "POST"),
+                "payloadFormatVersion": str(stated.get("payloadFormatVersion", "2.0")),
+                "timeoutInMillis": stated.get("timeoutInMillis", 30000),
+            },
+        )
+    )
+    route: Json = {
+        "routeKey": route_key,
+        "target": f"integrations/{integration['integrationId']}",
+    }
+    for requirement in operation.get("security") or []:
+        for name, scopes in requirement.items():
+            if authorizer := authorizers.get(name):
+                is_jwt = authorizer["authorizerType"] == "JWT"
+                route["authorizerId"] = authorizer["authorizerId"]
+                route["authorizationType"] = "JWT" if is_jwt else "CUSTOM"
+                route["authorizationScopes"] = scopes
+    made(apigateway._create_route(api_id, route))
+
+
+def import_body(api_id: str, body: Json) -> None:
+    for store in (apigateway._routes, apigateway._integrations, apigateway._authorizers):
+        store[api_id] = {}
+    api = apigateway._apis[api_id]
+    if cors := body.get("x-amazon-apigateway-cors"):
+        if not isinstance(cors, dict):
+            raise ValueError(f"x-amazon-apigateway-cors is not an object: {cors!r}")
+        api["corsConfiguration"] = cors
+    if title := (body.get("info") or {}).get("title"):
+        api["name"] = title
+    authorizers = import_authorizers(api_id, body)
+    for path, item in (body.get("paths") or {}).items():
+        for method, operation in item.items():
+            if method not in METHODS | {ANY_METHOD}:
+                continue
+            verb = "ANY" if method == ANY_METHOD else method.upper()
+            route_key = "$default" if path == "/$default" else f"{verb} {path}"
+            import_route(api_id, route_key, operation, authorizers)
+
+
+create_api, update_api = provisioners._apigw_v2_api_create, provisioners._apigw_v2_api_update
+
+
+def create_api_with_body(logical_id: str, props: Json, stack_name: str) -> tuple[str, Json]:
+    api_id, attributes = create_api(logical_id, props, stack_name)
+    if isinstance(props.get("Body"), dict):
+        import_body(api_id, props["Body"])
+    return api_id, attributes
+
+
+def update_api_with_body(
+    physical_id: str, old: Json, new: Json, stack_name: str, logical_id: str | None = None
+) -> tuple[str, Json]:
+    api_id, attributes = update_api(physical_id, old, new, stack_name, logical_id)
+    if isinstance(new.get("Body"), dict):
+        import_body(api_id, new["Body"])
+    return api_id, attributes
+
+
+# HTTP APIs: what reaches a function, and what a caller sees of it.
+
+REFUSED = {"statusCode": 500, "headers": {"Content-Type": "application/json"}}
+MOST_ANSWERED = 6 * 1024 * 1024
+
+execute_function = lambda_svc._execute_function
+execute_warm = lambda_svc._execute_function_warm
+to_proxy_response = lambda_svc.lambda_execute_result_to_api_proxy_response
+invoke_proxy = apigateway._invoke_lambda_proxy
+handle_in_scope = apigateway._handle_execute_in_scope
+validate_jwt = apigateway._validate_jwt_authorizer
+
+# How many environments a function may have at a time. Lambda would start as many as there are
+# callers; here they share one machine's cores, and the next call waits for a free one instead.
+MOST_ENVIRONMENTS = 8
+free_environments: dict[str, threading.BoundedSemaphore] = {}
+free_environments_guard = threading.Lock()
+
+
+def execute_as_http_api(function: Json, event: Any) -> Json:
+    """AWS takes cookies out of the headers, and leaves out what has no value."""
+    if isinstance(event, dict) and event.get("version") == "2.0" and "requestContext" in event:
+        headers = event.get("headers") or {}
+        if cookie := headers.pop("cookie", None):
+            event["cookies"] = [one.strip() for one in cookie.split(";")]
+        headers.setdefault("x-forwarded-for", "127.0.0.1")
+        headers.setdefault("x-forwarded-proto", "https")
+        headers.setdefault("x-forwarded-port", "443")
+        context = event["requestContext"]
+        context.setdefault("domainPrefix", context.get("domainName", "").split(".")[0])
+        for name in [name for name, value in event.items() if value is None]:
+            del event[name]
+    result: Json = execute_function(function, event)
+    return result
+
+
+def execute_when_free(function: Json, event: Any, *arguments: Any, **named: Any) -> Json:
+    name = (function.get("config") or function).get("FunctionName", "")
+    with free_environments_guard:
+        free = free_environments.setdefault(name, threading.BoundedSemaphore(MOST_ENVIRONMENTS))
+    with free:
+        result: Json = execute_warm(function, event, *arguments, **named)
+        return result
+
+
+def answer_of_api(result: Json) -> tuple[Json | None, str | None]:
+    """AWS shows nothing of a function's failure, and refuses an answer it cannot send."""
+    failed = {**REFUSED, "body": '{"message":"Internal Server Error"}'}
+    if result.get("throttle"):
+        return {**REFUSED, "statusCode": 503, "body": '{"message":"Service Unavailable"}'}, None
+    if result.get("error"):
+        return failed, None
+    response, error = to_proxy_response(result)
+    if response is None:
+        return response, error
+    try:
+        response["statusCode"] = int(response["statusCode"])
+    except (TypeError, ValueError):
+        return failed, error
+    if len(response.get("body") or "") > MOST_ANSWERED:
+        return failed, error
+    return response, error
+
+
+async def handle_with_options(
+    api_id: str,
+    stage: str,
+    path: str,
+    method: str,
+    headers: Json,
+    body: bytes,
+    query: Json,
+    account: str,
+    region: str,
+    raw_query: str | None = None,
+) -> Any:
+    """MiniStack answers every OPTIONS itself; AWS only where no route takes it.
+
+    An ANY or $default route does take it, so a preflight reaches that route's function, whose
+    status the browser sees with the CORS headers added.
+    """
+    route = apigateway._match_route(api_id, method, "/" + path.lstrip("/"))
+    if method != "OPTIONS" or not route:
+        return await handle_in_scope(
+            api_id, stage, path, method, headers, body, query, account, region, raw_query
+        )
+    if route.get("authorizationType") not in (None, "NONE"):
+        return apigateway._jwt_unauthorized()
+    integration_id = route["target"].rpartition("/")[2]
+    named = {name.lower(): value for name, value in headers.items()}
+    status, answered, content = await invoke_within_time(
+        apigateway._integrations[api_id][integration_id],
+        *(api_id, stage, path, method, named, body, query, route["routeKey"], None),
+        owner_account_id=account,
+        owner_region=region,
+        raw_query_string=raw_query,
+    )
+    cors = apigateway._apis[api_id].get("corsConfiguration")
+    allowed, added, _ = apigateway._cors_preflight_response(cors, named.get("origin", ""))
+    if allowed == 204:
+        del added["Content-Length"]
+        answered.update(added)
+    return status, answered, content
+
+
+running: set[asyncio.Task[Any]] = set()
+
+
+async def invoke_within_time(integration: Json, *arguments: Any, **named: Any) -> Any:
+    """API Gateway gives up after the integration's time; the function goes on regardless."""
+    call = asyncio.ensure_future(invoke_proxy(integration, *arguments, **named))
+    running.add(call)
+    call.add_done_callback(running.discard)
+    seconds = float(integration.get("timeoutInMillis") or 30000) / 1000
+    done, _ = await asyncio.wait({call}, timeout=seconds)
+    if not done:
+        return 503, {"Content-Type": "application/json"}, b'{"message":"Service Unavailable"}'
+    return call.result()
+
+
+async def validate_jwt_strictly(
+    route: Json, authorizer: Json, headers: Json, query: Json
+) -> tuple[Any, Any, Any]:
+    """MiniStack verifies the signature as RS256 whatever `alg` says, and needs no `exp`."""
+    token = apigateway._extract_token_from_identity_source(
+        authorizer.get("identitySource", []), headers, query
+    )
+    try:
+        header, claims = (
+            json.loads(apigateway._b64url_decode(part)) for part in (token or "").split(".")[:2]
+        )
+        if header["alg"] != "RS256":
+            raise ValueError("AWS verifies RSA signatures only")
+        moments = [claims["exp"], claims.get("nbf", 0), claims.get("iat", 0)]
+        if not all(type(moment) in (int, float) for moment in moments):
+            raise ValueError("a moment that is no number")
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None, None, apigateway._jwt_unauthorized()
+    verdict: tuple[Any, Any, Any] = await validate_jwt(route, authorizer, headers, query)
+    return verdict
+
+
+# IAM: condition keys that MiniStack does not fill in. Without them a statement that carries
+# such a condition either never allows (kms) or is not narrowed at all (ForAllValues).
+
+tag_context = iam_actions.request_tag_context
+transaction_checks = iam_actions.dynamodb_transaction_checks
+table_context = iam_actions.dynamodb_service_context
+
+PATH_IN_EXPRESSION = re.compile(r"(?<![\w:#.])(#?[A-Za-z_][\w]*)\s*(\()?")
+EXPRESSIONS = (
+    "ProjectionExpression",
+    "KeyConditionExpression",
+    "FilterExpression",
+    "ConditionExpression",
+    "UpdateExpression",
+)
+NOT_ATTRIBUTES = {
+    *("and", "or", "not", "in", "between", "set", "remove", "add", "delete"),
+}
+
+
+def request_context(service: str, iam_action: str, body: bytes, params: Json) -> Json:
+    context: Json = tag_context(service, iam_action, body, params)
+    if service == "kms":
+        encryption_context = json.loads(body or b"{}").get("EncryptionContext") or {}
+        for name, value in encryption_context.items():
+            context[f"kms:EncryptionContext:{name}"] = value
+        if encryption_context:
+            context["kms:EncryptionContextKeys"] = list(encryption_context)
+    return context
+
+
+def named_attributes(request: Json) -> list[str]:
+    """The top-level attributes that one DynamoDB request names, wherever it names them."""
+    names = request.get("ExpressionAttributeNames") or {}
+    found = {*(request.get("Key") or {}), *(request.get("Item") or {})}
+    for expression in EXPRESSIONS:
+        for name, is_call in PATH_IN_EXPRESSION.findall(request.get(expression) or ""):
+            if not is_call and name.lower() not in NOT_ATTRIBUTES:
+                found.add(names.get(name, name))
+    return sorted(found)
+
+
+def partition_key_values(request: Json) -> list[str]:
+    table = dynamodb._tables.get(request.get("TableName", "").rpartition("/")[2])
+    if table is None:
+        return []
+    schema = table["KeySchema"]
+    for index in table.get("GlobalSecondaryIndexes") or []:
+        if index["IndexName"] == request.get("IndexName"):
+            schema = index["KeySchema"]
+    partition_key = next(key["AttributeName"] for key in schema if key["KeyType"] == "HASH")
+    stated = (request.get("Key") or request.get("Item") or {}).get(partition_key)
+    if stated is None:
+        names = request.get("ExpressionAttributeNames") or {}
+        values = request.get("ExpressionAttributeValues") or {}
+        condition = request.get("KeyConditionExpression") or ""
+        for name, placeholder in re.findall(r"(#?\w+)\s*=\s*(:\w+)", condition):
+            if names.get(name, name) == partition_key:
+                stated = values.get(placeholder)
+    return [str(value) for value in (stated or {}).values()]
+
+
+def dynamodb_context(body: bytes) -> Json:
+    """`dynamodb:LeadingKeys` and `dynamodb:Attributes` of everything the request names."""
+    context: Json = table_context(body)
+    try:
+        request = json.loads(body or b"{}")
+    except ValueError:
+        return context
+    parts = [request]
+    for item in request.get("TransactItems") or []:
+        parts += [part for part in item.values() if isinstance(part, dict)]
+    attributes = [name for part in parts for name in named_attributes(part)]
+    leading_keys = [value for part in parts for value in partition_key_values(part)]
+    if attributes:
+        context["dynamodb:Attributes"] = attributes
+    if leading_keys:
+        context["dynamodb:LeadingKeys"] = leading_keys
+    return context
+
+
+# Lambda: logs that can be read while they are written, and processes that can be killed.
+
+LOG_DIR = Path(os.environ["FUNCTION_LOG_DIR"])
+drain_log = lambda_runtime.Worker._drain_stderr_bounded
+
+
+def log_file(function_name: str) -> Path:
+    """One file per function: the stack's name and the random end of the function's are noise."""
+    match = re.fullmatch(r".+-([A-Za-z]+)-[A-Za-z0-9]+", function_name)
+    return LOG_DIR / f"{match[1] if match else function_name}.log"
+
+
+def read_log(worker: Any) -> None:
+    """Every line goes to the function's file at once, and to CloudWatch Logs when the call ends."""
+    process, lines = worker._proc, worker._stderr_queue
+    with log_file(worker.func_name).open("a", buffering=1) as log:
+        for line in process.stderr:
+            log.write(line)
+            lines.put(line.rstrip("\n"))
+
+
+def drain_log_quickly(worker: Any, *arguments: Any, **named: Any) -> str:
+    # A handler that logs nothing would pay the default of 50 ms on every call.
+    log: str = drain_log(worker, *arguments, **{**named, "first_line_wait": 0.003})
+    return log
+
+
+def kill_environments() -> int:
+    """Kills every Lambda process where it stands, in the middle of a call or not."""
+    with lambda_runtime._lock:
+        workers = [worker for pool in lambda_runtime._workers.values() for worker in pool]
+    processes = [worker._proc for worker in workers if worker._proc is not None]
+    for process in processes:
+        process.kill()
+    for process in processes:
+        process.wait()
+    return len(processes)
+
+
+serve_aws = gateway.app
+
+
+async def serve(scope: Json, receive: Callable[[], Any], send: Callable[[Json], Any]) -> None:
+    """MiniStack's own application, and one address of ours for what no AWS API offers."""
+    if scope["type"] != "http" or scope["path"] != "/_local/execution-environments":
+        await serve_aws(scope, receive, send)
+        return
+    killed = await asyncio.to_thread(kill_environments)
+    await send(
+        {
+            "type": "http.response.start",
+            "status": 200,
+            "headers": [(b"content-type", b"application/json")],
+        }
+    )
+    await send({"type": "http.response.body", "body": json.dumps({"killed": killed}).encode()})
+
+
+def stop_with_parent() -> None:
+    """Standard input is a pipe that nobody writes to: it ends when the world does."""
+    while os.read(0, 1024):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def replace_parts() -> None:
+    if version("ministack") != WRITTEN_FOR:
+        sys.exit(f"This was written for MiniStack {WRITTEN_FOR}, not {version('ministack')}.")
+    resource = provisioners._RESOURCE_HANDLERS["AWS::ApiGatewayV2::Api"]
+    resource.update(create=create_api_with_body, update=update_api_with_body)
+    apigateway._handle_execute_in_scope = handle_with_options
+    apigateway._invoke_lambda_proxy = invoke_within_time
+    apigateway._validate_jwt_authorizer = validate_jwt_strictly
+    iam_actions.request_tag_context = request_context
+    iam_actions.dynamodb_service_context = dynamodb_context
+    lambda_svc._execute_function = execute_as_http_api
+    lambda_svc._execute_function_warm = execute_when_free
+    lambda_svc.lambda_execute_result_to_api_proxy_response = answer_of_api
+    lambda_runtime._PYTHON_WORKER_SCRIPT = (
+        Path(__file__).with_name("execution_environment.py").read_text()
+    )
+    lambda_runtime.Worker._drain_stderr_bounded = drain_log_quickly
+    lambda_runtime.Worker._read_stderr = read_log
+    gateway.app = serve
+
+
+if __name__ == "__main__":
+    replace_parts()
+    threading.Thread(target=stop_with_parent, daemon=True).start()
+    gateway.main()

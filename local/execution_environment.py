@@ -1,0 +1,170 @@
+"""One Lambda execution environment: the process MiniStack starts for a Python function.
+
+MiniStack writes this file's text beside the unpacked code and talks to it in lines of JSON:
+first what to import, then one envelope per invocation, each answered by one line. It replaces
+MiniStack's own script so that a function sees what it sees in Lambda: its code before its
+layers, boto3 and what boto3 needs, and nothing else of the host's packages or environment.
+"""
+
+import importlib
+import json
+import os
+import sys
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+RUNTIME_BRINGS = (
+    "boto3",
+    "botocore",
+    "dateutil",
+    "jmespath",
+    "s3transfer",
+    "six.py",
+    "urllib3",
+)
+
+LAMBDA_SETS = {
+    "AWS_ACCESS_KEY_ID",
+    "AWS_DEFAULT_REGION",
+    "AWS_ENDPOINT_URL",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+    "AWS_LAMBDA_LOG_STREAM_NAME",
+    "AWS_REGION",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "LAMBDA_TASK_ROOT",
+    "LANG",
+    "LC_CTYPE",
+    "PATH",
+    "TMPDIR",
+    "_LAMBDA_LAYERS_DIRS",
+    "_LAMBDA_TIMEOUT",
+}
+
+
+@dataclass
+class Context:
+    """The second argument of a handler."""
+
+    function_name: str
+    function_version: str
+    invoked_function_arn: str
+    memory_limit_in_mb: int
+    aws_request_id: str
+    log_group_name: str
+    log_stream_name: str
+    deadline: float
+    identity: None = None
+    client_context: None = None
+
+    def get_remaining_time_in_millis(self) -> int:
+        return max(0, int((self.deadline - time.time()) * 1000))
+
+
+def runtime_packages(worker_dir: Path) -> Path:
+    """A folder with what the Lambda runtime brings, as links into MiniStack's own environment.
+
+    The rest of that environment (pydantic, cryptography) must stay out of sight: a package
+    that the layer forgot would be found here and missing in Lambda.
+    """
+    folder = worker_dir / "runtime"
+    folder.mkdir(exist_ok=True)
+    for name in RUNTIME_BRINGS:
+        for place in map(Path, sys.path):
+            if place.name == "site-packages" and (place / name).exists():
+                (folder / name).symlink_to(place / name)
+                break
+    return folder
+
+
+def arrange_imports(code_dir: str) -> None:
+    """The import path of Lambda's Python runtime: task, layers, runtime, standard library."""
+    worker_dir = Path(code_dir).parent
+    runtime = runtime_packages(worker_dir)
+    layers: list[str] = []
+    for layer in filter(None, os.environ.pop("_LAMBDA_LAYERS_DIRS", "").split(os.pathsep)):
+        layers += [f"{layer}/python/lib/python3.13/site-packages", f"{layer}/python"]
+    standard_library = [
+        place for place in sys.path if place != str(worker_dir) and "site-packages" not in place
+    ]
+    sys.path[:] = [code_dir, *layers, str(runtime), *standard_library]
+
+
+def arrange_environment(init: dict[str, Any]) -> None:
+    """The environment variables of Lambda and of the template, and none of the host's."""
+    declared = init.get("env") or {}
+    for name in set(os.environ) - LAMBDA_SETS - set(declared):
+        del os.environ[name]
+    os.environ.update(declared)
+    os.environ.update(
+        {
+            "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13",
+            "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
+            "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{init.get('function_name', '')}",
+            "LAMBDA_TASK_ROOT": init["code_dir"],
+            "TZ": ":UTC",
+            "_HANDLER": f"{init['module']}.{init['handler']}",
+        }
+    )
+
+
+def context_of(init: dict[str, Any], invocation: dict[str, Any]) -> Context:
+    return Context(
+        function_name=init.get("function_name", ""),
+        function_version=os.environ.get("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+        invoked_function_arn=invocation.get("invoked_function_arn") or init.get("arn", ""),
+        memory_limit_in_mb=init.get("memory", 128),
+        aws_request_id=invocation.get("request_id", ""),
+        log_group_name=os.environ["AWS_LAMBDA_LOG_GROUP_NAME"],
+        log_stream_name=os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME", ""),
+        deadline=time.time() + invocation.get("timeout_ms", 3000) / 1000,
+    )
+
+
+def failure(error: Exception) -> dict[str, Any]:
+    # Lambda writes an uncaught error to the function's log and shows API Gateway none of it.
+    traceback.print_exc()
+    return {"status": "error", "error": str(error) or type(error).__name__}
+
+
+def serve(requests: TextIO, answers: TextIO) -> None:
+    """Imports the handler, then answers one invocation after the other until the pipe closes."""
+
+    def answer(body: dict[str, Any]) -> None:
+        answers.write(json.dumps(body) + "\n")
+        answers.flush()
+
+    init = json.loads(requests.readline())
+    arrange_environment(init)
+    arrange_imports(init["code_dir"])
+    try:
+        handler = getattr(importlib.import_module(init["module"]), init["handler"])
+    except Exception as error:
+        answer(failure(error))
+        return
+    answer({"status": "ready"})
+    for line in requests:
+        envelope = json.loads(line)
+        invocation = envelope.get("ctx") or {}
+        if trace := invocation.get("trace_id"):
+            os.environ["_X_AMZN_TRACE_ID"] = trace
+        try:
+            answer(
+                {"status": "ok", "result": handler(envelope["event"], context_of(init, invocation))}
+            )
+        except BrokenPipeError:
+            return
+        except Exception as error:
+            answer(failure(error))
+
+
+if __name__ == "__main__":
+    pipe = sys.stdout
+    # What a handler prints is a log line, and the pipe belongs to MiniStack.
+    sys.stdout = sys.stderr
+    serve(sys.stdin, pipe)

@@ -1,0 +1,95 @@
+"""The sign-in of the host application: customers, and the access tokens it issues for them."""
+
+import json
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from jwt.algorithms import RSAAlgorithm
+
+LIFETIME = timedelta(hours=1)
+
+CUSTOMERS = {
+    "acme": "Acme Anvils",
+    "globex": "Globex",
+    "initech": "Initech",
+}
+
+
+def key_kept_at(path: Path) -> rsa.RSAPrivateKey:
+    """The signing key, made the first time: a token stays good over a restart."""
+    if not path.exists():
+        made = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        written = path.with_suffix(".new")
+        written.touch(mode=0o600)
+        written.write_bytes(
+            made.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+        os.replace(written, path)
+    key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise TypeError(f"{path} holds no RSA key")
+    return key
+
+
+@dataclass(frozen=True)
+class Issuer:
+    """An OpenID Connect issuer as an API Gateway JWT authorizer needs one."""
+
+    url: str
+    audience: str
+    key: rsa.RSAPrivateKey
+
+    @property
+    def public_key(self) -> dict[str, Any]:
+        public: dict[str, Any] = json.loads(RSAAlgorithm.to_jwk(self.key.public_key()))
+        thumbprint = sha256(public["n"].encode()).hexdigest()[:16]
+        return {
+            "kty": "RSA",
+            "n": public["n"],
+            "e": public["e"],
+            "kid": thumbprint,
+            "alg": "RS256",
+            "use": "sig",
+        }
+
+    @property
+    def discovery(self) -> dict[str, Any]:
+        return {
+            "issuer": self.url,
+            "jwks_uri": f"{self.url}/.well-known/jwks.json",
+            "id_token_signing_alg_values_supported": ["RS256"],
+            "response_types_supported": ["token"],
+            "subject_types_supported": ["public"],
+        }
+
+    def token(self, customer_id: str, **overrides: Any) -> str:
+        """An access token of the customer; `overrides` replace claims, and None removes one.
+
+        `headers={...}` and `key=...` change what it is signed with, for attacks.
+        """
+        headers = {"kid": self.public_key["kid"], **overrides.pop("headers", {})}
+        key = overrides.pop("key", self.key)
+        now = datetime.now(UTC)
+        claims = {
+            "iss": self.url,
+            "aud": self.audience,
+            "sub": customer_id,
+            "name": CUSTOMERS.get(customer_id, customer_id),
+            "iat": now,
+            "nbf": now,
+            "exp": now + LIFETIME,
+            **overrides,
+        }
+        stated = {name: value for name, value in claims.items() if value is not None}
+        return jwt.encode(stated, key, algorithm=headers.get("alg", "RS256"), headers=headers)

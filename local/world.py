@@ -1,0 +1,504 @@
+"""The whole world on one machine: all that the product talks to, and the product deployed in it."""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import boto3
+import httpx
+from botocore.exceptions import ClientError
+from flask import Flask
+from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+
+from local import finch as stand_in
+from local import host_application
+from local.api_front import ApiFront
+from local.finch.state import FinchState
+from local.issuer import Issuer, key_kept_at
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD_DIR = ROOT / ".aws-sam" / "local"
+STATE_DIR = ROOT / ".local"
+EMULATOR_PYTHON = ROOT / ".venv-ministack" / "bin" / "python"
+
+STACK_NAME = "finch-connections"
+REGION = "eu-west-1"
+AUDIENCE = "finch-connections"
+
+# The emulator's root user. No credential of the machine's owner is read or passed on.
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+# What the application is to the stand-in Finch: it opens nothing else.
+FINCH_CLIENT_ID = "5f0c1c1e-6e0b-4f6f-9d52-5a0f2c5b7a11"
+FINCH_CLIENT_SECRET = "opens-only-the-stand-in"  # noqa: S105
+PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL")
+
+# The sam command, which ends when its standard input does: with this process, however that ends.
+SAM = """
+import os, runpy, threading
+threading.Thread(target=lambda: (os.read(0, 1), os._exit(1)), daemon=True).start()
+runpy.run_module("samcli", run_name="__main__", alter_sys=True)
+"""
+
+STOPPED_FOR_GOOD = {
+    "CREATE_FAILED",
+    "CREATE_IN_PROGRESS",
+    "DELETE_FAILED",
+    "ROLLBACK_COMPLETE",
+    "ROLLBACK_FAILED",
+    "ROLLBACK_IN_PROGRESS",
+}
+
+
+class WorldError(Exception):
+    """The world cannot start; the message tells a person why and what to do."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where on loopback each part listens."""
+
+    page: int = 8080
+    api: int = 8081
+    finch: int = 8082
+    aws: int = 4566
+
+    @classmethod
+    def free(cls) -> Self:
+        """Ports that nobody uses now, for a world beside another."""
+        with contextlib.ExitStack() as open_sockets:
+            numbers = []
+            for _ in fields(cls):
+                probe = open_sockets.enter_context(socket.socket())
+                probe.bind(("127.0.0.1", 0))
+                numbers.append(probe.getsockname()[1])
+        return cls(*numbers)
+
+    def check(self) -> None:
+        """Raises WorldError that names the first port in use, and the flag that moves it."""
+        for name, port in asdict(self).items():
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind(("127.0.0.1", port))
+                except OSError as error:
+                    raise WorldError(
+                        f"Port {port} is taken ({error.strerror}): "
+                        f"choose another with --{name}-port, or stop what listens there."
+                    ) from error
+
+
+@dataclass(frozen=True)
+class EmulatedAws:
+    """Makes boto3 clients and resources of the emulated AWS, as its root user unless told else."""
+
+    endpoint_url: str
+    access_key_id: str = CREDENTIALS["AWS_ACCESS_KEY_ID"]
+    secret_access_key: str = field(default=CREDENTIALS["AWS_SECRET_ACCESS_KEY"], repr=False)
+    session_token: str | None = field(default=None, repr=False)
+
+    @cached_property
+    def session(self) -> Any:
+        return boto3.Session(
+            self.access_key_id, self.secret_access_key, self.session_token, region_name=REGION
+        )
+
+    def client(self, service: str, **options: Any) -> Any:
+        return self.session.client(service, endpoint_url=self.endpoint_url, **options)
+
+    def resource(self, service: str, **options: Any) -> Any:
+        return self.session.resource(service, endpoint_url=self.endpoint_url, **options)
+
+
+class QuietHandler(WSGIRequestHandler):
+    """Writes no access log: the query strings here hold codes and states."""
+
+    def log(self, type: str, message: str, *args: Any) -> None:
+        pass
+
+
+class World:
+    """Emulated AWS with the built template deployed, stand-in Finch, sign-in, page and API.
+
+    A context manager: entering starts everything and returns when the API answers, leaving stops
+    it and keeps its state in `state_dir`, so that the next world there finds its data again.
+    Raises WorldError, with nothing left running, when a part does not start.
+    """
+
+    def __init__(
+        self,
+        state_dir: Path = STATE_DIR,
+        ports: Ports | None = None,
+        build_dir: Path = BUILD_DIR,
+        say: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self.state_dir = state_dir.absolute()
+        self.ports = ports or Ports()
+        self.build_dir = build_dir.absolute()
+        self.say = say
+        self.log_dir = self.state_dir / "log"
+        self.function_log_dir = self.log_dir / "functions"
+        self.page_url = f"http://localhost:{self.ports.page}/"
+        # Another site than the API's: here the binding cookie does not travel.
+        self.other_site_page_url = f"http://127.0.0.1:{self.ports.page}/"
+        self.api_url = f"http://localhost:{self.ports.api}"
+        self.finch_url = f"http://127.0.0.1:{self.ports.finch}"
+        self.aws = EmulatedAws(f"http://127.0.0.1:{self.ports.aws}")
+        self.issuer: Issuer
+        self.finch: FinchState
+        self._outputs: dict[str, str] = {}
+        self._running = contextlib.ExitStack()
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """What the template is deployed with."""
+        pages = (self.page_url, self.other_site_page_url)
+        return {
+            "JwtIssuer": self.page_url.rstrip("/"),
+            "JwtAudience": AUDIENCE,
+            "FrontendOrigins": ",".join(page.rstrip("/") for page in pages),
+            "ReturnUrls": ",".join(pages),
+            "ApiUrl": self.api_url,
+            "FinchApiUrl": self.finch_url,
+            "Production": "false",
+        }
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self._running.close()
+            raise
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._running.close()
+
+    def output(self, name: str) -> str:
+        """One output of the deployed stack."""
+        return self._outputs[name]
+
+    def physical_id(self, logical_id: str) -> str:
+        """The name that the stack gave to one of its resources."""
+        found = self.aws.client("cloudformation").describe_stack_resource(
+            StackName=STACK_NAME, LogicalResourceId=logical_id
+        )
+        name: str = found["StackResourceDetail"]["PhysicalResourceId"]
+        return name
+
+    def as_role(self, logical_id: str) -> EmulatedAws:
+        """The emulated AWS as a role of the stack sees it: only what that role may do."""
+        role = self.aws.client("iam").get_role(RoleName=self.physical_id(logical_id))["Role"]
+        assumed = self.aws.client("sts").assume_role(
+            RoleArn=role["Arn"], RoleSessionName=logical_id
+        )["Credentials"]
+        return EmulatedAws(
+            self.aws.endpoint_url,
+            assumed["AccessKeyId"],
+            assumed["SecretAccessKey"],
+            assumed["SessionToken"],
+        )
+
+    def function_log(self, logical_id: str) -> list[str]:
+        """What a function has written to its log so far, in every environment, oldest first."""
+        log = self.function_log_dir / f"{logical_id}.log"
+        return log.read_text().splitlines() if log.exists() else []
+
+    def kill_execution_environments(self) -> int:
+        """Kills every Lambda process where it stands, and says how many there were."""
+        answer = httpx.delete(f"{self.aws.endpoint_url}/_local/execution-environments", timeout=30)
+        killed: int = answer.raise_for_status().json()["killed"]
+        return killed
+
+    def _start(self) -> None:
+        self.ports.check()
+        if not (self.build_dir / "template.yaml").exists():
+            raise WorldError(f"{self.build_dir / 'template.yaml'} is missing: run `make local`.")
+        if not EMULATOR_PYTHON.exists():
+            raise WorldError(f"{EMULATOR_PYTHON} is missing: run `make local`.")
+        for folder in (self.state_dir, self.log_dir, self.function_log_dir):
+            folder.mkdir(parents=True, exist_ok=True)
+        self._hold_state_dir()
+        with self._step("Starting the emulated AWS"):
+            self._start_aws()
+        with self._step("Starting the stand-in Finch, the sign-in and the page"):
+            self._start_finch()
+            self._start_host_application()
+        if self._is_deployed():
+            self.say("The stack is up to date.\n")
+        else:
+            with self._step("Deploying the stack with sam deploy"):
+                self._deploy()
+        self._outputs = self._stack_outputs()
+        with self._step("Opening the API"):
+            self._store_finch_secret()
+            front = ApiFront(
+                self.ports.api, self.ports.aws, f"{self.output('ApiId')}.execute-api.localhost"
+            )
+            self._serve(front)
+
+    @contextlib.contextmanager
+    def _step(self, doing: str) -> Iterator[None]:
+        self.say(f"{doing} ... ")
+        began = time.monotonic()
+        try:
+            yield
+        except BaseException:
+            self.say("\n")
+            raise
+        self.say(f"{time.monotonic() - began:.1f} s\n")
+
+    def _hold_state_dir(self) -> None:
+        lock = self._running.enter_context((self.state_dir / "lock").open("w"))
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise WorldError(
+                f"Another world runs on {self.state_dir}: stop it, or choose with --state-dir."
+            ) from error
+
+    def _serve(self, server: ApiFront | BaseWSGIServer) -> None:
+        # The time between two looks at whether to stop is the time that stopping takes.
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+        thread.start()
+        self._running.callback(server.server_close)
+        self._running.callback(thread.join)
+        self._running.callback(server.shutdown)
+
+    # Emulated AWS
+
+    def _start_aws(self) -> None:
+        scratch = self.state_dir / "tmp"
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir()
+        environment = {name: os.environ[name] for name in PASSED_ON if name in os.environ} | {
+            **CREDENTIALS,
+            "AUTH": "true",
+            "BIND_HOST": "127.0.0.1",
+            "FUNCTION_LOG_DIR": str(self.function_log_dir),
+            "GATEWAY_PORT": str(self.ports.aws),
+            "IOT_MTLS_ENABLED": "0",
+            "LAMBDA_EXECUTOR": "local",
+            "MINISTACK_REGION": REGION,
+            "PERSIST_STATE": "1",
+            "S3_DATA_DIR": str(self.state_dir / "aws" / "s3"),
+            "S3_PERSIST": "1",
+            "SFTP_ENABLED": "0",
+            "STATE_DIR": str(self.state_dir / "aws" / "state"),
+            "TMPDIR": str(scratch),
+        }
+        log = self._running.enter_context((self.log_dir / "aws.log").open("w"))
+        # -P: the folder of the script is not a place to import from. A session of its own:
+        # Ctrl-C in a terminal reaches this process only, which then stops the others in order.
+        process = subprocess.Popen(
+            [EMULATOR_PYTHON, "-P", Path(__file__).with_name("aws.py")],
+            cwd=self.state_dir,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        self._running.callback(shutil.rmtree, scratch, ignore_errors=True)
+        self._running.callback(self._stop_aws, process)
+        deadline = time.monotonic() + 60
+        while not self._aws_answers():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise WorldError(f"The emulated AWS did not start.\n{self._tail('aws.log')}")
+            time.sleep(0.1)
+
+    def _aws_answers(self) -> bool:
+        try:
+            return httpx.get(f"{self.aws.endpoint_url}/_ministack/health", timeout=5).is_success
+        except httpx.TransportError:
+            return False
+
+    def _stop_aws(self, process: subprocess.Popen[bytes]) -> None:
+        with self._step("Saving the emulated AWS"), process:
+            process.terminate()
+            try:
+                process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                self.say("it does not stop, killing it ")
+            # What is left of its group: itself, or Lambda processes in the middle of a call.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+    # The stand-ins
+
+    def _start_finch(self) -> None:
+        self.finch = FinchState.load(
+            self.state_dir / "finch.json",
+            FINCH_CLIENT_ID,
+            FINCH_CLIENT_SECRET,
+            [f"{self.api_url}/callback"],
+            base_url=self.finch_url,
+        )
+        self._serve_application(stand_in.create_app(self.finch), self.ports.finch)
+
+    def _start_host_application(self) -> None:
+        self.issuer = Issuer(
+            url=self.parameters["JwtIssuer"],
+            audience=AUDIENCE,
+            key=key_kept_at(self.state_dir / "issuer.pem"),
+        )
+        application = host_application.create_app(self.issuer, self.api_url)
+        self._serve_application(application, self.ports.page)
+
+    def _serve_application(self, application: Flask, port: int) -> None:
+        self._serve(
+            make_server("127.0.0.1", port, application, threaded=True, request_handler=QuietHandler)
+        )
+
+    # The product
+
+    def _fingerprint(self) -> str:
+        """Changes with anything that is deployed: the built template, its code, its parameters."""
+        digest = hashlib.sha256(json.dumps(self.parameters, sort_keys=True).encode())
+        for path in sorted(self.build_dir.rglob("*")):
+            if path.is_file():
+                digest.update(str(path.relative_to(self.build_dir)).encode())
+                digest.update(hashlib.sha256(path.read_bytes()).digest())
+        return digest.hexdigest()
+
+    def _stack(self) -> dict[str, Any] | None:
+        try:
+            found = self.aws.client("cloudformation").describe_stacks(StackName=STACK_NAME)
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ValidationError":
+                return None
+            raise
+        stack: dict[str, Any] = found["Stacks"][0]
+        return stack
+
+    def _stack_outputs(self) -> dict[str, str]:
+        stack = self._stack() or {}
+        return {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", [])}
+
+    def _is_deployed(self) -> bool:
+        stack = self._stack()
+        note = self.state_dir / "deployed"
+        return (
+            stack is not None
+            and stack["StackStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+            and note.exists()
+            and note.read_text() == self._fingerprint()
+        )
+
+    def _clear_the_way(self) -> None:
+        """A stack whose creation never ended cannot be updated, and holds nothing yet."""
+        stack = self._stack()
+        if stack is None:
+            return
+        if stack["StackStatus"] in STOPPED_FOR_GOOD:
+            self.aws.client("cloudformation").delete_stack(StackName=STACK_NAME)
+            deadline = time.monotonic() + 30
+            while self._stack() is not None and time.monotonic() < deadline:
+                time.sleep(0.2)
+        elif stack["StackStatus"].endswith("_IN_PROGRESS"):
+            raise WorldError(
+                f"An earlier start was killed while it deployed (the stack is "
+                f"{stack['StackStatus']}): remove {self.state_dir} and start again."
+            )
+
+    def _deploy(self) -> None:
+        self._clear_the_way()
+        fingerprint = self._fingerprint()
+        bucket = f"{STACK_NAME}-artifacts"
+        s3 = self.aws.client("s3")
+        with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+            s3.create_bucket(
+                Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION}
+            )
+        command = [sys.executable, "-c", SAM, "deploy"]
+        command += ["--template-file", str(self.build_dir / "template.yaml")]
+        command += ["--stack-name", STACK_NAME, "--s3-bucket", bucket, "--region", REGION]
+        command += ["--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset"]
+        command += ["--no-fail-on-empty-changeset", "--no-progressbar", "--parameter-overrides"]
+        command += [f'{name}="{value}"' for name, value in self.parameters.items()]
+        # A working directory without samconfig.toml, which is for real deployments.
+        with (
+            (self.log_dir / "deploy.log").open("w") as log,
+            subprocess.Popen(
+                command,
+                cwd=self.state_dir,
+                env=self._sam_environment(),
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            ) as process,
+        ):
+            try:
+                process.wait()
+            except BaseException:
+                self._abandon_deploy(process)
+                raise
+        if process.returncode != 0:
+            raise WorldError(f"sam deploy failed.\n{self._tail('deploy.log')}")
+        (self.state_dir / "deployed").write_text(fingerprint)
+
+    def _abandon_deploy(self, process: subprocess.Popen[bytes]) -> None:
+        """Kills the command; a change under way is left to end, for a half-made stack is stuck."""
+        process.kill()
+        process.wait()
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            stack = self._stack()
+            status = stack["StackStatus"] if stack else ""
+            if not status.endswith("_IN_PROGRESS") or status == "REVIEW_IN_PROGRESS":
+                return
+            time.sleep(0.2)
+
+    def _sam_environment(self) -> dict[str, str]:
+        settings = self.state_dir / "sam"
+        settings.mkdir(exist_ok=True)
+        # SAM asks its package index for news once a week; here it has just asked.
+        (settings / "metadata.json").write_text(
+            json.dumps({"telemetryEnabled": False, "lastVersionCheck": time.time()})
+        )
+        return {name: os.environ[name] for name in PASSED_ON if name in os.environ} | {
+            **CREDENTIALS,
+            "AWS_ENDPOINT_URL": self.aws.endpoint_url,
+            "SAM_CLI_TELEMETRY": "0",
+            "SAM_CLI_POLL_DELAY": "0.2",
+            "__SAM_CLI_APP_DIR": str(settings),
+        }
+
+    def _store_finch_secret(self) -> None:
+        """What a person does once after a real deployment."""
+        credentials = {
+            "client_id": self.finch.application.client_id,
+            "client_secret": self.finch.application.client_secret,
+            "webhook_secrets": [],
+        }
+        secrets = self.aws.client("secretsmanager")
+        secret_arn = self.output("FinchSecretArn")
+        stored = json.loads(secrets.get_secret_value(SecretId=secret_arn)["SecretString"])
+        if stored != credentials:
+            secrets.put_secret_value(SecretId=secret_arn, SecretString=json.dumps(credentials))
+
+    def _tail(self, log_name: str) -> str:
+        log = self.log_dir / log_name
+        lines = log.read_text().splitlines()[-30:]
+        return "\n".join([*(f"    {line}" for line in lines), f"All of it: {log}"])

@@ -118,6 +118,7 @@ class InProcessApi:
             event.pop(name, None)
         event |= {"routeKey": route.key, "rawPath": url.path, "rawQueryString": url.query}
         event["requestContext"].pop("authorizer", None)
+        event["requestContext"]["http"] |= {"method": method, "path": url.path}
         if route.needs_token:
             customer_id = headers.pop("authorization").removeprefix("Bearer token of ")
             claims = {"sub": customer_id}

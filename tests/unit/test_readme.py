@@ -96,3 +96,11 @@ def test_every_module_that_is_named_exists_and_every_command_is_there() -> None:
     for target in re.findall(r"(?:^|`)make (\w+)", README, re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
     assert "make test" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_the_page_has_words_for_every_failure() -> None:
+    script = (ROOT / "local" / "page" / "page.js").read_text()
+    table = script.split("const ERRORS = {", 1)[1].split("};", 1)[0]
+    told = set(re.findall(r"^  (\w+):", table, re.MULTILINE))
+    codes = {cells[0].strip("`") for cells in rows("code")}
+    assert told == codes | {"unreachable", "unauthorized"}

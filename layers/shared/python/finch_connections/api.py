@@ -162,7 +162,11 @@ def function(
     return handle
 
 
-def _unknown_route(_: Request) -> Response:
+def _unknown_route(request: Request) -> Response:
+    # The default route also takes a browser's preflights: API Gateway adds their CORS headers, and
+    # the browser wants a success ("Configure CORS for HTTP APIs" in its developer guide).
+    if request.event["requestContext"]["http"]["method"] == "OPTIONS":
+        return {"statusCode": int(HTTPStatus.NO_CONTENT), "headers": dict(_HEADERS)}
     raise RouteNotFound
 
 

@@ -19,8 +19,9 @@ def _disconnect(request: Request) -> Response:
         vault=token_vault.connect(),
         finch=finch.connect(),
     )
-    done = connection.status is ConnectionStatus.DISCONNECTED
-    return api.answer(HTTPStatus.OK if done else HTTPStatus.ACCEPTED, connection_view(connection))
+    under_way = connection.status is ConnectionStatus.DISCONNECTING
+    status = HTTPStatus.ACCEPTED if under_way else HTTPStatus.OK
+    return api.answer(status, connection_view(connection))
 
 
 disconnect = api.function({"DELETE /connections/{provider_id}/{company_id}": _disconnect})

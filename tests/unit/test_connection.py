@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finch_connections.connection import (
-    MAX_ENTITIES,
+    MAX_ENTITY_BYTES,
     MAX_TOKENS,
     CompanyKey,
     Connection,
@@ -25,6 +25,7 @@ from finch_connections.connection import (
     disconnected,
     disconnecting,
     most_urgent,
+    partly_ended,
     require_usable_ids,
     token_of,
 )
@@ -148,10 +149,36 @@ def test_there_is_a_limit_to_logins() -> None:
 
 
 def test_there_is_a_limit_to_entities() -> None:
-    many = frozenset(str(n) for n in range(MAX_ENTITIES))
+    many = frozenset(f"{n:049}" for n in range(MAX_ENTITY_BYTES // 50))
     full = connected(token("t1", entity_ids=many))
     with pytest.raises(TooManyLogins):
         attach(full, "acme", KEY, token("t2", account_id="a2", entity_ids=frozenset("x")), b"", NOW)
+    with pytest.raises(TooManyLogins):
+        connected(token("t1", entity_ids=many | {"x"}))
+
+
+def test_an_older_token_does_not_replace_a_newer_one() -> None:
+    newer = token("t2", connected_at=NOW + timedelta(minutes=1))
+    assert ids(connected(newer, token("t1"))) == {"t1", "t2"}
+    assert ids(connected(token("t1"), newer)) == {"t2"}
+
+
+def test_what_is_said_of_a_connection_id_holds_for_all_of_its_tokens() -> None:
+    processing = ConnectionStatus.PROCESSING
+    made = connected(
+        token("t1", status=processing, products=frozenset({"ssn"})),
+        token("t2", status=processing, connection_id="connection-2"),
+        token("t3"),
+    )
+    assert [one.status.value for one in made.tokens] == ["connected", "processing", "connected"]
+
+
+def test_what_is_partly_ended_keeps_its_tokens_and_its_note_goes_with_them() -> None:
+    leaving = disconnecting(connected(token("t1"), token("t2", connection_id="c2")), NOW)
+    part = partly_ended(leaving, {"c2"}, NOW)
+    assert (set(part.ended), ids(part)) == ({"c2"}, {"t1", "t2"})
+    assert part.revision == leaving.revision + 1
+    assert disconnected(part, NOW).ended == frozenset()
 
 
 @pytest.mark.parametrize("first", FINCHS_WORDS)
@@ -159,7 +186,7 @@ def test_there_is_a_limit_to_entities() -> None:
 def test_the_connection_shows_the_status_that_most_needs_a_person(
     first: ConnectionStatus, second: ConnectionStatus
 ) -> None:
-    made = connected(token("t1", status=first), token("t2", account_id="a2", status=second))
+    made = connected(token("t1", status=first), token("t2", connection_id="c2", status=second))
     assert made.status is most_urgent([first, second])
     assert made.status in (first, second)
 

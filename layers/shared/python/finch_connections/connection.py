@@ -1,7 +1,7 @@
 """A connection: what a customer has connected at one provider for one employer, and the rules it keeps."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
@@ -11,9 +11,9 @@ from finch_connections.refusal import InvalidRequest, Refusal
 
 IDENTIFIER = re.compile(r"[A-Za-z0-9_.-]{1,200}")
 
-# Keep an item below DynamoDB's 400 KB: a token takes about 0.7 KB and 40 bytes for each entity.
+# Keep an item below DynamoDB's 400 KB. A token takes at most about 2 KB besides its entity ids.
 MAX_TOKENS = 50
-MAX_ENTITIES = 5_000
+MAX_ENTITY_BYTES = 250_000
 
 
 class ConnectionNotFound(Refusal):
@@ -187,6 +187,7 @@ class Connection:
     """A customer's link to one employer at one provider, whatever number of logins made it.
 
     `sealed` holds the encrypted text of each token by token id; it is empty where it was not read.
+    `ended` are the connection ids whose end Finch has confirmed while others are still to be ended.
     `revision` grows by one with every write and makes each write conditional on the one before.
     """
 
@@ -197,6 +198,7 @@ class Connection:
     created_at: datetime
     updated_at: datetime
     revision: int
+    ended: frozenset[str] = frozenset()
     sealed: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     @property
@@ -240,19 +242,22 @@ def require_usable_ids(grant: Grant, introspection: Introspection) -> None:
 
 
 def token_of(
-    grant: Grant, introspection: Introspection, finch_customer_id: str, now: datetime
+    grant: Grant, introspection: Introspection, finch_customer_id: str, connected_at: datetime
 ) -> Token:
-    """The token that a grant and its introspection describe."""
+    """The token that a grant and its introspection describe.
+
+    `finch_customer_id` is the name that Finch was told; the one that Finch names wins.
+    """
     return Token(
         id=introspection.token_id,
         connection_id=grant.connection_id,
         products=grant.products or introspection.products,
         status=introspection.status,
-        connected_at=now,
+        connected_at=connected_at,
         entity_ids=introspection.entity_ids or grant.entity_ids,
         status_detail=introspection.status_detail,
         account_id=introspection.account_id or grant.account_id,
-        finch_customer_id=finch_customer_id,
+        finch_customer_id=grant.customer_id or introspection.customer_id or finch_customer_id,
     )
 
 
@@ -266,20 +271,19 @@ def attach(
 ) -> Connection:
     """The connection with one more token, made new where there was none.
 
-    A token of the same login whose products the new one covers is dropped: it is never disconnected,
-    for that would end the new one too. Raises `ConnectionBusy` and `TooManyLogins`.
+    An older token of the same login whose products the new one covers is dropped: it is never
+    disconnected, for that would end the new one too. What Finch says of the new one's connection id
+    holds for all tokens of it. Raises `ConnectionBusy` and `TooManyLogins`.
     """
     if connection is None:
-        return Connection(
-            customer_id, key, (token,), token.status, now, now, 1, {token.id: ciphertext}
-        )
+        connection = Connection(customer_id, key, (), token.status, now, now, revision=0)
     if connection.status is ConnectionStatus.DISCONNECTING:
         raise ConnectionBusy
     kept = [old for old in connection.tokens if not _replaces(token, old)]
-    tokens = (*kept, token)
-    if len(tokens) > MAX_TOKENS or sum(len(one.entity_ids) for one in tokens) > MAX_ENTITIES:
-        raise TooManyLogins
     sealed = {old.id: connection.sealed[old.id] for old in kept}
+    tokens = (*(_with_news(old, token) for old in kept), token)
+    if len(tokens) > MAX_TOKENS or sum(map(_entity_bytes, tokens)) > MAX_ENTITY_BYTES:
+        raise TooManyLogins
     return replace(
         connection,
         tokens=tokens,
@@ -291,7 +295,19 @@ def attach(
 
 
 def _replaces(new: Token, old: Token) -> bool:
-    return new.id == old.id or (new.same_login(old) and new.products >= old.products)
+    covers = new.same_login(old) and new.products >= old.products
+    return new.id == old.id or (covers and new.connected_at >= old.connected_at)
+
+
+def _with_news(old: Token, new: Token) -> Token:
+    if old.connection_id != new.connection_id:
+        return old
+    return replace(old, status=new.status, status_detail=new.status_detail)
+
+
+def _entity_bytes(token: Token) -> int:
+    # DynamoDB counts the bytes of a set's strings and one for each of them.
+    return sum(len(entity_id) + 1 for entity_id in token.entity_ids)
 
 
 def most_urgent(statuses: Iterable[ConnectionStatus]) -> ConnectionStatus:
@@ -309,12 +325,25 @@ def disconnecting(connection: Connection, now: datetime) -> Connection:
     )
 
 
+def partly_ended(
+    connection: Connection, connection_ids: Collection[str], now: datetime
+) -> Connection:
+    """The connection with a note of what Finch has confirmed so far; all of its tokens stay."""
+    return replace(
+        connection,
+        ended=frozenset(connection_ids),
+        updated_at=now,
+        revision=connection.revision + 1,
+    )
+
+
 def disconnected(connection: Connection, now: datetime) -> Connection:
     """The connection after Finch has confirmed every one of its connection ids: no token is left."""
     return replace(
         connection,
         tokens=(),
         sealed={},
+        ended=frozenset(),
         status=ConnectionStatus.DISCONNECTED,
         updated_at=now,
         revision=connection.revision + 1,

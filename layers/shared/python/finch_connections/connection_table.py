@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 SORT_KEY = "provider_id#company_id"
 _NAMES = {"#key": SORT_KEY, "#status": "status"}
 # All but the ciphertexts.
-_SHOWN = "#key, customer_id, tokens, #status, created_at, updated_at, revision"
+_SHOWN = "#key, customer_id, tokens, #status, created_at, updated_at, revision, ended"
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,7 @@ def _item(connection: Connection) -> dict[str, Item]:
         "created_at": moment(connection.created_at),
         "updated_at": moment(connection.updated_at),
         "revision": number(connection.revision),
+        **optional_sets({"ended": connection.ended}),
         **(
             due((connection.customer_id, str(connection.key)), connection.updated_at)
             if unfinished
@@ -164,6 +165,7 @@ def _connection(item: Item) -> Connection:
         created_at=read_moment(item["created_at"]),
         updated_at=read_moment(item["updated_at"]),
         revision=int(item["revision"]["N"]),
+        ended=read_set(item, "ended"),
         sealed={id_: entry["B"] for id_, entry in item.get("sealed", {"M": {}})["M"].items()},
     )
 

@@ -15,6 +15,7 @@ from finch_connections.connection import (
     Token,
     disconnected,
     disconnecting,
+    partly_ended,
 )
 from finch_connections.connection_table import ConnectionTable
 from finch_connections.dynamodb import Conflict
@@ -42,34 +43,76 @@ def disconnect(
     """The connection after Finch was told to end every one of its connection ids.
 
     It is `disconnected` once Finch has confirmed all of them, else still `disconnecting` with all of
-    its tokens kept, and calling again goes on. Raises `ConnectionNotFound`, and `ConnectionBusy`
+    its tokens kept, and calling again goes on. Where another call ended it meanwhile, what has been
+    connected since is left alone and answered. Raises `ConnectionNotFound`, and `ConnectionBusy`
     where others keep writing the connection.
     """
+    connection = _begin(customer_id, key, now, connections)
     for _ in range(_ATTEMPTS):
-        connection = connections.get(customer_id, key)
-        if connection is None:
-            raise ConnectionNotFound
-        if connection.status is ConnectionStatus.DISCONNECTED:
+        if connection.status is not ConnectionStatus.DISCONNECTING:
+            # Ended by another call. What was connected since then is not this call's to end.
             return connection
         try:
-            # The place of the watchdog: a message that goes on if all after it crashes.
-            if connection.status is not ConnectionStatus.DISCONNECTING:
-                connection = disconnecting(connection, now)
-                connections.write(connection)
-            confirmed = [
-                _ended(connection, connection_id, vault, finch)
-                for connection_id in connection.connection_ids
-            ]
-            if not all(confirmed):
+            connection, all_ended = _end_each(connection, now, connections, vault, finch)
+            if not all_ended:
                 logger.warning("disconnect unfinished", extra=_fields(connection))
                 return connection
             gone = disconnected(connection, now)
             connections.write(gone, together_with=_freeing(connection, claims))
         except Conflict:
+            connection = _there(customer_id, key, connections)
             continue
         logger.info("disconnected", extra=_fields(connection))
         return gone
     raise ConnectionBusy
+
+
+def _begin(
+    customer_id: str, key: CompanyKey, now: datetime, connections: ConnectionTable
+) -> Connection:
+    """The connection marked as on its way out, by this call or by one before; or as it ended."""
+    for _ in range(_ATTEMPTS):
+        connection = _there(customer_id, key, connections)
+        if connection.status in (ConnectionStatus.DISCONNECTING, ConnectionStatus.DISCONNECTED):
+            return connection
+        # The place of the watchdog: a message that goes on if all after it crashes.
+        connection = disconnecting(connection, now)
+        try:
+            connections.write(connection)
+        except Conflict:
+            continue
+        return connection
+    raise ConnectionBusy
+
+
+def _there(customer_id: str, key: CompanyKey, connections: ConnectionTable) -> Connection:
+    connection = connections.get(customer_id, key)
+    if connection is None:
+        raise ConnectionNotFound
+    return connection
+
+
+def _end_each(
+    connection: Connection,
+    now: datetime,
+    connections: ConnectionTable,
+    vault: TokenVault,
+    finch: Finch,
+) -> tuple[Connection, bool]:
+    """The connection with what Finch has confirmed so far, and whether that is all of it.
+
+    Written after each but the last, so that many logins come to an end however slow Finch is.
+    Raises `Conflict`.
+    """
+    confirmed = set(connection.ended)
+    for connection_id in connection.connection_ids:
+        if connection_id in confirmed or not _ended(connection, connection_id, vault, finch):
+            continue
+        confirmed.add(connection_id)
+        if confirmed != set(connection.connection_ids):
+            connection = partly_ended(connection, confirmed, now)
+            connections.write(connection)
+    return connection, confirmed == set(connection.connection_ids)
 
 
 def _ended(connection: Connection, connection_id: str, vault: TokenVault, finch: Finch) -> bool:

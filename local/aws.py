@@ -111,7 +111,7 @@ def import_body(api_id: str, body: Json) -> None:
             if method not in METHODS | {ANY_METHOD}:
                 continue
             verb = "ANY" if method == ANY_METHOD else method.upper()
-            route_key = "$default" if path == "/$default" else f"{verb} {path}"
+            route_key = "$default" if path.endswith("$default") else f"{verb} {path}"
             import_route(api_id, route_key, operation, authorizers)
 
 

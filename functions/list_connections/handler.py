@@ -1,6 +1,7 @@
 """Shows a customer's connections, and answers for routes that nobody has."""
 
 import base64
+import re
 from http import HTTPStatus
 
 from finch_connections import api, connection_table
@@ -16,7 +17,7 @@ from finch_connections.connection_view import connection_view
 from finch_connections.refusal import InvalidRequest
 
 _DEFAULT_LIMIT = 50
-_MAX_LIMIT = 100
+_LIMIT = re.compile("[1-9][0-9]?|100")
 
 
 def _list(request: Request) -> Response:
@@ -43,8 +44,8 @@ def _show(request: Request) -> Response:
 
 
 def _limit(text: str) -> int:
-    if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:4]) <= _MAX_LIMIT:
-        raise InvalidRequest(f"limit takes a whole number from 1 to {_MAX_LIMIT}.")
+    if not _LIMIT.fullmatch(text):
+        raise InvalidRequest("limit takes a whole number from 1 to 100.")
     return int(text)
 
 

@@ -29,6 +29,7 @@ const ERRORS = {
   cannot_connect: "This company cannot be connected to your account. Please talk to our support.",
   code_rejected: "Finch did not accept this attempt. Please connect again.",
   connection_busy: "This connection is just being changed. Wait a moment, then try again.",
+  connection_ended: "The connection ended at your provider too early. Please connect again.",
   connection_not_found: "There is no such connection any more.",
   customer_unknown: "Your sign-in does not say which company you administer. Sign in again.",
   exchange_uncertain: "We cannot tell whether Finch finished. Please connect again.",

@@ -145,7 +145,10 @@ def test_every_request_names_the_version_and_has_its_timeouts() -> None:
 def test_a_connection_that_rested_too_long_is_not_used_again() -> None:
     """After a freeze it may be dead without our knowing, and a code sent over it be lost."""
     moments: Iterator[float] = iter([0.0, 0.0, 1.0, 2.0, 3.0, 100.0, 101.0])
-    finch = client(lambda _: httpx.Response(200, json={}), wall_clock=lambda: next(moments))
+    finch = client(
+        lambda _: httpx.Response(200, json={"status": "success"}),
+        wall_clock=lambda: next(moments),
+    )
     finch.disconnect(TOKEN)
     first = finch._client
     finch.disconnect(TOKEN)

@@ -5,12 +5,17 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from finch_connections import connecting, connection_table, session_table
+from finch_connections.connect_session import ConnectSession
 from finch_connections.connection import CompanyKey, disconnecting
 from finch_connections.connection_table import ConnectionTable
 from finch_connections.dynamodb import Conflict
+from finch_connections.finch import Finch
+from finch_connections.secret_text import SecretText
 from finch_connections.session_table import SessionTable
+from finch_connections.token_vault import TokenVault
 from local.finch.seed_world import HARBOR_LANE, MAYA, OWEN
 from tests.deployed import Deployed
 from tests.person import Landing, Person
@@ -34,7 +39,7 @@ def before_once(
 def test_many_identical_callbacks_exchange_once_and_end_the_same(
     deployed: Deployed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connecting, "_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(connecting, "WAIT_SECONDS", 0.01)
     acme = Person(deployed, "acme")
     url = acme.log_in(acme.click(acme.link()))
     cookies = dict(acme.browser.cookies)
@@ -108,6 +113,111 @@ def test_a_disconnect_that_begins_while_a_login_is_attached_makes_it_wait(
     assert acme.disconnect().status == 200
     assert acme.come_back(url).outcome["status"] == "connected"
     assert len(deployed.finch.live_tokens()) == 1
+
+
+def test_a_disconnect_between_finchs_word_and_the_write_is_not_overlooked(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect(products=["company"])
+    url = acme.log_in(acme.click(acme.link()), products=["directory"])
+    before_once(monkeypatch, TokenVault, "seal_stored", acme.disconnect)
+    assert acme.come_back(url).outcome == {"error": "connection_ended"}
+    assert acme.connection()["status"] == "disconnected"
+    assert deployed.tables.items(deployed.tables.claims) == []
+
+
+def test_a_disconnect_that_was_overtaken_leaves_the_next_connection_alone(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+
+    def ended_and_connected_again() -> None:
+        assert acme.disconnect().status == 200
+        assert acme.connect().outcome["status"] == "connected"
+
+    before_once(monkeypatch, Finch, "disconnect", ended_and_connected_again)
+    overtaken = acme.disconnect()
+    assert (overtaken.status, overtaken.json["status"]) == (200, "connected")
+    [login] = acme.connection()["logins"]
+    assert [token.id for token in deployed.finch.live_tokens()] == [login["id"]]
+
+
+def test_the_true_code_waits_while_a_wrong_one_is_tried(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme = Person(deployed, "acme")
+    page = acme.click(acme.link())
+    true = acme.log_in(page)
+    landings: list[Landing] = []
+    real = SessionTable.reject
+
+    def interrupted(table: SessionTable, session: ConnectSession, code: SecretText) -> None:
+        # While the true code waits, the wrong one is told to be wrong.
+        monkeypatch.setattr("time.sleep", lambda _: real(table, session, code))
+        landings.append(acme.come_back(true))
+
+    monkeypatch.setattr(SessionTable, "reject", interrupted)
+    wrong = acme.come_back(f"/callback?code=made-up&state={page.state}")
+    assert wrong.outcome == {"error": "code_rejected"}
+    assert landings[0].outcome["status"] == "connected"
+
+
+def test_a_repeated_write_of_ours_is_not_taken_for_anothers(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """botocore sends a request again when its answer was lost."""
+    client = session_table.connect().client
+    once = client.update_item
+
+    def twice(**arguments: Any) -> Any:
+        once(**arguments)
+        return once(**arguments)
+
+    monkeypatch.setattr(client, "update_item", twice)
+    acme = Person(deployed, "acme", same_site=False)
+    landing = acme.connect()
+    assert landing.outcome["status"] == "confirm"
+    assert landing.completion
+    assert acme.confirm(landing.completion).json["status"] == "connected"
+    url = acme.log_in(acme.click(acme.link()), provider_id="justworks")
+    deployed.finch.faults.add("POST", "/auth/token", error="rate_limit_exceeded_error")
+    assert acme.come_back(url).outcome == {"error": "finch_unavailable"}
+    assert acme.come_back(url).outcome["status"] == "confirm"
+
+
+def test_a_move_that_was_given_up_does_not_undo_anothers(deployed: Deployed) -> None:
+    """A late repetition of one request's move finds the session in another request's hands."""
+    acme = Person(deployed, "acme")
+    acme.link()
+    sessions = session_table.connect()
+    [item] = deployed.tables.items(deployed.tables.sessions)
+    session = sessions.get(item["handle_hash"]["S"])
+    assert session is not None
+    first = sessions.consume(session, SecretText("code"), session.created_at)
+    sessions.give_back(first)
+    sessions.consume(session, SecretText("code"), session.created_at)
+    with pytest.raises(Conflict):
+        sessions.give_back(first)
+
+
+def test_a_transaction_under_way_is_a_conflict_like_any_other(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = session_table.connect().client
+    refused = ClientError({"Error": {"Code": "TransactionConflictException"}}, "UpdateItem")
+    real, refusals = client.update_item, [refused]
+
+    def update(**arguments: Any) -> Any:
+        if refusals:
+            raise refusals.pop()
+        return real(**arguments)
+
+    acme = Person(deployed, "acme")
+    url = acme.log_in(acme.click(acme.link()))
+    monkeypatch.setattr(client, "update_item", update)
+    assert acme.come_back(url).outcome["status"] == "connected"
 
 
 def test_a_login_attached_before_a_disconnect_begins_is_ended_with_it(

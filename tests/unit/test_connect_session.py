@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from finch_connections.connect_session import (
     EXCHANGE_LIMIT,
     LINK_LIFETIME,
+    MAX_REJECTED_CODES,
     CannotConnect,
     CodeRejected,
     ConnectSession,
@@ -22,8 +23,8 @@ from finch_connections.connect_session import (
     SessionUsed,
     begin,
     exchange_abandoned,
-    finch_customer_ids,
     issued_to,
+    next_finch_customer_id,
     require_code,
     require_completion,
     require_handle,
@@ -31,6 +32,7 @@ from finch_connections.connect_session import (
     require_ours,
     require_return_to,
     session_of_completion,
+    unguessed_finch_customer_id,
 )
 from finch_connections.connection import ConnectionStatus, Grant, Introspection
 from finch_connections.secret_text import SecretText
@@ -141,26 +143,39 @@ def test_who_clicked_in_time_may_come_back_after_the_link_ended() -> None:
     session = started()
     late = session.expires_at
     assert late == NOW + LINK_LIFETIME + timedelta(hours=1, minutes=10)
-    require_code(session, CODE, late - timedelta(seconds=1))
+    require_code(session, CODE, late - timedelta(seconds=1), state_echoed=True)
     with pytest.raises(SessionExpired):
-        require_code(session, CODE, late)
+        require_code(session, CODE, late, state_echoed=True)
 
 
 @pytest.mark.parametrize("phase", [one for one in Phase if one is not Phase.STARTED])
 def test_a_used_session_takes_its_own_code_for_ever_and_no_other(phase: Phase) -> None:
     session = consumed(phase)
-    require_code(session, CODE, NOW + timedelta(days=1000))
-    with pytest.raises(SessionUsed):
-        require_code(session, SecretText("another"), NOW)
+    require_code(session, CODE, NOW + timedelta(days=1000), state_echoed=False)
     with pytest.raises(SessionUsed):
         require_link(session, NOW)
+    if phase is Phase.EXCHANGING:
+        # The code under way may turn out wrong, so another one waits.
+        require_code(session, SecretText("another"), NOW, state_echoed=False)
+    else:
+        with pytest.raises(SessionUsed):
+            require_code(session, SecretText("another"), NOW, state_echoed=True)
 
 
-def test_a_rejected_code_is_not_sent_again_and_the_true_one_is_welcome() -> None:
+@pytest.mark.parametrize("state_echoed", [True, False])
+def test_a_rejected_code_is_not_sent_again_and_the_true_one_is_welcome(state_echoed: bool) -> None:
     session = replace(started(), rejected_code_hashes=frozenset({CODE.digest()}))
     with pytest.raises(CodeRejected):
-        require_code(session, CODE, NOW)
-    require_code(session, SecretText("the-true-one"), NOW)
+        require_code(session, CODE, NOW, state_echoed=state_echoed)
+    require_code(session, SecretText("the-true-one"), NOW, state_echoed=state_echoed)
+
+
+def test_after_several_wrong_codes_only_the_state_opens_the_session() -> None:
+    wrong = frozenset(str(n) for n in range(MAX_REJECTED_CODES))
+    session = replace(started(), rejected_code_hashes=wrong)
+    with pytest.raises(CodeRejected):
+        require_code(session, CODE, NOW, state_echoed=False)
+    require_code(session, CODE, NOW, state_echoed=True)
 
 
 def test_an_exchange_is_given_up_when_its_function_cannot_run_any_more() -> None:
@@ -214,10 +229,17 @@ def test_a_name_at_finch_belongs_to_the_customer_it_was_made_for(name: str, ours
     assert issued_to(name, "acme") is ours
 
 
-def test_the_next_free_name_is_offered_first() -> None:
-    assert finch_customer_ids("acme", ())[0] == "acme"
-    assert finch_customer_ids("acme", {"acme", "acme~2", "acme~4"})[:2] == ["acme~3", "acme~5"]
-    assert all(issued_to(name, "acme") for name in finch_customer_ids("acme", {"acme~2"}))
+def test_the_first_free_name_is_the_next() -> None:
+    assert next_finch_customer_id("acme", ()) == "acme"
+    assert next_finch_customer_id("acme", {"acme", "acme~2", "acme~4"}) == "acme~3"
+    many = {"acme", *(f"acme~{n}" for n in range(2, 1000))}
+    assert next_finch_customer_id("acme", many) == "acme~1000"
+
+
+def test_an_unguessed_name_is_new_each_time_and_the_customers() -> None:
+    names = {unguessed_finch_customer_id("acme") for _ in range(100)}
+    assert len(names) == 100
+    assert all(issued_to(name, "acme") for name in names)
 
 
 GRANT = Grant("connection-1", "gusto", frozenset({"company"}), customer_id="acme")
@@ -255,6 +277,12 @@ def test_a_token_that_is_tied_to_the_session_is_ours() -> None:
         (True, GRANT, replace(INTROSPECTION, connection_id="connection-2"), "our-client"),
         (True, GRANT, replace(INTROSPECTION, provider_id="justworks"), "our-client"),
         (True, Grant.unreadable(), INTROSPECTION, "our-client"),
+        (
+            True,
+            replace(GRANT, company_id="company-1"),
+            replace(INTROSPECTION, company_id="company-2"),
+            "our-client",
+        ),
         (
             False,
             replace(GRANT, customer_id=None),

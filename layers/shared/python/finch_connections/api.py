@@ -12,6 +12,7 @@ from finch_connections.claim import ClaimedByAnother
 from finch_connections.connect_session import (
     CannotConnect,
     CodeRejected,
+    ConnectionEnded,
     ExchangeUncertain,
     ReturnToNotAllowed,
     SessionExpired,
@@ -71,6 +72,7 @@ STATUS: Mapping[type[Exception], HTTPStatus] = {
     TooManyLogins: HTTPStatus.CONFLICT,
     ConnectionBusy: HTTPStatus.CONFLICT,
     SessionExpired: HTTPStatus.GONE,
+    ConnectionEnded: HTTPStatus.GONE,
     RequestRefused: HTTPStatus.UNPROCESSABLE_ENTITY,
     Unauthorized: HTTPStatus.UNPROCESSABLE_ENTITY,
     Forbidden: HTTPStatus.UNPROCESSABLE_ENTITY,

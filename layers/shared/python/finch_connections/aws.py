@@ -11,8 +11,15 @@ if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-# A call that hangs must leave time for the answer that says so.
-_CONFIG = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "max_attempts": 3})
+CONNECT_SECONDS = 1.0
+READ_SECONDS = 3.0
+ATTEMPTS = 2
+# A call that hangs must leave time for the answer that says so, or for the token to be kept.
+_CONFIG = Config(
+    connect_timeout=CONNECT_SECONDS,
+    read_timeout=READ_SECONDS,
+    retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+)
 
 
 @cache

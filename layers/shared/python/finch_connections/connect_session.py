@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
+from itertools import count
 
 from finch_connections.connection import CompanyKey, Grant, Introspection
 from finch_connections.refusal import Refusal
@@ -23,10 +24,10 @@ FINCH_SESSION_REUSE = timedelta(minutes=50)
 CODE_LIFETIME = timedelta(minutes=10)
 COOKIE_LIFETIME = timedelta(hours=1)
 # Longer than the function that exchanges a code can run.
-EXCHANGE_LIMIT = timedelta(minutes=2)
+EXCHANGE_LIMIT = timedelta(minutes=3)
 # How long an ended session still answers a reload, and one that nobody used is kept.
 KEPT_AFTER_END = timedelta(days=30)
-# Wrong codes that a session remembers; after these it ends, so that it cannot be made to grow.
+# Wrong codes that a session remembers; more would let anybody make it grow.
 MAX_REJECTED_CODES = 5
 
 FINDING_COOKIE = "__Host-finch-connect-last"
@@ -76,6 +77,12 @@ class ReturnToNotAllowed(Refusal):
     code = "return_to_not_allowed"
 
 
+class ConnectionEnded(Refusal):
+    """This connection ended at Finch before it was finished; start again."""
+
+    code = "connection_ended"
+
+
 class Mode(StrEnum):
     """How the person goes through Finch Connect: by redirects, or inside the page by Finch's SDK."""
 
@@ -92,7 +99,6 @@ class Phase(StrEnum):
     COMPLETE = "complete"
     HELD = "held"
     UNCERTAIN = "uncertain"
-    FAILED = "failed"
 
 
 @dataclass(frozen=True)
@@ -110,7 +116,10 @@ class Escrow:
 
 @dataclass(frozen=True)
 class ConnectSession:
-    """One attempt of a customer to connect. Its handle is stored as `handle_hash` only."""
+    """One attempt of a customer to connect. Its handle is stored as `handle_hash` only.
+
+    `attempt` names the request that consumed the code, so that no other moves on from there.
+    """
 
     handle_hash: str
     customer_id: str
@@ -127,6 +136,7 @@ class ConnectSession:
     finch_customer_id: str | None = None
     finch_connect_url: str | None = field(default=None, repr=False)
     finch_session_made_at: datetime | None = None
+    attempt: str | None = None
     consumed_at: datetime | None = None
     code_hash: str | None = None
     completion_hash: str | None = None
@@ -252,11 +262,16 @@ def require_link(session: ConnectSession, now: datetime) -> None:
         raise SessionExpired
 
 
-def require_code(session: ConnectSession, code: SecretText, now: datetime) -> None:
+def require_code(
+    session: ConnectSession, code: SecretText, now: datetime, *, state_echoed: bool
+) -> None:
     """Refuses a code that must not be exchanged in this session.
 
     The code that a session has consumed is always welcome: it gets the outcome of its first time,
-    also long after. Raises `CodeRejected`, `SessionUsed` and `SessionExpired`.
+    also long after. While another code is being exchanged nothing is decided, for that one may be
+    wrong. After several wrong codes the session still takes the true one, but only with the `state`:
+    a page that sends a browser here with made-up codes does not know it. Raises `CodeRejected`,
+    `SessionUsed` and `SessionExpired`.
     """
     digest = code.digest()
     if digest in session.rejected_code_hashes:
@@ -264,7 +279,9 @@ def require_code(session: ConnectSession, code: SecretText, now: datetime) -> No
     if session.phase is Phase.STARTED:
         if now >= session.expires_at:
             raise SessionExpired
-    elif digest != session.code_hash:
+        if len(session.rejected_code_hashes) >= MAX_REJECTED_CODES and not state_echoed:
+            raise CodeRejected
+    elif session.phase is not Phase.EXCHANGING and digest != session.code_hash:
         raise SessionUsed
 
 
@@ -288,14 +305,20 @@ def require_completion(session: ConnectSession, completion: SecretText, customer
         raise SessionNotFound
 
 
-def finch_customer_ids(customer_id: str, taken: Collection[str]) -> list[str]:
-    """Names for a customer that Finch does not hold a connection for, as far as we know, best first.
+def next_finch_customer_id(customer_id: str, taken: Collection[str]) -> str:
+    """The first name for a customer that is not among `taken`.
 
     Finch refuses a second connection under one `customer_id` (`connection_already_exists`), so the
     later ones are numbered: `~` cannot stand in a customer's id, so it is never another customer's.
     """
-    numbered = [customer_id] + [f"{customer_id}~{n}" for n in range(2, len(taken) + 5)]
-    return [name for name in numbered if name not in taken]
+    if customer_id not in taken:
+        return customer_id
+    return next(name for n in count(2) if (name := f"{customer_id}~{n}") not in taken)
+
+
+def unguessed_finch_customer_id(customer_id: str) -> str:
+    """A name with a number that no attempt, finished or not, has been given."""
+    return f"{customer_id}~{10**12 + secrets.randbelow(10**12)}"
 
 
 def issued_to(finch_customer_id: str, customer_id: str) -> bool:
@@ -315,10 +338,12 @@ def require_ours(
     """
     grant = escrow.grant
     named = [one for one in (grant.customer_id, introspection.customer_id) if one is not None]
+    companies = {grant.company_id, introspection.company_id} - {None, ""}
     if not (
         introspection.client_id == client_id
         and introspection.connection_id == grant.connection_id
         and introspection.provider_id == grant.provider_id
+        and len(companies) <= 1
         and all(issued_to(one, session.customer_id) for one in named)
         and (escrow.state_echoed or named)
     ):

@@ -1,6 +1,7 @@
 """The flow that connects: start, the hop to Finch Connect, the return with a code, the confirmation."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -12,6 +13,7 @@ from finch_connections.connect_session import (
     FINDING_COOKIE,
     CannotConnect,
     CodeRejected,
+    ConnectionEnded,
     ConnectSession,
     Escrow,
     ExchangeUncertain,
@@ -21,18 +23,19 @@ from finch_connections.connect_session import (
     SessionNotFound,
     SessionUsed,
     exchange_abandoned,
-    finch_customer_ids,
+    next_finch_customer_id,
     require_code,
     require_completion,
     require_handle,
     require_link,
     require_ours,
     session_of_completion,
+    unguessed_finch_customer_id,
 )
 from finch_connections.connection import (
     CompanyKey,
     ConnectionBusy,
-    Introspection,
+    Grant,
     TooManyLogins,
     UnusableIdentifier,
     attach,
@@ -46,7 +49,8 @@ from finch_connections.finch_failure import (
     AnswerLost,
     ConnectionAlreadyExists,
     FinchFailure,
-    InvalidGrant,
+    RequestRefused,
+    TokenDead,
 )
 from finch_connections.log import logger
 from finch_connections.refusal import InvalidRequest, Refusal
@@ -55,12 +59,10 @@ from finch_connections.session_table import SessionTable
 from finch_connections.token_vault import TokenVault
 
 # How often and how long a second callback waits for the first one's outcome, within API Gateway's 30 s.
-_WAIT_SECONDS = 0.5
-_WAITS = 40
+WAIT_SECONDS = 0.5
+WAITS = 24
 # How often a lost race is run again before the answer is "pending".
 _ATTEMPTS = 8
-# Names that a customer may have to be given at Finch before one is free.
-_NAMES = 6
 
 _HELD: Mapping[str, type[Refusal]] = {
     kind.code: kind for kind in (CannotConnect, TooManyLogins, ExchangeUncertain)
@@ -171,26 +173,27 @@ def hop(
 def _open_finch_session(
     session: ConnectSession, connections: ConnectionTable, finch: FinchConnect
 ) -> tuple[str, FinchSession]:
-    """A Finch session and the name that Finch was told of the customer.
-
-    Finch refuses a second connection under one name. Then the names in use are looked up, so that
-    the free one is found in the second call, however many connections there are.
-    """
-    names = finch_customer_ids(session.customer_id, ())[:1]
-    refused: list[str] = []
-    while True:
+    """A Finch session and the name that Finch was told of the customer."""
+    refusal: ConnectionAlreadyExists | None = None
+    for name in _names(session.customer_id, connections):
         try:
-            return names[0], finch.create_session(session, names[0])
-        except ConnectionAlreadyExists:
-            refused.append(names[0])
-            if len(refused) == _NAMES:
-                raise
-        if len(refused) == 1:
-            names = finch_customer_ids(
-                session.customer_id, {*refused, *_names_in_use(session.customer_id, connections)}
-            )
-        else:
-            names = names[1:]
+            return name, finch.create_session(session, name)
+        except ConnectionAlreadyExists as error:
+            refusal = error
+    assert refusal is not None  # noqa: S101 - there is always a name.
+    raise refusal
+
+
+def _names(customer_id: str, connections: ConnectionTable) -> Iterator[str]:
+    """Names for a customer at Finch: the plain one, the next by what is connected, one for sure.
+
+    Finch refuses a second connection under one name, and attempts that were never finished may have
+    taken names that we do not see.
+    """
+    yield customer_id
+    in_use = {customer_id, *_names_in_use(customer_id, connections)}
+    yield next_finch_customer_id(customer_id, in_use)
+    yield unguessed_finch_customer_id(customer_id)
 
 
 def _names_in_use(customer_id: str, connections: ConnectionTable) -> set[str]:
@@ -298,20 +301,24 @@ def _finish(
 ) -> Finished:
     """Exchanges the code if nobody has, and settles; every callback with one code ends the same."""
     token = None
-    for _ in range(_WAITS):
-        require_code(session, code, now)
+    for _ in range(WAITS):
+        require_code(session, code, now, state_echoed=state_echoed)
         if session.phase is Phase.STARTED:
+            # A code is consumed only when we could send it.
+            outside.finch.client_id()
             # The place of the watchdog: a message that finds this session if all after it crashes.
             try:
-                outside.sessions.consume(session, code, now)
+                session = outside.sessions.consume(session, code, now)
             except Conflict:
                 session = _again(session, outside)
                 continue
             session, token = _exchange(session, code, state_echoed, bound, now, outside)
         if session.phase is not Phase.EXCHANGING or exchange_abandoned(session, now):
             break
-        outside.pause(_WAIT_SECONDS)
+        outside.pause(WAIT_SECONDS)
         session = _again(session, outside)
+    if session.code_hash != code.digest():
+        raise SessionUsed
     return _settle(session, token, session.completion(code), bound=bound, now=now, outside=outside)
 
 
@@ -333,20 +340,22 @@ def _exchange(
     """The session with its token sealed into it, and the token. The code is sent exactly once."""
     try:
         token, grant = outside.finch.exchange(code, session.redirect_uri)
-    except InvalidGrant as error:
-        outside.sessions.reject(session, code)
+    except RequestRefused as error:
+        with suppress(Conflict):
+            outside.sessions.reject(session, code)
         raise CodeRejected from error
     except AnswerLost as error:
-        outside.sessions.uncertain(session, ExchangeUncertain.code, now)
         logger.error("exchange uncertain", customer_id=session.customer_id)
+        with suppress(Conflict):
+            outside.sessions.uncertain(session, ExchangeUncertain.code, now)
         raise ExchangeUncertain from error
     except FinchFailure:
-        outside.sessions.give_back(session)
+        with suppress(Conflict):
+            outside.sessions.give_back(session)
         raise
     ciphertext = outside.vault.seal_escrow(token, session.handle_hash, session.customer_id)
     escrow = Escrow(ciphertext, grant, state_echoed=state_echoed, browser_bound=bound)
-    outside.sessions.escrow(session, escrow, now)
-    return replace(session, phase=Phase.ESCROWED, code_hash=code.digest(), escrow=escrow), token
+    return outside.sessions.escrow(session, escrow, now), token
 
 
 def _settle(
@@ -362,41 +371,28 @@ def _settle(
 
     Runs again from any point: what was done before is found done.
     """
+    key: CompanyKey | None = None
     for _ in range(_ATTEMPTS):
         escrow = session.escrow
-        if session.phase is Phase.COMPLETE:
-            return Finished(session, Status.CONNECTED, session.key)
-        if session.phase is Phase.EXCHANGING:
-            if exchange_abandoned(session, now):
-                raise ExchangeUncertain
-            return Finished(session, Status.PENDING, completion=completion)
         if session.phase is not Phase.ESCROWED or escrow is None:
-            raise _HELD.get(session.error or "", SessionUsed)
+            return _outcome(session, now)
         if token is None:
             token = outside.vault.open_escrow(
                 escrow.ciphertext, session.handle_hash, session.customer_id
             )
         try:
-            introspection = outside.finch.introspect(token)
-            require_ours(session, escrow, introspection, outside.finch.client_id())
-            require_usable_ids(escrow.grant, introspection)
-            key = _row(session, escrow, outside)
-            if not (bound or escrow.browser_bound):
-                return Finished(session, Status.CONFIRM, key, completion)
-            _attach(session, escrow, introspection, token, key, now, outside)
-            logger.info(
-                "connected",
-                customer_id=session.customer_id,
-                provider_id=key.provider_id,
-                company_id=key.company_id,
-                connection_id=escrow.grant.connection_id,
+            key = _row(session, escrow.grant, outside)
+            key, attached = _attach(
+                session, escrow, key, token, bound=bound, now=now, outside=outside
             )
-            return Finished(session, Status.CONNECTED, key)
+        except TokenDead as error:
+            logger.warning("token dead before it was attached", customer_id=session.customer_id)
+            raise ConnectionEnded from error
         except FinchFailure as error:
             logger.warning("introspection failed", code=error.code, reason=type(error).__name__)
-            return Finished(session, Status.PENDING, completion=completion)
+            break
         except ConnectionBusy:
-            return Finished(session, Status.PENDING, completion=completion)
+            break
         except (CannotConnect, ClaimedByAnother, TooManyLogins, UnusableIdentifier) as error:
             logger.error("token held", customer_id=session.customer_id, reason=type(error).__name__)
             try:
@@ -407,32 +403,64 @@ def _settle(
             raise
         except Conflict:
             session = _again(session, outside)
-    return Finished(session, Status.PENDING, completion=completion)
+            continue
+        if not attached:
+            return Finished(session, Status.CONFIRM, key, completion)
+        return Finished(session, Status.CONNECTED, key)
+    return Finished(session, Status.PENDING, key, completion)
 
 
-def _row(session: ConnectSession, escrow: Escrow, outside: Outsiders) -> CompanyKey:
-    """The key of the connection that the token belongs to; raises `ClaimedByAnother`."""
-    customer_id = session.customer_id
-    claim = outside.claims.get(claimed_connection_id(escrow.grant.connection_id))
-    return row_of(escrow.grant, customer_id, claim)
+def _outcome(session: ConnectSession, now: datetime) -> Finished:
+    """What became of a session that keeps no token which could be attached; raises `Refusal`."""
+    if session.phase is Phase.COMPLETE:
+        return Finished(session, Status.CONNECTED, session.key)
+    if session.phase is Phase.EXCHANGING and not exchange_abandoned(session, now):
+        # Without a completion code: nobody could be shown yet what it would complete.
+        return Finished(session, Status.PENDING)
+    if session.phase is Phase.EXCHANGING:
+        raise ExchangeUncertain
+    raise _HELD.get(session.error or "", SessionUsed)
+
+
+def _row(session: ConnectSession, grant: Grant, outside: Outsiders) -> CompanyKey:
+    """The key of the connection that a grant belongs to.
+
+    Raises `ClaimedByAnother` and `UnusableIdentifier`.
+    """
+    claim = outside.claims.get(claimed_connection_id(grant.connection_id))
+    return row_of(grant, session.customer_id, claim)
 
 
 def _attach(
     session: ConnectSession,
     escrow: Escrow,
-    introspection: Introspection,
-    token: SecretText,
     key: CompanyKey,
+    token: SecretText,
+    *,
+    bound: bool,
     now: datetime,
     outside: Outsiders,
-) -> None:
-    """Writes connection, claims and the end of the session together.
+) -> tuple[CompanyKey, bool]:
+    """The key of the connection, and whether the token was attached or waits for a confirmation.
 
-    Raises `Conflict` where somebody else wrote first, and `ClaimedByAnother`.
+    Raises `FinchFailure`, the refusals of the rules, and `Conflict` where somebody else wrote first.
     """
     customer_id, grant = session.customer_id, escrow.grant
-    there = outside.connections.get(customer_id, key)
-    described = token_of(grant, introspection, session.finch_customer_id or customer_id, now)
+    while True:
+        # Read before Finch is asked, so that the write fails if its answer is no longer true.
+        there = outside.connections.get(customer_id, key)
+        introspection = outside.finch.introspect(token)
+        require_ours(session, escrow, introspection, outside.finch.client_id())
+        require_usable_ids(grant, introspection)
+        if grant.company_id or not introspection.company_id:
+            break
+        # Only the introspection names the company, so it may be another row.
+        grant = replace(grant, company_id=introspection.company_id)
+        key = _row(session, grant, outside)
+    if not (bound or escrow.browser_bound):
+        return key, False
+    name = session.finch_customer_id or customer_id
+    described = token_of(grant, introspection, name, session.consumed_at or now)
     ciphertext = outside.vault.seal_stored(token, customer_id, key)
     company = Claim.of_company(customer_id, key)
     writes = [
@@ -445,6 +473,14 @@ def _attach(
     except Conflict:
         outside.claims.require_free(company)
         raise
+    logger.info(
+        "connected",
+        customer_id=customer_id,
+        provider_id=key.provider_id,
+        company_id=key.company_id,
+        connection_id=grant.connection_id,
+    )
+    return key, True
 
 
 def _return_url(

@@ -35,8 +35,11 @@ def write_together(client: "DynamoDBClient", writes: Sequence["Write"]) -> None:
 
 
 def is_conflict(error: ClientError) -> bool:
-    """Whether a single conditional write lost."""
-    return error.response["Error"]["Code"] == "ConditionalCheckFailedException"
+    """Whether a single conditional write lost, to another write or to a transaction under way."""
+    return error.response["Error"]["Code"] in (
+        "ConditionalCheckFailedException",
+        "TransactionConflictException",
+    )
 
 
 def text(value: str) -> Item:

@@ -34,7 +34,7 @@ from finch_connections.secret_text import SecretText
 
 # The only version that Finch documents ("Headers" in Finch's API reference).
 API_VERSION = "2020-09-17"
-CONNECT_SECONDS = 3.0
+CONNECT_SECONDS = 2.0
 READ_SECONDS = 12.0
 # A connection that was kept longer may be dead without our knowing, above all after Lambda froze
 # the function; sending a code over it would leave its exchange uncertain.
@@ -44,7 +44,6 @@ _KEEP_SECONDS = 5.0
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
 _BY_WORD: Mapping[tuple[int, str], type[FinchFailure]] = {
-    (400, "invalid_grant_error"): InvalidGrant,
     (401, "reauthenticate_user"): ReauthenticationNeeded,
     (401, "account_setup_required"): AccountSetupRequired,
     (401, "invalid_token_error"): TokenDead,
@@ -89,7 +88,9 @@ class Finch:
 
         Raises `FinchFailure`; after `AnswerLost` it may have happened.
         """
-        self.call("POST", "/disconnect", headers=bearer(token))
+        answer = self.call("POST", "/disconnect", headers=bearer(token))
+        if not isinstance(answer, dict) or answer.get("status") != "success":
+            raise UnknownAnswer
 
     def call(
         self,
@@ -167,6 +168,9 @@ def _failure(response: httpx.Response, request_id: str | None) -> FinchFailure:
         context = body.get("context")
         connection_id = context.get("connection_id") if isinstance(context, dict) else None
         return ConnectionAlreadyExists(connection_id, request_id)
+    # An answer seen in the wild is named otherwise than in the reference, but begins the same.
+    if status == 400 and any(word.startswith("invalid_grant") for word in words):
+        return InvalidGrant(request_id)
     for word in words:
         if (status, word) in _BY_WORD:
             return _BY_WORD[status, word](request_id)

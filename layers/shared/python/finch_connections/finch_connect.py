@@ -18,9 +18,12 @@ from finch_connections.secret_text import SecretText
 
 # Finch works on a request for up to six minutes (408 in "Error Types"). API Gateway's caller is gone
 # after 30 s, but a token that comes later still reaches its session while the function runs.
-EXCHANGE_READ_SECONDS = 70.0
+EXCHANGE_READ_SECONDS = 45.0
+# A person waits at the link, and API Gateway gives up after 30 s: three of these must fit.
+SESSION_READ_SECONDS = 5.0
 
-type _Texts = Annotated[frozenset[str], BeforeValidator(lambda value: value or ())]
+type _Short = Annotated[str, Field(max_length=255)]
+type _Texts = Annotated[frozenset[_Short], BeforeValidator(lambda value: value or ())]
 
 
 class _Answer(BaseModel):
@@ -38,13 +41,14 @@ class _AccessToken(_Answer):
 
 
 class _Grant(_Answer):
-    connection_id: str
-    provider_id: str
-    products: _Texts = frozenset()
-    entity_ids: _Texts = frozenset()
-    company_id: str | None = None
-    account_id: str | None = None
-    customer_id: str | None = None
+    # Bounded, so that whatever Finch sends fits into the session that must keep it.
+    connection_id: _Short
+    provider_id: _Short
+    products: Annotated[_Texts, Field(max_length=100)] = frozenset()
+    entity_ids: Annotated[_Texts, Field(max_length=1000)] = frozenset()
+    company_id: _Short | None = None
+    account_id: _Short | None = None
+    customer_id: _Short | None = None
 
 
 class _Status(_Answer):
@@ -101,7 +105,9 @@ class FinchConnect:
 
         def call(credentials: Credentials) -> Any:
             auth = (credentials.client_id, credentials.client_secret.reveal())
-            return self.finch.call("POST", "/connect/sessions", json=body, auth=auth)
+            return self.finch.call(
+                "POST", "/connect/sessions", json=body, auth=auth, read_seconds=SESSION_READ_SECONDS
+            )
 
         answer = _understood(_FinchSession, self._with_credentials(call))
         return FinchSession(answer.session_id, answer.connect_url)

@@ -9,6 +9,7 @@ FinchFailure
 │       └── UnknownAnswer            an answer that Finch's reference does not know
 ├── FinchMisconfigured               our set-up at Finch is wrong, a person must look
 │   ├── InvalidClient                401 invalid_client_error
+│   ├── CredentialsUnreadable        our secret cannot be read, so nothing was asked
 │   ├── TokenNotSent                 401 unauthorized_request_error
 │   └── PaymentRequired              402
 ├── RequestRefused                   400, 404, 409, 422, 501: Finch will not do this
@@ -75,6 +76,10 @@ class FinchMisconfigured(FinchFailure):
 
 class InvalidClient(FinchMisconfigured):
     """Our client id or secret is wrong. It says nothing about any connection."""
+
+
+class CredentialsUnreadable(FinchMisconfigured):
+    """The secret with our client id and secret cannot be read; Finch was not asked."""
 
 
 class TokenNotSent(FinchMisconfigured):

@@ -7,7 +7,11 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from finch_connections import aws, settings
+from finch_connections.finch_failure import CredentialsUnreadable
+from finch_connections.log import logger
 from finch_connections.secret_text import SecretText
 
 if TYPE_CHECKING:
@@ -27,7 +31,7 @@ class Credentials:
 
 @dataclass
 class FinchSecret:
-    """Reads the secret and keeps it for a bounded time."""
+    """Reads the secret and keeps it for a bounded time; raises `CredentialsUnreadable`."""
 
     client: "SecretsManagerClient"
     arn: str
@@ -42,9 +46,14 @@ class FinchSecret:
 
     def read_again(self) -> Credentials:
         """The credentials as they are now: for when Finch does not know the kept ones."""
-        answer = self.client.get_secret_value(SecretId=self.arn)
-        secret = json.loads(answer["SecretString"])
-        credentials = Credentials(secret["client_id"], SecretText(secret["client_secret"]))
+        try:
+            answer = self.client.get_secret_value(SecretId=self.arn)
+            secret = json.loads(answer["SecretString"])
+            credentials = Credentials(secret["client_id"], SecretText(secret["client_secret"]))
+        except (BotoCoreError, ClientError, ValueError, LookupError, TypeError) as error:
+            # Not chained: a decoder's message would hold a piece of the secret.
+            logger.error("finch secret unreadable", reason=type(error).__name__)
+            raise CredentialsUnreadable from None
         self._kept = (self.clock(), credentials)
         return credentials
 

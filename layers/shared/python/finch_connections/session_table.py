@@ -1,7 +1,8 @@
 """The ConnectSessions table: every attempt to connect, by the hash of its handle."""
 
+import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -87,7 +88,6 @@ class SessionTable:
         self.client.put_item(
             TableName=self.name,
             Item=item,
-            ConditionExpression="attribute_not_exists(handle_hash)",
         )
 
     def opened(
@@ -101,20 +101,31 @@ class SessionTable:
             {":customer": text(finch_customer_id), ":url": text(connect_url), ":now": moment(now)},
         )
 
-    def consume(self, session: ConnectSession, code: SecretText, now: datetime) -> None:
-        """Takes the code for its one exchange: `started` to `exchanging`."""
+    def consume(self, session: ConnectSession, code: SecretText, now: datetime) -> ConnectSession:
+        """Takes the code for its one exchange: `started` to `exchanging`. Answers the session."""
+        completion_hash = session.completion(code).digest()
+        attempt = secrets.token_hex(16)
         self._move(
             session,
             Phase.STARTED,
             "SET #phase = :exchanging, code_hash = :code, completion_hash = :completion, "
-            "consumed_at = :now, due_shard = :shard, due_at = :due REMOVE #ttl",
+            "consumed_at = :now, attempt = :attempt, due_shard = :shard, due_at = :due REMOVE #ttl",
             {
                 ":exchanging": text(Phase.EXCHANGING),
                 ":now": moment(now),
                 ":code": text(code.digest()),
-                ":completion": text(session.completion(code).digest()),
+                ":completion": text(completion_hash),
+                ":attempt": text(attempt),
                 **_due(session, now),
             },
+        )
+        return replace(
+            session,
+            phase=Phase.EXCHANGING,
+            code_hash=code.digest(),
+            completion_hash=completion_hash,
+            consumed_at=now,
+            attempt=attempt,
         )
 
     def give_back(self, session: ConnectSession) -> None:
@@ -129,19 +140,15 @@ class SessionTable:
 
     def reject(self, session: ConnectSession, code: SecretText) -> None:
         """Remembers a code that Finch does not accept; the session still waits for the true one."""
-        phase = Phase.STARTED
-        if len(session.rejected_code_hashes) + 1 >= MAX_REJECTED_CODES:
-            phase = Phase.FAILED
+        full = len(session.rejected_code_hashes) >= MAX_REJECTED_CODES
+        remembered: dict[str, Item] = {} if full else {":code": {"SS": [code.digest()]}}
         self._move(
             session,
             Phase.EXCHANGING,
-            "SET #phase = :next, #ttl = :ttl ADD rejected_code_hashes :code "
-            "REMOVE code_hash, completion_hash, consumed_at, due_shard, due_at",
-            {
-                ":next": text(phase),
-                ":ttl": _ttl(session.expires_at),
-                ":code": {"SS": [code.digest()]},
-            },
+            "SET #phase = :next, #ttl = :ttl "
+            "REMOVE code_hash, completion_hash, consumed_at, due_shard, due_at"
+            + ("" if full else " ADD rejected_code_hashes :code"),
+            {":next": text(Phase.STARTED), ":ttl": _ttl(session.expires_at), **remembered},
         )
 
     def uncertain(self, session: ConnectSession, error: str, now: datetime) -> None:
@@ -153,8 +160,8 @@ class SessionTable:
             {":uncertain": text(Phase.UNCERTAIN), ":error": text(error), **_due(session, now)},
         )
 
-    def escrow(self, session: ConnectSession, escrow: Escrow, now: datetime) -> None:
-        """Keeps the sealed token: `exchanging` to `escrowed`."""
+    def escrow(self, session: ConnectSession, escrow: Escrow, now: datetime) -> ConnectSession:
+        """Keeps the sealed token: `exchanging` to `escrowed`. Answers the session."""
         self._move(
             session,
             Phase.EXCHANGING,
@@ -165,6 +172,7 @@ class SessionTable:
                 **_due(session, now),
             },
         )
+        return replace(session, phase=Phase.ESCROWED, escrow=escrow)
 
     def hold(self, session: ConnectSession, error: str, now: datetime) -> None:
         """Keeps the token sealed where nothing attaches it, for a person to look at."""
@@ -205,13 +213,19 @@ class SessionTable:
         self, session: ConnectSession, phase: Phase, expression: str, values: dict[str, Item]
     ) -> Any:
         names = {name: word for name, word in _NAMES.items() if name in expression}
+        # botocore sends a write again whose answer was lost: our own move is no other's. And from
+        # where one request has consumed the code, no other goes on.
+        mine, ours = text(secrets.token_hex(16)), "#phase = :phase"
+        if phase is Phase.EXCHANGING:
+            ours += " AND attempt = :attempt"
+            values = {":attempt": text(session.attempt or ""), **values}
         return {
             "TableName": self.name,
             "Key": {"handle_hash": text(session.handle_hash)},
-            "UpdateExpression": expression,
-            "ConditionExpression": "#phase = :phase",
+            "UpdateExpression": expression.replace("SET ", "SET moved_by = :mine, ", 1),
+            "ConditionExpression": f"({ours}) OR moved_by = :mine",
             "ExpressionAttributeNames": {"#phase": "phase", **names},
-            "ExpressionAttributeValues": {":phase": text(phase), **values},
+            "ExpressionAttributeValues": {":phase": text(phase), ":mine": mine, **values},
         }
 
 
@@ -278,6 +292,7 @@ def _session(item: Item) -> ConnectSession:
         finch_customer_id=read_text(item, "finch_customer_id"),
         finch_connect_url=read_text(item, "finch_connect_url"),
         finch_session_made_at=_optional_moment(item, "finch_session_made_at"),
+        attempt=read_text(item, "attempt"),
         consumed_at=_optional_moment(item, "consumed_at"),
         code_hash=read_text(item, "code_hash"),
         completion_hash=read_text(item, "completion_hash"),

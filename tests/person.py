@@ -1,6 +1,7 @@
 """A person with a browser, who goes through Finch Connect and comes back."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from json import dumps
 from typing import Any
@@ -145,6 +146,17 @@ class Person:
         """The whole way, from "Connect" to the landing."""
         link = self.link(products=list(products))
         return self.go_through(link, products=products, **choices)
+
+    def come_back_in_tabs(self, url: str, tabs: int) -> list[Landing]:
+        """Follows Finch's redirect in many tabs of this browser at once."""
+
+        def tab(cookies: Mapping[str, str]) -> Landing:
+            person = Person(self.deployed, self.customer_id)
+            person.browser.cookies = dict(cookies)
+            return person.come_back(url)
+
+        with ThreadPoolExecutor(16) as threads:
+            return list(threads.map(tab, [dict(self.browser.cookies)] * tabs))
 
     def confirm(self, completion: str) -> Reply:
         """Clicks on what the landing showed."""

@@ -8,12 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from finch_connections import (
     api,
-    connecting,
     connection_table,
     finch_connect,
     request_body,
     session_table,
     settings,
+    starting,
 )
 from finch_connections.api import Request, Response
 from finch_connections.connect_session import COOKIE_LIFETIME, FINDING_COOKIE, Mode, begin
@@ -48,7 +48,7 @@ def _start(request: Request) -> Response:
         callback_url=request.callback_url,
         now=datetime.now(UTC),
     )
-    session_id = connecting.start(
+    session_id = starting.start(
         new, session_table.connect(), connection_table.connect(), finch_connect.connect()
     )
     handle = new.handle.reveal()
@@ -63,7 +63,7 @@ def _start(request: Request) -> Response:
 
 
 def _hop(request: Request) -> Response:
-    hop = connecting.hop(
+    hop = starting.hop(
         request.path["handle"],
         default_return_url=settings.read().allowed_return_urls[0],
         now=datetime.now(UTC),

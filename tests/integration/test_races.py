@@ -1,7 +1,6 @@
 """Many at once: each race is decided by a condition, and every loser looks again."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -42,16 +41,8 @@ def test_many_identical_callbacks_exchange_once_and_end_the_same(
     monkeypatch.setattr(connecting, "WAIT_SECONDS", 0.01)
     acme = Person(deployed, "acme")
     url = acme.log_in(acme.click(acme.link()))
-    cookies = dict(acme.browser.cookies)
-
-    def tab() -> Landing:
-        person = Person(deployed, "acme")
-        person.browser.cookies = dict(cookies)
-        return person.come_back(url)
-
-    with ThreadPoolExecutor(12) as threads:
-        landings = [one.result() for one in [threads.submit(tab) for _ in range(24)]]
-    assert {landing.outcome["status"] for landing in landings} == {"connected"}
+    landings = acme.come_back_in_tabs(url, 24)
+    assert landings[0].outcome["status"] == "connected"
     assert len({str(landing) for landing in landings}) == 1
     assert deployed.finch.requests.count("POST", "/auth/token") == 1
     assert len(acme.connection()["logins"]) == 1

@@ -1,6 +1,5 @@
 """The deployment itself: what API Gateway, IAM and the tables do with the template."""
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -8,7 +7,7 @@ from botocore.exceptions import ClientError
 
 from local.world import World
 from tests.deployed import TEMPLATE, Deployed
-from tests.person import Landing, Person
+from tests.person import Person
 
 FUNCTION_ROLES = [name for name in TEMPLATE["Resources"] if name.endswith("Role")]
 
@@ -46,16 +45,8 @@ def test_what_a_script_gets_may_be_read_by_the_frontend(deployed: Deployed) -> N
 def test_parallel_identical_callbacks_exchange_once_and_end_the_same(deployed: Deployed) -> None:
     acme = Person(deployed, "acme")
     url = acme.log_in(acme.click(acme.link()))
-    cookies = dict(acme.browser.cookies)
-
-    def tab() -> Landing:
-        person = Person(deployed, "acme")
-        person.browser.cookies = dict(cookies)
-        return person.come_back(url)
-
-    with ThreadPoolExecutor(16) as threads:
-        landings = [one.result() for one in [threads.submit(tab) for _ in range(32)]]
-    assert {str(landing) for landing in landings} == {str(landings[0])}
+    landings = acme.come_back_in_tabs(url, 32)
+    assert len({str(landing) for landing in landings}) == 1
     assert landings[0].outcome["status"] == "connected"
     assert deployed.finch.requests.count("POST", "/auth/token") == 1
     assert len(acme.connection()["logins"]) == 1

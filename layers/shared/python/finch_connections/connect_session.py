@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from itertools import count
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from finch_connections.connection import CompanyKey, Grant, Introspection
 from finch_connections.refusal import Refusal
@@ -348,3 +349,17 @@ def require_ours(
         and (escrow.state_echoed or named)
     ):
         raise CannotConnect
+
+
+def return_url(
+    session: ConnectSession | None, default_return_url: str, outcome: Mapping[str, str]
+) -> str:
+    """The page to return to with the outcome; the default one where there is no session."""
+    return with_query((session and session.return_to) or default_return_url, outcome)
+
+
+def with_query(url: str, parameters: Mapping[str, str]) -> str:
+    """The URL with parameters added to those it has."""
+    parts = urlsplit(url)
+    query = "&".join(filter(None, [parts.query, urlencode(parameters)]))
+    return urlunsplit(parts._replace(query=query))

@@ -1,11 +1,11 @@
-"""The flow that connects: start, the hop to Finch Connect, the return with a code, the confirmation."""
+"""The flow that connects: from the return with a code to the connection, or to a confirmation."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import urlencode
 
 from finch_connections.claim import Claim, ClaimedByAnother, claimed_connection_id, row_of
 from finch_connections.claim_table import ClaimTable
@@ -18,19 +18,16 @@ from finch_connections.connect_session import (
     Escrow,
     ExchangeUncertain,
     Mode,
-    NewSession,
     Phase,
     SessionNotFound,
     SessionUsed,
     exchange_abandoned,
-    next_finch_customer_id,
     require_code,
     require_completion,
     require_handle,
-    require_link,
     require_ours,
+    return_url,
     session_of_completion,
-    unguessed_finch_customer_id,
 )
 from finch_connections.connection import (
     CompanyKey,
@@ -44,10 +41,9 @@ from finch_connections.connection import (
 )
 from finch_connections.connection_table import ConnectionTable
 from finch_connections.dynamodb import Conflict
-from finch_connections.finch_connect import FinchConnect, FinchSession
+from finch_connections.finch_connect import FinchConnect
 from finch_connections.finch_failure import (
     AnswerLost,
-    ConnectionAlreadyExists,
     FinchFailure,
     RequestRefused,
     TokenDead,
@@ -111,107 +107,6 @@ class Outsiders:
     pause: Callable[[float], None]
 
 
-def start(
-    new: NewSession, sessions: SessionTable, connections: ConnectionTable, finch: FinchConnect
-) -> str | None:
-    """Writes a new session and answers Finch's session id where the embedded flow needs one now.
-
-    Raises `FinchFailure` for the embedded flow.
-    """
-    session, session_id = new.session, None
-    if session.mode is Mode.EMBEDDED:
-        name, finch_session = _open_finch_session(session, connections, finch)
-        session = replace(session, finch_customer_id=name)
-        session_id = finch_session.session_id
-    sessions.add(session)
-    logger.info("connect session started", customer_id=session.customer_id, mode=session.mode)
-    return session_id
-
-
-@dataclass(frozen=True)
-class Hop:
-    """Where a click on the link goes, and the handle that the finding cookie keeps, if there is one."""
-
-    url: str
-    handle: SecretText | None = None
-
-
-def hop(
-    handle_text: str,
-    *,
-    default_return_url: str,
-    now: datetime,
-    sessions: SessionTable,
-    connections: ConnectionTable,
-    finch: FinchConnect,
-) -> Hop:
-    """Where the browser goes when a person clicks the link: Finch Connect, or back with the reason.
-
-    The Finch session is made at the first click and used again by a second one while it lives.
-    """
-    session = None
-    try:
-        handle = require_handle(handle_text)
-        session = sessions.get(handle.digest())
-        if session is None:
-            raise SessionNotFound
-        require_link(session, now)
-        url = session.reusable_connect_url(now)
-        if url is None:
-            name, finch_session = _open_finch_session(session, connections, finch)
-            url = finch_session.connect_url
-            try:
-                sessions.opened(session, name, url, now)
-            except Conflict:
-                raise SessionUsed from None
-    except (Refusal, FinchFailure) as error:
-        logger.info("connect link refused", code=error.code)
-        return Hop(_return_url(session, default_return_url, {"error": error.code}))
-    return Hop(_with_query(url, {"state": handle.reveal()}), handle)
-
-
-def _open_finch_session(
-    session: ConnectSession, connections: ConnectionTable, finch: FinchConnect
-) -> tuple[str, FinchSession]:
-    """A Finch session and the name that Finch was told of the customer."""
-    refusal: ConnectionAlreadyExists | None = None
-    for name in _names(session.customer_id, connections):
-        try:
-            return name, finch.create_session(session, name)
-        except ConnectionAlreadyExists as error:
-            refusal = error
-    assert refusal is not None  # noqa: S101 - there is always a name.
-    raise refusal
-
-
-def _names(customer_id: str, connections: ConnectionTable) -> Iterator[str]:
-    """Names for a customer at Finch: the plain one, the next by what is connected, one for sure.
-
-    Finch refuses a second connection under one name, and attempts that were never finished may have
-    taken names that we do not see.
-    """
-    yield customer_id
-    in_use = {customer_id, *_names_in_use(customer_id, connections)}
-    yield next_finch_customer_id(customer_id, in_use)
-    yield unguessed_finch_customer_id(customer_id)
-
-
-def _names_in_use(customer_id: str, connections: ConnectionTable) -> set[str]:
-    names: set[str] = set()
-    after = None
-    while True:
-        page = connections.page(customer_id, limit=1000, after=after)
-        names |= {
-            token.finch_customer_id
-            for connection in page.connections
-            for token in connection.tokens
-            if token.finch_customer_id
-        }
-        after = page.last
-        if after is None:
-            return names
-
-
 def finish_redirect(
     query: Mapping[str, str],
     cookies: Mapping[str, str],
@@ -235,7 +130,7 @@ def finish_redirect(
         if "error" in query:
             logger.info("consent refused", customer_id=session.customer_id)
             code = "access_denied" if query["error"] == "access_denied" else "finch_refused"
-            return Return(_return_url(session, default_return_url, {"error": code}))
+            return Return(return_url(session, default_return_url, {"error": code}))
         if not query.get("code"):
             raise InvalidRequest("The callback carries neither a code nor an error.")
         finished = _finish(
@@ -249,13 +144,13 @@ def finish_redirect(
     except (Refusal, FinchFailure) as error:
         logger.info("callback refused", code=error.code)
         return Return(
-            _return_url(session, default_return_url, {"error": error.code}),
+            return_url(session, default_return_url, {"error": error.code}),
             session.binding_cookie if session and error.code in _HELD else None,
         )
     outcome = {"status": finished.status.value}
     if finished.key:
         outcome |= {"provider_id": finished.key.provider_id, "company_id": finished.key.company_id}
-    url = _return_url(session, default_return_url, outcome)
+    url = return_url(session, default_return_url, outcome)
     if finished.completion:
         url += "#" + urlencode({"completion": finished.completion.reveal()})
     done = finished.status is Status.CONNECTED
@@ -481,16 +376,3 @@ def _attach(
         connection_id=grant.connection_id,
     )
     return key, True
-
-
-def _return_url(
-    session: ConnectSession | None, default_return_url: str, outcome: Mapping[str, str]
-) -> str:
-    return _with_query((session and session.return_to) or default_return_url, outcome)
-
-
-def _with_query(url: str, parameters: Mapping[str, str]) -> str:
-    """The URL with parameters added to those it has."""
-    parts = urlsplit(url)
-    query = "&".join(filter(None, [parts.query, urlencode(parameters)]))
-    return urlunsplit(parts._replace(query=query))

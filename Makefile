@@ -38,7 +38,7 @@ $(BUILT)/template.yaml: $(SOURCES) | .venv/ready
 build: $(BUILT)/template.yaml
 
 local: .venv/ready .venv-ministack/ready $(BUILT)/template.yaml
-	@exec .venv/bin/python -m local
+	@exec .venv/bin/python -m local $(if $(BRIDGE),--bridge $(BRIDGE))
 
 check: .venv/ready
 	ruff check

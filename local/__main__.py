@@ -18,6 +18,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--aws-port", type=int, default=usual.aws, help="emulated AWS")
     parser.add_argument("--state-dir", type=Path, default=STATE_DIR, help="what is kept, and logs")
     parser.add_argument("--build-dir", type=Path, default=BUILD_DIR, help="what `sam build` made")
+    parser.add_argument("--bridge", help="where containers may come in, for sam local")
     return parser.parse_args()
 
 
@@ -42,7 +43,7 @@ def run() -> int:
     signal.signal(signal.SIGINT, stop)
     signal.signal(signal.SIGTERM, stop)
     try:
-        with World(stated.state_dir, ports, stated.build_dir, say) as world:
+        with World(stated.state_dir, ports, stated.build_dir, say, stated.bridge) as world:
             say(f"Function logs: {world.function_log_dir}\n")
             say(f"\nOpen {world.page_url}   (Ctrl-C stops)\n")
             signal.pause()

@@ -16,16 +16,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
+from socketserver import BaseServer
 from typing import Any, Self
 
 import boto3
 import httpx
 from botocore.exceptions import ClientError
 from flask import Flask
-from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from local import finch as stand_in
-from local import host_application
+from local import host_application, sam_local
 from local.api_front import ApiFront
 from local.finch.state import FinchState
 from local.issuer import Issuer, key_kept_at
@@ -142,6 +143,7 @@ class World:
 
     A context manager: entering starts everything and returns when the API answers, leaving stops
     it and keeps its state in `state_dir`, so that the next world there finds its data again.
+    `bridge`, an address of this machine, opens it to containers, for `sam local`.
     Raises WorldError, with nothing left running, when a part does not start.
     """
 
@@ -151,11 +153,13 @@ class World:
         ports: Ports | None = None,
         build_dir: Path = BUILD_DIR,
         say: Callable[[str], None] = lambda text: None,
+        bridge: str | None = None,
     ) -> None:
         self.state_dir = state_dir.absolute()
         self.ports = ports or Ports()
         self.build_dir = build_dir.absolute()
         self.say = say
+        self.bridge = bridge
         self.log_dir = self.state_dir / "log"
         self.function_log_dir = self.log_dir / "functions"
         self.page_url = f"http://localhost:{self.ports.page}/"
@@ -181,6 +185,7 @@ class World:
             "ApiUrl": self.api_url,
             "FinchApiUrl": self.finch_url,
             "Production": "false",
+            "Architecture": sam_local.architecture(),
         }
 
     def __enter__(self) -> Self:
@@ -256,6 +261,9 @@ class World:
                 self.ports.api, self.ports.aws, f"{self.output('ApiId')}.execute-api.localhost"
             )
             self._serve(front)
+        if self.bridge:
+            with self._step(f"Letting containers in at {self.bridge}"):
+                self._let_containers_in(self.bridge)
 
     @contextlib.contextmanager
     def _step(self, doing: str) -> Iterator[None]:
@@ -277,7 +285,7 @@ class World:
                 f"Another world runs on {self.state_dir}: stop it, or choose with --state-dir."
             ) from error
 
-    def _serve(self, server: ApiFront | BaseWSGIServer) -> None:
+    def _serve(self, server: BaseServer) -> None:
         # The time between two looks at whether to stop is the time that stopping takes.
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
@@ -497,6 +505,44 @@ class World:
         stored = json.loads(secrets.get_secret_value(SecretId=secret_arn)["SecretString"])
         if stored != credentials:
             secrets.put_secret_value(SecretId=secret_arn, SecretString=json.dumps(credentials))
+
+    # sam local
+
+    def _let_containers_in(self, bridge: str) -> None:
+        """Listens where containers reach this machine, and writes what `sam local` runs there.
+
+        Loopback is out of their reach: `sam local --docker-network host` changes nothing (1.170).
+        """
+        for port in (self.ports.aws, self.ports.finch):
+            try:
+                self._serve(sam_local.Relay(bridge, port))
+            except OSError as error:
+                raise WorldError(
+                    f"Cannot listen on {bridge}:{port} ({error.strerror}): "
+                    f"is it the address of your container engine's bridge, and does that run?"
+                ) from error
+        reached = {
+            "AWS_ENDPOINT_URL": f"http://{bridge}:{self.ports.aws}",
+            "FINCH_API_URL": f"http://{bridge}:{self.ports.finch}",
+        }
+        # The emulator's root user: a role's session would end while this runs.
+        emulated = {**CREDENTIALS, "AWS_REGION": REGION, "AWS_SESSION_TOKEN": "", **reached}
+        stack = self.aws.client("cloudformation").describe_stack_resources(StackName=STACK_NAME)
+        environments = {
+            one["LogicalResourceId"]: self._environment(one["PhysicalResourceId"]) | emulated
+            for one in stack["StackResources"]
+            if one["ResourceType"] == "AWS::Lambda::Function"
+        }
+        folder = self.state_dir / "sam-local"
+        self._running.callback(shutil.rmtree, folder, ignore_errors=True)
+        built = self.build_dir / "template.yaml"
+        sam_local.write(folder, built, self.parameters, environments)
+
+    def _environment(self, function: str) -> dict[str, str]:
+        """The variables of a deployed function."""
+        found = self.aws.client("lambda").get_function_configuration(FunctionName=function)
+        variables: dict[str, str] = found["Environment"]["Variables"]
+        return variables
 
     def _tail(self, log_name: str) -> str:
         log = self.log_dir / log_name

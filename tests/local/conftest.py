@@ -33,8 +33,8 @@ class HttpApi:
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """A local world beside the one that a person may be running."""
-    with World(tmp_path_factory.mktemp("world"), Ports.free()) as world:
+    """A local world beside the one that a person may be running, open to containers as well."""
+    with World(tmp_path_factory.mktemp("world"), Ports.free(), bridge="127.0.0.2") as world:
         yield world
 
 

@@ -1,7 +1,10 @@
 """The deployment itself: what API Gateway, IAM and the tables do with the template."""
 
+import json
 from typing import Any
+from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from botocore.exceptions import ClientError
 
@@ -133,6 +136,17 @@ def test_no_secret_reaches_a_log_of_the_deployment(world: World, deployed: Deplo
     secrets += [deployed.token("acme"), *acme.browser.cookies.values()]
     secrets.append(deployed.finch.application.client_secret)
     assert not [secret for secret in secrets if secret in logged]
+
+
+def test_containers_reach_the_emulated_aws_and_finch_by_the_bridge(world: World) -> None:
+    environment = json.loads((world.state_dir / "sam-local" / "environment.json").read_text())
+    variables = environment["ListConnections"]
+    assert variables["CONNECTIONS_TABLE"] == world.output("ConnectionsTableName")
+    for name, path in (("AWS_ENDPOINT_URL", "/_ministack/health"), ("FINCH_API_URL", "/providers")):
+        url = urlsplit(variables[name])
+        assert url.hostname == "127.0.0.2"
+        headers = {"finch-api-version": "2020-09-17"}
+        assert httpx.get(variables[name] + path, headers=headers, timeout=10).is_success
 
 
 def test_the_tables_have_the_promised_keys(world: World) -> None:

@@ -31,6 +31,7 @@ help:
 # As `sam build` makes it for deployment, but with the wheels of this machine.
 $(BUILT)/template.yaml: $(SOURCES) | .venv/ready
 	@echo 'Building functions and layer ...'
+	@mkdir -p $(dir $(BUILT))
 	@LAYER_PLATFORM=manylinux2014_$$(uname -m) sam build --build-dir $(BUILT) > $(BUILT).log 2>&1 \
 		|| { cat $(BUILT).log; exit 1; }
 	@touch $@

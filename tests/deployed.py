@@ -89,6 +89,11 @@ class Tables:
                 key = {part["AttributeName"]: item[part["AttributeName"]] for part in schema}
                 self.dynamodb.delete_item(TableName=table, Key=key)
 
+    def all_sessions(self) -> list[dict[str, Any]]:
+        """The connect sessions, without the notes of their codes."""
+        found = self.items(self.sessions)
+        return [item for item in found if not item["handle_hash"]["S"].startswith("code#")]
+
     def items(self, table: str) -> list[dict[str, Any]]:
         """Everything in a table."""
         found: list[dict[str, Any]] = []

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import pytest
 
@@ -242,11 +242,7 @@ def test_a_company_that_another_customer_holds_is_refused_and_they_keep_it(
     assert landing.completion is None
     assert globex.connections() == []
     assert acme.connection() == before
-    [held] = [
-        one
-        for one in deployed.tables.items(deployed.tables.sessions)
-        if one["phase"]["S"] == "held"
-    ]
+    [held] = [one for one in deployed.tables.all_sessions() if one["phase"]["S"] == "held"]
     assert "escrow" in held
     assert "ttl" not in held
     assert live(deployed) == 2
@@ -445,7 +441,7 @@ def test_a_return_to_that_is_not_configured_is_refused(deployed: Deployed) -> No
     ):
         refused = acme.start(return_to=return_to)
         assert (refused.status, refused.code) == (400, "return_to_not_allowed"), return_to
-    assert deployed.tables.items(deployed.tables.sessions) == []
+    assert deployed.tables.all_sessions() == []
 
 
 def test_the_browser_returns_to_the_page_that_was_asked_for(deployed: Deployed) -> None:
@@ -535,14 +531,39 @@ def test_a_code_that_finch_rejects_leaves_the_session_to_the_true_one(deployed: 
     assert acme.come_back(acme.log_in(page)).outcome == CONNECTED
 
 
-def test_a_page_that_sends_wrong_codes_here_does_not_end_the_session(deployed: Deployed) -> None:
+@pytest.mark.parametrize("state", [True, False], ids=["state", "no state"])
+def test_a_page_that_sends_wrong_codes_here_does_not_end_the_session(
+    deployed: Deployed, state: bool
+) -> None:
     acme = Person(deployed, "acme")
     page = acme.click(acme.link())
     for n in range(10):
         junk = f"/callback?{urlencode({'code': f'made-up-{n}'})}"
         assert acme.come_back(junk).outcome == {"error": "code_rejected"}
-    assert exchanges(deployed) == 5
-    assert acme.come_back(acme.log_in(page)).outcome == CONNECTED
+        assert acme.come_back(junk).outcome == {"error": "code_rejected"}
+    assert exchanges(deployed) == 10
+    true = acme.log_in(page)
+    assert acme.come_back(true if state else without_state(true)).outcome == CONNECTED
+
+
+def test_a_code_is_exchanged_once_whatever_session_it_is_brought_to(deployed: Deployed) -> None:
+    acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
+    used = acme.log_in(acme.click(acme.link()))
+    assert acme.come_back(without_state(used)).outcome == CONNECTED
+    code = dict(parse_qsl(urlsplit(used).query))["code"]
+    page = acme.click(acme.link())
+    # Without a state the code finds its own session, whichever link was clicked last.
+    assert acme.come_back(without_state(used)).outcome == CONNECTED
+    for person, other in ((acme, page), (globex, globex.click(globex.link()))):
+        elsewhere = f"/callback?{urlencode({'code': code, 'state': other.state})}"
+        assert person.come_back(elsewhere).outcome == {"error": "code_rejected"}
+        login = person.log_in(
+            other,
+            provider_id="justworks" if person is acme else "adp_run",
+            login=MAYA if person is acme else OWEN,
+        )
+        assert person.come_back(login).outcome["status"] == "connected"
+    assert exchanges(deployed) == 3
 
 
 def test_a_reload_of_the_callback_gives_the_first_outcome(deployed: Deployed) -> None:
@@ -624,10 +645,46 @@ def test_an_exchange_whose_answer_was_lost_says_so_and_is_never_run_again(
     assert acme.come_back(url).outcome == {"error": "exchange_uncertain"}
     assert exchanges(deployed) == 1
     assert acme.connections() == []
-    [session] = deployed.tables.items(deployed.tables.sessions)
+    [session] = deployed.tables.all_sessions()
     assert session["phase"]["S"] == "uncertain"
     assert "ttl" not in session
     assert "due_at" in session
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"entity_ids": ["é" * 250] * 900},
+        {"entity_ids": [str(n) for n in range(2000)]},
+        {"products": ["x" * 300]},
+        {"company_id": {"a": 1}},
+    ],
+    ids=["bytes", "many", "long", "object"],
+)
+def test_a_token_beside_whatever_else_finch_sends_is_kept(
+    deployed: Deployed, edit: dict[str, Any]
+) -> None:
+    acme = Person(deployed, "acme")
+    url = acme.log_in(acme.click(acme.link()))
+    deployed.finch.faults.add("POST", "/auth/token", edit={"set": edit})
+    assert acme.come_back(url).outcome == {"error": "cannot_connect"}
+    [session] = deployed.tables.all_sessions()
+    assert "escrow" in session
+    assert session["phase"]["S"] == "held"
+    assert acme.browser.cookies.keys() == {"__Host-finch-connect-last"}
+
+
+@pytest.mark.parametrize("token", ["x" * 5000, "é", "", "a b", 7])
+def test_what_cannot_be_a_token_leaves_the_exchange_uncertain(
+    deployed: Deployed, token: object
+) -> None:
+    acme = Person(deployed, "acme")
+    url = acme.log_in(acme.click(acme.link()))
+    edit = {"set": {"access_token": token if isinstance(token, str) else None}}
+    deployed.finch.faults.add("POST", "/auth/token", edit=edit)
+    assert acme.come_back(url).outcome == {"error": "exchange_uncertain"}
+    assert acme.come_back(url).outcome == {"error": "exchange_uncertain"}
+    assert exchanges(deployed) == 1
 
 
 @pytest.mark.parametrize("remove", ["provider_id", "connection_id"])
@@ -636,7 +693,7 @@ def test_a_token_in_an_answer_that_cannot_be_read_is_kept(deployed: Deployed, re
     url = acme.log_in(acme.click(acme.link()))
     deployed.finch.faults.add("POST", "/auth/token", edit={"remove": [remove]})
     assert acme.come_back(url).outcome == {"error": "cannot_connect"}
-    [session] = deployed.tables.items(deployed.tables.sessions)
+    [session] = deployed.tables.all_sessions()
     assert session["phase"]["S"] == "held"
     assert "escrow" in session
 
@@ -763,6 +820,21 @@ def test_a_changed_client_secret_is_read_again_and_nothing_is_lost(deployed: Dep
         deployed.secrets.put_secret_value(SecretId=deployed.secret_arn, SecretString=kept)
 
 
+def test_a_secret_of_the_wrong_shape_says_so(deployed: Deployed) -> None:
+    acme = Person(deployed, "acme")
+    kept = deployed.secrets.get_secret_value(SecretId=deployed.secret_arn)["SecretString"]
+    link = acme.link()
+    deployed.finch.faults.add("POST", "/connect/sessions", times=3, error="invalid_client_error")
+    try:
+        for wrong in ('{"client_id": "x", "client_secret": null}', '{"client_id": ""}', "[]"):
+            deployed.secrets.put_secret_value(SecretId=deployed.secret_arn, SecretString=wrong)
+            assert acme.come_back(link).outcome == {"error": "finch_misconfigured"}
+    finally:
+        deployed.secrets.put_secret_value(SecretId=deployed.secret_arn, SecretString=kept)
+    deployed.finch.faults.clear()
+    assert acme.go_through(link).outcome == CONNECTED
+
+
 def test_wrong_credentials_of_ours_change_nothing_and_say_so(deployed: Deployed) -> None:
     acme = Person(deployed, "acme")
     url = acme.log_in(acme.click(acme.link()))
@@ -826,6 +898,17 @@ def test_one_unconfirmed_login_keeps_the_whole_connection(deployed: Deployed) ->
     assert len(acme.connection()["logins"]) == 2
     assert acme.disconnect().status == 200
     assert live(deployed) == 0
+
+
+def test_a_limited_finch_is_asked_once_and_not_for_every_login(deployed: Deployed) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect(login=MAYA)
+    acme.connect(login=OWEN)
+    deployed.finch.faults.add("POST", "/disconnect", times=None, error="rate_limit_exceeded_error")
+    assert acme.disconnect().status == 202
+    assert deployed.finch.requests.count("POST", "/disconnect") == 1
+    deployed.finch.faults.clear()
+    assert acme.disconnect().status == 200
 
 
 def test_disconnecting_twice_answers_the_same(deployed: Deployed) -> None:
@@ -935,7 +1018,7 @@ def test_ids_that_nothing_can_have_are_not_found(
 def test_a_bad_body_is_refused_and_no_session_begins(deployed: Deployed, body: bytes) -> None:
     refused = Person(deployed, "acme").call("POST", "/connect-sessions", body)
     assert (refused.status, refused.code) == (400, "invalid_request")
-    assert deployed.tables.items(deployed.tables.sessions) == []
+    assert deployed.tables.all_sessions() == []
 
 
 @pytest.mark.parametrize(

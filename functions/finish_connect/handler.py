@@ -49,7 +49,7 @@ def _callback(request: Request) -> Response:
     done = connecting.finish_redirect(
         request.query,
         request.cookies,
-        default_return_url=settings.read().allowed_return_urls[0],
+        allowed_return_urls=settings.read().allowed_return_urls,
         now=datetime.now(UTC),
         outside=_outside(),
     )

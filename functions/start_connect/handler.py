@@ -58,14 +58,14 @@ def _start(request: Request) -> Response:
         else {"connect_url": f"{request.callback_url.removesuffix('/callback')}/connect/{handle}"}
     )
     cookie = api.cookie(new.session.binding_cookie, new.binding.reveal(), _COOKIE_SECONDS)
-    expires_at = new.session.link_expires_at.isoformat()
+    expires_at = new.session.useful_until.isoformat()
     return api.answer(HTTPStatus.CREATED, {**where, "expires_at": expires_at}, [cookie])
 
 
 def _hop(request: Request) -> Response:
     hop = starting.hop(
         request.path["handle"],
-        default_return_url=settings.read().allowed_return_urls[0],
+        allowed_return_urls=settings.read().allowed_return_urls,
         now=datetime.now(UTC),
         sessions=session_table.connect(),
         connections=connection_table.connect(),

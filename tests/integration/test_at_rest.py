@@ -84,7 +84,7 @@ def test_a_disconnected_connection_keeps_no_ciphertext_and_no_claim(deployed: De
     [item] = deployed.tables.items(deployed.tables.connections)
     assert item["sealed"] == {"M": {}}
     assert deployed.tables.items(deployed.tables.claims) == []
-    [session] = deployed.tables.items(deployed.tables.sessions)
+    [session] = deployed.tables.all_sessions()
     assert "escrow" not in session
 
 
@@ -114,7 +114,7 @@ def test_what_is_unfinished_is_in_the_index_of_what_is_due_and_nothing_else(
 
 def test_a_session_expires_by_itself_only_while_it_can_hold_no_token(deployed: Deployed) -> None:
     def ttl() -> bool:
-        [session] = deployed.tables.items(deployed.tables.sessions)
+        [session] = deployed.tables.all_sessions()
         return "ttl" in session
 
     acme = Person(deployed, "acme", same_site=False)

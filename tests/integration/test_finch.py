@@ -142,6 +142,24 @@ def test_every_request_names_the_version_and_has_its_timeouts() -> None:
     assert all(seconds and seconds < 30 for seconds in request.extensions["timeout"].values())
 
 
+def test_a_cookie_of_one_answer_does_not_go_out_with_the_next_token() -> None:
+    seen: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, json={"status": "success"}, headers={"set-cookie": "a=b"})
+
+    finch = client(answer)
+    finch.disconnect(TOKEN)
+    finch.disconnect(TOKEN)
+    assert "cookie" not in seen[1].headers
+
+
+def test_an_answer_nested_without_end_is_no_answer() -> None:
+    with pytest.raises(failures.UnknownAnswer):
+        client(lambda _: httpx.Response(200, content=b"[" * 100_000)).disconnect(TOKEN)
+
+
 def test_a_connection_that_rested_too_long_is_not_used_again() -> None:
     """After a freeze it may be dead without our knowing, and a code sent over it be lost."""
     moments: Iterator[float] = iter([0.0, 0.0, 1.0, 2.0, 3.0, 100.0, 101.0])

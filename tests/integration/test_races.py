@@ -1,6 +1,7 @@
 """Many at once: each race is decided by a condition, and every loser looks again."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -66,6 +67,41 @@ def test_a_second_callback_waits_for_the_first_ones_outcome(
     assert second[0].outcome == {"status": "pending"}
     assert 10 < sum(waits) < 25
     assert deployed.finch.requests.count("POST", "/auth/token") == 1
+
+
+def test_an_exchange_that_was_cut_off_is_uncertain_and_nobody_waits_for_it(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme = Person(deployed, "acme")
+    url = acme.log_in(acme.click(acme.link()))
+    waits: list[float] = []
+    with monkeypatch.context() as crash:
+        crash.setattr(TokenVault, "seal_escrow", lambda *_: 1 / 0)
+        crash.setattr("time.sleep", waits.append)
+        assert acme.browser.navigate(url).code == "internal_error"
+        assert acme.come_back(url).outcome == {"status": "pending"}
+        assert waits
+        waits.clear()
+        deployed.tables.age_sessions(timedelta(minutes=4))
+        assert acme.come_back(url).outcome == {"error": "exchange_uncertain"}
+        another = url.replace("code=", "code=x")
+        assert acme.come_back(another).outcome == {"error": "session_used"}
+    assert waits == []
+    assert deployed.finch.requests.count("POST", "/auth/token") == 1
+
+
+def test_a_true_code_that_waited_in_vain_is_not_refused(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme = Person(deployed, "acme")
+    page = acme.click(acme.link())
+    true = acme.log_in(page)
+    landings: list[Landing] = []
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    before_once(monkeypatch, SessionTable, "reject", lambda: landings.append(acme.come_back(true)))
+    acme.come_back(f"/callback?code=made-up&state={page.state}")
+    assert landings[0].outcome == {"status": "pending"}
+    assert acme.come_back(true).outcome["status"] == "connected"
 
 
 def test_two_logins_attached_at_the_same_moment_are_both_kept(
@@ -183,7 +219,7 @@ def test_a_move_that_was_given_up_does_not_undo_anothers(deployed: Deployed) -> 
     acme = Person(deployed, "acme")
     acme.link()
     sessions = session_table.connect()
-    [item] = deployed.tables.items(deployed.tables.sessions)
+    [item] = deployed.tables.all_sessions()
     session = sessions.get(item["handle_hash"]["S"])
     assert session is not None
     first = sessions.consume(session, SecretText("code"), session.created_at)
@@ -193,22 +229,33 @@ def test_a_move_that_was_given_up_does_not_undo_anothers(deployed: Deployed) -> 
         sessions.give_back(first)
 
 
-def test_a_transaction_under_way_is_a_conflict_like_any_other(
-    deployed: Deployed, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("operation", ["update_item", "transact_write_items"])
+def test_a_transaction_under_way_is_waited_for(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:
+    """Else a token in our hands could be lost to a neighbour's failed attempt."""
     client = session_table.connect().client
-    refused = ClientError({"Error": {"Code": "TransactionConflictException"}}, "UpdateItem")
-    real, refusals = client.update_item, [refused]
+    response: Any = {"Error": {"Code": "TransactionConflictException"}}
+    if operation == "transact_write_items":
+        response = {
+            "Error": {"Code": "TransactionCanceledException"},
+            "CancellationReasons": [{"Code": "None"}, {"Code": "TransactionConflict"}],
+        }
+    real = getattr(client, operation)
+    refusals = [ClientError(response, operation) for _ in range(3)]
+    pauses: list[float] = []
 
-    def update(**arguments: Any) -> Any:
+    def write(**arguments: Any) -> Any:
         if refusals:
             raise refusals.pop()
         return real(**arguments)
 
     acme = Person(deployed, "acme")
     url = acme.log_in(acme.click(acme.link()))
-    monkeypatch.setattr(client, "update_item", update)
+    monkeypatch.setattr(client, operation, write)
+    monkeypatch.setattr("time.sleep", pauses.append)
     assert acme.come_back(url).outcome["status"] == "connected"
+    assert len(pauses) == 3
 
 
 def test_a_login_attached_before_a_disconnect_begins_is_ended_with_it(
@@ -250,7 +297,7 @@ def test_a_session_moves_only_from_the_phase_it_was_seen_in(deployed: Deployed) 
     acme = Person(deployed, "acme")
     acme.connect()
     sessions = session_table.connect()
-    [item] = deployed.tables.items(deployed.tables.sessions)
+    [item] = deployed.tables.all_sessions()
     session = sessions.get(item["handle_hash"]["S"])
     assert session is not None
     moves: list[Callable[[], None]] = [
@@ -261,4 +308,4 @@ def test_a_session_moves_only_from_the_phase_it_was_seen_in(deployed: Deployed) 
     for move in moves:
         with pytest.raises(Conflict):
             move()
-    assert deployed.tables.items(deployed.tables.sessions) == [item]
+    assert deployed.tables.all_sessions() == [item]

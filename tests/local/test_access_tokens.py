@@ -54,7 +54,7 @@ def test_no_route_of_a_customer_takes_a_forged_token(
     world: World, deployed: Deployed, method: str, path: str, forged: str
 ) -> None:
     assert send(deployed, method, path, FORGED[forged](world.issuer)).status == 401
-    assert deployed.tables.items(deployed.tables.sessions) == []
+    assert deployed.tables.all_sessions() == []
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
@@ -64,4 +64,4 @@ def test_a_token_that_names_no_customer_is_refused(
     for customer_id in (None, "", "a#b"):
         refused = send(deployed, method, path, world.issuer.token("acme", sub=customer_id))
         assert (refused.status, refused.code) == (403, "customer_unknown")
-    assert deployed.tables.items(deployed.tables.sessions) == []
+    assert deployed.tables.all_sessions() == []

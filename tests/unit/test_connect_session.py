@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from finch_connections.connect_session import (
     EXCHANGE_LIMIT,
     LINK_LIFETIME,
-    MAX_REJECTED_CODES,
     CannotConnect,
+    CodeNote,
     CodeRejected,
     ConnectSession,
     Escrow,
@@ -31,6 +31,8 @@ from finch_connections.connect_session import (
     require_link,
     require_ours,
     require_return_to,
+    require_unspent,
+    return_url,
     session_of_completion,
     unguessed_finch_customer_id,
 )
@@ -143,39 +145,46 @@ def test_who_clicked_in_time_may_come_back_after_the_link_ended() -> None:
     session = started()
     late = session.expires_at
     assert late == NOW + LINK_LIFETIME + timedelta(hours=1, minutes=10)
-    require_code(session, CODE, late - timedelta(seconds=1), state_echoed=True)
+    require_code(session, CODE, late - timedelta(seconds=1))
     with pytest.raises(SessionExpired):
-        require_code(session, CODE, late, state_echoed=True)
+        require_code(session, CODE, late)
 
 
 @pytest.mark.parametrize("phase", [one for one in Phase if one is not Phase.STARTED])
 def test_a_used_session_takes_its_own_code_for_ever_and_no_other(phase: Phase) -> None:
     session = consumed(phase)
-    require_code(session, CODE, NOW + timedelta(days=1000), state_echoed=False)
+    require_code(session, CODE, NOW + timedelta(days=1000))
     with pytest.raises(SessionUsed):
         require_link(session, NOW)
     if phase is Phase.EXCHANGING:
         # The code under way may turn out wrong, so another one waits.
-        require_code(session, SecretText("another"), NOW, state_echoed=False)
+        require_code(session, SecretText("another"), NOW)
     else:
         with pytest.raises(SessionUsed):
-            require_code(session, SecretText("another"), NOW, state_echoed=True)
+            require_code(session, SecretText("another"), NOW)
 
 
-@pytest.mark.parametrize("state_echoed", [True, False])
-def test_a_rejected_code_is_not_sent_again_and_the_true_one_is_welcome(state_echoed: bool) -> None:
-    session = replace(started(), rejected_code_hashes=frozenset({CODE.digest()}))
-    with pytest.raises(CodeRejected):
-        require_code(session, CODE, NOW, state_echoed=state_echoed)
-    require_code(session, SecretText("the-true-one"), NOW, state_echoed=state_echoed)
+def test_a_code_is_spent_where_another_session_has_it_or_finch_rejected_it() -> None:
+    session = started()
+    require_unspent(None, session)
+    require_unspent(CodeNote(session.handle_hash, rejected=False), session)
+    for note in (CodeNote(session.handle_hash, rejected=True), CodeNote("x", rejected=False)):
+        with pytest.raises(CodeRejected):
+            require_unspent(note, session)
 
 
-def test_after_several_wrong_codes_only_the_state_opens_the_session() -> None:
-    wrong = frozenset(str(n) for n in range(MAX_REJECTED_CODES))
-    session = replace(started(), rejected_code_hashes=wrong)
-    with pytest.raises(CodeRejected):
-        require_code(session, CODE, NOW, state_echoed=False)
-    require_code(session, CODE, NOW, state_echoed=True)
+@pytest.mark.parametrize("page", [None, "https://dropped.example.com/"])
+def test_a_page_that_is_configured_no_longer_gets_nobody_back(page: str | None) -> None:
+    session = replace(started(), return_to=page)
+    assert return_url(session, ALLOWED, {"a": "b"}) == ALLOWED[0] + "?a=b"
+    assert return_url(None, ALLOWED, {"a": "b"}) == ALLOWED[0] + "?a=b"
+    kept = replace(started(), return_to=ALLOWED[1])
+    assert return_url(kept, ALLOWED, {"a": "b"}) == ALLOWED[1] + "?a=b"
+
+
+def test_an_embedded_session_is_useful_as_long_as_finchs() -> None:
+    assert started(Mode.EMBEDDED).useful_until == NOW + timedelta(hours=1)
+    assert started().useful_until == NOW + LINK_LIFETIME
 
 
 def test_an_exchange_is_given_up_when_its_function_cannot_run_any_more() -> None:

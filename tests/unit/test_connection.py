@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finch_connections.connection import (
-    MAX_ENTITY_BYTES,
+    MAX_SET_BYTES,
     MAX_TOKENS,
     CompanyKey,
     Connection,
@@ -149,12 +149,19 @@ def test_there_is_a_limit_to_logins() -> None:
 
 
 def test_there_is_a_limit_to_entities() -> None:
-    many = frozenset(f"{n:049}" for n in range(MAX_ENTITY_BYTES // 50))
+    many = frozenset(f"{n:049}" for n in range(MAX_SET_BYTES // 50 - 1))
     full = connected(token("t1", entity_ids=many))
     with pytest.raises(TooManyLogins):
-        attach(full, "acme", KEY, token("t2", account_id="a2", entity_ids=frozenset("x")), b"", NOW)
+        attach(
+            full,
+            "acme",
+            KEY,
+            token("t2", account_id="a2", entity_ids=frozenset({"x" * 60})),
+            b"",
+            NOW,
+        )
     with pytest.raises(TooManyLogins):
-        connected(token("t1", entity_ids=many | {"x"}))
+        connected(token("t1", entity_ids=many | {"x" * 60}))
 
 
 def test_an_older_token_does_not_replace_a_newer_one() -> None:

@@ -3,7 +3,7 @@
 import hmac
 import re
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -28,8 +28,6 @@ COOKIE_LIFETIME = timedelta(hours=1)
 EXCHANGE_LIMIT = timedelta(minutes=3)
 # How long an ended session still answers a reload, and one that nobody used is kept.
 KEPT_AFTER_END = timedelta(days=30)
-# Wrong codes that a session remembers; more would let anybody make it grow.
-MAX_REJECTED_CODES = 5
 
 FINDING_COOKIE = "__Host-finch-connect-last"
 _HANDLE = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -141,7 +139,6 @@ class ConnectSession:
     consumed_at: datetime | None = None
     code_hash: str | None = None
     completion_hash: str | None = None
-    rejected_code_hashes: frozenset[str] = frozenset()
     escrow: Escrow | None = None
     key: CompanyKey | None = None
     error: str | None = None
@@ -155,6 +152,12 @@ class ConnectSession:
     def link_expires_at(self) -> datetime:
         """When the link to connect stops working."""
         return self.created_at + LINK_LIFETIME
+
+    @property
+    def useful_until(self) -> datetime:
+        """How long a person may still go to Finch Connect: an embedded session cannot be renewed."""
+        embedded = self.created_at + FINCH_SESSION_LIFETIME
+        return embedded if self.mode is Mode.EMBEDDED else self.link_expires_at
 
     @property
     def expires_at(self) -> datetime:
@@ -175,6 +178,14 @@ class ConnectSession:
         """The completion code for whoever returned with `code`: the same each time for the same code."""
         mac = hmac.new(self.completion_key, code.reveal().encode(), sha256).hexdigest()
         return SecretText(f"{self.handle_hash}.{mac}")
+
+
+@dataclass(frozen=True)
+class CodeNote:
+    """Which session consumed a code, and whether Finch rejected it."""
+
+    handle_hash: str
+    rejected: bool
 
 
 @dataclass(frozen=True)
@@ -263,27 +274,28 @@ def require_link(session: ConnectSession, now: datetime) -> None:
         raise SessionExpired
 
 
-def require_code(
-    session: ConnectSession, code: SecretText, now: datetime, *, state_echoed: bool
-) -> None:
+def require_code(session: ConnectSession, code: SecretText, now: datetime) -> None:
     """Refuses a code that must not be exchanged in this session.
 
     The code that a session has consumed is always welcome: it gets the outcome of its first time,
     also long after. While another code is being exchanged nothing is decided, for that one may be
-    wrong. After several wrong codes the session still takes the true one, but only with the `state`:
-    a page that sends a browser here with made-up codes does not know it. Raises `CodeRejected`,
-    `SessionUsed` and `SessionExpired`.
+    wrong. Raises `SessionUsed` and `SessionExpired`.
     """
-    digest = code.digest()
-    if digest in session.rejected_code_hashes:
-        raise CodeRejected
     if session.phase is Phase.STARTED:
         if now >= session.expires_at:
             raise SessionExpired
-        if len(session.rejected_code_hashes) >= MAX_REJECTED_CODES and not state_echoed:
-            raise CodeRejected
-    elif session.phase is not Phase.EXCHANGING and digest != session.code_hash:
+    elif session.phase is not Phase.EXCHANGING and code.digest() != session.code_hash:
         raise SessionUsed
+
+
+def require_unspent(note: CodeNote | None, session: ConnectSession) -> None:
+    """Refuses a code that Finch rejected or that another session consumed; raises `CodeRejected`.
+
+    A code is exchanged at most once, for a second time may revoke the first one's token (RFC 6749
+    section 4.1.2).
+    """
+    if note is not None and (note.rejected or note.handle_hash != session.handle_hash):
+        raise CodeRejected
 
 
 def exchange_abandoned(session: ConnectSession, now: datetime) -> bool:
@@ -338,7 +350,7 @@ def require_ours(
     another person's browser carries neither (RFC 9700 sections 4.5 and 4.7).
     """
     grant = escrow.grant
-    named = [one for one in (grant.customer_id, introspection.customer_id) if one is not None]
+    named = [one for one in (grant.customer_id, introspection.customer_id) if one]
     companies = {grant.company_id, introspection.company_id} - {None, ""}
     if not (
         introspection.client_id == client_id
@@ -352,10 +364,17 @@ def require_ours(
 
 
 def return_url(
-    session: ConnectSession | None, default_return_url: str, outcome: Mapping[str, str]
+    session: ConnectSession | None, allowed_return_urls: Sequence[str], outcome: Mapping[str, str]
 ) -> str:
-    """The page to return to with the outcome; the default one where there is no session."""
-    return with_query((session and session.return_to) or default_return_url, outcome)
+    """The page to return to with the outcome.
+
+    The first of the configured ones takes whoever has no session, or one whose page is configured
+    no longer.
+    """
+    page = session.return_to if session else None
+    if page is None or page not in allowed_return_urls:
+        page = allowed_return_urls[0]
+    return with_query(page, outcome)
 
 
 def with_query(url: str, parameters: Mapping[str, str]) -> str:

@@ -1,6 +1,6 @@
 """The flow that connects: from the return with a code to the connection, or to a confirmation."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -26,6 +26,7 @@ from finch_connections.connect_session import (
     require_completion,
     require_handle,
     require_ours,
+    require_unspent,
     return_url,
     session_of_completion,
 )
@@ -111,26 +112,26 @@ def finish_redirect(
     query: Mapping[str, str],
     cookies: Mapping[str, str],
     *,
-    default_return_url: str,
+    allowed_return_urls: Sequence[str],
     now: datetime,
     outside: Outsiders,
 ) -> Return:
     """Where the browser goes after Finch sent it back: always to the application, with the outcome.
 
-    The session is found by the echoed `state` or, where Finch did not echo it, by the finding
-    cookie. A callback that carries an error does not end the session for the true code.
+    The session is found by the echoed `state`; where Finch did not echo it, by a code that was here
+    before, or by the finding cookie. A callback that carries an error does not end the session for
+    the true code.
     """
     session = None
     try:
         state = query.get("state")
-        handle = require_handle(cookies.get(FINDING_COOKIE) if state is None else state)
-        session = outside.sessions.get(handle.digest())
+        session = outside.sessions.get(_session_of(query, cookies, outside))
         if session is None or session.mode is not Mode.REDIRECT:
             raise SessionNotFound
         if "error" in query:
             logger.info("consent refused", customer_id=session.customer_id)
             code = "access_denied" if query["error"] == "access_denied" else "finch_refused"
-            return Return(return_url(session, default_return_url, {"error": code}))
+            return Return(return_url(session, allowed_return_urls, {"error": code}))
         if not query.get("code"):
             raise InvalidRequest("The callback carries neither a code nor an error.")
         finished = _finish(
@@ -144,17 +145,25 @@ def finish_redirect(
     except (Refusal, FinchFailure) as error:
         logger.info("callback refused", code=error.code)
         return Return(
-            return_url(session, default_return_url, {"error": error.code}),
+            return_url(session, allowed_return_urls, {"error": error.code}),
             session.binding_cookie if session and error.code in _HELD else None,
         )
     outcome = {"status": finished.status.value}
     if finished.key:
         outcome |= {"provider_id": finished.key.provider_id, "company_id": finished.key.company_id}
-    url = return_url(session, default_return_url, outcome)
+    url = return_url(session, allowed_return_urls, outcome)
     if finished.completion:
         url += "#" + urlencode({"completion": finished.completion.reveal()})
     done = finished.status is Status.CONNECTED
     return Return(url, session.binding_cookie if done else None)
+
+
+def _session_of(query: Mapping[str, str], cookies: Mapping[str, str], outside: Outsiders) -> str:
+    """The `handle_hash` that a callback is about; raises `SessionNotFound`."""
+    if "state" in query:
+        return require_handle(query["state"]).digest()
+    note = outside.sessions.noted(SecretText(query["code"])) if query.get("code") else None
+    return note.handle_hash if note else require_handle(cookies.get(FINDING_COOKIE)).digest()
 
 
 def finish_embedded(
@@ -197,14 +206,13 @@ def _finish(
     """Exchanges the code if nobody has, and settles; every callback with one code ends the same."""
     token = None
     for _ in range(WAITS):
-        require_code(session, code, now, state_echoed=state_echoed)
+        require_code(session, code, now)
         if session.phase is Phase.STARTED:
-            # A code is consumed only when we could send it.
-            outside.finch.client_id()
             # The place of the watchdog: a message that finds this session if all after it crashes.
             try:
                 session = outside.sessions.consume(session, code, now)
             except Conflict:
+                require_unspent(outside.sessions.noted(code), session)
                 session = _again(session, outside)
                 continue
             session, token = _exchange(session, code, state_echoed, bound, now, outside)
@@ -212,8 +220,12 @@ def _finish(
             break
         outside.pause(WAIT_SECONDS)
         session = _again(session, outside)
+    require_code(session, code, now)
     if session.code_hash != code.digest():
-        raise SessionUsed
+        if exchange_abandoned(session, now):
+            raise SessionUsed
+        # Another code is still at work, or was until now: whether this one counts is not decided.
+        return Finished(session, Status.PENDING)
     return _settle(session, token, session.completion(code), bound=bound, now=now, outside=outside)
 
 
@@ -289,12 +301,12 @@ def _settle(
         except ConnectionBusy:
             break
         except (CannotConnect, ClaimedByAnother, TooManyLogins, UnusableIdentifier) as error:
-            logger.error("token held", customer_id=session.customer_id, reason=type(error).__name__)
             try:
                 outside.sessions.hold(session, error.code, now)
             except Conflict:
                 session = _again(session, outside)
                 continue
+            logger.error("token held", customer_id=session.customer_id, reason=type(error).__name__)
             raise
         except Conflict:
             session = _again(session, outside)

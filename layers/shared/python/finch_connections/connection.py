@@ -11,9 +11,9 @@ from finch_connections.refusal import InvalidRequest, Refusal
 
 IDENTIFIER = re.compile(r"[A-Za-z0-9_.-]{1,200}")
 
-# Keep an item below DynamoDB's 400 KB. A token takes at most about 2 KB besides its entity ids.
+# Keep an item below DynamoDB's 400 KB. A token takes at most about 2 KB besides its sets.
 MAX_TOKENS = 50
-MAX_ENTITY_BYTES = 250_000
+MAX_SET_BYTES = 250_000
 
 
 class ConnectionNotFound(Refusal):
@@ -282,7 +282,7 @@ def attach(
     kept = [old for old in connection.tokens if not _replaces(token, old)]
     sealed = {old.id: connection.sealed[old.id] for old in kept}
     tokens = (*(_with_news(old, token) for old in kept), token)
-    if len(tokens) > MAX_TOKENS or sum(map(_entity_bytes, tokens)) > MAX_ENTITY_BYTES:
+    if len(tokens) > MAX_TOKENS or sum(map(_set_bytes, tokens)) > MAX_SET_BYTES:
         raise TooManyLogins
     return replace(
         connection,
@@ -305,9 +305,9 @@ def _with_news(old: Token, new: Token) -> Token:
     return replace(old, status=new.status, status_detail=new.status_detail)
 
 
-def _entity_bytes(token: Token) -> int:
+def _set_bytes(token: Token) -> int:
     # DynamoDB counts the bytes of a set's strings and one for each of them.
-    return sum(len(entity_id) + 1 for entity_id in token.entity_ids)
+    return sum(len(one.encode()) + 1 for one in (*token.entity_ids, *token.products))
 
 
 def most_urgent(statuses: Iterable[ConnectionStatus]) -> ConnectionStatus:

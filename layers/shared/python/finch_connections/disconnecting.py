@@ -20,7 +20,13 @@ from finch_connections.connection import (
 from finch_connections.connection_table import ConnectionTable
 from finch_connections.dynamodb import Conflict
 from finch_connections.finch import Finch
-from finch_connections.finch_failure import FinchFailure, TokenDead
+from finch_connections.finch_failure import (
+    FinchFailure,
+    FinchMisconfigured,
+    NotReached,
+    RateLimited,
+    TokenDead,
+)
 from finch_connections.log import logger
 from finch_connections.token_vault import TokenVault
 
@@ -106,20 +112,28 @@ def _end_each(
     """
     confirmed = set(connection.ended)
     for connection_id in connection.connection_ids:
-        if connection_id in confirmed or not _ended(connection, connection_id, vault, finch):
+        if connection_id in confirmed:
             continue
+        try:
+            if not _ended(connection, connection_id, vault, finch):
+                continue
+        except (NotReached, RateLimited, FinchMisconfigured) as error:
+            # The next one would fare no better, and Finch asked for fewer calls or would soon.
+            logger.warning("disconnect stopped", reason=type(error).__name__)
+            break
         confirmed.add(connection_id)
-        if confirmed != set(connection.connection_ids):
+        if not confirmed.issuperset(connection.connection_ids):
             connection = partly_ended(connection, confirmed, now)
             connections.write(connection)
-    return connection, confirmed == set(connection.connection_ids)
+    return connection, confirmed.issuperset(connection.connection_ids)
 
 
 def _ended(connection: Connection, connection_id: str, vault: TokenVault, finch: Finch) -> bool:
     """Whether Finch has confirmed the end of one connection id.
 
     A 200 is its word for all tokens of the connection id. That a token is dead counts only when all
-    of them are: the one tried may have been revoked alone. Nothing else counts.
+    of them are: the one tried may have been revoked alone. Nothing else counts. Raises what of
+    `FinchFailure` is not about this connection.
     """
     tokens: Sequence[Token] = [
         one for one in connection.tokens if one.connection_id == connection_id
@@ -131,6 +145,8 @@ def _ended(connection: Connection, connection_id: str, vault: TokenVault, finch:
             finch.disconnect(text)
         except TokenDead:
             continue
+        except (NotReached, RateLimited, FinchMisconfigured):
+            raise
         except FinchFailure as error:
             logger.warning(
                 "disconnect not confirmed",

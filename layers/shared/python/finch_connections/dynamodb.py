@@ -1,6 +1,7 @@
 """What our tables share: writes that happen together, conditions that fail, and values on the wire."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -19,27 +20,41 @@ type Item = Mapping[str, Any]
 _DUE_SHARDS = 8
 
 
+# A transaction is over within milliseconds; these add up to what a caller does not notice.
+_PAUSES = (0.02, 0.05, 0.1, 0.2)
+
+
 class Conflict(Exception):
     """Somebody else wrote first: read again and decide again. Nothing was written."""
 
 
 def write_together(client: "DynamoDBClient", writes: Sequence["Write"]) -> None:
     """All of the writes, or none and `Conflict`."""
-    try:
-        client.transact_write_items(TransactItems=writes)
-    except ClientError as error:
-        reasons = {one.get("Code") for one in error.response.get("CancellationReasons", [])}
-        if reasons & {"ConditionalCheckFailed", "TransactionConflict"}:
-            raise Conflict from error
-        raise
+    _patiently(lambda: client.transact_write_items(TransactItems=writes))
 
 
-def is_conflict(error: ClientError) -> bool:
-    """Whether a single conditional write lost, to another write or to a transaction under way."""
-    return error.response["Error"]["Code"] in (
-        "ConditionalCheckFailedException",
-        "TransactionConflictException",
-    )
+def update(client: "DynamoDBClient", arguments: Any) -> None:
+    """One conditional update, or `Conflict`."""
+    _patiently(lambda: client.update_item(**arguments))
+
+
+def _patiently(write: Callable[[], object]) -> None:
+    """Writes, and writes again where only another transaction stood in the way for a moment."""
+    for seconds in (*_PAUSES, None):
+        try:
+            write()
+        except ClientError as error:
+            reasons = {one.get("Code") for one in error.response.get("CancellationReasons", [])}
+            reasons.add(error.response["Error"]["Code"])
+            if reasons & {"ConditionalCheckFailed", "ConditionalCheckFailedException"}:
+                raise Conflict from error
+            if not reasons & {"TransactionConflict", "TransactionConflictException"}:
+                raise
+            if seconds is None:
+                raise Conflict from error
+            time.sleep(seconds)
+        else:
+            return
 
 
 def text(value: str) -> Item:

@@ -35,6 +35,7 @@ from finch_connections.secret_text import SecretText
 # The only version that Finch documents ("Headers" in Finch's API reference).
 API_VERSION = "2020-09-17"
 CONNECT_SECONDS = 2.0
+# The longest pause within an answer, not the length of the whole.
 READ_SECONDS = 12.0
 # A connection that was kept longer may be dead without our knowing, above all after Lambda froze
 # the function; sending a code over it would leave its exchange uncertain.
@@ -123,6 +124,8 @@ class Finch:
             raise AnswerLost from error
         finally:
             self._last_used = self._wall_clock()
+            # What Finch's edge sets on one customer's answer must not go out with another's token.
+            self._client.cookies.clear()
         request_id = response.headers.get("Finch-Request-Id")
         logger.info(
             "finch answered", path=path, status=response.status_code, finch_request_id=request_id
@@ -150,7 +153,7 @@ def bearer(token: SecretText) -> dict[str, str]:
 def _parsed(response: httpx.Response, request_id: str | None) -> Any:
     try:
         return response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         # Not chained: the decoder's message holds a piece of the body.
         raise UnknownAnswer(request_id) from None
 
@@ -159,7 +162,7 @@ def _failure(response: httpx.Response, request_id: str | None) -> FinchFailure:
     status = response.status_code
     try:
         body = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
         body = {}

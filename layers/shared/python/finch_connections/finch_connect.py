@@ -22,7 +22,8 @@ EXCHANGE_READ_SECONDS = 45.0
 # A person waits at the link, and API Gateway gives up after 30 s: three of these must fit.
 SESSION_READ_SECONDS = 5.0
 
-type _Short = Annotated[str, Field(max_length=255)]
+# Printable ASCII, so that a length is a number of bytes and a token fits into a header.
+type _Short = Annotated[str, Field(pattern=r"^[\x20-\x7e]{0,255}$")]
 type _Texts = Annotated[frozenset[_Short], BeforeValidator(lambda value: value or ())]
 
 
@@ -37,7 +38,8 @@ class _FinchSession(_Answer):
 
 
 class _AccessToken(_Answer):
-    access_token: str = Field(min_length=1)
+    # KMS encrypts up to 4096 bytes.
+    access_token: str = Field(pattern=r"^[\x21-\x7e]{1,4096}$")
 
 
 class _Grant(_Answer):
@@ -60,15 +62,15 @@ class _Entity(_Answer):
 
 
 class _Introspection(_Answer):
-    id: str
-    client_id: str
-    connection_id: str
-    provider_id: str
+    id: _Short
+    client_id: _Short
+    connection_id: _Short
+    provider_id: _Short
     connection_status: _Status
-    products: _Texts = frozenset()
-    company_id: str | None = None
-    account_id: str | None = None
-    customer_id: str | None = None
+    products: Annotated[_Texts, Field(max_length=100)] = frozenset()
+    company_id: _Short | None = None
+    account_id: _Short | None = None
+    customer_id: _Short | None = None
     entities: list[_Entity] | None = None
 
 

@@ -49,11 +49,16 @@ class FinchSecret:
         try:
             answer = self.client.get_secret_value(SecretId=self.arn)
             secret = json.loads(answer["SecretString"])
-            credentials = Credentials(secret["client_id"], SecretText(secret["client_secret"]))
+            client_id, client_secret = secret["client_id"], secret["client_secret"]
+            if not (isinstance(client_id, str) and isinstance(client_secret, str)):
+                raise TypeError
+            if not (client_id and client_secret):
+                raise ValueError
         except (BotoCoreError, ClientError, ValueError, LookupError, TypeError) as error:
             # Not chained: a decoder's message would hold a piece of the secret.
             logger.error("finch secret unreadable", reason=type(error).__name__)
             raise CredentialsUnreadable from None
+        credentials = Credentials(client_id, SecretText(client_secret))
         self._kept = (self.clock(), credentials)
         return credentials
 

@@ -1,4 +1,4 @@
-"""The ConnectSessions table: every attempt to connect, by the hash of its handle."""
+"""The ConnectSessions table: every attempt to connect by the hash of its handle, every code noted."""
 
 import secrets
 from collections.abc import Sequence
@@ -7,12 +7,10 @@ from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 from finch_connections import aws, settings
 from finch_connections.connect_session import (
     KEPT_AFTER_END,
-    MAX_REJECTED_CODES,
+    CodeNote,
     ConnectSession,
     Escrow,
     Mode,
@@ -20,10 +18,8 @@ from finch_connections.connect_session import (
 )
 from finch_connections.connection import CompanyKey, Grant
 from finch_connections.dynamodb import (
-    Conflict,
     Item,
     due,
-    is_conflict,
     moment,
     number,
     optional_sets,
@@ -32,6 +28,7 @@ from finch_connections.dynamodb import (
     read_set,
     read_text,
     text,
+    update,
     write_together,
 )
 from finch_connections.secret_text import SecretText
@@ -41,6 +38,10 @@ if TYPE_CHECKING:
 
     from finch_connections.dynamodb import Write
 
+_BACK = (
+    "SET #phase = :started, #ttl = :ttl "
+    "REMOVE code_hash, completion_hash, consumed_at, due_shard, due_at"
+)
 _NAMES = {"#phase": "phase", "#ttl": "ttl", "#error": "error", "#key": "key"}
 
 
@@ -85,10 +86,7 @@ class SessionTable:
                 }
             ),
         }
-        self.client.put_item(
-            TableName=self.name,
-            Item=item,
-        )
+        self.client.put_item(TableName=self.name, Item=item)
 
     def opened(
         self, session: ConnectSession, finch_customer_id: str, connect_url: str, now: datetime
@@ -101,55 +99,78 @@ class SessionTable:
             {":customer": text(finch_customer_id), ":url": text(connect_url), ":now": moment(now)},
         )
 
+    def noted(self, code: SecretText) -> CodeNote | None:
+        """What is known of a code that a session has consumed."""
+        answer = self.client.get_item(TableName=self.name, Key=_code_key(code), ConsistentRead=True)
+        if "Item" not in answer:
+            return None
+        item = answer["Item"]
+        return CodeNote(item["session"]["S"], rejected="rejected" in item)
+
     def consume(self, session: ConnectSession, code: SecretText, now: datetime) -> ConnectSession:
-        """Takes the code for its one exchange: `started` to `exchanging`. Answers the session."""
-        completion_hash = session.completion(code).digest()
-        attempt = secrets.token_hex(16)
-        self._move(
+        """Takes the code for its one exchange: `started` to `exchanging`. Answers the session.
+
+        The code is noted as this session's in the same transaction: no other session ever
+        exchanges it, nor does this one once Finch has rejected it.
+        """
+        consumed = replace(
+            session,
+            phase=Phase.EXCHANGING,
+            code_hash=code.digest(),
+            completion_hash=session.completion(code).digest(),
+            consumed_at=now,
+            attempt=secrets.token_hex(16),
+        )
+        note: Any = {
+            "TableName": self.name,
+            "Item": {
+                **_code_key(code),
+                "session": text(session.handle_hash),
+                "ttl": _ttl(session.expires_at),
+            },
+            "ConditionExpression": (
+                "attribute_not_exists(handle_hash) "
+                "OR (#session = :session AND attribute_not_exists(rejected))"
+            ),
+            "ExpressionAttributeNames": {"#session": "session"},
+            "ExpressionAttributeValues": {":session": text(session.handle_hash)},
+        }
+        take: Any = self._update(
             session,
             Phase.STARTED,
             "SET #phase = :exchanging, code_hash = :code, completion_hash = :completion, "
             "consumed_at = :now, attempt = :attempt, due_shard = :shard, due_at = :due REMOVE #ttl",
             {
                 ":exchanging": text(Phase.EXCHANGING),
-                ":now": moment(now),
                 ":code": text(code.digest()),
-                ":completion": text(completion_hash),
-                ":attempt": text(attempt),
+                ":completion": text(session.completion(code).digest()),
+                ":now": moment(now),
+                ":attempt": text(consumed.attempt or ""),
                 **_due(session, now),
             },
         )
-        return replace(
-            session,
-            phase=Phase.EXCHANGING,
-            code_hash=code.digest(),
-            completion_hash=completion_hash,
-            consumed_at=now,
-            attempt=attempt,
-        )
+        write_together(self.client, [{"Put": note}, {"Update": take}])
+        return consumed
 
     def give_back(self, session: ConnectSession) -> None:
         """Makes the session ready for the same code again: nothing has happened at Finch."""
         self._move(
             session,
             Phase.EXCHANGING,
-            "SET #phase = :started, #ttl = :ttl "
-            "REMOVE code_hash, completion_hash, consumed_at, due_shard, due_at",
-            {":started": text(Phase.STARTED), ":ttl": _ttl(session.expires_at)},
+            _BACK,
+            _back(session),
         )
 
     def reject(self, session: ConnectSession, code: SecretText) -> None:
-        """Remembers a code that Finch does not accept; the session still waits for the true one."""
-        full = len(session.rejected_code_hashes) >= MAX_REJECTED_CODES
-        remembered: dict[str, Item] = {} if full else {":code": {"SS": [code.digest()]}}
-        self._move(
-            session,
-            Phase.EXCHANGING,
-            "SET #phase = :next, #ttl = :ttl "
-            "REMOVE code_hash, completion_hash, consumed_at, due_shard, due_at"
-            + ("" if full else " ADD rejected_code_hashes :code"),
-            {":next": text(Phase.STARTED), ":ttl": _ttl(session.expires_at), **remembered},
-        )
+        """Notes that Finch does not accept a code; the session still waits for the true one."""
+        note: Any = {
+            "TableName": self.name,
+            "Key": _code_key(code),
+            "UpdateExpression": "SET rejected = :true",
+            "ExpressionAttributeValues": {":true": {"BOOL": True}},
+        }
+        wait: Any = self._update(session, Phase.EXCHANGING, _BACK, _back(session))
+        write_together(self.client, [{"Update": note}, {"Update": wait}])
 
     def uncertain(self, session: ConnectSession, error: str, now: datetime) -> None:
         """Says that Finch's answer was lost: there may be a token that nobody has."""
@@ -202,12 +223,7 @@ class SessionTable:
     def _move(
         self, session: ConnectSession, phase: Phase, expression: str, values: dict[str, Item]
     ) -> None:
-        try:
-            self.client.update_item(**self._update(session, phase, expression, values))
-        except ClientError as error:
-            if is_conflict(error):
-                raise Conflict from error
-            raise
+        update(self.client, self._update(session, phase, expression, values))
 
     def _update(
         self, session: ConnectSession, phase: Phase, expression: str, values: dict[str, Item]
@@ -227,6 +243,14 @@ class SessionTable:
             "ExpressionAttributeNames": {"#phase": "phase", **names},
             "ExpressionAttributeValues": {":phase": text(phase), ":mine": mine, **values},
         }
+
+
+def _code_key(code: SecretText) -> dict[str, Item]:
+    return {"handle_hash": text(f"code#{code.digest()}")}
+
+
+def _back(session: ConnectSession) -> dict[str, Item]:
+    return {":started": text(Phase.STARTED), ":ttl": _ttl(session.expires_at)}
 
 
 def _ttl(end: datetime) -> Item:
@@ -296,7 +320,6 @@ def _session(item: Item) -> ConnectSession:
         consumed_at=_optional_moment(item, "consumed_at"),
         code_hash=read_text(item, "code_hash"),
         completion_hash=read_text(item, "completion_hash"),
-        rejected_code_hashes=read_set(item, "rejected_code_hashes"),
         escrow=_escrow(item["escrow"]["M"]) if "escrow" in item else None,
         key=CompanyKey.parse(key) if key else None,
         error=read_text(item, "error"),

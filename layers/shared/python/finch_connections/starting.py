@@ -1,6 +1,6 @@
 """The flow that starts: a connect session, and the hop from its link to Finch Connect."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -55,7 +55,7 @@ def start(
 def hop(
     handle_text: str,
     *,
-    default_return_url: str,
+    allowed_return_urls: Sequence[str],
     now: datetime,
     sessions: SessionTable,
     connections: ConnectionTable,
@@ -82,7 +82,7 @@ def hop(
                 raise SessionUsed from None
     except (Refusal, FinchFailure) as error:
         logger.info("connect link refused", code=error.code)
-        return Hop(return_url(session, default_return_url, {"error": error.code}))
+        return Hop(return_url(session, allowed_return_urls, {"error": error.code}))
     return Hop(with_query(url, {"state": handle.reveal()}), handle)
 
 

@@ -17,7 +17,7 @@ help:
 	@echo 'make clean  forget what the commands above have made, the local world included'
 
 .venv/ready: tests/requirements.txt
-	@echo 'Setting up Python packages for tools and tests (about a minute, once) ...'
+	@echo 'Setting up Python packages for tools and tests (about a minute and a half, once) ...'
 	@$(PYTHON) -m venv --clear .venv
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
@@ -39,7 +39,7 @@ $(BUILT)/template.yaml: $(SOURCES) | .venv/ready
 build: $(BUILT)/template.yaml
 
 local: .venv/ready .venv-ministack/ready $(BUILT)/template.yaml
-	@exec .venv/bin/python -m local $(if $(BRIDGE),--bridge $(BRIDGE))
+	@exec .venv/bin/python -m local $(ARGS)
 
 check: .venv/ready
 	ruff check
@@ -61,4 +61,5 @@ lock: .venv/ready
 		--group ministack -o local/requirements.txt
 
 clean:
+	@! [ -e .local/lock ] || flock --nonblock .local/lock true || { echo 'Stop make local first.'; exit 1; }
 	rm -rf .venv .venv-ministack .aws-sam .local

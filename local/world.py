@@ -105,7 +105,8 @@ class Ports:
                 except OSError as error:
                     raise WorldError(
                         f"Port {port} is taken ({error.strerror}): "
-                        f"choose another with --{name}-port, or stop what listens there."
+                        f"stop what listens there, or choose another with "
+                        f"`make local ARGS=--{name}-port=N`."
                     ) from error
 
 

@@ -28,7 +28,14 @@ from flask import Blueprint, Response, make_response, redirect, render_template,
 from werkzeug.wrappers import Response as BaseResponse
 
 from local.finch.seed_world import PROVIDERS, Company
-from local.finch.state import CannotAuthorize, FinchState, NotOffered, SessionOver, SessionUnknown
+from local.finch.state import (
+    CannotAuthorize,
+    FinchState,
+    NotOffered,
+    SessionOver,
+    SessionUnknown,
+    WrongLogin,
+)
 
 PRODUCT_WORDS = {
     "benefits": "Benefits and deductions",
@@ -185,6 +192,9 @@ def _again(finch: FinchState, answers: _Answers, problem: CannotAuthorize) -> tu
     kept = replace(answers, entities=(), products=(), decision=None)
     try:
         return _step(finch, kept, str(problem)), problem.status
+    except WrongLogin:
+        login = replace(kept, username=None, company=None)
+        return _step(finch, login, str(problem)), problem.status
     except CannotAuthorize:
         # Not even the earlier answers hold: back to the beginning.
         first = replace(kept, provider=None, username=None, company=None)

@@ -249,7 +249,8 @@ async function confirm() {
   try {
     answer = await call("POST", "/callback", { completion: awaiting.completion });
   } catch (error) {
-    if (!WORTH_ANOTHER_TRY.includes(error.code)) keepAwaiting(null);
+    // Whoever is signed in as another customer may still change that.
+    if (![...WORTH_ANOTHER_TRY, "session_not_found"].includes(error.code)) keepAwaiting(null);
     throw error;
   }
   keepAwaiting(answer.completion ? { ...awaiting, ...answer } : null);

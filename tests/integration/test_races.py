@@ -36,6 +36,13 @@ def before_once(
     monkeypatch.setattr(owner, method, interrupted)
 
 
+def only_session(deployed: Deployed) -> ConnectSession:
+    [item] = deployed.tables.all_sessions()
+    session = session_table.connect().get(item["handle_hash"]["S"])
+    assert session is not None
+    return session
+
+
 def test_many_identical_callbacks_exchange_once_and_end_the_same(
     deployed: Deployed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,10 +225,7 @@ def test_a_move_that_was_given_up_does_not_undo_anothers(deployed: Deployed) -> 
     """A late repetition of one request's move finds the session in another request's hands."""
     acme = Person(deployed, "acme")
     acme.link()
-    sessions = session_table.connect()
-    [item] = deployed.tables.all_sessions()
-    session = sessions.get(item["handle_hash"]["S"])
-    assert session is not None
+    sessions, session = session_table.connect(), only_session(deployed)
     first = sessions.consume(session, SecretText("code"), session.created_at)
     sessions.give_back(first)
     sessions.consume(session, SecretText("code"), session.created_at)
@@ -296,10 +300,8 @@ def test_a_stale_write_changes_nothing(deployed: Deployed) -> None:
 def test_a_session_moves_only_from_the_phase_it_was_seen_in(deployed: Deployed) -> None:
     acme = Person(deployed, "acme")
     acme.connect()
-    sessions = session_table.connect()
-    [item] = deployed.tables.all_sessions()
-    session = sessions.get(item["handle_hash"]["S"])
-    assert session is not None
+    sessions, session = session_table.connect(), only_session(deployed)
+    before = deployed.tables.all_sessions()
     moves: list[Callable[[], None]] = [
         lambda: sessions.give_back(session),
         lambda: sessions.hold(session, "cannot_connect", session.created_at),
@@ -308,4 +310,4 @@ def test_a_session_moves_only_from_the_phase_it_was_seen_in(deployed: Deployed) 
     for move in moves:
         with pytest.raises(Conflict):
             move()
-    assert deployed.tables.all_sessions() == [item]
+    assert deployed.tables.all_sessions() == before

@@ -124,7 +124,6 @@ def finish_redirect(
     """
     session = None
     try:
-        state = query.get("state")
         session = outside.sessions.get(_session_of(query, cookies, outside))
         if session is None or session.mode is not Mode.REDIRECT:
             raise SessionNotFound
@@ -137,7 +136,7 @@ def finish_redirect(
         finished = _finish(
             session,
             SecretText(query["code"]),
-            state_echoed=state is not None,
+            state_echoed="state" in query,
             bound=session.bound(cookies),
             now=now,
             outside=outside,
@@ -321,11 +320,11 @@ def _outcome(session: ConnectSession, now: datetime) -> Finished:
     """What became of a session that keeps no token which could be attached; raises `Refusal`."""
     if session.phase is Phase.COMPLETE:
         return Finished(session, Status.CONNECTED, session.key)
-    if session.phase is Phase.EXCHANGING and not exchange_abandoned(session, now):
+    if session.phase is Phase.EXCHANGING:
+        if exchange_abandoned(session, now):
+            raise ExchangeUncertain
         # Without a completion code: nobody could be shown yet what it would complete.
         return Finished(session, Status.PENDING)
-    if session.phase is Phase.EXCHANGING:
-        raise ExchangeUncertain
     raise _HELD.get(session.error or "", SessionUsed)
 
 

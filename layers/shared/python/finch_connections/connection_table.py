@@ -49,21 +49,12 @@ class ConnectionTable:
 
     def get(self, customer_id: str, key: CompanyKey) -> Connection | None:
         """The connection with its ciphertexts, as last written."""
-        answer = self.client.get_item(
-            TableName=self.name, Key=_key(customer_id, key), ConsistentRead=True
-        )
-        return _connection(answer["Item"]) if "Item" in answer else None
+        return self._get(customer_id, key, {})
 
     def show(self, customer_id: str, key: CompanyKey) -> Connection | None:
         """The connection without its ciphertexts."""
-        answer = self.client.get_item(
-            TableName=self.name,
-            Key=_key(customer_id, key),
-            ConsistentRead=True,
-            ProjectionExpression=_SHOWN,
-            ExpressionAttributeNames=_NAMES,
-        )
-        return _connection(answer["Item"]) if "Item" in answer else None
+        shown = {"ProjectionExpression": _SHOWN, "ExpressionAttributeNames": _NAMES}
+        return self._get(customer_id, key, shown)
 
     def page(
         self,
@@ -113,6 +104,12 @@ class ConnectionTable:
     def write(self, connection: Connection, together_with: Sequence["Write"] = ()) -> None:
         """Writes a connection, and with it the rest or nothing; raises `dynamodb.Conflict`."""
         write_together(self.client, [self.writing(connection), *together_with])
+
+    def _get(self, customer_id: str, key: CompanyKey, projection: Any) -> Connection | None:
+        answer = self.client.get_item(
+            TableName=self.name, Key=_key(customer_id, key), ConsistentRead=True, **projection
+        )
+        return _connection(answer["Item"]) if "Item" in answer else None
 
 
 def _key(customer_id: str, key: CompanyKey) -> dict[str, Item]:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from finch_connections.dynamodb import Write
 
 _ATTEMPTS = 5
+# Not about one connection: the next one would fare no better, and it would be one call too many.
+_NOT_ABOUT_ONE = (NotReached, RateLimited, FinchMisconfigured)
 
 
 def disconnect(
@@ -117,8 +119,7 @@ def _end_each(
         try:
             if not _ended(connection, connection_id, vault, finch):
                 continue
-        except (NotReached, RateLimited, FinchMisconfigured) as error:
-            # The next one would fare no better, and Finch asked for fewer calls or would soon.
+        except _NOT_ABOUT_ONE as error:
             logger.warning("disconnect stopped", reason=type(error).__name__)
             break
         confirmed.add(connection_id)
@@ -145,7 +146,7 @@ def _ended(connection: Connection, connection_id: str, vault: TokenVault, finch:
             finch.disconnect(text)
         except TokenDead:
             continue
-        except (NotReached, RateLimited, FinchMisconfigured):
+        except _NOT_ABOUT_ONE:
             raise
         except FinchFailure as error:
             logger.warning(

@@ -38,10 +38,6 @@ if TYPE_CHECKING:
 
     from finch_connections.dynamodb import Write
 
-_BACK = (
-    "SET #phase = :started, #ttl = :ttl "
-    "REMOVE code_hash, completion_hash, consumed_at, due_shard, due_at"
-)
 _NAMES = {"#phase": "phase", "#ttl": "ttl", "#error": "error", "#key": "key"}
 
 
@@ -95,7 +91,7 @@ class SessionTable:
         self._move(
             session,
             Phase.STARTED,
-            "SET finch_customer_id = :customer, finch_connect_url = :url, finch_session_made_at = :now",
+            "finch_customer_id = :customer, finch_connect_url = :url, finch_session_made_at = :now",
             {":customer": text(finch_customer_id), ":url": text(connect_url), ":now": moment(now)},
         )
 
@@ -113,14 +109,8 @@ class SessionTable:
         The code is noted as this session's in the same transaction: no other session ever
         exchanges it, nor does this one once Finch has rejected it.
         """
-        consumed = replace(
-            session,
-            phase=Phase.EXCHANGING,
-            code_hash=code.digest(),
-            completion_hash=session.completion(code).digest(),
-            consumed_at=now,
-            attempt=secrets.token_hex(16),
-        )
+        attempt, code_hash = secrets.token_hex(16), code.digest()
+        completion_hash = session.completion(code).digest()
         note: Any = {
             "TableName": self.name,
             "Item": {
@@ -138,28 +128,30 @@ class SessionTable:
         take: Any = self._update(
             session,
             Phase.STARTED,
-            "SET #phase = :exchanging, code_hash = :code, completion_hash = :completion, "
+            "#phase = :exchanging, code_hash = :code, completion_hash = :completion, "
             "consumed_at = :now, attempt = :attempt, due_shard = :shard, due_at = :due REMOVE #ttl",
             {
                 ":exchanging": text(Phase.EXCHANGING),
-                ":code": text(code.digest()),
-                ":completion": text(session.completion(code).digest()),
+                ":code": text(code_hash),
+                ":completion": text(completion_hash),
                 ":now": moment(now),
-                ":attempt": text(consumed.attempt or ""),
+                ":attempt": text(attempt),
                 **_due(session, now),
             },
         )
         write_together(self.client, [{"Put": note}, {"Update": take}])
-        return consumed
+        return replace(
+            session,
+            phase=Phase.EXCHANGING,
+            code_hash=code_hash,
+            completion_hash=completion_hash,
+            consumed_at=now,
+            attempt=attempt,
+        )
 
     def give_back(self, session: ConnectSession) -> None:
         """Makes the session ready for the same code again: nothing has happened at Finch."""
-        self._move(
-            session,
-            Phase.EXCHANGING,
-            _BACK,
-            _back(session),
-        )
+        update(self.client, self._waiting_again(session))
 
     def reject(self, session: ConnectSession, code: SecretText) -> None:
         """Notes that Finch does not accept a code; the session still waits for the true one."""
@@ -169,15 +161,14 @@ class SessionTable:
             "UpdateExpression": "SET rejected = :true",
             "ExpressionAttributeValues": {":true": {"BOOL": True}},
         }
-        wait: Any = self._update(session, Phase.EXCHANGING, _BACK, _back(session))
-        write_together(self.client, [{"Update": note}, {"Update": wait}])
+        write_together(self.client, [{"Update": note}, {"Update": self._waiting_again(session)}])
 
     def uncertain(self, session: ConnectSession, error: str, now: datetime) -> None:
         """Says that Finch's answer was lost: there may be a token that nobody has."""
         self._move(
             session,
             Phase.EXCHANGING,
-            "SET #phase = :uncertain, #error = :error, due_shard = :shard, due_at = :due",
+            "#phase = :uncertain, #error = :error, due_shard = :shard, due_at = :due",
             {":uncertain": text(Phase.UNCERTAIN), ":error": text(error), **_due(session, now)},
         )
 
@@ -186,7 +177,7 @@ class SessionTable:
         self._move(
             session,
             Phase.EXCHANGING,
-            "SET #phase = :escrowed, escrow = :escrow, due_shard = :shard, due_at = :due",
+            "#phase = :escrowed, escrow = :escrow, due_shard = :shard, due_at = :due",
             {
                 ":escrowed": text(Phase.ESCROWED),
                 ":escrow": {"M": _escrow_item(escrow)},
@@ -200,7 +191,7 @@ class SessionTable:
         self._move(
             session,
             Phase.ESCROWED,
-            "SET #phase = :held, #error = :error, due_shard = :shard, due_at = :due",
+            "#phase = :held, #error = :error, due_shard = :shard, due_at = :due",
             {":held": text(Phase.HELD), ":error": text(error), **_due(session, now)},
         )
 
@@ -215,10 +206,19 @@ class SessionTable:
         end = self._update(
             session,
             Phase.ESCROWED,
-            "SET #phase = :complete, #key = :key, #ttl = :ttl REMOVE escrow, due_shard, due_at",
+            "#phase = :complete, #key = :key, #ttl = :ttl REMOVE escrow, due_shard, due_at",
             {":complete": text(Phase.COMPLETE), ":key": text(str(key)), ":ttl": _ttl(now)},
         )
         write_together(self.client, [*together_with, {"Update": end}])
+
+    def _waiting_again(self, session: ConnectSession) -> Any:
+        return self._update(
+            session,
+            Phase.EXCHANGING,
+            "#phase = :started, #ttl = :ttl "
+            "REMOVE code_hash, completion_hash, consumed_at, due_shard, due_at",
+            {":started": text(Phase.STARTED), ":ttl": _ttl(session.expires_at)},
+        )
 
     def _move(
         self, session: ConnectSession, phase: Phase, expression: str, values: dict[str, Item]
@@ -238,7 +238,7 @@ class SessionTable:
         return {
             "TableName": self.name,
             "Key": {"handle_hash": text(session.handle_hash)},
-            "UpdateExpression": expression.replace("SET ", "SET moved_by = :mine, ", 1),
+            "UpdateExpression": f"SET moved_by = :mine, {expression}",
             "ConditionExpression": f"({ours}) OR moved_by = :mine",
             "ExpressionAttributeNames": {"#phase": "phase", **names},
             "ExpressionAttributeValues": {":phase": text(phase), ":mine": mine, **values},
@@ -247,10 +247,6 @@ class SessionTable:
 
 def _code_key(code: SecretText) -> dict[str, Item]:
     return {"handle_hash": text(f"code#{code.digest()}")}
-
-
-def _back(session: ConnectSession) -> dict[str, Item]:
-    return {":started": text(Phase.STARTED), ":ttl": _ttl(session.expires_at)}
 
 
 def _ttl(end: datetime) -> Item:

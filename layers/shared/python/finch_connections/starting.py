@@ -1,6 +1,7 @@
 """The flow that starts: a connect session, and the hop from its link to Finch Connect."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -90,14 +91,10 @@ def _open_finch_session(
     session: ConnectSession, connections: ConnectionTable, finch: FinchConnect
 ) -> tuple[str, FinchSession]:
     """A Finch session and the name that Finch was told of the customer."""
-    refusal: ConnectionAlreadyExists | None = None
     for name in _names(session.customer_id, connections):
-        try:
+        with suppress(ConnectionAlreadyExists):
             return name, finch.create_session(session, name)
-        except ConnectionAlreadyExists as error:
-            refusal = error
-    assert refusal is not None  # noqa: S101 - there is always a name.
-    raise refusal
+    raise ConnectionAlreadyExists(None)
 
 
 def _names(customer_id: str, connections: ConnectionTable) -> Iterator[str]:

@@ -58,6 +58,22 @@ class Api(Protocol):
         """Sends one request; `path` has the query, redirects are not followed."""
 
 
+class Queue(Protocol):
+    """The queue of what is unfinished, with the function that works it off."""
+
+    def waiting(self) -> list[dict[str, Any]]:
+        """The messages that are not done, hidden ones too."""
+
+    def dead(self) -> list[dict[str, Any]]:
+        """The messages that nobody could work off."""
+
+    def deliver(self) -> int:
+        """Invokes the function with what is visible now; answers the number of messages."""
+
+    def drain(self, within: timedelta = ...) -> bool:
+        """Delivers, and lets time pass, until nothing is left to be done; whether it came to that."""
+
+
 @dataclass(frozen=True)
 class Tables:
     """The emulated tables, for looking at what was kept and for making time pass."""
@@ -106,7 +122,8 @@ class Tables:
 class Deployed:
     """A running Finch Connections with its outside world.
 
-    `token` makes an access token of the application for a customer id.
+    `token` makes an access token of the application for a customer id; `invoke` calls a function
+    by the name of its handler, as an operator does. `queue` is there where time can be made to pass.
     """
 
     api: Api
@@ -117,3 +134,5 @@ class Deployed:
     secret_arn: str
     return_urls: Sequence[str]
     token: Callable[[str], str]
+    invoke: Callable[[str, Any], Any] | None = None
+    queue: Queue | None = None

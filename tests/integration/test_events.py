@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.deployed import ROOT, TEMPLATE, Deployed
-from tests.integration.conftest import routes_of_template
+from tests.in_process import routes_of_template
 
 FUNCTIONS = {
     resource["Properties"]["Handler"].rpartition(".")[2]

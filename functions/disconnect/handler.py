@@ -3,10 +3,19 @@
 from datetime import UTC, datetime
 from http import HTTPStatus
 
-from finch_connections import api, claim_table, connection_table, disconnecting, finch, token_vault
+from finch_connections import (
+    api,
+    claim_table,
+    connection_table,
+    disconnecting,
+    finch,
+    tend_queue,
+    token_vault,
+)
 from finch_connections.api import Request, Response
 from finch_connections.connection import ConnectionStatus, require_key
 from finch_connections.connection_view import connection_view
+from finch_connections.disconnecting import Outsiders
 
 
 def _disconnect(request: Request) -> Response:
@@ -14,10 +23,13 @@ def _disconnect(request: Request) -> Response:
         request.customer_id,
         require_key(request.path["provider_id"], request.path["company_id"]),
         now=datetime.now(UTC),
-        connections=connection_table.connect(),
-        claims=claim_table.connect(),
-        vault=token_vault.connect(),
-        finch=finch.connect(),
+        outside=Outsiders(
+            connections=connection_table.connect(),
+            claims=claim_table.connect(),
+            vault=token_vault.connect(),
+            finch=finch.connect(),
+            queue=tend_queue.connect(),
+        ),
     )
     under_way = connection.status is ConnectionStatus.DISCONNECTING
     status = HTTPStatus.ACCEPTED if under_way else HTTPStatus.OK

@@ -15,6 +15,7 @@ from finch_connections import (
     request_body,
     session_table,
     settings,
+    tend_queue,
     token_vault,
 )
 from finch_connections.api import Request, Response
@@ -94,6 +95,7 @@ def _outside() -> Outsiders:
         claims=claim_table.connect(),
         vault=token_vault.connect(),
         finch=finch_connect.connect(),
+        queue=tend_queue.connect(),
         pause=time.sleep,
     )
 

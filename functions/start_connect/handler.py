@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from finch_connections import (
     api,
+    claim_table,
     connection_table,
     finch_connect,
     request_body,
@@ -49,7 +50,11 @@ def _start(request: Request) -> Response:
         now=datetime.now(UTC),
     )
     session_id = starting.start(
-        new, session_table.connect(), connection_table.connect(), finch_connect.connect()
+        new,
+        sessions=session_table.connect(),
+        connections=connection_table.connect(),
+        claims=claim_table.connect(),
+        finch=finch_connect.connect(),
     )
     handle = new.handle.reveal()
     where = (
@@ -69,6 +74,7 @@ def _hop(request: Request) -> Response:
         now=datetime.now(UTC),
         sessions=session_table.connect(),
         connections=connection_table.connect(),
+        claims=claim_table.connect(),
         finch=finch_connect.connect(),
     )
     cookies = (

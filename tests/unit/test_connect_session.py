@@ -29,8 +29,9 @@ from finch_connections.connect_session import (
     require_completion,
     require_handle,
     require_link,
-    require_ours,
     require_return_to,
+    require_same,
+    require_theirs,
     require_unspent,
     return_url,
     session_of_completion,
@@ -265,6 +266,13 @@ INTROSPECTION = Introspection(
 
 def escrow(state_echoed: bool, grant: Grant = GRANT) -> Escrow:
     return Escrow(b"", grant, state_echoed=state_echoed, browser_bound=True)
+
+
+def require_ours(
+    session: ConnectSession, kept: Escrow, introspection: Introspection, client_id: str
+) -> None:
+    require_same(kept.grant, introspection, client_id)
+    require_theirs(session, kept, introspection)
 
 
 def test_a_token_that_is_tied_to_the_session_is_ours() -> None:

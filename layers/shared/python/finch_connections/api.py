@@ -35,7 +35,7 @@ from finch_connections.finch_failure import (
     Unauthorized,
 )
 from finch_connections.log import logger
-from finch_connections.refusal import InvalidRequest, Refusal
+from finch_connections.refusal import InternalError, InvalidRequest, Refusal
 
 
 class CustomerUnknown(Refusal):
@@ -48,12 +48,6 @@ class RouteNotFound(Refusal):
     """There is no such route."""
 
     code = "route_not_found"
-
-
-class InternalError(Refusal):
-    """Something went wrong on our side; it has been noted."""
-
-    code = "internal_error"
 
 
 # What each refusal is in HTTP; a kind that is not here has the status of its base.

@@ -1,23 +1,37 @@
-"""The Claims table: who owns which company and which Finch connection."""
+"""The Claims table: who owns which company and which Finch connection, and who keeps a token of it."""
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from finch_connections import aws, settings
-from finch_connections.claim import Claim, ClaimedByAnother
+from finch_connections.claim import (
+    Claim,
+    Ownership,
+    claimed_company,
+    claimed_connection_id,
+)
 from finch_connections.connection import CompanyKey
-from finch_connections.dynamodb import text
+from finch_connections.dynamodb import Item, number, read_set, read_text, text, update
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
     from finch_connections.dynamodb import Write
 
+# A person who was led to repair a connection and did not is not led there again so soon.
+_RECOVERY_OFFERED_FOR = timedelta(days=1)
+_ALONE = "attribute_not_exists(customer_id) AND holders = :me"
+
 
 @dataclass(frozen=True)
 class ClaimTable:
-    """Reads claims and makes the writes that take and free them together with a connection."""
+    """Reads claims and makes the writes that change them together with sessions and connections.
+
+    A session holds a claim from the moment it keeps a token of the connection until that token is
+    in a connection, or gone.
+    """
 
     client: "DynamoDBClient"
     name: str
@@ -27,51 +41,173 @@ class ClaimTable:
         answer = self.client.get_item(
             TableName=self.name, Key={"claimed": text(claimed)}, ConsistentRead=True
         )
-        if "Item" not in answer:
-            return None
-        item = answer["Item"]
-        return Claim(claimed, item["customer_id"]["S"], CompanyKey.parse(item["key"]["S"]))
+        return _claim(answer["Item"]) if "Item" in answer else None
 
-    def require_free(self, claim: Claim) -> None:
-        """Says why a claim could not be taken; raises `ClaimedByAnother`."""
-        there = self.get(claim.claimed)
-        if there is not None and there != claim:
-            raise ClaimedByAnother
+    def of_connection_id(self, connection_id: str) -> Claim | None:
+        """The claim on one of Finch's connections."""
+        return self.get(claimed_connection_id(connection_id))
 
-    def taking(self, claim: Claim) -> "Write":
-        """The write that takes a claim, which fails where it belongs to another connection."""
-        put: Any = {
-            "TableName": self.name,
-            "Item": {
-                "claimed": text(claim.claimed),
-                "customer_id": text(claim.customer_id),
-                "key": text(str(claim.key)),
+    def of_company(self, key: CompanyKey) -> Claim | None:
+        """The claim on an employer at a provider."""
+        return self.get(claimed_company(key))
+
+    def offer_recovery(self, connection_id: str, handle_hash: str, now: datetime) -> None:
+        """Notes that a session leads to a connection at Finch of which nobody has a token.
+
+        Raises `dynamodb.Conflict` where somebody has one, or another session leads there already.
+        """
+        update(
+            self.client,
+            self._update(
+                claimed_connection_id(connection_id),
+                "SET offered_to = :me, offered_at = :now",
+                "attribute_not_exists(customer_id) AND attribute_not_exists(holders) "
+                "AND (attribute_not_exists(offered_at) OR offered_at < :before OR offered_to = :me)",
+                {
+                    ":me": text(handle_hash),
+                    ":now": number(int(now.timestamp())),
+                    ":before": number(int((now - _RECOVERY_OFFERED_FOR).timestamp())),
+                },
+            ),
+        )
+
+    def holding(self, connection_id: str, handle_hash: str) -> "Write":
+        """The write that notes a session as the keeper of a token."""
+        return {
+            "Update": self._update(
+                claimed_connection_id(connection_id),
+                "ADD holders :me REMOVE offered_to, offered_at",
+                None,
+                {":me": _only(handle_hash)},
+            )
+        }
+
+    def taking(self, wanted: Ownership, held_by: str | None = None) -> "Write":
+        """The write that takes a claim, from the session that held it if one did.
+
+        It fails where the claim is another connection's, or is being released.
+        """
+        values = {":customer": text(wanted.customer_id), ":key": text(str(wanted.key))}
+        return {
+            "Update": self._update(
+                wanted.claimed,
+                "SET customer_id = :customer, #key = :key"
+                + (" DELETE holders :me" if held_by else ""),
+                "(attribute_not_exists(customer_id) OR (customer_id = :customer AND #key = :key)) "
+                "AND attribute_not_exists(releasing)",
+                values | ({":me": _only(held_by)} if held_by else {}),
+            )
+        }
+
+    def freeing(self, owned: Ownership, *, held: bool) -> "Write":
+        """The write that frees a claim of this connection's, which sessions still hold or none does."""
+        values = {":customer": text(owned.customer_id), ":key": text(str(owned.key))}
+        ours = "customer_id = :customer AND #key = :key"
+        if held:
+            return {
+                "Update": self._update(
+                    owned.claimed,
+                    "REMOVE customer_id, #key",
+                    f"{ours} AND attribute_exists(holders)",
+                    values,
+                )
+            }
+        condition = f"{ours} AND attribute_not_exists(holders)"
+        return {"Delete": self._delete(owned.claimed, condition, values)}
+
+    def releasing(self, connection_id: str, company: CompanyKey, session: str) -> "list[Write]":
+        """The writes that keep everybody off while a session has its connection ended.
+
+        They fail where anybody else owns or holds the connection, or owns the company.
+        """
+        free = "(attribute_not_exists(releasing) OR releasing = :releasing)"
+        return [
+            {
+                "Update": self._update(
+                    claimed_connection_id(connection_id),
+                    "SET releasing = :releasing",
+                    f"{_ALONE} AND {free}",
+                    {":releasing": text(session), ":me": _only(session)},
+                )
             },
-            **_if_nobody_elses(claim),
-        }
-        return {"Put": put}
+            {
+                "Update": self._update(
+                    claimed_company(company),
+                    "SET releasing = :releasing",
+                    f"attribute_not_exists(customer_id) AND {free}",
+                    {":releasing": text(session)},
+                )
+            },
+        ]
 
-    def freeing(self, claim: Claim) -> "Write":
-        """The write that frees a claim, if it is still this connection's."""
-        delete: Any = {
+    def keeping(self, connection_id: str, session: str) -> "Write":
+        """The write after which a session holds what it could not have ended."""
+        return {
+            "Update": self._update(
+                claimed_connection_id(connection_id),
+                "REMOVE releasing",
+                "releasing = :releasing",
+                {":releasing": text(session)},
+            )
+        }
+
+    def reopening(self, company: CompanyKey, session: str) -> "Write":
+        """The write that lets others have a company again that a session kept them off."""
+        # While it is being released nobody owns it, so nothing else is in the row.
+        condition = "releasing = :releasing AND attribute_not_exists(customer_id)"
+        values = {":releasing": text(session)}
+        return {"Delete": self._delete(claimed_company(company), condition, values)}
+
+    def leaving(self, connection_id: str, handle_hash: str) -> "list[Write]":
+        """The writes after which a session keeps no token of the connection.
+
+        They fail where others have come or gone since the claim was read, which is now.
+        """
+        there = self.of_connection_id(connection_id)
+        if there is None or handle_hash not in there.holders:
+            return []
+        me = {":me": _only(handle_hash)}
+        if there.owner is None and there.holders == {handle_hash}:
+            return [{"Delete": self._delete(there.claimed, _ALONE, me)}]
+        expression = "DELETE holders :me"
+        if there.releasing == handle_hash:
+            expression += " REMOVE releasing"
+        others = "attribute_exists(customer_id) OR holders <> :me"
+        return [{"Update": self._update(there.claimed, expression, others, me)}]
+
+    def _update(
+        self, claimed: str, expression: str, condition: str | None, values: dict[str, Item]
+    ) -> Any:
+        named = "#key" in expression
+        return {
             "TableName": self.name,
-            "Key": {"claimed": text(claim.claimed)},
-            **_if_nobody_elses(claim),
+            "Key": {"claimed": text(claimed)},
+            "UpdateExpression": expression,
+            **({"ConditionExpression": condition} if condition else {}),
+            **({"ExpressionAttributeNames": {"#key": "key"}} if named else {}),
+            "ExpressionAttributeValues": values,
         }
-        return {"Delete": delete}
+
+    def _delete(self, claimed: str, condition: str, values: dict[str, Item]) -> Any:
+        named = "#key" in condition
+        return {
+            "TableName": self.name,
+            "Key": {"claimed": text(claimed)},
+            "ConditionExpression": condition,
+            **({"ExpressionAttributeNames": {"#key": "key"}} if named else {}),
+            "ExpressionAttributeValues": values,
+        }
 
 
-def _if_nobody_elses(claim: Claim) -> Any:
-    return {
-        "ConditionExpression": (
-            "attribute_not_exists(claimed) OR (customer_id = :customer AND #key = :key)"
-        ),
-        "ExpressionAttributeNames": {"#key": "key"},
-        "ExpressionAttributeValues": {
-            ":customer": text(claim.customer_id),
-            ":key": text(str(claim.key)),
-        },
-    }
+def _only(handle_hash: str) -> Item:
+    return {"SS": [handle_hash]}
+
+
+def _claim(item: Item) -> Claim:
+    claimed = item["claimed"]["S"]
+    customer_id, key = read_text(item, "customer_id"), read_text(item, "key")
+    owner = Ownership(claimed, customer_id, CompanyKey.parse(key)) if customer_id and key else None
+    return Claim(claimed, owner, read_set(item, "holders"), read_text(item, "releasing"))
 
 
 @cache

@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from itertools import count
+from typing import Self
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from finch_connections.connection import CompanyKey, Grant, Introspection
+from finch_connections.connection import REFUSED_FOR, CompanyKey, Grant, Introspection
 from finch_connections.refusal import Refusal
 from finch_connections.secret_text import SecretText
 
@@ -25,7 +26,11 @@ FINCH_SESSION_REUSE = timedelta(minutes=50)
 CODE_LIFETIME = timedelta(minutes=10)
 COOKIE_LIFETIME = timedelta(hours=1)
 # Longer than the function that exchanges a code can run.
-EXCHANGE_LIMIT = timedelta(minutes=3)
+EXCHANGE_LIMIT = timedelta(minutes=4)
+# A token that nobody confirms until then is disconnected at Finch.
+CONFIRM_WITHIN = timedelta(hours=24)
+# One bad answer does not make a token dead: it counts when it is said again after this.
+DEAD_AGAIN_AFTER = timedelta(hours=1)
 # How long an ended session still answers a reload, and one that nobody used is kept.
 KEPT_AFTER_END = timedelta(days=30)
 
@@ -90,7 +95,12 @@ class Mode(StrEnum):
 
 
 class Phase(StrEnum):
-    """How far a session is. From `exchanging` on, it may be the only thing that knows of a token."""
+    """How far a session is. From `exchanging` on, it may be the only thing that knows of a token.
+
+    `uncertain`: there may be a token that nobody has. `held`: a person must look at the token.
+    `releasing`: nobody confirmed in time, and Finch is told to end the connection. `ended`: the
+    token is revoked, or another one of its connection id is kept.
+    """
 
     STARTED = "started"
     EXCHANGING = "exchanging"
@@ -98,6 +108,25 @@ class Phase(StrEnum):
     COMPLETE = "complete"
     HELD = "held"
     UNCERTAIN = "uncertain"
+    RELEASING = "releasing"
+    ENDED = "ended"
+
+    def leads_to(self, later: Self) -> bool:
+        """Whether a session in this phase may be moved to a later one."""
+        return later in _NEXT[self]
+
+
+_NEXT: Mapping[Phase, Collection[Phase]] = {
+    # Another code may be consumed where the first one was wrong, or was never sent.
+    Phase.STARTED: {Phase.STARTED, Phase.EXCHANGING},
+    Phase.EXCHANGING: {Phase.STARTED, Phase.ESCROWED, Phase.UNCERTAIN},
+    Phase.UNCERTAIN: {Phase.ESCROWED, Phase.ENDED},
+    Phase.ESCROWED: {Phase.ESCROWED, Phase.COMPLETE, Phase.HELD, Phase.RELEASING, Phase.ENDED},
+    Phase.HELD: {Phase.HELD, Phase.COMPLETE, Phase.RELEASING, Phase.ENDED},
+    Phase.RELEASING: {Phase.HELD, Phase.ENDED},
+    Phase.COMPLETE: (),
+    Phase.ENDED: (),
+}
 
 
 @dataclass(frozen=True)
@@ -118,6 +147,7 @@ class ConnectSession:
     """One attempt of a customer to connect. Its handle is stored as `handle_hash` only.
 
     `attempt` names the request that consumed the code, so that no other moves on from there.
+    `dead_since` is when Finch first called the kept token dead, `released_at` when it was given up.
     """
 
     handle_hash: str
@@ -140,6 +170,8 @@ class ConnectSession:
     code_hash: str | None = None
     completion_hash: str | None = None
     escrow: Escrow | None = None
+    dead_since: datetime | None = None
+    released_at: datetime | None = None
     key: CompanyKey | None = None
     error: str | None = None
 
@@ -308,6 +340,21 @@ def exchange_abandoned(session: ConnectSession, now: datetime) -> bool:
     )
 
 
+def confirm_until(session: ConnectSession) -> datetime:
+    """How long a person may confirm what they connected."""
+    return (session.consumed_at or session.created_at) + CONFIRM_WITHIN
+
+
+def dead_for_good(session: ConnectSession, now: datetime) -> bool:
+    """Whether a token that Finch calls dead now was dead long enough ago to believe it."""
+    return session.dead_since is not None and now >= session.dead_since + DEAD_AGAIN_AFTER
+
+
+def refused_for_days(session: ConnectSession, now: datetime) -> bool:
+    """Whether Finch has refused to end what was given up for long enough to ask a person."""
+    return session.released_at is not None and now >= session.released_at + REFUSED_FOR
+
+
 def require_completion(session: ConnectSession, completion: SecretText, customer_id: str) -> None:
     """Refuses whoever is not the session's customer or did not return with its code.
 
@@ -340,25 +387,31 @@ def issued_to(finch_customer_id: str, customer_id: str) -> bool:
     return name == customer_id and (not tilde or number.isdecimal())
 
 
-def require_ours(
-    session: ConnectSession, escrow: Escrow, introspection: Introspection, client_id: str
-) -> None:
-    """Refuses a token that may not be attached to the session's customer; raises `CannotConnect`.
+def require_same(grant: Grant, introspection: Introspection, client_id: str) -> None:
+    """Refuses a token that is not of our application or not of the connection it came for.
 
-    It must be of our application and of the connection it came for, and either the echoed `state`
-    or the customer that Finch names must tie it to this session: a code that an attacker put into
-    another person's browser carries neither (RFC 9700 sections 4.5 and 4.7).
+    Raises `CannotConnect`.
     """
-    grant = escrow.grant
-    named = [one for one in (grant.customer_id, introspection.customer_id) if one]
     companies = {grant.company_id, introspection.company_id} - {None, ""}
     if not (
         introspection.client_id == client_id
         and introspection.connection_id == grant.connection_id
         and introspection.provider_id == grant.provider_id
         and len(companies) <= 1
-        and all(issued_to(one, session.customer_id) for one in named)
-        and (escrow.state_echoed or named)
+    ):
+        raise CannotConnect
+
+
+def require_theirs(session: ConnectSession, escrow: Escrow, introspection: Introspection) -> None:
+    """Refuses a token that nothing shows to be of the session's customer; raises `CannotConnect`.
+
+    Either the echoed `state` or the customer that Finch names must tie it to this session: a code
+    that an attacker put into another person's browser carries neither (RFC 9700 sections 4.5 and
+    4.7). Whatever Finch names must be theirs.
+    """
+    named = [one for one in (escrow.grant.customer_id, introspection.customer_id) if one]
+    if not (
+        all(issued_to(one, session.customer_id) for one in named) and (escrow.state_echoed or named)
     ):
         raise CannotConnect
 

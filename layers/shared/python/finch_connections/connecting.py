@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from urllib.parse import urlencode
 
-from finch_connections.claim import Claim, ClaimedByAnother, claimed_connection_id, row_of
+from finch_connections.claim import ClaimedByAnother, Ownership, require_free, row_of
 from finch_connections.claim_table import ClaimTable
 from finch_connections.connect_session import (
     FINDING_COOKIE,
@@ -19,13 +19,16 @@ from finch_connections.connect_session import (
     ExchangeUncertain,
     Mode,
     Phase,
+    SessionExpired,
     SessionNotFound,
     SessionUsed,
+    dead_for_good,
     exchange_abandoned,
     require_code,
     require_completion,
     require_handle,
-    require_ours,
+    require_same,
+    require_theirs,
     require_unspent,
     return_url,
     session_of_completion,
@@ -50,9 +53,11 @@ from finch_connections.finch_failure import (
     TokenDead,
 )
 from finch_connections.log import logger
-from finch_connections.refusal import InvalidRequest, Refusal
+from finch_connections.refusal import InternalError, InvalidRequest, Refusal
 from finch_connections.secret_text import SecretText
 from finch_connections.session_table import SessionTable
+from finch_connections.task import SessionTask, Task
+from finch_connections.tend_queue import TendQueue
 from finch_connections.token_vault import TokenVault
 
 # How often and how long a second callback waits for the first one's outcome, within API Gateway's 30 s.
@@ -60,9 +65,12 @@ WAIT_SECONDS = 0.5
 WAITS = 24
 # How often a lost race is run again before the answer is "pending".
 _ATTEMPTS = 8
+# A token in our hands is not given up while the function has time to keep it.
+KEEPING_PAUSES = (0.1, 0.5, 1.0, 2.0, 4.0)
 
-_HELD: Mapping[str, type[Refusal]] = {
-    kind.code: kind for kind in (CannotConnect, TooManyLogins, ExchangeUncertain)
+_ENDS: Mapping[str, type[Refusal]] = {
+    kind.code: kind
+    for kind in (CannotConnect, TooManyLogins, ExchangeUncertain, SessionExpired, ConnectionEnded)
 }
 
 
@@ -105,6 +113,7 @@ class Outsiders:
     claims: ClaimTable
     vault: TokenVault
     finch: FinchConnect
+    queue: TendQueue
     pause: Callable[[float], None]
 
 
@@ -145,8 +154,12 @@ def finish_redirect(
         logger.info("callback refused", code=error.code)
         return Return(
             return_url(session, allowed_return_urls, {"error": error.code}),
-            session.binding_cookie if session and error.code in _HELD else None,
+            session.binding_cookie if session and error.code in _ENDS else None,
         )
+    except Exception:
+        # A person in a browser is better off on the application's page, whatever went wrong.
+        logger.exception("callback failed")
+        return Return(return_url(session, allowed_return_urls, {"error": InternalError.code}))
     outcome = {"status": finished.status.value}
     if finished.key:
         outcome |= {"provider_id": finished.key.provider_id, "company_id": finished.key.company_id}
@@ -190,7 +203,7 @@ def confirm(
     if session is None:
         raise SessionNotFound
     require_completion(session, completion, customer_id)
-    return _settle(session, None, completion, bound=True, now=now, outside=outside)
+    return settle(session, None, completion, bound=True, now=now, outside=outside)
 
 
 def _finish(
@@ -203,18 +216,21 @@ def _finish(
     outside: Outsiders,
 ) -> Finished:
     """Exchanges the code if nobody has, and settles; every callback with one code ends the same."""
-    token = None
+    token, watched = None, False
     for _ in range(WAITS):
         require_code(session, code, now)
         if session.phase is Phase.STARTED:
-            # The place of the watchdog: a message that finds this session if all after it crashes.
+            if not watched:
+                task = Task.first(SessionTask(session.handle_hash), now)
+                outside.queue.send(task, now)
+                watched = True
             try:
                 session = outside.sessions.consume(session, code, now)
             except Conflict:
                 require_unspent(outside.sessions.noted(code), session)
                 session = _again(session, outside)
                 continue
-            session, token = _exchange(session, code, state_echoed, bound, now, outside)
+            session, token = _exchange(session, code, state_echoed, bound, outside)
         if session.phase is not Phase.EXCHANGING or exchange_abandoned(session, now):
             break
         outside.pause(WAIT_SECONDS)
@@ -225,7 +241,15 @@ def _finish(
             raise SessionUsed
         # Another code is still at work, or was until now: whether this one counts is not decided.
         return Finished(session, Status.PENDING)
-    return _settle(session, token, session.completion(code), bound=bound, now=now, outside=outside)
+    completion = session.completion(code)
+    try:
+        return settle(session, token, completion, bound=bound, now=now, outside=outside)
+    except (Refusal, FinchFailure):
+        raise
+    except Exception:
+        # The token is kept and its task queued: that this request fails costs nothing but time.
+        logger.exception("settling failed")
+        return Finished(session, Status.PENDING)
 
 
 def _again(session: ConnectSession, outside: Outsiders) -> ConnectSession:
@@ -240,7 +264,6 @@ def _exchange(
     code: SecretText,
     state_echoed: bool,
     bound: bool,
-    now: datetime,
     outside: Outsiders,
 ) -> tuple[ConnectSession, SecretText]:
     """The session with its token sealed into it, and the token. The code is sent exactly once."""
@@ -251,48 +274,103 @@ def _exchange(
             outside.sessions.reject(session, code)
         raise CodeRejected from error
     except AnswerLost as error:
-        logger.error("exchange uncertain", customer_id=session.customer_id)
-        with suppress(Conflict):
-            outside.sessions.uncertain(session, ExchangeUncertain.code, now)
-        raise ExchangeUncertain from error
+        raise _lost(session, outside) from error
     except FinchFailure:
         with suppress(Conflict):
             outside.sessions.give_back(session)
         raise
-    ciphertext = outside.vault.seal_escrow(token, session.handle_hash, session.customer_id)
-    escrow = Escrow(ciphertext, grant, state_echoed=state_echoed, browser_bound=bound)
-    return outside.sessions.escrow(session, escrow, now), token
+    try:
+        return _keep(session, token, grant, state_echoed, bound, outside), token
+    except Exception as error:
+        logger.exception("token not kept")
+        raise _lost(session, outside) from error
 
 
-def _settle(
+def _lost(session: ConnectSession, outside: Outsiders) -> ExchangeUncertain:
+    """What is said of an exchange whose token, if there is one, is in nobody's hands."""
+    logger.error("exchange uncertain", customer_id=session.customer_id)
+    try:
+        outside.sessions.uncertain(session, ExchangeUncertain.code)
+    except Exception:
+        # Its task finds the exchange abandoned, and says the same.
+        logger.exception("exchange not noted as uncertain")
+    return ExchangeUncertain()
+
+
+def _keep(
+    session: ConnectSession,
+    token: SecretText,
+    grant: Grant,
+    state_echoed: bool,
+    bound: bool,
+    outside: Outsiders,
+) -> ConnectSession:
+    """The session with the token sealed into it and noted as held. Tries for as long as it may."""
+    escrow = None
+    pauses = iter(KEEPING_PAUSES)
+    while True:
+        try:
+            if escrow is None:
+                sealed = outside.vault.seal_escrow(token, session.handle_hash, session.customer_id)
+                escrow = Escrow(sealed, grant, state_echoed=state_echoed, browser_bound=bound)
+            # Of an unreadable grant no connection id is known.
+            held = (
+                [outside.claims.holding(grant.connection_id, session.handle_hash)]
+                if grant.connection_id
+                else []
+            )
+            return outside.sessions.escrow(session, escrow, held)
+        except Exception as error:
+            pause = next(pauses, None)
+            if pause is None:
+                raise
+            logger.warning("token not kept yet", reason=type(error).__name__)
+            outside.pause(pause)
+            # Written after all, or called uncertain by somebody who thought us dead.
+            with suppress(Exception):
+                there = _again(session, outside)
+                session = there if there.attempt == session.attempt else session
+            if session.phase is Phase.ESCROWED:
+                return session
+
+
+def settle(
     session: ConnectSession,
     token: SecretText | None,
-    completion: SecretText,
+    completion: SecretText | None,
     *,
     bound: bool,
+    approved: bool = False,
     now: datetime,
     outside: Outsiders,
 ) -> Finished:
     """The outcome of a session whose code was consumed; a kept token is attached if it may be.
 
-    Runs again from any point: what was done before is found done.
+    Runs again from any point: what was done before is found done. A token that is held is attached
+    only when a person has `approved` it. Raises `Refusal`.
     """
     key: CompanyKey | None = None
     for _ in range(_ATTEMPTS):
         escrow = session.escrow
-        if session.phase is not Phase.ESCROWED or escrow is None:
+        open_to_all = session.phase is Phase.ESCROWED or (approved and session.phase is Phase.HELD)
+        if not open_to_all or escrow is None:
             return _outcome(session, now)
         if token is None:
-            token = outside.vault.open_escrow(
-                escrow.ciphertext, session.handle_hash, session.customer_id
-            )
+            token = open_escrow(session, escrow, outside)
         try:
             key = _row(session, escrow.grant, outside)
             key, attached = _attach(
-                session, escrow, key, token, bound=bound, now=now, outside=outside
+                session,
+                escrow,
+                key,
+                token,
+                bound=bound,
+                approved=approved,
+                now=now,
+                outside=outside,
             )
         except TokenDead as error:
-            logger.warning("token dead before it was attached", customer_id=session.customer_id)
+            dead(session, escrow, now, outside)
             raise ConnectionEnded from error
         except FinchFailure as error:
             logger.warning("introspection failed", code=error.code, reason=type(error).__name__)
@@ -301,7 +379,7 @@ def _settle(
             break
         except (CannotConnect, ClaimedByAnother, TooManyLogins, UnusableIdentifier) as error:
             try:
-                outside.sessions.hold(session, error.code, now)
+                outside.sessions.hold(session, error.code)
             except Conflict:
                 session = _again(session, outside)
                 continue
@@ -316,6 +394,27 @@ def _settle(
     return Finished(session, Status.PENDING, key, completion)
 
 
+def open_escrow(session: ConnectSession, escrow: Escrow, outside: Outsiders) -> SecretText:
+    """The token that a session keeps."""
+    return outside.vault.open_escrow(escrow.ciphertext, session.handle_hash, session.customer_id)
+
+
+def dead(session: ConnectSession, escrow: Escrow, now: datetime, outside: Outsiders) -> bool:
+    """Notes that Finch calls the kept token dead; whether that ended the session.
+
+    It does when Finch says so again an hour later: until then the ciphertext stays.
+    """
+    logger.warning("token dead before it was attached", customer_id=session.customer_id)
+    with suppress(Conflict):
+        if dead_for_good(session, now):
+            leaving = outside.claims.leaving(escrow.grant.connection_id, session.handle_hash)
+            outside.sessions.end(session, ConnectionEnded.code, now, leaving)
+            return True
+        if session.dead_since is None:
+            outside.sessions.found_dead(session, now)
+    return False
+
+
 def _outcome(session: ConnectSession, now: datetime) -> Finished:
     """What became of a session that keeps no token which could be attached; raises `Refusal`."""
     if session.phase is Phase.COMPLETE:
@@ -325,15 +424,15 @@ def _outcome(session: ConnectSession, now: datetime) -> Finished:
             raise ExchangeUncertain
         # Without a completion code: nobody could be shown yet what it would complete.
         return Finished(session, Status.PENDING)
-    raise _HELD.get(session.error or "", SessionUsed)
+    raise _ENDS.get(session.error or "", SessionUsed)
 
 
 def _row(session: ConnectSession, grant: Grant, outside: Outsiders) -> CompanyKey:
     """The key of the connection that a grant belongs to.
 
-    Raises `ClaimedByAnother` and `UnusableIdentifier`.
+    Raises `ClaimedByAnother`, `ConnectionBusy` and `UnusableIdentifier`.
     """
-    claim = outside.claims.get(claimed_connection_id(grant.connection_id))
+    claim = outside.claims.of_connection_id(grant.connection_id)
     return row_of(grant, session.customer_id, claim)
 
 
@@ -344,6 +443,7 @@ def _attach(
     token: SecretText,
     *,
     bound: bool,
+    approved: bool,
     now: datetime,
     outside: Outsiders,
 ) -> tuple[CompanyKey, bool]:
@@ -356,28 +456,31 @@ def _attach(
         # Read before Finch is asked, so that the write fails if its answer is no longer true.
         there = outside.connections.get(customer_id, key)
         introspection = outside.finch.introspect(token)
-        require_ours(session, escrow, introspection, outside.finch.client_id())
+        require_same(grant, introspection, outside.finch.client_id())
+        if not approved:
+            require_theirs(session, escrow, introspection)
         require_usable_ids(grant, introspection)
         if grant.company_id or not introspection.company_id:
             break
         # Only the introspection names the company, so it may be another row.
         grant = replace(grant, company_id=introspection.company_id)
         key = _row(session, grant, outside)
-    if not (bound or escrow.browser_bound):
+    if not (bound or approved or escrow.browser_bound):
         return key, False
     name = session.finch_customer_id or customer_id
     described = token_of(grant, introspection, name, session.consumed_at or now)
     ciphertext = outside.vault.seal_stored(token, customer_id, key)
-    company = Claim.of_company(customer_id, key)
+    company = Ownership.of_company(customer_id, key)
+    connection = Ownership.of_connection_id(grant.connection_id, customer_id, key)
     writes = [
         outside.connections.writing(attach(there, customer_id, key, described, ciphertext, now)),
         outside.claims.taking(company),
-        outside.claims.taking(Claim.of_connection_id(grant.connection_id, customer_id, key)),
+        outside.claims.taking(connection, held_by=session.handle_hash),
     ]
     try:
         outside.sessions.complete(session, key, now, writes)
     except Conflict:
-        outside.claims.require_free(company)
+        require_free(company, outside.claims.get(company.claimed))
         raise
     logger.info(
         "connected",

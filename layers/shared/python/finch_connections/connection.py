@@ -3,13 +3,17 @@
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Self
 
 from finch_connections.refusal import InvalidRequest, Refusal
 
 IDENTIFIER = re.compile(r"[A-Za-z0-9_.-]{1,200}")
+
+# What Finch refuses to end for longer is given back to its customer.
+REFUSED_FOR = timedelta(days=3)
+DISCONNECT_REFUSED = "disconnect_refused"
 
 # Keep an item below DynamoDB's 400 KB. A token takes at most about 2 KB besides its sets.
 MAX_TOKENS = 50
@@ -187,7 +191,8 @@ class Connection:
     """A customer's link to one employer at one provider, whatever number of logins made it.
 
     `sealed` holds the encrypted text of each token by token id; it is empty where it was not read.
-    `ended` are the connection ids whose end Finch has confirmed while others are still to be ended.
+    `ended` are the connection ids whose end Finch has confirmed while others are still to be ended,
+    `disconnecting_since` when that began. `problem` is a stable word for what went wrong besides.
     `revision` grows by one with every write and makes each write conditional on the one before.
     """
 
@@ -199,6 +204,8 @@ class Connection:
     updated_at: datetime
     revision: int
     ended: frozenset[str] = frozenset()
+    disconnecting_since: datetime | None = None
+    problem: str | None = None
     sealed: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     @property
@@ -289,6 +296,7 @@ def attach(
         tokens=tokens,
         sealed={**sealed, token.id: ciphertext},
         status=most_urgent(one.status for one in tokens),
+        problem=None,
         updated_at=now,
         revision=connection.revision + 1,
     )
@@ -320,6 +328,8 @@ def disconnecting(connection: Connection, now: datetime) -> Connection:
     return replace(
         connection,
         status=ConnectionStatus.DISCONNECTING,
+        disconnecting_since=now,
+        problem=None,
         updated_at=now,
         revision=connection.revision + 1,
     )
@@ -344,7 +354,33 @@ def disconnected(connection: Connection, now: datetime) -> Connection:
         tokens=(),
         sealed={},
         ended=frozenset(),
+        disconnecting_since=None,
         status=ConnectionStatus.DISCONNECTED,
+        updated_at=now,
+        revision=connection.revision + 1,
+    )
+
+
+def refused_for_days(connection: Connection, now: datetime) -> bool:
+    """Whether a disconnect that Finch refuses has been tried for long enough."""
+    since = connection.disconnecting_since
+    return since is not None and now >= since + REFUSED_FOR
+
+
+def disconnect_refused(connection: Connection, now: datetime) -> Connection:
+    """The connection back in its customer's hands, with what Finch would not end.
+
+    To be repaired and disconnected again: Finch takes that from a login that works.
+    """
+    tokens = tuple(one for one in connection.tokens if one.connection_id not in connection.ended)
+    return replace(
+        connection,
+        tokens=tokens,
+        sealed={one.id: connection.sealed[one.id] for one in tokens},
+        ended=frozenset(),
+        disconnecting_since=None,
+        problem=DISCONNECT_REFUSED,
+        status=ConnectionStatus.REAUTH,
         updated_at=now,
         revision=connection.revision + 1,
     )

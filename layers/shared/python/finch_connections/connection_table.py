@@ -1,7 +1,8 @@
 """The Connections table: a customer's connections, each with its tokens in one item."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,11 @@ from finch_connections.dynamodb import (
     due,
     moment,
     number,
+    oldest_due,
     optional_sets,
     optional_texts,
     read_moment,
+    read_optional_moment,
     read_set,
     read_text,
     text,
@@ -29,7 +32,10 @@ if TYPE_CHECKING:
 SORT_KEY = "provider_id#company_id"
 _NAMES = {"#key": SORT_KEY, "#status": "status"}
 # All but the ciphertexts.
-_SHOWN = "#key, customer_id, tokens, #status, created_at, updated_at, revision, ended"
+_SHOWN = (
+    "#key, customer_id, tokens, #status, created_at, updated_at, revision, ended, "
+    "disconnecting_since, problem"
+)
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,24 @@ class ConnectionTable:
         last = answer.get("LastEvaluatedKey")
         return Page(found, CompanyKey.parse(last[SORT_KEY]["S"]) if last else None)
 
+    def every(self, customer_id: str) -> Iterator[Connection]:
+        """All of a customer's connections without their ciphertexts."""
+        after = None
+        while True:
+            page = self.page(customer_id, limit=1000, after=after)
+            yield from page.connections
+            after = page.last
+            if after is None:
+                return
+
+    def unfinished(self, until: datetime, limit: int) -> list[Connection]:
+        """At most `limit` connections that have waited for something since before `until`."""
+        keys = oldest_due(self.client, self.name, until, limit)
+        found = [
+            self.show(key["customer_id"]["S"], CompanyKey.parse(key[SORT_KEY]["S"])) for key in keys
+        ]
+        return [connection for connection in found if connection]
+
     def writing(self, connection: Connection) -> "Write":
         """The write of a connection, to happen together with others."""
         put: Any = {"TableName": self.name, "Item": _item(connection)}
@@ -118,7 +142,9 @@ def _key(customer_id: str, key: CompanyKey) -> dict[str, Item]:
 
 def _item(connection: Connection) -> dict[str, Item]:
     key = _key(connection.customer_id, connection.key)
-    unfinished = connection.status is ConnectionStatus.DISCONNECTING
+    since = connection.disconnecting_since
+    # What a person should look at stays in the index as well.
+    unfinished = since or (connection.problem and connection.updated_at)
     return {
         **key,
         "tokens": {"M": {token.id: {"M": _token_item(token)} for token in connection.tokens}},
@@ -128,11 +154,9 @@ def _item(connection: Connection) -> dict[str, Item]:
         "updated_at": moment(connection.updated_at),
         "revision": number(connection.revision),
         **optional_sets({"ended": connection.ended}),
-        **(
-            due((connection.customer_id, str(connection.key)), connection.updated_at)
-            if unfinished
-            else {}
-        ),
+        **optional_texts({"problem": connection.problem}),
+        **({"disconnecting_since": moment(since)} if since else {}),
+        **(due((connection.customer_id, str(connection.key)), unfinished) if unfinished else {}),
     }
 
 
@@ -163,6 +187,8 @@ def _connection(item: Item) -> Connection:
         updated_at=read_moment(item["updated_at"]),
         revision=int(item["revision"]["N"]),
         ended=read_set(item, "ended"),
+        disconnecting_since=read_optional_moment(item, "disconnecting_since"),
+        problem=read_text(item, "problem"),
         sealed={id_: entry["B"] for id_, entry in item.get("sealed", {"M": {}})["M"].items()},
     )
 

@@ -11,6 +11,7 @@ def connection_view(connection: Connection) -> dict[str, Any]:
         "provider_id": connection.key.provider_id,
         "company_id": connection.key.company_id,
         "status": connection.status,
+        "problem": connection.problem,
         "created_at": connection.created_at.isoformat(),
         "updated_at": connection.updated_at.isoformat(),
         "logins": [

@@ -1,10 +1,10 @@
 """The flow that disconnects: Finch first, and only then do we forget the tokens."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from finch_connections.claim import Claim
+from finch_connections.claim import Ownership
 from finch_connections.claim_table import ClaimTable
 from finch_connections.connection import (
     CompanyKey,
@@ -12,10 +12,11 @@ from finch_connections.connection import (
     ConnectionBusy,
     ConnectionNotFound,
     ConnectionStatus,
-    Token,
+    disconnect_refused,
     disconnected,
     disconnecting,
     partly_ended,
+    refused_for_days,
 )
 from finch_connections.connection_table import ConnectionTable
 from finch_connections.dynamodb import Conflict
@@ -23,11 +24,14 @@ from finch_connections.finch import Finch
 from finch_connections.finch_failure import (
     FinchFailure,
     FinchMisconfigured,
+    FinchUnavailable,
     NotReached,
     RateLimited,
     TokenDead,
 )
 from finch_connections.log import logger
+from finch_connections.task import ConnectionTask, Task
+from finch_connections.tend_queue import TendQueue
 from finch_connections.token_vault import TokenVault
 
 if TYPE_CHECKING:
@@ -38,58 +42,90 @@ _ATTEMPTS = 5
 _NOT_ABOUT_ONE = (NotReached, RateLimited, FinchMisconfigured)
 
 
+@dataclass(frozen=True)
+class Outsiders:
+    """Everything outside that disconnecting touches."""
+
+    connections: ConnectionTable
+    claims: ClaimTable
+    vault: TokenVault
+    finch: Finch
+    queue: TendQueue
+
+
 def disconnect(
-    customer_id: str,
-    key: CompanyKey,
-    *,
-    now: datetime,
-    connections: ConnectionTable,
-    claims: ClaimTable,
-    vault: TokenVault,
-    finch: Finch,
+    customer_id: str, key: CompanyKey, *, now: datetime, outside: Outsiders
 ) -> Connection:
     """The connection after Finch was told to end every one of its connection ids.
 
     It is `disconnected` once Finch has confirmed all of them, else still `disconnecting` with all of
-    its tokens kept, and calling again goes on. Where another call ended it meanwhile, what has been
+    its tokens kept, and its task goes on. Where another call ended it meanwhile, what has been
     connected since is left alone and answered. Raises `ConnectionNotFound`, and `ConnectionBusy`
     where others keep writing the connection.
     """
-    connection = _begin(customer_id, key, now, connections)
+    connection = _begin(customer_id, key, now, outside)
+    return _go_on(connection, now, outside)
+
+
+def go_on(
+    customer_id: str, key: CompanyKey, *, now: datetime, outside: Outsiders
+) -> Connection | None:
+    """The connection after another try, where it is on its way out; else nothing is done.
+
+    What Finch has refused to end for days goes back to its customer, and to whoever is on duty.
+    Raises `ConnectionBusy`.
+    """
+    connection = outside.connections.get(customer_id, key)
+    if connection is None or connection.status is not ConnectionStatus.DISCONNECTING:
+        return connection
+    return _go_on(connection, now, outside)
+
+
+def _begin(customer_id: str, key: CompanyKey, now: datetime, outside: Outsiders) -> Connection:
+    """The connection marked as on its way out, by this call or by one before; or as it ended."""
+    watched = False
+    for _ in range(_ATTEMPTS):
+        connection = _there(customer_id, key, outside.connections)
+        if connection.status in (ConnectionStatus.DISCONNECTING, ConnectionStatus.DISCONNECTED):
+            return connection
+        if not watched:
+            outside.queue.send(Task.first(ConnectionTask(customer_id, key), now), now)
+            watched = True
+        connection = disconnecting(connection, now)
+        try:
+            outside.connections.write(connection)
+        except Conflict:
+            continue
+        return connection
+    raise ConnectionBusy
+
+
+def _go_on(connection: Connection, now: datetime, outside: Outsiders) -> Connection:
+    customer_id, key = connection.customer_id, connection.key
+    sure = False
     for _ in range(_ATTEMPTS):
         if connection.status is not ConnectionStatus.DISCONNECTING:
             # Ended by another call. What was connected since then is not this call's to end.
             return connection
         try:
-            connection, all_ended = _end_each(connection, now, connections, vault, finch)
-            if not all_ended:
+            connection, refused = _end_each(connection, now, outside)
+            if connection.ended.issuperset(connection.connection_ids):
+                gone = disconnected(connection, now)
+            elif refused and refused_for_days(connection, now):
+                gone = disconnect_refused(connection, now)
+            else:
                 logger.warning("disconnect unfinished", extra=_fields(connection))
                 return connection
-            gone = disconnected(connection, now)
-            connections.write(gone, together_with=_freeing(connection, claims))
+            freed = _freeing(connection, gone, outside.claims, sure=sure)
+            outside.connections.write(gone, together_with=freed)
         except Conflict:
-            connection = _there(customer_id, key, connections)
+            connection, sure = _there(customer_id, key, outside.connections), True
             continue
-        logger.info("disconnected", extra=_fields(connection))
+        if gone.status is ConnectionStatus.DISCONNECTED:
+            logger.info("disconnected", extra=_fields(connection))
+        else:
+            logger.error("disconnect refused", extra=_fields(connection))
         return gone
-    raise ConnectionBusy
-
-
-def _begin(
-    customer_id: str, key: CompanyKey, now: datetime, connections: ConnectionTable
-) -> Connection:
-    """The connection marked as on its way out, by this call or by one before; or as it ended."""
-    for _ in range(_ATTEMPTS):
-        connection = _there(customer_id, key, connections)
-        if connection.status in (ConnectionStatus.DISCONNECTING, ConnectionStatus.DISCONNECTED):
-            return connection
-        # The place of the watchdog: a message that goes on if all after it crashes.
-        connection = disconnecting(connection, now)
-        try:
-            connections.write(connection)
-        except Conflict:
-            continue
-        return connection
     raise ConnectionBusy
 
 
@@ -100,54 +136,21 @@ def _there(customer_id: str, key: CompanyKey, connections: ConnectionTable) -> C
     return connection
 
 
-def _end_each(
-    connection: Connection,
-    now: datetime,
-    connections: ConnectionTable,
-    vault: TokenVault,
-    finch: Finch,
-) -> tuple[Connection, bool]:
-    """The connection with what Finch has confirmed so far, and whether that is all of it.
+def _end_each(connection: Connection, now: datetime, outside: Outsiders) -> tuple[Connection, bool]:
+    """The connection with what Finch has confirmed so far, and whether Finch refused the rest.
 
     Written after each but the last, so that many logins come to an end however slow Finch is.
     Raises `Conflict`.
     """
-    confirmed = set(connection.ended)
+    refused = False
     for connection_id in connection.connection_ids:
-        if connection_id in confirmed:
+        if connection_id in connection.ended:
             continue
         try:
-            if not _ended(connection, connection_id, vault, finch):
-                continue
+            _end(connection, connection_id, outside)
         except _NOT_ABOUT_ONE as error:
             logger.warning("disconnect stopped", reason=type(error).__name__)
-            break
-        confirmed.add(connection_id)
-        if not confirmed.issuperset(connection.connection_ids):
-            connection = partly_ended(connection, confirmed, now)
-            connections.write(connection)
-    return connection, confirmed.issuperset(connection.connection_ids)
-
-
-def _ended(connection: Connection, connection_id: str, vault: TokenVault, finch: Finch) -> bool:
-    """Whether Finch has confirmed the end of one connection id.
-
-    A 200 is its word for all tokens of the connection id. That a token is dead counts only when all
-    of them are: the one tried may have been revoked alone. Nothing else counts. Raises what of
-    `FinchFailure` is not about this connection.
-    """
-    tokens: Sequence[Token] = [
-        one for one in connection.tokens if one.connection_id == connection_id
-    ]
-    for token in reversed(tokens):
-        ciphertext = connection.sealed[token.id]
-        text = vault.open_stored(ciphertext, connection.customer_id, connection.key)
-        try:
-            finch.disconnect(text)
-        except TokenDead:
-            continue
-        except _NOT_ABOUT_ONE:
-            raise
+            return connection, False
         except FinchFailure as error:
             logger.warning(
                 "disconnect not confirmed",
@@ -155,19 +158,56 @@ def _ended(connection: Connection, connection_id: str, vault: TokenVault, finch:
                 reason=type(error).__name__,
                 finch_request_id=error.finch_request_id,
             )
-            return False
-        return True
-    return True
+            refused = refused or not isinstance(error, FinchUnavailable)
+            continue
+        ended = partly_ended(connection, connection.ended | {connection_id}, now)
+        if ended.ended.issuperset(connection.connection_ids):
+            # The write that says so is the one that ends the connection.
+            return replace(connection, ended=ended.ended), False
+        outside.connections.write(ended)
+        connection = ended
+    return connection, refused
 
 
-def _freeing(connection: Connection, claims: ClaimTable) -> "list[Write]":
-    customer_id, key = connection.customer_id, connection.key
+def _end(connection: Connection, connection_id: str, outside: Outsiders) -> None:
+    """Has Finch end one connection id; raises `FinchFailure` where it has not confirmed that.
+
+    A 200 is its word for all tokens of the connection id. That a token is dead counts only when all
+    of them are: the one tried may have been revoked alone. Nothing else counts.
+    """
+    tokens = [one for one in connection.tokens if one.connection_id == connection_id]
+    for token in reversed(tokens):
+        ciphertext = connection.sealed[token.id]
+        text = outside.vault.open_stored(ciphertext, connection.customer_id, connection.key)
+        try:
+            outside.finch.disconnect(text)
+        except TokenDead:
+            continue
+        return
+
+
+def _freeing(
+    before: Connection, after: Connection, claims: ClaimTable, *, sure: bool
+) -> "list[Write]":
+    """The writes that free what the connection no longer holds.
+
+    Most often nobody else holds it. To be `sure`, each claim is read first.
+    """
+    customer_id, key = before.customer_id, before.key
+    owned = [
+        Ownership.of_connection_id(connection_id, customer_id, key)
+        for connection_id in before.connection_ids
+        if connection_id not in after.connection_ids
+    ]
+    if not after.tokens:
+        owned.append(Ownership.of_company(customer_id, key))
+    if not sure:
+        return [claims.freeing(one, held=False) for one in owned]
+    there = [(one, claims.get(one.claimed)) for one in owned]
     return [
-        claims.freeing(Claim.of_company(customer_id, key)),
-        *(
-            claims.freeing(Claim.of_connection_id(connection_id, customer_id, key))
-            for connection_id in connection.connection_ids
-        ),
+        claims.freeing(one, held=bool(claim.holders))
+        for one, claim in there
+        if claim and claim.owner == one
     ]
 
 

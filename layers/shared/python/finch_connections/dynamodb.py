@@ -18,6 +18,7 @@ type Item = Mapping[str, Any]
 
 # Enough for the index by due time to take 1,000 writes a second on each shard.
 _DUE_SHARDS = 8
+_DUE_INDEX = "due"
 
 
 # A transaction is over within milliseconds; these add up to what a caller does not notice.
@@ -77,6 +78,11 @@ def read_moment(value: Item) -> datetime:
     return datetime.fromisoformat(value["S"])
 
 
+def read_optional_moment(item: Item, name: str) -> datetime | None:
+    """A moment that may be absent."""
+    return read_moment(item[name]) if name in item else None
+
+
 def optional_texts(values: Mapping[str, str | None]) -> dict[str, Item]:
     """The strings that there are; DynamoDB attributes are absent, not null."""
     return {name: text(value) for name, value in values.items() if value is not None}
@@ -101,3 +107,21 @@ def due(key: Iterable[str], at: datetime) -> dict[str, Item]:
     """The attributes that put an item into the index of what needs attention, from `at` on."""
     shard = sha256("\n".join(key).encode()).digest()[0] % _DUE_SHARDS
     return {"due_shard": text(str(shard)), "due_at": number(int(at.timestamp()))}
+
+
+def oldest_due(client: "DynamoDBClient", table: str, until: datetime, limit: int) -> list[Item]:
+    """The keys of at most `limit` items that have been due since before `until`, oldest first."""
+    found: list[Item] = []
+    for shard in range(_DUE_SHARDS):
+        answer = client.query(
+            TableName=table,
+            IndexName=_DUE_INDEX,
+            KeyConditionExpression="due_shard = :shard AND due_at <= :until",
+            ExpressionAttributeValues={
+                ":shard": text(str(shard)),
+                ":until": number(int(until.timestamp())),
+            },
+            Limit=limit,
+        )
+        found += answer["Items"]
+    return sorted(found, key=lambda item: int(item["due_at"]["N"]))[:limit]

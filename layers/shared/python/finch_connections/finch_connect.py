@@ -104,15 +104,21 @@ class FinchConnect:
             body["integration"] = {"provider": session.provider_id}
         if self.sandbox:
             body["sandbox"] = self.sandbox
+        return self._open("/connect/sessions", body)
 
-        def call(credentials: Credentials) -> Any:
-            auth = (credentials.client_id, credentials.client_secret.reveal())
-            return self.finch.call(
-                "POST", "/connect/sessions", json=body, auth=auth, read_seconds=SESSION_READ_SECONDS
-            )
+    def reauthenticate(self, session: ConnectSession, connection_id: str) -> FinchSession:
+        """A session of Finch Connect for a connection that there is.
 
-        answer = _understood(_FinchSession, self._with_credentials(call))
-        return FinchSession(answer.session_id, answer.connect_url)
+        (`POST /connect/sessions/reauthenticate`)
+        """
+        body: dict[str, Any] = {
+            "connection_id": connection_id,
+            "products": list(session.products),
+            "minutes_to_expire": int(FINCH_SESSION_LIFETIME.total_seconds() // 60),
+        }
+        if session.redirect_uri:
+            body["redirect_uri"] = session.redirect_uri
+        return self._open("/connect/sessions/reauthenticate", body)
 
     def exchange(self, code: SecretText, redirect_uri: str | None) -> tuple[SecretText, Grant]:
         """The access token for a code, and what it was granted (`POST /auth/token`).
@@ -168,6 +174,16 @@ class FinchConnect:
     def client_id(self) -> str:
         """Our application's name at Finch."""
         return self.secret.credentials().client_id
+
+    def _open(self, path: str, body: dict[str, Any]) -> FinchSession:
+        def call(credentials: Credentials) -> Any:
+            auth = (credentials.client_id, credentials.client_secret.reveal())
+            return self.finch.call(
+                "POST", path, json=body, auth=auth, read_seconds=SESSION_READ_SECONDS
+            )
+
+        answer = _understood(_FinchSession, self._with_credentials(call))
+        return FinchSession(answer.session_id, answer.connect_url)
 
     def _with_credentials(self, call: Callable[[Credentials], Any]) -> Any:
         """Calls with the kept credentials and, where Finch does not know them, with changed ones.

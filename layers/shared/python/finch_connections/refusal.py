@@ -20,3 +20,9 @@ class InvalidRequest(Refusal):
     """The request is not what this route takes."""
 
     code = "invalid_request"
+
+
+class InternalError(Refusal):
+    """Something went wrong on our side; it has been noted."""
+
+    code = "internal_error"

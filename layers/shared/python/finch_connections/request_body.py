@@ -1,4 +1,7 @@
-"""Reads a JSON body into a model, for the functions that take one."""
+"""Reads input into a model, for the functions that take one."""
+
+from collections.abc import Callable
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
@@ -7,8 +10,17 @@ from finch_connections.refusal import InvalidRequest
 
 def parse[M: BaseModel](model: type[M], body: bytes) -> M:
     """The body as `model`; raises `InvalidRequest` that names the fields, never their values."""
+    return _told(lambda: model.model_validate_json(body))
+
+
+def validate[M: BaseModel](model: type[M], value: Any) -> M:
+    """The value as `model`; raises `InvalidRequest` that names the fields, never their values."""
+    return _told(lambda: model.model_validate(value))
+
+
+def _told[M: BaseModel](read: Callable[[], M]) -> M:
     try:
-        return model.model_validate_json(body)
+        return read()
     except ValidationError as error:
         problems = error.errors(include_input=False, include_url=False, include_context=False)
         raise InvalidRequest(

@@ -18,13 +18,16 @@ from finch_connections.connect_session import (
 )
 from finch_connections.connection import CompanyKey, Grant
 from finch_connections.dynamodb import (
+    Conflict,
     Item,
     due,
     moment,
     number,
+    oldest_due,
     optional_sets,
     optional_texts,
     read_moment,
+    read_optional_moment,
     read_set,
     read_text,
     text,
@@ -38,14 +41,15 @@ if TYPE_CHECKING:
 
     from finch_connections.dynamodb import Write
 
-_NAMES = {"#phase": "phase", "#ttl": "ttl", "#error": "error", "#key": "key"}
+_NAMES = {"#ttl": "ttl", "#error": "error", "#key": "key"}
 
 
 @dataclass(frozen=True)
 class SessionTable:
     """Moves sessions from phase to phase, each step conditional on the one before.
 
-    Every change raises `dynamodb.Conflict` where the session is no longer in the phase it needs.
+    Every change raises `dynamodb.Conflict` where the session is no longer as it was read, or is in
+    a phase that does not lead there.
     A session carries a `ttl` only while it cannot hold a token: before its code is consumed, and
     after its end.
     """
@@ -127,11 +131,10 @@ class SessionTable:
         }
         take: Any = self._update(
             session,
-            Phase.STARTED,
-            "#phase = :exchanging, code_hash = :code, completion_hash = :completion, "
+            Phase.EXCHANGING,
+            "code_hash = :code, completion_hash = :completion, "
             "consumed_at = :now, attempt = :attempt, due_shard = :shard, due_at = :due REMOVE #ttl",
             {
-                ":exchanging": text(Phase.EXCHANGING),
                 ":code": text(code_hash),
                 ":completion": text(completion_hash),
                 ":now": moment(now),
@@ -163,37 +166,74 @@ class SessionTable:
         }
         write_together(self.client, [{"Update": note}, {"Update": self._waiting_again(session)}])
 
-    def uncertain(self, session: ConnectSession, error: str, now: datetime) -> None:
+    def uncertain(self, session: ConnectSession, error: str) -> None:
         """Says that Finch's answer was lost: there may be a token that nobody has."""
-        self._move(
-            session,
-            Phase.EXCHANGING,
-            "#phase = :uncertain, #error = :error, due_shard = :shard, due_at = :due",
-            {":uncertain": text(Phase.UNCERTAIN), ":error": text(error), **_due(session, now)},
-        )
+        self._move(session, Phase.UNCERTAIN, "#error = :error", {":error": text(error)})
 
-    def escrow(self, session: ConnectSession, escrow: Escrow, now: datetime) -> ConnectSession:
-        """Keeps the sealed token: `exchanging` to `escrowed`. Answers the session."""
-        self._move(
-            session,
-            Phase.EXCHANGING,
-            "#phase = :escrowed, escrow = :escrow, due_shard = :shard, due_at = :due",
-            {
-                ":escrowed": text(Phase.ESCROWED),
-                ":escrow": {"M": _escrow_item(escrow)},
-                **_due(session, now),
-            },
-        )
-        return replace(session, phase=Phase.ESCROWED, escrow=escrow)
-
-    def hold(self, session: ConnectSession, error: str, now: datetime) -> None:
-        """Keeps the token sealed where nothing attaches it, for a person to look at."""
-        self._move(
+    def escrow(
+        self, session: ConnectSession, escrow: Escrow, together_with: Sequence["Write"]
+    ) -> ConnectSession:
+        """Keeps the sealed token, and notes who keeps it. Answers the session."""
+        keep = self._update(
             session,
             Phase.ESCROWED,
-            "#phase = :held, #error = :error, due_shard = :shard, due_at = :due",
-            {":held": text(Phase.HELD), ":error": text(error), **_due(session, now)},
+            "escrow = :escrow REMOVE #error",
+            {":escrow": {"M": _escrow_item(escrow)}},
         )
+        write_together(self.client, [{"Update": keep}, *together_with])
+        return replace(session, phase=Phase.ESCROWED, escrow=escrow, error=None)
+
+    def found_dead(self, session: ConnectSession, now: datetime) -> None:
+        """Notes when Finch called the kept token dead for the first time."""
+        self._move(session, session.phase, "dead_since = :now", {":now": moment(now)})
+
+    def hold(
+        self, session: ConnectSession, error: str, together_with: Sequence["Write"] = ()
+    ) -> None:
+        """Keeps the token sealed where nothing attaches it, for a person to look at."""
+        hold = self._update(session, Phase.HELD, "#error = :error", {":error": text(error)})
+        write_together(self.client, [{"Update": hold}, *together_with])
+
+    def release(
+        self,
+        session: ConnectSession,
+        error: str,
+        now: datetime,
+        key: CompanyKey | None = None,
+        together_with: Sequence["Write"] = (),
+    ) -> ConnectSession:
+        """Gives up a token: from now on nobody attaches it. Answers the session.
+
+        `key` is the company that others are kept off meanwhile.
+        """
+        release = self._update(
+            session,
+            Phase.RELEASING,
+            "#error = :error, released_at = :now" + (", #key = :key" if key else ""),
+            {
+                ":error": text(error),
+                ":now": moment(now),
+                **({":key": text(str(key))} if key else {}),
+            },
+        )
+        write_together(self.client, [{"Update": release}, *together_with])
+        return replace(session, phase=Phase.RELEASING, error=error, released_at=now, key=key)
+
+    def end(
+        self,
+        session: ConnectSession,
+        error: str,
+        now: datetime,
+        together_with: Sequence["Write"] = (),
+    ) -> None:
+        """Ends the session and forgets its token, which is revoked or another's to end."""
+        end = self._update(
+            session,
+            Phase.ENDED,
+            "#error = :error, #ttl = :ttl REMOVE escrow, due_shard, due_at",
+            {":error": text(error), ":ttl": _ttl(now)},
+        )
+        write_together(self.client, [{"Update": end}, *together_with])
 
     def complete(
         self,
@@ -205,43 +245,56 @@ class SessionTable:
         """Ends the session in its connection: both are written together or neither is."""
         end = self._update(
             session,
-            Phase.ESCROWED,
-            "#phase = :complete, #key = :key, #ttl = :ttl REMOVE escrow, due_shard, due_at",
-            {":complete": text(Phase.COMPLETE), ":key": text(str(key)), ":ttl": _ttl(now)},
+            Phase.COMPLETE,
+            "#key = :key, #ttl = :ttl REMOVE escrow, #error, due_shard, due_at",
+            {":key": text(str(key)), ":ttl": _ttl(now)},
         )
         write_together(self.client, [*together_with, {"Update": end}])
+
+    def unfinished(self, until: datetime, limit: int) -> list[ConnectSession]:
+        """At most `limit` sessions whose code was consumed before `until`, oldest first."""
+        keys = oldest_due(self.client, self.name, until, limit)
+        found = [self.get(key["handle_hash"]["S"]) for key in keys]
+        return [session for session in found if session]
 
     def _waiting_again(self, session: ConnectSession) -> Any:
         return self._update(
             session,
-            Phase.EXCHANGING,
-            "#phase = :started, #ttl = :ttl "
-            "REMOVE code_hash, completion_hash, consumed_at, due_shard, due_at",
-            {":started": text(Phase.STARTED), ":ttl": _ttl(session.expires_at)},
+            Phase.STARTED,
+            "#ttl = :ttl REMOVE code_hash, completion_hash, consumed_at, attempt, due_shard, due_at",
+            {":ttl": _ttl(session.expires_at)},
         )
 
     def _move(
-        self, session: ConnectSession, phase: Phase, expression: str, values: dict[str, Item]
+        self, session: ConnectSession, to: Phase, expression: str, values: dict[str, Item]
     ) -> None:
-        update(self.client, self._update(session, phase, expression, values))
+        update(self.client, self._update(session, to, expression, values))
 
     def _update(
-        self, session: ConnectSession, phase: Phase, expression: str, values: dict[str, Item]
+        self, session: ConnectSession, to: Phase, expression: str, values: dict[str, Item]
     ) -> Any:
+        """The change of a session that is as it was read: in its phase, in the same hands."""
+        if not session.phase.leads_to(to):
+            raise Conflict
         names = {name: word for name, word in _NAMES.items() if name in expression}
-        # botocore sends a write again whose answer was lost: our own move is no other's. And from
-        # where one request has consumed the code, no other goes on.
-        mine, ours = text(secrets.token_hex(16)), "#phase = :phase"
-        if phase is Phase.EXCHANGING:
-            ours += " AND attempt = :attempt"
-            values = {":attempt": text(session.attempt or ""), **values}
+        ours = "#phase = :phase"
+        if session.attempt:
+            ours += " AND attempt = :same"
+            values = {":same": text(session.attempt), **values}
+        # botocore sends a write again whose answer was lost: our own move is no other's.
+        mine = text(secrets.token_hex(16))
         return {
             "TableName": self.name,
             "Key": {"handle_hash": text(session.handle_hash)},
-            "UpdateExpression": f"SET moved_by = :mine, {expression}",
+            "UpdateExpression": f"SET moved_by = :mine, #phase = :to, {expression}",
             "ConditionExpression": f"({ours}) OR moved_by = :mine",
             "ExpressionAttributeNames": {"#phase": "phase", **names},
-            "ExpressionAttributeValues": {":phase": text(phase), ":mine": mine, **values},
+            "ExpressionAttributeValues": {
+                ":phase": text(session.phase),
+                ":to": text(to),
+                ":mine": mine,
+                **values,
+            },
         }
 
 
@@ -311,19 +364,17 @@ def _session(item: Item) -> ConnectSession:
         phase=Phase(item["phase"]["S"]),
         finch_customer_id=read_text(item, "finch_customer_id"),
         finch_connect_url=read_text(item, "finch_connect_url"),
-        finch_session_made_at=_optional_moment(item, "finch_session_made_at"),
+        finch_session_made_at=read_optional_moment(item, "finch_session_made_at"),
         attempt=read_text(item, "attempt"),
-        consumed_at=_optional_moment(item, "consumed_at"),
+        consumed_at=read_optional_moment(item, "consumed_at"),
         code_hash=read_text(item, "code_hash"),
         completion_hash=read_text(item, "completion_hash"),
         escrow=_escrow(item["escrow"]["M"]) if "escrow" in item else None,
+        dead_since=read_optional_moment(item, "dead_since"),
+        released_at=read_optional_moment(item, "released_at"),
         key=CompanyKey.parse(key) if key else None,
         error=read_text(item, "error"),
     )
-
-
-def _optional_moment(item: Item, name: str) -> datetime | None:
-    return read_moment(item[name]) if name in item else None
 
 
 @cache

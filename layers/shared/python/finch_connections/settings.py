@@ -16,6 +16,7 @@ class Settings:
     connections_table: str
     connect_sessions_table: str
     claims_table: str
+    tend_queue_url: str
     token_key_arn: str
     finch_secret_arn: str
     finch_api_url: str

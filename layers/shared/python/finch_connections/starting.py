@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from finch_connections.claim_table import ClaimTable
 from finch_connections.connect_session import (
     ConnectSession,
     Mode,
@@ -18,12 +19,17 @@ from finch_connections.connect_session import (
     unguessed_finch_customer_id,
     with_query,
 )
+from finch_connections.connection import IDENTIFIER
 from finch_connections.connection_table import ConnectionTable
 from finch_connections.dynamodb import Conflict
 from finch_connections.finch_connect import FinchConnect, FinchSession
-from finch_connections.finch_failure import ConnectionAlreadyExists, FinchFailure
+from finch_connections.finch_failure import (
+    ConnectionAlreadyExists,
+    FinchFailure,
+    RequestRefused,
+)
 from finch_connections.log import logger
-from finch_connections.refusal import Refusal
+from finch_connections.refusal import InternalError, Refusal
 from finch_connections.secret_text import SecretText
 from finch_connections.session_table import SessionTable
 
@@ -37,7 +43,12 @@ class Hop:
 
 
 def start(
-    new: NewSession, sessions: SessionTable, connections: ConnectionTable, finch: FinchConnect
+    new: NewSession,
+    *,
+    sessions: SessionTable,
+    connections: ConnectionTable,
+    claims: ClaimTable,
+    finch: FinchConnect,
 ) -> str | None:
     """Writes a new session and answers Finch's session id where the embedded flow needs one now.
 
@@ -45,7 +56,8 @@ def start(
     """
     session, session_id = new.session, None
     if session.mode is Mode.EMBEDDED:
-        name, finch_session = _open_finch_session(session, connections, finch)
+        began = session.created_at
+        name, finch_session = _open_finch_session(session, began, connections, claims, finch)
         session = replace(session, finch_customer_id=name)
         session_id = finch_session.session_id
     sessions.add(session)
@@ -60,6 +72,7 @@ def hop(
     now: datetime,
     sessions: SessionTable,
     connections: ConnectionTable,
+    claims: ClaimTable,
     finch: FinchConnect,
 ) -> Hop:
     """Where the browser goes when a person clicks the link: Finch Connect, or back with the reason.
@@ -75,7 +88,7 @@ def hop(
         require_link(session, now)
         url = session.reusable_connect_url(now)
         if url is None:
-            name, finch_session = _open_finch_session(session, connections, finch)
+            name, finch_session = _open_finch_session(session, now, connections, claims, finch)
             url = finch_session.connect_url
             try:
                 sessions.opened(session, name, url, now)
@@ -84,16 +97,40 @@ def hop(
     except (Refusal, FinchFailure) as error:
         logger.info("connect link refused", code=error.code)
         return Hop(return_url(session, allowed_return_urls, {"error": error.code}))
+    except Exception:
+        # A person in a browser is better off on the application's page, whatever went wrong.
+        logger.exception("connect link failed")
+        return Hop(return_url(session, allowed_return_urls, {"error": InternalError.code}))
     return Hop(with_query(url, {"state": handle.reveal()}), handle)
 
 
 def _open_finch_session(
-    session: ConnectSession, connections: ConnectionTable, finch: FinchConnect
+    session: ConnectSession,
+    now: datetime,
+    connections: ConnectionTable,
+    claims: ClaimTable,
+    finch: FinchConnect,
 ) -> tuple[str, FinchSession]:
-    """A Finch session and the name that Finch was told of the customer."""
-    for name in _names(session.customer_id, connections):
-        with suppress(ConnectionAlreadyExists):
+    """A Finch session and the name that Finch was told of the customer. Three calls at most.
+
+    A connection that Finch has under a name of this customer and of which nobody here has a token
+    was lost between Finch and us: the person is led to log in to it again, so that its next token
+    is kept and it can be ended ("Reauthenticate session" in Finch's API reference).
+    """
+    names = _names(session.customer_id, connections)
+    for name in names:
+        try:
             return name, finch.create_session(session, name)
+        except ConnectionAlreadyExists as error:
+            lost = error.connection_id
+        if lost is None or not IDENTIFIER.fullmatch(lost):
+            continue
+        with suppress(Conflict, RequestRefused):
+            claims.offer_recovery(lost, session.handle_hash, now)
+            logger.warning("recovery offered", customer_id=session.customer_id, connection_id=lost)
+            # Takes the place of the next name.
+            next(names, None)
+            return name, finch.reauthenticate(session, lost)
     raise ConnectionAlreadyExists(None)
 
 
@@ -104,22 +141,11 @@ def _names(customer_id: str, connections: ConnectionTable) -> Iterator[str]:
     taken names that we do not see.
     """
     yield customer_id
-    in_use = {customer_id, *_names_in_use(customer_id, connections)}
-    yield next_finch_customer_id(customer_id, in_use)
+    in_use = {
+        token.finch_customer_id
+        for connection in connections.every(customer_id)
+        for token in connection.tokens
+        if token.finch_customer_id
+    }
+    yield next_finch_customer_id(customer_id, {customer_id, *in_use})
     yield unguessed_finch_customer_id(customer_id)
-
-
-def _names_in_use(customer_id: str, connections: ConnectionTable) -> set[str]:
-    names: set[str] = set()
-    after = None
-    while True:
-        page = connections.page(customer_id, limit=1000, after=after)
-        names |= {
-            token.finch_customer_id
-            for connection in page.connections
-            for token in connection.tokens
-            if token.finch_customer_id
-        }
-        after = page.last
-        if after is None:
-            return names

@@ -1,0 +1,83 @@
+"""Finishes what was left half done: takes tasks from the queue and sends on what is not over."""
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
+from aws_lambda_powertools.utilities.batch import (
+    BatchProcessor,
+    EventType,
+    process_partial_response,
+)
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+from finch_connections import (
+    claim_table,
+    connection_table,
+    finch,
+    finch_connect,
+    session_table,
+    tend_queue,
+    tending,
+    token_vault,
+)
+from finch_connections import connecting as connecting_flow
+from finch_connections import disconnecting as disconnecting_flow
+from finch_connections.log import logger
+from finch_connections.task import Task
+from finch_connections.tending import Outsiders
+
+METRICS_NAMESPACE = "FinchConnections"
+# What one task can take when AWS and Finch are slow: it is not begun with less time left.
+_TASK_MILLISECONDS = 100_000
+
+# A message that cannot be understood comes back, and ends in the dead-letter queue.
+_batch = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
+
+
+def tend_connection(event: dict[str, Any], context: Any) -> Any:
+    """Answers which messages failed; all the others are done with (partial batch response)."""
+
+    def tend(record: SQSRecord) -> None:
+        logger.append_keys(request_id=record.message_id, function_request_id=context.aws_request_id)
+        in_time = context.get_remaining_time_in_millis() > _TASK_MILLISECONDS
+        _tend(tend_queue.read(record.body), datetime.now(UTC), in_time)
+
+    return process_partial_response(event, tend, _batch, context)
+
+
+def _tend(task: Task, now: datetime, in_time: bool) -> None:
+    queue = tend_queue.connect()
+    if now < task.due_at or not in_time:
+        queue.send(task, now)
+        return
+    look = tending.tend(task, now=now, outside=_outside())
+    if look.again:
+        queue.send(look.again, now)
+    if look.report:
+        with single_metric(look.report, MetricUnit.Count, 1, namespace=METRICS_NAMESPACE):
+            logger.warning("reported", report=look.report)
+
+
+def _outside() -> Outsiders:
+    connections, claims = connection_table.connect(), claim_table.connect()
+    vault, queue = token_vault.connect(), tend_queue.connect()
+    return Outsiders(
+        connecting_flow.Outsiders(
+            sessions=session_table.connect(),
+            connections=connections,
+            claims=claims,
+            vault=vault,
+            finch=finch_connect.connect(),
+            queue=queue,
+            pause=time.sleep,
+        ),
+        disconnecting_flow.Outsiders(
+            connections=connections,
+            claims=claims,
+            vault=vault,
+            finch=finch.connect(),
+            queue=queue,
+        ),
+    )

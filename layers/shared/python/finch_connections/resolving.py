@@ -1,0 +1,184 @@
+"""The flow that resolves: an operator sees what needs a person, and decides about it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+
+from finch_connections.claim import Ownership
+from finch_connections.connect_session import (
+    ConnectSession,
+    Escrow,
+    ExchangeUncertain,
+    Phase,
+    SessionNotFound,
+    SessionUsed,
+)
+from finch_connections.connecting import Finished, Outsiders, open_escrow, settle
+from finch_connections.connection import (
+    CompanyKey,
+    Connection,
+    ConnectionNotFound,
+    Introspection,
+    UnusableIdentifier,
+)
+from finch_connections.finch_failure import TokenDead
+from finch_connections.log import logger
+from finch_connections.releasing import give_up, release
+from finch_connections.task import STUCK_AFTER, ConnectionTask, SessionTask, Task
+
+
+class NotAsShown(Exception):
+    """The decision was about something that has changed since it was shown."""
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """What began more than an hour ago and is not over, oldest first."""
+
+    sessions: Sequence[ConnectSession]
+    connections: Sequence[Connection]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """All that there is to know before a token is attached or its connection ended.
+
+    `says` is what Finch says of the token, None where it calls it dead. `owners` and `holders` are
+    who else has a token of the connection or owns the company, and would be cut off with it.
+    """
+
+    session: ConnectSession
+    says: Introspection | None
+    key: CompanyKey | None
+    owners: tuple[Ownership, ...]
+    holders: tuple[str, ...]
+
+    def decision(self, verb: str) -> str:
+        """The word that a decision about exactly this carries."""
+        says = self.says
+        seen = (
+            verb,
+            self.session.handle_hash,
+            self.session.phase.value,
+            str(self.key),
+            [(one.claimed, one.customer_id, str(one.key)) for one in self.owners],
+            self.holders,
+            says and (says.token_id, says.connection_id, says.customer_id, says.status.value),
+        )
+        return sha256(repr(seen).encode()).hexdigest()[:16]
+
+
+def unfinished(limit: int, *, now: datetime, outside: Outsiders) -> Unfinished:
+    """At most `limit` sessions and as many connections that a person may have to look at."""
+    before = now - STUCK_AFTER
+    return Unfinished(
+        outside.sessions.unfinished(before, limit),
+        outside.connections.unfinished(before, limit),
+    )
+
+
+def picture(handle_hash: str, *, outside: Outsiders) -> Picture:
+    """What there is to know of a kept token.
+
+    Raises `SessionNotFound`, `SessionUsed` where the session keeps none, and `FinchFailure`.
+    """
+    session = _session(handle_hash, outside)
+    if session.escrow is None:
+        raise SessionUsed("This session keeps no token.")
+    says = None
+    try:
+        says = outside.finch.introspect(open_escrow(session, session.escrow, outside))
+    except TokenDead:
+        logger.info("kept token is dead", customer_id=session.customer_id)
+    key = _company(session.escrow, says)
+    connection_id = session.escrow.grant.connection_id or (says.connection_id if says else "")
+    there = [
+        outside.claims.of_connection_id(connection_id) if connection_id else None,
+        outside.claims.of_company(key) if key else None,
+    ]
+    claims = [claim for claim in there if claim]
+    return Picture(
+        session=session,
+        says=says,
+        key=key,
+        owners=tuple(claim.owner for claim in claims if claim.owner),
+        holders=tuple(sorted({one for claim in claims for one in claim.holders} - {handle_hash})),
+    )
+
+
+def attach(handle_hash: str, decision: str, *, now: datetime, outside: Outsiders) -> Finished:
+    """Attaches a kept token to the customer of its session, as a person has decided.
+
+    What another customer owns stays theirs: they must disconnect first. Raises `NotAsShown`,
+    `Refusal` and `FinchFailure`.
+    """
+    seen = _decided(handle_hash, "attach", decision, outside)
+    return settle(seen.session, None, None, bound=True, approved=True, now=now, outside=outside)
+
+
+def disconnect(handle_hash: str, decision: str, *, now: datetime, outside: Outsiders) -> None:
+    """Ends at Finch the connection of a kept token, as a person has decided who saw whom it hits.
+
+    Raises `NotAsShown`, `Refusal`, `FinchFailure` where Finch has not confirmed yet (it is tried
+    again until it has), and `dynamodb.Conflict` where others have come or gone meanwhile.
+    """
+    seen = _decided(handle_hash, "disconnect", decision, outside)
+    outside.queue.send(Task.first(SessionTask(handle_hash), now), now)
+    given_up = (
+        seen.session
+        if seen.session.phase is Phase.RELEASING
+        else give_up(seen.session, seen.key, regardless=True, now=now, outside=outside)
+    )
+    if given_up:
+        release(given_up, now=now, outside=outside)
+
+
+def dismiss(handle_hash: str, *, now: datetime, outside: Outsiders) -> None:
+    """Ends the session of an uncertain exchange, where a person knows that nothing is left of it.
+
+    Raises `SessionNotFound`, and `SessionUsed` where it is not uncertain.
+    """
+    session = _session(handle_hash, outside)
+    if session.phase is not Phase.UNCERTAIN:
+        raise SessionUsed("This session is not uncertain.")
+    outside.sessions.end(session, session.error or ExchangeUncertain.code, now)
+
+
+def retry_session(handle_hash: str, *, now: datetime, outside: Outsiders) -> None:
+    """Queues a session again, as when its task was lost; raises `SessionNotFound`."""
+    _session(handle_hash, outside)
+    outside.queue.send(Task(SessionTask(handle_hash), now, now), now)
+
+
+def retry_connection(
+    customer_id: str, key: CompanyKey, *, now: datetime, outside: Outsiders
+) -> None:
+    """Queues a connection again, as when its task was lost; raises `ConnectionNotFound`."""
+    if outside.connections.show(customer_id, key) is None:
+        raise ConnectionNotFound
+    outside.queue.send(Task(ConnectionTask(customer_id, key), now, now), now)
+
+
+def _session(handle_hash: str, outside: Outsiders) -> ConnectSession:
+    session = outside.sessions.get(handle_hash)
+    if session is None:
+        raise SessionNotFound
+    return session
+
+
+def _company(escrow: Escrow, says: Introspection | None) -> CompanyKey | None:
+    """The company that a kept token is of, where anybody says."""
+    grant = escrow.grant
+    known = grant.company_id or (says and says.company_id) or grant.connection_id
+    try:
+        return CompanyKey(grant.provider_id, known or "")
+    except UnusableIdentifier:
+        return None
+
+
+def _decided(handle_hash: str, verb: str, decision: str, outside: Outsiders) -> Picture:
+    seen = picture(handle_hash, outside=outside)
+    if seen.decision(verb) != decision:
+        raise NotAsShown
+    return seen

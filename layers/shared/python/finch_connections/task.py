@@ -1,0 +1,61 @@
+"""A task: something unfinished that the queue brings again until it is done."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Self
+
+from finch_connections.connection import CompanyKey
+
+# Whoever began a task has most often finished it by then.
+FIRST_LOOK = timedelta(minutes=1)
+# What is not done by then has not just been slow.
+STUCK_AFTER = timedelta(hours=1)
+# What waits for a person is looked at, and reported, this often.
+REMINDER = timedelta(hours=1)
+_LONGEST_PAUSE = timedelta(hours=6)
+
+
+@dataclass(frozen=True)
+class SessionTask:
+    """A connect session whose code was consumed."""
+
+    handle_hash: str
+
+
+@dataclass(frozen=True)
+class ConnectionTask:
+    """A connection that is on its way out."""
+
+    customer_id: str
+    key: CompanyKey
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to look at, since when there is something to do, and when to look again.
+
+    `retries` counts the looks that failed.
+    """
+
+    subject: SessionTask | ConnectionTask
+    began_at: datetime
+    due_at: datetime
+    retries: int = 0
+
+    @classmethod
+    def first(cls, subject: SessionTask | ConnectionTask, now: datetime) -> Self:
+        """The task that is queued before the work begins, for when that ends in the middle."""
+        return cls(subject, now, now + FIRST_LOOK)
+
+    def waiting(self, until: datetime) -> Self:
+        """The same task for when there is something to do again."""
+        return replace(self, began_at=until, due_at=until, retries=0)
+
+    def stuck(self, now: datetime) -> bool:
+        """Whether a person should know that it is not done."""
+        return now >= self.began_at + STUCK_AFTER
+
+    def retried(self, now: datetime) -> Self:
+        """The same task after a failure: in a minute, in two, in four, at last every six hours."""
+        pause = min(timedelta(minutes=2 ** min(self.retries, 10)), _LONGEST_PAUSE)
+        return replace(self, due_at=now + pause, retries=self.retries + 1)

@@ -1,0 +1,80 @@
+"""The queue of tasks. A message is a hint to look: what is there decides, never the message."""
+
+import json
+import math
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from finch_connections import aws, settings
+from finch_connections.connection import CompanyKey, UnusableIdentifier
+from finch_connections.task import ConnectionTask, SessionTask, Task
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+# As long as SQS can delay a message ("Delay queues" in its developer guide): longer waits are
+# made of several.
+_LONGEST_DELAY_SECONDS = 900
+
+
+class NotATask(Exception):
+    """A message that nobody here has written."""
+
+
+@dataclass(frozen=True)
+class TendQueue:
+    """Sends tasks, each to arrive when it is due, or to be sent on until then."""
+
+    client: "SQSClient"
+    url: str
+
+    def send(self, task: Task, now: datetime) -> None:
+        """Queues a task."""
+        seconds = math.ceil((task.due_at - now).total_seconds())
+        self.client.send_message(
+            QueueUrl=self.url,
+            MessageBody=write(task),
+            DelaySeconds=min(max(seconds, 0), _LONGEST_DELAY_SECONDS),
+        )
+
+
+def write(task: Task) -> str:
+    """A task as a message."""
+    match task.subject:
+        case SessionTask(handle_hash):
+            subject: dict[str, Any] = {"session": handle_hash}
+        case ConnectionTask(customer_id, key):
+            subject = {
+                "customer_id": customer_id,
+                "provider_id": key.provider_id,
+                "company_id": key.company_id,
+            }
+    times = {"began_at": task.began_at.isoformat(), "due_at": task.due_at.isoformat()}
+    return json.dumps({**subject, **times, "retries": task.retries})
+
+
+def read(message: str) -> Task:
+    """The task in a message; raises `NotATask`."""
+    try:
+        match fields := json.loads(message):
+            case {"session": str(handle_hash)}:
+                subject: SessionTask | ConnectionTask = SessionTask(handle_hash)
+            case {"customer_id": str(customer_id)}:
+                key = CompanyKey(fields["provider_id"], fields["company_id"])
+                subject = ConnectionTask(customer_id, key)
+            case _:
+                raise NotATask
+        began_at, due_at = (datetime.fromisoformat(fields[one]) for one in ("began_at", "due_at"))
+        if began_at.tzinfo is None or due_at.tzinfo is None:
+            raise NotATask
+        return Task(subject, began_at, due_at, int(fields["retries"]))
+    except (ValueError, LookupError, TypeError, UnusableIdentifier) as error:
+        raise NotATask from error
+
+
+@cache
+def connect() -> TendQueue:
+    """The deployed queue."""
+    return TendQueue(aws.client("sqs"), settings.read().tend_queue_url)

@@ -1,0 +1,163 @@
+"""The flow that tends: finishes what was left half done, or says that a person must look."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from finch_connections import connecting, disconnecting, releasing
+from finch_connections.connect_session import (
+    DEAD_AGAIN_AFTER,
+    EXCHANGE_LIMIT,
+    ConnectionEnded,
+    ConnectSession,
+    ExchangeUncertain,
+    Phase,
+    confirm_until,
+    exchange_abandoned,
+)
+from finch_connections.connecting import Status
+from finch_connections.connection import DISCONNECT_REFUSED, ConnectionBusy, ConnectionStatus
+from finch_connections.dynamodb import Conflict
+from finch_connections.finch_failure import FinchFailure
+from finch_connections.log import logger
+from finch_connections.refusal import Refusal
+from finch_connections.task import REMINDER, ConnectionTask, SessionTask, Task
+
+
+class Report(StrEnum):
+    """What whoever is on duty is told, as the metric that rings an alarm."""
+
+    TOKEN_HELD = "TokenHeld"  # noqa: S105
+    EXCHANGE_UNCERTAIN = "ExchangeUncertain"
+    DISCONNECT_REFUSED = "DisconnectRefused"
+    UNFINISHED = "Unfinished"
+
+
+@dataclass(frozen=True)
+class Look:
+    """What came of looking at a task: when to look again, if at all, and what to report."""
+
+    again: Task | None = None
+    report: Report | None = None
+
+
+@dataclass(frozen=True)
+class Outsiders:
+    """Everything outside that tending touches."""
+
+    connecting: connecting.Outsiders
+    disconnecting: disconnecting.Outsiders
+
+
+def tend(task: Task, *, now: datetime, outside: Outsiders) -> Look:
+    """Brings a task forward as far as it goes now. Doing it twice, or late, does no harm."""
+    try:
+        match task.subject:
+            case SessionTask(handle_hash):
+                return _session(task, handle_hash, now, outside.connecting)
+            case ConnectionTask():
+                return _connection(task, task.subject, now, outside.disconnecting)
+    except (Conflict, ConnectionBusy, FinchFailure) as error:
+        logger.info("task unfinished", reason=type(error).__name__)
+    except Exception:
+        # AWS fails for a while, or a bug: either way the task stays, and somebody is told.
+        logger.exception("task failed")
+    return _later(task, now)
+
+
+def _later(task: Task, now: datetime) -> Look:
+    return Look(task.retried(now), Report.UNFINISHED if task.stuck(now) else None)
+
+
+def _reminder(task: Task, now: datetime, report: Report) -> Look:
+    return Look(task.waiting(now + REMINDER), report)
+
+
+def _session(task: Task, handle_hash: str, now: datetime, outside: connecting.Outsiders) -> Look:
+    session = outside.sessions.get(handle_hash)
+    if session is None:
+        return Look()
+    match session.phase:
+        case Phase.EXCHANGING:
+            return _exchanging(task, session, now, outside)
+        case Phase.UNCERTAIN:
+            return _uncertain(task, session, now, outside)
+        case Phase.ESCROWED:
+            return _escrowed(task, session, now, outside)
+        case Phase.RELEASING:
+            releasing.release(session, now=now, outside=outside)
+            return _held_or_over(task, handle_hash, now, outside)
+        case Phase.HELD:
+            return _reminder(task, now, Report.TOKEN_HELD)
+        case _:
+            return Look()
+
+
+def _exchanging(
+    task: Task, session: ConnectSession, now: datetime, outside: connecting.Outsiders
+) -> Look:
+    if not exchange_abandoned(session, now):
+        return Look(task.waiting((session.consumed_at or now) + EXCHANGE_LIMIT))
+    outside.sessions.uncertain(session, ExchangeUncertain.code)
+    logger.error("exchange uncertain", customer_id=session.customer_id)
+    return _reminder(task, now, Report.EXCHANGE_UNCERTAIN)
+
+
+def _uncertain(
+    task: Task, session: ConnectSession, now: datetime, outside: connecting.Outsiders
+) -> Look:
+    """Ends what has been recovered: Finch has one connection for each name that it was told."""
+    recovered = any(
+        token.finch_customer_id == session.finch_customer_id
+        and token.connected_at > (session.consumed_at or now)
+        for connection in outside.connections.every(session.customer_id)
+        for token in connection.tokens
+    )
+    if not recovered:
+        return _reminder(task, now, Report.EXCHANGE_UNCERTAIN)
+    outside.sessions.end(session, session.error or ExchangeUncertain.code, now)
+    return Look()
+
+
+def _escrowed(
+    task: Task, session: ConnectSession, now: datetime, outside: connecting.Outsiders
+) -> Look:
+    try:
+        done = connecting.settle(session, None, None, bound=False, now=now, outside=outside)
+    except ConnectionEnded:
+        there = outside.sessions.get(session.handle_hash)
+        if there is None or there.phase is not Phase.ESCROWED:
+            return Look()
+        return Look(task.waiting((there.dead_since or now) + DEAD_AGAIN_AFTER))
+    except Refusal:
+        return _held_or_over(task, session.handle_hash, now, outside)
+    if done.status is Status.CONNECTED:
+        return Look()
+    if done.status is Status.PENDING:
+        return _later(task, now)
+    if now < confirm_until(session):
+        return Look(task.waiting(confirm_until(session)))
+    given_up = releasing.give_up(done.session, done.key, now=now, outside=outside)
+    if given_up:
+        releasing.release(given_up, now=now, outside=outside)
+    return _held_or_over(task, session.handle_hash, now, outside)
+
+
+def _held_or_over(
+    task: Task, handle_hash: str, now: datetime, outside: connecting.Outsiders
+) -> Look:
+    session = outside.sessions.get(handle_hash)
+    if session and session.phase is Phase.HELD:
+        return _reminder(task, now, Report.TOKEN_HELD)
+    return Look()
+
+
+def _connection(
+    task: Task, subject: ConnectionTask, now: datetime, outside: disconnecting.Outsiders
+) -> Look:
+    connection = disconnecting.go_on(subject.customer_id, subject.key, now=now, outside=outside)
+    if connection and connection.status is ConnectionStatus.DISCONNECTING:
+        return _later(task, now)
+    if connection and connection.problem == DISCONNECT_REFUSED:
+        return _reminder(task, now, Report.DISCONNECT_REFUSED)
+    return Look()

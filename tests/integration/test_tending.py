@@ -1,0 +1,651 @@
+"""What was left half done is finished by the queue alone, or a person is told."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import boto3
+import pytest
+
+from finch_connections.finch import Finch
+from finch_connections.finch_failure import NotReached
+from finch_connections.session_table import SessionTable
+from finch_connections.tend_queue import TendQueue
+from finch_connections.token_vault import TokenVault
+from local.finch.seed_world import HARBOR_LANE, JUNIPER_VALE, MAYA, OWEN, TALLY
+from tests.in_process import InProcess
+from tests.person import Person
+
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+DISCONNECT = "/disconnect"
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+def kill(*_: Any, **__: Any) -> Any:
+    raise Killed
+
+
+def operate(deployed: InProcess, **command: Any) -> Any:
+    assert deployed.invoke is not None
+    return deployed.invoke("resolve_unfinished", command)
+
+
+def phases(deployed: InProcess) -> list[str]:
+    return sorted(one["phase"]["S"] for one in deployed.tables.all_sessions())
+
+
+def live(deployed: InProcess) -> set[str]:
+    return {token.id for token in deployed.finch.live_tokens()}
+
+
+def reports(capsys: pytest.CaptureFixture[str]) -> set[str]:
+    """The metrics that were written since the last look."""
+    lines = [line for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+    found = [json.loads(line) for line in lines]
+    return {one["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["Name"] for one in found}
+
+
+def lose_the_answer(deployed: InProcess, person: Person, **choices: Any) -> str:
+    """Connects, but Finch's answer to the code is lost after its effect."""
+    url = person.log_in(person.click(person.link()), **choices)
+    deployed.finch.faults.add("POST", "/auth/token", drop="after_effect")
+    assert person.come_back(url).outcome == {"error": "exchange_uncertain"}
+    return url
+
+
+# A connect that was cut off
+
+
+@pytest.mark.parametrize("step", ["complete", "escrow"])
+def test_a_callback_that_dies_is_finished_or_reported(
+    deployed: InProcess, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    acme = Person(deployed, "acme")
+    url = acme.log_in(acme.click(acme.link()))
+    with monkeypatch.context() as crash:
+        crash.setattr(SessionTable, step, kill)
+        with pytest.raises(Killed):
+            acme.come_back(url)
+    deployed.queue.drain()
+    if step == "complete":
+        assert acme.connection()["status"] == "connected"
+        assert phases(deployed) == ["complete"]
+    else:
+        assert acme.connections() == []
+        assert acme.come_back(url).outcome == {"error": "exchange_uncertain"}
+    assert deployed.finch.requests.count("POST", "/auth/token") == 1
+
+
+def test_a_callback_that_finch_keeps_from_ending_is_pending_and_the_listing_shows_it_later(
+    deployed: InProcess,
+) -> None:
+    acme = Person(deployed, "acme")
+    url = acme.log_in(acme.click(acme.link()))
+    deployed.finch.faults.add("GET", "/introspect", status=500, times=3)
+    landing = acme.come_back(url)
+    assert landing.outcome["status"] == "pending"
+    assert acme.connections() == []
+    deployed.queue.drain(5 * MINUTE)
+    assert acme.connection()["status"] == "connected"
+    assert acme.come_back(url).outcome["status"] == "connected"
+
+
+def test_an_aws_failure_after_the_token_is_kept_is_pending_too(
+    deployed: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme = Person(deployed, "acme")
+    url = acme.log_in(acme.click(acme.link()))
+    with monkeypatch.context() as failing:
+        failing.setattr(TokenVault, "seal_stored", lambda *_: 1 / 0)
+        assert acme.come_back(url).outcome == {"status": "pending"}
+    deployed.queue.drain(5 * MINUTE)
+    assert acme.connection()["status"] == "connected"
+
+
+def test_a_token_in_our_hands_is_kept_as_soon_as_aws_lets_us(
+    deployed: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme = Person(deployed, "acme")
+    url = acme.log_in(acme.click(acme.link()))
+    real, failures = TokenVault.seal_escrow, [OSError(), OSError(), OSError()]
+
+    def failing(*arguments: Any) -> bytes:
+        if failures:
+            raise failures.pop()
+        return real(*arguments)
+
+    monkeypatch.setattr(TokenVault, "seal_escrow", failing)
+    assert acme.come_back(url).outcome["status"] == "connected"
+
+
+def test_a_keeper_who_was_thought_dead_still_keeps_the_token(
+    deployed: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The exchange took longer than anybody believed: its session was called uncertain meanwhile."""
+    acme = Person(deployed, "acme")
+    url = acme.log_in(acme.click(acme.link()))
+    real, once = TokenVault.seal_escrow, [True]
+
+    def late(*arguments: Any) -> bytes:
+        if once:
+            once.pop()
+            deployed.queue.pass_time(10 * MINUTE)
+            assert phases(deployed) == ["uncertain"]
+        return real(*arguments)
+
+    monkeypatch.setattr(TokenVault, "seal_escrow", late)
+    assert acme.come_back(url).outcome["status"] == "connected"
+    assert phases(deployed) == ["complete"]
+
+
+def test_a_stranded_session_that_nobody_can_finish_is_reported_until_somebody_can(
+    deployed: InProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    acme = Person(deployed, "acme")
+    deployed.finch.faults.add("GET", "/introspect", status=500, times=None)
+    assert acme.connect().outcome["status"] == "pending"
+    deployed.queue.pass_time(30 * MINUTE)
+    assert reports(capsys) == set()
+    deployed.queue.pass_time(5 * HOUR)
+    assert reports(capsys) == {"Unfinished"}
+    [listed] = operate(deployed, action="list")["result"]["sessions"]
+    assert (listed["phase"], listed["customer_id"]) == ("escrowed", "acme")
+    deployed.finch.faults.clear()
+    deployed.queue.drain()
+    assert acme.connection()["status"] == "connected"
+    assert operate(deployed, action="list")["result"]["sessions"] == []
+
+
+# An exchange whose answer was lost
+
+
+@pytest.mark.parametrize("embedded", [False, True])
+def test_the_next_attempt_recovers_what_a_lost_answer_left_at_finch(
+    deployed: InProcess, capsys: pytest.CaptureFixture[str], embedded: bool
+) -> None:
+    acme = Person(deployed, "acme")
+    lose_the_answer(deployed, acme)
+    [lost] = deployed.finch.connections()
+    deployed.queue.drain(HOUR)
+    assert reports(capsys) == {"ExchangeUncertain"}
+    if embedded:
+        started = acme.start(mode="embedded").json
+        authorized = deployed.finch.authorize(
+            started["session_id"], provider_id="gusto", login=MAYA, company_id=HARBOR_LANE.id
+        )
+        body = {"code": authorized.code, "state": started["state"]}
+        assert acme.call("POST", "/callback", body).status == 200
+    else:
+        assert acme.connect().outcome["status"] == "connected"
+    assert deployed.finch.requests.count("POST", "/connect/sessions/reauthenticate") == 1
+    assert acme.connection()["logins"][0]["connection_id"] == lost.id
+    assert len(deployed.finch.connections()) == 1
+    deployed.queue.pass_time(2 * HOUR)
+    assert acme.disconnect().status == 200
+    assert live(deployed) == set()
+    deployed.queue.drain()
+    assert deployed.queue.waiting() == []
+    # What has been recovered is nobody's task any more.
+    assert operate(deployed, action="list")["result"] == {"sessions": [], "connections": []}
+
+
+def test_a_recovery_is_offered_once_and_another_provider_can_be_connected_beside_it(
+    deployed: InProcess,
+) -> None:
+    acme = Person(deployed, "acme")
+    lose_the_answer(deployed, acme)
+    left_alone = acme.link()
+    acme.click(left_alone)
+    acme.click(left_alone)
+    assert deployed.finch.requests.count("POST", "/connect/sessions/reauthenticate") == 1
+    assert acme.connect(provider_id="justworks").outcome["provider_id"] == "justworks"
+    assert deployed.finch.requests.count("POST", "/connect/sessions/reauthenticate") == 1
+    # The same login without the repair: Finch has one connection for it.
+    assert acme.connect().outcome["provider_id"] == "gusto"
+    assert len(deployed.finch.connections()) == 2
+
+
+def test_a_connection_that_somebody_has_is_never_offered_for_recovery(
+    deployed: InProcess,
+) -> None:
+    acme, elsewhere = Person(deployed, "acme"), Person(deployed, "acme", same_site=False)
+    acme.connect()
+    elsewhere.connect(provider_id="justworks")
+    for _ in range(3):
+        acme.click(acme.link())
+    assert deployed.finch.requests.count("POST", "/connect/sessions/reauthenticate") == 0
+
+
+def test_a_recovery_that_finch_refuses_gives_way_to_another_name(deployed: InProcess) -> None:
+    acme = Person(deployed, "acme")
+    lose_the_answer(deployed, acme)
+    deployed.finch.faults.add("POST", "/connect/sessions/reauthenticate", status=404)
+    before = deployed.finch.requests.count("POST", "/connect/sessions")
+    assert acme.connect().outcome["status"] == "connected"
+    assert deployed.finch.requests.count("POST", "/connect/sessions") - before == 2
+
+
+def test_an_operator_dismisses_an_uncertain_exchange_that_left_nothing(
+    deployed: InProcess,
+) -> None:
+    acme = Person(deployed, "acme")
+    url = lose_the_answer(deployed, acme)
+    deployed.queue.pass_time(2 * HOUR)
+    [listed] = operate(deployed, action="list")["result"]["sessions"]
+    assert listed["phase"] == "uncertain"
+    assert operate(deployed, action="dismiss", session=listed["session"])["result"]
+    assert operate(deployed, action="list")["result"]["sessions"] == []
+    assert operate(deployed, action="dismiss", session=listed["session"])["error"]
+    deployed.queue.drain()
+    assert deployed.queue.waiting() == []
+    assert acme.come_back(url).outcome == {"error": "exchange_uncertain"}
+
+
+# Tokens that nobody confirms, or may have
+
+
+def test_what_nobody_confirms_in_a_day_is_ended_at_finch(deployed: InProcess) -> None:
+    acme = Person(deployed, "acme", same_site=False)
+    url = acme.log_in(acme.click(acme.link()))
+    landing = acme.come_back(url)
+    assert landing.completion
+    deployed.queue.pass_time(23 * HOUR)
+    assert len(live(deployed)) == 1
+    deployed.queue.drain()
+    assert live(deployed) == set()
+    assert phases(deployed) == ["ended"]
+    assert deployed.tables.items(deployed.tables.claims) == []
+    assert acme.confirm(landing.completion).code == "session_expired"
+    assert acme.come_back(url).outcome == {"error": "session_expired"}
+    assert acme.connect().outcome["status"] == "confirm"
+
+
+def test_a_confirmation_at_the_last_minute_is_taken_and_nothing_is_ended(
+    deployed: InProcess,
+) -> None:
+    acme = Person(deployed, "acme", same_site=False)
+    landing = acme.connect()
+    assert landing.completion
+    deployed.queue.pass_time(DAY - MINUTE)
+    assert acme.confirm(landing.completion).status == 200
+    deployed.queue.drain()
+    assert deployed.finch.requests.count("POST", DISCONNECT) == 0
+    assert acme.connection()["status"] == "connected"
+
+
+@pytest.mark.parametrize("holder", ["connection", "session"])
+def test_an_unconfirmed_token_of_a_connection_that_we_hold_is_dropped_not_ended(
+    deployed: InProcess, holder: str
+) -> None:
+    here, elsewhere = Person(deployed, "acme"), Person(deployed, "acme", same_site=False)
+    elsewhere.connect()
+    if holder == "connection":
+        here.connect()
+        deployed.queue.drain()
+        assert here.connection()["status"] == "connected"
+        assert deployed.finch.requests.count("POST", DISCONNECT) == 0
+    else:
+        deployed.queue.pass_time(HOUR)
+        landing = elsewhere.connect()
+        deployed.queue.pass_time(DAY - HOUR / 2)
+        assert phases(deployed) == ["ended", "escrowed"]
+        assert len(live(deployed)) == 2
+        assert landing.completion
+        assert elsewhere.confirm(landing.completion).status == 200
+        assert here.connection()["status"] == "connected"
+
+
+def test_an_unconfirmed_token_of_a_company_that_somebody_owns_is_a_persons_to_decide(
+    deployed: InProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By an older page of Finch's reference, ending it would end theirs."""
+    here, elsewhere = Person(deployed, "globex"), Person(deployed, "acme", same_site=False)
+    elsewhere.connect(login=OWEN)
+    here.connect(login=MAYA)
+    deployed.queue.drain()
+    assert deployed.finch.requests.count("POST", DISCONNECT) == 0
+    assert phases(deployed) == ["complete", "held"]
+    assert "TokenHeld" in reports(capsys)
+
+
+def test_who_connects_while_a_token_is_released_waits_and_is_never_cut_off_unseen(
+    deployed: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere, here = Person(deployed, "acme", same_site=False), Person(deployed, "acme")
+    elsewhere.connect()
+    landings = []
+    real = Finch.disconnect
+
+    def meanwhile(finch: Finch, token: Any) -> None:
+        landings.append(here.connect())
+        real(finch, token)
+
+    monkeypatch.setattr(Finch, "disconnect", meanwhile)
+    deployed.queue.pass_time(DAY + MINUTE)
+    assert landings[0].outcome["status"] == "pending"
+    deployed.queue.drain()
+    assert here.connections() == []
+    assert live(deployed) == set()
+    assert phases(deployed) == ["ended", "ended"]
+    assert deployed.tables.items(deployed.tables.claims) == []
+
+
+def test_a_release_that_finch_refuses_for_days_is_held_for_a_person(
+    deployed: InProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    acme = Person(deployed, "acme", same_site=False)
+    acme.connect()
+    deployed.finch.faults.add("POST", DISCONNECT, error="insufficient_scope_error", times=None)
+    deployed.queue.pass_time(3 * DAY)
+    assert phases(deployed) == ["releasing"]
+    deployed.queue.drain()
+    assert phases(deployed) == ["held"]
+    assert reports(capsys) == {"Unfinished", "TokenHeld"}
+    [claim] = deployed.tables.items(deployed.tables.claims)
+    assert "releasing" not in claim
+    assert len(claim["holders"]["SS"]) == 1
+
+
+def test_a_token_that_finch_calls_dead_is_forgotten_when_it_says_so_again(
+    deployed: InProcess,
+) -> None:
+    acme = Person(deployed, "acme", same_site=False)
+    acme.connect()
+    [token] = deployed.finch.live_tokens()
+    deployed.finch.disconnect(token.access_token)
+    deployed.queue.pass_time(HOUR)
+    [session] = deployed.tables.all_sessions()
+    assert "escrow" in session
+    deployed.queue.drain()
+    assert phases(deployed) == ["ended"]
+    assert deployed.tables.items(deployed.tables.claims) == []
+
+
+def test_one_wrong_word_of_finch_does_not_end_a_token(deployed: InProcess) -> None:
+    acme = Person(deployed, "acme")
+    url = acme.log_in(acme.click(acme.link()))
+    deployed.finch.faults.add("GET", "/introspect", error="invalid_token_error")
+    assert acme.come_back(url).outcome == {"error": "connection_ended"}
+    deployed.queue.drain()
+    assert acme.connection()["status"] == "connected"
+
+
+# The operator
+
+
+def held(deployed: InProcess) -> str:
+    deployed.queue.pass_time(2 * HOUR)
+    [listed] = operate(deployed, action="list")["result"]["sessions"]
+    assert listed["phase"] == "held"
+    return str(listed["session"])
+
+
+def test_an_operator_attaches_a_held_token_after_seeing_what_it_is(deployed: InProcess) -> None:
+    acme = Person(deployed, "acme")
+    url = acme.log_in(acme.click(acme.link()))
+    edit = {"set": {"customer_id": "somebody"}}
+    deployed.finch.faults.add("POST", "/auth/token", edit=edit)
+    assert acme.come_back(url).outcome == {"error": "cannot_connect"}
+    session = held(deployed)
+    seen = operate(deployed, action="attach", session=session)["result"]
+    assert (seen["customer_id"], seen["company_id"]) == ("acme", HARBOR_LANE.id)
+    assert seen["finch_says"]["status"] == "connected"
+    assert acme.connections() == []
+    wrong = operate(deployed, action="attach", session=session, decision="0123456789abcdef")
+    assert wrong["error"] == "changed"
+    done = operate(deployed, action="attach", session=session, decision=seen["decision"])
+    assert done["result"]["status"] == "connected"
+    assert acme.connection()["status"] == "connected"
+    assert deployed.queue.drain()
+    assert deployed.queue.waiting() == []
+    again = operate(deployed, action="attach", session=session, decision=seen["decision"])
+    assert again["error"] == "session_used"
+
+
+def test_an_operator_cannot_attach_what_another_customer_owns(deployed: InProcess) -> None:
+    acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
+    acme.connect(login=MAYA)
+    assert globex.connect(login=OWEN).outcome == {"error": "cannot_connect"}
+    session = held(deployed)
+    seen = operate(deployed, action="attach", session=session)["result"]
+    tried = operate(deployed, action="attach", session=session, decision=seen["decision"])
+    assert tried["error"] == "cannot_connect"
+    assert globex.connections() == []
+    acme.disconnect()
+    seen = operate(deployed, action="attach", session=session)["result"]
+    done = operate(deployed, action="attach", session=session, decision=seen["decision"])
+    assert done["result"]["status"] == "connected"
+    assert globex.connection()["status"] == "connected"
+
+
+def test_an_operator_who_disconnects_is_told_first_whom_that_cuts_off(
+    deployed: InProcess,
+) -> None:
+    deployed.finch.change_switches(other_login_same_connection=True)
+    acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
+    acme.connect(login=MAYA)
+    assert globex.connect(login=OWEN).outcome == {"error": "cannot_connect"}
+    session = held(deployed)
+    seen = operate(deployed, action="disconnect", session=session)["result"]
+    [cut_off] = {str(one) for one in seen["would_be_cut_off"]["connections"]}
+    assert "acme" in cut_off
+    assert len(live(deployed)) == 2
+    done = operate(deployed, action="disconnect", session=session, decision=seen["decision"])
+    assert done == {"result": {"status": "disconnected"}}
+    assert live(deployed) == set()
+    assert sorted(phases(deployed)) == ["complete", "ended"]
+    [claim] = [
+        one for one in deployed.tables.items(deployed.tables.claims) if "holders" in one
+    ] or [{}]
+    assert claim == {}
+
+
+def test_an_operator_disconnects_what_nobody_else_uses(deployed: InProcess) -> None:
+    acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
+    acme.connect(login=MAYA)
+    globex.connect(login=OWEN)
+    session = held(deployed)
+    acme.disconnect()
+    seen = operate(deployed, action="disconnect", session=session)["result"]
+    assert seen["would_be_cut_off"] == {"connections": [], "sessions": []}
+    deployed.finch.faults.add("POST", DISCONNECT, status=500)
+    tried = operate(deployed, action="disconnect", session=session, decision=seen["decision"])
+    assert tried["error"] == "finch_unavailable"
+    assert deployed.queue.drain()
+    assert live(deployed) == set()
+    assert deployed.tables.items(deployed.tables.claims) == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        {},
+        {"action": "delete everything"},
+        {"action": "list", "limit": 0},
+        {"action": "attach"},
+        {"action": "retry", "session": "x", "customer_id": "acme"},
+    ],
+)
+def test_an_operators_mistake_is_explained(deployed: InProcess, command: Any) -> None:
+    assert operate(deployed, **command)["error"] == "invalid_request"
+
+
+def test_an_operator_asks_for_what_is_not_there(deployed: InProcess) -> None:
+    for action in ("attach", "disconnect", "dismiss", "retry"):
+        assert operate(deployed, action=action, session="x" * 64)["error"] == "session_not_found"
+    nobody = {"customer_id": "acme", "provider_id": "gusto", "company_id": "x"}
+    assert operate(deployed, action="retry", **nobody)["error"] == "connection_not_found"
+
+
+def test_an_operator_puts_a_lost_task_back(
+    deployed: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme = Person(deployed, "acme")
+    deployed.finch.faults.add("GET", "/introspect", status=500)
+    acme.connect()
+    deployed.queue.clear()
+    deployed.queue.pass_time(2 * HOUR)
+    [listed] = operate(deployed, action="list")["result"]["sessions"]
+    operate(deployed, action="retry", session=listed["session"])
+    deployed.queue.drain()
+    deployed.finch.faults.add("POST", DISCONNECT, status=500)
+    assert acme.disconnect().status == 202
+    deployed.queue.clear()
+    deployed.queue.pass_time(2 * HOUR)
+    [listed] = operate(deployed, action="list")["result"]["connections"]
+    where = {name: listed[name] for name in ("customer_id", "provider_id", "company_id")}
+    operate(deployed, action="retry", **where)
+    deployed.queue.drain()
+    assert acme.connection()["status"] == "disconnected"
+
+
+# A disconnect that was cut off
+
+
+@pytest.mark.parametrize("crash", ["before", "after"])
+def test_a_disconnect_that_dies_is_finished_by_the_queue(
+    deployed: InProcess, monkeypatch: pytest.MonkeyPatch, crash: str
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    real = Finch.disconnect
+
+    def dying(finch: Finch, token: Any) -> None:
+        if crash == "after":
+            real(finch, token)
+        raise Killed
+
+    with monkeypatch.context() as killing:
+        killing.setattr(Finch, "disconnect", dying)
+        with pytest.raises(Killed):
+            acme.disconnect()
+    assert acme.connection()["status"] == "disconnecting"
+    deployed.queue.drain()
+    assert acme.connection()["status"] == "disconnected"
+    assert live(deployed) == set()
+
+
+def test_a_disconnect_while_finch_is_down_ends_when_finch_is_back(
+    deployed: InProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect(login=TALLY, company_id=HARBOR_LANE.id)
+    acme.connect(login=TALLY, company_id=JUNIPER_VALE.id)
+    deployed.finch.faults.add("POST", DISCONNECT, status=502, times=None)
+    for _ in range(3):
+        assert acme.disconnect().status == 202
+    assert len(deployed.queue.waiting()) == 3, "one for each connect, one for the disconnect"
+    deployed.queue.pass_time(10 * DAY)
+    assert "Unfinished" in reports(capsys)
+    assert acme.connection()["status"] == "disconnecting"
+    assert len(live(deployed)) == 2
+    deployed.finch.faults.clear()
+    deployed.queue.drain()
+    assert acme.connection()["status"] == "disconnected"
+    assert acme.connection(company_id=JUNIPER_VALE.id)["status"] == "connected"
+
+
+def test_what_finch_refuses_to_end_for_days_is_the_customers_again(
+    deployed: InProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect(login=MAYA)
+    acme.connect(login=OWEN)
+    first, second = acme.connection()["logins"]
+    deployed.finch.faults.add("POST", DISCONNECT, error="error_permissions", times=None)
+    assert acme.disconnect().status == 202
+    deployed.finch.faults.clear()
+    refusing = deployed.finch.faults
+
+    def refuse_the_second() -> None:
+        refusing.add("POST", DISCONNECT, when="before", delay_seconds=0)
+        refusing.add("POST", DISCONNECT, error="error_permissions", times=None)
+
+    refuse_the_second()
+    deployed.queue.pass_time(2 * DAY)
+    assert acme.connection()["status"] == "disconnecting"
+    deployed.queue.pass_time(2 * DAY)
+    shown = acme.connection()
+    assert (shown["status"], shown["problem"]) == ("reauth", "disconnect_refused")
+    assert [login["id"] for login in shown["logins"]] == [second["id"]]
+    assert first["connection_id"] != second["connection_id"]
+    claims = {one["claimed"]["S"] for one in deployed.tables.items(deployed.tables.claims)}
+    assert f"connection#{second['connection_id']}" in claims
+    assert f"connection#{first['connection_id']}" not in claims
+    assert "DisconnectRefused" in reports(capsys)
+    [listed] = operate(deployed, action="list")["result"]["connections"]
+    assert listed["problem"] == "disconnect_refused"
+    # Repaired by connecting again, and then Finch lets it go.
+    refusing.clear()
+    acme.connect(login=OWEN)
+    assert acme.connection()["problem"] is None
+    assert acme.disconnect().status == 200
+    assert live(deployed) == set()
+
+
+def test_a_late_task_leaves_a_connection_alone_that_was_made_since(deployed: InProcess) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    deployed.finch.faults.add("POST", DISCONNECT, status=500)
+    acme.disconnect()
+    assert acme.disconnect().status == 200
+    assert acme.connect().outcome["status"] == "connected"
+    [login] = acme.connection()["logins"]
+    assert len(deployed.queue.waiting()) == 3
+    while deployed.queue.deliver(twice=True) or deployed.queue.waiting():
+        deployed.queue.drain()
+    assert acme.connection()["status"] == "connected"
+    assert live(deployed) == {login["id"]}
+
+
+# The queue itself
+
+
+def test_a_message_that_nobody_understands_ends_with_the_dead_letters(
+    deployed: InProcess,
+) -> None:
+    sqs = boto3.client("sqs")
+    for body in ("{}", '{"session": 1}', '{"customer_id": "acme"}'):
+        sqs.send_message(QueueUrl=deployed.queue.url, MessageBody=body)
+    acme = Person(deployed, "acme")
+    deployed.finch.faults.add("GET", "/introspect", status=500)
+    acme.connect()
+    deployed.queue.pass_time(2 * HOUR)
+    assert len(deployed.queue.dead()) == 3
+    assert deployed.queue.waiting() == []
+    assert acme.connection()["status"] == "connected"
+
+
+def test_without_the_queue_no_code_is_spent_and_nothing_is_disconnected(
+    deployed: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    url = acme.log_in(acme.click(acme.link()), login=OWEN)
+    with monkeypatch.context() as failing:
+        failing.setattr(TendQueue, "send", lambda *_: 1 / 0)
+        assert acme.come_back(url).outcome == {"error": "internal_error"}
+        assert acme.disconnect().code == "internal_error"
+    assert acme.connection()["status"] == "connected"
+    assert deployed.finch.requests.count("POST", "/auth/token") == 1
+    assert acme.come_back(url).outcome["status"] == "connected"
+
+
+def test_finch_that_is_not_reached_costs_no_task_that_lasts(
+    deployed: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme = Person(deployed, "acme")
+    url = acme.log_in(acme.click(acme.link()))
+    with monkeypatch.context() as down:
+
+        def unreachable(*_: Any, **__: Any) -> Any:
+            raise NotReached
+
+        down.setattr(Finch, "call", unreachable)
+        assert acme.come_back(url).outcome == {"error": "finch_unavailable"}
+        assert deployed.queue.drain()
+        assert deployed.queue.waiting() == []
+    assert acme.come_back(url).outcome["status"] == "connected"

@@ -30,7 +30,7 @@ from finch_connections.tending import Outsiders
 
 METRICS_NAMESPACE = "FinchConnections"
 # What one task can take when AWS and Finch are slow: it is not begun with less time left.
-_TASK_MILLISECONDS = 100_000
+TASK_SECONDS = 150
 
 # A message that cannot be understood comes back, and ends in the dead-letter queue.
 _batch = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
@@ -41,7 +41,7 @@ def tend_connection(event: dict[str, Any], context: Any) -> Any:
 
     def tend(record: SQSRecord) -> None:
         logger.append_keys(request_id=record.message_id, function_request_id=context.aws_request_id)
-        in_time = context.get_remaining_time_in_millis() > _TASK_MILLISECONDS
+        in_time = context.get_remaining_time_in_millis() > TASK_SECONDS * 1000
         _tend(tend_queue.read(record.body), datetime.now(UTC), in_time)
 
     return process_partial_response(event, tend, _batch, context)

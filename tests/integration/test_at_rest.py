@@ -4,6 +4,7 @@ import base64
 import json
 import logging
 from collections.abc import Callable
+from datetime import timedelta
 from io import StringIO
 from typing import Any
 
@@ -17,6 +18,7 @@ from finch_connections.finch_secret import FinchSecret
 from finch_connections.secret_text import SecretText
 from local.finch.seed_world import HARBOR_LANE, JUNIPER_VALE
 from tests.deployed import Deployed
+from tests.in_process import InProcess
 from tests.person import Person
 
 TOKEN = SecretText("canary-token")
@@ -65,6 +67,27 @@ def test_a_ciphertext_moved_to_another_row_does_not_disconnect_anything(
     refused = acme.disconnect("rippling", JUNIPER_VALE.id)
     assert (refused.status, refused.code) == (500, "internal_error")
     assert len(deployed.finch.live_tokens()) == 2
+
+
+def test_a_ciphertext_moved_to_another_attempt_connects_nobody(deployed: InProcess) -> None:
+    acme = Person(deployed, "acme", same_site=False)
+    globex = Person(deployed, "globex", same_site=False)
+    mine = acme.connect()
+    globex.connect(provider_id="justworks")
+    tables = deployed.tables
+    sessions = {one["customer_id"]["S"]: one for one in tables.all_sessions()}
+    tables.dynamodb.update_item(
+        TableName=tables.sessions,
+        Key={"handle_hash": sessions["acme"]["handle_hash"]},
+        UpdateExpression="SET escrow.ciphertext = :stolen",
+        ExpressionAttributeValues={":stolen": sessions["globex"]["escrow"]["M"]["ciphertext"]},
+    )
+    assert mine.completion
+    assert acme.confirm(mine.completion).code == "internal_error"
+    deployed.queue.pass_time(timedelta(days=2))
+    assert acme.connections() == []
+    [left] = deployed.finch.live_tokens()
+    assert deployed.finch.connection(left.connection_id).provider_id == "gusto"
 
 
 def test_the_keys_of_the_tables_are_the_promised_ones(deployed: Deployed) -> None:

@@ -33,12 +33,24 @@ def test_the_table_of_functions_is_the_templates() -> None:
     built = {}
     for resource in RESOURCES.values():
         if resource["Type"] == "AWS::Serverless::Function":
-            events = [event["Properties"] for event in resource["Properties"]["Events"].values()]
-            built[resource["Properties"]["CodeUri"]] = {
-                f"{event['Method']} {event['Path']}" if "Path" in event else "$default"
-                for event in events
-            }
+            events = resource["Properties"].get("Events", {}).values()
+            built[resource["Properties"]["CodeUri"]] = {_trigger(event) for event in events}
     assert stated == built
+
+
+def _trigger(event: dict[str, Any]) -> str:
+    properties = event["Properties"]
+    if event["Type"] == "SQS":
+        return str(properties["Queue"]["Fn::GetAtt"][0])
+    return f"{properties['Method']} {properties['Path']}" if "Path" in properties else "$default"
+
+
+def test_every_line_of_what_can_go_wrong_is_shown_by_a_test() -> None:
+    sources = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    for case, _, tests in rows("what goes wrong"):
+        assert words(tests), case
+        for test in words(tests):
+            assert f"def {test}(" in sources, test
 
 
 def test_a_function_has_one_name_in_five_places() -> None:

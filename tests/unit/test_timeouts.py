@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from finch_connections import aws, connect_session, connecting, finch, finch_connect
+from finch_connections import aws, connect_session, connecting, finch, finch_connect, task
+from functions.tend_connection import handler as tend_connection
 from tests.deployed import TEMPLATE
 
 GATEWAY = 30.0
@@ -20,9 +21,10 @@ def finch_call(read_seconds: float = finch.READ_SECONDS) -> float:
 
 
 def test_an_exchange_in_the_slowest_world_still_keeps_its_token() -> None:
-    """Session, secret, consume, two exchanges around a changed secret, seal, escrow."""
-    slowest = 6 * AWS_CALL + 2 * finch_call(finch_connect.EXCHANGE_READ_SECONDS)
-    assert slowest < function("FinishConnect")
+    """Session, task, secret, consume, two exchanges around a changed secret; seal, escrow, again."""
+    slowest = 4 * AWS_CALL + 2 * finch_call(finch_connect.EXCHANGE_READ_SECONDS)
+    keeping = 2 * (3 * AWS_CALL) + sum(connecting.KEEPING_PAUSES)
+    assert slowest + keeping < function("FinishConnect")
     assert function("FinishConnect") < connect_session.EXCHANGE_LIMIT.total_seconds()
     assert finch_connect.EXCHANGE_READ_SECONDS > GATEWAY
 
@@ -36,6 +38,19 @@ def test_a_callback_that_waits_is_answered_before_the_gateway_gives_up() -> None
     assert waited + finch_call() < GATEWAY
 
 
+def test_a_task_arrives_after_the_code_was_consumed_for_which_it_was_queued() -> None:
+    waited = connecting.WAITS * connecting.WAIT_SECONDS
+    assert waited + 3 * AWS_CALL < task.FIRST_LOOK.total_seconds()
+
+
+def test_a_task_that_is_begun_is_finished_and_comes_again_only_after_that() -> None:
+    """A release: session, token, claim, row, introspect, two claims, mark, disconnect, claim, end."""
+    slowest = 9 * AWS_CALL + 2 * finch_call()
+    assert slowest < tend_connection.TASK_SECONDS < function("TendConnection")
+    queue = TEMPLATE["Resources"]["TendQueue"]["Properties"]
+    assert queue["VisibilityTimeout"] >= 6 * function("TendConnection")
+
+
 def test_a_listing_and_a_disconnect_have_time_for_their_calls() -> None:
     assert function("ListConnections") > AWS_CALL
-    assert 6 * AWS_CALL + finch_call() < function("Disconnect")
+    assert 7 * AWS_CALL + finch_call() < function("Disconnect")

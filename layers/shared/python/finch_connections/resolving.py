@@ -148,7 +148,7 @@ def dismiss(handle_hash: str, *, now: datetime, outside: Outsiders) -> None:
 def retry_session(handle_hash: str, *, now: datetime, outside: Outsiders) -> None:
     """Queues a session again, as when its task was lost; raises `SessionNotFound`."""
     _session(handle_hash, outside)
-    outside.queue.send(Task(SessionTask(handle_hash), now, now), now)
+    outside.queue.send(Task.at_once(SessionTask(handle_hash), now), now)
 
 
 def retry_connection(
@@ -157,7 +157,7 @@ def retry_connection(
     """Queues a connection again, as when its task was lost; raises `ConnectionNotFound`."""
     if outside.connections.show(customer_id, key) is None:
         raise ConnectionNotFound
-    outside.queue.send(Task(ConnectionTask(customer_id, key), now, now), now)
+    outside.queue.send(Task.at_once(ConnectionTask(customer_id, key), now), now)
 
 
 def _session(handle_hash: str, outside: Outsiders) -> ConnectSession:

@@ -23,11 +23,21 @@ class SessionTask:
 
 
 @dataclass(frozen=True)
+class FinchConnectionTask:
+    """One of Finch's connections, whoever has it: what a webhook is about."""
+
+    connection_id: str
+
+
+@dataclass(frozen=True)
 class ConnectionTask:
-    """A connection that is on its way out."""
+    """A connection that is on its way out, or whose health somebody doubts."""
 
     customer_id: str
     key: CompanyKey
+
+
+type Subject = SessionTask | ConnectionTask | FinchConnectionTask
 
 
 @dataclass(frozen=True)
@@ -37,15 +47,20 @@ class Task:
     `retries` counts the looks that failed.
     """
 
-    subject: SessionTask | ConnectionTask
+    subject: Subject
     began_at: datetime
     due_at: datetime
     retries: int = 0
 
     @classmethod
-    def first(cls, subject: SessionTask | ConnectionTask, now: datetime) -> Self:
+    def first(cls, subject: Subject, now: datetime) -> Self:
         """The task that is queued before the work begins, for when that ends in the middle."""
         return cls(subject, now, now + FIRST_LOOK)
+
+    @classmethod
+    def at_once(cls, subject: Subject, now: datetime) -> Self:
+        """The task of somebody who says that there is something to see."""
+        return cls(subject, now, now)
 
     def waiting(self, until: datetime) -> Self:
         """The same task for when there is something to do again."""

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from finch_connections import aws, settings
 from finch_connections.connection import CompanyKey, UnusableIdentifier
-from finch_connections.task import ConnectionTask, SessionTask, Task
+from finch_connections.task import (
+    ConnectionTask,
+    FinchConnectionTask,
+    SessionTask,
+    Subject,
+    Task,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -45,6 +51,8 @@ def write(task: Task) -> str:
     match task.subject:
         case SessionTask(handle_hash):
             subject: dict[str, Any] = {"session": handle_hash}
+        case FinchConnectionTask(connection_id):
+            subject = {"connection_id": connection_id}
         case ConnectionTask(customer_id, key):
             subject = {
                 "customer_id": customer_id,
@@ -60,7 +68,9 @@ def read(message: str) -> Task:
     try:
         match fields := json.loads(message):
             case {"session": str(handle_hash)}:
-                subject: SessionTask | ConnectionTask = SessionTask(handle_hash)
+                subject: Subject = SessionTask(handle_hash)
+            case {"connection_id": str(connection_id)}:
+                subject = FinchConnectionTask(connection_id)
             case {"customer_id": str(customer_id)}:
                 key = CompanyKey(fields["provider_id"], fields["company_id"])
                 subject = ConnectionTask(customer_id, key)

@@ -13,14 +13,16 @@ import re
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import ministack.app as gateway
 from ministack.core import iam_actions, lambda_runtime
-from ministack.services import apigateway, dynamodb, lambda_svc
+from ministack.services import apigateway, dynamodb, dynamodb_streams, lambda_svc
 from ministack.services.cloudformation import provisioners
 
 WRITTEN_FOR = "1.5.33"
@@ -396,6 +398,127 @@ def kill_environments() -> int:
     return len(processes)
 
 
+# DynamoDB Streams: what an event source mapping does with what its function could not work off.
+
+
+@dataclass
+class StreamBatch:
+    """How many records a mapping takes next, and how often it has failed with the first of them."""
+
+    size: int
+    failures: int = 0
+
+
+stream_batches: dict[str, StreamBatch] = {}
+resource_of = iam_actions.extract_resource_arn
+
+
+def resource_of_stream(service: str, *arguments: Any) -> str:
+    """MiniStack lets only those read a stream who may read every one."""
+    if service == "dynamodbstreams":
+        request = json.loads(arguments[3] or b"{}")
+        iterator = dynamodb_streams._decode_iterator(request.get("ShardIterator") or "") or {}
+        if arn := request.get("StreamArn") or iterator.get("arn"):
+            return str(arn)
+    return str(resource_of(service, *arguments))
+
+
+def poll_streams() -> bool:
+    """MiniStack repeats a failed batch for ever, in the way of every other mapping."""
+    began = False
+    for account_id, region, mapping in lambda_svc._iter_all_esms():
+        name = mapping["UUID"]
+        reads_stream = ":dynamodb:" in mapping.get("EventSourceArn", "")
+        if not reads_stream or not mapping.get("Enabled", True) or name in lambda_svc._esm_inflight:
+            continue
+        account = lambda_svc._request_account_id.set(account_id)
+        there = lambda_svc._request_region.set(region)
+        try:
+            waits = lambda_svc._esm_backoff_until.get(name, 0) > time.time()
+            if not waits and stream_position(mapping) < dynamodb.stream_end_position(
+                table_of(mapping)
+            ):
+                lambda_svc._dispatch_esm_batch(name, take_from_stream, mapping)
+                began = True
+        finally:
+            lambda_svc._request_account_id.reset(account)
+            lambda_svc._request_region.reset(there)
+    return began
+
+
+def table_of(mapping: Json) -> str:
+    return str(mapping["EventSourceArn"].split("/")[1])
+
+
+def stream_position(mapping: Json) -> int:
+    """Where a mapping reads on. MiniStack keeps this when it stops, and forgets the stream."""
+    begin = dynamodb.stream_start_position(table_of(mapping))
+    position: int = lambda_svc._dynamodb_stream_positions.get(mapping["UUID"], begin)
+    if begin <= position <= dynamodb.stream_end_position(table_of(mapping)):
+        return position
+    lambda_svc._dynamodb_stream_positions[mapping["UUID"]] = begin
+    return int(begin)
+
+
+def take_from_stream(mapping: Json) -> None:
+    """One batch, in Lambda's way with failures.
+
+    "Configuring partial batch response with DynamoDB and Lambda", and on retries, halving and
+    destinations "Retain discarded records with a DynamoDB event source", in Lambda's guide.
+    """
+    name, position = mapping["UUID"], stream_position(mapping)
+    function, _ = lambda_svc._get_func_record_for_qualifier(
+        mapping["FunctionName"], mapping.get("Qualifier")
+    )
+    if function is None:
+        return
+    batch = stream_batches.setdefault(name, StreamBatch(int(mapping.get("BatchSize", 100))))
+    records = dynamodb.stream_records_since(table_of(mapping), position, batch.size)
+    sent = lambda_svc._apply_filter_criteria(records, mapping)
+    result = lambda_svc._execute_function(function, {"Records": sent}) if sent else {}
+    failed = first_failed(mapping, sent, result) if sent else None
+    done = len(records) if failed is None else records.index(failed)
+    if failed is not None and failed is sent[0]:
+        lambda_svc.logger.warning("ESM: stream batch of %s failed: %s", name, result.get("body"))
+        if result.get("error") and len(sent) > 1 and mapping.get("BisectBatchOnFunctionError"):
+            batch.size = len(records) // 2
+            return
+        batch.failures += 1
+        if not (gave_up := reason_to_give_up(mapping, batch, failed)):
+            lambda_svc._esm_backoff_until[name] = time.time() + lambda_svc._ESM_BACKOFF_SECONDS
+            return
+        lambda_svc._send_ddb_stream_failure_record(
+            mapping, function, sent, mapping["EventSourceArn"], result, gave_up
+        )
+        done = len(records)
+    lambda_svc._dynamodb_stream_positions[name] = position + done
+    del stream_batches[name]
+
+
+def first_failed(mapping: Json, sent: list[Json], result: Json) -> Json | None:
+    """The record to go on from; an answer that nobody can read fails all of them."""
+    if result.get("error") or result.get("throttle"):
+        return sent[0]
+    if "ReportBatchItemFailures" not in mapping.get("FunctionResponseTypes", []):
+        return None
+    try:
+        failures = (result.get("body") or {}).get("batchItemFailures") or []
+        named = {failure["itemIdentifier"] for failure in failures}
+    except (AttributeError, KeyError, TypeError):
+        return sent[0]
+    found = [record for record in sent if record["dynamodb"]["SequenceNumber"] in named]
+    return found[0] if found else sent[0] if named else None
+
+
+def reason_to_give_up(mapping: Json, batch: StreamBatch, record: Json) -> str | None:
+    retries = int(mapping.get("MaximumRetryAttempts", -1))
+    if 0 <= retries < batch.failures:
+        return "RetryAttemptsExhausted"
+    oldest = int(mapping.get("MaximumRecordAgeInSeconds", -1))
+    age = time.time() - record["dynamodb"]["ApproximateCreationDateTime"]
+    return "MaxRecordAgeExceeded" if 0 <= oldest < age else None
+
+
 serve_aws = gateway.app
 
 
@@ -425,6 +548,8 @@ def stop_with_parent() -> None:
 def replace_parts() -> None:
     if version("ministack") != WRITTEN_FOR:
         sys.exit(f"This was written for MiniStack {WRITTEN_FOR}, not {version('ministack')}.")
+    iam_actions.extract_resource_arn = resource_of_stream
+    lambda_svc._poll_dynamodb_streams = poll_streams
     resource = provisioners._RESOURCE_HANDLERS["AWS::ApiGatewayV2::Api"]
     resource.update(create=create_api_with_body, update=update_api_with_body)
     apigateway._handle_execute_in_scope = handle_with_options

@@ -28,7 +28,10 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from local import finch as stand_in
 from local import host_application, sam_local
 from local.api_front import ApiFront
+from local.change_feed import ChangeFeed
+from local.finch import webhooks
 from local.finch.state import FinchState
+from local.finch.webhook_sender import WebhookSender
 from local.issuer import Issuer, key_kept_at
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -171,6 +174,7 @@ class World:
         self.aws = EmulatedAws(f"http://127.0.0.1:{self.ports.aws}")
         self.issuer: Issuer
         self.finch: FinchState
+        self._feed: ChangeFeed
         self._outputs: dict[str, str] = {}
         self._running = contextlib.ExitStack()
 
@@ -186,6 +190,7 @@ class World:
             "ApiUrl": self.api_url,
             "FinchApiUrl": self.finch_url,
             "Production": "false",
+            "WithExample": "true",
             "Architecture": sam_local.architecture(),
         }
 
@@ -230,6 +235,10 @@ class World:
         log = self.function_log_dir / f"{logical_id}.log"
         return log.read_text().splitlines() if log.exists() else []
 
+    def changes(self) -> list[dict[str, Any]]:
+        """The events that the bus has told a subscriber so far, oldest first."""
+        return list(self._feed.heard)
+
     def kill_execution_environments(self) -> int:
         """Kills every Lambda process where it stands, and says how many there were."""
         answer = httpx.delete(f"{self.aws.endpoint_url}/_local/execution-environments", timeout=30)
@@ -262,6 +271,10 @@ class World:
                 self.ports.api, self.ports.aws, f"{self.output('ApiId')}.execute-api.localhost"
             )
             self._serve(front)
+            sender = WebhookSender(self.finch)
+            sender.start()
+            self._running.callback(sender.stop)
+        self._subscribe()
         if self.bridge:
             with self._step(f"Letting containers in at {self.bridge}"):
                 self._let_containers_in(self.bridge)
@@ -362,6 +375,8 @@ class World:
             FINCH_CLIENT_SECRET,
             [f"{self.api_url}/callback"],
             base_url=self.finch_url,
+            webhook_url=f"{self.api_url}/webhooks/finch",
+            webhook_secrets=[webhooks.secret_kept_at(self.state_dir / "webhook-secret")],
         )
         self._serve_application(stand_in.create_app(self.finch), self.ports.finch)
 
@@ -499,13 +514,21 @@ class World:
         credentials = {
             "client_id": self.finch.application.client_id,
             "client_secret": self.finch.application.client_secret,
-            "webhook_secrets": [],
+            "webhook_secrets": list(self.finch.application.webhook_secrets),
         }
         secrets = self.aws.client("secretsmanager")
         secret_arn = self.output("FinchSecretArn")
         stored = json.loads(secrets.get_secret_value(SecretId=secret_arn)["SecretString"])
         if stored != credentials:
             secrets.put_secret_value(SecretId=secret_arn, SecretString=json.dumps(credentials))
+
+    def _subscribe(self) -> None:
+        """Hears the changes of connections, as an application does."""
+        bus = self.output("ChangesBusName")
+        clients = self.aws.client("sqs"), self.aws.client("events")
+        self._feed = ChangeFeed(*clients, bus, self.say)
+        self._feed.start()
+        self._running.callback(self._feed.stop)
 
     # sam local
 

@@ -82,6 +82,7 @@ class Tables:
     connections: str
     sessions: str
     claims: str
+    audit: str
 
     def age_sessions(self, by: timedelta) -> None:
         """Makes every connect session older, as if it had begun earlier."""
@@ -99,7 +100,7 @@ class Tables:
 
     def clear(self) -> None:
         """Empties the tables."""
-        for table in (self.connections, self.sessions, self.claims):
+        for table in (self.connections, self.sessions, self.claims, self.audit):
             schema = self.dynamodb.describe_table(TableName=table)["Table"]["KeySchema"]
             for item in self.items(table):
                 key = {part["AttributeName"]: item[part["AttributeName"]] for part in schema}

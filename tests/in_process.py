@@ -14,9 +14,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -36,12 +37,14 @@ from moto.dynamodb.responses import DynamoHandler
 from moto.sqs.models import Message, Queue, sqs_backends
 
 import finch_connections
-from finch_connections import finch, finch_secret
+from finch_connections import finch, finch_secret, settings
 from local.finch import FinchState, InProcessTransport, create_app
+from local.finch.webhooks import Delivery
 from tests.deployed import ROOT, TEMPLATE, Deployed, Reply, Tables
 
 API_URL = "https://api.example.com"
 RETURN_URLS = ("https://app.example.com/payroll", "https://app.example.com/settings?tab=payroll")
+WEBHOOK_SECRET = "5WbX5kEWLlfzsGNjH64I8lOOqUB6e8FH"
 BEGINNING = datetime(2026, 11, 22, 10, tzinfo=UTC)
 _REGION = "eu-west-1"
 # Longer than the pause between two reports of the same.
@@ -300,7 +303,9 @@ class InProcessApi:
             event["queryStringParameters"] = pairs
         if body is not None:
             event |= _body(body)
-        event["headers"] |= headers
+        event["headers"] = {
+            name: value for name, value in event["headers"].items() if not name.startswith("finch-")
+        } | {name.lower(): value for name, value in headers.items()}
         name = route.event_file.stem
         try:
             with self.border.invocation(name):
@@ -540,6 +545,19 @@ def _sqs_event(batch: list[Message], queue: Queue) -> dict[str, Any]:
     }
 
 
+def _invoked(arguments: Mapping[str, Any], border: Border) -> dict[str, Any]:
+    """What Lambda answers when a function invokes another, here by the name of its handler."""
+    name, event = arguments["FunctionName"], json.loads(arguments["Payload"])
+    failed = {}
+    try:
+        with border.invocation(name):
+            answer = handler_of(name)(event, context(name))
+    except Exception as error:
+        failed = {"FunctionError": "Unhandled"}
+        answer = {"errorType": type(error).__name__, "errorMessage": str(error)}
+    return {"StatusCode": 200, "Payload": BytesIO(json.dumps(answer).encode()), **failed}
+
+
 class MotoTables(Tables):
     """The tables, read past their API: nothing else is looked at so often."""
 
@@ -600,9 +618,25 @@ class InProcess(Deployed):
     border: Border
     clock: Clock
 
+    def deliver_webhooks(self) -> list[int]:
+        """Sends what Finch has to tell now; the statuses that it is answered with."""
+        statuses: list[int] = []
+
+        def post(delivery: Delivery) -> int:
+            statuses.append(self.receive(delivery.headers, delivery.body).status)
+            return statuses[-1]
+
+        self.finch.deliver_webhooks(post)
+        return statuses
+
+    def receive(self, headers: Mapping[str, str], body: bytes) -> Reply:
+        """Sends one webhook."""
+        return self.api.send("POST", "/webhooks/finch", headers=headers, body=body)
+
     def reset(self) -> None:
         """As just deployed, at the beginning of time."""
-        for name in (self.tables.connections, self.tables.sessions, self.tables.claims):
+        kept = self.tables
+        for name in (kept.connections, kept.sessions, kept.claims, kept.audit):
             dynamodb_backends[DEFAULT_ACCOUNT_ID][_REGION].tables[name].items.clear()
         self.queue.clear()
         self.finch.reset()
@@ -612,7 +646,8 @@ class InProcess(Deployed):
 
     def forget(self) -> None:
         """What a new process of a function does not know any more."""
-        finch_secret.connect()._kept = None
+        secret = finch_secret.connect()
+        secret._kept = secret._doubted_at = None
 
 
 @contextmanager
@@ -627,6 +662,8 @@ def deploy(*, ticks: bool = True) -> Iterator[InProcess]:
 
 
 def _deploy(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> InProcess:
+    for one in fields(settings.Settings):
+        monkeypatch.setenv(one.name.upper(), "not-in-this-world")
     for name, value in {
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
@@ -636,6 +673,10 @@ def _deploy(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> InProcess:
         "API_URL": API_URL,
         "RETURN_URLS": ",".join(RETURN_URLS),
         "CUSTOMER_CLAIM": "sub",
+        "CHANGES_BUS": "changes",
+        "VEND_TOKEN_FUNCTION": "vend_token",
+        "AWS_LAMBDA_FUNCTION_NAME": "read_directory",
+        "SWEEP_PER_MINUTE": "100",
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
@@ -652,9 +693,13 @@ def _deploy(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> InProcess:
 
     def over_the_border(client: Any, operation: str, arguments: Any) -> Any:
         service = client.meta.service_model.service_name
-        return border.cross(
-            service, operation, arguments, lambda: make_api_call(client, operation, arguments)
-        )
+
+        def send() -> Any:
+            if service == "lambda":
+                return _invoked(arguments, border)
+            return make_api_call(client, operation, arguments)
+
+        return border.cross(service, operation, arguments, send)
 
     monkeypatch.setattr(BaseClient, "_make_api_call", over_the_border)
     dynamodb, kms = boto3.client("dynamodb"), boto3.client("kms")
@@ -664,21 +709,34 @@ def _deploy(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> InProcess:
         connections=make_table(dynamodb, "ConnectionsTable"),
         sessions=make_table(dynamodb, "ConnectSessionsTable"),
         claims=make_table(dynamodb, "ClaimsTable"),
+        audit=make_table(dynamodb, "AuditTable"),
     )
     queue_url = make_queue(boto3.client("sqs"), "TendQueue")
     key_arn = kms.create_key()["KeyMetadata"]["Arn"]
-    application = {"client_id": "our-client", "client_secret": "our-secret", "webhook_secrets": []}
+    application = {
+        "client_id": "our-client",
+        "client_secret": "our-secret",
+        "webhook_secrets": [WEBHOOK_SECRET],
+    }
     secret = secrets.create_secret(Name="finch", SecretString=json.dumps(application))
     monkeypatch.setenv("CONNECTIONS_TABLE", tables.connections)
     monkeypatch.setenv("CONNECT_SESSIONS_TABLE", tables.sessions)
     monkeypatch.setenv("CLAIMS_TABLE", tables.claims)
+    monkeypatch.setenv("AUDIT_TABLE", tables.audit)
     monkeypatch.setenv("TOKEN_KEY_ARN", key_arn)
     monkeypatch.setenv("FINCH_SECRET_ARN", secret["ARN"])
     monkeypatch.setenv("TEND_QUEUE_URL", queue_url)
     forget_what_is_cached()
     # A monotonic clock would not know of simulated time.
     finch_secret.connect().clock = time.time
-    state = FinchState("our-client", "our-secret", [f"{API_URL}/callback"], sleep=lambda _: None)
+    state = FinchState(
+        "our-client",
+        "our-secret",
+        [f"{API_URL}/callback"],
+        sleep=lambda _: None,
+        webhook_url=f"{API_URL}/webhooks/finch",
+        webhook_secrets=[WEBHOOK_SECRET],
+    )
     line = _FinchLine(border, InProcessTransport(create_app(state)))
     stand_in = finch.Finch("https://finch.example.com", line)
     monkeypatch.setattr(finch, "connect", lambda: stand_in)

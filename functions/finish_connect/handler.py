@@ -83,6 +83,7 @@ def _answer(done: Finished) -> Response:
             else {}
         ),
         **({"completion": done.completion.reveal()} if done.completion else {}),
+        **({} if done.repaired is None else {"repaired": done.repaired}),
     }
     cookies = [api.cookie(done.session.binding_cookie, "", 0)] if connected else []
     return api.answer(HTTPStatus.OK if connected else HTTPStatus.ACCEPTED, body, cookies)

@@ -4,9 +4,10 @@ import time
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel
 
 from finch_connections import (
+    audit_table,
     claim_table,
     connection_table,
     finch_connect,
@@ -24,6 +25,7 @@ from finch_connections.finch_failure import FinchFailure
 from finch_connections.log import logger
 from finch_connections.refusal import Refusal
 from finch_connections.resolving import NotAsShown, Picture
+from finch_connections.token_request import AuditRecord
 
 
 class _Command(BaseModel):
@@ -68,7 +70,17 @@ class RetryConnection(_Command):
     company_id: str
 
 
-class Command(RootModel[List | Decide | Dismiss | RetrySession | RetryConnection]):
+class Audit(_Command):
+    """Who got a token of a customer, or asked for one, newest first; page on with `until`."""
+
+    action: Literal["audit"]
+    customer_id: str
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    limit: Annotated[int, Field(ge=1, le=1000)] = 50
+
+
+class Command(RootModel[List | Decide | Dismiss | RetrySession | RetryConnection | Audit]):
     """What an operator asks for."""
 
 
@@ -110,6 +122,11 @@ def _do(command: Any, now: datetime, outside: Outsiders) -> Any:
         case RetryConnection():
             key = require_key(command.provider_id, command.company_id)
             resolving.retry_connection(command.customer_id, key, now=now, outside=outside)
+        case Audit(customer_id=customer_id):
+            records = audit_table.connect().of_customer(
+                customer_id, since=command.since, until=command.until, limit=command.limit
+            )
+            return {"records": [_record(one) for one in records]}
     return {"status": "queued"}
 
 
@@ -165,6 +182,20 @@ def _picture(seen: Picture, action: str) -> dict[str, Any]:
         "would_be_cut_off": {"connections": hit, "sessions": list(seen.holders)},
         "warning": warning,
         "decision": seen.decision(action),
+    }
+
+
+def _record(record: AuditRecord) -> dict[str, Any]:
+    return {
+        "at": record.at.isoformat(),
+        "outcome": record.outcome,
+        "caller": record.caller,
+        "purpose": record.purpose,
+        "provider_id": record.provider_id,
+        "company_id": record.company_id,
+        "products": sorted(record.products),
+        "connection_id": record.connection_id,
+        "token_id": record.token_id,
     }
 
 

@@ -17,8 +17,14 @@ from finch_connections import (
     starting,
 )
 from finch_connections.api import Request, Response
-from finch_connections.connect_session import COOKIE_LIFETIME, FINDING_COOKIE, Mode, begin
-from finch_connections.connection import IDENTIFIER, Product
+from finch_connections.connect_session import (
+    COOKIE_LIFETIME,
+    FINDING_COOKIE,
+    Mode,
+    NewSession,
+    begin,
+)
+from finch_connections.connection import IDENTIFIER, Product, require_key
 
 _COOKIE_SECONDS = int(COOKIE_LIFETIME.total_seconds())
 
@@ -35,6 +41,15 @@ class StartRequest(BaseModel):
     customer_name: Annotated[str, Field(min_length=1, max_length=255)] | None = None
 
 
+class RepairRequest(BaseModel):
+    """The body of `POST /connections/{provider_id}/{company_id}/reauthenticate`."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    mode: Mode = Mode.REDIRECT
+    return_to: Annotated[str, Field(max_length=2000)] | None = None
+
+
 def _start(request: Request) -> Response:
     customer_id = request.customer_id
     body = request_body.parse(StartRequest, request.body)
@@ -49,6 +64,30 @@ def _start(request: Request) -> Response:
         callback_url=request.callback_url,
         now=datetime.now(UTC),
     )
+    return _begun(new, request)
+
+
+def _repair(request: Request) -> Response:
+    customer_id = request.customer_id
+    key = require_key(request.path["provider_id"], request.path["company_id"])
+    body = request_body.parse(RepairRequest, request.body)
+    starting.require_repairable(customer_id, key, connection_table.connect())
+    new = begin(
+        customer_id=customer_id,
+        customer_name=None,
+        mode=body.mode,
+        products=(),
+        provider_id=key.provider_id,
+        return_to=body.return_to,
+        allowed_return_urls=settings.read().allowed_return_urls,
+        callback_url=request.callback_url,
+        repairs=key,
+        now=datetime.now(UTC),
+    )
+    return _begun(new, request)
+
+
+def _begun(new: NewSession, request: Request) -> Response:
     session_id = starting.start(
         new,
         sessions=session_table.connect(),
@@ -59,7 +98,7 @@ def _start(request: Request) -> Response:
     handle = new.handle.reveal()
     where = (
         {"session_id": session_id, "state": handle}
-        if body.mode is Mode.EMBEDDED
+        if new.session.mode is Mode.EMBEDDED
         else {"connect_url": f"{request.callback_url.removesuffix('/callback')}/connect/{handle}"}
     )
     cookie = api.cookie(new.session.binding_cookie, new.binding.reveal(), _COOKIE_SECONDS)
@@ -83,4 +122,10 @@ def _hop(request: Request) -> Response:
     return api.redirect(hop.url, cookies)
 
 
-start_connect = api.function({"POST /connect-sessions": _start, "GET /connect/{handle}": _hop})
+start_connect = api.function(
+    {
+        "POST /connect-sessions": _start,
+        "POST /connections/{provider_id}/{company_id}/reauthenticate": _repair,
+        "GET /connect/{handle}": _hop,
+    }
+)

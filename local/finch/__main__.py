@@ -7,6 +7,7 @@ from pathlib import Path
 
 from local.finch.serving import serve
 from local.finch.state import FinchState
+from local.finch.webhook_sender import WebhookSender
 
 
 def main() -> int:
@@ -20,13 +21,22 @@ def main() -> int:
     parser.add_argument(
         "--redirect-uri", action="append", default=[], help="registered; may be given repeatedly"
     )
+    parser.add_argument("--webhook-url", help="where webhooks go; default: nowhere")
+    parser.add_argument(
+        "--webhook-secret", action="append", default=[], help="signs them; may be given repeatedly"
+    )
     given = parser.parse_args()
     application = (given.client_id, given.client_secret, given.redirect_uri)
     base_url = given.base_url or f"http://127.0.0.1:{given.port}"
+    more = {
+        "base_url": base_url,
+        "webhook_url": given.webhook_url,
+        "webhook_secrets": given.webhook_secret,
+    }
     finch = (
-        FinchState.load(given.state, *application, base_url=base_url)
+        FinchState.load(given.state, *application, **more)
         if given.state
-        else FinchState(*application, base_url=base_url)
+        else FinchState(*application, **more)
     )
     try:
         server = serve(finch, given.port)
@@ -36,7 +46,12 @@ def main() -> int:
     # serve_forever ends at KeyboardInterrupt and closes its socket.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     print(f"Stand-in Finch at {finch.base_url}", flush=True)
-    server.serve_forever()
+    sender = WebhookSender(finch)
+    sender.start()
+    try:
+        server.serve_forever()
+    finally:
+        sender.stop()
     return 0
 
 

@@ -4,7 +4,11 @@ GET, PATCH   switches                     read them; change some (unknown names 
 GET, POST, DELETE  faults                 those waiting; order one (`faults.Fault`); forget all
 GET          truth                        sessions, codes, connections, tokens, request counts
 GET          requests                     what was received, without secret values
-GET, PUT     application                  client_id, client_secret, redirect_uris, client_type
+GET, PUT     application                  client_id, client_secret, redirect_uris, client_type,
+                                          webhook_url, webhook_secrets
+POST         application/webhook_secret   a new one; the one before signs as well for a day
+GET, POST, DELETE  webhooks               on their way and answered; send one {"event_type",
+                                          "connection_id"?, "data"?}; forget all
 PUT          connections/<id>/status      {"status", "message"?}: put a connection in any status
 POST         authorize                    as `FinchState.authorize`: {"code", "redirect_to"}
 POST         refuse                       {"session_id", "state"?}: {"redirect_to"}
@@ -14,6 +18,7 @@ POST         reset                        back to the seeded world
 None of this exists at the real Finch. A request that makes no sense is answered 400 {"problem"}.
 """
 
+import json
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
@@ -80,6 +85,32 @@ def blueprint(finch: FinchState) -> Blueprint:
     @control.put("/application")
     def replace_application() -> dict[str, Any]:
         return asdict(finch.replace_application(**_fields()))
+
+    @control.post("/application/webhook_secret")
+    def rotate_webhook_secret() -> dict[str, Any]:
+        return {"webhook_secret": finch.rotate_webhook_secret()}
+
+    @control.get("/webhooks")
+    def webhooks() -> dict[str, Any]:
+        waiting = [
+            {
+                "event_id": one.event_id,
+                "attempt": one.attempt,
+                "due_at": one.due_at.isoformat(),
+                "event": json.loads(one.body),
+            }
+            for one in finch.outbox.waiting()
+        ]
+        return {"waiting": waiting, "answers": [asdict(one) for one in finch.outbox.answers()]}
+
+    @control.post("/webhooks")
+    def send_webhook() -> tuple[dict[str, Any], int]:
+        return {"event_id": finch.send_webhook(**_fields())}, 201
+
+    @control.delete("/webhooks")
+    def clear_webhooks() -> tuple[str, int]:
+        finch.outbox.clear()
+        return "", 204
 
     @control.put("/connections/<connection_id>/status")
     def set_status(connection_id: str) -> dict[str, Any]:

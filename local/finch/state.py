@@ -1,9 +1,10 @@
 """The truth about the stand-in's world, and Finch's rules about connections, codes and tokens.
 
 One lock guards it all and is never held while anything waits. Every change of a connection's
-status passes through `FinchState._set_status`: the place to tell webhooks from, once there are any.
+status passes through `FinchState._set_status`, which tells the application by webhook.
 """
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -35,6 +36,7 @@ from local.finch.refusals import (
 from local.finch.request_log import RequestLog
 from local.finch.seed_world import Company, Entity, Login, Person, Provider
 from local.finch.switches import Switches
+from local.finch.webhooks import SECRETS_OVERLAP, Delivery, Outbox, Waiting, new_secret, signed
 
 ClientType = Literal["development", "production", "sandbox"]
 
@@ -58,6 +60,9 @@ class Application:
     client_secret: str = field(repr=False)
     redirect_uris: tuple[str, ...]
     client_type: ClientType = "sandbox"
+    webhook_url: str | None = None
+    webhook_secrets: tuple[str, ...] = field(default=(), repr=False)
+    """The newest first. Without one, or without the URL, nothing is told."""
 
 
 @dataclass(frozen=True)
@@ -252,6 +257,8 @@ class FinchState:
         new_id: Callable[[], str] = new_uuid,
         sleep: Callable[[float], None] = time.sleep,
         path: Path | None = None,
+        webhook_url: str | None = None,
+        webhook_secrets: Sequence[str] = (),
     ) -> None:
         """A fresh seeded world.
 
@@ -259,13 +266,22 @@ class FinchState:
         sessions, connections, tokens and codes. `sleep` is what a delay fault calls. With a
         `path`, every change is written there; see `load`.
         """
-        self.application = Application(client_id, client_secret, tuple(redirect_uris), client_type)
+        self.application = Application(
+            client_id,
+            client_secret,
+            tuple(redirect_uris),
+            client_type,
+            webhook_url,
+            tuple(webhook_secrets),
+        )
         self.base_url = base_url.rstrip("/")
         self.faults = Faults()
         self.requests = RequestLog()
+        self.outbox = Outbox()
         self.sleep = sleep
         self._clock = clock
         self._offset = timedelta()
+        self._old_secrets_until: datetime | None = None
         self._new_id = new_id
         self._path = path
         self._lock = threading.RLock()
@@ -282,9 +298,9 @@ class FinchState:
     ) -> Self:
         """The world kept at `path`, or a fresh one where there is none; changes are kept there.
 
-        Application, faults and recorded requests are not kept: the first is the caller's to
-        know, the others belong to one run. Raises pydantic's ValidationError for a file that
-        is not a world.
+        Application, faults, recorded requests and webhooks on their way are not kept: the first
+        is the caller's to know, the others belong to one run. Raises pydantic's ValidationError
+        for a file that is not a world.
         """
         finch = cls(client_id, client_secret, redirect_uris, path=path, **kwargs)
         if path.exists():
@@ -314,10 +330,15 @@ class FinchState:
             return self.now()
 
     def replace_application(self, **fields: Any) -> Application:
-        """Change client_id, client_secret, redirect_uris or client_type, as in a rotation."""
+        """Change any of what the application is to Finch, as in a rotation.
+
+        Several webhook secrets all sign, until the next `rotate_webhook_secret`.
+        """
         with self._lock:
-            if "redirect_uris" in fields:
-                fields["redirect_uris"] = tuple(fields["redirect_uris"])
+            for name in {"redirect_uris", "webhook_secrets"} & fields.keys():
+                fields[name] = tuple(fields[name])
+            if "webhook_secrets" in fields:
+                self._old_secrets_until = None
             self.application = replace(self.application, **fields)
             return self.application
 
@@ -331,6 +352,7 @@ class FinchState:
             self._offset = timedelta()
             self.faults.clear()
             self.requests.clear()
+            self.outbox.clear()
 
     @contextmanager
     def _change(self) -> Iterator[None]:
@@ -726,6 +748,8 @@ class FinchState:
             status="pending" if method == "assisted" else "connected",
         )
         self._world.connections[connection.id] = connection
+        if self.switches.webhook_on_new_connection:
+            self._tell_status(connection)
         return connection
 
     def _new_token(
@@ -849,8 +873,94 @@ class FinchState:
             return connection
 
     def _set_status(self, connection: Connection, status: str, message: str | None = None) -> None:
+        changed = connection.status != status
         connection.status = status
         connection.message = message
+        if changed and (connection.live or self.switches.webhook_on_disconnect):
+            self._tell_status(connection)
+
+    # Webhooks.
+
+    def send_webhook(
+        self, event_type: str, connection_id: str | None = None, data: Any = None
+    ) -> str:
+        """Send an event of any type, documented or not, about a connection or about nothing known.
+
+        `test` is what the dashboard's button sends. Answers the event's id.
+        """
+        with self._lock:
+            connection = self._world.connections.get(connection_id or "")
+            return self._tell(event_type, connection, connection_id, {} if data is None else data)
+
+    def rotate_webhook_secret(self) -> str:
+        """Make a new secret, as in the dashboard; the one before signs as well for a day."""
+        with self._lock:
+            new = new_secret()
+            self.replace_application(webhook_secrets=(new, *self.application.webhook_secrets[:1]))
+            self._old_secrets_until = self.now() + SECRETS_OVERLAP
+            return new
+
+    def deliver_webhooks(self, post: Callable[[Delivery], int | None]) -> int:
+        """Send what is due by `post`, which answers the status, or None where no answer came.
+
+        Gives the number of deliveries. What was not taken is due again later.
+        """
+        due = self.outbox.take(self.now())
+        if self.switches.webhook_order == "reversed":
+            due.reverse()
+        for waiting in due:
+            status = post(self.signed_webhook(waiting))
+            self.outbox.answered(waiting, status, self.now())
+        return len(due)
+
+    def signed_webhook(self, waiting: Waiting) -> Delivery:
+        """One delivery as it would be sent now."""
+        with self._lock:
+            secrets, until = self.application.webhook_secrets, self._old_secrets_until
+            if until is not None and self.now() >= until:
+                secrets = secrets[:1]
+            return signed(waiting, secrets, self.switches, self.now())
+
+    def _tell_status(self, connection: Connection) -> None:
+        method: Any = connection.method
+        if self.switches.webhook_authentication_method == "object":
+            method = {
+                "type": connection.method,
+                "benefits_support": {},
+                "supported_fields": seed_world.supported_fields(),
+            }
+        data = {"status": connection.status, "authentication_method": method}
+        self._tell("account.updated", connection, connection.id, data)
+
+    def _tell(
+        self, event_type: str, connection: Connection | None, connection_id: str | None, data: Any
+    ) -> str:
+        event_id = f"msg_{new_uuid().replace('-', '')}"
+        if self.application.webhook_url is None or not self.application.webhook_secrets:
+            return event_id
+        several = connection is not None and len(connection.present_entities) > 1
+        account = (
+            (connection.provider_id, connection.company_id, connection.logins[0])
+            if connection
+            else ("nobody",)
+        )
+        body = {
+            "company_id": connection.company_id if connection else new_uuid(),
+            "account_id": seed_world.seed_id("account", *account),
+            "connection_id": connection_id,
+            "entity_id": connection.present_entities[0].id if connection and several else None,
+            "event_type": event_type,
+            "data": data,
+        }
+        if self.switches.webhook_connection_id == "null":
+            body["connection_id"] = None
+        elif self.switches.webhook_connection_id == "absent":
+            del body["connection_id"]
+        # Not as Python writes JSON by itself: whoever signs it anew must not find the same.
+        text = json.dumps(body, separators=(",", ":"))
+        waiting = Waiting(event_id, text.encode(), self.now(), self.now())
+        self.outbox.put(waiting, self.switches.webhook_copies)
+        return event_id
 
     # Sandbox: connections without a person.
 

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 Presence = Literal["present", "null", "absent"]
 _PRESENT: Presence = "present"
@@ -72,6 +72,26 @@ class Switches(BaseModel):
     """A status value of any spelling, e.g. one that no document lists."""
     extra_fields: bool = False
     """Add fields that no document names to the token answer and the introspection."""
+
+    # Webhooks.
+    webhook_on_disconnect: bool = True
+    """Tell `disconnected` when a connection is disconnected as a whole."""
+    webhook_on_new_connection: bool = False
+    """Tell the first status of a connection too, before anybody has its token."""
+    webhook_authentication_method: Literal["object", "string"] = "object"
+    """As in the official SDK, or as in the example of the documentation."""
+    webhook_connection_id: Presence = _PRESENT
+    webhook_v2_signature: bool = False
+    """Put a signature of a version that nobody knows before the others."""
+    webhook_copies: int = Field(default=1, ge=1, le=100)
+    """How often each event is sent: at least once is all that Finch promises."""
+    webhook_order: Literal["sent", "reversed"] = "sent"
+    """`reversed`: of what is due together, the newest first."""
+    webhook_timestamp_refreshed: bool = False
+    """A retry is signed anew at its own time. Off: it carries the time of the event, so that the
+    later ones are stale."""
+    webhook_timestamp_offset_seconds: int = 0
+    """How far the clock of Finch's sender is ahead."""
 
     # Data.
     data_sync: Literal["done", "in_progress"] = "done"

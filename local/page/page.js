@@ -43,6 +43,7 @@ const ERRORS = {
   session_expired: "This attempt took too long and has expired. Please connect again.",
   session_not_found: "This attempt is not known any more. Please connect again.",
   session_used: "This attempt was already used. Look at your connections below.",
+  signature_invalid: "This message does not come from Finch.",
   too_many_logins: "This company has too many logins. Disconnect it, then connect it again.",
   unreachable: "The service did not answer. Please try again.",
   unauthorized: "Your sign-in has ended. Please sign in again.",
@@ -61,12 +62,20 @@ const STATUSES = {
   pending: ["Waiting", "wait", "Your provider is still setting up the access."],
   processing: ["Reading", "wait", "The first data are being read."],
   connected: ["Connected", "good", ""],
-  reauth: ["Sign in again", "bad", "Your provider wants you to sign in again: connect it once more."],
+  reauth: ["Needs attention", "bad", "Your provider wants you to sign in again."],
   error_permissions: ["No permission", "bad", "Your login at the provider lacks a permission."],
   error_no_account_setup: ["Not set up", "bad", "The account at the provider is not set up yet."],
   unknown: ["Unknown", "wait", "We could not ask your provider yet."],
   disconnecting: ["Disconnecting", "wait", "Your provider has yet to confirm."],
   disconnected: ["Disconnected", "over", "We can read nothing any more."],
+};
+
+// Their person can mend these.
+const REPAIRABLE = ["reauth", "error_permissions", "error_no_account_setup", "unknown"];
+
+const PROBLEMS = {
+  another_company: "You signed in to another company, which is a connection of its own now.",
+  disconnect_refused: "Finch would not end it. Sign in again, then disconnect it again.",
 };
 
 // Who is signed in. The access token stays in memory; which customer it is for stays in the tab.
@@ -223,17 +232,24 @@ function keepAwaiting(decision) {
   show();
 }
 
+function tellConnected(outcome, repaired) {
+  if (repaired === "true") tell(`Healthy again:${placeOf(outcome)}.`, "good");
+  else if (repaired === "false")
+    tell(`Connected:${placeOf(outcome)}. That was another one than you wanted to repair.`);
+  else tell(`Connected:${placeOf(outcome)}.`, "good");
+}
+
 function readReturn() {
   const query = new URLSearchParams(location.search);
   const completion = new URLSearchParams(location.hash.slice(1)).get("completion");
   const outcome = Object.fromEntries(
-    ["status", "provider_id", "company_id", "error"].map((name) => [name, query.get(name)]),
+    ["status", "provider_id", "company_id", "repaired", "error"].map((name) => [name, query.get(name)]),
   );
   if (location.search || location.hash) history.replaceState(null, "", location.pathname);
   if (outcome.error) {
     tell(ERRORS[outcome.error] ?? UNKNOWN_ERROR, "bad");
   } else if (outcome.status === "connected") {
-    tell(`Connected:${placeOf(outcome)}.`, "good");
+    tellConnected(outcome, outcome.repaired);
   } else if (completion && ["confirm", "pending"].includes(outcome.status)) {
     awaiting = { completion, ...outcome };
   } else if (outcome.status === "pending") {
@@ -254,7 +270,7 @@ async function confirm() {
     throw error;
   }
   keepAwaiting(answer.completion ? { ...awaiting, ...answer } : null);
-  if (answer.status === "connected") tell(`Connected:${placeOf(answer)}.`, "good");
+  if (answer.status === "connected") tellConnected(answer, String(answer.repaired));
   else tell("Finch is not finished yet. The connection will appear below in a few minutes.");
   await list();
 }
@@ -284,9 +300,12 @@ function card(connection) {
   copy.querySelector("code").textContent = connection.company_id;
   copy.querySelector(".status").textContent = words;
   copy.querySelector(".status").classList.add(kind);
-  copy.querySelector(".explained").textContent = explained;
+  copy.querySelector(".explained").textContent = PROBLEMS[connection.problem] ?? explained;
   copy.querySelector(".logins").append(...connection.logins.map(login));
-  const button = copy.querySelector("button");
+  const mend = copy.querySelector(".repair");
+  mend.hidden = !REPAIRABLE.includes(connection.status);
+  mend.addEventListener("click", () => act(mend, () => repair(connection)));
+  const button = copy.querySelector(".danger-text");
   button.hidden = connection.status === "disconnected";
   button.addEventListener("click", () => disconnect(connection, button));
   return copy;
@@ -306,6 +325,16 @@ function login(one, index) {
   return item;
 }
 
+const pathOf = ({ provider_id, company_id }) =>
+  `/connections/${[provider_id, company_id].map(encodeURIComponent).join("/")}`;
+
+async function repair(connection) {
+  const begun = await call("POST", `${pathOf(connection)}/reauthenticate`, {
+    return_to: `${location.origin}/`,
+  });
+  location.assign(begun.connect_url);
+}
+
 async function disconnect(connection, button) {
   const dialog = element("disconnect");
   const provider = providerName(connection.provider_id);
@@ -318,9 +347,7 @@ async function disconnect(connection, button) {
   await new Promise((closed) => dialog.addEventListener("close", closed, { once: true }));
   if (dialog.returnValue !== "disconnect") return;
   await act(button, async () => {
-    const { provider_id, company_id } = connection;
-    const path = [provider_id, company_id].map(encodeURIComponent).join("/");
-    const answer = await call("DELETE", `/connections/${path}`);
+    const answer = await call("DELETE", pathOf(connection));
     if (answer.status === "disconnected") tell(`${provider} is disconnected.`, "good");
     else tell(`${provider} is being disconnected; your provider has yet to confirm.`);
     await list();

@@ -27,6 +27,7 @@ def test_every_function_has_an_event_and_every_event_a_function() -> None:
         ("finish_connect", 302),
         ("list_connections", 200),
         ("disconnect", 404),
+        ("receive_webhook", 401),  # Its signature is true, and from 2023.
     ],
 )
 def test_an_event_gets_its_answer(deployed: Deployed, name: str, status: int) -> None:

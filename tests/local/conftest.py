@@ -46,6 +46,7 @@ def deployed(world: World) -> Deployed:
         connections=world.output("ConnectionsTableName"),
         sessions=world.output("ConnectSessionsTableName"),
         claims=world.output("ClaimsTableName"),
+        audit=world.output("AuditTableName"),
     )
     tables.clear()
     world.finch.reset()

@@ -3,6 +3,7 @@
 from typing import Any
 
 from finch_connections.tending import Report
+from functions.receive_webhook import handler as receive_webhook
 from functions.tend_connection.handler import METRICS_NAMESPACE
 from tests.deployed import TEMPLATE
 
@@ -17,7 +18,9 @@ OURS = [one for one in ALARMS.values() if not one["Namespace"].startswith("AWS/"
 
 def test_each_report_has_its_alarm_in_the_dimension_that_it_is_written_in() -> None:
     variables = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
-    assert {one["MetricName"] for one in OURS} == {report.value for report in Report}
+    counted = {report.value for report in Report} | {receive_webhook.REFUSED}
+    assert {one["MetricName"] for one in OURS} == counted
+    assert receive_webhook.METRICS_NAMESPACE == METRICS_NAMESPACE
     for alarm in OURS:
         assert alarm["Namespace"] == METRICS_NAMESPACE
         service = {"Name": "service", "Value": variables["POWERTOOLS_SERVICE_NAME"]}
@@ -37,13 +40,41 @@ def test_every_alarm_tells_somebody_what_to_do() -> None:
         assert (
             "ResolveUnfinished" in alarm["AlarmDescription"]
             or "redrive" in (alarm["AlarmDescription"])
+            or "See the log of PublishChanges" in alarm["AlarmDescription"]
+            or "the log of ReceiveWebhook" in alarm["AlarmDescription"]
         )
         assert alarm["TreatMissingData"] == "notBreaching"
 
 
-def test_the_dead_letters_that_ring_are_those_of_the_queue() -> None:
-    [alarm] = [one for one in ALARMS.values() if one not in OURS]
-    [dimension] = alarm["Dimensions"]
-    [name, _] = dimension["Value"]["Fn::GetAtt"]
-    target = RESOURCES["TendQueue"]["Properties"]["RedrivePolicy"]["deadLetterTargetArn"]
-    assert target["Fn::GetAtt"] == [name, "Arn"]
+def dead_letter_queues() -> set[str]:
+    """The queues that take what nobody could work off, by whoever sends it there."""
+    found = set()
+    for resource in RESOURCES.values():
+        properties = resource.get("Properties", {})
+        if redrive := properties.get("RedrivePolicy"):
+            found.add(redrive["deadLetterTargetArn"]["Fn::GetAtt"][0])
+        if resource["Type"] == "AWS::Serverless::Function":
+            for event in properties.get("Events", {}).values():
+                if failure := event["Properties"].get("DestinationConfig", {}).get("OnFailure"):
+                    found.add(failure["Destination"]["Fn::GetAtt"][0])
+    return found
+
+
+def test_all_dead_letters_ring() -> None:
+    rung = set()
+    for alarm in ALARMS.values():
+        if alarm["Namespace"] == "AWS/SQS":
+            [dimension] = alarm["Dimensions"]
+            assert alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"
+            assert alarm["Threshold"] == 0
+            rung.add(dimension["Value"]["Fn::GetAtt"][0])
+    assert rung == dead_letter_queues() >= {"TendDeadLetterQueue", "ChangesDeadLetterQueue"}
+
+
+def test_changes_that_are_late_ring_long_before_they_are_given_up() -> None:
+    events = RESOURCES["PublishChanges"]["Properties"]["Events"]
+    [mapping] = [one["Properties"] for one in events.values()]
+    [alarm] = [one for one in ALARMS.values() if one["MetricName"] == "IteratorAge"]
+    assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": "PublishChanges"}}]
+    a_day = 24 * 3600
+    assert alarm["Threshold"] / 1000 * 2 < mapping["MaximumRecordAgeInSeconds"] <= a_day / 2

@@ -40,6 +40,10 @@ def test_the_table_of_functions_is_the_templates() -> None:
 
 def _trigger(event: dict[str, Any]) -> str:
     properties = event["Properties"]
+    if event["Type"] == "ScheduleV2":
+        return str(properties["ScheduleExpression"])
+    if event["Type"] == "DynamoDB":
+        return str(properties["Stream"]["Fn::GetAtt"][0])
     if event["Type"] == "SQS":
         return str(properties["Queue"]["Fn::GetAtt"][0])
     return f"{properties['Method']} {properties['Path']}" if "Path" in properties else "$default"

@@ -12,6 +12,7 @@ from tests.deployed import ROOT
 
 PACKAGE = ROOT / "layers" / "shared" / "python" / "finch_connections"
 RULES = {
+    "change",
     "claim",
     "connect_session",
     "connection",
@@ -19,9 +20,24 @@ RULES = {
     "finch_failure",
     "refusal",
     "secret_text",
+    "health",
     "task",
+    "token_request",
+    "webhook",
 }
-FLOWS = {"starting", "connecting", "disconnecting", "releasing", "resolving", "tending"}
+FLOWS = {
+    "starting",
+    "connecting",
+    "disconnecting",
+    "releasing",
+    "resolving",
+    "tending",
+    "refreshing",
+    "sweeping",
+    "vending",
+    "receiving",
+    "publishing",
+}
 
 
 def imported(path: Path) -> set[str]:
@@ -52,7 +68,7 @@ def test_rules_import_the_standard_library_and_other_rules_alone(name: str) -> N
 @pytest.mark.parametrize("path", sorted(PACKAGE.glob("*.py")), ids=lambda path: path.stem)
 def test_nothing_in_the_layer_points_up(path: Path) -> None:
     assert not {name.split(".")[0] for name in imported(path)} & {"functions", "local", "tests"}
-    if path.stem not in ("releasing", "resolving", "tending"):
+    if path.stem not in ("refreshing", "releasing", "resolving", "tending"):
         assert not ours(path) & FLOWS
     if path.stem != "settings":
         assert "os" not in imported(path)
@@ -68,10 +84,14 @@ def test_functions_know_neither_each_other_nor_the_local_world(path: Path) -> No
     [
         ("list_connections", {"httpx", "pydantic", "boto3", "finch_connections.finch"}),
         ("disconnect", {"pydantic", "boto3"}),
+        ("receive_webhook", {"httpx", "pydantic", "boto3", "finch_connections.tending"}),
         ("start_connect", {"boto3", "finch_connections.connecting"}),
         ("finish_connect", {"boto3", "finch_connections.starting"}),
         ("tend_connection", {"boto3", "finch_connections.api", "finch_connections.starting"}),
+        ("publish_changes", {"boto3", "httpx", "pydantic", "finch_connections.api"}),
         ("resolve_unfinished", {"boto3", "finch_connections.api", "finch_connections.starting"}),
+        ("vend_token", {"boto3", "httpx", "finch_connections.api"}),
+        ("read_directory", {"boto3", "pydantic", "finch_connections.vending"}),
     ],
 )
 def test_a_function_loads_nothing_that_it_does_not_use(function: str, unused: set[str]) -> None:

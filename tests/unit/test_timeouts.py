@@ -51,6 +51,11 @@ def test_a_task_that_is_begun_is_finished_and_comes_again_only_after_that() -> N
     assert queue["VisibilityTimeout"] >= 6 * function("TendConnection")
 
 
+def test_a_webhook_is_answered_in_the_slowest_world() -> None:
+    """The secret, the secret again, the queue."""
+    assert 3 * AWS_CALL < function("ReceiveWebhook") < GATEWAY
+
+
 def test_a_listing_and_a_disconnect_have_time_for_their_calls() -> None:
     assert function("ListConnections") > AWS_CALL
     assert 7 * AWS_CALL + finch_call() < function("Disconnect")

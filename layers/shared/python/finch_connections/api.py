@@ -36,6 +36,7 @@ from finch_connections.finch_failure import (
 )
 from finch_connections.log import logger
 from finch_connections.refusal import InternalError, InvalidRequest, Refusal
+from finch_connections.webhook import SignatureInvalid
 
 
 class CustomerUnknown(Refusal):
@@ -55,6 +56,7 @@ STATUS: Mapping[type[Exception], HTTPStatus] = {
     InvalidRequest: HTTPStatus.BAD_REQUEST,
     ReturnToNotAllowed: HTTPStatus.BAD_REQUEST,
     CodeRejected: HTTPStatus.BAD_REQUEST,
+    SignatureInvalid: HTTPStatus.UNAUTHORIZED,
     CustomerUnknown: HTTPStatus.FORBIDDEN,
     RouteNotFound: HTTPStatus.NOT_FOUND,
     ConnectionNotFound: HTTPStatus.NOT_FOUND,
@@ -112,6 +114,11 @@ class Request:
         """The cookies by name."""
         pairs = (cookie.partition("=") for cookie in self.event.get("cookies") or ())
         return {name.strip(): value for name, _, value in pairs}
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers by name, in whatever case."""
+        return self.event.get("headers") or {}
 
     @property
     def body(self) -> bytes:

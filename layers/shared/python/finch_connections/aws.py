@@ -8,19 +8,25 @@ from botocore.config import Config
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
+    from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_kms import KMSClient
+    from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
 
 CONNECT_SECONDS = 1.0
 READ_SECONDS = 3.0
 ATTEMPTS = 2
+# A function that is invoked answers, or fails, before this: it is not invoked twice for being slow.
+INVOKE_READ_SECONDS = 35.0
 # A call that hangs must leave time for the answer that says so, or for the token to be kept.
 _CONFIG = Config(
     connect_timeout=CONNECT_SECONDS,
     read_timeout=READ_SECONDS,
     retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
 )
+_INVOKE_CONFIG = _CONFIG.merge(Config(read_timeout=INVOKE_READ_SECONDS))
 
 
 @cache
@@ -31,7 +37,13 @@ def _session() -> botocore.session.Session:
 @overload
 def client(service: Literal["dynamodb"]) -> "DynamoDBClient": ...
 @overload
+def client(service: Literal["dynamodbstreams"]) -> "DynamoDBStreamsClient": ...
+@overload
+def client(service: Literal["events"]) -> "EventBridgeClient": ...
+@overload
 def client(service: Literal["kms"]) -> "KMSClient": ...
+@overload
+def client(service: Literal["lambda"]) -> "LambdaClient": ...
 @overload
 def client(service: Literal["secretsmanager"]) -> "SecretsManagerClient": ...
 @overload
@@ -39,4 +51,5 @@ def client(service: Literal["sqs"]) -> "SQSClient": ...
 @cache
 def client(service: str) -> Any:
     """The client of a service."""
-    return _session().create_client(service, config=_CONFIG)
+    config = _INVOKE_CONFIG if service == "lambda" else _CONFIG
+    return _session().create_client(service, config=config)

@@ -147,6 +147,7 @@ class ConnectSession:
     """One attempt of a customer to connect. Its handle is stored as `handle_hash` only.
 
     `attempt` names the request that consumed the code, so that no other moves on from there.
+    `repairs` is the connection whose login it shall mend, `repairs_id` Finch's connection behind it.
     `dead_since` is when Finch first called the kept token dead, `released_at` when it was given up.
     """
 
@@ -162,6 +163,8 @@ class ConnectSession:
     completion_key: bytes = field(repr=False)
     created_at: datetime
     phase: Phase = Phase.STARTED
+    repairs: CompanyKey | None = None
+    repairs_id: str | None = None
     finch_customer_id: str | None = None
     finch_connect_url: str | None = field(default=None, repr=False)
     finch_session_made_at: datetime | None = None
@@ -173,6 +176,7 @@ class ConnectSession:
     dead_since: datetime | None = None
     released_at: datetime | None = None
     key: CompanyKey | None = None
+    repaired: bool | None = None
     error: str | None = None
 
     @property
@@ -239,6 +243,7 @@ def begin(
     return_to: str | None,
     allowed_return_urls: Collection[str],
     callback_url: str,
+    repairs: CompanyKey | None = None,
     now: datetime,
 ) -> NewSession:
     """A new session with a 256-bit handle and a 256-bit binding; raises `ReturnToNotAllowed`.
@@ -260,6 +265,7 @@ def begin(
         binding_hash=binding.digest(),
         completion_key=secrets.token_bytes(32),
         created_at=now,
+        repairs=repairs,
     )
     return NewSession(session, handle, binding)
 
@@ -338,6 +344,17 @@ def exchange_abandoned(session: ConnectSession, now: datetime) -> bool:
         and consumed_at is not None
         and now >= consumed_at + EXCHANGE_LIMIT
     )
+
+
+def mended(session: ConnectSession, key: CompanyKey, connection_id: str) -> bool | None:
+    """Whether a repair ended in the connection that it was for; None where nothing was to repair.
+
+    Finch keeps the `connection_id` of what is repaired ("Reauthenticate session" in its reference):
+    another one is another login, or another company.
+    """
+    if session.repairs is None:
+        return None
+    return key == session.repairs and connection_id == session.repairs_id
 
 
 def confirm_until(session: ConnectSession) -> datetime:

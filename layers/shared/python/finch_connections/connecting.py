@@ -24,6 +24,7 @@ from finch_connections.connect_session import (
     SessionUsed,
     dead_for_good,
     exchange_abandoned,
+    mended,
     require_code,
     require_completion,
     require_handle,
@@ -36,10 +37,12 @@ from finch_connections.connect_session import (
 from finch_connections.connection import (
     CompanyKey,
     ConnectionBusy,
+    ConnectionStatus,
     Grant,
     TooManyLogins,
     UnusableIdentifier,
     attach,
+    not_repaired,
     require_usable_ids,
     token_of,
 )
@@ -87,13 +90,15 @@ class Finished:
     """What became of a code: the connection, or what is still to be done for it.
 
     `key` is the employer that it is about, where Finch has said; `completion` is for the browser
-    that returned, where a person must confirm or may try again.
+    that returned, where a person must confirm or may try again. `repaired` says of a repair whether
+    it mended what it was for.
     """
 
     session: ConnectSession
     status: Status
     key: CompanyKey | None = None
     completion: SecretText | None = None
+    repaired: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -163,6 +168,8 @@ def finish_redirect(
     outcome = {"status": finished.status.value}
     if finished.key:
         outcome |= {"provider_id": finished.key.provider_id, "company_id": finished.key.company_id}
+    if finished.repaired is not None:
+        outcome["repaired"] = str(finished.repaired).lower()
     url = return_url(session, allowed_return_urls, outcome)
     if finished.completion:
         url += "#" + urlencode({"completion": finished.completion.reveal()})
@@ -359,7 +366,7 @@ def settle(
             token = open_escrow(session, escrow, outside)
         try:
             key = _row(session, escrow.grant, outside)
-            key, attached = _attach(
+            key, attached, repaired = _attach(
                 session,
                 escrow,
                 key,
@@ -390,7 +397,7 @@ def settle(
             continue
         if not attached:
             return Finished(session, Status.CONFIRM, key, completion)
-        return Finished(session, Status.CONNECTED, key)
+        return Finished(session, Status.CONNECTED, key, repaired=repaired)
     return Finished(session, Status.PENDING, key, completion)
 
 
@@ -418,7 +425,7 @@ def dead(session: ConnectSession, escrow: Escrow, now: datetime, outside: Outsid
 def _outcome(session: ConnectSession, now: datetime) -> Finished:
     """What became of a session that keeps no token which could be attached; raises `Refusal`."""
     if session.phase is Phase.COMPLETE:
-        return Finished(session, Status.CONNECTED, session.key)
+        return Finished(session, Status.CONNECTED, session.key, repaired=session.repaired)
     if session.phase is Phase.EXCHANGING:
         if exchange_abandoned(session, now):
             raise ExchangeUncertain
@@ -446,8 +453,8 @@ def _attach(
     approved: bool,
     now: datetime,
     outside: Outsiders,
-) -> tuple[CompanyKey, bool]:
-    """The key of the connection, and whether the token was attached or waits for a confirmation.
+) -> tuple[CompanyKey, bool, bool | None]:
+    """The key of the connection, whether the token was attached or waits, and what a repair mended.
 
     Raises `FinchFailure`, the refusals of the rules, and `Conflict` where somebody else wrote first.
     """
@@ -466,19 +473,25 @@ def _attach(
         grant = replace(grant, company_id=introspection.company_id)
         key = _row(session, grant, outside)
     if not (bound or approved or escrow.browser_bound):
-        return key, False
+        return key, False, None
     name = session.finch_customer_id or customer_id
     described = token_of(grant, introspection, name, session.consumed_at or now)
     ciphertext = outside.vault.seal_stored(token, customer_id, key)
     company = Ownership.of_company(customer_id, key)
     connection = Ownership.of_connection_id(grant.connection_id, customer_id, key)
+    repaired = mended(session, key, grant.connection_id)
+    after = attach(there, customer_id, key, described, ciphertext, now, repairing=repaired is True)
     writes = [
-        outside.connections.writing(attach(there, customer_id, key, described, ciphertext, now)),
+        outside.connections.writing(after),
         outside.claims.taking(company),
         outside.claims.taking(connection, held_by=session.handle_hash),
     ]
+    if session.repairs and session.repairs != key:
+        broken = outside.connections.get(customer_id, session.repairs)
+        if broken and broken.tokens and broken.status is not ConnectionStatus.DISCONNECTING:
+            writes.append(outside.connections.writing(not_repaired(broken, now)))
     try:
-        outside.sessions.complete(session, key, now, writes)
+        outside.sessions.complete(session, key, now, writes, repaired=repaired)
     except Conflict:
         require_free(company, outside.claims.get(company.claimed))
         raise
@@ -489,4 +502,4 @@ def _attach(
         company_id=key.company_id,
         connection_id=grant.connection_id,
     )
-    return key, True
+    return key, True, repaired

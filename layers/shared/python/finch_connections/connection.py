@@ -14,6 +14,9 @@ IDENTIFIER = re.compile(r"[A-Za-z0-9_.-]{1,200}")
 # What Finch refuses to end for longer is given back to its customer.
 REFUSED_FOR = timedelta(days=3)
 DISCONNECT_REFUSED = "disconnect_refused"
+ANOTHER_COMPANY = "another_company"
+# A connection that nobody has asked Finch about for longer is looked at by the sweep.
+CHECKED_EVERY = timedelta(days=1)
 
 # Keep an item below DynamoDB's 400 KB. A token takes at most about 2 KB besides its sets.
 MAX_TOKENS = 50
@@ -63,6 +66,11 @@ class ConnectionStatus(StrEnum):
         known = {status.value for status in cls} - {"unknown", "disconnecting", "disconnected"}
         return cls(word if word in known else "unknown")
 
+    @classmethod
+    def of_part(cls, word: str) -> Self:
+        """The status of an entity or an authentication method: an entity may be disconnected alone."""
+        return cls(word) if word == "disconnected" else cls.of_finch(word)
+
 
 class Product(StrEnum):
     """What an application may ask of a payroll ("Products" in Finch's API reference)."""
@@ -83,8 +91,10 @@ class Product(StrEnum):
     SSN = "ssn"
 
 
-# The connection shows the status that most needs a person.
+# The connection shows the status that most needs a person. That a token is dead is never shown: it
+# is dropped.
 _MOST_URGENT_FIRST = (
+    ConnectionStatus.DISCONNECTED,
     ConnectionStatus.REAUTH,
     ConnectionStatus.ERROR_PERMISSIONS,
     ConnectionStatus.ERROR_NO_ACCOUNT_SETUP,
@@ -147,7 +157,8 @@ class Introspection:
     """What Finch says of a token now (`GET /introspect` of Finch's API reference).
 
     `token_id` names the token, not the connection. `status_detail` is Finch's own word where it is
-    not one of its reference.
+    not one of its reference. `entities` and `methods` hold Finch's word for the status of each
+    entity and each authentication method.
     """
 
     token_id: str
@@ -160,7 +171,13 @@ class Introspection:
     company_id: str | None = None
     account_id: str | None = None
     customer_id: str | None = None
-    entity_ids: frozenset[str] = frozenset()
+    entities: Mapping[str, str] = field(default_factory=dict)
+    methods: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def entity_ids(self) -> frozenset[str]:
+        """The ids of its entities."""
+        return frozenset(self.entities)
 
 
 @dataclass(frozen=True)
@@ -168,7 +185,7 @@ class Token:
     """One Finch access token of a connection, without its text.
 
     `id` is the one that introspection gives it. `finch_customer_id` is the name under which Finch
-    knows the customer for this token.
+    knows the customer for this token. `suspected` is a worse status that Finch has said once.
     """
 
     id: str
@@ -180,6 +197,10 @@ class Token:
     status_detail: str | None = None
     account_id: str | None = None
     finch_customer_id: str | None = None
+    entities: Mapping[str, str] = field(default_factory=dict)
+    methods: Mapping[str, str] = field(default_factory=dict)
+    suspected: ConnectionStatus | None = None
+    suspected_since: datetime | None = None
 
     def same_login(self, other: Self) -> bool:
         """Whether both came from one login; without an account id the `connection_id` decides."""
@@ -192,8 +213,10 @@ class Connection:
 
     `sealed` holds the encrypted text of each token by token id; it is empty where it was not read.
     `ended` are the connection ids whose end Finch has confirmed while others are still to be ended,
-    `disconnecting_since` when that began. `problem` is a stable word for what went wrong besides.
-    `revision` grows by one with every write and makes each write conditional on the one before.
+    `disconnecting_since` when that began. `checked_at` is when Finch was last asked about it.
+    `problem` is a stable word for what went wrong besides.
+    `revision` grows by one with every write and makes each write conditional on the one before;
+    `quiet_revision` is one that changes nothing others are told of, and is not read again.
     """
 
     customer_id: str
@@ -205,7 +228,9 @@ class Connection:
     revision: int
     ended: frozenset[str] = frozenset()
     disconnecting_since: datetime | None = None
+    checked_at: datetime | None = None
     problem: str | None = None
+    quiet_revision: int | None = field(default=None, compare=False)
     sealed: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     @property
@@ -265,6 +290,8 @@ def token_of(
         status_detail=introspection.status_detail,
         account_id=introspection.account_id or grant.account_id,
         finch_customer_id=grant.customer_id or introspection.customer_id or finch_customer_id,
+        entities=introspection.entities,
+        methods=introspection.methods,
     )
 
 
@@ -275,18 +302,21 @@ def attach(
     token: Token,
     ciphertext: bytes,
     now: datetime,
+    *,
+    repairing: bool = False,
 ) -> Connection:
     """The connection with one more token, made new where there was none.
 
     An older token of the same login whose products the new one covers is dropped: it is never
     disconnected, for that would end the new one too. What Finch says of the new one's connection id
-    holds for all tokens of it. Raises `ConnectionBusy` and `TooManyLogins`.
+    holds for all tokens of it. One that came from a repair replaces its login's older ones whatever
+    they cover ("Reauthentication" in Finch's guide). Raises `ConnectionBusy` and `TooManyLogins`.
     """
     if connection is None:
         connection = Connection(customer_id, key, (), token.status, now, now, revision=0)
     if connection.status is ConnectionStatus.DISCONNECTING:
         raise ConnectionBusy
-    kept = [old for old in connection.tokens if not _replaces(token, old)]
+    kept = [old for old in connection.tokens if not _replaces(token, old, repairing=repairing)]
     sealed = {old.id: connection.sealed[old.id] for old in kept}
     tokens = (*(_with_news(old, token) for old in kept), token)
     if len(tokens) > MAX_TOKENS or sum(map(_set_bytes, tokens)) > MAX_SET_BYTES:
@@ -297,30 +327,47 @@ def attach(
         sealed={**sealed, token.id: ciphertext},
         status=most_urgent(one.status for one in tokens),
         problem=None,
+        checked_at=now,
         updated_at=now,
         revision=connection.revision + 1,
     )
 
 
-def _replaces(new: Token, old: Token) -> bool:
-    covers = new.same_login(old) and new.products >= old.products
+def _replaces(new: Token, old: Token, *, repairing: bool) -> bool:
+    covers = new.same_login(old) and (repairing or new.products >= old.products)
     return new.id == old.id or (covers and new.connected_at >= old.connected_at)
 
 
 def _with_news(old: Token, new: Token) -> Token:
     if old.connection_id != new.connection_id:
         return old
-    return replace(old, status=new.status, status_detail=new.status_detail)
+    return replace(
+        old,
+        status=new.status,
+        status_detail=new.status_detail,
+        suspected=None,
+        suspected_since=None,
+    )
 
 
 def _set_bytes(token: Token) -> int:
     # DynamoDB counts the bytes of a set's strings and one for each of them.
-    return sum(len(one.encode()) + 1 for one in (*token.entity_ids, *token.products))
+    # A map takes three bytes and one for each entry besides.
+    words = (*token.entity_ids, *token.products)
+    parts = [*token.entities.items(), *token.methods.items()]
+    return sum(len(one.encode()) + 1 for one in words) + sum(
+        len(name.encode()) + len(word.encode()) + 3 for name, word in parts
+    )
+
+
+def urgency(status: ConnectionStatus) -> int:
+    """The place of a status among those that need a person, the most urgent first."""
+    return _MOST_URGENT_FIRST.index(status)
 
 
 def most_urgent(statuses: Iterable[ConnectionStatus]) -> ConnectionStatus:
     """The status that most needs a person."""
-    return min(statuses, key=_MOST_URGENT_FIRST.index)
+    return min(statuses, key=urgency)
 
 
 def disconnecting(connection: Connection, now: datetime) -> Connection:
@@ -344,6 +391,7 @@ def partly_ended(
         ended=frozenset(connection_ids),
         updated_at=now,
         revision=connection.revision + 1,
+        quiet_revision=connection.revision + 1,
     )
 
 
@@ -359,6 +407,22 @@ def disconnected(connection: Connection, now: datetime) -> Connection:
         updated_at=now,
         revision=connection.revision + 1,
     )
+
+
+def not_repaired(connection: Connection, now: datetime) -> Connection:
+    """The connection to be repaired after the person logged in to another company."""
+    return replace(
+        connection, problem=ANOTHER_COMPANY, updated_at=now, revision=connection.revision + 1
+    )
+
+
+def to_repair(connection: Connection) -> Token:
+    """The token whose login needs the person most; raises `ConnectionNotFound` where none is left."""
+    if connection.status is ConnectionStatus.DISCONNECTING:
+        raise ConnectionBusy
+    if not connection.tokens:
+        raise ConnectionNotFound
+    return min(connection.tokens, key=lambda token: urgency(token.status))
 
 
 def refused_for_days(connection: Connection, now: datetime) -> bool:

@@ -4,18 +4,31 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from finch_connections import aws, settings
-from finch_connections.connection import CompanyKey, Connection, ConnectionStatus, Token
+from finch_connections.connection import (
+    CHECKED_EVERY,
+    DISCONNECT_REFUSED,
+    CompanyKey,
+    Connection,
+    ConnectionStatus,
+    Token,
+)
 from finch_connections.dynamodb import (
+    Due,
     Item,
     due,
+    due_keys,
     moment,
     number,
-    oldest_due,
+    optional_maps,
+    optional_moments,
     optional_sets,
     optional_texts,
+    postpone,
+    read_map,
     read_moment,
     read_optional_moment,
     read_set,
@@ -34,7 +47,7 @@ _NAMES = {"#key": SORT_KEY, "#status": "status"}
 # All but the ciphertexts.
 _SHOWN = (
     "#key, customer_id, tokens, #status, created_at, updated_at, revision, ended, "
-    "disconnecting_since, problem"
+    "disconnecting_since, checked_at, problem"
 )
 
 
@@ -107,13 +120,22 @@ class ConnectionTable:
             if after is None:
                 return
 
-    def unfinished(self, until: datetime, limit: int) -> list[Connection]:
-        """At most `limit` connections that have waited for something since before `until`."""
-        keys = oldest_due(self.client, self.name, until, limit)
-        found = [
-            self.show(key["customer_id"]["S"], CompanyKey.parse(key[SORT_KEY]["S"])) for key in keys
-        ]
-        return [connection for connection in found if connection]
+    def unfinished(self, before: datetime, now: datetime, limit: int) -> list[Connection]:
+        """At most `limit` connections that have waited for something since `before`."""
+        found = (self.show(*one) for one in self.due(Due.UNFINISHED, now))
+        waiting = (
+            one for one in found if one and (one.disconnecting_since or one.updated_at) <= before
+        )
+        return list(islice(waiting, limit))
+
+    def due(self, kind: Due, until: datetime) -> Iterator[tuple[str, CompanyKey]]:
+        """The customers and keys of all connections that somebody should look at by `until`."""
+        for key in due_keys(self.client, self.name, kind, until):
+            yield key["customer_id"]["S"], CompanyKey.parse(key[SORT_KEY]["S"])
+
+    def postpone(self, customer_id: str, key: CompanyKey, until: datetime) -> None:
+        """Notes that somebody looks at an unfinished connection; raises `dynamodb.Conflict`."""
+        postpone(self.client, self.name, _key(customer_id, key), until)
 
     def writing(self, connection: Connection) -> "Write":
         """The write of a connection, to happen together with others."""
@@ -142,9 +164,7 @@ def _key(customer_id: str, key: CompanyKey) -> dict[str, Item]:
 
 def _item(connection: Connection) -> dict[str, Item]:
     key = _key(connection.customer_id, connection.key)
-    since = connection.disconnecting_since
-    # What a person should look at stays in the index as well.
-    unfinished = since or (connection.problem and connection.updated_at)
+    since, checked_at = connection.disconnecting_since, connection.checked_at
     return {
         **key,
         "tokens": {"M": {token.id: {"M": _token_item(token)} for token in connection.tokens}},
@@ -153,11 +173,26 @@ def _item(connection: Connection) -> dict[str, Item]:
         "created_at": moment(connection.created_at),
         "updated_at": moment(connection.updated_at),
         "revision": number(connection.revision),
+        # What the stream is filtered by.
+        "news": {"BOOL": connection.quiet_revision != connection.revision},
         **optional_sets({"ended": connection.ended}),
         **optional_texts({"problem": connection.problem}),
-        **({"disconnecting_since": moment(since)} if since else {}),
-        **(due((connection.customer_id, str(connection.key)), unfinished) if unfinished else {}),
+        **optional_moments({"disconnecting_since": since, "checked_at": checked_at}),
+        **_due(connection),
     }
+
+
+def _due(connection: Connection) -> dict[str, Item]:
+    """Unfinished and troubled connections, and the others for when to look at their health."""
+    key = (connection.customer_id, str(connection.key))
+    if connection.disconnecting_since:
+        return due(Due.UNFINISHED, key, connection.disconnecting_since)
+    if connection.problem == DISCONNECT_REFUSED:
+        return due(Due.UNFINISHED, key, connection.updated_at)
+    if connection.status is ConnectionStatus.DISCONNECTED:
+        return {}
+    checked_at = connection.checked_at or connection.created_at
+    return due(Due.UNCHECKED, key, checked_at + CHECKED_EVERY)
 
 
 def _token_item(token: Token) -> dict[str, Item]:
@@ -171,8 +206,11 @@ def _token_item(token: Token) -> dict[str, Item]:
                 "status_detail": token.status_detail,
                 "account_id": token.account_id,
                 "finch_customer_id": token.finch_customer_id,
+                "suspected": token.suspected,
             }
         ),
+        **optional_moments({"suspected_since": token.suspected_since}),
+        **optional_maps({"entities": token.entities, "methods": token.methods}),
     }
 
 
@@ -188,9 +226,15 @@ def _connection(item: Item) -> Connection:
         revision=int(item["revision"]["N"]),
         ended=read_set(item, "ended"),
         disconnecting_since=read_optional_moment(item, "disconnecting_since"),
+        checked_at=read_optional_moment(item, "checked_at"),
         problem=read_text(item, "problem"),
         sealed={id_: entry["B"] for id_, entry in item.get("sealed", {"M": {}})["M"].items()},
     )
+
+
+def without_ciphertexts(item: Item) -> Connection:
+    """The connection in an item of the table's stream; no ciphertext is kept of it."""
+    return _connection({name: value for name, value in item.items() if name != "sealed"})
 
 
 def _token(token_id: str, entry: Item) -> Token:
@@ -204,6 +248,10 @@ def _token(token_id: str, entry: Item) -> Token:
         status_detail=read_text(entry, "status_detail"),
         account_id=read_text(entry, "account_id"),
         finch_customer_id=read_text(entry, "finch_customer_id"),
+        entities=read_map(entry, "entities"),
+        methods=read_map(entry, "methods"),
+        suspected=ConnectionStatus(entry["suspected"]["S"]) if "suspected" in entry else None,
+        suspected_since=read_optional_moment(entry, "suspected_since"),
     )
 
 

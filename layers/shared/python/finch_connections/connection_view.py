@@ -1,8 +1,9 @@
 """A connection as its customer sees it."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from finch_connections.connection import Connection
+from finch_connections.connection import Connection, ConnectionStatus
 
 
 def connection_view(connection: Connection) -> dict[str, Any]:
@@ -14,6 +15,7 @@ def connection_view(connection: Connection) -> dict[str, Any]:
         "problem": connection.problem,
         "created_at": connection.created_at.isoformat(),
         "updated_at": connection.updated_at.isoformat(),
+        "checked_at": connection.checked_at and connection.checked_at.isoformat(),
         "logins": [
             {
                 "id": token.id,
@@ -24,7 +26,19 @@ def connection_view(connection: Connection) -> dict[str, Any]:
                 "status": token.status,
                 "status_detail": token.status_detail,
                 "connected_at": token.connected_at.isoformat(),
+                "entities": _parts("id", token.entities),
+                "authentication_methods": _parts("type", token.methods),
             }
             for token in connection.tokens
         ],
     }
+
+
+def _parts(name: str, words: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The status of each part of a login, with Finch's own word where it is not known."""
+    parts = []
+    for one, word in sorted(words.items()):
+        status = ConnectionStatus.of_part(word)
+        detail = word if status is ConnectionStatus.UNKNOWN else None
+        parts.append({name: one, "status": status, "status_detail": detail})
+    return parts

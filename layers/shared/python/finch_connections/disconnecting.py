@@ -116,7 +116,7 @@ def _go_on(connection: Connection, now: datetime, outside: Outsiders) -> Connect
             else:
                 logger.warning("disconnect unfinished", extra=_fields(connection))
                 return connection
-            freed = _freeing(connection, gone, outside.claims, sure=sure)
+            freed = freeing(connection, gone, outside.claims, sure=sure)
             outside.connections.write(gone, together_with=freed)
         except Conflict:
             connection, sure = _there(customer_id, key, outside.connections), True
@@ -186,7 +186,7 @@ def _end(connection: Connection, connection_id: str, outside: Outsiders) -> None
         return
 
 
-def _freeing(
+def freeing(
     before: Connection, after: Connection, claims: ClaimTable, *, sure: bool
 ) -> "list[Write]":
     """The writes that free what the connection no longer holds.

@@ -1,9 +1,11 @@
 """What our tables share: writes that happen together, conditions that fail, and values on the wire."""
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from enum import StrEnum
 from hashlib import sha256
+from heapq import merge
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -23,6 +25,13 @@ _DUE_INDEX = "due"
 
 # A transaction is over within milliseconds; these add up to what a caller does not notice.
 _PAUSES = (0.02, 0.05, 0.1, 0.2)
+
+
+class Due(StrEnum):
+    """Why an item is in the index by due time."""
+
+    UNFINISHED = "unfinished"
+    UNCHECKED = "unchecked"
 
 
 class Conflict(Exception):
@@ -93,6 +102,25 @@ def optional_sets(values: Mapping[str, Collection[str]]) -> dict[str, Item]:
     return {name: {"SS": sorted(value)} for name, value in values.items() if value}
 
 
+def optional_moments(values: Mapping[str, datetime | None]) -> dict[str, Item]:
+    """The moments that there are."""
+    return {name: moment(value) for name, value in values.items() if value is not None}
+
+
+def optional_maps(values: Mapping[str, Mapping[str, str]]) -> dict[str, Item]:
+    """The maps of strings that have members."""
+    return {
+        name: {"M": {key: text(one) for key, one in value.items()}}
+        for name, value in values.items()
+        if value
+    }
+
+
+def read_map(item: Item, name: str) -> dict[str, str]:
+    """A map of strings that may be absent."""
+    return {key: one["S"] for key, one in item[name]["M"].items()} if name in item else {}
+
+
 def read_text(item: Item, name: str) -> str | None:
     """A string that may be absent."""
     return item[name]["S"] if name in item else None
@@ -103,25 +131,41 @@ def read_set(item: Item, name: str) -> frozenset[str]:
     return frozenset(item[name]["SS"]) if name in item else frozenset()
 
 
-def due(key: Iterable[str], at: datetime) -> dict[str, Item]:
+def due(kind: Due, key: Iterable[str], at: datetime) -> dict[str, Item]:
     """The attributes that put an item into the index of what needs attention, from `at` on."""
     shard = sha256("\n".join(key).encode()).digest()[0] % _DUE_SHARDS
-    return {"due_shard": text(str(shard)), "due_at": number(int(at.timestamp()))}
+    return {"due_shard": text(f"{kind}{shard}"), "due_at": number(int(at.timestamp()))}
 
 
-def oldest_due(client: "DynamoDBClient", table: str, until: datetime, limit: int) -> list[Item]:
-    """The keys of at most `limit` items that have been due since before `until`, oldest first."""
-    found: list[Item] = []
-    for shard in range(_DUE_SHARDS):
-        answer = client.query(
+def due_keys(client: "DynamoDBClient", table: str, kind: Due, until: datetime) -> Iterator[Item]:
+    """The keys of all items that are due by `until`, oldest first."""
+
+    def of_shard(shard: int) -> Iterator[Item]:
+        pages = client.get_paginator("query").paginate(
             TableName=table,
             IndexName=_DUE_INDEX,
             KeyConditionExpression="due_shard = :shard AND due_at <= :until",
             ExpressionAttributeValues={
-                ":shard": text(str(shard)),
+                ":shard": text(f"{kind}{shard}"),
                 ":until": number(int(until.timestamp())),
             },
-            Limit=limit,
         )
-        found += answer["Items"]
-    return sorted(found, key=lambda item: int(item["due_at"]["N"]))[:limit]
+        for page in pages:
+            yield from page["Items"]
+
+    shards = (of_shard(shard) for shard in range(_DUE_SHARDS))
+    return merge(*shards, key=lambda item: int(item["due_at"]["N"]))
+
+
+def postpone(client: "DynamoDBClient", table: str, key: Item, until: datetime) -> None:
+    """Makes an item due later, if it is due at all; raises `Conflict` where it is not."""
+    update(
+        client,
+        {
+            "TableName": table,
+            "Key": key,
+            "UpdateExpression": "SET due_at = :until",
+            "ConditionExpression": "attribute_exists(due_at)",
+            "ExpressionAttributeValues": {":until": number(int(until.timestamp()))},
+        },
+    )

@@ -1,6 +1,6 @@
 """What Finch is asked while a customer connects: a Connect session, a token for a code, whose it is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any
@@ -54,11 +54,18 @@ class _Grant(_Answer):
 
 
 class _Status(_Answer):
-    status: str
+    status: _Short
 
 
 class _Entity(_Answer):
-    id: str
+    id: _Short
+    # Finch's older answers have none.
+    status: _Short | None = None
+
+
+class _Method(_Answer):
+    type: _Short
+    connection_status: _Status | None = None
 
 
 class _Introspection(_Answer):
@@ -71,7 +78,8 @@ class _Introspection(_Answer):
     company_id: _Short | None = None
     account_id: _Short | None = None
     customer_id: _Short | None = None
-    entities: list[_Entity] | None = None
+    entities: Annotated[list[_Entity], Field(max_length=1000)] | None = None
+    authentication_methods: Annotated[list[_Method], Field(max_length=20)] | None = None
 
 
 @dataclass(frozen=True)
@@ -106,18 +114,20 @@ class FinchConnect:
             body["sandbox"] = self.sandbox
         return self._open("/connect/sessions", body)
 
-    def reauthenticate(self, session: ConnectSession, connection_id: str) -> FinchSession:
+    def reauthenticate(
+        self, connection_id: str, products: Sequence[str], redirect_uri: str | None
+    ) -> FinchSession:
         """A session of Finch Connect for a connection that there is.
 
         (`POST /connect/sessions/reauthenticate`)
         """
         body: dict[str, Any] = {
             "connection_id": connection_id,
-            "products": list(session.products),
+            "products": list(products),
             "minutes_to_expire": int(FINCH_SESSION_LIFETIME.total_seconds() // 60),
         }
-        if session.redirect_uri:
-            body["redirect_uri"] = session.redirect_uri
+        if redirect_uri:
+            body["redirect_uri"] = redirect_uri
         return self._open("/connect/sessions/reauthenticate", body)
 
     def exchange(self, code: SecretText, redirect_uri: str | None) -> tuple[SecretText, Grant]:
@@ -164,11 +174,16 @@ class FinchConnect:
             provider_id=answer.provider_id,
             products=answer.products,
             status=status,
-            status_detail=word[:100] if status is ConnectionStatus.UNKNOWN else None,
+            status_detail=word if status is ConnectionStatus.UNKNOWN else None,
             company_id=answer.company_id,
             account_id=answer.account_id,
             customer_id=answer.customer_id,
-            entity_ids=frozenset(entity.id for entity in answer.entities or ()),
+            entities={one.id: one.status or word for one in answer.entities or ()},
+            methods={
+                one.type: one.connection_status.status
+                for one in answer.authentication_methods or ()
+                if one.connection_status
+            },
         )
 
     def client_id(self) -> str:

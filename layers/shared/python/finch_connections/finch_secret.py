@@ -1,4 +1,4 @@
-"""The application's credentials at Finch, kept in Secrets Manager."""
+"""The application's credentials at Finch and its webhook secrets, kept in Secrets Manager."""
 
 import json
 import time
@@ -13,12 +13,15 @@ from finch_connections import aws, settings
 from finch_connections.finch_failure import CredentialsUnreadable
 from finch_connections.log import logger
 from finch_connections.secret_text import SecretText
+from finch_connections.webhook import SecretUnusable, WebhookSecret
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 # A changed secret is seen everywhere after this, at once where Finch refuses the old one.
 _MAX_AGE_SECONDS = 300
+# Anybody can send a signature that no secret of ours has made.
+_AGAIN_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,12 @@ class Credentials:
     client_secret: SecretText
 
 
+@dataclass(frozen=True)
+class _Contents:
+    credentials: Credentials
+    webhook_secrets: tuple[WebhookSecret, ...]
+
+
 @dataclass
 class FinchSecret:
     """Reads the secret and keeps it for a bounded time; raises `CredentialsUnreadable`."""
@@ -36,16 +45,37 @@ class FinchSecret:
     client: "SecretsManagerClient"
     arn: str
     clock: Callable[[], float] = time.monotonic
-    _kept: tuple[float, Credentials] | None = field(default=None, init=False, repr=False)
+    _kept: tuple[float, _Contents] | None = field(default=None, init=False, repr=False)
+    _doubted_at: float | None = field(default=None, init=False, repr=False)
 
     def credentials(self) -> Credentials:
         """The credentials, read again when they are older than five minutes."""
-        if self._kept is not None and self.clock() - self._kept[0] < _MAX_AGE_SECONDS:
-            return self._kept[1]
-        return self.read_again()
+        return self._contents().credentials
 
     def read_again(self) -> Credentials:
         """The credentials as they are now: for when Finch does not know the kept ones."""
+        return self._read().credentials
+
+    def webhook_secrets(self) -> tuple[WebhookSecret, ...]:
+        """What webhooks may be signed with, read again when it is older than five minutes."""
+        return self._contents().webhook_secrets
+
+    def webhook_secrets_again(self) -> tuple[WebhookSecret, ...]:
+        """The same as it is now: for a webhook that is signed with none of the kept ones.
+
+        The secret is read for this once a minute at most.
+        """
+        if self._doubted_at is None or self.clock() - self._doubted_at >= _AGAIN_SECONDS:
+            self._doubted_at = self.clock()
+            self._read()
+        return self.webhook_secrets()
+
+    def _contents(self) -> _Contents:
+        if self._kept is not None and self.clock() - self._kept[0] < _MAX_AGE_SECONDS:
+            return self._kept[1]
+        return self._read()
+
+    def _read(self) -> _Contents:
         try:
             answer = self.client.get_secret_value(SecretId=self.arn)
             secret = json.loads(answer["SecretString"])
@@ -58,9 +88,26 @@ class FinchSecret:
             # Not chained: a decoder's message would hold a piece of the secret.
             logger.error("finch secret unreadable", reason=type(error).__name__)
             raise CredentialsUnreadable from None
-        credentials = Credentials(client_id, SecretText(client_secret))
-        self._kept = (self.clock(), credentials)
-        return credentials
+        contents = _Contents(
+            Credentials(client_id, SecretText(client_secret)),
+            _usable(secret.get("webhook_secrets")),
+        )
+        self._kept = (self.clock(), contents)
+        return contents
+
+
+def _usable(listed: object) -> tuple[WebhookSecret, ...]:
+    """The webhook secrets of a list, without what is none: the credentials are good all the same."""
+    if listed is not None and not isinstance(listed, list):
+        logger.error("webhook secrets unusable", reason="not a list")
+        return ()
+    secrets = []
+    for place, text in enumerate(listed or ()):
+        try:
+            secrets.append(WebhookSecret.read(text))
+        except SecretUnusable:
+            logger.error("webhook secret unusable", place=place)
+    return tuple(secrets)
 
 
 @cache

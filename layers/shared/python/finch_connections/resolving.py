@@ -73,8 +73,8 @@ def unfinished(limit: int, *, now: datetime, outside: Outsiders) -> Unfinished:
     """At most `limit` sessions and as many connections that a person may have to look at."""
     before = now - STUCK_AFTER
     return Unfinished(
-        outside.sessions.unfinished(before, limit),
-        outside.connections.unfinished(before, limit),
+        outside.sessions.unfinished(before, now, limit),
+        outside.connections.unfinished(before, now, limit),
     )
 
 

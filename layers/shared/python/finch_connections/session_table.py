@@ -1,10 +1,11 @@
 """The ConnectSessions table: every attempt to connect by the hash of its handle, every code noted."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from finch_connections import aws, settings
@@ -19,13 +20,15 @@ from finch_connections.connect_session import (
 from finch_connections.connection import CompanyKey, Grant
 from finch_connections.dynamodb import (
     Conflict,
+    Due,
     Item,
     due,
+    due_keys,
     moment,
     number,
-    oldest_due,
     optional_sets,
     optional_texts,
+    postpone,
     read_moment,
     read_optional_moment,
     read_set,
@@ -83,20 +86,23 @@ class SessionTable:
                     "return_to": session.return_to,
                     "redirect_uri": session.redirect_uri,
                     "finch_customer_id": session.finch_customer_id,
+                    "repairs": str(session.repairs) if session.repairs else None,
+                    "repairs_id": session.repairs_id,
                 }
             ),
         }
         self.client.put_item(TableName=self.name, Item=item)
 
-    def opened(
-        self, session: ConnectSession, finch_customer_id: str, connect_url: str, now: datetime
-    ) -> None:
-        """Notes the Finch session of a click, and under which name Finch was told of the customer."""
+    def opened(self, session: ConnectSession, connect_url: str, now: datetime) -> None:
+        """Notes the Finch session of a click, and what Finch was told of the customer."""
+        told = {"finch_customer_id": session.finch_customer_id, "repairs_id": session.repairs_id}
+        values = {f":{name}": value for name, value in optional_texts(told).items()}
         self._move(
             session,
             Phase.STARTED,
-            "finch_customer_id = :customer, finch_connect_url = :url, finch_session_made_at = :now",
-            {":customer": text(finch_customer_id), ":url": text(connect_url), ":now": moment(now)},
+            "finch_connect_url = :url, finch_session_made_at = :now"
+            + "".join(f", {name} = :{name}" for name in optional_texts(told)),
+            {":url": text(connect_url), ":now": moment(now), **values},
         )
 
     def noted(self, code: SecretText) -> CodeNote | None:
@@ -241,21 +247,37 @@ class SessionTable:
         key: CompanyKey,
         now: datetime,
         together_with: Sequence["Write"],
+        *,
+        repaired: bool | None = None,
     ) -> None:
-        """Ends the session in its connection: both are written together or neither is."""
+        """Ends the session in its connection: both are written together or neither is.
+
+        `repaired` says of a repair whether it mended what it should.
+        """
+        outcome: dict[str, Item] = {} if repaired is None else {":repaired": {"BOOL": repaired}}
         end = self._update(
             session,
             Phase.COMPLETE,
-            "#key = :key, #ttl = :ttl REMOVE escrow, #error, due_shard, due_at",
-            {":key": text(str(key)), ":ttl": _ttl(now)},
+            f"#key = :key, #ttl = :ttl{', repaired = :repaired' if outcome else ''} "
+            "REMOVE escrow, #error, due_shard, due_at",
+            {":key": text(str(key)), ":ttl": _ttl(now), **outcome},
         )
         write_together(self.client, [*together_with, {"Update": end}])
 
-    def unfinished(self, until: datetime, limit: int) -> list[ConnectSession]:
-        """At most `limit` sessions whose code was consumed before `until`, oldest first."""
-        keys = oldest_due(self.client, self.name, until, limit)
-        found = [self.get(key["handle_hash"]["S"]) for key in keys]
-        return [session for session in found if session]
+    def unfinished(self, before: datetime, now: datetime, limit: int) -> list[ConnectSession]:
+        """At most `limit` sessions whose code was consumed before that and that are not over."""
+        found = (self.get(handle_hash) for handle_hash in self.due(now))
+        waiting = (one for one in found if one and (one.consumed_at or now) <= before)
+        return list(islice(waiting, limit))
+
+    def due(self, until: datetime) -> Iterator[str]:
+        """The hashes of all sessions that somebody should have looked at by `until`."""
+        for key in due_keys(self.client, self.name, Due.UNFINISHED, until):
+            yield key["handle_hash"]["S"]
+
+    def postpone(self, handle_hash: str, until: datetime) -> None:
+        """Notes that somebody looks at an unfinished session; raises `dynamodb.Conflict`."""
+        postpone(self.client, self.name, {"handle_hash": text(handle_hash)}, until)
 
     def _waiting_again(self, session: ConnectSession) -> Any:
         return self._update(
@@ -307,7 +329,7 @@ def _ttl(end: datetime) -> Item:
 
 
 def _due(session: ConnectSession, now: datetime) -> dict[str, Item]:
-    attributes = due((session.handle_hash,), now)
+    attributes = due(Due.UNFINISHED, (session.handle_hash,), now)
     return {":shard": attributes["due_shard"], ":due": attributes["due_at"]}
 
 
@@ -348,7 +370,7 @@ def _escrow(item: Item) -> Escrow:
 
 
 def _session(item: Item) -> ConnectSession:
-    key = read_text(item, "key")
+    key, repairs = read_text(item, "key"), read_text(item, "repairs")
     return ConnectSession(
         handle_hash=item["handle_hash"]["S"],
         customer_id=item["customer_id"]["S"],
@@ -362,6 +384,8 @@ def _session(item: Item) -> ConnectSession:
         completion_key=item["completion_key"]["B"],
         created_at=read_moment(item["created_at"]),
         phase=Phase(item["phase"]["S"]),
+        repairs=CompanyKey.parse(repairs) if repairs else None,
+        repairs_id=read_text(item, "repairs_id"),
         finch_customer_id=read_text(item, "finch_customer_id"),
         finch_connect_url=read_text(item, "finch_connect_url"),
         finch_session_made_at=read_optional_moment(item, "finch_session_made_at"),
@@ -373,6 +397,7 @@ def _session(item: Item) -> ConnectSession:
         dead_since=read_optional_moment(item, "dead_since"),
         released_at=read_optional_moment(item, "released_at"),
         key=CompanyKey.parse(key) if key else None,
+        repaired=item["repaired"]["BOOL"] if "repaired" in item else None,
         error=read_text(item, "error"),
     )
 

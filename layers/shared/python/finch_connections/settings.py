@@ -16,7 +16,9 @@ class Settings:
     connections_table: str
     connect_sessions_table: str
     claims_table: str
+    audit_table: str
     tend_queue_url: str
+    changes_bus: str
     token_key_arn: str
     finch_secret_arn: str
     finch_api_url: str
@@ -24,6 +26,7 @@ class Settings:
     api_url: str
     return_urls: str
     customer_claim: str
+    sweep_per_minute: str
 
     @property
     def allowed_return_urls(self) -> tuple[str, ...]:
@@ -35,10 +38,28 @@ class Settings:
         return f"{self.api_url or f'https://{domain}'}/callback"
 
 
+@dataclass(frozen=True)
+class BackendSettings:
+    """What a function of another backend needs to get tokens; Lambda itself sets the second."""
+
+    vend_token_function: str
+    aws_lambda_function_name: str
+
+
 @cache
 def read() -> Settings:
     """The settings of this function; raises `SettingMissing`."""
+    return Settings(**_variables(Settings))
+
+
+@cache
+def read_backend() -> BackendSettings:
+    """The settings of a function of another backend; raises `SettingMissing`."""
+    return BackendSettings(**_variables(BackendSettings))
+
+
+def _variables(kind: type[Settings | BackendSettings]) -> dict[str, str]:
     try:
-        return Settings(**{one.name: os.environ[one.name.upper()] for one in fields(Settings)})
+        return {one.name: os.environ[one.name.upper()] for one in fields(kind)}
     except KeyError as error:
         raise SettingMissing(f"The environment variable {error.args[0]} is not set.") from None

@@ -19,7 +19,7 @@ from finch_connections.connect_session import (
     unguessed_finch_customer_id,
     with_query,
 )
-from finch_connections.connection import IDENTIFIER
+from finch_connections.connection import IDENTIFIER, CompanyKey, ConnectionNotFound, to_repair
 from finch_connections.connection_table import ConnectionTable
 from finch_connections.dynamodb import Conflict
 from finch_connections.finch_connect import FinchConnect, FinchSession
@@ -56,9 +56,9 @@ def start(
     """
     session, session_id = new.session, None
     if session.mode is Mode.EMBEDDED:
-        began = session.created_at
-        name, finch_session = _open_finch_session(session, began, connections, claims, finch)
-        session = replace(session, finch_customer_id=name)
+        session, finch_session = _open_finch_session(
+            session, session.created_at, connections, claims, finch
+        )
         session_id = finch_session.session_id
     sessions.add(session)
     logger.info("connect session started", customer_id=session.customer_id, mode=session.mode)
@@ -88,10 +88,10 @@ def hop(
         require_link(session, now)
         url = session.reusable_connect_url(now)
         if url is None:
-            name, finch_session = _open_finch_session(session, now, connections, claims, finch)
+            session, finch_session = _open_finch_session(session, now, connections, claims, finch)
             url = finch_session.connect_url
             try:
-                sessions.opened(session, name, url, now)
+                sessions.opened(session, url, now)
             except Conflict:
                 raise SessionUsed from None
     except (Refusal, FinchFailure) as error:
@@ -110,17 +110,20 @@ def _open_finch_session(
     connections: ConnectionTable,
     claims: ClaimTable,
     finch: FinchConnect,
-) -> tuple[str, FinchSession]:
-    """A Finch session and the name that Finch was told of the customer. Three calls at most.
+) -> tuple[ConnectSession, FinchSession]:
+    """The session with what Finch was told, and Finch's for it. Three calls at most.
 
     A connection that Finch has under a name of this customer and of which nobody here has a token
     was lost between Finch and us: the person is led to log in to it again, so that its next token
     is kept and it can be ended ("Reauthenticate session" in Finch's API reference).
     """
+    if session.repairs:
+        return _open_repair(session, session.repairs, connections, finch)
     names = _names(session.customer_id, connections)
     for name in names:
+        named = replace(session, finch_customer_id=name)
         try:
-            return name, finch.create_session(session, name)
+            return named, finch.create_session(session, name)
         except ConnectionAlreadyExists as error:
             lost = error.connection_id
         if lost is None or not IDENTIFIER.fullmatch(lost):
@@ -130,8 +133,40 @@ def _open_finch_session(
             logger.warning("recovery offered", customer_id=session.customer_id, connection_id=lost)
             # Takes the place of the next name.
             next(names, None)
-            return name, finch.reauthenticate(session, lost)
+            return named, finch.reauthenticate(lost, session.products, session.redirect_uri)
     raise ConnectionAlreadyExists(None)
+
+
+def _open_repair(
+    session: ConnectSession, key: CompanyKey, connections: ConnectionTable, finch: FinchConnect
+) -> tuple[ConnectSession, FinchSession]:
+    """The same for the login of a connection that needs the person most.
+
+    With the products that it has: what is not asked for again may be lost.
+    """
+    connection = connections.show(session.customer_id, key)
+    if connection is None:
+        raise ConnectionNotFound
+    token = to_repair(connection)
+    products = sorted(
+        {product for one in connection.tokens if one.same_login(token) for product in one.products}
+    )
+    named = replace(
+        session, finch_customer_id=token.finch_customer_id, repairs_id=token.connection_id
+    )
+    finch_session = finch.reauthenticate(token.connection_id, products, session.redirect_uri)
+    return named, finch_session
+
+
+def require_repairable(customer_id: str, key: CompanyKey, connections: ConnectionTable) -> None:
+    """Refuses to repair what is not there or on its way out.
+
+    Raises `ConnectionNotFound` and `ConnectionBusy`.
+    """
+    connection = connections.show(customer_id, key)
+    if connection is None:
+        raise ConnectionNotFound
+    to_repair(connection)
 
 
 def _names(customer_id: str, connections: ConnectionTable) -> Iterator[str]:

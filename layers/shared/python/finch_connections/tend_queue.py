@@ -2,10 +2,12 @@
 
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from itertools import batched
+from typing import TYPE_CHECKING, Any, Literal
 
 from finch_connections import aws, settings
 from finch_connections.connection import CompanyKey, UnusableIdentifier
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 
 # As long as SQS can delay a message ("Delay queues" in its developer guide): longer waits are
 # made of several.
-_LONGEST_DELAY_SECONDS = 900
+LONGEST_DELAY_SECONDS = 900
 
 
 class NotATask(Exception):
@@ -38,12 +40,38 @@ class TendQueue:
 
     def send(self, task: Task, now: datetime) -> None:
         """Queues a task."""
-        seconds = math.ceil((task.due_at - now).total_seconds())
         self.client.send_message(
-            QueueUrl=self.url,
-            MessageBody=write(task),
-            DelaySeconds=min(max(seconds, 0), _LONGEST_DELAY_SECONDS),
+            QueueUrl=self.url, MessageBody=write(task), DelaySeconds=_delay(task, now)
         )
+
+    def send_all(self, tasks: Iterable[Task], now: datetime) -> int:
+        """Queues many tasks, each for when it is due within SQS's longest delay; how many there were."""
+        sent = 0
+        for batch in batched(tasks, 10, strict=False):
+            answer = self.client.send_message_batch(
+                QueueUrl=self.url,
+                Entries=[
+                    {
+                        "Id": str(place),
+                        "MessageBody": write(task),
+                        "DelaySeconds": _delay(task, now),
+                    }
+                    for place, task in enumerate(batch)
+                ],
+            )
+            sent += len(answer.get("Successful", ()))
+        return sent
+
+    def backlog(self) -> int:
+        """How many tasks are due and not looked at yet, about."""
+        name: Literal["ApproximateNumberOfMessages"] = "ApproximateNumberOfMessages"
+        answer = self.client.get_queue_attributes(QueueUrl=self.url, AttributeNames=[name])
+        return int(answer["Attributes"][name])
+
+
+def _delay(task: Task, now: datetime) -> int:
+    seconds = math.ceil((task.due_at - now).total_seconds())
+    return min(max(seconds, 0), LONGEST_DELAY_SECONDS)
 
 
 def write(task: Task) -> str:

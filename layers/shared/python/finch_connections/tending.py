@@ -1,10 +1,10 @@
 """The flow that tends: finishes what was left half done, or says that a person must look."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from finch_connections import connecting, disconnecting, releasing
+from finch_connections import connecting, disconnecting, refreshing, releasing
 from finch_connections.connect_session import (
     DEAD_AGAIN_AFTER,
     EXCHANGE_LIMIT,
@@ -16,12 +16,25 @@ from finch_connections.connect_session import (
     exchange_abandoned,
 )
 from finch_connections.connecting import Status
-from finch_connections.connection import DISCONNECT_REFUSED, ConnectionBusy, ConnectionStatus
+from finch_connections.connection import (
+    DISCONNECT_REFUSED,
+    CompanyKey,
+    ConnectionBusy,
+    ConnectionStatus,
+)
 from finch_connections.dynamodb import Conflict
-from finch_connections.finch_failure import FinchFailure
+from finch_connections.finch_failure import FinchFailure, FinchMisconfigured
+from finch_connections.health import look_again_at
 from finch_connections.log import logger
+from finch_connections.refreshing import Unanswered
 from finch_connections.refusal import Refusal
-from finch_connections.task import REMINDER, ConnectionTask, SessionTask, Task
+from finch_connections.task import (
+    REMINDER,
+    ConnectionTask,
+    FinchConnectionTask,
+    SessionTask,
+    Task,
+)
 
 
 class Report(StrEnum):
@@ -31,6 +44,7 @@ class Report(StrEnum):
     EXCHANGE_UNCERTAIN = "ExchangeUncertain"
     DISCONNECT_REFUSED = "DisconnectRefused"
     UNFINISHED = "Unfinished"
+    FINCH_MISCONFIGURED = "FinchMisconfigured"
 
 
 @dataclass(frozen=True)
@@ -55,9 +69,15 @@ def tend(task: Task, *, now: datetime, outside: Outsiders) -> Look:
         match task.subject:
             case SessionTask(handle_hash):
                 return _session(task, handle_hash, now, outside.connecting)
-            case ConnectionTask():
-                return _connection(task, task.subject, now, outside.disconnecting)
-    except (Conflict, ConnectionBusy, FinchFailure) as error:
+            case ConnectionTask(customer_id, key):
+                return _connection(task, customer_id, key, now, outside)
+            case FinchConnectionTask(connection_id):
+                return _finch_connection(task, connection_id, now, outside)
+    except FinchMisconfigured as error:
+        # It says nothing of any connection, and no retry mends it.
+        logger.error("task unfinished", reason=type(error).__name__)
+        return Look(task.retried(now), Report.FINCH_MISCONFIGURED)
+    except (Conflict, ConnectionBusy, FinchFailure, Unanswered) as error:
         logger.info("task unfinished", reason=type(error).__name__)
     except Exception:
         # AWS fails for a while, or a bug: either way the task stays, and somebody is told.
@@ -89,6 +109,9 @@ def _session(task: Task, handle_hash: str, now: datetime, outside: connecting.Ou
             return _held_or_over(task, handle_hash, now, outside)
         case Phase.HELD:
             return _reminder(task, now, Report.TOKEN_HELD)
+        case Phase.COMPLETE if session.key:
+            # Finch's first webhook may have come before the connection was there.
+            return Look(Task.at_once(ConnectionTask(session.customer_id, session.key), now))
         case _:
             return Look()
 
@@ -152,12 +175,31 @@ def _held_or_over(
     return Look()
 
 
+def _finch_connection(task: Task, connection_id: str, now: datetime, outside: Outsiders) -> Look:
+    """What a webhook is about. A session that keeps a token of it asks Finch itself, later."""
+    claim = outside.connecting.claims.of_connection_id(connection_id)
+    if claim is None or claim.owner is None:
+        logger.info("nobody has this connection", connection_id=connection_id)
+        return Look()
+    owner = claim.owner
+    task = replace(task, subject=ConnectionTask(owner.customer_id, owner.key))
+    return _connection(task, owner.customer_id, owner.key, now, outside)
+
+
 def _connection(
-    task: Task, subject: ConnectionTask, now: datetime, outside: disconnecting.Outsiders
+    task: Task, customer_id: str, key: CompanyKey, now: datetime, outside: Outsiders
 ) -> Look:
-    connection = disconnecting.go_on(subject.customer_id, subject.key, now=now, outside=outside)
-    if connection and connection.status is ConnectionStatus.DISCONNECTING:
+    connection = disconnecting.go_on(customer_id, key, now=now, outside=outside.disconnecting)
+    if connection is None or connection.status is ConnectionStatus.DISCONNECTED:
+        return Look()
+    if connection.status is ConnectionStatus.DISCONNECTING:
         return _later(task, now)
+    connection = refreshing.refresh(
+        customer_id, key, asked_at=task.began_at, now=now, outside=outside.connecting
+    )
+    suspicion = connection and look_again_at(connection)
+    if suspicion:
+        return Look(task.waiting(suspicion))
     if connection and connection.problem == DISCONNECT_REFUSED:
         return _reminder(task, now, Report.DISCONNECT_REFUSED)
     return Look()

@@ -1,0 +1,53 @@
+"""Reads Finch's directory of a connection to its end ("Directory" in Finch's API reference)."""
+
+import httpx
+
+from finch_connections import settings
+from finch_connections.finch import API_VERSION, bearer
+from finch_connections.token_client import VendedToken
+
+PAGE = 100
+
+
+class NotReady(Exception):
+    """Finch has accepted the request and has no data yet: not the same as nobody (202)."""
+
+
+def individual_ids(token: VendedToken, finch: httpx.Client) -> list[str]:
+    """The ids of everybody in every entity, each once; raises `NotReady` and what httpx raises."""
+    found: dict[str, None] = {}
+    for entity_id in token.entity_ids or (None,):
+        found |= _of_entity(entity_id, token, finch)
+    return list(found)
+
+
+def _of_entity(entity_id: str | None, token: VendedToken, finch: httpx.Client) -> dict[str, None]:
+    found: dict[str, None] = {}
+    while True:
+        # At most one entity for each call, and none left out where there are several.
+        entity = {"entity_ids[]": entity_id} if entity_id else {}
+        answer = finch.get(
+            "/employer/directory",
+            params={"limit": PAGE, "offset": len(found), **entity},
+            headers=bearer(token.access_token),
+        )
+        if answer.status_code == httpx.codes.ACCEPTED:
+            raise NotReady
+        body = answer.raise_for_status().json()
+        page = {one["id"]: None for one in body["individuals"]}
+        nothing_new = page.keys() <= found.keys()
+        found |= page
+        # The count may be absent: then a page that is not full is the last one.
+        count = body["paging"].get("count")
+        if nothing_new or (len(page) < PAGE if count is None else len(found) >= count):
+            return found
+
+
+def connect() -> httpx.Client:
+    """The Finch API for one reading: what it sets as cookies goes to no other customer."""
+    return httpx.Client(
+        base_url=settings.read().finch_api_url,
+        headers={"Finch-API-Version": API_VERSION},
+        timeout=httpx.Timeout(5, read=30),
+        trust_env=False,
+    )

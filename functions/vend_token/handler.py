@@ -1,0 +1,116 @@
+"""Opens a token for another backend of the application, or says why there is none."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from finch_connections import (
+    audit_table,
+    connection_table,
+    request_body,
+    tend_queue,
+    token_vault,
+    vending,
+)
+from finch_connections.connection import IDENTIFIER, CompanyKey
+from finch_connections.log import logger
+from finch_connections.refusal import InvalidRequest
+from finch_connections.token_request import Outcome, Refused, TokenRequest, readable_entities
+from finch_connections.vending import Outsiders, Vended
+
+type Identifier = Annotated[str, Field(pattern=f"^(?:{IDENTIFIER.pattern})$")]
+# A function's name or a role's ARN.
+type Caller = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/@+=,-]{1,200}$")]
+
+
+class Who(BaseModel):
+    """Who asks about whom: what is recorded of a request that is not understood otherwise."""
+
+    customer_id: Identifier
+    caller: Caller
+
+
+class VendRequest(Who):
+    """What a backend asks for, or has to report."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    provider_id: Identifier
+    company_id: Identifier
+    products: Annotated[list[Annotated[str, Field(pattern="^[a-z_]{1,50}$")]], Field(max_length=50)]
+    purpose: Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9 _.,:/()-]{0,99}$")]
+    report: Literal["unauthorized"] | None = None
+    token_id: Identifier | None = None
+
+    @model_validator(mode="after")
+    def _names_what_it_reports(self) -> Self:
+        if (self.report is None) != (self.token_id is None):
+            raise ValueError("report and token_id come together")
+        return self
+
+
+def vend_token(event: Any, context: Any) -> dict[str, Any]:
+    """Answers `token`, or the `reason` why there is none, or that something is `reported`."""
+    logger.append_keys(request_id=context.aws_request_id)
+    now, outside = datetime.now(UTC), _outside()
+    try:
+        asked = request_body.validate(VendRequest, event)
+    except InvalidRequest as error:
+        _record_unreadable(event, now, outside)
+        return {"reason": Outcome.INVALID_REQUEST, "detail": str(error)}
+    request = TokenRequest(
+        customer_id=asked.customer_id,
+        key=CompanyKey(asked.provider_id, asked.company_id),
+        products=frozenset(asked.products),
+        purpose=asked.purpose,
+        caller=asked.caller,
+    )
+    if asked.token_id is None:
+        done = vending.vend(request, now=now, outside=outside)
+        return _token(done, request.key) if isinstance(done, Vended) else _reason(done)
+    refused = vending.report(request, asked.token_id, now=now, outside=outside)
+    return _reason(refused) if refused else {"reported": True}
+
+
+def _token(vended: Vended, key: CompanyKey) -> dict[str, Any]:
+    token = vended.token
+    readable = readable_entities(token)
+    return {
+        "token": {
+            "access_token": vended.text.reveal(),
+            "token_id": token.id,
+            "connection_id": token.connection_id,
+            "provider_id": key.provider_id,
+            "company_id": key.company_id,
+            "products": sorted(token.products),
+            "entity_ids": sorted(readable),
+            "left_out_entity_ids": sorted(token.entity_ids - readable),
+        }
+    }
+
+
+def _reason(refused: Refused) -> dict[str, Any]:
+    return {
+        "reason": refused.reason,
+        **({"status": refused.status} if refused.status else {}),
+        **({"missing": sorted(refused.missing)} if refused.missing else {}),
+    }
+
+
+def _record_unreadable(event: Any, now: datetime, outside: Outsiders) -> None:
+    logger.info("token asked for", outcome=Outcome.INVALID_REQUEST)
+    try:
+        who = request_body.validate(Who, event)
+    except InvalidRequest:
+        return
+    vending.refuse_unreadable(who.customer_id, who.caller, now=now, outside=outside)
+
+
+def _outside() -> Outsiders:
+    return Outsiders(
+        connections=connection_table.connect(),
+        audit=audit_table.connect(),
+        vault=token_vault.connect(),
+        queue=tend_queue.connect(),
+    )

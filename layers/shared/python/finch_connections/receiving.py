@@ -1,0 +1,42 @@
+"""The flow that receives webhooks: what Finch has signed becomes a task to look, never more."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from finch_connections.finch_secret import FinchSecret
+from finch_connections.log import logger
+from finch_connections.task import FinchConnectionTask, Task
+from finch_connections.tend_queue import TendQueue
+from finch_connections.webhook import Delivery, SignatureInvalid, read_event
+
+
+@dataclass(frozen=True)
+class Outsiders:
+    """Everything outside that receiving touches."""
+
+    secret: FinchSecret
+    queue: TendQueue
+
+
+def receive(delivery: Delivery, *, now: datetime, outside: Outsiders) -> None:
+    """Queues a look at the connection that a webhook is about, if it is about one.
+
+    A webhook that is answered with a failure comes again. Raises `SignatureInvalid`,
+    `InvalidRequest` and `CredentialsUnreadable`.
+    """
+    secret = outside.secret
+    # A secret may have been added since: Finch signs with it at once.
+    if not delivery.signed_with(secret.webhook_secrets()) and not delivery.signed_with(
+        secret.webhook_secrets_again()
+    ):
+        raise SignatureInvalid
+    event = read_event(delivery.body)
+    connection_id = event.connection_to_look_at
+    if connection_id:
+        outside.queue.send(Task.at_once(FinchConnectionTask(connection_id), now), now)
+    logger.info(
+        "webhook received",
+        event_id=delivery.event_id,
+        event_type=event.event_type,
+        connection_id=connection_id,
+    )

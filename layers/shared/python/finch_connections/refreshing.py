@@ -1,0 +1,96 @@
+"""The flow that refreshes: asks Finch about every token of a connection, and writes what is true now."""
+
+from datetime import datetime
+
+from finch_connections.connecting import Outsiders
+from finch_connections.connection import CompanyKey, Connection, ConnectionStatus, Token
+from finch_connections.disconnecting import freeing
+from finch_connections.dynamodb import Conflict
+from finch_connections.finch_failure import (
+    AccountSetupRequired,
+    FinchFailure,
+    FinchMisconfigured,
+    InsufficientPermissions,
+    NotReached,
+    RateLimited,
+    ReauthenticationNeeded,
+    TokenDead,
+)
+from finch_connections.health import Finding, refreshed
+from finch_connections.log import logger
+
+_ATTEMPTS = 3
+# Not about one token: the next one would fare no better, and it would be one call too many.
+_NOT_ABOUT_ONE = (NotReached, RateLimited, FinchMisconfigured)
+_SAID_BY = {
+    TokenDead: ConnectionStatus.DISCONNECTED,
+    ReauthenticationNeeded: ConnectionStatus.REAUTH,
+    AccountSetupRequired: ConnectionStatus.ERROR_NO_ACCOUNT_SETUP,
+    InsufficientPermissions: ConnectionStatus.ERROR_PERMISSIONS,
+}
+
+
+class Unanswered(Exception):
+    """Finch did not say how it is with some of the tokens; the others are written."""
+
+
+def refresh(
+    customer_id: str, key: CompanyKey, *, asked_at: datetime, now: datetime, outside: Outsiders
+) -> Connection | None:
+    """The connection as Finch sees it now, or as somebody has found it since `asked_at`.
+
+    A webhook and a caller's 401 are hints, Finch's introspection is the truth. One that is on its
+    way out, or over, is left alone. Raises `FinchFailure` and `Unanswered` where it is to be done
+    again.
+    """
+    for _ in range(_ATTEMPTS):
+        connection = outside.connections.get(customer_id, key)
+        if connection is None or not connection.tokens:
+            return connection
+        if connection.status is ConnectionStatus.DISCONNECTING:
+            return connection
+        if connection.checked_at and connection.checked_at >= asked_at:
+            return connection
+        findings = {}
+        for token in connection.tokens:
+            if finding := _finding(connection, token, outside):
+                findings[token.id] = finding
+        after = refreshed(connection, findings, now)
+        try:
+            freed = freeing(connection, after, outside.claims, sure=True)
+            outside.connections.write(after, together_with=freed)
+        except Conflict:
+            continue
+        if after.status is not connection.status:
+            logger.info(
+                "status changed",
+                customer_id=customer_id,
+                provider_id=key.provider_id,
+                company_id=key.company_id,
+                status=after.status,
+            )
+        if len(findings) < len(connection.tokens):
+            raise Unanswered
+        return after
+    raise Conflict
+
+
+def _finding(connection: Connection, token: Token, outside: Outsiders) -> Finding | None:
+    """What Finch says of one token; None where it says nothing of use. Raises what is not about it."""
+    text = outside.vault.open_stored(
+        connection.sealed[token.id], connection.customer_id, connection.key
+    )
+    try:
+        introspection = outside.finch.introspect(text)
+    except _NOT_ABOUT_ONE:
+        raise
+    except FinchFailure as error:
+        for kind, status in _SAID_BY.items():
+            if isinstance(error, kind):
+                return Finding(status)
+        logger.warning("introspection failed", reason=type(error).__name__)
+        return None
+    if (introspection.token_id, introspection.connection_id) != (token.id, token.connection_id):
+        logger.error("finch spoke of another token", connection_id=token.connection_id)
+        return None
+    return Finding.of(introspection)

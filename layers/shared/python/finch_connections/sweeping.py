@@ -1,0 +1,62 @@
+"""The flow that sweeps: finds what nobody has looked at for too long, and queues it at a steady pace."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime, timedelta
+from itertools import chain, islice
+
+from finch_connections.connection_table import ConnectionTable
+from finch_connections.dynamodb import Conflict, Due
+from finch_connections.session_table import SessionTable
+from finch_connections.task import ConnectionTask, SessionTask, Subject, Task
+from finch_connections.tend_queue import TendQueue
+
+# How often the sweep runs; what it queues is spread over this, as long as SQS can delay.
+PERIOD = timedelta(minutes=15)
+# The task of something unfinished is looked at every few hours: after this it was lost.
+_LOST_AFTER = timedelta(days=1)
+
+
+def sweep(
+    per_minute: int,
+    *,
+    now: datetime,
+    sessions: SessionTable,
+    connections: ConnectionTable,
+    queue: TendQueue,
+) -> int:
+    """Queues what is due, oldest first, and answers how much; the next run goes on from there.
+
+    No more than `per_minute` over the period, and less while the queue is behind: what has been
+    queued stays due until it was looked at.
+    """
+    room = int(per_minute * (PERIOD / timedelta(minutes=1))) - queue.backlog()
+    found = islice(_due(now, sessions, connections), max(room, 0))
+    pause = timedelta(minutes=1) / per_minute
+    tasks = (
+        Task(subject, began_at=now, due_at=now + place * pause)
+        for place, subject in enumerate(found)
+    )
+    return queue.send_all(tasks, now)
+
+
+def _due(now: datetime, sessions: SessionTable, connections: ConnectionTable) -> Iterator[Subject]:
+    return chain(
+        _lost_sessions(now, sessions),
+        _lost_connections(now, connections),
+        (ConnectionTask(*one) for one in connections.due(Due.UNCHECKED, now)),
+    )
+
+
+def _lost_sessions(now: datetime, sessions: SessionTable) -> Iterator[Subject]:
+    for handle_hash in sessions.due(now - _LOST_AFTER):
+        with suppress(Conflict):
+            sessions.postpone(handle_hash, now)
+            yield SessionTask(handle_hash)
+
+
+def _lost_connections(now: datetime, connections: ConnectionTable) -> Iterator[Subject]:
+    for customer_id, key in connections.due(Due.UNFINISHED, now - _LOST_AFTER):
+        with suppress(Conflict):
+            connections.postpone(customer_id, key, now)
+            yield ConnectionTask(customer_id, key)

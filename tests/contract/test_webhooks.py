@@ -1,0 +1,524 @@
+"""Webhooks: what the stand-in sends, and our verdict, as the official SDK judges both."""
+
+import base64
+import binascii
+import json
+import random
+import stat
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import finch as finch_sdk
+import httpx
+import pytest
+import time_machine
+from finch.types import AccountUpdateEvent, IndividualEvent
+
+from finch_connections.webhook import Delivery, SignatureInvalid, WebhookSecret
+from local.finch import FinchState
+from local.finch.seed_world import DANA, NORTHFOLD
+from local.finch.webhook_sender import WebhookSender
+from local.finch.webhooks import Delivery as Sent
+from local.finch.webhooks import new_secret, secret_kept_at, sign
+from tests.contract.conftest import Clock, Customers
+from tests.contract.strict_answers import conforming
+
+SECRET = "5WbX5kEWLlfzsGNjH64I8lOOqUB6e8FH"
+URL = "https://api.example.com/webhooks/finch"
+
+
+@pytest.fixture(autouse=True)
+def _registered(stand_in: FinchState) -> None:
+    stand_in.replace_application(webhook_url=URL, webhook_secrets=[SECRET])
+
+
+@dataclass(frozen=True)
+class Sdk:
+    """The official SDK as a receiver of webhooks, at any time."""
+
+    client: finch_sdk.Finch
+    clock: Clock
+
+    def unwrap(self, sent: Sent, secret: str = SECRET) -> Any:
+        with time_machine.travel(self.clock(), tick=False):
+            return self.client.webhooks.unwrap(sent.body, sent.headers, secret=secret)
+
+    def takes(self, sent: Sent, secret: str = SECRET) -> bool:
+        try:
+            self.unwrap(sent, secret)
+        except ValueError:
+            return False
+        return True
+
+
+@pytest.fixture
+def sdk_receiver(clock: Clock) -> Iterator[Sdk]:
+    with finch_sdk.Finch(access_token="none", base_url="http://127.0.0.1:1") as client:
+        yield Sdk(client, clock)
+
+
+def sent(stand_in: FinchState, status: int | None = 200) -> list[Sent]:
+    """What is due now, answered so."""
+    found: list[Sent] = []
+
+    def post(delivery: Sent) -> int | None:
+        found.append(delivery)
+        return status
+
+    stand_in.deliver_webhooks(post)
+    return found
+
+
+def event(delivery: Sent) -> Any:
+    return json.loads(delivery.body)
+
+
+# What the stand-in sends
+
+
+def test_a_changed_status_is_told_as_the_sdk_knows_it(
+    customers: Customers, stand_in: FinchState, sdk_receiver: Sdk
+) -> None:
+    connected = customers.connect()
+    assert sent(stand_in) == []
+    stand_in.set_connection_status(connected.connection_id, "reauth")
+    [delivery] = sent(stand_in)
+    told = sdk_receiver.unwrap(delivery)
+    assert isinstance(told, AccountUpdateEvent)
+    strictly = conforming(AccountUpdateEvent, delivery.body)
+    assert strictly.data
+    assert (strictly.connection_id, strictly.data.status) == (connected.connection_id, "reauth")
+    assert strictly.company_id == connected.token.company_id
+    assert strictly.account_id == connected.token.account_id
+    assert strictly.entity_id is None
+    assert delivery.headers["Content-Type"] == "application/json"
+    # The same status again is no change.
+    stand_in.set_connection_status(connected.connection_id, "reauth")
+    assert sent(stand_in) == []
+
+
+def test_a_repair_is_told(customers: Customers, stand_in: FinchState) -> None:
+    connected = customers.connect()
+    stand_in.set_connection_status(connected.connection_id, "reauth")
+    sent(stand_in)
+    customers.repair(connected.connection_id)
+    assert [event(one)["data"]["status"] for one in sent(stand_in)] == ["connected"]
+
+
+def test_a_disconnect_and_a_new_connection_are_told_by_switch(
+    customers: Customers, stand_in: FinchState, sdk_receiver: Sdk
+) -> None:
+    customers.connect().sdk.account.disconnect()
+    [delivery] = sent(stand_in)
+    assert event(delivery)["data"]["status"] == "disconnected"
+    assert sdk_receiver.takes(delivery)
+    stand_in.change_switches(webhook_on_disconnect=False, webhook_on_new_connection=True)
+    again = customers.connect()
+    [delivery] = sent(stand_in)
+    assert event(delivery)["connection_id"] == again.connection_id
+    assert event(delivery)["data"]["status"] == "connected"
+    again.sdk.account.disconnect()
+    assert sent(stand_in) == []
+
+
+def test_the_method_is_an_object_or_a_word(customers: Customers, stand_in: FinchState) -> None:
+    connected = customers.connect()
+    stand_in.set_connection_status(connected.connection_id, "reauth")
+    stand_in.switches.webhook_authentication_method = "string"
+    stand_in.set_connection_status(connected.connection_id, "connected")
+    first, second = (event(one)["data"]["authentication_method"] for one in sent(stand_in))
+    assert first["type"] == second == stand_in.connection(connected.connection_id).method
+
+
+def test_a_connection_of_several_entities_names_one(
+    customers: Customers, stand_in: FinchState
+) -> None:
+    names = [entity.name for entity in NORTHFOLD.entities]
+    connected = customers.connect(DANA, "gusto", entities=names)
+    stand_in.set_connection_status(connected.connection_id, "reauth")
+    assert event(sent(stand_in)[0])["entity_id"] in connected.token.entity_ids
+
+
+@pytest.mark.parametrize("presence", ["null", "absent"])
+def test_the_connection_id_can_be_missing(
+    customers: Customers, stand_in: FinchState, presence: str
+) -> None:
+    stand_in.change_switches(webhook_connection_id=presence)
+    stand_in.set_connection_status(customers.connect().connection_id, "reauth")
+    [delivery] = sent(stand_in)
+    assert ("connection_id" in event(delivery)) is (presence == "null")
+    assert event(delivery).get("connection_id") is None
+
+
+def test_any_other_event_can_be_sent(
+    customers: Customers, stand_in: FinchState, sdk_receiver: Sdk
+) -> None:
+    """The SDK takes `test` and what it does not know for a changed status: only the word tells."""
+    connection_id = customers.connect().connection_id
+    stand_in.send_webhook("individual.updated", connection_id, {"individual_id": "i-1"})
+    stand_in.send_webhook("test")
+    stand_in.send_webhook("a.type.of.tomorrow", connection_id, [1, "two"])
+    individual, test, unknown = sent(stand_in)
+    assert isinstance(sdk_receiver.unwrap(individual), IndividualEvent)
+    assert conforming(IndividualEvent, individual.body).data
+    assert isinstance(sdk_receiver.unwrap(test), AccountUpdateEvent)
+    assert sdk_receiver.takes(unknown)
+    assert [event(one)["event_type"] for one in (test, unknown)] == ["test", "a.type.of.tomorrow"]
+
+
+def test_duplicates_have_one_id_and_the_newest_can_come_first(
+    customers: Customers, stand_in: FinchState, sdk_receiver: Sdk
+) -> None:
+    connection_id = customers.connect().connection_id
+    stand_in.change_switches(webhook_copies=2, webhook_order="reversed")
+    for status in ("reauth", "connected"):
+        stand_in.set_connection_status(connection_id, status)
+    deliveries = sent(stand_in)
+    assert [event(one)["data"]["status"] for one in deliveries] == [
+        "connected",
+        "connected",
+        "reauth",
+        "reauth",
+    ]
+    assert len({one.headers["Finch-Event-Id"] for one in deliveries}) == 2
+    assert all(sdk_receiver.takes(one) for one in deliveries)
+
+
+def test_an_unknown_version_stands_before_the_true_signature(
+    customers: Customers, stand_in: FinchState, sdk_receiver: Sdk
+) -> None:
+    stand_in.switches.webhook_v2_signature = True
+    stand_in.set_connection_status(customers.connect().connection_id, "reauth")
+    [delivery] = sent(stand_in)
+    first, second = delivery.headers["Finch-Signature"].split(" ")
+    assert (first[:3], second[:3]) == ("v2,", "v1,")
+    assert sdk_receiver.takes(delivery)
+
+
+def test_for_a_day_after_a_rotation_both_secrets_sign(
+    customers: Customers, stand_in: FinchState, sdk_receiver: Sdk, clock: Clock
+) -> None:
+    connection_id = customers.connect().connection_id
+    new = stand_in.rotate_webhook_secret()
+    assert stand_in.application.webhook_secrets == (new, SECRET)
+    clock.advance(hours=24, seconds=-1)
+    stand_in.set_connection_status(connection_id, "reauth")
+    [delivery] = sent(stand_in)
+    assert sdk_receiver.takes(delivery, new)
+    assert sdk_receiver.takes(delivery, SECRET)
+    clock.advance(seconds=1)
+    stand_in.set_connection_status(connection_id, "connected")
+    [delivery] = sent(stand_in)
+    assert sdk_receiver.takes(delivery, new)
+    assert not sdk_receiver.takes(delivery, SECRET)
+
+
+def test_a_clock_that_is_wrong_makes_it_stale(
+    customers: Customers, stand_in: FinchState, sdk_receiver: Sdk
+) -> None:
+    connection_id = customers.connect().connection_id
+    for number, (offset, taken) in enumerate(
+        ((-301, False), (-300, True), (300, True), (301, False))
+    ):
+        stand_in.switches.webhook_timestamp_offset_seconds = offset
+        stand_in.set_connection_status(connection_id, "reauth" if number % 2 else "connected")
+        stand_in.set_connection_status(connection_id, "pending")
+        assert [sdk_receiver.takes(one) for one in sent(stand_in)][-1] is taken
+
+
+@pytest.mark.parametrize("refreshed", [False, True])
+def test_what_is_not_taken_comes_again_four_times(
+    customers: Customers,
+    stand_in: FinchState,
+    sdk_receiver: Sdk,
+    clock: Clock,
+    refreshed: bool,
+) -> None:
+    stand_in.switches.webhook_timestamp_refreshed = refreshed
+    stand_in.set_connection_status(customers.connect().connection_id, "reauth")
+    taken = []
+    for seconds, status in ((0, 500), (5, 401), (300, None), (1800, 302), (7200, 503)):
+        clock.advance(seconds=seconds - 1)
+        assert sent(stand_in) == []
+        clock.advance(seconds=1)
+        [delivery] = sent(stand_in, status)
+        taken.append(sdk_receiver.takes(delivery))
+    assert stand_in.outbox.waiting() == []
+    assert taken == ([True] * 5 if refreshed else [True, True, False, False, False])
+    assert [one.status for one in stand_in.outbox.answers()] == [500, 401, None, 302, 503]
+    assert len({one.event_id for one in stand_in.outbox.answers()}) == 1
+
+
+def test_nobody_is_told_anything_where_nothing_is_registered(
+    customers: Customers, stand_in: FinchState
+) -> None:
+    connection_id = customers.connect().connection_id
+    for registered in ({"webhook_url": None}, {"webhook_url": URL, "webhook_secrets": []}):
+        stand_in.replace_application(**registered)
+        stand_in.set_connection_status(connection_id, "reauth")
+        stand_in.set_connection_status(connection_id, "connected")
+    assert stand_in.outbox.waiting() == []
+
+
+def test_a_secret_that_is_kept_is_for_its_owner_and_good_for_both_sides(tmp_path: Path) -> None:
+    path = tmp_path / "webhook-secret"
+    secret = secret_kept_at(path)
+    assert secret_kept_at(path) == secret != secret_kept_at(tmp_path / "other")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert WebhookSecret.read(secret).sign(b"m.1.b") == sign(secret, "m", "1", b"b")
+
+
+# Over HTTP
+
+
+@pytest.fixture
+def receiver() -> Iterator[tuple[str, list[tuple[Mapping[str, str], bytes]], list[int]]]:
+    """A server that notes what is posted to it: its URL, the notes, and the answers to come."""
+    notes: list[tuple[Mapping[str, str], bytes]] = []
+    answers: list[int] = []
+
+    class Note(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            notes.append((dict(self.headers), body))
+            self.send_response(answers.pop() if answers else 200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Note) as server:
+        serving = threading.Thread(target=server.serve_forever, args=(0.005,))
+        serving.start()
+        yield f"http://127.0.0.1:{server.server_port}/", notes, answers
+        server.shutdown()
+        serving.join()
+
+
+def until(true: Callable[[], bool]) -> None:
+    """Waits, for a thread that cannot be waited for otherwise."""
+    for _ in range(500):
+        if true():
+            return
+        threading.Event().wait(0.02)
+    raise AssertionError("it did not come")
+
+
+def test_over_http_webhooks_arrive_by_themselves_and_are_steered(
+    http: httpx.Client,
+    stand_in: FinchState,
+    sdk_receiver: Sdk,
+    receiver: tuple[str, list[tuple[Mapping[str, str], bytes]], list[int]],
+) -> None:
+    url, notes, answers = receiver
+    http.put("/_stand_in/application", json={"webhook_url": url, "webhook_secrets": [SECRET]})
+    answers.append(503)
+    sender = WebhookSender(stand_in)
+    sender.start()
+    try:
+        told = http.post("/_stand_in/webhooks", json={"event_type": "test"})
+        assert told.status_code == 201
+        until(lambda: len(stand_in.outbox.answers()) == 1)
+        [waiting] = http.get("/_stand_in/webhooks").json()["waiting"]
+        assert (waiting["event_id"], waiting["attempt"]) == (told.json()["event_id"], 2)
+        assert waiting["event"]["event_type"] == "test"
+        http.post("/_stand_in/clock", json={"advance_seconds": 5})
+        until(lambda: len(stand_in.outbox.answers()) == 2)
+        new = http.post("/_stand_in/application/webhook_secret").json()["webhook_secret"]
+        token, connection = stand_in.new_sandbox_connection("gusto")
+        stand_in.disconnect(token.access_token)
+        until(lambda: len(stand_in.outbox.answers()) == 3)
+    finally:
+        sender.stop()
+    assert [one["status"] for one in http.get("/_stand_in/webhooks").json()["answers"]] == [
+        503,
+        200,
+        200,
+    ]
+    headers, body = notes[-1]
+    assert json.loads(body)["connection_id"] == connection.id
+    with time_machine.travel(stand_in.now(), tick=False):
+        for secret in (SECRET, new):
+            sdk_receiver.client.webhooks.unwrap(body, headers, secret=secret)
+    stand_in.replace_application(webhook_url="http://127.0.0.1:1/")
+    http.post("/_stand_in/webhooks", json={"event_type": "test"})
+    assert http.delete("/_stand_in/webhooks").status_code == 204
+    assert http.get("/_stand_in/webhooks").json() == {"waiting": [], "answers": []}
+    assert http.post("/_stand_in/webhooks", json={"type": "test"}).status_code == 400
+
+
+def test_an_application_that_is_not_there_is_tried_again(
+    stand_in: FinchState,
+) -> None:
+    stand_in.replace_application(webhook_url="http://127.0.0.1:1/")
+    stand_in.send_webhook("test")
+    sender = WebhookSender(stand_in)
+    sender.start()
+    until(lambda: len(stand_in.outbox.answers()) == 1)
+    sender.stop()
+    [answer] = stand_in.outbox.answers()
+    assert answer.status is None
+    assert [one.attempt for one in stand_in.outbox.waiting()] == [2]
+
+
+# Our verdict
+
+
+def garbled(text: str, chance: random.Random) -> str:
+    """The text with a character changed, taken out, put in, or cut off after it."""
+    place = chance.randrange(len(text) + 1)
+    other = chance.choice("AZaz09+/=,. v1\t_-é\N{SNOWMAN}")
+    return chance.choice(
+        [
+            text[:place] + other + text[place + 1 :],
+            text[:place] + text[place + 1 :],
+            text[:place] + other + text[place:],
+            text[:place],
+        ]
+    )
+
+
+def made(chance: random.Random, now: int) -> tuple[dict[str, str], bytes, str]:
+    """Headers, body and the receiver's secret of one delivery: half of them as Finch sends them."""
+    secret, old = new_secret(), new_secret()
+    fields = {
+        "event_type": "account.updated",
+        "connection_id": "c-1",
+        "data": {"n": "é\N{SNOWMAN}"},
+    }
+    body = json.dumps(fields, ensure_ascii=chance.random() < 0.5).encode()
+    event_id = f"msg_{chance.randrange(10**9)}"
+    timestamp = str(now + chance.choice([0, 0, 0, -299, 299, -300, 300, -301, 301, -86400]))
+    entries = [f"v1,{sign(chance.choice([secret, secret, old]), event_id, timestamp, body)}"]
+    extras = [f"v1,{sign(old, event_id, timestamp, body)}", "v2,QUJD", "v1a,QUJD", "nonsense", ""]
+    entries += chance.sample(extras, chance.choice([0, 0, 1, 2]))
+    chance.shuffle(entries)
+    headers = {
+        "Finch-Event-Id": event_id,
+        "Finch-Timestamp": timestamp,
+        "Finch-Signature": " ".join(entries),
+    }
+    match chance.choice(["good", "good", "good", "body", "header", "missing", "spelt"]):
+        case "body":
+            text = garbled(body.decode(), chance)
+            body = text.encode()
+        case "header":
+            name = chance.choice(list(headers))
+            headers[name] = garbled(headers[name], chance)
+        case "missing":
+            del headers[chance.choice(list(headers))]
+        case "spelt":
+            headers = {chance.choice([str.upper, str.lower])(k): v for k, v in headers.items()}
+    return headers, body, secret
+
+
+def strictly_less(headers: Mapping[str, str]) -> bool:
+    """Whether this is one of the few headers that the SDK reads and we do not, on purpose.
+
+    It reads a timestamp as a float and signs its whole seconds, and a signature without regard to
+    characters that are not base64; any id is one to it. Finch sends none of these.
+    """
+    named = {name.lower(): value for name, value in headers.items()}
+    timestamp, event_id = named["finch-timestamp"], named["finch-event-id"]
+    exact = timestamp == str(int(float(timestamp))) and timestamp.isascii()
+    plain_id = event_id.isascii() and event_id.replace("_", "").replace("-", "").isalnum()
+    loose = any(
+        read is not None and base64.b64encode(read).decode() != text
+        for text, read in v1_entries(headers)
+    )
+    return loose or not exact or not plain_id
+
+
+def v1_entries(headers: Mapping[str, str]) -> list[tuple[str, bytes | None]]:
+    """The signatures that count: as they stand, and as the SDK reads them, None where it cannot."""
+    named = {name.lower(): value for name, value in headers.items()}
+    found: list[tuple[str, bytes | None]] = []
+    for entry in named["finch-signature"].split(" "):
+        version, _, text = entry.partition(",")
+        if version == "v1":
+            try:
+                found.append((text, base64.b64decode(text)))
+            except ValueError:
+                found.append((text, None))
+    return found
+
+
+def stops_the_sdk(headers: Mapping[str, str]) -> bool:
+    """Whether an entry is no base64, at which the SDK gives up, whatever stands beside it."""
+    return any(read is None for _, read in v1_entries(headers))
+
+
+def test_we_and_the_sdk_agree_on_thousands_of_deliveries(sdk_receiver: Sdk) -> None:
+    chance = random.Random(20261122)  # noqa: S311
+    verdicts, stricter, broken = [0, 0], 0, 0
+    now = int(sdk_receiver.clock().timestamp())
+    with time_machine.travel(sdk_receiver.clock(), tick=False):
+        for _ in range(6000):
+            headers, body, secret = made(chance, now)
+            ours = theirs = True
+            try:
+                delivery = Delivery.of(headers, body, sdk_receiver.clock())
+                ours = delivery.signed_with([WebhookSecret.read(secret)])
+            except SignatureInvalid:
+                ours = False
+            try:
+                sdk_receiver.client.webhooks.verify_signature(body, headers, secret=secret)
+            except ValueError:
+                theirs = False
+            if theirs and not ours and strictly_less(headers):
+                stricter += 1
+                continue
+            if ours and not theirs and stops_the_sdk(headers):
+                broken += 1
+                continue
+            assert ours == theirs, (headers, body, secret)
+            verdicts[ours] += 1
+    assert min(verdicts) > 1500
+    assert stricter + broken < 100
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("Finch-Timestamp", lambda text: f"{text}.0"),
+        ("Finch-Timestamp", lambda text: f" {text}"),
+        ("Finch-Timestamp", lambda text: f"+{text}"),
+        ("Finch-Signature", lambda text: text.replace("v1,", "v1,!")),
+    ],
+)
+def test_what_finch_does_not_send_is_refused_though_the_sdk_reads_it(
+    stand_in: FinchState, sdk_receiver: Sdk, name: str, change: Callable[[str], str]
+) -> None:
+    stand_in.send_webhook("test")
+    [delivery] = sent(stand_in)
+    headers = delivery.headers | {name: change(delivery.headers[name])}
+    with time_machine.travel(sdk_receiver.clock(), tick=False):
+        sdk_receiver.client.webhooks.verify_signature(delivery.body, headers, secret=SECRET)
+    secrets = [WebhookSecret.read(SECRET)]
+    assert Delivery.of(delivery.headers, delivery.body, stand_in.now()).signed_with(secrets)
+    try:
+        verdict = Delivery.of(headers, delivery.body, stand_in.now()).signed_with(secrets)
+    except SignatureInvalid:
+        verdict = False
+    assert not verdict
+
+
+def test_a_broken_signature_beside_a_good_one_is_taken_though_it_stops_the_sdk(
+    stand_in: FinchState, sdk_receiver: Sdk
+) -> None:
+    """Any match suffices, by Finch's documentation."""
+    stand_in.send_webhook("test")
+    [delivery] = sent(stand_in)
+    headers = delivery.headers | {"Finch-Signature": f"v1,a {delivery.headers['Finch-Signature']}"}
+    with (
+        time_machine.travel(sdk_receiver.clock(), tick=False),
+        pytest.raises(binascii.Error),
+    ):
+        sdk_receiver.client.webhooks.verify_signature(delivery.body, headers, secret=SECRET)
+    ours = Delivery.of(headers, delivery.body, stand_in.now())
+    assert ours.signed_with([WebhookSecret.read(SECRET)])

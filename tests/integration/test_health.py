@@ -1,0 +1,463 @@
+"""A connection's status is what Finch says of it, whoever hints that it changed."""
+
+from datetime import timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from finch_connections import connection_table, session_table, sweeping, tend_queue
+from finch_connections.connection import CompanyKey, ConnectionStatus
+from finch_connections.finch_connect import FinchConnect
+from finch_connections.task import ConnectionTask, FinchConnectionTask, Task
+from local.finch.seed_world import HARBOR_LANE, JUNIPER_VALE, MAYA, NORTHFOLD, OWEN, TALLY
+from tests.in_process import InProcess
+from tests.integration.test_tending import reports
+from tests.person import Landing, Person, connection_path
+
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+KEY = CompanyKey("gusto", HARBOR_LANE.id)
+
+
+@pytest.fixture
+def acme(deployed: InProcess) -> Person:
+    """A customer with one healthy connection and nothing left to do."""
+    person = Person(deployed, "acme")
+    assert person.connect().outcome["status"] == "connected"
+    deployed.queue.drain()
+    return person
+
+
+def doubt(deployed: InProcess, key: CompanyKey = KEY, customer_id: str = "acme") -> None:
+    """Somebody says that there is something to see."""
+    now = deployed.clock.now
+    tend_queue.connect().send(Task.at_once(ConnectionTask(customer_id, key), now), now)
+
+
+def status_at_finch(deployed: InProcess, status: str) -> None:
+    for token in deployed.finch.live_tokens():
+        deployed.finch.set_connection_status(token.connection_id, status)
+
+
+def introspections(deployed: InProcess) -> int:
+    return deployed.finch.requests.count("GET", "/introspect")
+
+
+def repair(person: Person, **choices: Any) -> Landing:
+    body = {"return_to": person.deployed.return_urls[0]}
+    path = connection_path("gusto", HARBOR_LANE.id) + "/reauthenticate"
+    reply = person.call("POST", path, body)
+    assert reply.status == 201, reply.text
+    return person.go_through(str(reply.json["connect_url"]), **choices)
+
+
+# What Finch says becomes the status
+
+
+def test_a_broken_connection_is_shown_a_minute_later_and_a_mended_one_at_once(
+    deployed: InProcess, acme: Person
+) -> None:
+    status_at_finch(deployed, "reauth")
+    doubt(deployed)
+    deployed.queue.pass_time(MINUTE / 2)
+    assert acme.connection()["status"] == "connected"
+    deployed.queue.pass_time(2 * MINUTE)
+    shown = acme.connection()
+    assert (shown["status"], shown["logins"][0]["status"]) == ("reauth", "reauth")
+    status_at_finch(deployed, "connected")
+    doubt(deployed)
+    deployed.queue.drain()
+    assert acme.connection()["status"] == "connected"
+
+
+def test_one_bad_answer_does_not_flip_a_connection(deployed: InProcess, acme: Person) -> None:
+    before = acme.connection()
+    for fault in (
+        {"edit": {"set": {"connection_status": {"status": "reauth"}}}},
+        {"error": "invalid_token_error"},
+        {"error": "authentication_error", "finch_code": "reauthenticate_user"},
+        {"error": "error_permissions"},
+    ):
+        deployed.finch.faults.add("GET", "/introspect", **fault)
+        doubt(deployed)
+        deployed.queue.drain()
+        after = acme.connection()
+        assert after.pop("checked_at") > before["checked_at"]
+        assert after == {name: value for name, value in before.items() if name != "checked_at"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "status"),
+    [
+        ({"edit": {"set": {"connection_status": {"status": "reauth"}}}}, "reauth"),
+        ({"edit": {"set": {"connection_status": {"status": "error_permissions"}}}}, None),
+        ({"edit": {"set": {"connection_status": {"status": "error_no_accout_setup"}}}}, "unknown"),
+        ({"error": "authentication_error", "finch_code": "reauthenticate_user"}, "reauth"),
+        ({"error": "authentication_error", "finch_code": "account_setup_required"}, None),
+        ({"error": "error_permissions"}, "error_permissions"),
+        ({"error": "invalid_token_error"}, "disconnected"),
+        ({"error": "server_error"}, "connected"),
+        ({"error": "invalid_client_error"}, "connected"),
+        ({"nonsense": "array"}, "connected"),
+        ({"edit": {"set": {"connection_id": "another"}}}, "connected"),
+        ({"edit": {"set": {"id": "another"}}}, "connected"),
+    ],
+)
+def test_what_finch_says_again_and_again_is_believed(
+    deployed: InProcess, acme: Person, fault: dict[str, Any], status: str | None
+) -> None:
+    deployed.finch.faults.add("GET", "/introspect", times=None, **fault)
+    doubt(deployed)
+    deployed.queue.pass_time(3 * HOUR)
+    shown = acme.connection()
+    if status is None:
+        assert shown["status"].startswith("error_")
+    else:
+        assert shown["status"] == status
+    if status == "unknown":
+        assert shown["logins"][0]["status_detail"] == "error_no_accout_setup"
+
+
+def test_a_connection_that_died_at_finch_keeps_its_token_for_an_hour_and_then_frees_its_company(
+    deployed: InProcess, acme: Person
+) -> None:
+    [token] = deployed.finch.live_tokens()
+    deployed.finch.disconnect(token.access_token)
+    doubt(deployed)
+    deployed.queue.pass_time(30 * MINUTE)
+    [item] = deployed.tables.items(deployed.tables.connections)
+    assert item["sealed"]["M"]
+    deployed.queue.drain()
+    assert acme.connection()["status"] == "disconnected"
+    assert acme.connection()["logins"] == []
+    assert deployed.tables.items(deployed.tables.claims) == []
+    assert Person(deployed, "globex").connect(login=OWEN).outcome["status"] == "connected"
+
+
+def test_one_dead_login_of_several_goes_alone(deployed: InProcess) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect(login=MAYA)
+    acme.connect(login=OWEN)
+    deployed.queue.drain()
+    [first, second] = sorted(deployed.finch.live_tokens(), key=lambda token: token.created_at)
+    deployed.finch.disconnect(first.access_token)
+    doubt(deployed)
+    deployed.queue.drain()
+    [login] = acme.connection()["logins"]
+    assert (login["id"], acme.connection()["status"]) == (second.id, "connected")
+    claims = {one["claimed"]["S"] for one in deployed.tables.items(deployed.tables.claims)}
+    assert claims == {f"company#{KEY}", f"connection#{second.connection_id}"}
+
+
+def test_credentials_that_finch_refuses_change_nothing_and_ring(
+    deployed: InProcess, acme: Person, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reports(capsys)
+    deployed.finch.faults.add("GET", "/introspect", error="invalid_client_error", times=3)
+    doubt(deployed)
+    deployed.queue.drain()
+    assert reports(capsys) == {"FinchMisconfigured"}
+    assert acme.connection()["status"] == "connected"
+
+
+def test_each_entity_and_each_authentication_method_has_its_status(deployed: InProcess) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect(login=TALLY, company_id=NORTHFOLD.id)
+    deployed.queue.drain()
+    entities = acme.connection(company_id=NORTHFOLD.id)["logins"][0]["entities"]
+    assert [one["status"] for one in entities] == ["connected"] * 3
+    ids = [one["id"] for one in entities]
+    said = [
+        {"id": ids[0], "status": "connected"},
+        {"id": ids[1], "status": "disconnected"},
+        {"id": ids[2], "status": "a new word"},
+    ]
+    methods = [
+        {"type": "credential", "connection_status": {"status": "reauth"}, "products": []},
+        {"type": "api_token", "connection_status": {"status": "connected"}, "products": []},
+    ]
+    edit = {"set": {"entities": said, "authentication_methods": methods}}
+    deployed.finch.faults.add("GET", "/introspect", edit=edit, times=None)
+    doubt(deployed, CompanyKey("gusto", NORTHFOLD.id))
+    deployed.queue.drain()
+    shown = acme.connection(company_id=NORTHFOLD.id)
+    assert shown["status"] == "reauth"
+    [login] = shown["logins"]
+    assert {one["id"]: (one["status"], one["status_detail"]) for one in login["entities"]} == {
+        ids[0]: ("connected", None),
+        ids[1]: ("disconnected", None),
+        ids[2]: ("unknown", "a new word"),
+    }
+    assert {one["type"]: one["status"] for one in login["authentication_methods"]} == {
+        "credential": "reauth",
+        "api_token": "connected",
+    }
+
+
+def test_a_refresh_never_overwrites_what_happened_meanwhile(
+    deployed: InProcess, acme: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, once = FinchConnect.introspect, [True]
+
+    def meanwhile(finch: FinchConnect, token: Any) -> Any:
+        said = real(finch, token)
+        if once:
+            once.pop()
+            assert acme.disconnect().status == 200
+        return said
+
+    monkeypatch.setattr(FinchConnect, "introspect", meanwhile)
+    doubt(deployed)
+    deployed.queue.drain()
+    assert acme.connection()["status"] == "disconnected"
+
+
+def test_many_hints_cost_one_look(deployed: InProcess, acme: Person) -> None:
+    [token] = deployed.finch.live_tokens()
+    before = introspections(deployed)
+    now = deployed.clock.now
+    for _ in range(10):
+        doubt(deployed)
+        task = Task.at_once(FinchConnectionTask(token.connection_id), now)
+        tend_queue.connect().send(task, now)
+    deployed.queue.drain()
+    assert introspections(deployed) == before + 1
+
+
+def test_a_hint_about_a_connection_that_nobody_has_costs_finch_nothing(
+    deployed: InProcess, acme: Person
+) -> None:
+    before = introspections(deployed)
+    now = deployed.clock.now
+    tend_queue.connect().send(Task.at_once(FinchConnectionTask("nobodys"), now), now)
+    assert deployed.queue.drain()
+    assert deployed.queue.waiting() == []
+    assert introspections(deployed) == before
+
+
+# The sweep
+
+
+def sweep(deployed: InProcess) -> None:
+    assert deployed.invoke is not None
+    deployed.invoke("sweep_connections", {})
+
+
+def test_the_sweep_finds_what_nobody_has_checked_for_a_day(
+    deployed: InProcess, acme: Person
+) -> None:
+    status_at_finch(deployed, "reauth")
+    sweep(deployed)
+    assert deployed.queue.waiting() == []
+    deployed.queue.pass_time(DAY + MINUTE)
+    sweep(deployed)
+    deployed.queue.drain()
+    assert acme.connection()["status"] == "reauth"
+    before = introspections(deployed)
+    sweep(deployed)
+    deployed.queue.drain()
+    assert introspections(deployed) == before
+
+
+def test_the_sweep_goes_on_where_it_ended_at_the_pace_that_finch_allows(
+    deployed: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeping, "PERIOD", 3 * MINUTE)
+    people = [Person(deployed, f"customer-{number}") for number in range(7)]
+    for number, person in enumerate(people):
+        company_id = deployed.finch.add_company(f"Company {number}")
+        login = f"payroll-{number}@example.com"
+        deployed.finch.add_login("gusto", login, [company_id])
+        landing = person.connect(login=login, company_id=company_id)
+        assert landing.outcome["status"] == "connected"
+    deployed.queue.drain()
+    deployed.queue.pass_time(2 * DAY)
+    now, table = deployed.clock.now, connection_table.connect()
+
+    def run() -> int:
+        return sweeping.sweep(
+            1,
+            now=deployed.clock.now,
+            sessions=session_table.connect(),
+            connections=table,
+            queue=tend_queue.connect(),
+        )
+
+    assert run() == 3
+    # Nothing was looked at yet, so nothing more is queued on top.
+    assert run() in (0, 2, 3)
+    deployed.queue.pass_time(4 * MINUTE)
+    checked = [person.connections()[0]["checked_at"] > now.isoformat() for person in people]
+    assert sum(checked) == 3
+    for _ in range(2):
+        run()
+        deployed.queue.pass_time(4 * MINUTE)
+    assert all(person.connections()[0]["checked_at"] > now.isoformat() for person in people)
+
+
+def test_the_sweep_finds_the_unfinished_whose_task_was_lost(deployed: InProcess) -> None:
+    here, elsewhere = Person(deployed, "acme"), Person(deployed, "globex", same_site=False)
+    here.connect()
+    deployed.finch.faults.add("POST", "/disconnect", status=500)
+    assert here.disconnect().status == 202
+    elsewhere.connect(provider_id="justworks")
+    deployed.queue.clear()
+    deployed.queue.pass_time(DAY - HOUR)
+    sweep(deployed)
+    assert deployed.queue.waiting() == []
+    deployed.queue.pass_time(2 * HOUR)
+    sweep(deployed)
+    waiting = len(deployed.queue.waiting())
+    sweep(deployed)
+    assert len(deployed.queue.waiting()) == waiting == 2
+    deployed.queue.drain()
+    assert here.connection()["status"] == "disconnected"
+    assert deployed.finch.live_tokens() == []
+
+
+# Repair
+
+
+def test_a_broken_connection_is_repaired_in_place(deployed: InProcess, acme: Person) -> None:
+    [before] = acme.connection()["logins"]
+    status_at_finch(deployed, "reauth")
+    doubt(deployed)
+    deployed.queue.drain()
+    assert acme.connection()["status"] == "reauth"
+    landing = repair(acme)
+    assert landing.outcome == {
+        "status": "connected",
+        "provider_id": "gusto",
+        "company_id": HARBOR_LANE.id,
+        "repaired": "true",
+    }
+    [after] = acme.connection()["logins"]
+    assert acme.connection()["status"] == "connected"
+    assert after["connection_id"] == before["connection_id"]
+    assert after["id"] != before["id"]
+    assert deployed.finch.requests.count("POST", "/disconnect") == 0
+    assert acme.disconnect().status == 200
+    assert deployed.finch.live_tokens() == []
+
+
+def test_a_repair_leaves_the_other_logins_alone(deployed: InProcess) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect(login=MAYA, products=["company", "directory"])
+    acme.connect(login=MAYA, products=["employment"])
+    acme.connect(login=OWEN)
+    deployed.queue.drain()
+    logins = acme.connection()["logins"]
+    [*_, owen] = logins
+    deployed.finch.set_connection_status(logins[0]["connection_id"], "reauth")
+    doubt(deployed)
+    deployed.queue.drain()
+    landing = repair(acme, products=["company", "directory", "employment"])
+    assert landing.outcome["repaired"] == "true"
+    shown = acme.connection()
+    assert shown["status"] == "connected"
+    [kept, repaired] = shown["logins"]
+    assert kept["id"] == owen["id"]
+    assert repaired["products"] == ["company", "directory", "employment"]
+
+
+def test_a_connection_that_was_repaired_elsewhere_clears_by_itself(
+    deployed: InProcess, acme: Person
+) -> None:
+    status_at_finch(deployed, "reauth")
+    doubt(deployed)
+    deployed.queue.drain()
+    status_at_finch(deployed, "connected")
+    deployed.queue.pass_time(DAY + HOUR)
+    sweep(deployed)
+    deployed.queue.drain()
+    assert acme.connection()["status"] == "connected"
+
+
+def test_a_link_to_repair_is_good_for_days_and_asks_finch_when_it_is_clicked(
+    deployed: InProcess, acme: Person
+) -> None:
+    body = {"return_to": deployed.return_urls[0]}
+    path = connection_path("gusto", HARBOR_LANE.id) + "/reauthenticate"
+    link = acme.call("POST", path, body).json["connect_url"]
+    assert deployed.finch.requests.count("POST", "/connect/sessions/reauthenticate") == 0
+    deployed.queue.pass_time(6 * DAY)
+    assert acme.go_through(link).outcome["repaired"] == "true"
+    deployed.queue.pass_time(2 * DAY)
+    link = acme.call("POST", path, body).json["connect_url"]
+    deployed.queue.pass_time(8 * DAY)
+    assert acme.come_back(link).outcome == {"error": "session_expired"}
+
+
+def test_a_repair_that_ends_at_another_company_is_its_own_connection_and_says_so(
+    deployed: InProcess,
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect(login=TALLY, company_id=HARBOR_LANE.id)
+    deployed.queue.drain()
+    status_at_finch(deployed, "reauth")
+    doubt(deployed)
+    deployed.queue.drain()
+    landing = _repair_elsewhere(deployed, acme)
+    assert landing.outcome["repaired"] == "false"
+    assert landing.outcome["company_id"] == JUNIPER_VALE.id
+    broken = acme.connection(company_id=HARBOR_LANE.id)
+    assert (broken["status"], broken["problem"]) == ("reauth", "another_company")
+    assert acme.connection(company_id=JUNIPER_VALE.id)["status"] == "connected"
+    landing = repair(acme, login=TALLY)
+    assert landing.outcome["repaired"] == "true"
+    assert acme.connection(company_id=HARBOR_LANE.id)["problem"] is None
+
+
+def _repair_elsewhere(deployed: InProcess, person: Person) -> Landing:
+    """A Finch that lets a person log in to another company than the one to repair."""
+    body = {"return_to": deployed.return_urls[0]}
+    path = connection_path("gusto", HARBOR_LANE.id) + "/reauthenticate"
+    link = person.call("POST", path, body).json["connect_url"]
+    page = person.click(link)
+    code = person.log_in(person.click(person.link()), login=TALLY, company_id=JUNIPER_VALE.id)
+    value = parse_qs(urlsplit(code).query)["code"][0]
+    return person.come_back(f"/callback?code={value}&state={page.state}")
+
+
+@pytest.mark.parametrize("state", ["never", "disconnected", "disconnecting", "another's"])
+def test_what_cannot_be_repaired_is_refused(deployed: InProcess, state: str) -> None:
+    acme = Person(deployed, "acme")
+    if state == "another's":
+        Person(deployed, "globex").connect()
+    elif state != "never":
+        acme.connect()
+        if state == "disconnecting":
+            deployed.finch.faults.add("POST", "/disconnect", status=500)
+        acme.disconnect()
+    path = connection_path("gusto", HARBOR_LANE.id) + "/reauthenticate"
+    reply = acme.call("POST", path, {"return_to": deployed.return_urls[0]})
+    wanted = "connection_busy" if state == "disconnecting" else "connection_not_found"
+    assert reply.code == wanted
+
+
+def test_a_connection_that_ended_before_the_click_says_so(
+    deployed: InProcess, acme: Person
+) -> None:
+    path = connection_path("gusto", HARBOR_LANE.id) + "/reauthenticate"
+    link = acme.call("POST", path, {"return_to": deployed.return_urls[0]}).json["connect_url"]
+    acme.disconnect()
+    assert acme.come_back(link).outcome == {"error": "connection_not_found"}
+
+
+def test_an_embedded_repair_answers_what_it_mended(deployed: InProcess, acme: Person) -> None:
+    status_at_finch(deployed, "reauth")
+    doubt(deployed)
+    deployed.queue.drain()
+    path = connection_path("gusto", HARBOR_LANE.id) + "/reauthenticate"
+    started = acme.call("POST", path, {"mode": "embedded"}).json
+    authorized = deployed.finch.authorize(
+        started["session_id"], provider_id="gusto", login=MAYA, company_id=HARBOR_LANE.id
+    )
+    done = acme.call("POST", "/callback", {"code": authorized.code, "state": started["state"]})
+    assert (done.status, done.json["repaired"]) == (200, True)
+    assert acme.connection()["status"] == "connected"
+
+
+def test_every_status_of_finch_can_be_shown() -> None:
+    assert ConnectionStatus.of_part("disconnected") is ConnectionStatus.DISCONNECTED
+    assert ConnectionStatus.of_part("disconnecting") is ConnectionStatus.UNKNOWN

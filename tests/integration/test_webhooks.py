@@ -1,0 +1,472 @@
+"""Finch's webhooks: what is genuine becomes a task, nothing else is noticed."""
+
+import base64
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+
+from finch_connections import finch_secret
+from functions.receive_webhook.handler import receive_webhook
+from local.finch.webhooks import Delivery, new_secret, sign
+from tests.in_process import WEBHOOK_SECRET, Call, InProcess, context
+from tests.person import Person
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture(autouse=True)
+def _named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in the template: metrics are written in the dimension of this name."""
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "finch-connections")
+
+
+def metrics(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The metrics that were written since the last look."""
+    lines = [line for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+    found = [json.loads(line) for line in lines]
+    assert all(one["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"]] for one in found)
+    return [one["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["Name"] for one in found]
+
+
+def connected(deployed: InProcess) -> str:
+    """A connection with nothing left to be done; its id at Finch."""
+    Person(deployed, "acme").connect()
+    deployed.queue.clear()
+    [token] = deployed.finch.live_tokens()
+    return token.connection_id
+
+
+def taken(deployed: InProcess) -> list[Delivery]:
+    """What Finch would send now, for the test to send as it likes."""
+    found: list[Delivery] = []
+
+    def post(delivery: Delivery) -> int:
+        found.append(delivery)
+        return 200
+
+    deployed.finch.deliver_webhooks(post)
+    return found
+
+
+def changed_status(deployed: InProcess, status: str = "reauth") -> Delivery:
+    deployed.finch.set_connection_status(connected(deployed), status)
+    [delivery] = taken(deployed)
+    return delivery
+
+
+def delivery_of(
+    deployed: InProcess, body: bytes, secret: str = WEBHOOK_SECRET
+) -> tuple[dict[str, str], bytes]:
+    """A genuine delivery of any body."""
+    timestamp = str(int(deployed.clock.now.timestamp()))
+    headers = {
+        "Finch-Event-Id": "msg_1",
+        "Finch-Timestamp": timestamp,
+        "Finch-Signature": f"v1,{sign(secret, 'msg_1', timestamp, body)}",
+    }
+    return headers, body
+
+
+@contextmanager
+def secret_of(deployed: InProcess, **fields: Any) -> Iterator[None]:
+    """The Finch secret with other fields, put there by somebody just now."""
+    client, arn = deployed.secrets, deployed.secret_arn
+    kept = client.get_secret_value(SecretId=arn)["SecretString"]
+    client.put_secret_value(SecretId=arn, SecretString=json.dumps(json.loads(kept) | fields))
+    try:
+        yield
+    finally:
+        client.put_secret_value(SecretId=arn, SecretString=kept)
+
+
+def reads(deployed: InProcess) -> list[Call]:
+    """The reads of the secret from now on."""
+    found: list[Call] = []
+
+    def guard(call: Call, send: Any) -> Any:
+        if call.service == "secretsmanager":
+            found.append(call)
+        return send()
+
+    deployed.border.guard = guard
+    return found
+
+
+# What is genuine
+
+
+def test_a_changed_status_becomes_a_task_to_look_at_that_connection(
+    deployed: InProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connection_id = connected(deployed)
+    deployed.finch.set_connection_status(connection_id, "reauth")
+    capsys.readouterr()
+    assert deployed.deliver_webhooks() == [200]
+    [task] = deployed.queue.waiting()
+    assert task["connection_id"] == connection_id
+    assert task["began_at"] == task["due_at"]
+    assert metrics(capsys) == ["WebhookReceived"]
+
+
+def test_the_answer_comes_after_the_queue_and_says_nothing(deployed: InProcess) -> None:
+    delivery = changed_status(deployed)
+    reply = deployed.receive(delivery.headers, delivery.body)
+    assert (reply.status, reply.json) == (200, {"status": "received"})
+
+
+def test_a_webhook_touches_neither_tables_nor_finch(deployed: InProcess) -> None:
+    delivery = changed_status(deployed)
+    services: set[str] = set()
+
+    def guard(call: Call, send: Any) -> Any:
+        services.add(call.service)
+        return send()
+
+    deployed.border.guard = guard
+    deployed.forget()
+    assert deployed.receive(delivery.headers, delivery.body).status == 200
+    assert services == {"secretsmanager", "sqs"}
+
+
+@pytest.mark.parametrize(
+    "switches",
+    [
+        {"webhook_authentication_method": "string"},
+        {"webhook_v2_signature": True},
+        {"webhook_timestamp_offset_seconds": 240},
+        {"webhook_timestamp_offset_seconds": -240},
+        {"one_connection_per_customer_id": False},
+    ],
+    ids=str,
+)
+def test_whatever_finch_leaves_open_a_webhook_is_understood(
+    deployed: InProcess, switches: dict[str, Any]
+) -> None:
+    connection_id = connected(deployed)
+    deployed.finch.change_switches(**switches)
+    deployed.finch.set_connection_status(connection_id, "error_permissions")
+    assert deployed.deliver_webhooks() == [200]
+    assert [one["connection_id"] for one in deployed.queue.waiting()] == [connection_id]
+
+
+def test_duplicates_in_any_order_are_each_a_look_and_no_more(deployed: InProcess) -> None:
+    connection_id = connected(deployed)
+    deployed.finch.change_switches(webhook_copies=3, webhook_order="reversed")
+    for status in ("reauth", "connected", "error_permissions"):
+        deployed.finch.set_connection_status(connection_id, status)
+    assert deployed.deliver_webhooks() == [200] * 9
+    assert [one["connection_id"] for one in deployed.queue.waiting()] == [connection_id] * 9
+
+
+def test_a_disconnect_at_finch_is_told_too(deployed: InProcess) -> None:
+    connection_id = connected(deployed)
+    [token] = deployed.finch.live_tokens()
+    deployed.finch.disconnect(token.access_token)
+    assert deployed.deliver_webhooks() == [200]
+    assert [one["connection_id"] for one in deployed.queue.waiting()] == [connection_id]
+
+
+def test_a_body_that_the_gateway_has_encoded_is_verified_as_it_was_sent(
+    deployed: InProcess,
+) -> None:
+    delivery = changed_status(deployed)
+    event: dict[str, Any] = {
+        "routeKey": "POST /webhooks/finch",
+        "requestContext": {"requestId": "r"},
+        "headers": {name.upper(): value for name, value in delivery.headers.items()},
+        "body": base64.b64encode(delivery.body).decode(),
+        "isBase64Encoded": True,
+    }
+    assert receive_webhook(event, context("receive_webhook"))["statusCode"] == 200
+    event["body"] = "%" + event["body"][1:]
+    assert receive_webhook(event, context("receive_webhook"))["statusCode"] == 400
+    assert len(deployed.queue.waiting()) == 1
+
+
+# What is genuine and nothing to look at
+
+
+@pytest.mark.parametrize(
+    "event_type",
+    [
+        "test",
+        "individual.updated",
+        "job.data_sync_all.completed",
+        "job.data_sync_all.complete",
+        "pay_statement.created",
+        "account.created",
+        "Account.Updated",
+        "a type\nof tomorrow \N{SNOWMAN}" * 100,
+        "",
+    ],
+)
+def test_an_event_that_says_nothing_of_a_connection_is_taken_and_counted(
+    deployed: InProcess,
+    event_type: str,
+    capsys: pytest.CaptureFixture[str],
+    log: StringIO,
+) -> None:
+    deployed.finch.send_webhook(event_type, connected(deployed), {"individual_id": "canary"})
+    capsys.readouterr()
+    assert deployed.deliver_webhooks() == [200]
+    assert deployed.queue.waiting() == []
+    assert metrics(capsys) == ["WebhookReceived"]
+    [line] = [one for one in map(json.loads, log.getvalue().splitlines()) if "event_id" in one]
+    assert line.get("event_type") in (event_type, None)
+    assert "canary" not in log.getvalue()
+
+
+def test_an_event_about_nothing_known_is_a_look_that_finds_nothing(deployed: InProcess) -> None:
+    deployed.finch.send_webhook("account.updated", "never-seen")
+    assert deployed.deliver_webhooks() == [200]
+    assert deployed.queue.drain()
+    assert deployed.queue.dead() == []
+
+
+@pytest.mark.parametrize(
+    "connection_id", [None, "", 17, [], {}, "a#b", "a/b", "x" * 201, "a\n", "\N{SNOWMAN}"]
+)
+def test_an_odd_connection_id_reaches_no_queue(deployed: InProcess, connection_id: object) -> None:
+    body = json.dumps({"event_type": "account.updated", "connection_id": connection_id}).encode()
+    assert deployed.receive(*delivery_of(deployed, body)).status == 200
+    assert deployed.queue.waiting() == []
+
+
+@pytest.mark.parametrize("presence", ["null", "absent"])
+def test_an_event_without_a_connection_id_is_taken(deployed: InProcess, presence: str) -> None:
+    connection_id = connected(deployed)
+    deployed.finch.change_switches(webhook_connection_id=presence)
+    deployed.finch.set_connection_status(connection_id, "reauth")
+    assert deployed.deliver_webhooks() == [200]
+    assert deployed.queue.waiting() == []
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 100_000])
+def test_a_signed_body_that_is_no_event_is_refused(deployed: InProcess, body: bytes) -> None:
+    reply = deployed.receive(*delivery_of(deployed, body))
+    assert (reply.status, reply.code) == (400, "invalid_request")
+    assert deployed.queue.waiting() == []
+
+
+def test_a_large_webhook_is_taken_and_a_large_forgery_is_not(deployed: InProcess) -> None:
+    """As large as Lambda's limit on a request lets through ("Lambda quotas")."""
+    fields = {"event_type": "account.updated", "connection_id": "c-1", "data": "x" * 5_900_000}
+    headers, body = delivery_of(deployed, json.dumps(fields).encode())
+    assert deployed.receive(headers, body).status == 200
+    assert deployed.receive(headers, body + b" ").status == 401
+    assert len(deployed.queue.waiting()) == 1
+
+
+# What is not genuine
+
+
+def forgeries(delivery: Delivery) -> dict[str, tuple[Mapping[str, str], bytes]]:
+    """Deliveries that Finch has not sent, or not just now."""
+    headers, body = delivery.headers, delivery.body
+    other = sign(new_secret(), headers["Finch-Event-Id"], headers["Finch-Timestamp"], delivery.body)
+    moved = str(int(headers["Finch-Timestamp"]) + 60)
+    signature = headers["Finch-Signature"]
+    return {
+        "nothing": ({}, body),
+        "no id": ({k: v for k, v in headers.items() if "Id" not in k}, body),
+        "no timestamp": ({k: v for k, v in headers.items() if "Time" not in k}, body),
+        "no signature": ({k: v for k, v in headers.items() if "Sig" not in k}, body),
+        "another's signature": (headers | {"Finch-Signature": f"v1,{other}"}, body),
+        "another version": (headers | {"Finch-Signature": signature.replace("v1", "v2")}, body),
+        "half a signature": (headers | {"Finch-Signature": signature[:20]}, body),
+        "no base64": (headers | {"Finch-Signature": "v1,a"}, body),
+        "another id": (headers | {"Finch-Event-Id": "msg_other"}, body),
+        "another time": (headers | {"Finch-Timestamp": moved}, body),
+        "a time that is none": (headers | {"Finch-Timestamp": "now"}, body),
+        "truncated": (headers, body[:-1]),
+        "empty": (headers, b""),
+        "another status": (headers, body.replace(b"reauth", b"connected")),
+        "written anew": (headers, json.dumps(json.loads(body)).encode()),
+        "no text": (headers, b"\xff" + body),
+    }
+
+
+def test_a_forged_webhook_is_refused_counted_and_queues_nothing(
+    deployed: InProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    delivery = changed_status(deployed)
+    capsys.readouterr()
+    for name, (headers, body) in forgeries(delivery).items():
+        reply = deployed.receive(headers, body)
+        assert (reply.status, reply.code) == (401, "signature_invalid"), name
+        assert metrics(capsys) == ["WebhookRefused"], name
+    assert deployed.queue.waiting() == []
+    assert deployed.receive(delivery.headers, delivery.body).status == 200
+
+
+def test_a_stale_webhook_is_refused_however_well_it_is_signed(deployed: InProcess) -> None:
+    delivery = changed_status(deployed)
+    deployed.clock.advance(timedelta(minutes=4, seconds=50))
+    assert deployed.receive(delivery.headers, delivery.body).status == 200
+    deployed.clock.advance(timedelta(seconds=20))
+    assert deployed.receive(delivery.headers, delivery.body).code == "signature_invalid"
+    deployed.clock.advance(-timedelta(minutes=11))
+    assert deployed.receive(delivery.headers, delivery.body).code == "signature_invalid"
+    assert len(deployed.queue.waiting()) == 1
+
+
+def test_no_secret_and_no_word_of_a_stranger_reaches_the_log(
+    deployed: InProcess, log: StringIO, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    delivery = changed_status(deployed)
+    stranger = {"Finch-Event-Id": "canary-1", "Finch-Timestamp": "canary-2"}
+    deployed.receive(delivery.headers | stranger, b"canary-3")
+    deployed.receive(delivery.headers | {"Finch-Signature": "v1,canary-4"}, delivery.body)
+    deployed.receive(delivery.headers, delivery.body)
+    with secret_of(deployed, webhook_secrets=["canary-5"]):
+        deployed.forget()
+        deployed.receive(delivery.headers, delivery.body)
+    logged = log.getvalue() + caplog.text
+    assert '"message":"webhook refused"' in logged
+    assert '"message":"webhook received"' in logged
+    assert '"message":"webhook secret unusable"' in logged
+    for secret in ("canary", WEBHOOK_SECRET, delivery.headers["Finch-Signature"]):
+        assert secret not in logged
+
+
+# The secret
+
+
+def test_while_the_secret_is_replaced_either_signature_is_enough(deployed: InProcess) -> None:
+    """The dashboard makes the new one; for a day, Finch signs with both."""
+    old = deployed.finch.application.webhook_secrets
+    connection_id = connected(deployed)
+    try:
+        new = deployed.finch.rotate_webhook_secret()
+        deployed.finch.set_connection_status(connection_id, "reauth")
+        assert deployed.deliver_webhooks() == [200]
+        with secret_of(deployed, webhook_secrets=[new]):
+            deployed.forget()
+            deployed.finch.set_connection_status(connection_id, "connected")
+            assert deployed.deliver_webhooks() == [200]
+        with secret_of(deployed, webhook_secrets=[new, *old]):
+            deployed.clock.advance(timedelta(days=1))
+            deployed.finch.set_connection_status(connection_id, "reauth")
+            [delivery] = taken(deployed)
+            assert delivery.headers["Finch-Signature"].count("v1,") == 1
+            assert deployed.receive(delivery.headers, delivery.body).status == 200
+        deployed.forget()
+        assert deployed.receive(delivery.headers, delivery.body).status == 401
+    finally:
+        deployed.finch.replace_application(webhook_secrets=old)
+    assert len(deployed.queue.waiting()) == 3
+
+
+def test_a_secret_that_was_just_added_is_known_at_the_first_webhook(deployed: InProcess) -> None:
+    delivery = changed_status(deployed)
+    assert deployed.receive(delivery.headers, delivery.body).status == 200
+    new = new_secret()
+    headers, body = delivery_of(deployed, delivery.body, new)
+    with secret_of(deployed, webhook_secrets=[new]):
+        assert deployed.receive(headers, body).status == 200
+
+
+def test_forged_webhooks_read_the_secret_once_a_minute(deployed: InProcess) -> None:
+    headers, body = delivery_of(deployed, b"{}", new_secret())
+    finch_secret.connect().webhook_secrets()
+    found = reads(deployed)
+    for minute in range(1, 4):
+        for _ in range(20):
+            assert deployed.receive(headers, body).status == 401
+        assert len(found) == minute
+        deployed.clock.advance(MINUTE)
+    stale = headers | {"Finch-Timestamp": "1"}
+    assert deployed.receive(stale, body).status == 401
+    assert len(found) == 3
+
+
+@pytest.mark.parametrize(
+    "listed",
+    [
+        ["", WEBHOOK_SECRET],
+        [None, 17, {}, [WEBHOOK_SECRET], WEBHOOK_SECRET],
+        ["whsec_" + WEBHOOK_SECRET, "not base64", WEBHOOK_SECRET],
+    ],
+    ids=str,
+)
+def test_an_entry_that_is_no_secret_harms_neither_the_others_nor_the_credentials(
+    deployed: InProcess, listed: list[object], log: StringIO
+) -> None:
+    delivery = changed_status(deployed)
+    with secret_of(deployed, webhook_secrets=listed):
+        deployed.forget()
+        assert deployed.receive(delivery.headers, delivery.body).status == 200
+        assert finch_secret.connect().credentials().client_id == "our-client"
+    assert log.getvalue().count('"message":"webhook secret unusable"') == len(listed) - 1
+
+
+@pytest.mark.parametrize("listed", [[], None, 17, "text", {"a": 1}, [""], ["AAAA"]], ids=str)
+def test_without_a_webhook_secret_nothing_is_genuine_and_the_credentials_are_good(
+    deployed: InProcess, listed: object
+) -> None:
+    headers, body = delivery_of(deployed, b"{}", "")
+    with secret_of(deployed, webhook_secrets=listed):
+        deployed.forget()
+        assert deployed.receive(headers, body).status == 401
+        assert finch_secret.connect().credentials().client_id == "our-client"
+
+
+def test_a_secret_that_cannot_be_read_refuses_nothing_for_good(deployed: InProcess) -> None:
+    delivery = changed_status(deployed)
+    client, arn = deployed.secrets, deployed.secret_arn
+    kept = client.get_secret_value(SecretId=arn)["SecretString"]
+    client.put_secret_value(SecretId=arn, SecretString="not json")
+    try:
+        deployed.forget()
+        assert deployed.receive(delivery.headers, delivery.body).status == 502
+    finally:
+        client.put_secret_value(SecretId=arn, SecretString=kept)
+    assert deployed.receive(delivery.headers, delivery.body).status == 200
+
+
+# The queue
+
+
+def test_a_webhook_that_cannot_be_queued_is_sent_again_by_finch(
+    deployed: InProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connection_id = connected(deployed)
+    deployed.finch.set_connection_status(connection_id, "reauth")
+    capsys.readouterr()
+
+    def down(call: Call, send: Any) -> Any:
+        if call.service == "sqs":
+            raise EndpointConnectionError(endpoint_url="https://sqs.example.com")
+        return send()
+
+    deployed.border.guard = down
+    assert deployed.deliver_webhooks() == [500]
+    assert metrics(capsys) == []
+    assert deployed.deliver_webhooks() == []
+    deployed.border.open()
+    deployed.clock.advance(timedelta(seconds=5))
+    assert deployed.deliver_webhooks() == [200]
+    assert [one["connection_id"] for one in deployed.queue.waiting()] == [connection_id]
+
+
+def test_late_retries_that_keep_their_timestamp_are_stale(deployed: InProcess) -> None:
+    """Whether Finch refreshes it is documented nowhere: what is missed so is seen by the next look."""
+    connection_id = connected(deployed)
+    deployed.border.guard = lambda call, send: 1 / 0 if call.service == "sqs" else send()
+    for refreshed, last in ((False, 401), (True, 500)):
+        deployed.finch.change_switches(webhook_timestamp_refreshed=refreshed)
+        deployed.finch.set_connection_status(connection_id, "reauth" if refreshed else "pending")
+        statuses = deployed.deliver_webhooks()
+        for pause in (timedelta(seconds=5), 5 * MINUTE, 30 * MINUTE, 120 * MINUTE, 120 * MINUTE):
+            deployed.clock.advance(pause)
+            statuses += deployed.deliver_webhooks()
+        assert statuses == [500, 500, last, last, last]
+        assert deployed.finch.outbox.waiting() == []

@@ -1,0 +1,130 @@
+"""Vending as it is deployed: real invocations, real roles, a directory of more than one page."""
+
+import json
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local.finch.seed_world import CEDARLINE, LENA, people
+from local.world import EmulatedAws, World
+from tests.deployed import Deployed
+from tests.person import Person
+
+CEDARLINES = {"customer_id": "acme", "provider_id": "rippling", "company_id": CEDARLINE.id}
+ASKED = {**CEDARLINES, "products": ["directory"], "purpose": "test", "caller": "payroll-sync"}
+
+
+def invoke(world: World, aws: EmulatedAws, function: str, event: Any) -> Any:
+    answer = aws.client("lambda").invoke(
+        FunctionName=world.physical_id(function), Payload=json.dumps(event)
+    )
+    said = json.load(answer["Payload"])
+    assert "FunctionError" not in answer, said
+    return said
+
+
+@pytest.fixture
+def acme(deployed: Deployed) -> Person:
+    person = Person(deployed, "acme")
+    person.connect(provider_id="rippling", login=LENA, company_id=CEDARLINE.id)
+    return person
+
+
+def test_another_backend_reads_a_directory_of_more_than_one_page(
+    world: World, deployed: Deployed, acme: Person
+) -> None:
+    answer = invoke(world, world.aws, "ReadDirectory", CEDARLINES)
+    everybody = [one.id for one in people(CEDARLINE, CEDARLINE.entities[0])]
+    assert answer["count"] == len(everybody) > 100
+    assert answer["individual_ids"] == everybody
+    assert deployed.finch.requests.count("GET", "/employer/directory") == 2
+    asked = {"action": "audit", "customer_id": "acme"}
+    [record] = invoke(world, world.aws, "ResolveUnfinished", asked)["result"]["records"]
+    assert (record["outcome"], record["products"]) == ("vended", ["directory"])
+    assert record["caller"] == world.physical_id("ReadDirectory")
+    assert record["token_id"] == acme.connection("rippling", CEDARLINE.id)["logins"][0]["id"]
+
+
+def test_a_401_is_reported_and_the_connection_is_looked_at(
+    world: World, deployed: Deployed, acme: Person
+) -> None:
+    deployed.finch.faults.add("GET", "/employer/directory", error="invalid_token_error")
+    answer = invoke(world, world.aws, "ReadDirectory", CEDARLINES)
+    assert answer == {"reason": "unauthorized"}
+    asked = {"action": "audit", "customer_id": "acme"}
+    records = invoke(world, world.aws, "ResolveUnfinished", asked)["result"]["records"]
+    assert [one["outcome"] for one in records] == ["reported", "vended"]
+
+
+def test_a_refusal_reaches_the_backend(world: World, deployed: Deployed, acme: Person) -> None:
+    acme.disconnect("rippling", CEDARLINE.id)
+    answer = invoke(world, world.aws, "ReadDirectory", CEDARLINES)
+    assert (answer["reason"], answer["status"]) == ("disconnected", "disconnected")
+
+
+def test_no_token_is_in_a_log_or_a_record(world: World, deployed: Deployed, acme: Person) -> None:
+    invoke(world, world.aws, "ReadDirectory", CEDARLINES)
+    vended = invoke(world, world.aws, "VendToken", ASKED)["token"]["access_token"]
+    lines = world.function_log("VendToken") + world.function_log("ReadDirectory")
+    assert '"message":"token asked for"' in "\n".join(lines)
+    assert vended == deployed.finch.live_tokens()[0].access_token
+    assert vended not in "\n".join(lines)
+    assert vended not in str(deployed.tables.items(deployed.tables.audit))
+
+
+def test_a_backend_may_invoke_vend_token_and_touch_nothing_of_ours(
+    world: World, deployed: Deployed, acme: Person
+) -> None:
+    backend = world.as_role("ReadDirectoryRole")
+    assert "token" in invoke(world, backend, "VendToken", ASKED)
+    denied: list[tuple[str, str, dict[str, Any]]] = [
+        ("lambda", "invoke", {"FunctionName": world.physical_id("ResolveUnfinished")}),
+        ("lambda", "invoke", {"FunctionName": world.physical_id("ReadDirectory")}),
+        ("dynamodb", "scan", {"TableName": world.output("ConnectionsTableName")}),
+        ("dynamodb", "scan", {"TableName": world.output("AuditTableName")}),
+        ("sqs", "send_message", {"QueueUrl": world.output("TendQueueUrl"), "MessageBody": "{}"}),
+        ("kms", "decrypt", sealed(world, "stored")),
+        ("secretsmanager", "get_secret_value", {"SecretId": world.output("FinchSecretArn")}),
+    ]
+    for service, operation, arguments in denied:
+        with pytest.raises(ClientError, match="AccessDenied"):
+            getattr(backend.client(service), operation)(**arguments)
+
+
+def test_vend_token_opens_what_is_stored_and_adds_records_and_nothing_else(world: World) -> None:
+    role = world.as_role("VendTokenRole")
+    opened = role.client("kms").decrypt(**sealed(world, "stored"))
+    assert opened["Plaintext"] == b"canary"
+    connections, audit = world.output("ConnectionsTableName"), world.output("AuditTableName")
+    row = {"customer_id": {"S": "acme"}, "provider_id#company_id": {"S": "gusto#x"}}
+    record = {"customer_id": {"S": "acme"}, "vended_at#id": {"S": "2026"}}
+    role.client("dynamodb").put_item(TableName=audit, Item=record)
+    query = {
+        "KeyConditionExpression": "customer_id = :customer",
+        "ExpressionAttributeValues": {":customer": {"S": "acme"}},
+    }
+    key = {"KeyId": world.output("TokenKeyArn"), "Plaintext": b"canary"}
+    denied: list[tuple[str, str, dict[str, Any]]] = [
+        ("dynamodb", "put_item", {"TableName": connections, "Item": row}),
+        ("dynamodb", "delete_item", {"TableName": connections, "Key": row}),
+        ("dynamodb", "query", {"TableName": connections, **query}),
+        ("dynamodb", "query", {"TableName": audit, **query}),
+        ("dynamodb", "get_item", {"TableName": audit, "Key": record}),
+        ("dynamodb", "delete_item", {"TableName": audit, "Key": record}),
+        ("kms", "decrypt", sealed(world, "escrow")),
+        ("kms", "encrypt", {**key, "EncryptionContext": {"purpose": "stored"}}),
+        ("secretsmanager", "get_secret_value", {"SecretId": world.output("FinchSecretArn")}),
+        ("lambda", "invoke", {"FunctionName": world.physical_id("VendToken")}),
+    ]
+    for service, operation, arguments in denied:
+        with pytest.raises(ClientError, match="AccessDenied"):
+            getattr(role.client(service), operation)(**arguments)
+
+
+def sealed(world: World, purpose: str) -> dict[str, Any]:
+    """A ciphertext to open, made by somebody who may."""
+    context = {"purpose": purpose}
+    key = {"KeyId": world.output("TokenKeyArn"), "Plaintext": b"canary"}
+    answer = world.aws.client("kms").encrypt(**key, EncryptionContext=context)
+    return {"CiphertextBlob": answer["CiphertextBlob"], "EncryptionContext": context}

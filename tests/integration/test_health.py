@@ -461,3 +461,60 @@ def test_an_embedded_repair_answers_what_it_mended(deployed: InProcess, acme: Pe
 def test_every_status_of_finch_can_be_shown() -> None:
     assert ConnectionStatus.of_part("disconnected") is ConnectionStatus.DISCONNECTED
     assert ConnectionStatus.of_part("disconnecting") is ConnectionStatus.UNKNOWN
+
+
+# Who hints, and what a repair mends
+
+
+def hint(deployed: InProcess, by: str) -> None:
+    """Tells us, in one of the three ways, that something happened at Finch."""
+    assert deployed.invoke is not None
+    if by == "webhook":
+        assert deployed.deliver_webhooks() == [200]
+    elif by == "sweep":
+        deployed.queue.pass_time(DAY + MINUTE)
+        deployed.invoke("sweep_connections", {})
+    else:
+        [login] = Person(deployed, "acme").connection()["logins"]
+        where = {
+            "customer_id": "acme",
+            "provider_id": "gusto",
+            "company_id": HARBOR_LANE.id,
+            "caller": "nightly-sync",
+            "purpose": "employee sync",
+            "products": ["directory"],
+        }
+        token_id = login["id"]
+        answer = deployed.invoke(
+            "vend_token", where | {"report": "unauthorized", "token_id": token_id}
+        )
+        assert answer == {"reported": True}
+
+
+@pytest.mark.parametrize("by", ["webhook", "sweep", "a caller's 401"])
+def test_a_break_is_seen_through_each_hint_alone_and_a_repair_mends_it(
+    deployed: InProcess, acme: Person, by: str
+) -> None:
+    [before] = acme.connection()["logins"]
+    status_at_finch(deployed, "reauth")
+    hint(deployed, by)
+    deployed.queue.pass_time(5 * MINUTE)
+    assert acme.connection()["status"] == "reauth"
+    assert repair(acme).outcome["repaired"] == "true"
+    shown = acme.connection()
+    [after] = shown["logins"]
+    assert (shown["status"], after["connection_id"]) == ("connected", before["connection_id"])
+    deployed.queue.drain()
+    assert acme.connection()["status"] == "connected"
+
+
+@pytest.mark.parametrize("by", ["webhook", "sweep"])
+def test_an_end_at_finch_is_seen_through_each_hint_alone(
+    deployed: InProcess, acme: Person, by: str
+) -> None:
+    [token] = deployed.finch.live_tokens()
+    deployed.finch.disconnect(token.access_token)
+    hint(deployed, by)
+    deployed.queue.drain()
+    assert acme.connection()["status"] == "disconnected"
+    assert deployed.tables.items(deployed.tables.claims) == []

@@ -1,6 +1,6 @@
 # What a person and CI run; each command does its own set-up. `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help local test build check lock clean
+.PHONY: help local test model crash build check lock clean
 
 PYTHON := python3.13
 BUILT := .aws-sam/local
@@ -12,6 +12,8 @@ SOURCES := template.yaml $(shell find functions layers -type f -not -path '*/__p
 help:
 	@echo 'make local  run the whole product on this machine and open it at http://localhost:8080/'
 	@echo 'make test   run every check and every test'
+	@echo 'make model  let anything happen in any order, for 50,000 steps and more (an hour)'
+	@echo 'make crash  stop and fail the product at every call to AWS and Finch (a quarter of an hour)'
 	@echo 'make build  build the functions and the layer for this machine'
 	@echo 'make lock   renew the locked dependencies'
 	@echo 'make clean  forget what the commands above have made, the local world included'
@@ -51,6 +53,13 @@ check: .venv/ready
 test: check .venv-ministack/ready $(BUILT)/template.yaml
 	BUILT=$(BUILT) pytest tests/integration -q
 	pytest
+
+model: .venv/ready
+	MODEL_EXAMPLES=2500 pytest tests/model -q -s
+
+# All of what the tests take a share of.
+crash: .venv/ready
+	@PYTHONPATH=layers/shared/python python -m tests.crash $(ARGS)
 
 lock: .venv/ready
 	uv pip compile --quiet --upgrade --generate-hashes --no-header --python-version 3.13 \

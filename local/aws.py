@@ -1,5 +1,5 @@
 # mypy: disable-error-code="import-not-found,import-untyped"
-"""Emulated AWS: MiniStack, with what an HTTP API, IAM and Lambda do there and it does not.
+"""Emulated AWS: MiniStack, with what other parts of AWS do there and it does not.
 
 Run by the Python of MiniStack's own environment, as a script. It stops by itself, saving its
 state, when its standard input closes: so it never outlives the world that started it.
@@ -7,22 +7,37 @@ Everything here replaces a part of one exact version of MiniStack, and says why.
 """
 
 import asyncio
+import functools
+import inspect
+import io
 import json
+import operator
 import os
 import re
 import signal
 import sys
+import tempfile
 import threading
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import ministack.app as gateway
-from ministack.core import iam_actions, lambda_runtime
-from ministack.services import apigateway, dynamodb, dynamodb_streams, lambda_svc
+from ministack.core import iam_actions, iam_evaluator, lambda_runtime
+from ministack.core.responses import get_account_id, get_region
+from ministack.services import (
+    apigateway,
+    cloudwatch,
+    dynamodb,
+    dynamodb_streams,
+    lambda_svc,
+    sqs,
+)
 from ministack.services.cloudformation import provisioners
 
 WRITTEN_FOR = "1.5.33"
@@ -359,7 +374,233 @@ def dynamodb_context(body: bytes) -> Json:
     return context
 
 
-# Lambda: logs that can be read while they are written, and processes that can be killed.
+# SQS: a queue that many threads use, and the event source mapping that works it off.
+
+LONGEST_DELAY = 900
+TO_READ_A_QUEUE = ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")
+
+send_message = sqs._act_send_message
+sweep = sqs._dlq_sweep
+create_mapping, update_mapping = provisioners._lambda_esm_create, provisioners._lambda_esm_update
+
+
+def one_at_a_time(function: Callable[..., Any]) -> Callable[..., Any]:
+    """MiniStack locks a queue for its mapping only: what is sent while that deletes can be lost."""
+
+    @functools.wraps(function)
+    def alone(*arguments: Any) -> Any:
+        with sqs._queues_lock:
+            return function(*arguments)
+
+    return alone
+
+
+def send_in_time(request: Json, url: str) -> Json:
+    """AWS delays a message by 15 minutes at most ("SendMessage" in the SQS API Reference)."""
+    delay = int(request.get("DelaySeconds") or 0)
+    if not 0 <= delay <= LONGEST_DELAY:
+        reason = f"DelaySeconds must be >= 0 and <= {LONGEST_DELAY}."
+        raise sqs._Err(
+            "InvalidParameterValue",
+            f"Value {delay} for parameter DelaySeconds is invalid. Reason: {reason}",
+        )
+    sent: Json = send_message(request, url)
+    return sent
+
+
+def sweep_and_count(queue: Json) -> None:
+    """SQS tells CloudWatch how many messages wait ("Available CloudWatch metrics for Amazon SQS")."""
+    before = len(queue["messages"])
+    sweep(queue)
+    if len(queue["messages"]) == before:
+        return
+    dead_letters = sqs._queue_by_arn(
+        json.loads(queue["attributes"]["RedrivePolicy"])["deadLetterTargetArn"]
+    )
+    cloudwatch.record_metric(
+        "AWS/SQS",
+        "ApproximateNumberOfMessagesVisible",
+        len(dead_letters["messages"]),
+        "Count",
+        {"QueueName": dead_letters["name"]},
+    )
+    cloudwatch._evaluate_all_alarms()
+
+
+def messages_to_repeat(mapping: Json, records: list[Json], result: Json) -> set[str]:
+    """The ids that a function has not worked off; an answer nobody can read fails all of them.
+
+    What is a success and what a failure: "Handling errors for an SQS event source in Lambda" in
+    Lambda's guide.
+    """
+    everything = {record["messageId"] for record in records}
+    if result.get("error") or result.get("throttle"):
+        return everything
+    if "ReportBatchItemFailures" not in mapping.get("FunctionResponseTypes", []):
+        return set()
+    try:
+        failures = (result.get("body") or {}).get("batchItemFailures") or []
+        named = {failure["itemIdentifier"] for failure in failures}
+    except (AttributeError, KeyError, TypeError):
+        return everything
+    return named if named <= everything else everything
+
+
+def work_off(
+    mapping: Json, function: Json, event: Json, batch: list[Json], url: str, name: str
+) -> None:
+    """Deletes what is done by the receipt it came with: a message that came again has another."""
+    records = event["Records"]
+    result = lambda_svc._execute_function(function, event)
+    repeated = messages_to_repeat(mapping, records, result)
+    if repeated:
+        lambda_svc.logger.warning(
+            "ESM: %d of %d messages from %s come again: %s",
+            *(len(repeated), len(records), name, result.get("body")),
+        )
+    sqs._delete_messages_for_esm(
+        url,
+        {record["receiptHandle"] for record in records if record["messageId"] not in repeated},
+    )
+
+
+def check_mapping(props: Json) -> None:
+    """Lambda refuses a mapping that its function's role or timeout does not fit.
+
+    "Creating and configuring an Amazon SQS event source mapping" in Lambda's guide.
+    """
+    arn = props["EventSourceArn"]
+    queue = sqs._queue_by_arn(arn)
+    function, *_ = provisioners._lambda_function_for_cfn_ref(props["FunctionName"])
+    if queue is None or function is None:
+        return
+    config = function["config"]
+    policies = iam_evaluator._gather_role_policies(
+        config["Role"].rpartition("/")[2], get_account_id()
+    )
+    for name in TO_READ_A_QUEUE:
+        asked = iam_evaluator.EvalContext(
+            principal_arn=config["Role"],
+            principal_type="AssumedRole",
+            principal_account=get_account_id(),
+            action=f"sqs:{name}",
+            resource_arn=arn,
+            region=get_region(),
+        )
+        if iam_evaluator.evaluate(asked, policies).decision != "Allow":
+            raise ValueError(
+                f"The provided execution role does not have permissions to call {name} on SQS"
+            )
+    hidden, running = int(queue["attributes"]["VisibilityTimeout"]), int(config["Timeout"])
+    if hidden < running:
+        raise ValueError(
+            f"Queue visibility timeout: {hidden} seconds is less than "
+            f"Function timeout: {running} seconds"
+        )
+
+
+def create_checked_mapping(logical_id: str, props: Json, stack_name: str) -> tuple[str, Json]:
+    check_mapping(props)
+    created: tuple[str, Json] = create_mapping(logical_id, props, stack_name)
+    return created
+
+
+def update_checked_mapping(
+    physical_id: str, old: Json, new: Json, stack_name: str
+) -> tuple[str, Json]:
+    check_mapping(new)
+    updated: tuple[str, Json] = update_mapping(physical_id, old, new, stack_name)
+    return updated
+
+
+def replace_parts_of_sqs() -> None:
+    sqs._queues_lock = threading.RLock()
+    sqs._act_send_message = sqs._HANDLERS["SendMessage"] = send_in_time
+    for name, handler in sqs._HANDLERS.items():
+        if not inspect.iscoroutinefunction(handler):
+            sqs._HANDLERS[name] = one_at_a_time(handler)
+    sqs._dlq_sweep = sweep_and_count
+    for part in ("_expire_retained", "_dlq_sweep", "_collect_msgs"):
+        setattr(sqs, part, one_at_a_time(getattr(sqs, part)))
+    lambda_svc._run_sqs_batch = work_off
+    resource = provisioners._RESOURCE_HANDLERS["AWS::Lambda::EventSourceMapping"]
+    resource.update(create=create_checked_mapping, update=update_checked_mapping)
+
+
+# CloudWatch: metrics that functions write into their logs, and alarms about exactly one metric.
+
+COMPARISONS = {
+    "GreaterThanOrEqualToThreshold": operator.ge,
+    "GreaterThanThreshold": operator.gt,
+    "LessThanOrEqualToThreshold": operator.le,
+    "LessThanThreshold": operator.lt,
+}
+
+
+def take_embedded_metrics(line: str) -> None:
+    """Metrics in a log line ("Specification: Embedded metric format" in CloudWatch's guide)."""
+    try:
+        entry = json.loads(line)
+        for directive in entry["_aws"]["CloudWatchMetrics"]:
+            for names in directive["Dimensions"]:
+                dimensions = {name: entry[name] for name in names}
+                for metric in directive["Metrics"]:
+                    name, unit = metric["Name"], metric.get("Unit", "None")
+                    for value in entry[name] if isinstance(entry[name], list) else [entry[name]]:
+                        cloudwatch.record_metric(
+                            directive["Namespace"], name, value, unit, dimensions
+                        )
+    except (ValueError, KeyError, TypeError):
+        # Any other line, or one that CloudWatch would leave out as well.
+        return
+    cloudwatch._evaluate_all_alarms()
+
+
+def evaluate_alarm(alarm: Json) -> None:
+    """MiniStack mixes the points of all dimensions, and so rings alarms that AWS never would.
+
+    Each combination is a metric of its own ("Metrics concepts" in CloudWatch's guide).
+    """
+    dimensions = {one["Name"]: one["Value"] for one in alarm.get("Dimensions") or []}
+    metric = (alarm["Namespace"], alarm["MetricName"], cloudwatch._dims_key(dimensions))
+    since = time.time() - alarm["Period"] * alarm["EvaluationPeriods"]
+    points = [one for one in cloudwatch._metrics.get(metric) or [] if one["Timestamp"] >= since]
+    if not points:
+        return
+    value = cloudwatch._calc_stats(points)[alarm["Statistic"]]
+    breaching = COMPARISONS[alarm["ComparisonOperator"]](value, alarm["Threshold"])
+    state = {
+        "AlarmName": alarm["AlarmName"],
+        "StateValue": "ALARM" if breaching else "OK",
+        "StateReason": f"{alarm['Statistic']} {value}",
+    }
+    cloudwatch._set_alarm_state({}, state, is_cbor=False, is_json=True)
+
+
+# Lambda: layers that lie unpacked, logs that can be read while they are written, and processes
+# that can be killed.
+
+resolve_layer = lambda_svc._resolve_layer_zip
+unpacking = threading.Lock()
+
+
+def layer_in_place(attachment: Any) -> bytes | None:
+    """A zip with a note of where the layer lies: its thousand files are unpacked once for all."""
+    content: bytes | None = resolve_layer(attachment)
+    if content is None:
+        return None
+    place = Path(tempfile.gettempdir()) / f"layer-{sha256(content).hexdigest()}"
+    with unpacking:
+        if not place.exists():
+            half = place.with_suffix(".half")
+            with zipfile.ZipFile(io.BytesIO(content)) as layer:
+                layer.extractall(half)
+            half.rename(place)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as note:
+        note.writestr("lies-at", str(place))
+    return packed.getvalue()
+
 
 LOG_DIR = Path(os.environ["FUNCTION_LOG_DIR"])
 drain_log = lambda_runtime.Worker._drain_stderr_bounded
@@ -378,6 +619,7 @@ def read_log(worker: Any) -> None:
         for line in process.stderr:
             log.write(line)
             lines.put(line.rstrip("\n"))
+            take_embedded_metrics(line)
 
 
 def drain_log_quickly(worker: Any, *arguments: Any, **named: Any) -> str:
@@ -557,6 +799,7 @@ def replace_parts() -> None:
     apigateway._validate_jwt_authorizer = validate_jwt_strictly
     iam_actions.request_tag_context = request_context
     iam_actions.dynamodb_service_context = dynamodb_context
+    lambda_svc._resolve_layer_zip = layer_in_place
     lambda_svc._execute_function = execute_as_http_api
     lambda_svc._execute_function_warm = execute_when_free
     lambda_svc.lambda_execute_result_to_api_proxy_response = answer_of_api
@@ -565,7 +808,9 @@ def replace_parts() -> None:
     )
     lambda_runtime.Worker._drain_stderr_bounded = drain_log_quickly
     lambda_runtime.Worker._read_stderr = read_log
+    cloudwatch._evaluate_alarm = evaluate_alarm
     gateway.app = serve
+    replace_parts_of_sqs()
 
 
 if __name__ == "__main__":

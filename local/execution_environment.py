@@ -87,7 +87,8 @@ def arrange_imports(code_dir: str) -> None:
     worker_dir = Path(code_dir).parent
     runtime = runtime_packages(worker_dir)
     layers: list[str] = []
-    for layer in filter(None, os.environ.pop("_LAMBDA_LAYERS_DIRS", "").split(os.pathsep)):
+    for note in filter(None, os.environ.pop("_LAMBDA_LAYERS_DIRS", "").split(os.pathsep)):
+        layer = Path(note, "lies-at").read_text()
         layers += [f"{layer}/python/lib/python3.13/site-packages", f"{layer}/python"]
     standard_library = [
         place for place in sys.path if place != str(worker_dir) and "site-packages" not in place

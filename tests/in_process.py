@@ -12,8 +12,9 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from copy import deepcopy
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -47,6 +48,8 @@ RETURN_URLS = ("https://app.example.com/payroll", "https://app.example.com/setti
 WEBHOOK_SECRET = "5WbX5kEWLlfzsGNjH64I8lOOqUB6e8FH"
 BEGINNING = datetime(2026, 11, 22, 10, tzinfo=UTC)
 _REGION = "eu-west-1"
+# No task is looked at so often: the queue would go in circles.
+_MOST_DELIVERIES = 5000
 # Longer than the pause between two reports of the same.
 _REMINDED_WITHIN = timedelta(minutes=90)
 _RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
@@ -97,22 +100,33 @@ class Border:
     """Where the calls of the handlers leave. `guard` gets each, with what sends it.
 
     What it answers or raises is what the product gets; after `Stopped` its process makes no other
-    call. `exchanges` are all requests with a code.
+    call. `exchanges` are all requests with a code, `late` are calls that nobody waits for any more
+    and that have their effect all the same. `apart` are functions that share no memory, as
+    in Lambda; in most tests they do, for what one process keeps is to be tested as well.
     """
 
     def __init__(self) -> None:
         self._running: ContextVar[_Invocation | None] = ContextVar("running", default=None)
-        self.guard: Guard = _let_through
+        self._last: str | None = None
+        self.apart = False
+        self.guard: Guard = let_through
         self.exchanges: list[Exchange] = []
+        self.late: list[Callable[[], Any]] = []
 
     @contextmanager
     def invocation(self, function: str) -> Iterator[None]:
-        """While it lasts, calls are those of this function."""
+        """While it lasts, calls are those of this function; what is late happens after it."""
+        if self.apart and function != self._last:
+            forget_what_was_read()
+        self._last = function
         running = self._running.set(_Invocation(function))
         try:
             yield
         finally:
             self._running.reset(running)
+            while self.late:
+                with suppress(Exception):
+                    self.late.pop(0)()
 
     def cross(self, service: str, operation: str, arguments: Any, send: Callable[[], Any]) -> Any:
         """One call; those of the test itself are nobody's concern."""
@@ -125,16 +139,25 @@ class Border:
             return self.guard(Call(invocation.function, service, operation, arguments), send)
         except Stopped:
             invocation.stopped = True
+            forget_what_was_read()
             raise
 
     def open(self) -> None:
         """Lets everything through and forgets what has passed."""
-        self.guard = _let_through
+        self.guard = let_through
         self.exchanges.clear()
+        self.late.clear()
 
 
-def _let_through(call: Call, send: Callable[[], Any]) -> Any:
+def let_through(call: Call, send: Callable[[], Any]) -> Any:
+    """The guard of a world in which nothing goes wrong."""
     return send()
+
+
+def forget_what_was_read() -> None:
+    """What a new process of a function does not know yet."""
+    secret = finch_secret.connect()
+    secret._kept = secret._doubted_at = None
 
 
 class _FinchLine(httpx.BaseTransport):
@@ -187,9 +210,13 @@ class Clock:
         """What `time.sleep` is while nobody really waits."""
         self.advance(timedelta(seconds=seconds))
 
+    def move_to(self, moment: datetime) -> None:
+        """Goes to a moment, also back."""
+        self._traveller.move_to(moment)
+
     def reset(self) -> None:
         """Back to the beginning."""
-        self._traveller.move_to(BEGINNING)
+        self.move_to(BEGINNING)
 
 
 def _name_of(resource: Mapping[str, Any]) -> str:
@@ -336,12 +363,12 @@ def _body(body: bytes) -> dict[str, Any]:
         return {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}
 
 
-@dataclass(frozen=True)
+@dataclass
 class InProcessQueue:
     """The queue of what is unfinished, and Lambda's event source mapping that works it off.
 
     A message whose handler failed is hidden for the queue's visibility timeout and comes again; one
-    that came too often goes to the dead letters.
+    that came too often goes to the dead letters. SQS may deliver a message `twice`.
     """
 
     name: str
@@ -349,7 +376,9 @@ class InProcessQueue:
     border: Border
     clock: Clock
     tables: Tables
+    twice: bool = False
     failed: list[Exception] = field(default_factory=list)
+    deliveries: list[int] = field(default_factory=lambda: [0])
 
     def waiting(self) -> list[dict[str, Any]]:
         """The messages that are not done, hidden ones too."""
@@ -374,6 +403,17 @@ class InProcessQueue:
             queue.pending_messages.clear()
             queue.deleted_messages.clear()
         self.failed.clear()
+        self.deliveries[0] = 0
+
+    def snapshot(self) -> list[list[Message]]:
+        """The messages of both queues, for `restore`."""
+        return [deepcopy(queue._messages) for queue in (self._queue, self._dead_letters)]
+
+    def restore(self, messages: list[list[Message]]) -> None:
+        """Puts back what `snapshot` has answered."""
+        self.clear()
+        for queue, there in zip((self._queue, self._dead_letters), messages, strict=True):
+            queue._messages = deepcopy(there)
 
     def deliver(self, *, twice: bool = False) -> int:
         """Invokes the function with the messages that are visible now; answers how many there were.
@@ -381,6 +421,8 @@ class InProcessQueue:
         What it has done is deleted, unless SQS delivers it `twice`.
         """
         mapping = _mapping()
+        self.deliveries[0] += 1
+        assert self.deliveries[0] < _MOST_DELIVERIES, "the queue goes in circles"
         batch = sqs_backends[DEFAULT_ACCOUNT_ID][_REGION].receive_message(
             self.name,
             min(int(mapping.get("BatchSize", 10)), 10),
@@ -400,7 +442,7 @@ class InProcessQueue:
             unfinished = set()
         for message in batch:
             if message.id not in unfinished:
-                if twice:
+                if twice or (self.twice and message.approximate_receive_count < 2):
                     self._again_at_once(message.id)
                 elif message.receipt_handle:
                     self._queue.delete_message(message.receipt_handle)
@@ -635,19 +677,37 @@ class InProcess(Deployed):
 
     def reset(self) -> None:
         """As just deployed, at the beginning of time."""
-        kept = self.tables
-        for name in (kept.connections, kept.sessions, kept.claims, kept.audit):
-            dynamodb_backends[DEFAULT_ACCOUNT_ID][_REGION].tables[name].items.clear()
+        for table in self._moto_tables():
+            table.items.clear()
         self.queue.clear()
         self.finch.reset()
         self.border.open()
         self.clock.reset()
-        self.forget()
+        forget_what_was_read()
 
-    def forget(self) -> None:
-        """What a new process of a function does not know any more."""
-        secret = finch_secret.connect()
-        secret._kept = secret._doubted_at = None
+    def snapshot(self) -> Callable[[], None]:
+        """How things stand: what it answers brings them back, the stand-in's faults excepted."""
+        items = [deepcopy(table.items) for table in self._moto_tables()]
+        messages = self.queue.snapshot()
+        world, offset = deepcopy(self.finch._world), self.finch._offset
+        exchanges, now = list(self.border.exchanges), self.clock.now
+
+        def restore() -> None:
+            self.reset()
+            for table, there in zip(self._moto_tables(), items, strict=True):
+                table.items = deepcopy(there)
+            self.queue.restore(messages)
+            self.finch._world, self.finch._offset = deepcopy(world), offset
+            self.border.exchanges += exchanges
+            self.clock.move_to(now)
+
+        return restore
+
+    def _moto_tables(self) -> list[Any]:
+        backend = dynamodb_backends[DEFAULT_ACCOUNT_ID][_REGION]
+        kept = self.tables
+        names = (kept.connections, kept.sessions, kept.claims, kept.audit)
+        return [backend.tables[name] for name in names]
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from botocore.exceptions import EndpointConnectionError
 from finch_connections import finch_secret
 from functions.receive_webhook.handler import receive_webhook
 from local.finch.webhooks import Delivery, new_secret, sign
-from tests.in_process import WEBHOOK_SECRET, Call, InProcess, context
+from tests.in_process import WEBHOOK_SECRET, Call, InProcess, context, forget_what_was_read
 from tests.person import Person
 
 MINUTE = timedelta(minutes=1)
@@ -130,7 +130,7 @@ def test_a_webhook_touches_neither_tables_nor_finch(deployed: InProcess) -> None
         return send()
 
     deployed.border.guard = guard
-    deployed.forget()
+    forget_what_was_read()
     assert deployed.receive(delivery.headers, delivery.body).status == 200
     assert services == {"secretsmanager", "sqs"}
 
@@ -327,7 +327,7 @@ def test_no_secret_and_no_word_of_a_stranger_reaches_the_log(
     deployed.receive(delivery.headers | {"Finch-Signature": "v1,canary-4"}, delivery.body)
     deployed.receive(delivery.headers, delivery.body)
     with secret_of(deployed, webhook_secrets=["canary-5"]):
-        deployed.forget()
+        forget_what_was_read()
         deployed.receive(delivery.headers, delivery.body)
     logged = log.getvalue() + caplog.text
     assert '"message":"webhook refused"' in logged
@@ -349,7 +349,7 @@ def test_while_the_secret_is_replaced_either_signature_is_enough(deployed: InPro
         deployed.finch.set_connection_status(connection_id, "reauth")
         assert deployed.deliver_webhooks() == [200]
         with secret_of(deployed, webhook_secrets=[new]):
-            deployed.forget()
+            forget_what_was_read()
             deployed.finch.set_connection_status(connection_id, "connected")
             assert deployed.deliver_webhooks() == [200]
         with secret_of(deployed, webhook_secrets=[new, *old]):
@@ -358,7 +358,7 @@ def test_while_the_secret_is_replaced_either_signature_is_enough(deployed: InPro
             [delivery] = taken(deployed)
             assert delivery.headers["Finch-Signature"].count("v1,") == 1
             assert deployed.receive(delivery.headers, delivery.body).status == 200
-        deployed.forget()
+        forget_what_was_read()
         assert deployed.receive(delivery.headers, delivery.body).status == 401
     finally:
         deployed.finch.replace_application(webhook_secrets=old)
@@ -402,7 +402,7 @@ def test_an_entry_that_is_no_secret_harms_neither_the_others_nor_the_credentials
 ) -> None:
     delivery = changed_status(deployed)
     with secret_of(deployed, webhook_secrets=listed):
-        deployed.forget()
+        forget_what_was_read()
         assert deployed.receive(delivery.headers, delivery.body).status == 200
         assert finch_secret.connect().credentials().client_id == "our-client"
     assert log.getvalue().count('"message":"webhook secret unusable"') == len(listed) - 1
@@ -414,7 +414,7 @@ def test_without_a_webhook_secret_nothing_is_genuine_and_the_credentials_are_goo
 ) -> None:
     headers, body = delivery_of(deployed, b"{}", "")
     with secret_of(deployed, webhook_secrets=listed):
-        deployed.forget()
+        forget_what_was_read()
         assert deployed.receive(headers, body).status == 401
         assert finch_secret.connect().credentials().client_id == "our-client"
 
@@ -425,7 +425,7 @@ def test_a_secret_that_cannot_be_read_refuses_nothing_for_good(deployed: InProce
     kept = client.get_secret_value(SecretId=arn)["SecretString"]
     client.put_secret_value(SecretId=arn, SecretString="not json")
     try:
-        deployed.forget()
+        forget_what_was_read()
         assert deployed.receive(delivery.headers, delivery.body).status == 502
     finally:
         client.put_secret_value(SecretId=arn, SecretString=kept)

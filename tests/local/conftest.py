@@ -1,7 +1,9 @@
 """The product deployed in a local world of its own, over real HTTP."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 import pytest
@@ -48,8 +50,21 @@ def deployed(world: World) -> Deployed:
         claims=world.output("ClaimsTableName"),
         audit=world.output("AuditTableName"),
     )
+    sqs = world.aws.client("sqs")
+    for queue in ("TendQueueUrl", "TendDeadLetterQueueUrl"):
+        sqs.purge_queue(QueueUrl=world.output(queue))
     tables.clear()
     world.finch.reset()
+
+    def invoke(name: str, payload: Any) -> Any:
+        function = world.physical_id(name.title().replace("_", ""))
+        answer = world.aws.client("lambda").invoke(
+            FunctionName=function, Payload=json.dumps(payload)
+        )
+        content = json.loads(answer["Payload"].read())
+        assert "FunctionError" not in answer, content
+        return content
+
     return Deployed(
         api=HttpApi(world.api_url),
         finch=world.finch,
@@ -59,4 +74,5 @@ def deployed(world: World) -> Deployed:
         secret_arn=world.output("FinchSecretArn"),
         return_urls=(world.page_url, world.other_site_page_url),
         token=world.issuer.token,
+        invoke=invoke,
     )

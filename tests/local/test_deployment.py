@@ -45,16 +45,6 @@ def test_what_a_script_gets_may_be_read_by_the_frontend(deployed: Deployed) -> N
     assert reply.headers["cache-control"] == "no-store"
 
 
-def test_parallel_identical_callbacks_exchange_once_and_end_the_same(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
-    url = acme.log_in(acme.click(acme.link()))
-    landings = acme.come_back_in_tabs(url, 32)
-    assert len({str(landing) for landing in landings}) == 1
-    assert landings[0].outcome["status"] == "connected"
-    assert deployed.finch.requests.count("POST", "/auth/token") == 1
-    assert len(acme.connection()["logins"]) == 1
-
-
 def test_a_slow_exchange_that_outlives_the_gateway_still_reaches_the_session(
     deployed: Deployed,
 ) -> None:
@@ -85,6 +75,15 @@ FORBIDDEN: list[tuple[str, str, str, dict[str, Any]]] = [
     ("StartConnectRole", "dynamodb", "put_item", {}),
     ("ListConnectionsRole", "dynamodb", "scan", {}),
     ("FinishConnectRole", "dynamodb", "delete_item", {}),
+    ("TendConnectionRole", "kms", "encrypt", {"purpose": "escrow"}),
+    ("TendConnectionRole", "dynamodb", "delete_item", {}),
+    ("ResolveUnfinishedRole", "kms", "decrypt", {"purpose": "stored"}),
+    ("ResolveUnfinishedRole", "dynamodb", "scan", {}),
+    ("StartConnectRole", "sqs", "send_message", {}),
+    ("ListConnectionsRole", "sqs", "send_message", {}),
+    ("FinishConnectRole", "sqs", "receive_message", {}),
+    ("DisconnectRole", "sqs", "receive_message", {}),
+    ("ResolveUnfinishedRole", "sqs", "receive_message", {}),
 ]
 
 
@@ -104,6 +103,8 @@ def test_a_function_is_denied_what_it_does_not_need(
         "put_item": {"TableName": world.output("ConnectionsTableName"), "Item": row},
         "delete_item": {"TableName": world.output("ConnectionsTableName"), "Key": row},
         "scan": {"TableName": world.output("ConnectionsTableName")},
+        "send_message": {"QueueUrl": world.output("TendQueueUrl"), "MessageBody": "canary"},
+        "receive_message": {"QueueUrl": world.output("TendQueueUrl")},
     }
     client = world.as_role(role).client(service)
     with pytest.raises(ClientError, match="AccessDenied"):
@@ -133,7 +134,7 @@ def test_no_secret_reaches_a_log_of_the_deployment(world: World, deployed: Deplo
     lines = [line for name in functions for line in world.function_log(name)]
     logged = "\n".join(lines)
     assert '"message":"connected"' in logged
-    assert '"message":"disconnected"' in logged
+    assert '"message":"disconnect over"' in logged
     secrets = [token.access_token for token in deployed.finch.tokens()]
     secrets += [url.split("code=")[1].split("&")[0], url.split("state=")[1], landing.completion]
     secrets += [deployed.token("acme"), *acme.browser.cookies.values()]

@@ -1,0 +1,116 @@
+"""Some of what `make crash` tries: every call of every function, and every kind of fault at it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from finch_connections.finch import Finch
+from finch_connections.finch_connect import FinchConnect
+from finch_connections.finch_failure import AnswerLost
+from finch_connections.session_table import SessionTable
+from finch_connections.tend_queue import TendQueue
+from tests.crash.cells import Harness, Step, Trial, harness, share, summary
+from tests.crash.faults import Fault
+from tests.crash.scenarios import SCENARIOS
+
+
+@pytest.fixture(scope="module")
+def there() -> Iterator[Harness]:
+    """The world for all cells of this module."""
+    with harness() as there:
+        yield there
+
+
+@pytest.fixture(scope="module")
+def trials(there: Harness) -> list[Trial]:
+    """The share of all trials."""
+    return share([trial for scenario in SCENARIOS for trial in there.trials(scenario)])
+
+
+@pytest.mark.parametrize("name", [one.name for one in SCENARIOS])
+def test_nothing_is_lost(there: Harness, trials: list[Trial], name: str) -> None:
+    cells = [there.run(trial) for trial in trials if trial.scenario.name == name]
+    assert not [cell for cell in cells if cell.lost], summary(cells)
+
+
+@pytest.mark.parametrize("name", [one.name for one in SCENARIOS])
+def test_a_message_that_comes_twice_does_no_harm(there: Harness, name: str) -> None:
+    [scenario] = [one for one in SCENARIOS if one.name == name]
+    there.world.queue.twice = True
+    try:
+        cell = there.run(Trial(scenario, *nothing_at_first(there, name)))
+    finally:
+        there.world.queue.twice = False
+    assert (cell.outcome, cell.lost) == ("finished", ())
+
+
+# A harness that sees nothing would say the same as a product that loses nothing.
+
+
+def nothing_at_first(there: Harness, name: str) -> tuple[Step, Fault]:
+    """The first call of a scenario, and nothing that goes wrong with it."""
+    [scenario] = [one for one in SCENARIOS if one.name == name]
+    fault = Fault("nothing", lambda world, call, send: send())
+    return there.trials(scenario)[0].step, fault
+
+
+def of(there: Harness, name: str, operation: str, fault: str) -> Trial:
+    """One trial of a scenario."""
+    [scenario] = [one for one in SCENARIOS if one.name == name]
+    return next(
+        trial
+        for trial in there.trials(scenario)
+        if trial.step.call.operation == operation and trial.fault_name == fault
+    )
+
+
+def test_it_sees_an_exchange_that_nobody_looks_after(
+    there: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = of(there, "connect", "POST /auth/token", "stop after")
+    monkeypatch.setattr(TendQueue, "send", lambda *_: None)
+    lost = there.run(trial).lost
+    assert "I1: a session is left exchanging" in lost
+    assert "I1: a live token is nowhere and nobody knows: gusto, maya@harborlane.example" in lost
+
+
+def test_it_sees_a_token_that_is_only_said_to_be_ended(
+    there: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [scenario] = [one for one in SCENARIOS if one.name == "disconnect"]
+    step, fault = nothing_at_first(there, "disconnect")
+    monkeypatch.setattr(Finch, "disconnect", lambda *_: None)
+    lost = there.run(Trial(scenario, step, fault)).lost
+    assert "I3: acme's gusto is called disconnected and lives at Finch" in lost
+    assert any(one.startswith("the bill cannot be stopped") for one in lost)
+
+
+def test_it_sees_a_code_that_is_sent_again(there: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    trial = of(there, "connect", "POST /auth/token", "500 server_error")
+    real = FinchConnect.exchange
+
+    def again(*arguments: Any) -> Any:
+        try:
+            return real(*arguments)
+        except AnswerLost:
+            return real(*arguments)
+
+    monkeypatch.setattr(FinchConnect, "exchange", again)
+    assert "I2: a code was exchanged 2 times" in there.run(trial).lost
+
+
+def test_it_sees_a_token_that_is_forgotten_too_early(
+    there: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = of(there, "tend: end what nobody confirms", "POST /disconnect", "500 server_error")
+    real = SessionTable.release
+
+    def forgetful(table: SessionTable, session: Any, error: str, now: Any, *more: Any) -> Any:
+        released = real(table, session, error, now, *more)
+        table.end(released, error, now)
+        return released
+
+    monkeypatch.setattr(SessionTable, "release", forgetful)
+    lost = there.run(trial).lost
+    assert any(one.startswith("I1: a live token is nowhere") for one in lost)

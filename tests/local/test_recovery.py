@@ -1,0 +1,437 @@
+"""What is left half done ends by itself: processes killed, Finch slow or down, over real HTTP.
+
+The queue's delays are a minute and more. Here its messages are sent again as due, and rows are made
+older; everything else is the deployed product.
+"""
+
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from local.finch.seed_world import (
+    CEDARLINE,
+    DANA,
+    HARBOR_LANE,
+    IRIS,
+    JUNIPER_VALE,
+    LENA,
+    MAYA,
+    NORTHFOLD,
+    OWEN,
+)
+from local.world import World
+from tests.deployed import Deployed, Reply
+from tests.invariants import Watch, broken
+from tests.person import Person
+
+# Four customers with an employer each, so that they go through Finch Connect side by side.
+CHOICES: dict[str, dict[str, Any]] = {
+    "acme": {"provider_id": "gusto", "login": MAYA, "company_id": HARBOR_LANE.id},
+    "globex": {"provider_id": "gusto", "login": IRIS, "company_id": JUNIPER_VALE.id},
+    "initech": {"provider_id": "rippling", "login": DANA, "company_id": NORTHFOLD.id},
+    "umbrella": {"provider_id": "justworks", "login": LENA, "company_id": CEDARLINE.id},
+}
+PATIENCE = timedelta(seconds=60)
+
+
+def until[T](look: Callable[[], T]) -> T:
+    """What `look` sees as soon as it sees something; fails where that never comes."""
+    deadline = time.monotonic() + PATIENCE.total_seconds()
+    while not (seen := look()):
+        assert time.monotonic() < deadline, "it never came to that"
+        time.sleep(0.1)
+    return seen
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """The deployed queue of tasks and its dead letters."""
+
+    world: World
+
+    def waiting(self) -> list[dict[str, Any]]:
+        """The tasks that are not done, delayed and hidden ones too."""
+        return [json.loads(body) for body in self._bodies("TendQueueUrl")]
+
+    def of_connections(self) -> list[dict[str, Any]]:
+        """Those about a connection that is on its way out."""
+        return [task for task in self.waiting() if "company_id" in task]
+
+    def dead(self) -> list[str]:
+        """The messages that nobody could work off."""
+        return self._bodies("TendDeadLetterQueueUrl")
+
+    def send(self, *bodies: str) -> None:
+        """Sends messages, to arrive at once and together."""
+        entries = [{"Id": str(n), "MessageBody": body} for n, body in enumerate(bodies)]
+        url = self.world.output("TendQueueUrl")
+        self.world.aws.client("sqs").send_message_batch(QueueUrl=url, Entries=entries)
+
+    def fall_due(self) -> None:
+        """Brings every task at once, as it would come when its time has passed."""
+        tasks, now = self.waiting(), datetime.now(UTC).isoformat()
+        url = self.world.output("TendQueueUrl")
+        self.world.aws.client("sqs").purge_queue(QueueUrl=url)
+        self.send(*[json.dumps(task | {"due_at": now}) for task in tasks])
+
+    def hide(self, seconds: int) -> None:
+        """How long a message that was not worked off stays away."""
+        self.world.aws.client("sqs").set_queue_attributes(
+            QueueUrl=self.world.output("TendQueueUrl"),
+            Attributes={"VisibilityTimeout": str(seconds)},
+        )
+
+    def _bodies(self, output: str) -> list[str]:
+        url = self.world.output(output)
+        seen = httpx.get(
+            f"{self.world.aws.endpoint_url}/_ministack/sqs/messages",
+            params={"QueueUrl": url},
+            timeout=30,
+        )
+        [[queues]] = [regions.values() for regions in seen.json()["messages"].values()]
+        return [message["Body"] for message in queues[url]]
+
+
+class Gate:
+    """Where the requests stand that a fault delays, until it opens."""
+
+    def __init__(self) -> None:
+        self._arrived = threading.Semaphore(0)
+        self._opened = threading.Event()
+
+    def stand(self, seconds: float) -> None:
+        """What the stand-in does instead of sleeping."""
+        self._arrived.release()
+        self._opened.wait(seconds)
+
+    def wait_for(self, number: int) -> None:
+        """Returns when so many more requests stand here."""
+        for _ in range(number):
+            assert self._arrived.acquire(timeout=PATIENCE.total_seconds())
+
+    def open(self) -> None:
+        """Lets them all through."""
+        self._opened.set()
+
+
+@pytest.fixture
+def tasks(world: World, deployed: Deployed) -> Iterator[Tasks]:
+    """The queue, which is as deployed again afterwards."""
+    client, url = world.aws.client("sqs"), world.output("TendQueueUrl")
+    names = ["VisibilityTimeout"]
+    kept = client.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+    yield Tasks(world)
+    client.set_queue_attributes(QueueUrl=url, Attributes=kept)
+
+
+@pytest.fixture
+def gate(deployed: Deployed) -> Iterator[Gate]:
+    """Delays of the stand-in last until the gate opens."""
+    gate, sleep = Gate(), deployed.finch.sleep
+    deployed.finch.sleep = gate.stand
+    yield gate
+    gate.open()
+    deployed.finch.sleep = sleep
+
+
+def phases(deployed: Deployed) -> Counter[str]:
+    return Counter(item["phase"]["S"] for item in deployed.tables.all_sessions())
+
+
+def live(deployed: Deployed) -> int:
+    return len(deployed.finch.live_tokens())
+
+
+def pass_time(deployed: Deployed, by: timedelta) -> None:
+    """Makes every row older, as if all of it had happened earlier."""
+    tables = deployed.tables
+    for table in (tables.sessions, tables.connections):
+        for item in tables.items(table):
+            for name, value in item.items():
+                if name == "due_at":
+                    item[name] = {"N": str(int(value["N"]) - int(by.total_seconds()))}
+                elif name.endswith(("_at", "_since")) and "S" in value:
+                    moment = datetime.fromisoformat(value["S"]) - by
+                    item[name] = {"S": moment.isoformat()}
+            tables.dynamodb.put_item(TableName=table, Item=item)
+
+
+def ringing(world: World) -> set[str]:
+    """The alarms that somebody hears, by their names in the template."""
+    alarms = world.aws.client("cloudwatch").describe_alarms(StateValue="ALARM")["MetricAlarms"]
+    return {alarm["AlarmName"].split("-")[-2] for alarm in alarms}
+
+
+def at_once(*requests: Callable[[], Reply]) -> "list[Callable[[], Reply]]":
+    """Sends requests side by side; each answer is there when it is called for."""
+    threads = ThreadPoolExecutor(len(requests))
+    futures = [threads.submit(request) for request in requests]
+    threads.shutdown(wait=False)
+    return [future.result for future in futures]
+
+
+def test_a_hundred_identical_callbacks_are_one_exchange_and_end_the_same(
+    deployed: Deployed,
+) -> None:
+    acme = Person(deployed, "acme")
+    url = acme.log_in(acme.click(acme.link()))
+    cookies = dict(acme.browser.cookies)
+    together = threading.Barrier(100)
+    # Here the environments of a function start on a core or two: longer than API Gateway waits.
+    for started in at_once(*[lambda: deployed.api.send("GET", "/callback")] * 16):
+        started()
+
+    def tab(_: int) -> str:
+        person = Person(deployed, "acme")
+        person.browser.cookies = dict(cookies)
+        together.wait()
+        return str(person.come_back(url))
+
+    with ThreadPoolExecutor(100) as threads:
+        landings = list(threads.map(tab, range(100)))
+    assert len(set(landings)) == 1
+    assert "'status': 'connected'" in landings[0]
+    assert deployed.finch.requests.count("POST", "/auth/token") == 1
+    assert [len(one["logins"]) for one in acme.connections()] == [1]
+    assert broken(deployed, Watch(), at_rest=True) == []
+
+
+def test_callbacks_killed_at_every_call_of_finch_lose_no_token(
+    world: World, deployed: Deployed, tasks: Tasks, gate: Gate
+) -> None:
+    people = {name: Person(deployed, name) for name in CHOICES}
+    urls = {
+        name: person.log_in(person.click(person.link()), **CHOICES[name])
+        for name, person in people.items()
+    }
+    for method, path in (("POST", "/auth/token"), ("GET", "/introspect")):
+        for when in ("before", "after"):
+            deployed.finch.faults.add(method, path, delay_seconds=600, when=when)
+    replies = at_once(
+        *[lambda name=name: people[name].browser.navigate(urls[name]) for name in people]
+    )
+    gate.wait_for(4)
+    world.kill_execution_environments()
+    assert [reply().status for reply in replies] == [500] * 4
+    assert phases(deployed) == {"exchanging": 2, "escrowed": 2}
+    assert [person.connections() for person in people.values()] == [[]] * 4
+    # Finch does what it was asked to, whoever still listens.
+    gate.open()
+    until(lambda: live(deployed) == 4)
+
+    pass_time(deployed, timedelta(minutes=5))
+    tasks.fall_due()
+    until(lambda: phases(deployed) == {"uncertain": 2, "complete": 2})
+    until(lambda: "ExchangeUncertainAlarm" in ringing(world))
+    lost = [name for name, person in people.items() if not person.connections()]
+    assert len(lost) == 2
+    for name in lost:
+        assert people[name].come_back(urls[name]).outcome == {"error": "exchange_uncertain"}
+        assert people[name].connect(**CHOICES[name]).outcome["status"] == "connected"
+    tasks.fall_due()
+    until(lambda: phases(deployed) == {"ended": 2, "complete": 4})
+    until(lambda: tasks.waiting() == [])
+    assert broken(deployed, Watch(), at_rest=True) == []
+    codes = deployed.finch.truth()["codes"]
+    assert [code["exchanges"] for code in codes] == [1] * 6
+    for name, person in people.items():
+        [shown] = person.connections()
+        assert shown["status"] == "connected"
+        company = {key: CHOICES[name][key] for key in ("provider_id", "company_id")}
+        assert person.disconnect(**company).status == 200
+    assert live(deployed) == 0
+
+
+def test_disconnects_killed_before_and_after_finch_did_it_end_by_themselves(
+    world: World, deployed: Deployed, tasks: Tasks, gate: Gate
+) -> None:
+    acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
+    acme.connect(login=MAYA)
+    acme.connect(login=OWEN)
+    globex.connect(**CHOICES["globex"])
+    for when in ("before", "after"):
+        deployed.finch.faults.add("POST", "/disconnect", delay_seconds=600, when=when)
+    over = ["disconnected", "disconnected"]
+    replies = at_once(acme.disconnect, lambda: globex.disconnect(company_id=JUNIPER_VALE.id))
+    gate.wait_for(2)
+    world.kill_execution_environments()
+    assert [reply().status for reply in replies] == [500] * 2
+    for person in (acme, globex):
+        [shown] = person.connections()
+        assert shown["status"] == "disconnecting"
+        assert shown["logins"]
+    gate.open()
+
+    tasks.fall_due()
+    until(lambda: [acme.connections()[0]["status"], globex.connections()[0]["status"]] == over)
+    until(lambda: tasks.waiting() == [])
+    assert live(deployed) == 0
+    assert broken(deployed, Watch(), at_rest=True) == []
+
+
+def test_a_disconnect_leaves_the_claim_to_whoever_still_keeps_a_token(deployed: Deployed) -> None:
+    deployed.finch.change_switches(other_login_same_connection=True)
+    acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
+    acme.connect(login=MAYA)
+    assert globex.connect(login=OWEN).outcome == {"error": "cannot_connect"}
+    assert acme.disconnect().status == 200
+    [claim] = deployed.tables.items(deployed.tables.claims)
+    assert "holders" in claim
+    assert "customer_id" not in claim
+    assert broken(deployed, Watch(), at_rest=True) == []
+
+
+def test_a_task_killed_in_the_middle_comes_again_and_is_done(
+    world: World, deployed: Deployed, tasks: Tasks, gate: Gate
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    tasks.fall_due()
+    until(lambda: tasks.waiting() == [])
+    deployed.finch.faults.add("POST", "/disconnect", status=500)
+    assert acme.disconnect().status == 202
+    # The function runs already, and has five times this long to start again.
+    tasks.hide(seconds=5)
+    deployed.finch.faults.add("POST", "/disconnect", delay_seconds=600, when="after")
+    tasks.fall_due()
+    gate.wait_for(1)
+    assert world.kill_execution_environments() > 0
+    gate.open()
+    until(lambda: acme.connection()["status"] == "disconnected")
+    until(lambda: tasks.waiting() == [])
+    assert live(deployed) == 0
+
+
+@pytest.mark.parametrize("down", [{"status": 500}, {"drop": "before_effect"}], ids=str)
+def test_a_disconnect_while_finch_is_down_ends_when_finch_is_back(
+    deployed: Deployed, tasks: Tasks, down: dict[str, Any]
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect(login=MAYA)
+    acme.connect(login=OWEN)
+    deployed.finch.faults.add("*", "*", times=None, **down)
+    for _ in range(3):
+        reply = acme.disconnect()
+        assert (reply.status, reply.json["status"]) == (202, "disconnecting")
+    [task] = tasks.of_connections()
+    tasks.fall_due()
+    [later] = until(lambda: [one for one in tasks.of_connections() if one["retries"]])
+    assert later["due_at"] > task["due_at"]
+    [shown] = acme.connections()
+    assert (shown["status"], len(shown["logins"])) == ("disconnecting", 2)
+    assert live(deployed) == 2
+
+    deployed.finch.faults.clear()
+    tasks.fall_due()
+    until(lambda: acme.connections()[0]["status"] == "disconnected")
+    until(lambda: tasks.waiting() == [])
+    assert live(deployed) == 0
+    assert broken(deployed, Watch(), at_rest=True) == []
+
+
+def test_what_nobody_confirms_in_a_day_is_ended_at_finch(deployed: Deployed, tasks: Tasks) -> None:
+    acme = Person(deployed, "acme", same_site=False)
+    landing = acme.connect()
+    assert landing.completion
+    pass_time(deployed, timedelta(hours=25))
+    tasks.fall_due()
+    until(lambda: phases(deployed) == {"ended": 1})
+    assert live(deployed) == 0
+    assert acme.confirm(landing.completion).code == "session_expired"
+    assert broken(deployed, Watch(), at_rest=True) == []
+
+
+@pytest.mark.parametrize("by", ["customer", "queue"])
+def test_a_token_that_stays_dead_is_forgotten(deployed: Deployed, tasks: Tasks, by: str) -> None:
+    acme = Person(deployed, "acme", same_site=False)
+    landing = acme.connect()
+    assert landing.completion
+    [token] = deployed.finch.live_tokens()
+    deployed.finch.disconnect(token.access_token)
+    assert acme.confirm(landing.completion).code == "connection_ended"
+    assert phases(deployed) == {"escrowed": 1}
+    pass_time(deployed, timedelta(hours=2))
+    if by == "queue":
+        tasks.fall_due()
+    else:
+        assert acme.confirm(landing.completion).code == "connection_ended"
+    until(lambda: phases(deployed) == {"ended": 1})
+    assert broken(deployed, Watch(), at_rest=True) == []
+
+
+def test_an_operator_is_called_sees_what_is_left_and_decides(
+    world: World, deployed: Deployed, tasks: Tasks
+) -> None:
+    acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
+
+    def operate(action: str, **named: str) -> Any:
+        assert deployed.invoke
+        return deployed.invoke("resolve_unfinished", {"action": action, **named})
+
+    def decide(action: str, session: str) -> Any:
+        decision = operate(action, session=session)["result"]["decision"]
+        return operate(action, session=session, decision=decision)
+
+    acme.connect(login=MAYA)
+    assert globex.connect(login=OWEN).outcome == {"error": "cannot_connect"}
+    tasks.fall_due()
+    until(lambda: "TokenHeldAlarm" in ringing(world))
+    pass_time(deployed, timedelta(hours=2))
+    [held] = operate("list")["result"]["sessions"]
+    assert (held["phase"], held["customer_id"]) == ("held", "globex")
+    assert decide("attach", held["session"])["error"] == "cannot_connect"
+    acme.disconnect()
+    assert decide("attach", held["session"])["result"]["status"] == "connected"
+    assert [one["status"] for one in globex.connections()] == ["connected"]
+
+    assert acme.connect(login=MAYA).outcome == {"error": "cannot_connect"}
+    pass_time(deployed, timedelta(hours=2))
+    [held] = operate("list")["result"]["sessions"]
+    assert decide("disconnect", held["session"]) == {"result": {"status": "disconnected"}}
+    assert live(deployed) == 1
+
+    deployed.finch.faults.add("POST", "/auth/token", drop="before_effect")
+    lost = acme.connect(provider_id="justworks", login=MAYA)
+    assert lost.outcome == {"error": "exchange_uncertain"}
+    pass_time(deployed, timedelta(hours=2))
+    [uncertain] = operate("list")["result"]["sessions"]
+    assert operate("retry", session=uncertain["session"]) == {"result": {"status": "queued"}}
+    dismissed = operate("dismiss", session=uncertain["session"])
+    assert dismissed == {"result": {"status": "dismissed"}}
+
+    deployed.finch.faults.add("POST", "/disconnect", status=500)
+    assert globex.disconnect().status == 202
+    pass_time(deployed, timedelta(hours=2))
+    [stuck] = operate("list")["result"]["connections"]
+    where = {name: stuck[name] for name in ("customer_id", "provider_id", "company_id")}
+    assert operate("retry", **where) == {"result": {"status": "queued"}}
+    until(lambda: globex.connection()["status"] == "disconnected")
+    assert live(deployed) == 0
+    assert operate("list") == {"result": {"sessions": [], "connections": []}}
+    assert broken(deployed, Watch(), at_rest=True) == []
+
+
+def test_what_cannot_be_understood_ends_in_the_dead_letters_alone_and_somebody_is_told(
+    world: World, deployed: Deployed, tasks: Tasks
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    [task] = tasks.waiting()
+    tasks.fall_due()
+    until(lambda: tasks.waiting() == [])
+    tasks.hide(seconds=2)
+    strange = ["not json", json.dumps(task | {"due_at": "soon"}), json.dumps({"session": 1})]
+    due = json.dumps(task | {"due_at": datetime.now(UTC).isoformat()})
+    tasks.send(strange[0], due, *strange[1:])
+    until(lambda: sorted(tasks.dead()) == sorted(strange))
+    assert tasks.waiting() == []
+    until(lambda: "DeadLetterAlarm" in ringing(world))

@@ -1,0 +1,131 @@
+"""What is true whatever the product says: who went through Finch Connect, and what each was told."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from tests.deployed import Deployed
+from tests.in_process import InProcess
+from tests.invariants import Kept, Row, Watch
+
+_WATCHED = {"exchanging", "escrowed", "releasing", "held", "uncertain"}
+_GOING = ("disconnecting", "disconnected")
+
+
+@dataclass
+class Trip:
+    """One way through Finch Connect, and the code that it ended with, for the one who began it."""
+
+    customer_id: str
+    code: str
+    state: str
+    url: str | None
+    completion: str | None = field(default=None, repr=False)
+
+
+@dataclass
+class Truth:
+    """What happened outside the product.
+
+    `proven` are codes that the customer was shown to have come back with, `lost_at_finch` the
+    connections that Finch ended by itself or an operator did, `wanted` the connections that
+    nobody has asked to end since a login was last attached to them.
+    """
+
+    world: InProcess
+    shown: Deployed
+    watch: Watch = field(default_factory=Watch)
+    trips: dict[str, Trip] = field(default_factory=dict)
+    code_of: dict[str, str] = field(default_factory=dict)
+    proven: set[str] = field(default_factory=set)
+    lost_at_finch: set[str] = field(default_factory=set)
+    attached: dict[Row, set[str]] = field(default_factory=lambda: defaultdict(set))
+    wanted: set[Row] = field(default_factory=set)
+
+    def look(self) -> Kept:
+        """Notes which token is attached where, and to which of Finch's connections it leads."""
+        kept = Kept(self.shown)
+        self.watch.look(kept)
+        for row, item in kept.connections.items():
+            if new := item["tokens"]["M"].keys() - self.attached[row]:
+                self.attached[row] |= new
+                self.wanted.add(row)
+        return kept
+
+    def live(self) -> set[str]:
+        """The connections that Finch has."""
+        return {one.id for one in self.world.finch.connections() if one.live}
+
+    def mint(self, request: httpx.Request, code: str, send: Callable[[], Any]) -> Any:
+        """Lets Finch exchange a code, and notes the token that it made of it."""
+        before = {token.id: token for token in self.world.finch.live_tokens()}
+        answer = send()
+        after = {token.id for token in self.world.finch.live_tokens()}
+        for token_id in after - before.keys():
+            self.code_of[token_id] = code
+        # Where Finch lets a new token revoke the older ones, it ends them by itself.
+        self.lost_at_finch |= {before[one].connection_id for one in before.keys() - after}
+        return answer
+
+    def ends_by_itself(self, act: Callable[[], Any]) -> Any:
+        """Does something with which Finch, or somebody at its dashboard, may end a connection."""
+        before = self.live()
+        try:
+            return act()
+        finally:
+            self.lost_at_finch |= before - self.live()
+
+    def was_attached(self, code: str, provider_id: str, company_id: str) -> bool:
+        """Whether what came of a code has been in the connection that its customer was told of."""
+        trip = self.trips[code]
+        there = self.attached[(trip.customer_id, f"{provider_id}#{company_id}")]
+        return any(self.code_of.get(token_id) == code for token_id in there)
+
+    def broken(self, kept: Kept) -> Iterator[str]:
+        """What contradicts the truth now, in words."""
+        yield from self._attached_to_another(kept)
+        yield from self._ended_without_being_asked(kept)
+        yield from self._forgotten(kept)
+
+    def _attached_to_another(self, kept: Kept) -> Iterator[str]:
+        """A token is in the hands of the customer alone who is shown to have gone through for it."""
+        for (customer_id, key), item in kept.connections.items():
+            for token_id in item["tokens"]["M"]:
+                code = self.code_of.get(token_id, "")
+                trip = self.trips.get(code)
+                if trip is None:
+                    yield f"M1: {customer_id} has a token of {key} that nobody went through for"
+                elif trip.customer_id != customer_id:
+                    yield f"M1: {customer_id} has a token that {trip.customer_id} went through for"
+                elif code not in self.proven:
+                    yield f"M1: {customer_id} has a token that nothing shows to be theirs"
+        for handle_hash, item in kept.sessions.items():
+            code_hash = item.get("code_hash", {"S": ""})["S"]
+            if "escrow" in item and not code_hash:
+                yield f"M1: a session keeps a token without a code, {handle_hash[:8]}"
+
+    def _ended_without_being_asked(self, kept: Kept) -> Iterator[str]:
+        for row in self.wanted:
+            if row in kept.connections and kept.status(row) in _GOING:
+                yield f"M2: {row[0]}'s {row[1].split('#')[0]} is {kept.status(row)}, unasked"
+
+    def _forgotten(self, kept: Kept) -> Iterator[str]:
+        """What is unfinished has a message in the queue, or among the dead letters."""
+        queue = self.world.queue
+        messages = [*queue.waiting(), *queue.dead()]
+        sessions = {message.get("session") for message in messages}
+        rows = {
+            (one["customer_id"], f"{one['provider_id']}#{one['company_id']}")
+            for one in messages
+            if "customer_id" in one
+        }
+        for handle_hash, item in kept.sessions.items():
+            if item["phase"]["S"] in _WATCHED and handle_hash not in sessions:
+                yield f"M3: no message is about a session that is {item['phase']['S']}"
+        for row, item in kept.connections.items():
+            going = kept.status(row) == "disconnecting" or "problem" in item
+            if going and row not in rows:
+                yield f"M3: no message is about {row[0]}'s {kept.status(row)} connection"

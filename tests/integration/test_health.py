@@ -12,7 +12,7 @@ from finch_connections.finch_connect import FinchConnect
 from finch_connections.task import ConnectionTask, FinchConnectionTask, Task
 from local.finch.seed_world import HARBOR_LANE, JUNIPER_VALE, MAYA, NORTHFOLD, OWEN, TALLY
 from tests.in_process import InProcess
-from tests.integration.test_tending import reports
+from tests.integration.test_tending import operate, reports
 from tests.person import Landing, Person, connection_path
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -518,3 +518,175 @@ def test_an_end_at_finch_is_seen_through_each_hint_alone(
     deployed.queue.drain()
     assert acme.connection()["status"] == "disconnected"
     assert deployed.tables.items(deployed.tables.claims) == []
+
+
+# What must not go round in circles
+
+
+def quarters(deployed: InProcess, hours: int) -> None:
+    """Lets the sweep run every quarter of an hour."""
+    for _ in range(4 * hours):
+        sweep(deployed)
+        deployed.queue.pass_time(15 * MINUTE)
+
+
+def refused(deployed: InProcess, person: Person) -> None:
+    fault = {"error": "authentication_error", "finch_code": "reauthenticate_user"}
+    deployed.finch.faults.add("POST", "/disconnect", times=None, **fault)
+    assert person.disconnect().status == 202
+    deployed.queue.pass_time(4 * DAY)
+    assert person.connection()["problem"] == "disconnect_refused"
+
+
+def test_a_connection_that_finch_cannot_tell_of_costs_a_look_an_hour_and_one_task(
+    deployed: InProcess, acme: Person
+) -> None:
+    deployed.finch.faults.add("GET", "/introspect", status=500, times=None)
+    deployed.queue.pass_time(DAY + MINUTE)
+    quarters(deployed, 2)
+    before = introspections(deployed)
+    quarters(deployed, 6)
+    assert len(deployed.queue.waiting()) <= 1
+    assert introspections(deployed) - before <= 8
+    deployed.finch.faults.clear()
+    status_at_finch(deployed, "reauth")
+    quarters(deployed, 3)
+    assert acme.connection()["status"] == "reauth"
+
+
+def test_a_refused_disconnect_and_a_held_token_have_one_task_each_however_often_it_is_swept(
+    deployed: InProcess, acme: Person
+) -> None:
+    assert Person(deployed, "globex").connect(login=OWEN).outcome == {"error": "cannot_connect"}
+    refused(deployed, acme)
+    deployed.queue.pass_time(2 * DAY)
+    quarters(deployed, 6)
+    assert len(deployed.queue.waiting()) == 2
+
+
+def test_connections_that_finch_cannot_tell_of_do_not_keep_the_sweep_from_the_others(
+    deployed: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
+    acme.connect()
+    deployed.queue.pass_time(HOUR)
+    company_id = deployed.finch.add_company("Another")
+    deployed.finch.add_login("gusto", "another@example.com", [company_id])
+    globex.connect(login="another@example.com", company_id=company_id)
+    deployed.queue.drain()
+    monkeypatch.setattr(sweeping, "PERIOD", MINUTE)
+    deployed.queue.pass_time(2 * DAY)
+    deployed.finch.faults.add("GET", "/introspect", status=500)
+    began = deployed.clock.now.isoformat()
+    for _ in range(4):
+        sweeping.sweep(
+            1,
+            now=deployed.clock.now,
+            sessions=session_table.connect(),
+            connections=connection_table.connect(),
+            queue=tend_queue.connect(),
+        )
+        deployed.queue.pass_time(2 * MINUTE)
+    [shown] = globex.connections()
+    assert shown["checked_at"] > began
+
+
+def test_a_login_attached_meanwhile_does_not_swallow_a_hint_about_another(
+    deployed: InProcess, acme: Person
+) -> None:
+    elsewhere = Person(deployed, "acme", same_site=False)
+    landing = elsewhere.connect(login=OWEN)
+    deployed.queue.pass_time(2 * HOUR)
+    deployed.finch.set_connection_status(acme.connection()["logins"][0]["connection_id"], "reauth")
+    assert deployed.deliver_webhooks() == [200]
+    assert landing.completion
+    assert elsewhere.confirm(landing.completion).status == 200
+    deployed.queue.pass_time(5 * MINUTE)
+    assert [login["status"] for login in acme.connection()["logins"]] == ["reauth", "connected"]
+
+
+# What must not be overwritten
+
+
+def test_another_company_under_the_same_connection_id_is_held_not_stored(
+    deployed: InProcess, acme: Person
+) -> None:
+    [before] = acme.connection()["logins"]
+    edit = {"set": {"company_id": JUNIPER_VALE.id}}
+    for method, path in (("POST", "/auth/token"), ("GET", "/introspect")):
+        deployed.finch.faults.add(method, path, edit=edit, times=None)
+    assert repair(acme).outcome == {"error": "cannot_connect"}
+    doubt(deployed)
+    deployed.queue.pass_time(3 * HOUR)
+    assert [login["id"] for login in acme.connection()["logins"]] == [before["id"]]
+
+
+def test_a_repair_elsewhere_does_not_hide_that_the_customer_wanted_an_end(
+    deployed: InProcess,
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect(login=TALLY, company_id=HARBOR_LANE.id)
+    deployed.queue.drain()
+    refused(deployed, acme)
+    assert _repair_elsewhere(deployed, acme).outcome["repaired"] == "false"
+    deployed.queue.pass_time(3 * HOUR)
+    shown = acme.connection()
+    assert (shown["status"], shown["problem"]) == ("reauth", "disconnect_refused")
+
+
+def test_a_repair_of_a_healthy_connection_that_ends_elsewhere_is_no_trouble(
+    deployed: InProcess,
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect(login=TALLY, company_id=HARBOR_LANE.id)
+    assert _repair_elsewhere(deployed, acme).outcome["repaired"] == "false"
+    assert acme.connection()["problem"] is None
+
+
+def test_a_refused_end_that_finch_makes_itself_is_an_end(deployed: InProcess, acme: Person) -> None:
+    refused(deployed, acme)
+    deployed.finch.faults.add("GET", "/introspect", error="invalid_token_error", times=None)
+    deployed.queue.pass_time(4 * HOUR)
+    shown = acme.connection()
+    assert (shown["status"], shown["problem"]) == ("disconnected", None)
+    assert operate(deployed, action="list")["result"]["connections"] == []
+
+
+def test_a_repair_counts_also_where_finch_names_no_account_any_more(
+    deployed: InProcess, acme: Person
+) -> None:
+    status_at_finch(deployed, "reauth")
+    doubt(deployed)
+    deployed.queue.drain()
+    edit = {"set": {"account_id": None}}
+    for method, path in (("POST", "/auth/token"), ("GET", "/introspect")):
+        deployed.finch.faults.add(method, path, edit=edit, times=None)
+    assert repair(acme).outcome["repaired"] == "true"
+    assert len(acme.connection()["logins"]) == 1
+    assert acme.connection()["status"] == "connected"
+
+
+def test_what_finch_gives_and_takes_is_followed(deployed: InProcess, acme: Person) -> None:
+    [entity] = acme.connection()["logins"][0]["entity_ids"]
+    edit = {
+        "entities": [{"id": entity, "status": "connected"}, {"id": "e-2", "status": "connected"}],
+        "products": ["company"],
+    }
+    deployed.finch.faults.add("GET", "/introspect", edit={"set": edit})
+    doubt(deployed)
+    deployed.queue.drain()
+    [login] = acme.connection()["logins"]
+    assert login["entity_ids"] == sorted([entity, "e-2"])
+    assert login["products"] == ["company"]
+
+
+def test_the_return_and_the_refresh_agree_on_the_status(deployed: InProcess) -> None:
+    methods = [{"type": "credential", "connection_status": {"status": "a new word"}}]
+    edit = {"set": {"authentication_methods": methods}}
+    deployed.finch.faults.add("GET", "/introspect", edit=edit, times=None)
+    acme = Person(deployed, "acme")
+    acme.connect()
+    first = acme.connection()["logins"][0]
+    assert (first["status"], first["status_detail"]) == ("unknown", "a new word")
+    deployed.queue.drain()
+    assert acme.connection()["logins"][0] == first

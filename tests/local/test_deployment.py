@@ -134,7 +134,7 @@ def test_no_secret_reaches_a_log_of_the_deployment(world: World, deployed: Deplo
     lines = [line for name in functions for line in world.function_log(name)]
     logged = "\n".join(lines)
     assert '"message":"connected"' in logged
-    assert '"message":"disconnect over"' in logged
+    assert '"message":"disconnected"' in logged
     secrets = [token.access_token for token in deployed.finch.tokens()]
     secrets += [url.split("code=")[1].split("&")[0], url.split("state=")[1], landing.completion]
     secrets += [deployed.token("acme"), *acme.browser.cookies.values()]

@@ -125,7 +125,8 @@ class Request:
         """The body as it was sent; raises `InvalidRequest`."""
         body: str = self.event.get("body") or ""
         if not self.event.get("isBase64Encoded"):
-            return body.encode()
+            # What no encoding can hold is nobody's body: it fails where it is read.
+            return body.encode(errors="replace")
         try:
             return base64.b64decode(body, validate=True)
         except ValueError as error:

@@ -73,7 +73,8 @@ def row_of(grant: Grant, customer_id: str, claim: Claim | None) -> CompanyKey:
     """The key of the connection that a grant belongs to, given the claim on its `connection_id`.
 
     Where the `connection_id` already has a row, that row stays its row, also when Finch has learnt
-    the company id since. Raises `ClaimedByAnother`, `ConnectionBusy` and `UnusableIdentifier`.
+    the company id since. Another company than that row's is never put there. Raises
+    `ClaimedByAnother`, `ConnectionBusy` and `UnusableIdentifier`.
     """
     if claim and claim.releasing:
         raise ConnectionBusy
@@ -81,6 +82,9 @@ def row_of(grant: Grant, customer_id: str, claim: Claim | None) -> CompanyKey:
     if owner is None:
         return company_key(grant)
     if owner.customer_id != customer_id or owner.key.provider_id != grant.provider_id:
+        raise ClaimedByAnother
+    stands_in = owner.key.company_id == grant.connection_id
+    if grant.company_id and not stands_in and grant.company_id != owner.key.company_id:
         raise ClaimedByAnother
     return owner.key
 

@@ -489,7 +489,9 @@ def _attach(
     if session.repairs and session.repairs != key:
         broken = outside.connections.get(customer_id, session.repairs)
         if broken and broken.tokens and broken.status is not ConnectionStatus.DISCONNECTING:
-            writes.append(outside.connections.writing(not_repaired(broken, now)))
+            noted = not_repaired(broken, now)
+            if noted is not broken:
+                writes.append(outside.connections.writing(noted))
     try:
         outside.sessions.complete(session, key, now, writes, repaired=repaired)
     except Conflict:

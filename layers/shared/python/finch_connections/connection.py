@@ -206,6 +206,11 @@ class Token:
         """Whether both came from one login; without an account id the `connection_id` decides."""
         return (self.connection_id, self.account_id) == (other.connection_id, other.account_id)
 
+    def may_be_login_of(self, other: Self) -> bool:
+        """Whether both came from one login, as far as Finch names the account: it need not."""
+        accounts = {self.account_id, other.account_id} - {None}
+        return self.connection_id == other.connection_id and len(accounts) <= 1
+
 
 @dataclass(frozen=True)
 class Connection:
@@ -214,7 +219,7 @@ class Connection:
     `sealed` holds the encrypted text of each token by token id; it is empty where it was not read.
     `ended` are the connection ids whose end Finch has confirmed while others are still to be ended,
     `disconnecting_since` when that began. `checked_at` is when Finch was last asked about it.
-    `problem` is a stable word for what went wrong besides.
+    `next_look` is when its task comes again. `problem` is a stable word for what went wrong besides.
     `revision` grows by one with every write and makes each write conditional on the one before;
     `quiet_revision` is one that changes nothing others are told of, and is not read again.
     """
@@ -228,6 +233,7 @@ class Connection:
     revision: int
     ended: frozenset[str] = frozenset()
     disconnecting_since: datetime | None = None
+    next_look: datetime | None = None
     checked_at: datetime | None = None
     problem: str | None = None
     quiet_revision: int | None = field(default=None, compare=False)
@@ -237,6 +243,22 @@ class Connection:
     def connection_ids(self) -> tuple[str, ...]:
         """Finch's connections behind this one, each once."""
         return tuple(dict.fromkeys(token.connection_id for token in self.tokens))
+
+
+def status_of(introspection: Introspection) -> tuple[ConnectionStatus, str | None]:
+    """The most urgent status of a connection, its authentication methods and its entities.
+
+    With Finch's own word where it is not known. An entity that was disconnected alone is none of
+    the connection's troubles.
+    """
+    words = [
+        *introspection.methods.values(),
+        *(word for word in introspection.entities.values() if word != "disconnected"),
+    ]
+    told = [(introspection.status, introspection.status_detail)]
+    told += [(ConnectionStatus.of_finch(word), word) for word in words]
+    status, word = min(told, key=lambda one: urgency(one[0]))
+    return status, word if status is ConnectionStatus.UNKNOWN else None
 
 
 def require_key(provider_id: str, company_id: str) -> CompanyKey:
@@ -280,14 +302,15 @@ def token_of(
 
     `finch_customer_id` is the name that Finch was told; the one that Finch names wins.
     """
+    status, detail = status_of(introspection)
     return Token(
         id=introspection.token_id,
         connection_id=grant.connection_id,
         products=grant.products or introspection.products,
-        status=introspection.status,
+        status=status,
         connected_at=connected_at,
         entity_ids=introspection.entity_ids or grant.entity_ids,
-        status_detail=introspection.status_detail,
+        status_detail=detail,
         account_id=introspection.account_id or grant.account_id,
         finch_customer_id=grant.customer_id or introspection.customer_id or finch_customer_id,
         entities=introspection.entities,
@@ -327,15 +350,19 @@ def attach(
         sealed={**sealed, token.id: ciphertext},
         status=most_urgent(one.status for one in tokens),
         problem=None,
-        checked_at=now,
+        # Finch was asked about this connection id alone.
+        checked_at=now
+        if all(one.connection_id == token.connection_id for one in tokens)
+        else connection.checked_at,
         updated_at=now,
         revision=connection.revision + 1,
     )
 
 
 def _replaces(new: Token, old: Token, *, repairing: bool) -> bool:
-    covers = new.same_login(old) and (repairing or new.products >= old.products)
-    return new.id == old.id or (covers and new.connected_at >= old.connected_at)
+    covers = new.same_login(old) and new.products >= old.products
+    mends = repairing and new.may_be_login_of(old)
+    return new.id == old.id or ((covers or mends) and new.connected_at >= old.connected_at)
 
 
 def _with_news(old: Token, new: Token) -> Token:
@@ -403,6 +430,7 @@ def disconnected(connection: Connection, now: datetime) -> Connection:
         sealed={},
         ended=frozenset(),
         disconnecting_since=None,
+        problem=None,
         status=ConnectionStatus.DISCONNECTED,
         updated_at=now,
         revision=connection.revision + 1,
@@ -410,7 +438,12 @@ def disconnected(connection: Connection, now: datetime) -> Connection:
 
 
 def not_repaired(connection: Connection, now: datetime) -> Connection:
-    """The connection to be repaired after the person logged in to another company."""
+    """The connection to be repaired after the person logged in to another company.
+
+    That Finch would not end it stays the greater trouble, and a healthy one has none.
+    """
+    if connection.problem or connection.status is ConnectionStatus.CONNECTED:
+        return connection
     return replace(
         connection, problem=ANOTHER_COMPANY, updated_at=now, revision=connection.revision + 1
     )

@@ -134,7 +134,7 @@ class ConnectionTable:
             yield key["customer_id"]["S"], CompanyKey.parse(key[SORT_KEY]["S"])
 
     def postpone(self, customer_id: str, key: CompanyKey, until: datetime) -> None:
-        """Notes that somebody looks at an unfinished connection; raises `dynamodb.Conflict`."""
+        """Notes when a connection that is due is looked at again; raises `dynamodb.Conflict`."""
         postpone(self.client, self.name, _key(customer_id, key), until)
 
     def writing(self, connection: Connection) -> "Write":
@@ -164,7 +164,11 @@ def _key(customer_id: str, key: CompanyKey) -> dict[str, Item]:
 
 def _item(connection: Connection) -> dict[str, Item]:
     key = _key(connection.customer_id, connection.key)
-    since, checked_at = connection.disconnecting_since, connection.checked_at
+    moments = {
+        "disconnecting_since": connection.disconnecting_since,
+        "checked_at": connection.checked_at,
+        "next_look": connection.next_look,
+    }
     return {
         **key,
         "tokens": {"M": {token.id: {"M": _token_item(token)} for token in connection.tokens}},
@@ -177,7 +181,7 @@ def _item(connection: Connection) -> dict[str, Item]:
         "news": {"BOOL": connection.quiet_revision != connection.revision},
         **optional_sets({"ended": connection.ended}),
         **optional_texts({"problem": connection.problem}),
-        **optional_moments({"disconnecting_since": since, "checked_at": checked_at}),
+        **optional_moments(moments),
         **_due(connection),
     }
 
@@ -186,13 +190,15 @@ def _due(connection: Connection) -> dict[str, Item]:
     """Unfinished and troubled connections, and the others for when to look at their health."""
     key = (connection.customer_id, str(connection.key))
     if connection.disconnecting_since:
-        return due(Due.UNFINISHED, key, connection.disconnecting_since)
-    if connection.problem == DISCONNECT_REFUSED:
-        return due(Due.UNFINISHED, key, connection.updated_at)
-    if connection.status is ConnectionStatus.DISCONNECTED:
+        at, kind = connection.disconnecting_since, Due.UNFINISHED
+    elif connection.problem == DISCONNECT_REFUSED:
+        at, kind = connection.updated_at, Due.UNFINISHED
+    elif connection.status is ConnectionStatus.DISCONNECTED:
         return {}
-    checked_at = connection.checked_at or connection.created_at
-    return due(Due.UNCHECKED, key, checked_at + CHECKED_EVERY)
+    else:
+        checked_at = connection.checked_at or connection.created_at
+        at, kind = checked_at + CHECKED_EVERY, Due.UNCHECKED
+    return due(kind, key, max(at, connection.next_look or at))
 
 
 def _token_item(token: Token) -> dict[str, Item]:
@@ -227,6 +233,7 @@ def _connection(item: Item) -> Connection:
         ended=read_set(item, "ended"),
         disconnecting_since=read_optional_moment(item, "disconnecting_since"),
         checked_at=read_optional_moment(item, "checked_at"),
+        next_look=read_optional_moment(item, "next_look"),
         problem=read_text(item, "problem"),
         sealed={id_: entry["B"] for id_, entry in item.get("sealed", {"M": {}})["M"].items()},
     )

@@ -164,8 +164,11 @@ def postpone(client: "DynamoDBClient", table: str, key: Item, until: datetime) -
         {
             "TableName": table,
             "Key": key,
-            "UpdateExpression": "SET due_at = :until",
+            "UpdateExpression": "SET due_at = :until, next_look = :look",
             "ConditionExpression": "attribute_exists(due_at)",
-            "ExpressionAttributeValues": {":until": number(int(until.timestamp()))},
+            "ExpressionAttributeValues": {
+                ":until": number(int(until.timestamp())),
+                ":look": moment(until),
+            },
         },
     )

@@ -14,6 +14,7 @@ from finch_connections.connection import (
     Token,
     disconnected,
     most_urgent,
+    status_of,
     urgency,
 )
 
@@ -35,25 +36,18 @@ class Finding:
     detail: str | None = None
     entities: Mapping[str, str] | None = None
     methods: Mapping[str, str] | None = None
+    products: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, introspection: Introspection) -> Self:
-        """The finding in an introspection.
-
-        The token shows the most urgent of its connection, its authentication methods and its
-        entities; an entity that was disconnected alone is none of the connection's troubles.
-        """
-        methods = [ConnectionStatus.of_finch(word) for word in introspection.methods.values()]
-        entities = [
-            ConnectionStatus.of_finch(word)
-            for word in introspection.entities.values()
-            if word != _DEAD
-        ]
+        """The finding in an introspection."""
+        status, detail = status_of(introspection)
         return cls(
-            most_urgent([introspection.status, *methods, *entities]),
-            introspection.status_detail,
+            status,
+            detail,
             introspection.entities,
             introspection.methods,
+            introspection.products,
         )
 
 
@@ -106,7 +100,13 @@ def _looked_at(token: Token, finding: Finding | None, now: datetime) -> Token:
         return token
     calm = replace(token, suspected=None, suspected_since=None)
     if finding.entities is not None and finding.methods is not None:
-        calm = replace(calm, entities=finding.entities, methods=finding.methods)
+        calm = replace(
+            calm,
+            entities=finding.entities,
+            methods=finding.methods,
+            entity_ids=frozenset(finding.entities) or token.entity_ids,
+            products=finding.products or token.products,
+        )
     believed = replace(calm, status=finding.status, status_detail=finding.detail)
     if urgency(finding.status) >= urgency(token.status):
         return believed

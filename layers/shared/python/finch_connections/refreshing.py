@@ -3,7 +3,13 @@
 from datetime import datetime
 
 from finch_connections.connecting import Outsiders
-from finch_connections.connection import CompanyKey, Connection, ConnectionStatus, Token
+from finch_connections.connection import (
+    CompanyKey,
+    Connection,
+    ConnectionStatus,
+    Introspection,
+    Token,
+)
 from finch_connections.disconnecting import freeing
 from finch_connections.dynamodb import Conflict
 from finch_connections.finch_failure import (
@@ -16,10 +22,12 @@ from finch_connections.finch_failure import (
     ReauthenticationNeeded,
     TokenDead,
 )
-from finch_connections.health import Finding, refreshed
+from finch_connections.health import Finding, look_again_at, refreshed
 from finch_connections.log import logger
 
 _ATTEMPTS = 3
+# Each silence of Finch takes long, and a function has its time: the other tokens are asked later.
+_PATIENCE = 2
 # Not about one token: the next one would fare no better, and it would be one call too many.
 _NOT_ABOUT_ONE = (NotReached, RateLimited, FinchMisconfigured)
 _SAID_BY = {
@@ -49,12 +57,17 @@ def refresh(
             return connection
         if connection.status is ConnectionStatus.DISCONNECTING:
             return connection
-        if connection.checked_at and connection.checked_at >= asked_at:
+        suspicion = look_again_at(connection)
+        looked_at_since = connection.checked_at and connection.checked_at >= asked_at
+        if looked_at_since and (suspicion is None or suspicion > now):
             return connection
-        findings = {}
+        findings: dict[str, Finding] = {}
+        unanswered = 0
         for token in connection.tokens:
             if finding := _finding(connection, token, outside):
                 findings[token.id] = finding
+            elif (unanswered := unanswered + 1) == _PATIENCE:
+                break
         after = refreshed(connection, findings, now)
         try:
             freed = freeing(connection, after, outside.claims, sure=True)
@@ -90,7 +103,23 @@ def _finding(connection: Connection, token: Token, outside: Outsiders) -> Findin
                 return Finding(status)
         logger.warning("introspection failed", reason=type(error).__name__)
         return None
-    if (introspection.token_id, introspection.connection_id) != (token.id, token.connection_id):
+    if not _is_about(introspection, token, connection.key):
         logger.error("finch spoke of another token", connection_id=token.connection_id)
         return None
     return Finding.of(introspection)
+
+
+def _is_about(introspection: Introspection, token: Token, key: CompanyKey) -> bool:
+    """Whether Finch speaks of this token, and of the company that it was stored for.
+
+    Where Finch named no company before, the connection id stands in for it.
+    """
+    return (
+        introspection.token_id == token.id
+        and introspection.connection_id == token.connection_id
+        and introspection.provider_id == key.provider_id
+        and (
+            introspection.company_id in (None, "", key.company_id)
+            or key.company_id == token.connection_id
+        )
+    )

@@ -276,7 +276,7 @@ class SessionTable:
             yield key["handle_hash"]["S"]
 
     def postpone(self, handle_hash: str, until: datetime) -> None:
-        """Notes that somebody looks at an unfinished session; raises `dynamodb.Conflict`."""
+        """Notes when an unfinished session is looked at again; raises `dynamodb.Conflict`."""
         postpone(self.client, self.name, {"handle_hash": text(handle_hash)}, until)
 
     def _waiting_again(self, session: ConnectSession) -> Any:

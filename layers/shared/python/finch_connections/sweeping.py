@@ -13,7 +13,7 @@ from finch_connections.tend_queue import TendQueue
 
 # How often the sweep runs; what it queues is spread over this, as long as SQS can delay.
 PERIOD = timedelta(minutes=15)
-# The task of something unfinished is looked at every few hours: after this it was lost.
+# The task of something unfinished says when it comes again: after this it was lost.
 _LOST_AFTER = timedelta(days=1)
 
 
@@ -34,7 +34,7 @@ def sweep(
     found = islice(_due(now, sessions, connections), max(room, 0))
     pause = timedelta(minutes=1) / per_minute
     tasks = (
-        Task(subject, began_at=now, due_at=now + place * pause)
+        Task(subject, began_at=now, due_at=now + place * pause, swept=True)
         for place, subject in enumerate(found)
     )
     return queue.send_all(tasks, now)

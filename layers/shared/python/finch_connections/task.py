@@ -12,6 +12,7 @@ FIRST_LOOK = timedelta(minutes=1)
 STUCK_AFTER = timedelta(hours=1)
 # What waits for a person is looked at, and reported, this often.
 REMINDER = timedelta(hours=1)
+_DOUBTED_FOR = timedelta(hours=6)
 _LONGEST_PAUSE = timedelta(hours=6)
 
 
@@ -44,13 +45,14 @@ type Subject = SessionTask | ConnectionTask | FinchConnectionTask
 class Task:
     """What to look at, since when there is something to do, and when to look again.
 
-    `retries` counts the looks that failed.
+    `retries` counts the looks that failed. What the sweep has found it finds again.
     """
 
     subject: Subject
     began_at: datetime
     due_at: datetime
     retries: int = 0
+    swept: bool = False
 
     @classmethod
     def first(cls, subject: Subject, now: datetime) -> Self:
@@ -65,6 +67,10 @@ class Task:
     def waiting(self, until: datetime) -> Self:
         """The same task for when there is something to do again."""
         return replace(self, began_at=until, due_at=until, retries=0)
+
+    def given_up(self, now: datetime) -> bool:
+        """Whether the sweep goes on with a doubt about somebody's health."""
+        return self.swept or now >= self.began_at + _DOUBTED_FOR
 
     def stuck(self, now: datetime) -> bool:
         """Whether a person should know that it is not done."""

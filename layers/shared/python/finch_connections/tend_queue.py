@@ -88,7 +88,7 @@ def write(task: Task) -> str:
                 "company_id": key.company_id,
             }
     times = {"began_at": task.began_at.isoformat(), "due_at": task.due_at.isoformat()}
-    return json.dumps({**subject, **times, "retries": task.retries})
+    return json.dumps({**subject, **times, "retries": task.retries, "swept": task.swept})
 
 
 def read(message: str) -> Task:
@@ -107,7 +107,8 @@ def read(message: str) -> Task:
         began_at, due_at = (datetime.fromisoformat(fields[one]) for one in ("began_at", "due_at"))
         if began_at.tzinfo is None or due_at.tzinfo is None:
             raise NotATask
-        return Task(subject, began_at, due_at, int(fields["retries"]))
+        swept = fields.get("swept") is True
+        return Task(subject, began_at, due_at, int(fields["retries"]), swept)
     except (ValueError, LookupError, TypeError, UnusableIdentifier) as error:
         raise NotATask from error
 

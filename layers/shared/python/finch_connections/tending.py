@@ -1,5 +1,6 @@
 """The flow that tends: finishes what was left half done, or says that a person must look."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -24,7 +25,7 @@ from finch_connections.connection import (
 )
 from finch_connections.dynamodb import Conflict
 from finch_connections.finch_failure import FinchFailure, FinchMisconfigured
-from finch_connections.health import look_again_at
+from finch_connections.health import WORSE_AGAIN_AFTER, look_again_at
 from finch_connections.log import logger
 from finch_connections.refreshing import Unanswered
 from finch_connections.refusal import Refusal
@@ -68,7 +69,10 @@ def tend(task: Task, *, now: datetime, outside: Outsiders) -> Look:
     try:
         match task.subject:
             case SessionTask(handle_hash):
-                return _session(task, handle_hash, now, outside.connecting)
+                look = _session(task, handle_hash, now, outside.connecting)
+                if look.again and look.again.subject == task.subject:
+                    _postpone(look.again, outside)
+                return look
             case ConnectionTask(customer_id, key):
                 return _connection(task, customer_id, key, now, outside)
             case FinchConnectionTask(connection_id):
@@ -83,6 +87,16 @@ def tend(task: Task, *, now: datetime, outside: Outsiders) -> Look:
         # AWS fails for a while, or a bug: either way the task stays, and somebody is told.
         logger.exception("task failed")
     return _later(task, now)
+
+
+def _postpone(task: Task, outside: Outsiders) -> None:
+    """Notes when something unfinished is looked at again, so that the sweep finds what was lost."""
+    with suppress(Conflict):
+        match task.subject:
+            case SessionTask(handle_hash):
+                outside.connecting.sessions.postpone(handle_hash, task.due_at)
+            case ConnectionTask(customer_id, key):
+                outside.connecting.connections.postpone(customer_id, key, task.due_at)
 
 
 def _later(task: Task, now: datetime) -> Look:
@@ -154,8 +168,8 @@ def _escrowed(
         return Look(task.waiting((there.dead_since or now) + DEAD_AGAIN_AFTER))
     except Refusal:
         return _held_or_over(task, session.handle_hash, now, outside)
-    if done.status is Status.CONNECTED:
-        return Look()
+    if done.status is Status.CONNECTED and done.key:
+        return Look(Task.at_once(ConnectionTask(session.customer_id, done.key), now))
     if done.status is Status.PENDING:
         return _later(task, now)
     if now < confirm_until(session):
@@ -193,13 +207,34 @@ def _connection(
     if connection is None or connection.status is ConnectionStatus.DISCONNECTED:
         return Look()
     if connection.status is ConnectionStatus.DISCONNECTING:
-        return _later(task, now)
-    connection = refreshing.refresh(
-        customer_id, key, asked_at=task.began_at, now=now, outside=outside.connecting
-    )
+        look = _later(task, now)
+    else:
+        look = _health(task, customer_id, key, now, outside)
+    if look.again:
+        _postpone(look.again, outside)
+    return look
+
+
+def _health(
+    task: Task, customer_id: str, key: CompanyKey, now: datetime, outside: Outsiders
+) -> Look:
+    try:
+        connection = refreshing.refresh(
+            customer_id, key, asked_at=task.began_at, now=now, outside=outside.connecting
+        )
+    except (FinchFailure, Unanswered) as error:
+        if isinstance(error, FinchMisconfigured) and not task.swept:
+            raise
+        if not task.given_up(now):
+            raise
+        # It stays due, and the sweep brings it again: no task lasts for ever on its account.
+        logger.info("left to the sweep", reason=type(error).__name__)
+        _postpone(replace(task, due_at=now + REMINDER), outside)
+        misconfigured = isinstance(error, FinchMisconfigured)
+        return Look(None, Report.FINCH_MISCONFIGURED if misconfigured else None)
     suspicion = connection and look_again_at(connection)
     if suspicion:
-        return Look(task.waiting(suspicion))
+        return Look(task.waiting(max(suspicion, now + WORSE_AGAIN_AFTER)))
     if connection and connection.problem == DISCONNECT_REFUSED:
         return _reminder(task, now, Report.DISCONNECT_REFUSED)
     return Look()

@@ -30,14 +30,17 @@ def main(arguments: Sequence[str]) -> int:
     ]
     began, cells = time.monotonic(), list[Cell]()
     for _, parts in groupby(_run(names, asked.jobs, asked.share), key=lambda one: one[0]):
-        there = sorted((cell for _, part in parts for cell in part), key=lambda one: one.number)
+        placed = sorted((pair for _, part in parts for pair in part), key=lambda pair: pair[0])
+        there = [cell for _, cell in placed]
         print(table(there), flush=True)
         cells += there
     print(f"\n{len(cells)} cells in {time.monotonic() - began:.0f} s\n{summary(cells)}")
     return 1 if any(cell.lost for cell in cells) else 0
 
 
-def _run(names: Sequence[str], jobs: int, share: int) -> Iterator[tuple[str, list[Cell]]]:
+def _run(
+    names: Sequence[str], jobs: int, share: int
+) -> Iterator[tuple[str, list[tuple[int, Cell]]]]:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, context) as pool:
         done = [

@@ -365,12 +365,15 @@ def harness() -> Iterator[Harness]:
                     handler.setStream(stream)
 
 
-def run_part(name: str, part: int, parts: int, share: int) -> list[Cell]:
-    """One part of the cells of a scenario, of every `share`-th of them, for a process of its own."""
+def run_part(name: str, part: int, parts: int, share: int) -> list[tuple[int, Cell]]:
+    """One part of the cells of a scenario, of every `share`-th of them, for a process of its own.
+
+    Each with its place among all of them.
+    """
     [scenario] = [one for one in SCENARIOS if one.name == name]
     with harness() as there:
-        trials = there.trials(scenario)[::share]
-        return [there.run(trial) for trial in trials[part::parts]]
+        trials = list(enumerate(there.trials(scenario)))[::share]
+        return [(place, there.run(trial)) for place, trial in trials[part::parts]]
 
 
 def table(cells: Sequence[Cell]) -> str:

@@ -1,8 +1,10 @@
 """The product deployed in a local world of its own, over real HTTP."""
 
 import json
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -10,6 +12,17 @@ import pytest
 
 from local.world import Ports, World
 from tests.deployed import Deployed, Reply, Tables
+
+PATIENCE = timedelta(seconds=60)
+
+
+def until[T](look: Callable[[], T]) -> T:
+    """What `look` sees as soon as it sees something; fails where that never comes."""
+    deadline = time.monotonic() + PATIENCE.total_seconds()
+    while not (seen := look()):
+        assert time.monotonic() < deadline, "it never came to that"
+        time.sleep(0.1)
+    return seen
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ older; everything else is the deployed product.
 
 import json
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +30,7 @@ from local.finch.seed_world import (
 from local.world import World
 from tests.deployed import Deployed, Reply
 from tests.invariants import Watch, broken
+from tests.local.conftest import PATIENCE, until
 from tests.person import Person
 
 # Four customers with an employer each, so that they go through Finch Connect side by side.
@@ -40,16 +40,6 @@ CHOICES: dict[str, dict[str, Any]] = {
     "initech": {"provider_id": "rippling", "login": DANA, "company_id": NORTHFOLD.id},
     "umbrella": {"provider_id": "justworks", "login": LENA, "company_id": CEDARLINE.id},
 }
-PATIENCE = timedelta(seconds=60)
-
-
-def until[T](look: Callable[[], T]) -> T:
-    """What `look` sees as soon as it sees something; fails where that never comes."""
-    deadline = time.monotonic() + PATIENCE.total_seconds()
-    while not (seen := look()):
-        assert time.monotonic() < deadline, "it never came to that"
-        time.sleep(0.1)
-    return seen
 
 
 @dataclass(frozen=True)

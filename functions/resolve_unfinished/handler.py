@@ -103,7 +103,10 @@ def _do(command: Any, now: datetime, outside: Outsiders) -> Any:
         case List(limit=limit):
             found = resolving.unfinished(limit, now=now, outside=outside)
             return {
-                "sessions": [_session(one) for one in found.sessions],
+                "sessions": [
+                    _session(one) | {"seems_recovered": one.handle_hash in found.seems_recovered}
+                    for one in found.sessions
+                ],
                 "connections": [_connection(one) for one in found.connections],
             }
         case Decide(action=action, session=session, decision=None):

@@ -184,12 +184,29 @@ def test_the_next_attempt_recovers_what_a_lost_answer_left_at_finch(
     assert acme.connection()["logins"][0]["connection_id"] == lost.id
     assert len(deployed.finch.connections()) == 1
     deployed.queue.pass_time(2 * HOUR)
+    # That it was this attempt which was recovered is likely, and an operator's to say.
+    [listed] = operate(deployed, action="list")["result"]["sessions"]
+    assert (listed["phase"], listed["seems_recovered"]) == ("uncertain", True)
+    assert operate(deployed, action="dismiss", session=listed["session"])["result"]
     assert acme.disconnect().status == 200
     assert live(deployed) == set()
     deployed.queue.drain()
     assert deployed.queue.waiting() == []
-    # What has been recovered is nobody's task any more.
     assert operate(deployed, action="list")["result"] == {"sessions": [], "connections": []}
+
+
+def test_one_recovery_does_not_hide_that_two_answers_were_lost(deployed: InProcess) -> None:
+    """Links that were clicked before anything was connected told Finch one name."""
+    acme = Person(deployed, "acme")
+    pages = [acme.click(acme.link()) for _ in range(3)]
+    for page, provider in zip(pages, ("gusto", "justworks"), strict=False):
+        url = acme.log_in(page, provider_id=provider)
+        deployed.finch.faults.add("POST", "/auth/token", drop="after_effect")
+        assert acme.come_back(url).outcome == {"error": "exchange_uncertain"}
+    assert acme.come_back(acme.log_in(pages[2])).outcome["status"] == "connected"
+    deployed.queue.pass_time(DAY)
+    listed = operate(deployed, action="list")["result"]["sessions"]
+    assert [one["phase"] for one in listed] == ["uncertain", "uncertain"]
 
 
 def test_a_recovery_is_offered_once_and_another_provider_can_be_connected_beside_it(
@@ -235,7 +252,7 @@ def test_an_operator_dismisses_an_uncertain_exchange_that_left_nothing(
     url = lose_the_answer(deployed, acme)
     deployed.queue.pass_time(2 * HOUR)
     [listed] = operate(deployed, action="list")["result"]["sessions"]
-    assert listed["phase"] == "uncertain"
+    assert (listed["phase"], listed["seems_recovered"]) == ("uncertain", False)
     assert operate(deployed, action="dismiss", session=listed["session"])["result"]
     assert operate(deployed, action="list")["result"]["sessions"] == []
     assert operate(deployed, action="dismiss", session=listed["session"])["error"]

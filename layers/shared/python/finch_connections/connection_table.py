@@ -17,6 +17,7 @@ from finch_connections.connection import (
     Token,
 )
 from finch_connections.dynamodb import (
+    FOR_EVER,
     Due,
     Item,
     due,
@@ -122,7 +123,7 @@ class ConnectionTable:
 
     def unfinished(self, before: datetime, now: datetime, limit: int) -> list[Connection]:
         """At most `limit` connections that have waited for something since `before`."""
-        found = (self.show(*one) for one in self.due(Due.UNFINISHED, now))
+        found = (self.show(*one) for one in self.due(Due.UNFINISHED, now + FOR_EVER))
         waiting = (
             one for one in found if one and (one.disconnecting_since or one.updated_at) <= before
         )

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from heapq import merge
@@ -21,6 +21,8 @@ type Item = Mapping[str, Any]
 # Enough for the index by due time to take 1,000 writes a second on each shard.
 _DUE_SHARDS = 8
 _DUE_INDEX = "due"
+# Whatever is in the index, however late its next look is.
+FOR_EVER = timedelta(days=365)
 
 
 # A transaction is over within milliseconds; these add up to what a caller does not notice.

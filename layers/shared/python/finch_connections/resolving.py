@@ -34,10 +34,15 @@ class NotAsShown(Exception):
 
 @dataclass(frozen=True)
 class Unfinished:
-    """What began more than an hour ago and is not over, oldest first."""
+    """What began more than an hour ago and is not over, oldest first.
+
+    `seems_recovered` are the hashes of uncertain sessions whose customer has connected since under
+    the name that Finch was told: one of them, where several were told the same name at once.
+    """
 
     sessions: Sequence[ConnectSession]
     connections: Sequence[Connection]
+    seems_recovered: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -72,9 +77,21 @@ class Picture:
 def unfinished(limit: int, *, now: datetime, outside: Outsiders) -> Unfinished:
     """At most `limit` sessions and as many connections that a person may have to look at."""
     before = now - STUCK_AFTER
+    sessions = outside.sessions.unfinished(before, now, limit)
     return Unfinished(
-        outside.sessions.unfinished(before, now, limit),
+        sessions,
         outside.connections.unfinished(before, now, limit),
+        frozenset(one.handle_hash for one in sessions if _seems_recovered(one, outside)),
+    )
+
+
+def _seems_recovered(session: ConnectSession, outside: Outsiders) -> bool:
+    return session.phase is Phase.UNCERTAIN and any(
+        token.finch_customer_id == session.finch_customer_id
+        and session.consumed_at is not None
+        and token.connected_at > session.consumed_at
+        for connection in outside.connections.every(session.customer_id)
+        for token in connection.tokens
     )
 
 

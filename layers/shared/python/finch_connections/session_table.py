@@ -19,6 +19,7 @@ from finch_connections.connect_session import (
 )
 from finch_connections.connection import CompanyKey, Grant
 from finch_connections.dynamodb import (
+    FOR_EVER,
     Conflict,
     Due,
     Item,
@@ -266,7 +267,7 @@ class SessionTable:
 
     def unfinished(self, before: datetime, now: datetime, limit: int) -> list[ConnectSession]:
         """At most `limit` sessions whose code was consumed before that and that are not over."""
-        found = (self.get(handle_hash) for handle_hash in self.due(now))
+        found = (self.get(handle_hash) for handle_hash in self.due(now + FOR_EVER))
         waiting = (one for one in found if one and (one.consumed_at or now) <= before)
         return list(islice(waiting, limit))
 

@@ -115,7 +115,8 @@ def _session(task: Task, handle_hash: str, now: datetime, outside: connecting.Ou
         case Phase.EXCHANGING:
             return _exchanging(task, session, now, outside)
         case Phase.UNCERTAIN:
-            return _uncertain(task, session, now, outside)
+            # Nothing shows for sure which attempt a later connection recovers: a person dismisses it.
+            return _reminder(task, now, Report.EXCHANGE_UNCERTAIN)
         case Phase.ESCROWED:
             return _escrowed(task, session, now, outside)
         case Phase.RELEASING:
@@ -138,22 +139,6 @@ def _exchanging(
     outside.sessions.uncertain(session, ExchangeUncertain.code)
     logger.error("exchange uncertain", customer_id=session.customer_id)
     return _reminder(task, now, Report.EXCHANGE_UNCERTAIN)
-
-
-def _uncertain(
-    task: Task, session: ConnectSession, now: datetime, outside: connecting.Outsiders
-) -> Look:
-    """Ends what has been recovered: Finch has one connection for each name that it was told."""
-    recovered = any(
-        token.finch_customer_id == session.finch_customer_id
-        and token.connected_at > (session.consumed_at or now)
-        for connection in outside.connections.every(session.customer_id)
-        for token in connection.tokens
-    )
-    if not recovered:
-        return _reminder(task, now, Report.EXCHANGE_UNCERTAIN)
-    outside.sessions.end(session, session.error or ExchangeUncertain.code, now)
-    return Look()
 
 
 def _escrowed(

@@ -15,7 +15,7 @@ import httpx
 from local.finch.seed_world import HARBOR_LANE, MAYA, OWEN
 from tests.in_process import Call, InProcess, Stopped, let_through
 from tests.invariants import Kept
-from tests.person import Landing, Person
+from tests.person import Landing, Person, connection_path
 
 CUSTOMER = "acme"
 ROW = (CUSTOMER, f"gusto#{HARBOR_LANE.id}")
@@ -84,6 +84,14 @@ class Stage:
             raise AssertionError(f"the operator sees {type(error).__name__}") from error
         assert "result" in answer, answer["error"]
         return answer["result"]
+
+    def call(self, function: str, payload: dict[str, Any]) -> Any:
+        """Something invokes a function, and comes again where it fails."""
+        assert self.world.invoke
+        try:
+            return self.world.invoke(function, payload)
+        except (Stopped, Exception):
+            return self.world.invoke(function, payload)
 
     @contextmanager
     def once(self, wanted: str, strike: Callable[[Call, Callable[[], Any]], Any]) -> Iterator[None]:
@@ -157,6 +165,11 @@ def connected(logins: int) -> Callable[[InProcess], bool]:
         return len(tokens) == logins and world.finch.tokens()[-1].id in tokens
 
     return reached
+
+
+def shown(status: str) -> Callable[[InProcess], bool]:
+    """The connection is shown with this status."""
+    return lambda world: Kept(world).status(ROW) == status
 
 
 def disconnected(world: InProcess) -> bool:
@@ -319,6 +332,31 @@ def _disconnecting(stage: Stage) -> Person:
     return acme
 
 
+def _broken_unseen(stage: Stage) -> Person:
+    acme = _one_login(stage)
+    stage.tend()
+    [connection] = [one for one in stage.world.finch.connections() if one.live]
+    stage.world.finch.set_connection_status(connection.id, "reauth")
+    return acme
+
+
+def _broken(stage: Stage) -> Person:
+    acme = _broken_unseen(stage)
+    stage.world.deliver_webhooks()
+    stage.tend()
+    assert shown("reauth")(stage.world)
+    return acme
+
+
+def _ended_unseen(stage: Stage) -> Person:
+    acme = _one_login(stage)
+    stage.tend()
+    [token] = stage.world.finch.live_tokens()
+    stage.world.finch.change_switches(webhook_on_disconnect=False)
+    stage.world.finch.disconnect(token.access_token)
+    return acme
+
+
 def _server_error(call: Call, send: Callable[[], Any]) -> Any:
     return httpx.Response(500, json={"name": "server_error"})
 
@@ -374,10 +412,18 @@ def _connect_other_products(stage: Stage, acme: Person) -> None:
     stage.connect(acme, products=["directory"])
 
 
-@scenario("recover an uncertain exchange", no_phase("uncertain", connected(1)), _uncertain)
+@scenario("recover an uncertain exchange", connected(1), _uncertain)
 def _recover(stage: Stage, acme: Person) -> None:
     stage.connect(acme)
-    stage.world.queue.pass_time(timedelta(hours=2))
+
+
+@scenario("repair", connected(1), _broken)
+def _repair(stage: Stage, acme: Person) -> None:
+    path = connection_path("gusto", HARBOR_LANE.id) + "/reauthenticate"
+    reply = acme.call("POST", path, {"return_to": stage.world.return_urls[0]})
+    assert reply.status == 201, stage.sees(reply.json)
+    landing = acme.go_through(reply.json["connect_url"])
+    assert stage.sees(landing.outcome) == "connected"
 
 
 # A person disconnects
@@ -414,6 +460,42 @@ def _disconnect_beside_a_holder(stage: Stage, acme: Person) -> None:
 @scenario("tend: go on with a disconnect", disconnected, _disconnecting)
 def _tend(stage: Stage, acme: Person) -> None:
     stage.tend()
+
+
+@scenario("webhook: a connection broke", shown("reauth"), _broken_unseen)
+def _webhook(stage: Stage, acme: Person) -> None:
+    # Finch sends again what was not taken.
+    for _ in range(3):
+        stage.world.deliver_webhooks()
+        stage.world.queue.pass_time(timedelta(minutes=10))
+
+
+@scenario("sweep: a connection broke", shown("reauth"), _broken_unseen)
+@scenario("sweep: a connection ended", shown("disconnected"), _ended_unseen)
+def _sweep(stage: Stage, acme: Person) -> None:
+    stage.world.queue.pass_time(timedelta(days=1, hours=1))
+    for _ in range(8):
+        stage.call("sweep_connections", {})
+        stage.world.queue.pass_time(timedelta(minutes=15))
+
+
+# Another backend
+
+
+@scenario("vend a token", connected(1), _one_login)
+def _vend(stage: Stage, acme: Person) -> None:
+    asked = {
+        "customer_id": CUSTOMER,
+        "provider_id": "gusto",
+        "company_id": HARBOR_LANE.id,
+        "caller": "nightly-sync",
+        "purpose": "employee sync",
+        "products": ["directory"],
+    }
+    answer = stage.call("vend_token", asked)
+    records = stage.world.tables.items(stage.world.tables.audit)
+    assert "token" in (answer or {}), "no token"
+    assert [one["outcome"]["S"] for one in records][-1:] == ["vended"]
 
 
 # An operator

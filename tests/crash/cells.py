@@ -147,6 +147,7 @@ class Harness:
         self.world.border.apart = True
         self._stage = Stage(self.world)
         self._before: Scenario | None = None
+        self._dead_before: set[str] = set()
         self._person = self._stage.person()
         self._restore: Callable[[], None] = world.reset
 
@@ -226,6 +227,8 @@ class Harness:
             forget_what_was_read()
             self._restore = self._stage.snapshot()
             self._before = scenario
+        # Only a later look can find what Finch had ended before.
+        self._dead_before = {one.id for one in self.world.finch.connections() if not one.live}
         self._stage.seen.clear()
         self._log.seek(0)
         self._log.truncate()
@@ -259,7 +262,7 @@ class Harness:
             self._watch,
             world.border.exchanges,
             at_rest=True,
-            lost_at_finch=dead if fault.name.endswith("truly") else (),
+            lost_at_finch=dead if fault.name.endswith("truly") else self._dead_before,
         )
 
     def _unreported(self) -> list[str]:

@@ -19,7 +19,14 @@ from local.finch.switches import Switches
 from tests.crash.faults import Fault, faults_of
 from tests.crash.scenarios import BOTH, CUSTOMER, SCENARIOS, Scenario, Stage
 from tests.deployed import Api, Reply
-from tests.in_process import Call, InProcess, deploy, forget_what_was_read, let_through
+from tests.in_process import (
+    Call,
+    InProcess,
+    Storm,
+    deploy,
+    forget_what_was_read,
+    let_through,
+)
 from tests.invariants import Kept, Watch, broken
 
 _DAYS = timedelta(days=14)
@@ -183,7 +190,7 @@ class Harness:
     def _run(self, trial: Trial) -> Cell:
         scenario, world = trial.scenario, self.world
         self._begin(scenario)
-        lived, there = set(_ids(world.finch.live_tokens())), len(world.finch.tokens())
+        lived = _lives(world.finch.tokens())
         striker = _Striker(world, trial)
         world.border.guard = striker
         try:
@@ -195,23 +202,27 @@ class Harness:
         if not trial.lasts:
             striker.mend()
         at_once = scenario.reached(world)
-        lost, rang = self._come_to_rest(striker, trial.lasts)
-        lost += self._promises(trial.fault)
-        outcome = self._outcome(scenario, at_once=at_once)
-        if outcome == "nothing":
-            unchanged = set(_ids(world.finch.live_tokens())) == lived
-            same = unchanged and len(world.finch.tokens()) == there
-            outcome = "nothing happened" if same else "ended at Finch, nothing left"
-        lost += self._unreported()
-        lost += self._next_attempt(trial.fault)
-        if outcome.endswith("reported") and not lost:
-            outcome += ", recovered"
-        if rang:
-            outcome += ", after dead letters"
+        try:
+            outcome, lost = self._aftermath(trial, striker, lived, at_once=at_once)
+        except Storm as storm:
+            outcome, lost = "", [f"P9: {storm}"]
         if lost:
             outcome = f"LOST: {lost[0]}"
         step = trial.step
         return Cell(scenario.name, step.number, step.name, trial.fault_name, outcome, tuple(lost))
+
+    def _aftermath(
+        self, trial: Trial, striker: _Striker, lived: dict[str, bool], *, at_once: bool
+    ) -> tuple[str, list[str]]:
+        """What came of it, and what of the promises is broken; raises `Storm`."""
+        lost, rang = self._come_to_rest(striker, trial.lasts)
+        lost += self._promises(trial.fault)
+        lost += self._unreported()
+        outcome = self._outcome(trial.scenario, lived, at_once=at_once)
+        lost += self._next_attempt(trial.fault)
+        if outcome.endswith("reported") and not lost:
+            outcome += ", recovered"
+        return outcome + (", after dead letters" if rang else ""), lost
 
     def _begin(self, scenario: Scenario) -> None:
         """How things stand before a scenario: once made, then brought back."""
@@ -274,7 +285,7 @@ class Harness:
             if phases[phase] and f'"{metric}":' not in log
         ]
 
-    def _outcome(self, scenario: Scenario, *, at_once: bool) -> str:
+    def _outcome(self, scenario: Scenario, lived: dict[str, bool], *, at_once: bool) -> str:
         if at_once:
             return "finished"
         if scenario.reached(self.world):
@@ -287,7 +298,8 @@ class Harness:
                 return f"{phase}, reported"
         if any("problem" in item for item in kept.connections.values()):
             return "refused, reported"
-        return "nothing"
+        unchanged = _lives(self.world.finch.tokens()) == lived
+        return "nothing happened" if unchanged else "ended at Finch, nothing left"
 
     def _next_attempt(self, fault: Fault) -> list[str]:
         """The customer connects the login and disconnects: afterwards nothing of theirs may live."""
@@ -342,8 +354,8 @@ def share(trials: Sequence[Trial]) -> list[Trial]:
     return [there[n * _STRIDE % len(there)] for n, there in enumerate(found.values())]
 
 
-def _ids(tokens: Sequence[Token]) -> list[str]:
-    return [token.id for token in tokens]
+def _lives(tokens: Sequence[Token]) -> dict[str, bool]:
+    return {token.id: token.live for token in tokens}
 
 
 def _theirs(customer: Customer | None) -> bool:

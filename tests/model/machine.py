@@ -685,7 +685,10 @@ class Model(RuleBasedStateMachine):
         def decide() -> Any:
             return self._operate(action=action, session=handle_hash, decision=decision)
 
-        return self.truth.ends_by_itself(decide) if action == "disconnect" else decide()
+        if action != "disconnect":
+            return decide()
+        self.truth.operator_ended = True
+        return self.truth.ends_by_itself(decide)
 
     @precondition(lambda self: self.kept.phases()["uncertain"])
     @rule(which=WHICH, trouble=TROUBLES)

@@ -41,6 +41,7 @@ class Truth:
     trips: dict[str, Trip] = field(default_factory=dict)
     code_of: dict[str, str] = field(default_factory=dict)
     proven: set[str] = field(default_factory=set)
+    operator_ended: bool = False
     lost_at_finch: set[str] = field(default_factory=set)
     attached: dict[Row, set[str]] = field(default_factory=lambda: defaultdict(set))
     wanted: set[Row] = field(default_factory=set)
@@ -109,7 +110,10 @@ class Truth:
 
     def _ended_without_being_asked(self, kept: Kept) -> Iterator[str]:
         for row in self.wanted:
-            if row in kept.connections and kept.status(row) in _GOING:
+            status = kept.status(row) if row in kept.connections else ""
+            # Whom an operator cut off, warned, is seen to be ended by the next look.
+            cut_off = self.operator_ended and status == "disconnected"
+            if status in _GOING and not cut_off:
                 yield f"M2: {row[0]}'s {row[1].split('#')[0]} is {kept.status(row)}, unasked"
 
     def _forgotten(self, kept: Kept) -> Iterator[str]:

@@ -148,7 +148,8 @@ class ConnectSession:
 
     `attempt` names the request that consumed the code, so that no other moves on from there.
     `repairs` is the connection whose login it shall mend, `repairs_id` Finch's connection behind it.
-    `dead_since` is when Finch first called the kept token dead, `released_at` when it was given up.
+    `dead_since` is when Finch first called the kept token dead, `released_at` when it was given up,
+    `next_look` when its task comes again.
     """
 
     handle_hash: str
@@ -175,6 +176,7 @@ class ConnectSession:
     escrow: Escrow | None = None
     dead_since: datetime | None = None
     released_at: datetime | None = None
+    next_look: datetime | None = None
     key: CompanyKey | None = None
     repaired: bool | None = None
     error: str | None = None

@@ -397,6 +397,7 @@ def _session(item: Item) -> ConnectSession:
         escrow=_escrow(item["escrow"]["M"]) if "escrow" in item else None,
         dead_since=read_optional_moment(item, "dead_since"),
         released_at=read_optional_moment(item, "released_at"),
+        next_look=read_optional_moment(item, "next_look"),
         key=CompanyKey.parse(key) if key else None,
         repaired=item["repaired"]["BOOL"] if "repaired" in item else None,
         error=read_text(item, "error"),

@@ -30,6 +30,7 @@ from finch_connections.log import logger
 from finch_connections.refreshing import Unanswered
 from finch_connections.refusal import Refusal
 from finch_connections.task import (
+    FIRST_LOOK,
     REMINDER,
     ConnectionTask,
     FinchConnectionTask,
@@ -110,6 +111,10 @@ def _reminder(task: Task, now: datetime, report: Report) -> Look:
 def _session(task: Task, handle_hash: str, now: datetime, outside: connecting.Outsiders) -> Look:
     session = outside.sessions.get(handle_hash)
     if session is None:
+        return Look()
+    waits_for_a_person = session.phase in (Phase.HELD, Phase.UNCERTAIN)
+    if waits_for_a_person and session.next_look and session.next_look > now + FIRST_LOOK:
+        # Another delivery of this task has looked, and comes again: one reminder is enough.
         return Look()
     match session.phase:
         case Phase.EXCHANGING:

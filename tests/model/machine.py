@@ -697,7 +697,7 @@ class Model(RuleBasedStateMachine):
         with self._step("operator dismisses", trouble):
             self._dismiss(which)
 
-    def _dismiss(self, which: int) -> None:
+    def _dismiss(self, which: int) -> bool:
         left = {_hash(self.truth.code_of.get(one.id, "")) for one in self.world.finch.live_tokens()}
         gone = [
             handle_hash
@@ -706,6 +706,7 @@ class Model(RuleBasedStateMachine):
         ]
         if gone:
             self._operate(action="dismiss", session=_latest(gone, which))
+        return bool(gone)
 
     # The end
 
@@ -758,7 +759,8 @@ class Model(RuleBasedStateMachine):
                     outcome = self._connect(customer_id, True, _place_of(connection), BOTH)
                     seen.append(f"{customer_id} {outcome}")
             self._pass(2 * HOUR)
-            self._dismiss(0)
+            while self._dismiss(0):
+                pass
             if not self.truth.live() and not self._left():
                 break
         self._pass(2 * HOUR)

@@ -43,8 +43,10 @@ def main() -> int:
     except OSError as taken:
         print(f"Port {given.port} cannot be used: {taken.strerror}", file=sys.stderr)
         return 1
-    # serve_forever ends at KeyboardInterrupt and closes its socket.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # serve_forever ends at KeyboardInterrupt and closes its socket. A shell has what it starts in the
+    # background ignore Ctrl-C, and would have it so here.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     print(f"Stand-in Finch at {finch.base_url}", flush=True)
     sender = WebhookSender(finch)
     sender.start()

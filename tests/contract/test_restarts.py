@@ -7,6 +7,8 @@ import socket
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -110,15 +112,21 @@ def test_without_a_path_nothing_is_written(tmp_path: Path, monkeypatch: pytest.M
     assert list(tmp_path.iterdir()) == []
 
 
-def program(*arguments: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
+@contextmanager
+def program(*arguments: str) -> "Iterator[subprocess.Popen[str]]":
+    """The program, which does not outlive the test."""
+    with subprocess.Popen(
         [sys.executable, "-m", "local.finch", *arguments],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
-    )
+    ) as running:
+        try:
+            yield running
+        finally:
+            running.kill()
 
 
 CREDENTIALS = ("--client-id", CLIENT_ID, "--client-secret", CLIENT_SECRET)

@@ -373,7 +373,8 @@ class InProcessQueue:
     """The queue of what is unfinished, and Lambda's event source mapping that works it off.
 
     A message whose handler failed is hidden for the queue's visibility timeout and comes again; one
-    that came too often goes to the dead letters. SQS may deliver a message `twice`.
+    that came too often goes to the dead letters. SQS may deliver a message `twice`. `expired` are
+    those that it has kept for as long as it keeps any.
     """
 
     name: str
@@ -384,6 +385,7 @@ class InProcessQueue:
     twice: bool = False
     failed: list[Exception] = field(default_factory=list)
     deliveries: list[int] = field(default_factory=lambda: [0])
+    expired: list[dict[str, Any]] = field(default_factory=list)
 
     def waiting(self) -> list[dict[str, Any]]:
         """The messages that are not done, hidden ones too."""
@@ -398,6 +400,8 @@ class InProcessQueue:
         for message in self._dead_letters._messages:
             message.approximate_receive_count = 0
             message.visible_at = 0
+            # It is a new message ("Moving messages out of a dead-letter queue" in its guide).
+            message.sent_timestamp = int(self.clock.now.timestamp() * 1000)  # type: ignore[assignment]
         self._queue._messages += self._dead_letters._messages
         self._dead_letters._messages = []
 
@@ -408,6 +412,7 @@ class InProcessQueue:
             queue.pending_messages.clear()
             queue.deleted_messages.clear()
         self.failed.clear()
+        self.expired.clear()
         self.deliveries[0] = 0
 
     def snapshot(self) -> list[list[Message]]:
@@ -431,6 +436,7 @@ class InProcessQueue:
             raise Storm("the queue goes in circles")
         if len(self._queue._messages) >= _MOST_MESSAGES:
             raise Storm("the messages multiply")
+        self._expire()
         batch = sqs_backends[DEFAULT_ACCOUNT_ID][_REGION].receive_message(
             self.name,
             min(int(mapping.get("BatchSize", 10)), 10),
@@ -539,6 +545,16 @@ class InProcessQueue:
         ids = {message.id for message in batch}
         return named if named <= ids else ids
 
+    def _expire(self) -> None:
+        """Drops what is too old. That it became a dead letter did not make a message younger."""
+        for queue in (self._queue, self._dead_letters):
+            kept_seconds: int = queue.message_retention_period  # type: ignore[attr-defined]
+            oldest = (self.clock.now.timestamp() - kept_seconds) * 1000
+            old = [one for one in queue._messages if one.sent_timestamp <= oldest]  # type: ignore[operator]
+            if old:
+                self.expired += [json.loads(message.body) for message in old]
+                queue._messages = [one for one in queue._messages if one not in old]
+
     def _again_at_once(self, message_id: str) -> None:
         for message in self._queue._messages:
             if message.id == message_id:
@@ -630,16 +646,20 @@ def make_table(client: Any, logical_id: str) -> str:
 
 def make_queue(client: Any, logical_id: str) -> str:
     """Creates a queue and its dead-letter queue with the attributes of the template; answers the URL."""
-    properties = _RESOURCES.get(logical_id, {}).get("Properties", {})
-    dead_letters = client.create_queue(QueueName=f"{logical_id}DeadLetters")["QueueUrl"]
+    properties = _RESOURCES[logical_id]["Properties"]
+    [dead_id, _] = properties["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"]
+    kept = {
+        "MessageRetentionPeriod": str(_RESOURCES[dead_id]["Properties"]["MessageRetentionPeriod"])
+    }
+    dead_letters = client.create_queue(QueueName=dead_id, Attributes=kept)["QueueUrl"]
     arn = client.get_queue_attributes(QueueUrl=dead_letters, AttributeNames=["QueueArn"])
     redrive = {
         "deadLetterTargetArn": arn["Attributes"]["QueueArn"],
-        "maxReceiveCount": properties.get("RedrivePolicy", {}).get("maxReceiveCount", 5),
+        "maxReceiveCount": properties["RedrivePolicy"]["maxReceiveCount"],
     }
     attributes = {
-        "VisibilityTimeout": str(properties.get("VisibilityTimeout", 1080)),
-        "MessageRetentionPeriod": str(properties.get("MessageRetentionPeriod", 345_600)),
+        "VisibilityTimeout": str(properties["VisibilityTimeout"]),
+        "MessageRetentionPeriod": str(properties["MessageRetentionPeriod"]),
         "RedrivePolicy": json.dumps(redrive),
     }
     return str(client.create_queue(QueueName=logical_id, Attributes=attributes)["QueueUrl"])

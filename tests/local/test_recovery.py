@@ -227,9 +227,16 @@ def test_callbacks_killed_at_every_call_of_finch_lose_no_token(
     for name in lost:
         assert people[name].come_back(urls[name]).outcome == {"error": "exchange_uncertain"}
         assert people[name].connect(**CHOICES[name]).outcome["status"] == "connected"
+    # A person sees that they are recovered, and says so.
+    pass_time(deployed, timedelta(hours=2))
+    assert deployed.invoke
+    uncertain = deployed.invoke("resolve_unfinished", {"action": "list"})["result"]["sessions"]
+    assert [one["seems_recovered"] for one in uncertain] == [True, True]
+    for one in uncertain:
+        deployed.invoke("resolve_unfinished", {"action": "dismiss", "session": one["session"]})
     tasks.fall_due()
-    until(lambda: phases(deployed) == {"ended": 2, "complete": 4})
     until(lambda: tasks.waiting() == [])
+    assert phases(deployed) == {"ended": 2, "complete": 4}
     assert broken(deployed, Watch(), at_rest=True) == []
     codes = deployed.finch.truth()["codes"]
     assert [code["exchanges"] for code in codes] == [1] * 6

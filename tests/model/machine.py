@@ -457,12 +457,12 @@ class Model(RuleBasedStateMachine):
     def _disconnect(self, row: Row) -> str:
         customer_id, key = row
         before, lived = set(self.truth.watch.seen(row)), self.truth.live()
-        self.truth.wanted.discard(row)
+        self.truth.wanted.pop(row, None)
         path = connection_path(*key.split("#"))
         reply = self.people[customer_id, True].call("DELETE", path)
         # What was attached while it was under way may have been ended with it.
         self.truth.look()
-        self.truth.wanted.discard(row)
+        self.truth.wanted.pop(row, None)
         if self._stopped(reply):
             return "stopped"
         if reply.status not in (200, 202):
@@ -491,9 +491,15 @@ class Model(RuleBasedStateMachine):
             self._delivering = False
 
     def _operate(self, **command: Any) -> Any:
+        return self._invoke("resolve_unfinished", command)
+
+    def _sweep(self) -> None:
+        self._invoke("sweep_connections", {})
+
+    def _invoke(self, function: str, event: Any) -> Any:
         assert self.world.invoke
         try:
-            return self.world.invoke("resolve_unfinished", command)
+            return self.world.invoke(function, event)
         except (Stopped, Exception) as error:
             if not (self._struck or self.weather):
                 raise
@@ -629,8 +635,15 @@ class Model(RuleBasedStateMachine):
         with self._step("time passes"):
             if works:
                 self.world.queue.pass_time(min(by, DAY))
+                self._sweep()
             else:
                 self.world.clock.advance(by)
+
+    @precondition(lambda self: self.trips)
+    @rule(trouble=TROUBLES)
+    def sweep(self, trouble: Trouble | None) -> None:
+        with self._step("sweep", trouble):
+            self._sweep()
 
     # Finch
 
@@ -729,6 +742,13 @@ class Model(RuleBasedStateMachine):
             raise Broken("I1: the queue does not come to rest")
         if queue.dead():
             raise Broken("I6: a dead letter that comes again")
+        if queue.expired:
+            # What is found to be lost is what has not been looked at for a day.
+            self.world.clock.advance(DAY + HOUR)
+            self._sweep()
+            queue.expired.clear()
+            if not queue.drain():
+                raise Broken("I1: the queue does not come to rest after a sweep")
         self._check(at_rest=True)
 
     def _get_rid_of_everything(self) -> None:

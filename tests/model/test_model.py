@@ -59,8 +59,6 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     )
 
 
-# Open: a history with functions dying for long ends with a message that is dead again after a redrive.
-@pytest.mark.xfail(reason="I6: a dead letter that comes again", strict=False)
 def test_whatever_happens_the_promises_hold(world: io.StringIO) -> None:
     run_state_machine_as_test(
         Model,

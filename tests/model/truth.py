@@ -32,7 +32,7 @@ class Truth:
 
     `proven` are codes that the customer was shown to have come back with, `lost_at_finch` the
     connections that Finch ended by itself or an operator did, `wanted` the connections that
-    nobody has asked to end since a login was last attached to them.
+    nobody has asked to end since a login was last attached to them, with Finch's behind them.
     """
 
     world: InProcess
@@ -44,7 +44,7 @@ class Truth:
     operator_ended: bool = False
     lost_at_finch: set[str] = field(default_factory=set)
     attached: dict[Row, set[str]] = field(default_factory=lambda: defaultdict(set))
-    wanted: set[Row] = field(default_factory=set)
+    wanted: dict[Row, set[str]] = field(default_factory=dict)
 
     def look(self) -> Kept:
         """Notes which token is attached where, and to which of Finch's connections it leads."""
@@ -53,7 +53,10 @@ class Truth:
         for row, item in kept.connections.items():
             if new := item["tokens"]["M"].keys() - self.attached[row]:
                 self.attached[row] |= new
-                self.wanted.add(row)
+                tokens = item["tokens"]["M"]
+                self.wanted.setdefault(row, set()).update(
+                    tokens[token_id]["M"]["connection_id"]["S"] for token_id in new
+                )
         return kept
 
     def live(self) -> set[str]:
@@ -109,17 +112,20 @@ class Truth:
                 yield f"M1: a session keeps a token without a code, {handle_hash[:8]}"
 
     def _ended_without_being_asked(self, kept: Kept) -> Iterator[str]:
-        for row in self.wanted:
+        for row, connection_ids in self.wanted.items():
             status = kept.status(row) if row in kept.connections else ""
-            # Whom an operator cut off, warned, is seen to be ended by the next look.
-            cut_off = self.operator_ended and status == "disconnected"
-            if status in _GOING and not cut_off:
+            # Whom an operator cut off, warned, or Finch by itself, is seen to be ended by a look.
+            cut_off = self.operator_ended or connection_ids <= self.lost_at_finch
+            if status in _GOING and not (cut_off and status == "disconnected"):
                 yield f"M2: {row[0]}'s {row[1].split('#')[0]} is {kept.status(row)}, unasked"
 
     def _forgotten(self, kept: Kept) -> Iterator[str]:
-        """What is unfinished has a message in the queue, or among the dead letters."""
+        """What is unfinished has a message in the queue, or among the dead letters.
+
+        Or it had one that SQS kept for as long as it keeps any: that is the sweep's to find.
+        """
         queue = self.world.queue
-        messages = [*queue.waiting(), *queue.dead()]
+        messages = [*queue.waiting(), *queue.dead(), *queue.expired]
         sessions = {message.get("session") for message in messages}
         rows = {
             (one["customer_id"], f"{one['provider_id']}#{one['company_id']}")

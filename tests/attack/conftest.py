@@ -1,0 +1,39 @@
+"""Where attacks run: the product in this process, and the world that other tests run it in.
+
+`deployed` is the product in process; what asks for `over_http` gets it in the local world.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from local.world import World
+from tests.deployed import Deployed
+from tests.in_process import InProcess, deploy
+from tests.local.conftest import deploy_nothing_in, running_world
+
+
+@pytest.fixture(scope="module")
+def in_process() -> Iterator[InProcess]:
+    """The product, deployed once for a module."""
+    with deploy() as deployed:
+        yield deployed
+
+
+@pytest.fixture
+def deployed(in_process: InProcess) -> InProcess:
+    """The product with nothing in it."""
+    in_process.reset()
+    return in_process
+
+
+@pytest.fixture(scope="session")
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """The local world of this session."""
+    return running_world(request.session, tmp_path_factory)
+
+
+@pytest.fixture
+def over_http(world: World) -> Deployed:
+    """The product in the local world, with nothing in it."""
+    return deploy_nothing_in(world)

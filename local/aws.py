@@ -175,7 +175,7 @@ def execute_as_http_api(function: Json, event: Any) -> Json:
     if isinstance(event, dict) and event.get("version") == "2.0" and "requestContext" in event:
         headers = event.get("headers") or {}
         if cookie := headers.pop("cookie", None):
-            event["cookies"] = [one.strip() for one in cookie.split(";")]
+            event["cookies"] = [one.strip(" ") for one in cookie.split(";")]
         headers.setdefault("x-forwarded-for", "127.0.0.1")
         headers.setdefault("x-forwarded-proto", "https")
         headers.setdefault("x-forwarded-port", "443")

@@ -111,9 +111,13 @@ class Request:
 
     @property
     def cookies(self) -> Mapping[str, str]:
-        """The cookies by name."""
+        """The cookies by name.
+
+        A name is what the browser has called it: to strip what Unicode calls a space would make a
+        `__Host-` name of one that any site of the domain can set.
+        """
         pairs = (cookie.partition("=") for cookie in self.event.get("cookies") or ())
-        return {name.strip(): value for name, _, value in pairs}
+        return {name.strip(" "): value for name, _, value in pairs}
 
     @property
     def headers(self) -> Mapping[str, str]:

@@ -78,8 +78,15 @@ STATUS: Mapping[type[Exception], HTTPStatus] = {
     FinchUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
-# Nothing of ours belongs in a cache, nor in the address that the next page is told of.
-_HEADERS = {"cache-control": "no-store", "referrer-policy": "no-referrer"}
+# Nothing of ours belongs in a cache, nor in the address that the next page is told of; nothing is a
+# page, whatever a browser makes of it, and all of it wants TLS, for two years.
+_HEADERS = {
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "referrer-policy": "no-referrer",
+    "strict-transport-security": "max-age=63072000",
+    "x-content-type-options": "nosniff",
+}
 
 type Response = dict[str, Any]
 

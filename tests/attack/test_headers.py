@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.deployed import Deployed, Reply
+from tests.deployed import Reply
 from tests.in_process import InProcess, routes_of_template
 from tests.person import Person
 
@@ -71,17 +71,3 @@ def test_a_failure_of_ours_is_as_protected(
     reply = Person(deployed, "acme").call("GET", "/connections")
     assert (reply.status, reply.code) == (500, "internal_error")
     assert_protected(reply)
-
-
-def test_the_gateway_passes_it_on(over_http: Deployed) -> None:
-    """What API Gateway answers itself (401, 403, 413, 429, 503) cannot carry it."""
-    acme = Person(over_http, "acme")
-    link = acme.link()
-    for reply in (
-        acme.call("GET", "/connections"),
-        acme.call("GET", KEY),
-        acme.browser.navigate(link),
-        acme.browser.navigate("/callback?code=x"),
-        over_http.api.send("GET", "/nowhere"),
-    ):
-        assert_protected(reply)

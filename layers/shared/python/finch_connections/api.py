@@ -88,6 +88,9 @@ _HEADERS = {
     "x-content-type-options": "nosniff",
 }
 
+# API Gateway hands every claim on as a text. Whoever's claim is empty or a yes would be one customer.
+_NO_CUSTOMERS = {"null", "true", "false"}
+
 type Response = dict[str, Any]
 
 
@@ -102,7 +105,7 @@ class Request:
         """Who calls, from the access token that API Gateway has verified; raises `CustomerUnknown`."""
         authorizer = self.event["requestContext"].get("authorizer", {})
         claim = authorizer.get("jwt", {}).get("claims", {}).get(settings.read().customer_claim)
-        if not isinstance(claim, str) or not IDENTIFIER.fullmatch(claim):
+        if not isinstance(claim, str) or not IDENTIFIER.fullmatch(claim) or claim in _NO_CUSTOMERS:
             raise CustomerUnknown
         return claim
 

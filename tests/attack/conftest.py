@@ -3,10 +3,13 @@
 `deployed` is the product in process; what asks for `over_http` gets it in the local world.
 """
 
+import logging
 from collections.abc import Iterator
+from io import StringIO
 
 import pytest
 
+from finch_connections.log import logger
 from local.world import World
 from tests.deployed import Deployed
 from tests.in_process import InProcess, deploy
@@ -25,6 +28,18 @@ def deployed(in_process: InProcess) -> InProcess:
     """The product with nothing in it."""
     in_process.reset()
     return in_process
+
+
+@pytest.fixture
+def log() -> Iterator[StringIO]:
+    """The lines that the functions write, as CloudWatch would get them."""
+    lines = StringIO()
+    handler = logging.StreamHandler(lines)
+    handler.setFormatter(logger.registered_formatter)
+    written_to = logging.getLogger(logger.name)
+    written_to.addHandler(handler)
+    yield lines
+    written_to.removeHandler(handler)
 
 
 @pytest.fixture(scope="session")

@@ -5,12 +5,15 @@
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from io import StringIO
 
 import pytest
 
 from finch_connections.log import logger
 from local.world import World
+from tests.attack.ear import Ear
+from tests.attack.exercises import Stage, set_stage
 from tests.deployed import Deployed
 from tests.in_process import InProcess, deploy
 from tests.local.conftest import deploy_nothing_in, running_world
@@ -52,3 +55,15 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def over_http(world: World) -> Deployed:
     """The product in the local world, with nothing in it."""
     return deploy_nothing_in(world)
+
+
+@pytest.fixture(scope="session")
+def ear(world: World) -> Ear:
+    """Who has heard all that the stage was set with."""
+    return Ear(deploy_nothing_in(world).api)
+
+
+@pytest.fixture(scope="session")
+def stage(world: World, ear: Ear) -> Stage:
+    """Every function of the local world with something to do; set once, and brought back."""
+    return set_stage(replace(deploy_nothing_in(world), api=ear))

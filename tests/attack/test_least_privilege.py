@@ -16,10 +16,10 @@ from botocore.exceptions import ClientError
 
 from local.finch.seed_world import HARBOR_LANE
 from local.world import World
-from tests.attack.exercises import EXERCISES, NEEDED, Exercise, Stage, set_stage
+from tests.attack.exercises import EXERCISES, NEEDED, Exercise, Stage
 from tests.attack.permissions import Permission, permissions, without
 from tests.deployed import TEMPLATE
-from tests.local.conftest import deploy_nothing_in, until
+from tests.local.conftest import until
 
 ROLES = sorted({one.role for one in permissions()})
 # Where a denial is told in words of ours.
@@ -32,11 +32,9 @@ PATIENCE = 2.0
 
 
 @pytest.fixture(scope="module")
-def stage(world: World) -> Stage:
-    """Every function with something to do."""
-    stage = set_stage(deploy_nothing_in(world))
+def given_up(world: World, stage: Stage) -> None:
+    """A batch of the stream for the exercise that reads one again."""
     stage.given_up_batch = until(lambda: a_batch_of_the_stream(world))
-    return stage
 
 
 def a_batch_of_the_stream(world: World) -> Mapping[str, str]:
@@ -85,7 +83,7 @@ def likeliest_first(permission: Permission) -> list[Exercise]:
 def is_missed(world: World, stage: Stage, permission: Permission) -> bool:
     """Whether the function meets a denial of exactly this."""
     function = permission.need.function
-    word = SAID_INSTEAD.get(permission.action, f"not authorized to perform: {permission.action}")
+    word = SAID_INSTEAD.get(permission.action, f"not authorized to perform: {permission.action} ")
     for exercise in likeliest_first(permission):
         stage.restore()
         purge(world)
@@ -106,6 +104,7 @@ def purge(world: World) -> None:
     world.aws.client("sqs").purge_queue(QueueUrl=world.output("TendQueueUrl"))
 
 
+@pytest.mark.usefixtures("given_up")
 @pytest.mark.parametrize("role", ROLES)
 def test_every_permission_of_a_role_is_missed_where_it_is_taken_away(
     world: World, stage: Stage, role: str

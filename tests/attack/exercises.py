@@ -63,10 +63,14 @@ def _put_back(deployed: Deployed, table: str, items: list[dict[str, Any]]) -> No
     client = deployed.tables.dynamodb
     schema = client.describe_table(TableName=table)["Table"]["KeySchema"]
     names = [part["AttributeName"] for part in schema]
-    kept = [{name: item[name] for name in names} for item in items]
-    there = [{name: item[name] for name in names} for item in deployed.tables.items(table)]
-    requests: list[Any] = [{"DeleteRequest": {"Key": key}} for key in there if key not in kept]
-    requests += [{"PutRequest": {"Item": item}} for item in items]
+    there = deployed.tables.items(table)
+    kept = [[item[name] for name in names] for item in items]
+    requests: list[Any] = [
+        {"DeleteRequest": {"Key": {name: item[name] for name in names}}}
+        for item in there
+        if [item[name] for name in names] not in kept
+    ]
+    requests += [{"PutRequest": {"Item": item}} for item in items if item not in there]
     for begin in range(0, len(requests), 25):
         client.batch_write_item(RequestItems={table: requests[begin : begin + 25]})
 

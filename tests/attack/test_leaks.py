@@ -7,6 +7,7 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any
@@ -17,8 +18,7 @@ import pytest
 from tests.attack.canaries import Allowed, Canary, Leak, companies, leaks
 from tests.attack.examples import FUZZ
 from tests.crash.cells import Harness, Trial, harness, share
-from tests.crash.faults import Fault
-from tests.crash.scenarios import SCENARIOS
+from tests.crash.scenarios import SCENARIOS, Scenario
 from tests.deployed import Reply
 from tests.in_process import WEBHOOK_SECRET
 
@@ -44,6 +44,7 @@ ALLOWED: Allowed = {
     # Shown by Finch Connect, which is told it when a person clicks.
     ("customer name", "plain"): ["tables"],
 }
+[CONFIRMING] = [one for one in SCENARIOS if one.name == "connect, confirm"]
 # In a log the hash stands where an operator has named a session, and nowhere else.
 HASH_IN_A_LOG = re.compile(r'"message":"operator".*"session":"[0-9a-f]{64}"')
 
@@ -156,45 +157,41 @@ def ear() -> Iterator[Ear]:
 
 
 @pytest.fixture(scope="module")
-def trials(ear: Ear) -> dict[str, list[Trial]]:
-    """Everything that can go wrong with each scenario."""
-    return {one.name: ear.harness.trials(one) for one in SCENARIOS}
+def struck(ear: Ear) -> list[Trial]:
+    """Some of what can go wrong with some scenarios; `make fuzz` tries all that the crash tests share."""
+    scenarios, stride = (SCENARIOS, 1) if FUZZ > 1 else (SCENARIOS[::4], 12)
+    return share([trial for one in scenarios for trial in ear.harness.trials(one)])[::stride]
 
 
-@pytest.fixture(scope="module")
-def struck(trials: dict[str, list[Trial]]) -> list[Trial]:
-    """Some of it; `make fuzz` tries more, at last all of what the crash tests share out."""
-    return share([trial for found in trials.values() for trial in found])[:: max(1, 48 // FUZZ)]
-
-
-def heard(ear: Ear, trial: Trial) -> list[Leak]:
+def play(ear: Ear, scenario: Scenario) -> None:
+    """A scenario in which nothing goes wrong, and what the queue does after it."""
+    there = ear.harness
     ear.forget()
-    ear.harness.run(trial)
-    return ear.leaks()
+    there._begin(scenario)
+    with redirect_stdout(there._log):
+        scenario.play(there._stage, there._person)
+        there.world.queue.drain()
 
 
-def untroubled(trials: dict[str, list[Trial]], name: str) -> Trial:
-    """A scenario in which nothing goes wrong."""
-    fault = Fault("nothing", lambda world, call, send: send())
-    return replace(trials[name][0], fault=fault, lasts=None)
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda one: one.name)
+def test_no_flow_tells_what_is_nobodys_business(ear: Ear, scenario: Scenario) -> None:
+    play(ear, scenario)
+    assert ear.leaks() == []
 
 
-@pytest.mark.parametrize("name", [one.name for one in SCENARIOS])
-def test_no_flow_tells_what_is_nobodys_business(
-    ear: Ear, trials: dict[str, list[Trial]], struck: Sequence[Trial], name: str
-) -> None:
-    for trial in [untroubled(trials, name), *(one for one in struck if one.scenario.name == name)]:
-        assert heard(ear, trial) == [], trial
+def test_nothing_that_goes_wrong_makes_a_flow_tell_it(ear: Ear, struck: Sequence[Trial]) -> None:
+    assert struck
+    for trial in struck:
+        ear.forget()
+        ear.harness.run(trial)
+        assert ear.leaks() == [], trial
 
 
 # An ear that hears nothing would say the same as a product that tells nothing.
 
 
-def test_every_kind_of_secret_was_there_to_be_heard(
-    ear: Ear, trials: dict[str, list[Trial]]
-) -> None:
-    ear.forget()
-    ear.harness.run(untroubled(trials, "connect, confirm"))
+def test_every_kind_of_secret_was_there_to_be_heard(ear: Ear) -> None:
+    play(ear, CONFIRMING)
     ear.leaks()
     kinds = {one.kind for one in ear.canaries}
     assert kinds >= {
@@ -208,11 +205,8 @@ def test_every_kind_of_secret_was_there_to_be_heard(
     assert ear.texts.keys() >= {"answers", "encryption contexts", "log", "messages", "tables"}
 
 
-def test_it_hears_a_secret_in_whatever_form_it_is_told(
-    ear: Ear, trials: dict[str, list[Trial]]
-) -> None:
-    ear.forget()
-    ear.harness.run(untroubled(trials, "connect"))
+def test_it_hears_a_secret_in_whatever_form_it_is_told(ear: Ear) -> None:
+    play(ear, CONFIRMING)
     ear.leaks()
     for kind in ("access token", "code", "binding cookie", "handle"):
         secret = next(one for one in ear.canaries if one.kind == kind)
@@ -221,9 +215,8 @@ def test_it_hears_a_secret_in_whatever_form_it_is_told(
             assert [(leak.kind, leak.where) for leak in found[:1]] == [(kind, "log")], form
 
 
-def test_it_hears_a_name(ear: Ear, trials: dict[str, list[Trial]]) -> None:
-    ear.forget()
-    ear.harness.run(untroubled(trials, "connect"))
+def test_it_hears_a_name(ear: Ear) -> None:
+    play(ear, CONFIRMING)
     name = next(one for one in companies() if one.kind == "company")
     ear.texts["messages"].append(f"of {name.text}")
     assert [leak for leak in ear.leaks() if leak.kind == "company"]

@@ -1,6 +1,6 @@
 # What a person and CI run; each command does its own set-up. `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help local test model crash build check lock clean
+.PHONY: help local test model crash fuzz audit openapi build check lock clean
 
 PYTHON := python3.13
 BUILT := .aws-sam/local
@@ -14,6 +14,9 @@ help:
 	@echo 'make test   run every check and every test'
 	@echo 'make model  let anything happen in any order, for 50,000 steps and more (an hour)'
 	@echo 'make crash  stop and fail the product at every call to AWS and Finch (a quarter of an hour)'
+	@echo 'make fuzz   attack the product with many times the requests of the tests (half an hour)'
+	@echo 'make audit  ask for known holes in the locked dependencies (needs the internet)'
+	@echo 'make openapi renew the description of the API, functions/openapi.json'
 	@echo 'make build  build the functions and the layer for this machine'
 	@echo 'make lock   renew the locked dependencies'
 	@echo 'make clean  forget what the commands above have made, the local world included'
@@ -33,6 +36,13 @@ help:
 	@.venv/bin/uv pip install --quiet --system-certs --python .venv-ministack --require-hashes -r $<
 	@touch $@
 
+# What audits the template pins boto3, so it has an environment of its own.
+.venv-audit/ready: tests/attack/requirements.txt | .venv/ready
+	@echo 'Setting up the audit of the template (some seconds, once) ...'
+	@$(PYTHON) -m venv --clear .venv-audit
+	@uv pip install --quiet --python .venv-audit/bin/python --require-hashes -r $<
+	@touch $@
+
 # As `sam build` makes it for deployment, but with the wheels of this machine.
 $(BUILT)/template.yaml: $(SOURCES) | .venv/ready
 	@echo 'Building functions and layer ...'
@@ -46,11 +56,12 @@ build: $(BUILT)/template.yaml
 local: .venv/ready .venv-ministack/ready $(BUILT)/template.yaml
 	@exec .venv/bin/python -m local $(ARGS)
 
-check: .venv/ready
+check: .venv/ready .venv-audit/ready
 	ruff check
 	ruff format --check
 	mypy
 	sam validate --lint --region us-east-1
+	.venv-audit/bin/checkov --file template.yaml --framework cloudformation --compact --quiet --skip-download
 
 # Of what was built, which is what gets deployed; `pytest` alone is for the sources.
 test: check .venv-ministack/ready $(BUILT)/template.yaml
@@ -63,6 +74,19 @@ model: .venv/ready
 crash: .venv/ready
 	@PYTHONPATH=layers/shared/python python -m tests.crash $(ARGS)
 
+# Those in process; what is asked of the local world is asked in the tests.
+fuzz: .venv/ready
+	FUZZ=$${FUZZ:-20} pytest tests/attack -q --ignore-glob='*over_http.py' --ignore-glob='*privilege.py'
+
+# A package that cannot be looked up is no package without known holes.
+audit: .venv-audit/ready
+	for lock in layers/shared/python tests local tests/attack; do \
+		.venv-audit/bin/pip-audit --strict --disable-pip --require-hashes -r $$lock/requirements.txt || exit 1; \
+	done
+
+openapi: .venv/ready
+	PYTHONPATH=layers/shared/python python -m tests.openapi
+
 lock: .venv/ready
 	uv pip compile --quiet --upgrade --generate-hashes --no-header --python-version 3.13 \
 		--group dev pyproject.toml -o tests/requirements.txt
@@ -70,7 +94,9 @@ lock: .venv/ready
 		pyproject.toml -c tests/requirements.txt -o layers/shared/python/requirements.txt
 	uv pip compile --quiet --upgrade --generate-hashes --no-header --python-version 3.13 \
 		--group ministack -o local/requirements.txt
+	uv pip compile --quiet --upgrade --generate-hashes --no-header --python-version 3.13 \
+		--group audit -o tests/attack/requirements.txt
 
 clean:
 	@! [ -e .local/lock ] || flock --nonblock .local/lock true || { echo 'Stop make local first.'; exit 1; }
-	rm -rf .venv .venv-ministack .aws-sam .local
+	rm -rf .venv .venv-ministack .venv-audit .aws-sam .local

@@ -175,7 +175,7 @@ def execute_as_http_api(function: Json, event: Any) -> Json:
     if isinstance(event, dict) and event.get("version") == "2.0" and "requestContext" in event:
         headers = event.get("headers") or {}
         if cookie := headers.pop("cookie", None):
-            event["cookies"] = [one.strip() for one in cookie.split(";")]
+            event["cookies"] = [one.strip(" ") for one in cookie.split(";")]
         headers.setdefault("x-forwarded-for", "127.0.0.1")
         headers.setdefault("x-forwarded-proto", "https")
         headers.setdefault("x-forwarded-port", "443")
@@ -297,6 +297,7 @@ async def validate_jwt_strictly(
 # such a condition either never allows (kms) or is not narrowed at all (ForAllValues).
 
 tag_context = iam_actions.request_tag_context
+action_of = iam_actions.extract_iam_action
 transaction_checks = iam_actions.dynamodb_transaction_checks
 table_context = iam_actions.dynamodb_service_context
 
@@ -322,6 +323,12 @@ def request_context(service: str, iam_action: str, body: bytes, params: Json) ->
         if encryption_context:
             context["kms:EncryptionContextKeys"] = list(encryption_context)
     return context
+
+
+def action_of_one(service: str, *arguments: Any) -> str | None:
+    """A batch of messages needs what one message does ("Amazon SQS API permissions" in SQS's guide)."""
+    action: str | None = action_of(service, *arguments)
+    return action.removesuffix("Batch") if service == "sqs" and action else action
 
 
 def named_attributes(request: Json) -> list[str]:
@@ -798,6 +805,7 @@ def replace_parts() -> None:
     apigateway._invoke_lambda_proxy = invoke_within_time
     apigateway._validate_jwt_authorizer = validate_jwt_strictly
     iam_actions.request_tag_context = request_context
+    iam_actions.extract_iam_action = action_of_one
     iam_actions.dynamodb_service_context = dynamodb_context
     lambda_svc._resolve_layer_zip = layer_in_place
     lambda_svc._execute_function = execute_as_http_api

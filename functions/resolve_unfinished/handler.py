@@ -19,13 +19,17 @@ from finch_connections import (
 )
 from finch_connections.connect_session import ConnectSession, confirm_until
 from finch_connections.connecting import Outsiders
-from finch_connections.connection import Connection, require_key
+from finch_connections.connection import IDENTIFIER, Connection, require_key
 from finch_connections.dynamodb import Conflict
 from finch_connections.finch_failure import FinchFailure
 from finch_connections.log import logger
 from finch_connections.refusal import Refusal
 from finch_connections.resolving import NotAsShown, Picture
 from finch_connections.token_request import AuditRecord
+
+# What is logged of a command is what these let through: no token that was pasted in haste.
+type SessionHash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+type Identifier = Annotated[str, Field(pattern=f"^(?:{IDENTIFIER.pattern})$")]
 
 
 class _Command(BaseModel):
@@ -43,7 +47,7 @@ class Decide(_Command):
     """Attach a kept token, or have its connection ended; without `decision`, see what that means."""
 
     action: Literal["attach", "disconnect"]
-    session: str
+    session: SessionHash
     decision: str | None = None
 
 
@@ -51,30 +55,30 @@ class Dismiss(_Command):
     """No connection is left of an uncertain exchange."""
 
     action: Literal["dismiss"]
-    session: str
+    session: SessionHash
 
 
 class RetrySession(_Command):
     """Look at a session now."""
 
     action: Literal["retry"]
-    session: str
+    session: SessionHash
 
 
 class RetryConnection(_Command):
     """Look at a connection now."""
 
     action: Literal["retry"]
-    customer_id: str
-    provider_id: str
-    company_id: str
+    customer_id: Identifier
+    provider_id: Identifier
+    company_id: Identifier
 
 
 class Audit(_Command):
     """Who got a token of a customer, or asked for one, newest first; page on with `until`."""
 
     action: Literal["audit"]
-    customer_id: str
+    customer_id: Identifier
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
     limit: Annotated[int, Field(ge=1, le=1000)] = 50

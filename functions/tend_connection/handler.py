@@ -42,7 +42,12 @@ def tend_connection(event: dict[str, Any], context: Any) -> Any:
     def tend(record: SQSRecord) -> None:
         logger.append_keys(request_id=record.message_id, function_request_id=context.aws_request_id)
         in_time = context.get_remaining_time_in_millis() > TASK_SECONDS * 1000
-        _tend(tend_queue.read(record.body), datetime.now(UTC), in_time)
+        try:
+            _tend(tend_queue.read(record.body), datetime.now(UTC), in_time)
+        except Exception:
+            # Lambda is told which messages have failed, and nobody why.
+            logger.exception("message failed")
+            raise
 
     return process_partial_response(event, tend, _batch, context)
 

@@ -492,7 +492,7 @@ def test_an_operators_mistake_is_explained(deployed: InProcess, command: Any) ->
 
 def test_an_operator_asks_for_what_is_not_there(deployed: InProcess) -> None:
     for action in ("attach", "disconnect", "dismiss", "retry"):
-        assert operate(deployed, action=action, session="x" * 64)["error"] == "session_not_found"
+        assert operate(deployed, action=action, session="0" * 64)["error"] == "session_not_found"
     nobody = {"customer_id": "acme", "provider_id": "gusto", "company_id": "x"}
     assert operate(deployed, action="retry", **nobody)["error"] == "connection_not_found"
 

@@ -5,8 +5,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-import pytest
-from botocore.exceptions import ClientError
 
 from local.world import World
 from tests.deployed import TEMPLATE, Deployed
@@ -55,61 +53,6 @@ def test_a_slow_exchange_that_outlives_the_gateway_still_reaches_the_session(
     assert acme.browser.navigate(url).status == 503
     assert acme.come_back(url).outcome["status"] == "connected"
     assert deployed.finch.requests.count("POST", "/auth/token") == 1
-
-
-FORBIDDEN: list[tuple[str, str, str, dict[str, Any]]] = [
-    ("ListConnectionsRole", "kms", "decrypt", {"purpose": "stored"}),
-    ("StartConnectRole", "kms", "decrypt", {"purpose": "stored"}),
-    ("StartConnectRole", "kms", "decrypt", {"purpose": "escrow"}),
-    ("FinishConnectRole", "kms", "decrypt", {"purpose": "stored"}),
-    ("DisconnectRole", "kms", "decrypt", {"purpose": "escrow"}),
-    ("DisconnectRole", "kms", "encrypt", {"purpose": "stored"}),
-    ("ListConnectionsRole", "kms", "encrypt", {"purpose": "stored"}),
-    ("FinishConnectRole", "kms", "encrypt", {"purpose": "something-else"}),
-    ("FinishConnectRole", "kms", "encrypt", {}),
-    ("ListConnectionsRole", "secretsmanager", "get_secret_value", {}),
-    ("DisconnectRole", "secretsmanager", "get_secret_value", {}),
-    ("ReceiveWebhookRole", "kms", "decrypt", {"purpose": "stored"}),
-    ("ReceiveWebhookRole", "dynamodb", "put_item", {}),
-    ("ReceiveWebhookRole", "dynamodb", "scan", {}),
-    ("ListConnectionsRole", "dynamodb", "put_item", {}),
-    ("StartConnectRole", "dynamodb", "put_item", {}),
-    ("ListConnectionsRole", "dynamodb", "scan", {}),
-    ("FinishConnectRole", "dynamodb", "delete_item", {}),
-    ("TendConnectionRole", "kms", "encrypt", {"purpose": "escrow"}),
-    ("TendConnectionRole", "dynamodb", "delete_item", {}),
-    ("ResolveUnfinishedRole", "kms", "decrypt", {"purpose": "stored"}),
-    ("ResolveUnfinishedRole", "dynamodb", "scan", {}),
-    ("StartConnectRole", "sqs", "send_message", {}),
-    ("ListConnectionsRole", "sqs", "send_message", {}),
-    ("FinishConnectRole", "sqs", "receive_message", {}),
-    ("DisconnectRole", "sqs", "receive_message", {}),
-    ("ResolveUnfinishedRole", "sqs", "receive_message", {}),
-]
-
-
-@pytest.mark.parametrize(("role", "service", "operation", "context"), FORBIDDEN)
-def test_a_function_is_denied_what_it_does_not_need(
-    world: World, role: str, service: str, operation: str, context: dict[str, str]
-) -> None:
-    key_arn = world.output("TokenKeyArn")
-    blob = world.aws.client("kms").encrypt(
-        KeyId=key_arn, Plaintext=b"canary", EncryptionContext=context
-    )["CiphertextBlob"]
-    row = {"customer_id": {"S": "acme"}, "provider_id#company_id": {"S": "gusto#x"}}
-    arguments: dict[str, dict[str, Any]] = {
-        "decrypt": {"CiphertextBlob": blob, "EncryptionContext": context},
-        "encrypt": {"KeyId": key_arn, "Plaintext": b"canary", "EncryptionContext": context},
-        "get_secret_value": {"SecretId": world.output("FinchSecretArn")},
-        "put_item": {"TableName": world.output("ConnectionsTableName"), "Item": row},
-        "delete_item": {"TableName": world.output("ConnectionsTableName"), "Key": row},
-        "scan": {"TableName": world.output("ConnectionsTableName")},
-        "send_message": {"QueueUrl": world.output("TendQueueUrl"), "MessageBody": "canary"},
-        "receive_message": {"QueueUrl": world.output("TendQueueUrl")},
-    }
-    client = world.as_role(role).client(service)
-    with pytest.raises(ClientError, match="AccessDenied"):
-        getattr(client, operation)(**arguments[operation])
 
 
 def test_every_function_has_a_role_of_its_own() -> None:

@@ -113,7 +113,11 @@ def test_vend_token_opens_what_is_stored_and_adds_records_and_nothing_else(world
         ("dynamodb", "get_item", {"TableName": audit, "Key": record}),
         ("dynamodb", "delete_item", {"TableName": audit, "Key": record}),
         ("kms", "decrypt", sealed(world, "escrow")),
-        ("kms", "encrypt", {**key, "EncryptionContext": {"purpose": "stored"}}),
+        (
+            "kms",
+            "encrypt",
+            {**key, "EncryptionContext": sealed(world, "stored")["EncryptionContext"]},
+        ),
         ("secretsmanager", "get_secret_value", {"SecretId": world.output("FinchSecretArn")}),
         ("lambda", "invoke", {"FunctionName": world.physical_id("VendToken")}),
     ]
@@ -124,7 +128,7 @@ def test_vend_token_opens_what_is_stored_and_adds_records_and_nothing_else(world
 
 def sealed(world: World, purpose: str) -> dict[str, Any]:
     """A ciphertext to open, made by somebody who may."""
-    context = {"purpose": purpose}
+    context = {"purpose": purpose, "customer_id": "acme"}
     key = {"KeyId": world.output("TokenKeyArn"), "Plaintext": b"canary"}
     answer = world.aws.client("kms").encrypt(**key, EncryptionContext=context)
     return {"CiphertextBlob": answer["CiphertextBlob"], "EncryptionContext": context}

@@ -57,6 +57,14 @@ def test_every_line_of_what_can_go_wrong_is_shown_by_a_test() -> None:
             assert f"def {test}(" in sources, test
 
 
+def test_every_protection_is_shown_by_an_attack() -> None:
+    sources = "".join(path.read_text() for path in (ROOT / "tests").rglob("*.py"))
+    for what, _, tests in rows("what"):
+        assert words(tests), what
+        for test in words(tests):
+            assert f"def {test}(" in sources, test
+
+
 def test_a_function_has_one_name_in_five_places() -> None:
     for name, resource in RESOURCES.items():
         if resource["Type"] == "AWS::Serverless::Function":

@@ -78,8 +78,18 @@ STATUS: Mapping[type[Exception], HTTPStatus] = {
     FinchUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
-# Nothing of ours belongs in a cache, nor in the address that the next page is told of.
-_HEADERS = {"cache-control": "no-store", "referrer-policy": "no-referrer"}
+# Nothing of ours belongs in a cache, nor in the address that the next page is told of; nothing is a
+# page, whatever a browser makes of it, and all of it wants TLS, for two years.
+_HEADERS = {
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "referrer-policy": "no-referrer",
+    "strict-transport-security": "max-age=63072000",
+    "x-content-type-options": "nosniff",
+}
+
+# API Gateway hands every claim on as a text. Whoever's claim is empty or a yes would be one customer.
+_NO_CUSTOMERS = {"null", "true", "false"}
 
 type Response = dict[str, Any]
 
@@ -95,7 +105,7 @@ class Request:
         """Who calls, from the access token that API Gateway has verified; raises `CustomerUnknown`."""
         authorizer = self.event["requestContext"].get("authorizer", {})
         claim = authorizer.get("jwt", {}).get("claims", {}).get(settings.read().customer_claim)
-        if not isinstance(claim, str) or not IDENTIFIER.fullmatch(claim):
+        if not isinstance(claim, str) or not IDENTIFIER.fullmatch(claim) or claim in _NO_CUSTOMERS:
             raise CustomerUnknown
         return claim
 
@@ -111,9 +121,13 @@ class Request:
 
     @property
     def cookies(self) -> Mapping[str, str]:
-        """The cookies by name."""
+        """The cookies by name.
+
+        A name is what the browser has called it: to strip what Unicode calls a space would make a
+        `__Host-` name of one that any site of the domain can set.
+        """
         pairs = (cookie.partition("=") for cookie in self.event.get("cookies") or ())
-        return {name.strip(): value for name, _, value in pairs}
+        return {name.strip(" "): value for name, _, value in pairs}
 
     @property
     def headers(self) -> Mapping[str, str]:

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 SORT_KEY = "provider_id#company_id"
 _NAMES = {"#key": SORT_KEY, "#status": "status"}
-# All but the ciphertexts.
+# All but the ciphertexts: the roles of functions that open none may read these and no others.
 _SHOWN = (
     "#key, customer_id, tokens, #status, created_at, updated_at, revision, ended, "
     "disconnecting_since, checked_at, problem"
@@ -94,6 +94,8 @@ class ConnectionTable:
             "ExpressionAttributeValues": {":customer": text(customer_id)},
             "ExpressionAttributeNames": _NAMES,
             "ProjectionExpression": _SHOWN,
+            # Implied, but a role that may read no ciphertext is allowed nothing else.
+            "Select": "SPECIFIC_ATTRIBUTES",
             "ConsistentRead": True,
         }
         if after:

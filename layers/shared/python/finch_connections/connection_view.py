@@ -1,12 +1,56 @@
 """A connection as its customer sees it."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TypedDict
 
 from finch_connections.connection import Connection, ConnectionStatus
 
 
-def connection_view(connection: Connection) -> dict[str, Any]:
+class EntityView(TypedDict):
+    """A legal entity of a login, with Finch's own word where its status is not known."""
+
+    id: str
+    status: ConnectionStatus
+    status_detail: str | None
+
+
+class AuthenticationMethodView(TypedDict):
+    """A way in which a login is connected, with Finch's own word where its status is not known."""
+
+    type: str
+    status: ConnectionStatus
+    status_detail: str | None
+
+
+class LoginView(TypedDict):
+    """One token of a connection."""
+
+    id: str
+    connection_id: str
+    account_id: str | None
+    products: list[str]
+    entity_ids: list[str]
+    status: ConnectionStatus
+    status_detail: str | None
+    connected_at: str
+    entities: list[EntityView]
+    authentication_methods: list[AuthenticationMethodView]
+
+
+class ConnectionView(TypedDict):
+    """One connection; moments are in ISO 8601."""
+
+    provider_id: str
+    company_id: str
+    status: ConnectionStatus
+    problem: str | None
+    created_at: str
+    updated_at: str
+    checked_at: str | None
+    logins: list[LoginView]
+
+
+def connection_view(connection: Connection) -> ConnectionView:
     """The JSON of one connection: no ciphertext, nothing of how we keep it."""
     return {
         "provider_id": connection.key.provider_id,
@@ -15,7 +59,7 @@ def connection_view(connection: Connection) -> dict[str, Any]:
         "problem": connection.problem,
         "created_at": connection.created_at.isoformat(),
         "updated_at": connection.updated_at.isoformat(),
-        "checked_at": connection.checked_at and connection.checked_at.isoformat(),
+        "checked_at": connection.checked_at.isoformat() if connection.checked_at else None,
         "logins": [
             {
                 "id": token.id,
@@ -26,19 +70,24 @@ def connection_view(connection: Connection) -> dict[str, Any]:
                 "status": token.status,
                 "status_detail": token.status_detail,
                 "connected_at": token.connected_at.isoformat(),
-                "entities": _parts("id", token.entities),
-                "authentication_methods": _parts("type", token.methods),
+                "entities": [
+                    {"id": one, "status": status, "status_detail": detail}
+                    for one, status, detail in _parts(token.entities)
+                ],
+                "authentication_methods": [
+                    {"type": one, "status": status, "status_detail": detail}
+                    for one, status, detail in _parts(token.methods)
+                ],
             }
             for token in connection.tokens
         ],
     }
 
 
-def _parts(name: str, words: Mapping[str, str]) -> list[dict[str, Any]]:
+def _parts(words: Mapping[str, str]) -> list[tuple[str, ConnectionStatus, str | None]]:
     """The status of each part of a login, with Finch's own word where it is not known."""
     parts = []
     for one, word in sorted(words.items()):
         status = ConnectionStatus.of_part(word)
-        detail = word if status is ConnectionStatus.UNKNOWN else None
-        parts.append({name: one, "status": status, "status_detail": detail})
+        parts.append((one, status, word if status is ConnectionStatus.UNKNOWN else None))
     return parts

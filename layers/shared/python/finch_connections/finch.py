@@ -170,7 +170,8 @@ def _failure(response: httpx.Response, request_id: str | None) -> FinchFailure:
     if status == 400 and "connection_already_exists" in words:
         context = body.get("context")
         connection_id = context.get("connection_id") if isinstance(context, dict) else None
-        return ConnectionAlreadyExists(connection_id, request_id)
+        named = connection_id if isinstance(connection_id, str) else None
+        return ConnectionAlreadyExists(named, request_id)
     # An answer seen in the wild is named otherwise than in the reference, but begins the same.
     if status == 400 and any(word.startswith("invalid_grant") for word in words):
         return InvalidGrant(request_id)

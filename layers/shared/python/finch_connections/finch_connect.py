@@ -22,6 +22,9 @@ EXCHANGE_READ_SECONDS = 45.0
 # A person waits at the link, and API Gateway gives up after 30 s: three of these must fit.
 SESSION_READ_SECONDS = 5.0
 
+# Where a browser may be sent: to a host over TLS, or to the stand-in on this machine, and to nothing
+# that browsers and we could read in two ways.
+_CONNECT_URL = r"^(https://[A-Za-z0-9.-]{1,255}|http://(localhost|127\.0\.0\.1))(:[0-9]{1,5})?/[\x21-\x7e]{0,2000}$"
 # Printable ASCII, so that a length is a number of bytes and a token fits into a header.
 type _Short = Annotated[str, Field(pattern=r"^[\x20-\x7e]{0,255}$")]
 type _Texts = Annotated[frozenset[_Short], BeforeValidator(lambda value: value or ())]
@@ -33,8 +36,8 @@ class _Answer(BaseModel):
 
 
 class _FinchSession(_Answer):
-    session_id: str = Field(min_length=1)
-    connect_url: str = Field(pattern="^https?://")
+    session_id: str = Field(pattern=r"^[\x21-\x7e]{1,255}$")
+    connect_url: str = Field(pattern=_CONNECT_URL)
 
 
 class _AccessToken(_Answer):

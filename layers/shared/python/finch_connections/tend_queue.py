@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +11,7 @@ from itertools import batched
 from typing import TYPE_CHECKING, Any, Literal
 
 from finch_connections import aws, settings
-from finch_connections.connection import CompanyKey, UnusableIdentifier
+from finch_connections.connection import IDENTIFIER, CompanyKey, UnusableIdentifier
 from finch_connections.task import (
     ConnectionTask,
     FinchConnectionTask,
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 # As long as SQS can delay a message ("Delay queues" in its developer guide): longer waits are
 # made of several.
 LONGEST_DELAY_SECONDS = 900
+# Where the handle's hash of a session stands, nothing else of that table may be named.
+_HANDLE_HASH = re.compile("[0-9a-f]{64}")
 
 
 class NotATask(Exception):
@@ -95,11 +98,11 @@ def read(message: str) -> Task:
     """The task in a message; raises `NotATask`."""
     try:
         match fields := json.loads(message):
-            case {"session": str(handle_hash)}:
+            case {"session": str(handle_hash)} if _HANDLE_HASH.fullmatch(handle_hash):
                 subject: Subject = SessionTask(handle_hash)
-            case {"connection_id": str(connection_id)}:
+            case {"connection_id": str(connection_id)} if IDENTIFIER.fullmatch(connection_id):
                 subject = FinchConnectionTask(connection_id)
-            case {"customer_id": str(customer_id)}:
+            case {"customer_id": str(customer_id)} if IDENTIFIER.fullmatch(customer_id):
                 key = CompanyKey(fields["provider_id"], fields["company_id"])
                 subject = ConnectionTask(customer_id, key)
             case _:
@@ -109,8 +112,16 @@ def read(message: str) -> Task:
             raise NotATask
         swept = fields.get("swept") is True
         return Task(subject, began_at, due_at, int(fields["retries"]), swept)
-    except (ValueError, LookupError, TypeError, UnusableIdentifier) as error:
-        raise NotATask from error
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        ArithmeticError,
+        RecursionError,
+        UnusableIdentifier,
+    ):
+        # Not chained: what a reader says of a text holds a piece of it.
+        raise NotATask from None
 
 
 @cache

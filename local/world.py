@@ -28,7 +28,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from local import finch as stand_in
 from local import host_application, sam_local
 from local.api_front import ApiFront
-from local.change_feed import ChangeFeed
+from local.change_feed import AlarmFeed, ChangeFeed
 from local.finch import webhooks
 from local.finch.state import FinchState
 from local.finch.webhook_sender import WebhookSender
@@ -523,12 +523,14 @@ class World:
             secrets.put_secret_value(SecretId=secret_arn, SecretString=json.dumps(credentials))
 
     def _subscribe(self) -> None:
-        """Hears the changes of connections, as an application does."""
-        bus = self.output("ChangesBusName")
-        clients = self.aws.client("sqs"), self.aws.client("events")
-        self._feed = ChangeFeed(*clients, bus, self.say)
-        self._feed.start()
-        self._running.callback(self._feed.stop)
+        """Hears the changes of connections, as an application does, and the alarms."""
+        bus, topic = self.output("ChangesBusName"), self.output("AlarmTopicArn")
+        sqs = self.aws.client("sqs")
+        self._feed = ChangeFeed(sqs, self.aws.client("events"), bus, self.say)
+        alarms = AlarmFeed(sqs, self.aws.client("sns"), topic, self.say)
+        for listener in (self._feed.listener, alarms.listener):
+            listener.start()
+            self._running.callback(listener.stop)
 
     # sam local
 

@@ -1,6 +1,5 @@
 """What was left half done is finished by the queue alone, or a person is told."""
 
-import json
 from datetime import timedelta
 from typing import Any
 
@@ -592,7 +591,7 @@ def test_what_finch_refuses_to_end_for_days_is_the_customers_again(
     claims = {one["claimed"]["S"] for one in deployed.tables.items(deployed.tables.claims)}
     assert f"connection#{second['connection_id']}" in claims
     assert f"connection#{first['connection_id']}" not in claims
-    assert "DisconnectRefused" in reports(capsys)
+    assert "disconnect_refused" in reports(capsys)
     [listed] = operate(deployed, action="list")["result"]["connections"]
     assert listed["problem"] == "disconnect_refused"
     # Repaired by connecting again, and then Finch lets it go.

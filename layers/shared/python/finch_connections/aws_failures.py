@@ -24,18 +24,19 @@ def watch(session: "botocore.session.Session") -> None:
     session.register("after-call-error", _not_answered)
 
 
-def _answered(parsed: Any, model: "OperationModel", **_: Any) -> None:
-    code = parsed.get("Error", {}).get("Code")
+def _answered(**call: Any) -> None:
+    code = call["parsed"].get("Error", {}).get("Code")
     if not code:
         return
-    reasons = {one.get("Code") for one in parsed.get("CancellationReasons", ())} - {"None", None}
-    if not (reasons or {code}) <= _EXPECTED:
+    told = {one.get("Code") for one in call["parsed"].get("CancellationReasons", ())}
+    if not ((told - {"None", None}) or {code}) <= _EXPECTED:
+        model: OperationModel = call["model"]
         _count(model.service_model.service_name, model.name, code)
 
 
-def _not_answered(exception: BaseException, event_name: str, **_: Any) -> None:
-    _, service, operation = event_name.split(".")
-    _count(service, operation, type(exception).__name__)
+def _not_answered(**call: Any) -> None:
+    _, service, operation = call["event_name"].split(".")
+    _count(service, operation, type(call["exception"]).__name__)
 
 
 def _count(aws_service: str, operation: str, code: str) -> None:

@@ -50,6 +50,8 @@ def _write(values: _Values, *dimension_sets: dict[_Dimension, str]) -> None:
     line = EphemeralMetrics(namespace=NAMESPACE)
     for name, (unit, value) in values.items():
         line.add_metric(name, unit, value)
+    # Powertools' Logger calls what has no name the same.
+    service = line.service or "service_undefined"
     for dimensions in dimension_sets:
-        line.add_dimensions(service=line.service or "", **dimensions)
+        line.add_dimensions(service=service, **dimensions)
     line.flush_metrics()

@@ -10,7 +10,6 @@ from finch_connections.change_bus import MOST_ENTRIES, ChangeBus
 from finch_connections.dynamodb import Item
 from finch_connections.log import logger
 
-
 # What its outcomes are counted under.
 ROUTE = "publish_changes"
 

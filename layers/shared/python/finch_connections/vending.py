@@ -14,7 +14,6 @@ from finch_connections.tend_queue import TendQueue
 from finch_connections.token_request import AuditRecord, Outcome, Refused, TokenRequest, choose
 from finch_connections.token_vault import TokenVault
 
-
 # What its outcomes are counted under.
 ROUTE = "vend_token"
 

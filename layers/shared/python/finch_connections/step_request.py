@@ -43,4 +43,4 @@ def in_time() -> Callable[[], bool]:
 def answer(step: Step) -> dict[str, Any]:
     """A step as JSON; `cursor` goes into the next one, and is null when there is none."""
     cursor = {"part": step.next.part, "after": step.next.after} if step.next else None
-    return {"result": {"cursor": cursor, "done": dict(step.done), "open": step.open}}
+    return {"result": {"cursor": cursor, "done": dict(+step.done), "open": step.open}}

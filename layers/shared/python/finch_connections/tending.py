@@ -233,5 +233,11 @@ def _health(
         return _reminder(task, now, Report.DISCONNECT_REFUSED)
     if task.swept and connection and waits_for_days(connection, now):
         # Told by the daily look alone, so that each connection counts once a day.
+        logger.warning(
+            Report.WAITS_FOR_DAYS,
+            customer_id=customer_id,
+            provider_id=key.provider_id,
+            company_id=key.company_id,
+        )
         return Look(None, Report.WAITS_FOR_DAYS)
     return Look()

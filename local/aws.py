@@ -447,6 +447,26 @@ async def handle_kms_and_more(
     return await handle_kms(method, path, headers, body, query)
 
 
+# DynamoDB: what MiniStack leaves out of a table's template.
+
+create_table = provisioners._ddb_create
+
+
+def create_whole_table(logical_id: str, props: Json, stack_name: str) -> tuple[str, Json]:
+    """Whether its items expire, and whether it can be restored."""
+    name, attributes = create_table(logical_id, props, stack_name)
+    if expiry := props.get("TimeToLiveSpecification"):
+        expiry = {**expiry, "Enabled": str(expiry.get("Enabled")).lower() == "true"}
+        dynamodb._update_ttl({"TableName": name, "TimeToLiveSpecification": expiry})
+    if recovery := props.get("PointInTimeRecoverySpecification"):
+        enabled = str(recovery.get("PointInTimeRecoveryEnabled")).lower() == "true"
+        wanted = {"PointInTimeRecoveryEnabled": enabled}
+        dynamodb._update_continuous_backups(
+            {"TableName": name, "PointInTimeRecoverySpecification": wanted}
+        )
+    return name, attributes
+
+
 # SQS: a queue that many threads use, and the event source mapping that works it off.
 
 LONGEST_DELAY = 900
@@ -902,6 +922,7 @@ def replace_parts() -> None:
     iam_actions.dynamodb_service_context = dynamodb_context
     iam_evaluator.enforce = enforce_both
     kms.handle_request = handle_kms_and_more
+    provisioners._RESOURCE_HANDLERS["AWS::DynamoDB::Table"]["create"] = create_whole_table
     alarm = provisioners._RESOURCE_HANDLERS["AWS::CloudWatch::Alarm"]
     alarm.update(create=create_alarm, update=update_alarm)
     lambda_svc._resolve_layer_zip = layer_in_place

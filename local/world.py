@@ -176,6 +176,7 @@ class World:
         self.finch: FinchState
         self._feed: ChangeFeed
         self._outputs: dict[str, str] = {}
+        self._changed: dict[str, str] = {}
         self._running = contextlib.ExitStack()
 
     @property
@@ -192,6 +193,7 @@ class World:
             "Production": "false",
             "WithExample": "true",
             "Architecture": sam_local.architecture(),
+            **self._changed,
         }
 
     def __enter__(self) -> Self:
@@ -238,6 +240,29 @@ class World:
     def changes(self) -> list[dict[str, Any]]:
         """The events that the bus has told a subscriber so far, oldest first."""
         return list(self._feed.heard)
+
+    def redeploy(self, **parameters: str) -> None:
+        """Deploys the same template again with some parameters changed, as an operator does."""
+        self._changed |= parameters
+        stated = [
+            {"ParameterKey": one["ParameterKey"], "UsePreviousValue": True}
+            if one["ParameterKey"] not in parameters
+            else {
+                "ParameterKey": one["ParameterKey"],
+                "ParameterValue": parameters[one["ParameterKey"]],
+            }
+            for one in (self._stack() or {})["Parameters"]
+        ]
+        client = self.aws.client("cloudformation")
+        client.update_stack(
+            StackName=STACK_NAME,
+            UsePreviousTemplate=True,
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+            Parameters=stated,
+        )
+        waiting = {"Delay": 1, "MaxAttempts": 120}
+        client.get_waiter("stack_update_complete").wait(StackName=STACK_NAME, WaiterConfig=waiting)
+        self._outputs = self._stack_outputs()
 
     def kill_execution_environments(self) -> int:
         """Kills every Lambda process where it stands, and says how many there were."""

@@ -146,7 +146,7 @@ def _tables(stack: Stack) -> Iterator[Finding]:
             troubles.append((f"is {table['TableStatus']}", "wait until it is ACTIVE"))
         if logical_id in _INDEXED:
             indexes = {
-                one["IndexName"]: one["IndexStatus"]
+                one["IndexName"]: one.get("IndexStatus", "ACTIVE")
                 for one in table.get("GlobalSecondaryIndexes", ())
             }
             if indexes.get("due") != "ACTIVE":

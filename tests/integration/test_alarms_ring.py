@@ -10,10 +10,14 @@ from botocore.exceptions import EndpointConnectionError
 
 from finch_connections import aws, connection_table, dynamodb, metrics, settings
 from local.finch.seed_world import HARBOR_LANE, MAYA, OWEN
+from tests.conftest import BUILT
 from tests.in_process import Call, InProcess
 from tests.metrics import outcomes, points
 from tests.person import Person
 from tests.unit.test_alarms import ALARMS, OURS, looked_at
+
+# What is built writes the same lines: once is enough.
+pytestmark = pytest.mark.skipif(BUILT is not None, reason="told of the sources alone")
 
 STACK = "finch-connections"
 DAY = timedelta(days=1)

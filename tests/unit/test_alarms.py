@@ -10,7 +10,8 @@ from finch_connections import metrics
 from finch_connections.finch_failure import FinchFailure
 from finch_connections.refusal import InternalError, Refusal
 from finch_connections.tending import Report
-from tests.deployed import ROOT, TEMPLATE
+from tests.deployed import TEMPLATE
+from tests.runbooks import RUNBOOKS, sections
 
 RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
 ALARMS = {
@@ -20,7 +21,6 @@ ALARMS = {
 }
 SERVICE = {"Name": "service", "Value": {"Ref": "AWS::StackName"}}
 OURS = {name: one for name, one in ALARMS.items() if one.get("Namespace") == metrics.NAMESPACE}
-RUNBOOKS = (ROOT / "operations" / "RUNBOOKS.md").read_text()
 # AWS's own metrics in the dimensions in which it writes them: nothing here can make them.
 AWS_WRITES = {
     # "Monitor CloudWatch metrics for HTTP APIs" in API Gateway's guide.
@@ -133,16 +133,6 @@ def test_an_alarm_tells_somebody_and_names_its_runbook(name: str) -> None:
     # What is missing is no trouble, except where somebody should have written.
     missing = "breaching" if name == "SweepMissingAlarm" else "notBreaching"
     assert alarm["TreatMissingData"] == missing
-
-
-def sections(part: str) -> dict[str, str]:
-    """The texts of a part's sections by their headings."""
-    text = RUNBOOKS.split(f"\n## {part}\n", 1)[1].split("\n## ", 1)[0]
-    found = {}
-    for section in text.split("\n### ")[1:]:
-        heading, _, body = section.partition("\n")
-        found[heading] = body.strip()
-    return found
 
 
 def test_every_section_about_an_alarm_is_named_by_one() -> None:

@@ -1,6 +1,6 @@
 # What a person and CI run; each command does its own set-up. `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help local test model crash build check lock clean
+.PHONY: help local test model crash load build check lock clean
 
 PYTHON := python3.13
 BUILT := .aws-sam/local
@@ -14,6 +14,7 @@ help:
 	@echo 'make test   run every check and every test'
 	@echo 'make model  let anything happen in any order, for 50,000 steps and more (an hour)'
 	@echo 'make crash  stop and fail the product at every call to AWS and Finch (a quarter of an hour)'
+	@echo 'make load   mixed traffic while Finch fails and processes are killed (half an hour; MINUTES=2)'
 	@echo 'make build  build the functions and the layer for this machine'
 	@echo 'make lock   renew the locked dependencies'
 	@echo 'make clean  forget what the commands above have made, the local world included'
@@ -62,6 +63,11 @@ model: .venv/ready
 # All of what the tests take a share of.
 crash: .venv/ready
 	@PYTHONPATH=layers/shared/python python -m tests.crash $(ARGS)
+
+# In a world of its own, which it removes: nothing leaves this machine.
+MINUTES ?= 30
+load: .venv/ready .venv-ministack/ready $(BUILT)/template.yaml
+	@PYTHONPATH=layers/shared/python python -m tests.load --minutes $(MINUTES)
 
 lock: .venv/ready
 	uv pip compile --quiet --upgrade --generate-hashes --no-header --python-version 3.13 \

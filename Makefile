@@ -1,6 +1,6 @@
 # What a person and CI run; each command does its own set-up. `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help local test model crash load build check lock clean
+.PHONY: help local sam-local test model crash load build check lock clean
 
 PYTHON := python3.13
 BUILT := .aws-sam/local
@@ -11,6 +11,7 @@ SOURCES := template.yaml $(shell find functions layers -type f -not -path '*/__p
 
 help:
 	@echo 'make local  run the whole product on this machine and open it at http://localhost:8080/'
+	@echo 'make sam-local  show the functions in containers of sam local, where there is an engine'
 	@echo 'make test   run every check and every test'
 	@echo 'make model  let anything happen in any order, for 50,000 steps and more (an hour)'
 	@echo 'make crash  stop and fail the product at every call to AWS and Finch (a quarter of an hour)'
@@ -46,6 +47,9 @@ build: $(BUILT)/template.yaml
 
 local: .venv/ready .venv-ministack/ready $(BUILT)/template.yaml
 	@exec .venv/bin/python -m local $(ARGS)
+
+sam-local: .venv/ready .venv-ministack/ready $(BUILT)/template.yaml
+	@exec .venv/bin/python -m local.containers
 
 check: .venv/ready
 	ruff check

@@ -491,7 +491,7 @@ class World:
             subprocess.Popen(
                 command,
                 cwd=self.state_dir,
-                env=self._sam_environment(),
+                env=self.sam_environment(),
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -519,7 +519,8 @@ class World:
                 return
             time.sleep(0.2)
 
-    def _sam_environment(self) -> dict[str, str]:
+    def sam_environment(self) -> dict[str, str]:
+        """What a `sam` command needs to reach this world and nothing else."""
         settings = self.state_dir / "sam"
         settings.mkdir(exist_ok=True)
         # SAM asks its package index for news once a week; here it has just asked.

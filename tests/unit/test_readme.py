@@ -109,7 +109,7 @@ def test_every_module_that_is_named_exists_and_every_command_is_there() -> None:
     for module in words(row):
         assert (package / f"{module}.py").exists(), module
     makefile = (ROOT / "Makefile").read_text()
-    for target in re.findall(r"(?:^|`)make (\w+)", README, re.MULTILINE):
+    for target in re.findall(r"(?:^|`)make ([\w-]+)", README, re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
     assert "make test" in (ROOT / ".ci" / "run").read_text()
 

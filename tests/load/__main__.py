@@ -23,10 +23,10 @@ from typing import Any
 import httpx
 
 from local.world import Ports, World
-from tests.deployed import Deployed, Tables
+from tests.deployed import Deployed
 from tests.invariants import Kept, Watch, broken
 from tests.load.traffic import FOR_NOW, Customer, Gate, Tally, customers, keep_busy
-from tests.local.conftest import HttpApi
+from tests.local.conftest import product
 from tests.local.test_recovery import Tasks, pass_time, ringing
 
 CUSTOMERS = 6
@@ -62,24 +62,7 @@ class Run:
 
     def deployed(self) -> Deployed:
         """The product as it is deployed in the present world."""
-        world = self.world
-        tables = Tables(
-            world.aws.client("dynamodb"),
-            connections=world.output("ConnectionsTableName"),
-            sessions=world.output("ConnectSessionsTableName"),
-            claims=world.output("ClaimsTableName"),
-            audit=world.output("AuditTableName"),
-        )
-        return Deployed(
-            api=HttpApi(world.api_url),
-            finch=world.finch,
-            tables=tables,
-            kms=world.aws.client("kms"),
-            secrets=world.aws.client("secretsmanager"),
-            secret_arn=world.output("FinchSecretArn"),
-            return_urls=(world.page_url, world.other_site_page_url),
-            token=world.issuer.token,
-        )
+        return product(self.world)
 
     def disturb(self, until: float, seconds: float) -> None:
         """Changes Finch's mood in turns until then."""
@@ -196,7 +179,8 @@ def _come_to_rest(run: Run, deployed: Deployed, tasks: Tasks) -> list[dict[str, 
     """Lets days pass, and the queue and the sweep work; what is left at the end and waits for nobody."""
     # First what takes an hour, then what nobody confirms in a day, then what that has begun.
     for by in (timedelta(hours=2), timedelta(hours=25), timedelta(hours=25)):
-        _invoke(run.world, "SweepConnections")
+        assert deployed.invoke
+        deployed.invoke("sweep_connections", {})
         with _nobody_at_work(run.world):
             pass_time(deployed, by)
             letters = tasks.dead()
@@ -210,10 +194,6 @@ def _come_to_rest(run: Run, deployed: Deployed, tasks: Tasks) -> list[dict[str, 
                 tasks.fall_due()
             time.sleep(3)
     return left
-
-
-def _invoke(world: World, function: str) -> None:
-    world.aws.client("lambda").invoke(FunctionName=world.physical_id(function), Payload="{}")
 
 
 @contextlib.contextmanager

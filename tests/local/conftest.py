@@ -53,23 +53,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield world
 
 
-@pytest.fixture
-def deployed(world: World) -> Deployed:
-    """The product with nothing in it."""
-    tables = Tables(
-        world.aws.client("dynamodb"),
-        connections=world.output("ConnectionsTableName"),
-        sessions=world.output("ConnectSessionsTableName"),
-        claims=world.output("ClaimsTableName"),
-        audit=world.output("AuditTableName"),
-    )
-    sqs = world.aws.client("sqs")
-    for queue in ("TendQueueUrl", "TendDeadLetterQueueUrl"):
-        sqs.purge_queue(QueueUrl=world.output(queue))
-    tables.clear()
-    world.finch.reset()
-    # A story tells when Finch speaks: its webhook would hurry on what the story waits for.
-    world.finch.change_switches(webhook_on_disconnect=False)
+def product(world: World) -> Deployed:
+    """The product as it is deployed in a world, with whatever is in it."""
 
     def invoke(name: str, payload: Any) -> Any:
         function = world.physical_id(name.title().replace("_", ""))
@@ -83,7 +68,13 @@ def deployed(world: World) -> Deployed:
     return Deployed(
         api=HttpApi(world.api_url),
         finch=world.finch,
-        tables=tables,
+        tables=Tables(
+            world.aws.client("dynamodb"),
+            connections=world.output("ConnectionsTableName"),
+            sessions=world.output("ConnectSessionsTableName"),
+            claims=world.output("ClaimsTableName"),
+            audit=world.output("AuditTableName"),
+        ),
         kms=world.aws.client("kms"),
         secrets=world.aws.client("secretsmanager"),
         secret_arn=world.output("FinchSecretArn"),
@@ -91,3 +82,17 @@ def deployed(world: World) -> Deployed:
         token=world.issuer.token,
         invoke=invoke,
     )
+
+
+@pytest.fixture
+def deployed(world: World) -> Deployed:
+    """The product with nothing in it."""
+    there = product(world)
+    sqs = world.aws.client("sqs")
+    for queue in ("TendQueueUrl", "TendDeadLetterQueueUrl"):
+        sqs.purge_queue(QueueUrl=world.output(queue))
+    there.tables.clear()
+    world.finch.reset()
+    # A story tells when Finch speaks: its webhook would hurry on what the story waits for.
+    world.finch.change_switches(webhook_on_disconnect=False)
+    return there

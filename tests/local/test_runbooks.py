@@ -24,7 +24,7 @@ from operations import long_work
 from tests.deployed import Deployed
 from tests.invariants import Watch, broken
 from tests.local.conftest import until
-from tests.local.test_recovery import Tasks, pass_time, phases
+from tests.local.test_recovery import Tasks, pass_time, phases, ringing
 from tests.person import Person
 from tests.runbooks import commands, sections
 
@@ -418,6 +418,25 @@ def test_whoever_is_called_about_a_held_token_decides(
     assert phases(deployed)["ended"] == 1
     assert len(live(deployed)) == 1
     assert acme.connection()["status"] == "connected"
+
+
+def test_a_role_that_may_open_no_token_rings_and_loses_none(
+    world: World, deployed: Deployed
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    iam, role = world.aws.client("iam"), world.physical_id("DisconnectRole")
+    policy = {"RoleName": role, "PolicyName": "disconnect"}
+    allowed = iam.get_role_policy(**policy)["PolicyDocument"]
+    statements = [one for one in allowed["Statement"] if one["Sid"] != "OpenStoredTokens"]
+    narrower = json.dumps(allowed | {"Statement": statements})
+    iam.put_role_policy(**policy, PolicyDocument=narrower)
+    try:
+        assert acme.disconnect().code == "internal_error"
+    finally:
+        iam.put_role_policy(**policy, PolicyDocument=json.dumps(allowed))
+    until(lambda: {"KmsFailingAlarm", "InternalErrorAlarm"} <= ringing(world))
+    assert acme.disconnect().status == 200
 
 
 def test_what_was_given_up_is_put_back(

@@ -466,7 +466,6 @@ def restored(
         tokens=tokens,
         sealed={**there.sealed, **{one.id: backup.sealed[one.id] for one in alive}},
         status=most_urgent(one.status for one in tokens),
-        problem=None,
         next_look=None,
         # All of it is looked at again at once.
         checked_at=None,

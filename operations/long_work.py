@@ -96,21 +96,24 @@ def erase(stack: Stack, customer_id: str, patience: timedelta, say: Say) -> int:
         # An offer is erased when it is told: it would not be told again.
         only_finch += [one for one in this.open if one["reason"].startswith("only Finch")]
         this.open = [one for one in this.open if one not in only_finch]
-        if not this.open and not sum(this.done.values()):
+        if not this.open and not this.done.total():
             return _gone(customer_id, total, only_finch, began, say)
-        if not this.open:
-            continue
         if not this.waits() or time.monotonic() > until:
             break
-        time.sleep(_PAUSE_SECONDS)
+        if this.open:
+            time.sleep(_PAUSE_SECONDS)
     say(f"Not all of {customer_id} is gone.")
     for one in this.open + only_finch:
         say(f"  {one}")
-    if this.waits():
-        say("All of this goes on by itself. Run the same command again later.")
-        return NOT_YET
-    say("Decide about each session: see `resolve list`. Then run the same command again.")
-    return FOR_A_PERSON
+    if not this.waits():
+        say("Decide about each session: see `resolve list`. Then run the same command again.")
+        return FOR_A_PERSON
+    if not this.open:
+        say(
+            "More of theirs is made all the while: take away their sign-in, and let no backend ask."
+        )
+    say("Run the same command again later: what was begun goes on by itself.")
+    return NOT_YET
 
 
 def _gone(

@@ -1,6 +1,6 @@
 # What a person and CI run; each command does its own set-up. `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help local test model crash fuzz audit openapi build check lock clean
+.PHONY: help local sam-local test model crash load fuzz audit openapi build check lock clean
 
 PYTHON := python3.13
 BUILT := .aws-sam/local
@@ -11,10 +11,12 @@ SOURCES := template.yaml $(shell find functions layers -type f -not -path '*/__p
 
 help:
 	@echo 'make local  run the whole product on this machine and open it at http://localhost:8080/'
+	@echo 'make sam-local  show the functions in containers of sam local, where there is an engine'
 	@echo 'make test   run every check and every test'
 	@echo 'make model  let anything happen in any order, for 50,000 steps and more (an hour)'
 	@echo 'make crash  stop and fail the product at every call to AWS and Finch (a quarter of an hour)'
 	@echo 'make fuzz   attack the product with many times the requests of the tests (half an hour)'
+	@echo 'make load   mixed traffic while Finch fails and processes are killed (half an hour; MINUTES=2)'
 	@echo 'make audit  ask for known holes in the locked dependencies (needs the internet)'
 	@echo 'make openapi renew the description of the API, functions/openapi.json'
 	@echo 'make build  build the functions and the layer for this machine'
@@ -56,6 +58,9 @@ build: $(BUILT)/template.yaml
 local: .venv/ready .venv-ministack/ready $(BUILT)/template.yaml
 	@exec .venv/bin/python -m local $(ARGS)
 
+sam-local: .venv/ready .venv-ministack/ready $(BUILT)/template.yaml
+	@exec .venv/bin/python -m local.containers
+
 check: .venv/ready .venv-audit/ready
 	ruff check
 	ruff format --check
@@ -86,6 +91,11 @@ audit: .venv-audit/ready
 
 openapi: .venv/ready
 	PYTHONPATH=layers/shared/python python -m tests.openapi
+
+# In a world of its own, which it removes: nothing leaves this machine.
+MINUTES ?= 30
+load: .venv/ready .venv-ministack/ready $(BUILT)/template.yaml
+	@PYTHONPATH=layers/shared/python python -m tests.load --minutes $(MINUTES)
 
 lock: .venv/ready
 	uv pip compile --quiet --upgrade --generate-hashes --no-header --python-version 3.13 \

@@ -35,6 +35,7 @@ from ministack.services import (
     cloudwatch,
     dynamodb,
     dynamodb_streams,
+    kms,
     lambda_svc,
     sqs,
 )
@@ -299,6 +300,7 @@ async def validate_jwt_strictly(
 tag_context = iam_actions.request_tag_context
 action_of = iam_actions.extract_iam_action
 transaction_checks = iam_actions.dynamodb_transaction_checks
+enforce = iam_evaluator.enforce
 table_context = iam_actions.dynamodb_service_context
 
 PATH_IN_EXPRESSION = re.compile(r"(?<![\w:#.])(#?[A-Za-z_][\w]*)\s*(\()?")
@@ -317,7 +319,12 @@ NOT_ATTRIBUTES = {
 def request_context(service: str, iam_action: str, body: bytes, params: Json) -> Json:
     context: Json = tag_context(service, iam_action, body, params)
     if service == "kms":
-        encryption_context = json.loads(body or b"{}").get("EncryptionContext") or {}
+        asked = json.loads(body or b"{}")
+        encryption_context = (
+            asked.get("EncryptionContext") or asked.get("SourceEncryptionContext") or {}
+        )
+        if destination := asked.get("DestinationKeyId"):
+            context[DESTINATION] = destination
         for name, value in encryption_context.items():
             context[f"kms:EncryptionContext:{name}"] = value
         if encryption_context:
@@ -329,6 +336,28 @@ def action_of_one(service: str, *arguments: Any) -> str | None:
     """A batch of messages needs what one message does ("Amazon SQS API permissions" in SQS's guide)."""
     action: str | None = action_of(service, *arguments)
     return action.removesuffix("Batch") if service == "sqs" and action else action
+
+
+DESTINATION = "local:DestinationKeyId"
+
+
+def enforce_both(
+    access_key: str,
+    iam_action: str,
+    service: str,
+    region: str,
+    resource_arn: str = "*",
+    service_context: Json | None = None,
+) -> Any:
+    """Sealing anew is two permissions, one on each key ("ReEncrypt" in the KMS API Reference)."""
+    context = service_context or {}
+    if iam_action != "kms:ReEncrypt":
+        return enforce(access_key, iam_action, service, region, resource_arn, service_context)
+    return enforce(
+        access_key, "kms:ReEncryptFrom", service, region, resource_arn, context
+    ) or enforce(
+        access_key, "kms:ReEncryptTo", service, region, context.get(DESTINATION, "*"), context
+    )
 
 
 def named_attributes(request: Json) -> list[str]:
@@ -379,6 +408,70 @@ def dynamodb_context(body: bytes) -> Json:
     if leading_keys:
         context["dynamodb:LeadingKeys"] = leading_keys
     return context
+
+
+# KMS: what MiniStack does not have.
+
+
+def re_encrypt(request: Json) -> Any:
+    """The same text under another key, which nobody outside has seen."""
+    opened = kms._decrypt(
+        {
+            "CiphertextBlob": request["CiphertextBlob"],
+            "EncryptionContext": request.get("SourceEncryptionContext") or {},
+        }
+    )
+    if opened[0] != 200:
+        return opened
+    found = json.loads(opened[2])
+    sealed = kms._encrypt(
+        {
+            "KeyId": request["DestinationKeyId"],
+            "Plaintext": found["Plaintext"],
+            "EncryptionContext": request.get("DestinationEncryptionContext") or {},
+        }
+    )
+    if sealed[0] != 200:
+        return sealed
+    made = json.loads(sealed[2])
+    answer = {
+        "CiphertextBlob": made["CiphertextBlob"],
+        "SourceKeyId": found["KeyId"],
+        "KeyId": made["KeyId"],
+    }
+    return sealed[0], sealed[1], json.dumps(answer).encode()
+
+
+handle_kms = kms.handle_request
+
+
+async def handle_kms_and_more(
+    method: str, path: str, headers: Json, body: bytes, query: Json
+) -> Any:
+    named = {name.lower(): value for name, value in headers.items()}
+    if named.get("x-amz-target", "").endswith(".ReEncrypt"):
+        return re_encrypt(json.loads(body))
+    return await handle_kms(method, path, headers, body, query)
+
+
+# DynamoDB: what MiniStack leaves out of a table's template.
+
+create_table = provisioners._ddb_create
+
+
+def create_whole_table(logical_id: str, props: Json, stack_name: str) -> tuple[str, Json]:
+    """Whether its items expire, and whether it can be restored."""
+    name, attributes = create_table(logical_id, props, stack_name)
+    if expiry := props.get("TimeToLiveSpecification"):
+        expiry = {**expiry, "Enabled": str(expiry.get("Enabled")).lower() == "true"}
+        dynamodb._update_ttl({"TableName": name, "TimeToLiveSpecification": expiry})
+    if recovery := props.get("PointInTimeRecoverySpecification"):
+        enabled = str(recovery.get("PointInTimeRecoveryEnabled")).lower() == "true"
+        wanted = {"PointInTimeRecoveryEnabled": enabled}
+        dynamodb._update_continuous_backups(
+            {"TableName": name, "PointInTimeRecoverySpecification": wanted}
+        )
+    return name, attributes
 
 
 # SQS: a queue that many threads use, and the event source mapping that works it off.
@@ -582,6 +675,34 @@ def evaluate_alarm(alarm: Json) -> None:
         "StateReason": f"{alarm['Statistic']} {value}",
     }
     cloudwatch._set_alarm_state({}, state, is_cbor=False, is_json=True)
+
+
+create_of_metric, update_of_metric = (
+    provisioners._cw_metric_alarm_create,
+    provisioners._cw_metric_alarm_update,
+)
+
+
+def create_alarm(logical_id: str, props: Json, stack_name: str) -> tuple[str, Json]:
+    """An alarm about several metrics is deployed as one that never rings: MiniStack refuses it."""
+    created: tuple[str, Json] = create_of_metric(logical_id, about_one(props), stack_name)
+    return created
+
+
+def update_alarm(
+    physical_id: str, old: Json, new: Json, stack_name: str, logical_id: str | None = None
+) -> tuple[str, Json]:
+    updated: tuple[str, Json] = update_of_metric(
+        physical_id, about_one(old), about_one(new), stack_name, logical_id
+    )
+    return updated
+
+
+def about_one(props: Json) -> Json:
+    if "Metrics" not in props:
+        return props
+    rest = {name: value for name, value in props.items() if name != "Metrics"}
+    return {**rest, "Namespace": "Local", "MetricName": "OfSeveral", "Period": 300}
 
 
 # Lambda: layers that lie unpacked, logs that can be read while they are written, and processes
@@ -807,6 +928,11 @@ def replace_parts() -> None:
     iam_actions.request_tag_context = request_context
     iam_actions.extract_iam_action = action_of_one
     iam_actions.dynamodb_service_context = dynamodb_context
+    iam_evaluator.enforce = enforce_both
+    kms.handle_request = handle_kms_and_more
+    provisioners._RESOURCE_HANDLERS["AWS::DynamoDB::Table"]["create"] = create_whole_table
+    alarm = provisioners._RESOURCE_HANDLERS["AWS::CloudWatch::Alarm"]
+    alarm.update(create=create_alarm, update=update_alarm)
     lambda_svc._resolve_layer_zip = layer_in_place
     lambda_svc._execute_function = execute_as_http_api
     lambda_svc._execute_function_warm = execute_when_free

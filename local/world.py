@@ -28,7 +28,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from local import finch as stand_in
 from local import host_application, sam_local
 from local.api_front import ApiFront
-from local.change_feed import ChangeFeed
+from local.change_feed import AlarmFeed, ChangeFeed
 from local.finch import webhooks
 from local.finch.state import FinchState
 from local.finch.webhook_sender import WebhookSender
@@ -176,6 +176,7 @@ class World:
         self.finch: FinchState
         self._feed: ChangeFeed
         self._outputs: dict[str, str] = {}
+        self._changed: dict[str, str] = {}
         self._running = contextlib.ExitStack()
 
     @property
@@ -192,6 +193,7 @@ class World:
             "Production": "false",
             "WithExample": "true",
             "Architecture": sam_local.architecture(),
+            **self._changed,
         }
 
     def __enter__(self) -> Self:
@@ -238,6 +240,29 @@ class World:
     def changes(self) -> list[dict[str, Any]]:
         """The events that the bus has told a subscriber so far, oldest first."""
         return list(self._feed.heard)
+
+    def redeploy(self, **parameters: str) -> None:
+        """Deploys the same template again with some parameters changed, as an operator does."""
+        self._changed |= parameters
+        stated = [
+            {"ParameterKey": one["ParameterKey"], "UsePreviousValue": True}
+            if one["ParameterKey"] not in parameters
+            else {
+                "ParameterKey": one["ParameterKey"],
+                "ParameterValue": parameters[one["ParameterKey"]],
+            }
+            for one in (self._stack() or {})["Parameters"]
+        ]
+        client = self.aws.client("cloudformation")
+        client.update_stack(
+            StackName=STACK_NAME,
+            UsePreviousTemplate=True,
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+            Parameters=stated,
+        )
+        waiting = {"Delay": 1, "MaxAttempts": 120}
+        client.get_waiter("stack_update_complete").wait(StackName=STACK_NAME, WaiterConfig=waiting)
+        self._outputs = self._stack_outputs()
 
     def kill_execution_environments(self) -> int:
         """Kills every Lambda process where it stands, and says how many there were."""
@@ -466,7 +491,7 @@ class World:
             subprocess.Popen(
                 command,
                 cwd=self.state_dir,
-                env=self._sam_environment(),
+                env=self.sam_environment(),
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -494,7 +519,8 @@ class World:
                 return
             time.sleep(0.2)
 
-    def _sam_environment(self) -> dict[str, str]:
+    def sam_environment(self) -> dict[str, str]:
+        """What a `sam` command needs to reach this world and nothing else."""
         settings = self.state_dir / "sam"
         settings.mkdir(exist_ok=True)
         # SAM asks its package index for news once a week; here it has just asked.
@@ -523,12 +549,14 @@ class World:
             secrets.put_secret_value(SecretId=secret_arn, SecretString=json.dumps(credentials))
 
     def _subscribe(self) -> None:
-        """Hears the changes of connections, as an application does."""
-        bus = self.output("ChangesBusName")
-        clients = self.aws.client("sqs"), self.aws.client("events")
-        self._feed = ChangeFeed(*clients, bus, self.say)
-        self._feed.start()
-        self._running.callback(self._feed.stop)
+        """Hears the changes of connections, as an application does, and the alarms."""
+        bus, topic = self.output("ChangesBusName"), self.output("AlarmTopicArn")
+        sqs = self.aws.client("sqs")
+        self._feed = ChangeFeed(sqs, self.aws.client("events"), bus, self.say)
+        alarms = AlarmFeed(sqs, self.aws.client("sns"), topic, self.say)
+        for listener in (self._feed.listener, alarms.listener):
+            listener.start()
+            self._running.callback(listener.stop)
 
     # sam local
 

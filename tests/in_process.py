@@ -765,6 +765,8 @@ def _deploy(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> InProcess:
         "VEND_TOKEN_FUNCTION": "vend_token",
         "AWS_LAMBDA_FUNCTION_NAME": "read_directory",
         "SWEEP_PER_MINUTE": "100",
+        "POWERTOOLS_SERVICE_NAME": "finch-connections",
+        "OLD_TOKEN_KEY_ARN": "",
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)

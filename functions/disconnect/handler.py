@@ -33,7 +33,7 @@ def _disconnect(request: Request) -> Response:
     )
     under_way = connection.status is ConnectionStatus.DISCONNECTING
     status = HTTPStatus.ACCEPTED if under_way else HTTPStatus.OK
-    return api.answer(status, connection_view(connection))
+    return api.answer(status, connection_view(connection), outcome=connection.status)
 
 
 disconnect = api.function({"DELETE /connections/{provider_id}/{company_id}": _disconnect})

@@ -55,7 +55,9 @@ def _callback(request: Request) -> Response:
         outside=_outside(),
     )
     return api.redirect(
-        done.url, [api.cookie(done.spent_cookie, "", 0)] if done.spent_cookie else []
+        done.url,
+        [api.cookie(done.spent_cookie, "", 0)] if done.spent_cookie else [],
+        done.outcome,
     )
 
 
@@ -86,7 +88,8 @@ def _answer(done: Finished) -> Response:
         **({} if done.repaired is None else {"repaired": done.repaired}),
     }
     cookies = [api.cookie(done.session.binding_cookie, "", 0)] if connected else []
-    return api.answer(HTTPStatus.OK if connected else HTTPStatus.ACCEPTED, body, cookies)
+    status = HTTPStatus.OK if connected else HTTPStatus.ACCEPTED
+    return api.answer(status, body, cookies, done.status)
 
 
 def _outside() -> Outsiders:

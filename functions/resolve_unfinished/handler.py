@@ -74,6 +74,22 @@ class RetryConnection(_Command):
     company_id: Identifier
 
 
+class End(_Command):
+    """End a connection at Finch, as its customer could."""
+
+    action: Literal["end"]
+    customer_id: str
+    provider_id: str
+    company_id: str
+
+
+class Examine(_Command):
+    """Whether Finch takes our credentials, and where it sends browsers back to."""
+
+    action: Literal["examine"]
+    callback_url: Annotated[str, Field(pattern="^https?://[^?#]+$")]
+
+
 class Audit(_Command):
     """Who got a token of a customer, or asked for one, newest first; page on with `until`."""
 
@@ -84,7 +100,9 @@ class Audit(_Command):
     limit: Annotated[int, Field(ge=1, le=1000)] = 50
 
 
-class Command(RootModel[List | Decide | Dismiss | RetrySession | RetryConnection | Audit]):
+class Command(
+    RootModel[List | Decide | Dismiss | RetrySession | RetryConnection | End | Examine | Audit]
+):
     """What an operator asks for."""
 
 
@@ -129,6 +147,12 @@ def _do(command: Any, now: datetime, outside: Outsiders) -> Any:
         case RetryConnection():
             key = require_key(command.provider_id, command.company_id)
             resolving.retry_connection(command.customer_id, key, now=now, outside=outside)
+        case End():
+            key = require_key(command.provider_id, command.company_id)
+            ending = resolving.end(command.customer_id, key, now=now, outside=outside)
+            return {"status": ending.status}
+        case Examine(callback_url=callback_url):
+            return resolving.examine(callback_url, now=now, outside=outside)
         case Audit(customer_id=customer_id):
             records = audit_table.connect().of_customer(
                 customer_id, since=command.since, until=command.until, limit=command.limit

@@ -119,7 +119,7 @@ def _hop(request: Request) -> Response:
     cookies = (
         [api.cookie(FINDING_COOKIE, hop.handle.reveal(), _COOKIE_SECONDS)] if hop.handle else []
     )
-    return api.redirect(hop.url, cookies)
+    return api.redirect(hop.url, cookies, hop.outcome)
 
 
 start_connect = api.function(

@@ -3,7 +3,14 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from finch_connections import connection_table, session_table, settings, sweeping, tend_queue
+from finch_connections import (
+    connection_table,
+    metrics,
+    session_table,
+    settings,
+    sweeping,
+    tend_queue,
+)
 from finch_connections.log import logger
 
 
@@ -17,4 +24,5 @@ def sweep_connections(event: dict[str, Any], context: Any) -> None:
         connections=connection_table.connect(),
         queue=tend_queue.connect(),
     )
+    metrics.count("sweep_connections", "swept")
     logger.info("swept", queued=queued)

@@ -4,7 +4,6 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from aws_lambda_powertools.utilities.batch import (
     BatchProcessor,
     EventType,
@@ -17,6 +16,7 @@ from finch_connections import (
     connection_table,
     finch,
     finch_connect,
+    metrics,
     session_table,
     tend_queue,
     tending,
@@ -28,7 +28,9 @@ from finch_connections.log import logger
 from finch_connections.task import Task
 from finch_connections.tending import Outsiders
 
-METRICS_NAMESPACE = "FinchConnections"
+ROUTE = "tend_connection"
+# What is not over counts as this, where there is nothing to report.
+AGAIN = "again"
 # What one task can take when AWS and Finch are slow: it is not begun with less time left.
 TASK_SECONDS = 150
 
@@ -61,8 +63,8 @@ def _tend(task: Task, now: datetime, in_time: bool) -> None:
     if look.again:
         queue.send(look.again, now)
     if look.report:
-        with single_metric(look.report, MetricUnit.Count, 1, namespace=METRICS_NAMESPACE):
-            logger.warning("reported", report=look.report)
+        logger.warning("reported", report=look.report)
+    metrics.count(ROUTE, look.report or (AGAIN if look.again else metrics.OK))
 
 
 def _outside() -> Outsiders:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from finch_connections import (
     audit_table,
     connection_table,
+    metrics,
     request_body,
     tend_queue,
     token_vault,
@@ -99,6 +100,7 @@ def _reason(refused: Refused) -> dict[str, Any]:
 
 
 def _record_unreadable(event: Any, now: datetime, outside: Outsiders) -> None:
+    metrics.count(vending.ROUTE, Outcome.INVALID_REQUEST)
     logger.info("token asked for", outcome=Outcome.INVALID_REQUEST)
     try:
         who = request_body.validate(Who, event)

@@ -35,7 +35,7 @@ _HALF_A_DAY = timedelta(hours=12)
 _ANSWER_TIMES = timedelta(seconds=1)
 # A prime, so that it is a multiple of no number of faults.
 _STRIDE = 31
-_REPORTS = {"held": "TokenHeld", "uncertain": "ExchangeUncertain"}
+_REPORTS = {"held": "token_held", "uncertain": "exchange_uncertain"}
 
 
 @dataclass(frozen=True)
@@ -281,8 +281,8 @@ class Harness:
         phases, log = Kept(self.world).phases(), self._log.getvalue()
         return [
             f"I1: a session is {phase} and nobody is told"
-            for phase, metric in _REPORTS.items()
-            if phases[phase] and f'"{metric}":' not in log
+            for phase, outcome in _REPORTS.items()
+            if phases[phase] and f'"outcome":"{outcome}"' not in log
         ]
 
     def _outcome(self, scenario: Scenario, lived: dict[str, bool], *, at_once: bool) -> str:

@@ -156,7 +156,7 @@ def test_credentials_that_finch_refuses_change_nothing_and_ring(
     deployed.finch.faults.add("GET", "/introspect", error="invalid_client_error", times=3)
     doubt(deployed)
     deployed.queue.drain()
-    assert reports(capsys) == {"FinchMisconfigured"}
+    assert reports(capsys) == {"finch_misconfigured"}
     assert acme.connection()["status"] == "connected"
 
 

@@ -1,6 +1,5 @@
 """What was left half done is finished by the queue alone, or a person is told."""
 
-import json
 from datetime import timedelta
 from typing import Any
 
@@ -11,9 +10,11 @@ from finch_connections.finch import Finch
 from finch_connections.finch_failure import NotReached
 from finch_connections.session_table import SessionTable
 from finch_connections.tend_queue import TendQueue
+from finch_connections.tending import Report
 from finch_connections.token_vault import TokenVault
 from local.finch.seed_world import HARBOR_LANE, JUNIPER_VALE, MAYA, OWEN, TALLY
 from tests.in_process import InProcess
+from tests.metrics import outcomes
 from tests.person import Person
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -42,10 +43,8 @@ def live(deployed: InProcess) -> set[str]:
 
 
 def reports(capsys: pytest.CaptureFixture[str]) -> set[str]:
-    """The metrics that were written since the last look."""
-    lines = [line for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
-    found = [json.loads(line) for line in lines]
-    return {one["_aws"]["CloudWatchMetrics"][0]["Metrics"][0]["Name"] for one in found}
+    """What was reported since the last look."""
+    return set(outcomes(capsys.readouterr().out, "tend_connection")) & set(Report)
 
 
 def lose_the_answer(deployed: InProcess, person: Person, **choices: Any) -> str:
@@ -150,7 +149,7 @@ def test_a_stranded_session_that_nobody_can_finish_is_reported_until_somebody_ca
     deployed.queue.pass_time(30 * MINUTE)
     assert reports(capsys) == set()
     deployed.queue.pass_time(5 * HOUR)
-    assert reports(capsys) == {"Unfinished"}
+    assert reports(capsys) == {"unfinished"}
     [listed] = operate(deployed, action="list")["result"]["sessions"]
     assert (listed["phase"], listed["customer_id"]) == ("escrowed", "acme")
     deployed.finch.faults.clear()
@@ -170,7 +169,7 @@ def test_the_next_attempt_recovers_what_a_lost_answer_left_at_finch(
     lose_the_answer(deployed, acme)
     [lost] = deployed.finch.connections()
     deployed.queue.drain(HOUR)
-    assert reports(capsys) == {"ExchangeUncertain"}
+    assert reports(capsys) == {"exchange_uncertain"}
     if embedded:
         started = acme.start(mode="embedded").json
         authorized = deployed.finch.authorize(
@@ -325,7 +324,7 @@ def test_an_unconfirmed_token_of_a_company_that_somebody_owns_is_a_persons_to_de
     deployed.queue.drain()
     assert deployed.finch.requests.count("POST", DISCONNECT) == 0
     assert phases(deployed) == ["complete", "held"]
-    assert "TokenHeld" in reports(capsys)
+    assert "token_held" in reports(capsys)
 
 
 def test_who_connects_while_a_token_is_released_waits_and_is_never_cut_off_unseen(
@@ -360,7 +359,7 @@ def test_a_release_that_finch_refuses_for_days_is_held_for_a_person(
     assert phases(deployed) == ["releasing"]
     deployed.queue.drain()
     assert phases(deployed) == ["held"]
-    assert reports(capsys) == {"Unfinished", "TokenHeld"}
+    assert reports(capsys) == {"unfinished", "token_held"}
     [claim] = deployed.tables.items(deployed.tables.claims)
     assert "releasing" not in claim
     assert len(claim["holders"]["SS"]) == 1
@@ -556,7 +555,7 @@ def test_a_disconnect_while_finch_is_down_ends_when_finch_is_back(
         assert acme.disconnect().status == 202
     assert len(deployed.queue.waiting()) == 3, "one for each connect, one for the disconnect"
     deployed.queue.pass_time(10 * DAY)
-    assert "Unfinished" in reports(capsys)
+    assert "unfinished" in reports(capsys)
     assert acme.connection()["status"] == "disconnecting"
     assert len(live(deployed)) == 2
     deployed.finch.faults.clear()
@@ -592,7 +591,7 @@ def test_what_finch_refuses_to_end_for_days_is_the_customers_again(
     claims = {one["claimed"]["S"] for one in deployed.tables.items(deployed.tables.claims)}
     assert f"connection#{second['connection_id']}" in claims
     assert f"connection#{first['connection_id']}" not in claims
-    assert "DisconnectRefused" in reports(capsys)
+    assert "disconnect_refused" in reports(capsys)
     [listed] = operate(deployed, action="list")["result"]["connections"]
     assert listed["problem"] == "disconnect_refused"
     # Repaired by connecting again, and then Finch lets it go.

@@ -67,28 +67,8 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return running_world(request.session, tmp_path_factory)
 
 
-@pytest.fixture
-def deployed(world: World) -> Deployed:
-    """The product with nothing in it."""
-    return deploy_nothing_in(world)
-
-
-def deploy_nothing_in(world: World) -> Deployed:
-    """The product of a world, with nothing in it."""
-    tables = Tables(
-        world.aws.client("dynamodb"),
-        connections=world.output("ConnectionsTableName"),
-        sessions=world.output("ConnectSessionsTableName"),
-        claims=world.output("ClaimsTableName"),
-        audit=world.output("AuditTableName"),
-    )
-    sqs = world.aws.client("sqs")
-    for queue in ("TendQueueUrl", "TendDeadLetterQueueUrl"):
-        sqs.purge_queue(QueueUrl=world.output(queue))
-    tables.clear()
-    world.finch.reset()
-    # A story tells when Finch speaks: its webhook would hurry on what the story waits for.
-    world.finch.change_switches(webhook_on_disconnect=False)
+def product(world: World) -> Deployed:
+    """The product as it is deployed in a world, with whatever is in it."""
 
     def invoke(name: str, payload: Any) -> Any:
         function = world.physical_id(name.title().replace("_", ""))
@@ -102,7 +82,13 @@ def deploy_nothing_in(world: World) -> Deployed:
     return Deployed(
         api=HttpApi(world.api_url),
         finch=world.finch,
-        tables=tables,
+        tables=Tables(
+            world.aws.client("dynamodb"),
+            connections=world.output("ConnectionsTableName"),
+            sessions=world.output("ConnectSessionsTableName"),
+            claims=world.output("ClaimsTableName"),
+            audit=world.output("AuditTableName"),
+        ),
         kms=world.aws.client("kms"),
         secrets=world.aws.client("secretsmanager"),
         secret_arn=world.output("FinchSecretArn"),
@@ -110,3 +96,22 @@ def deploy_nothing_in(world: World) -> Deployed:
         token=world.issuer.token,
         invoke=invoke,
     )
+
+
+@pytest.fixture
+def deployed(world: World) -> Deployed:
+    """The product with nothing in it."""
+    return deploy_nothing_in(world)
+
+
+def deploy_nothing_in(world: World) -> Deployed:
+    """The product of a world, with nothing in it."""
+    there = product(world)
+    sqs = world.aws.client("sqs")
+    for queue in ("TendQueueUrl", "TendDeadLetterQueueUrl"):
+        sqs.purge_queue(QueueUrl=world.output(queue))
+    there.tables.clear()
+    world.finch.reset()
+    # A story tells when Finch speaks: its webhook would hurry on what the story waits for.
+    world.finch.change_switches(webhook_on_disconnect=False)
+    return there

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import batched
 from typing import Any
 
 import httpx
@@ -62,9 +63,10 @@ class Tasks:
 
     def send(self, *bodies: str) -> None:
         """Sends messages, to arrive at once and together."""
-        entries = [{"Id": str(n), "MessageBody": body} for n, body in enumerate(bodies)]
-        url = self.world.output("TendQueueUrl")
-        self.world.aws.client("sqs").send_message_batch(QueueUrl=url, Entries=entries)
+        client, url = self.world.aws.client("sqs"), self.world.output("TendQueueUrl")
+        for some in batched(bodies, 10, strict=False):
+            entries = [{"Id": str(n), "MessageBody": body} for n, body in enumerate(some)]
+            client.send_message_batch(QueueUrl=url, Entries=entries)
 
     def fall_due(self) -> None:
         """Brings every task at once, as it would come when its time has passed."""

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finch_connections.connection import (
+    DISCONNECT_REFUSED,
     MAX_SET_BYTES,
     MAX_TOKENS,
     CompanyKey,
@@ -27,6 +28,8 @@ from finch_connections.connection import (
     most_urgent,
     partly_ended,
     require_usable_ids,
+    resealed,
+    restored,
     token_of,
 )
 
@@ -272,3 +275,33 @@ def test_ids_of_finch_that_cannot_be_told_apart_are_refused(bad: str) -> None:
         with pytest.raises(UnusableIdentifier):
             require_usable_ids(grant(), two)
     require_usable_ids(grant(), introspection())
+
+
+# Other ciphertexts, and backups
+
+
+def test_sealed_anew_it_is_the_same_to_everybody_else() -> None:
+    before = attach(None, "acme", KEY, token("t1"), b"old", NOW)
+    after = resealed(before, {"t1": b"new"})
+    assert after.sealed == {"t1": b"new"}
+    assert after.quiet_revision == after.revision == before.revision + 1
+    assert replace(after, sealed=before.sealed, revision=before.revision) == before
+
+
+def test_of_a_backup_comes_back_what_lives_and_what_its_customer_wanted() -> None:
+    both = attach(None, "acme", KEY, token("t1"), b"1", NOW)
+    both = attach(both, "acme", KEY, token("t2", connection_id="c2"), b"2", NOW)
+    unwanted = replace(both, problem=DISCONNECT_REFUSED, revision=7)
+    back = restored(None, unwanted, [token("t2", connection_id="c2")], NOW)
+    assert ([one.id for one in back.tokens], back.sealed) == (["t2"], {"t2": b"2"})
+    assert (back.revision, back.problem, back.checked_at) == (1, DISCONNECT_REFUSED, None)
+
+
+def test_what_is_there_is_kept_beside_what_comes_back() -> None:
+    backup = attach(None, "acme", KEY, token("t1"), b"1", NOW)
+    there = attach(None, "acme", KEY, token("t3", connection_id="c3"), b"3", NOW)
+    back = restored(there, backup, [token("t1")], NOW)
+    assert back.sealed == {"t1": b"1", "t3": b"3"}
+    assert back.revision == there.revision + 1
+    with pytest.raises(ConnectionBusy):
+        restored(disconnecting(there, NOW), backup, [token("t1")], NOW)

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from finch_connections import api
+from finch_connections import api, metrics
 from finch_connections.connection import ConnectionStatus
 from finch_connections.finch_failure import FinchFailure
 from finch_connections.refusal import Refusal
@@ -117,7 +117,7 @@ def test_every_module_that_is_named_exists_and_every_command_is_there() -> None:
     for module in words(row):
         assert (package / f"{module}.py").exists(), module
     makefile = (ROOT / "Makefile").read_text()
-    for target in re.findall(r"(?:^|`)make (\w+)", README, re.MULTILINE):
+    for target in re.findall(r"(?:^|`)make ([\w-]+)", README, re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
     assert "make test" in (ROOT / ".ci" / "run").read_text()
 
@@ -128,3 +128,23 @@ def test_the_page_has_words_for_every_failure() -> None:
     told = set(re.findall(r"^  (\w+):", table, re.MULTILINE))
     codes = {cells[0].strip("`") for cells in rows("code")}
     assert told == codes | {"unreachable", "unauthorized"}
+
+
+def test_every_command_of_an_operator_is_explained() -> None:
+    from operations.__main__ import parser
+
+    [commands] = [one.choices for one in parser()._actions if isinstance(one.choices, dict)]
+    assert {cells[0].strip("`") for cells in rows("command")} == set(commands)
+    [resolve] = [
+        one.choices for one in commands["resolve"]._actions if isinstance(one.choices, dict)
+    ]
+    [row] = [cells[1] for cells in rows("command") if cells[0] == "`resolve`"]
+    assert words(row) == set(resolve)
+
+
+def test_every_alarm_and_every_metric_is_named() -> None:
+    stated = {word for cells in rows("alarm") for word in words(cells[0])}
+    alarms = {name for name, one in RESOURCES.items() if one["Type"] == "AWS::CloudWatch::Alarm"}
+    assert stated == alarms
+    written = {metrics.OUTCOMES, metrics.FINCH_FAILURES, metrics.FINCH_TIME, metrics.AWS_FAILURES}
+    assert {word for cells in rows("metric") for word in words(cells[0])} == written

@@ -20,6 +20,7 @@ RULES = {
     "finch_failure",
     "refusal",
     "secret_text",
+    "step",
     "health",
     "task",
     "token_request",
@@ -33,6 +34,9 @@ FLOWS = {
     "resolving",
     "tending",
     "refreshing",
+    "resealing",
+    "erasing",
+    "restoring",
     "sweeping",
     "vending",
     "receiving",
@@ -68,7 +72,8 @@ def test_rules_import_the_standard_library_and_other_rules_alone(name: str) -> N
 @pytest.mark.parametrize("path", sorted(PACKAGE.glob("*.py")), ids=lambda path: path.stem)
 def test_nothing_in_the_layer_points_up(path: Path) -> None:
     assert not {name.split(".")[0] for name in imported(path)} & {"functions", "local", "tests"}
-    if path.stem not in ("refreshing", "releasing", "resolving", "tending"):
+    built_on_others = ("refreshing", "releasing", "resolving", "tending", "erasing", "restoring")
+    if path.stem not in built_on_others:
         assert not ours(path) & FLOWS
     if path.stem != "settings":
         assert "os" not in imported(path)
@@ -90,6 +95,9 @@ def test_functions_know_neither_each_other_nor_the_local_world(path: Path) -> No
         ("tend_connection", {"boto3", "finch_connections.api", "finch_connections.starting"}),
         ("publish_changes", {"boto3", "httpx", "pydantic", "finch_connections.api"}),
         ("resolve_unfinished", {"boto3", "finch_connections.api", "finch_connections.starting"}),
+        ("reseal_tokens", {"boto3", "httpx", "finch_connections.api"}),
+        ("erase_customer", {"boto3", "finch_connections.api", "finch_connections.starting"}),
+        ("restore_connections", {"boto3", "finch_connections.api", "finch_connections.starting"}),
         ("vend_token", {"boto3", "httpx", "finch_connections.api"}),
         ("read_directory", {"boto3", "pydantic", "finch_connections.vending"}),
     ],

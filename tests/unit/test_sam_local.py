@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from local import sam_local
+from local import containers, sam_local
 from tests.deployed import ROOT, TEMPLATE
 
 FUNCTIONS = {
@@ -106,3 +106,9 @@ def test_the_commands_of_the_readme_name_what_exists() -> None:
     invoke = shlex.split(commands[0])
     assert invoke[3] in FUNCTIONS
     assert (ROOT / invoke[invoke.index("-e") + 1]).exists()
+
+
+def test_every_function_is_shown_with_its_event_and_what_it_answers() -> None:
+    assert {name.title().replace("_", "") for name in containers.ANSWERS} == FUNCTIONS
+    for name in containers.ANSWERS:
+        assert (ROOT / "events" / f"{name}.json").exists()

@@ -10,7 +10,7 @@ from finch_connections.task import ConnectionTask, SessionTask, Task
 from finch_connections.tend_queue import NotATask
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-SESSION = Task.first(SessionTask("the-hash"), NOW)
+SESSION = Task.first(SessionTask("0" * 64), NOW)
 CONNECTION = Task.first(ConnectionTask("acme", CompanyKey("gusto", "company-1")), NOW)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from finch_connections import settings
+from finch_connections import metrics, settings
 from finch_connections.claim import ClaimedByAnother
 from finch_connections.connect_session import (
     CannotConnect,
@@ -91,6 +91,9 @@ _HEADERS = {
 # API Gateway hands every claim on as a text. Whoever's claim is empty or a yes would be one customer.
 _NO_CUSTOMERS = {"null", "true", "false"}
 
+# What an answer counts as: taken out before API Gateway sees it.
+_OUTCOME = "outcome"
+
 type Response = dict[str, Any]
 
 
@@ -169,13 +172,15 @@ def function(
             function_request_id=context.aws_request_id,
         )
         try:
-            return routes.get(event["routeKey"], _unknown_route)(Request(event))
+            response = routes.get(event["routeKey"], _unknown_route)(Request(event))
         except (Refusal, FinchFailure) as error:
             logger.info("refused", code=error.code)
-            return _problem(error, request_id)
+            response = _problem(error, request_id)
         except Exception:
             logger.exception("failed")
-            return _problem(InternalError(), request_id)
+            response = _problem(InternalError(), request_id)
+        metrics.count(event["routeKey"], response.pop(_OUTCOME, metrics.OK))
+        return response
 
     return handle
 
@@ -188,9 +193,12 @@ def _unknown_route(request: Request) -> Response:
     raise RouteNotFound
 
 
-def answer(status: HTTPStatus, body: Any, cookies: Sequence[str] = ()) -> Response:
-    """A JSON answer."""
+def answer(
+    status: HTTPStatus, body: Any, cookies: Sequence[str] = (), outcome: str = metrics.OK
+) -> Response:
+    """A JSON answer; `outcome` is what it counts as."""
     return {
+        _OUTCOME: outcome,
         "statusCode": int(status),
         "headers": {**_HEADERS, "content-type": "application/json"},
         "cookies": list(cookies),
@@ -198,9 +206,10 @@ def answer(status: HTTPStatus, body: Any, cookies: Sequence[str] = ()) -> Respon
     }
 
 
-def redirect(url: str, cookies: Sequence[str] = ()) -> Response:
-    """A redirect of the browser."""
+def redirect(url: str, cookies: Sequence[str], outcome: str) -> Response:
+    """A redirect of the browser; `outcome` is what it counts as, wherever the browser goes."""
     return {
+        _OUTCOME: outcome,
         "statusCode": int(HTTPStatus.FOUND),
         "headers": {**_HEADERS, "location": url},
         "cookies": list(cookies),
@@ -227,6 +236,7 @@ def _problem(error: Refusal | FinchFailure, request_id: str) -> Response:
         "request_id": request_id,
     }
     return {
+        _OUTCOME: error.code,
         "statusCode": int(status),
         "headers": {**_HEADERS, "content-type": "application/problem+json"},
         "body": json.dumps(body),

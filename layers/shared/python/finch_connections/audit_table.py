@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 SORT_KEY = "vended_at#id"
 KEPT_FOR = timedelta(days=400)
+# Of one request ("BatchWriteItem" in the DynamoDB API Reference).
+_ERASED_AT_ONCE = 25
 # Before and after every moment in its written form.
 _FIRST, _LAST = "0", "9"
 
@@ -61,6 +63,23 @@ class AuditTable:
             Limit=limit,
         )
         return [_record(item) for item in answer["Items"]]
+
+    def erase(self, customer_id: str) -> int:
+        """Removes some of a customer's records; answers how many, which is 0 when none is left."""
+        found = self.client.query(
+            TableName=self.name,
+            KeyConditionExpression="customer_id = :customer",
+            ExpressionAttributeValues={":customer": text(customer_id)},
+            ProjectionExpression="customer_id, #key",
+            ExpressionAttributeNames={"#key": SORT_KEY},
+            Limit=_ERASED_AT_ONCE,
+            ConsistentRead=True,
+        )["Items"]
+        if found:
+            self.client.batch_write_item(
+                RequestItems={self.name: [{"DeleteRequest": {"Key": key}} for key in found]}
+            )
+        return len(found)
 
 
 def _sortable(at: datetime) -> str:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import botocore.session
 from botocore.config import Config
 
+from finch_connections import aws_failures
+
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
@@ -31,7 +33,9 @@ _INVOKE_CONFIG = _CONFIG.merge(Config(read_timeout=INVOKE_READ_SECONDS))
 
 @cache
 def _session() -> botocore.session.Session:
-    return botocore.session.get_session()
+    session = botocore.session.get_session()
+    aws_failures.watch(session)
+    return session
 
 
 @overload

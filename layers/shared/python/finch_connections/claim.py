@@ -39,13 +39,15 @@ class Claim:
     """All that is claimed of a company or a Finch connection.
 
     `holders` are the connect sessions that keep a token of it, by their hashes; `releasing` is the
-    one of them that is having it ended at Finch.
+    one of them that is having it ended at Finch. `offered_to` is one that leads its person to it,
+    where Finch has a connection and nobody here a token.
     """
 
     claimed: str
     owner: Ownership | None = None
     holders: frozenset[str] = frozenset()
     releasing: str | None = None
+    offered_to: str | None = None
 
 
 class Release(Enum):

@@ -1,5 +1,6 @@
 """The Claims table: who owns which company and which Finch connection, and who keeps a token of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -13,7 +14,16 @@ from finch_connections.claim import (
     claimed_connection_id,
 )
 from finch_connections.connection import CompanyKey
-from finch_connections.dynamodb import Item, number, read_set, read_text, text, update
+from finch_connections.dynamodb import (
+    Item,
+    number,
+    read_set,
+    read_text,
+    scan,
+    text,
+    update,
+    write_together,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -69,6 +79,28 @@ class ClaimTable:
                     ":before": number(int((now - _RECOVERY_OFFERED_FOR).timestamp())),
                 },
             ),
+        )
+
+    def about(
+        self, customer_id: str, after: Mapping[str, str] | None
+    ) -> tuple[list[Claim], dict[str, str] | None]:
+        """A page of what a customer owns, and of what is offered to whomever; where the next one starts."""
+        found: Any = {
+            "FilterExpression": "customer_id = :customer OR attribute_exists(offered_to)",
+            "ExpressionAttributeValues": {":customer": text(customer_id)},
+        }
+        items, last = scan(self.client, self.name, after, **found)
+        return [_claim(item) for item in items], last
+
+    def forget_offer(self, offered: Claim) -> None:
+        """Forgets that a session was led to a connection at Finch; raises `dynamodb.Conflict`."""
+        nothing_else = (
+            "attribute_not_exists(customer_id) AND attribute_not_exists(holders) "
+            "AND offered_to = :session"
+        )
+        values = {":session": text(offered.offered_to or "")}
+        write_together(
+            self.client, [{"Delete": self._delete(offered.claimed, nothing_else, values)}]
         )
 
     def holding(self, connection_id: str, handle_hash: str) -> "Write":
@@ -207,7 +239,13 @@ def _claim(item: Item) -> Claim:
     claimed = item["claimed"]["S"]
     customer_id, key = read_text(item, "customer_id"), read_text(item, "key")
     owner = Ownership(claimed, customer_id, CompanyKey.parse(key)) if customer_id and key else None
-    return Claim(claimed, owner, read_set(item, "holders"), read_text(item, "releasing"))
+    return Claim(
+        claimed,
+        owner,
+        read_set(item, "holders"),
+        read_text(item, "releasing"),
+        read_text(item, "offered_to"),
+    )
 
 
 @cache

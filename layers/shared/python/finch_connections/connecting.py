@@ -103,9 +103,13 @@ class Finished:
 
 @dataclass(frozen=True)
 class Return:
-    """Where the browser goes after Finch Connect, and the binding cookie that has served its time."""
+    """Where the browser goes after Finch Connect, and the binding cookie that has served its time.
+
+    `outcome` is the stable word for how it ended.
+    """
 
     url: str
+    outcome: str
     spent_cookie: str | None = None
 
 
@@ -144,7 +148,7 @@ def finish_redirect(
         if "error" in query:
             logger.info("consent refused", customer_id=session.customer_id)
             code = "access_denied" if query["error"] == "access_denied" else "finch_refused"
-            return Return(return_url(session, allowed_return_urls, {"error": code}))
+            return Return(return_url(session, allowed_return_urls, {"error": code}), code)
         if not query.get("code"):
             raise InvalidRequest("The callback carries neither a code nor an error.")
         finished = _finish(
@@ -159,12 +163,14 @@ def finish_redirect(
         logger.info("callback refused", code=error.code)
         return Return(
             return_url(session, allowed_return_urls, {"error": error.code}),
+            error.code,
             session.binding_cookie if session and error.code in _ENDS else None,
         )
     except Exception:
         # A person in a browser is better off on the application's page, whatever went wrong.
         logger.exception("callback failed")
-        return Return(return_url(session, allowed_return_urls, {"error": InternalError.code}))
+        code = InternalError.code
+        return Return(return_url(session, allowed_return_urls, {"error": code}), code)
     outcome = {"status": finished.status.value}
     if finished.key:
         outcome |= {"provider_id": finished.key.provider_id, "company_id": finished.key.company_id}
@@ -174,7 +180,7 @@ def finish_redirect(
     if finished.completion:
         url += "#" + urlencode({"completion": finished.completion.reveal()})
     done = finished.status is Status.CONNECTED
-    return Return(url, session.binding_cookie if done else None)
+    return Return(url, finished.status, session.binding_cookie if done else None)
 
 
 def _session_of(query: Mapping[str, str], cookies: Mapping[str, str], outside: Outsiders) -> str:

@@ -1,7 +1,7 @@
 """A connection: what a customer has connected at one provider for one employer, and the rules it keeps."""
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -434,6 +434,43 @@ def disconnected(connection: Connection, now: datetime) -> Connection:
         status=ConnectionStatus.DISCONNECTED,
         updated_at=now,
         revision=connection.revision + 1,
+    )
+
+
+def resealed(connection: Connection, sealed: Mapping[str, bytes]) -> Connection:
+    """The connection with other ciphertexts of the same tokens; others are told of nothing."""
+    return replace(
+        connection,
+        sealed={**connection.sealed, **sealed},
+        revision=connection.revision + 1,
+        quiet_revision=connection.revision + 1,
+    )
+
+
+def restored(
+    there: Connection | None, backup: Connection, alive: Sequence[Token], now: datetime
+) -> Connection:
+    """The connection with those tokens of a backup of it that Finch says are alive.
+
+    What is there now stays as it is: a backup is older than that. Raises `ConnectionBusy`.
+    """
+    if there is None:
+        there = replace(
+            backup, tokens=(), sealed={}, revision=0, ended=frozenset(), disconnecting_since=None
+        )
+    if there.status is ConnectionStatus.DISCONNECTING and there.tokens:
+        raise ConnectionBusy
+    tokens = (*there.tokens, *alive)
+    return replace(
+        there,
+        tokens=tokens,
+        sealed={**there.sealed, **{one.id: backup.sealed[one.id] for one in alive}},
+        status=most_urgent(one.status for one in tokens),
+        next_look=None,
+        # All of it is looked at again at once.
+        checked_at=None,
+        updated_at=now,
+        revision=there.revision + 1,
     )
 
 

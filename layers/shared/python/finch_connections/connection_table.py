@@ -1,6 +1,6 @@
 """The Connections table: a customer's connections, each with its tokens in one item."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -34,6 +34,7 @@ from finch_connections.dynamodb import (
     read_optional_moment,
     read_set,
     read_text,
+    scan,
     text,
     write_together,
 )
@@ -122,6 +123,27 @@ class ConnectionTable:
             after = page.last
             if after is None:
                 return
+
+    def everybodys(
+        self, after: Mapping[str, str] | None
+    ) -> tuple[list[Connection], dict[str, str] | None]:
+        """A page of all customers' connections with their ciphertexts, and where the next one starts."""
+        items, last = scan(self.client, self.name, after)
+        return [_connection(item) for item in items], last
+
+    def erase(self, connection: Connection) -> None:
+        """Removes a connection that is over; raises `dynamodb.Conflict` where it is as it was no more."""
+        delete: Any = {
+            "TableName": self.name,
+            "Key": _key(connection.customer_id, connection.key),
+            "ConditionExpression": "revision = :revision AND #status = :disconnected",
+            "ExpressionAttributeNames": {"#status": "status"},
+            "ExpressionAttributeValues": {
+                ":revision": number(connection.revision),
+                ":disconnected": text(ConnectionStatus.DISCONNECTED),
+            },
+        }
+        write_together(self.client, [{"Delete": delete}])
 
     def unfinished(self, before: datetime, now: datetime, limit: int) -> list[Connection]:
         """At most `limit` connections that have waited for something since `before`."""

@@ -63,7 +63,9 @@ def disconnect(
     connected since is left alone and answered. Raises `ConnectionNotFound`, and `ConnectionBusy`
     where others keep writing the connection.
     """
-    connection = _begin(customer_id, key, now, outside)
+    connection = begin(
+        customer_id, key, now=now, connections=outside.connections, queue=outside.queue
+    )
     return _go_on(connection, now, outside)
 
 
@@ -81,19 +83,30 @@ def go_on(
     return _go_on(connection, now, outside)
 
 
-def _begin(customer_id: str, key: CompanyKey, now: datetime, outside: Outsiders) -> Connection:
-    """The connection marked as on its way out, by this call or by one before; or as it ended."""
+def begin(
+    customer_id: str,
+    key: CompanyKey,
+    *,
+    now: datetime,
+    connections: ConnectionTable,
+    queue: TendQueue,
+) -> Connection:
+    """The connection marked as on its way out, by this call or by one before; or as it ended.
+
+    Its task goes on from there. Raises `ConnectionNotFound`, and `ConnectionBusy` where others keep
+    writing the connection.
+    """
     watched = False
     for _ in range(_ATTEMPTS):
-        connection = _there(customer_id, key, outside.connections)
+        connection = _there(customer_id, key, connections)
         if connection.status in (ConnectionStatus.DISCONNECTING, ConnectionStatus.DISCONNECTED):
             return connection
         if not watched:
-            outside.queue.send(Task.first(ConnectionTask(customer_id, key), now), now)
+            queue.send(Task.first(ConnectionTask(customer_id, key), now), now)
             watched = True
         connection = disconnecting(connection, now)
         try:
-            outside.connections.write(connection)
+            connections.write(connection)
         except Conflict:
             continue
         return connection

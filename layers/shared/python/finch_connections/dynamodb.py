@@ -21,6 +21,8 @@ type Item = Mapping[str, Any]
 # Enough for the index by due time to take 1,000 writes a second on each shard.
 _DUE_SHARDS = 8
 _DUE_INDEX = "due"
+# Few enough that each of them can be worked on within a step.
+_SCANNED_AT_ONCE = 50
 # Whatever is in the index, however late its next look is.
 FOR_EVER = timedelta(days=365)
 
@@ -157,6 +159,24 @@ def due_keys(client: "DynamoDBClient", table: str, kind: Due, until: datetime) -
 
     shards = (of_shard(shard) for shard in range(_DUE_SHARDS))
     return merge(*shards, key=lambda item: int(item["due_at"]["N"]))
+
+
+def scan(
+    client: "DynamoDBClient", table: str, after: Mapping[str, str] | None, **filters: Any
+) -> tuple[Sequence[Item], dict[str, str] | None]:
+    """One page of a whole table, and where the next one starts; a filtered page may be empty."""
+    start: Any = {}
+    if after:
+        start = {"ExclusiveStartKey": {name: text(value) for name, value in after.items()}}
+    answer = client.scan(
+        TableName=table,
+        ConsistentRead=True,
+        Limit=_SCANNED_AT_ONCE,
+        **start,
+        **filters,
+    )
+    last = answer.get("LastEvaluatedKey")
+    return answer["Items"], {name: value["S"] for name, value in last.items()} if last else None
 
 
 def postpone(client: "DynamoDBClient", table: str, key: Item, until: datetime) -> None:

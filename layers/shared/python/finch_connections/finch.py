@@ -8,12 +8,13 @@ from typing import Any
 
 import httpx
 
-from finch_connections import settings
+from finch_connections import metrics, settings
 from finch_connections.finch_failure import (
     AccountSetupRequired,
     AnswerLost,
     ConnectionAlreadyExists,
     FinchFailure,
+    FinchUnavailable,
     Forbidden,
     InsufficientPermissions,
     InsufficientScope,
@@ -104,6 +105,31 @@ class Finch:
         read_seconds: float = READ_SECONDS,
     ) -> Any:
         """The parsed body of a 200 or 201; raises a `FinchFailure` for everything else."""
+        began, failure = time.monotonic(), None
+        try:
+            return self._call(
+                method, path, json=json, headers=headers, auth=auth, read_seconds=read_seconds
+            )
+        except FinchFailure as error:
+            failure = error
+            raise
+        finally:
+            metrics.finch_called(
+                failure.kind if failure else metrics.OK,
+                failed=isinstance(failure, FinchUnavailable),
+                seconds=time.monotonic() - began,
+            )
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any,
+        headers: Mapping[str, str] | None,
+        auth: tuple[str, str] | None,
+        read_seconds: float,
+    ) -> Any:
         if self._wall_clock() - self._last_used > _KEEP_SECONDS:
             self._client.close()
             self._client = self._new_client()

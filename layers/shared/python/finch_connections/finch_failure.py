@@ -26,6 +26,7 @@ FinchFailure
 Source: "Error Types" of Finch's API reference.
 """
 
+import re
 from typing import ClassVar
 
 
@@ -38,6 +39,11 @@ class FinchFailure(Exception):
     def __init__(self, finch_request_id: str | None = None) -> None:
         super().__init__(self.detail)
         self.finch_request_id = finch_request_id
+
+    @property
+    def kind(self) -> str:
+        """Its own word, finer than `code`: for counting."""
+        return re.sub("(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
 
 
 class FinchUnavailable(FinchFailure):

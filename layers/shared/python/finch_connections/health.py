@@ -21,8 +21,15 @@ from finch_connections.connection import (
 # One bad answer does not flip a connection: it counts when it is said again after this.
 WORSE_AGAIN_AFTER = timedelta(minutes=1)
 DEAD_AGAIN_AFTER = timedelta(hours=1)
+# Somebody who does not log in again for longer has not seen that they should.
+WAITS_FOR = timedelta(days=7)
 
 _DEAD = ConnectionStatus.DISCONNECTED
+_NEEDS_A_PERSON = {
+    ConnectionStatus.REAUTH,
+    ConnectionStatus.ERROR_PERMISSIONS,
+    ConnectionStatus.ERROR_NO_ACCOUNT_SETUP,
+}
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,11 @@ def look_again_at(connection: Connection) -> datetime | None:
         if token.suspected and token.suspected_since
     ]
     return min(waiting, default=None)
+
+
+def waits_for_days(connection: Connection, now: datetime) -> bool:
+    """Whether a connection has waited for its person, and nothing of it has changed, for too long."""
+    return connection.status in _NEEDS_A_PERSON and now >= connection.updated_at + WAITS_FOR
 
 
 def _looked_at(token: Token, finding: Finding | None, now: datetime) -> Token:

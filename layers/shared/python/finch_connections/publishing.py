@@ -1,13 +1,17 @@
 """The flow that publishes: from the writes of connections to the changes that others are told of."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from finch_connections import connection_table
+from finch_connections import connection_table, metrics
 from finch_connections.change import Change, change_between
 from finch_connections.change_bus import MOST_ENTRIES, ChangeBus
 from finch_connections.dynamodb import Item
 from finch_connections.log import logger
+
+# What its outcomes are counted under.
+ROUTE = "publish_changes"
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,9 @@ def _changes(writes: Iterable[Written]) -> tuple[list[_Told], str | None]:
 def _tell(changes: Iterable[_Told], bus: ChangeBus) -> str | None:
     for request in _requests(changes):
         refused = bus.put([change for _, change in request])
+        taken = Counter(change.kind for _, change in request if change.id not in refused)
+        for kind, times in taken.items():
+            metrics.count(ROUTE, kind, times)
         for sequence_number, change in request:
             if change.id in refused:
                 return sequence_number

@@ -64,8 +64,8 @@ def refresh(
         findings: dict[str, Finding] = {}
         unanswered = 0
         for token in connection.tokens:
-            if finding := _finding(connection, token, outside):
-                findings[token.id] = finding
+            if said := finding(connection, token, outside):
+                findings[token.id] = said
             elif (unanswered := unanswered + 1) == _PATIENCE:
                 break
         after = refreshed(connection, findings, now)
@@ -88,7 +88,7 @@ def refresh(
     raise Conflict
 
 
-def _finding(connection: Connection, token: Token, outside: Outsiders) -> Finding | None:
+def finding(connection: Connection, token: Token, outside: Outsiders) -> Finding | None:
     """What Finch says of one token; None where it says nothing of use. Raises what is not about it."""
     text = outside.vault.open_stored(
         connection.sealed[token.id], connection.customer_id, connection.key

@@ -4,15 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
+from typing import Any
 
+from finch_connections import disconnecting
 from finch_connections.claim import Ownership
 from finch_connections.connect_session import (
     ConnectSession,
     Escrow,
     ExchangeUncertain,
+    Mode,
     Phase,
     SessionNotFound,
     SessionUsed,
+    begin,
 )
 from finch_connections.connecting import Finished, Outsiders, open_escrow, settle
 from finch_connections.connection import (
@@ -20,12 +24,16 @@ from finch_connections.connection import (
     Connection,
     ConnectionNotFound,
     Introspection,
+    Product,
     UnusableIdentifier,
 )
-from finch_connections.finch_failure import TokenDead
+from finch_connections.finch_failure import FinchFailure, TokenDead
 from finch_connections.log import logger
 from finch_connections.releasing import give_up, release
 from finch_connections.task import STUCK_AFTER, ConnectionTask, SessionTask, Task
+
+# No customer has a tilde in their id.
+_NOBODY = "~examined"
 
 
 class NotAsShown(Exception):
@@ -175,6 +183,45 @@ def retry_connection(
     if outside.connections.show(customer_id, key) is None:
         raise ConnectionNotFound
     outside.queue.send(Task.at_once(ConnectionTask(customer_id, key), now), now)
+
+
+def end(customer_id: str, key: CompanyKey, *, now: datetime, outside: Outsiders) -> Connection:
+    """The connection on its way out, as when its customer disconnects it; its task does the rest.
+
+    Raises `ConnectionNotFound`, and `ConnectionBusy` where others keep writing the connection.
+    """
+    connection = disconnecting.begin(
+        customer_id, key, now=now, connections=outside.connections, queue=outside.queue
+    )
+    outside.queue.send(Task.at_once(ConnectionTask(customer_id, key), now), now)
+    return connection
+
+
+def examine(callback_url: str, *, now: datetime, outside: Outsiders) -> dict[str, Any]:
+    """What Finch says to our credentials and to where it shall send browsers back to, in one word.
+
+    It is asked for a session as a click on a link makes one; nobody goes there, and it expires.
+    """
+    secret, said, webhook_secrets = outside.finch.secret, "ok", 0
+    new = begin(
+        customer_id=_NOBODY,
+        customer_name=None,
+        mode=Mode.REDIRECT,
+        products=(Product.COMPANY,),
+        provider_id=None,
+        return_to=callback_url,
+        allowed_return_urls=[callback_url],
+        callback_url=callback_url,
+        now=now,
+    )
+    try:
+        # Not what was read five minutes ago.
+        secret.read_again()
+        webhook_secrets = len(secret.webhook_secrets())
+        outside.finch.create_session(new.session, _NOBODY)
+    except FinchFailure as error:
+        said = error.kind
+    return {"finch": said, "webhook_secrets": webhook_secrets}
 
 
 def _session(handle_hash: str, outside: Outsiders) -> ConnectSession:

@@ -1,7 +1,7 @@
 """The ConnectSessions table: every attempt to connect by the hash of its handle, every code noted."""
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
@@ -34,6 +34,7 @@ from finch_connections.dynamodb import (
     read_optional_moment,
     read_set,
     read_text,
+    scan,
     text,
     update,
     write_together,
@@ -265,6 +266,72 @@ class SessionTable:
         )
         write_together(self.client, [*together_with, {"Update": end}])
 
+    def everybodys(
+        self, after: Mapping[str, str] | None
+    ) -> tuple[list[ConnectSession], dict[str, str] | None]:
+        """A page of all sessions that keep a token, and where the next one starts."""
+        kept = {"FilterExpression": "attribute_exists(escrow)"}
+        items, last = scan(self.client, self.name, after, **kept)
+        return [_session(item) for item in items], last
+
+    def of_customer(
+        self, customer_id: str, after: Mapping[str, str] | None
+    ) -> tuple[list[ConnectSession], dict[str, str] | None]:
+        """A page of a customer's sessions, and where the next one starts."""
+        theirs: Any = {
+            "FilterExpression": "customer_id = :customer",
+            "ExpressionAttributeValues": {":customer": text(customer_id)},
+        }
+        items, last = scan(self.client, self.name, after, **theirs)
+        return [_session(item) for item in items], last
+
+    def reseal(self, session: ConnectSession, ciphertext: bytes) -> None:
+        """Puts another ciphertext of the same token in the place of the one that was read."""
+        update(
+            self.client,
+            {
+                "TableName": self.name,
+                "Key": {"handle_hash": text(session.handle_hash)},
+                "UpdateExpression": "SET escrow.ciphertext = :after",
+                "ConditionExpression": "escrow.ciphertext = :before",
+                "ExpressionAttributeValues": {
+                    ":before": {"B": session.escrow.ciphertext if session.escrow else b""},
+                    ":after": {"B": ciphertext},
+                },
+            },
+        )
+
+    def erase(self, session: ConnectSession) -> None:
+        """Removes a session that keeps no token, and the note of its code."""
+        session_gone: Any = {
+            "TableName": self.name,
+            "Key": {"handle_hash": text(session.handle_hash)},
+            "ConditionExpression": "#phase = :phase AND attribute_not_exists(escrow)",
+            "ExpressionAttributeNames": {"#phase": "phase"},
+            "ExpressionAttributeValues": {":phase": text(session.phase)},
+        }
+        note: Any = {"TableName": self.name, "Key": _noted(session.code_hash or "")}
+        gone: list[Write] = [{"Delete": session_gone}]
+        if session.code_hash:
+            gone.append({"Delete": note})
+        write_together(self.client, gone)
+
+    def put_back(
+        self, session: ConnectSession, item: Item, now: datetime, together_with: Sequence["Write"]
+    ) -> None:
+        """Puts a session of a backup back as it was there, for a person to look at."""
+        put: Any = {
+            "TableName": self.name,
+            "Item": {
+                **{name: value for name, value in item.items() if name != "next_look"},
+                "phase": text(session.phase),
+                **optional_texts({"error": session.error}),
+                **due(Due.UNFINISHED, (session.handle_hash,), now),
+            },
+            "ConditionExpression": "attribute_not_exists(handle_hash)",
+        }
+        write_together(self.client, [{"Put": put}, *together_with])
+
     def unfinished(self, before: datetime, now: datetime, limit: int) -> list[ConnectSession]:
         """At most `limit` sessions whose code was consumed before that and that are not over."""
         found = (self.get(handle_hash) for handle_hash in self.due(now + FOR_EVER))
@@ -322,7 +389,16 @@ class SessionTable:
 
 
 def _code_key(code: SecretText) -> dict[str, Item]:
-    return {"handle_hash": text(f"code#{code.digest()}")}
+    return _noted(code.digest())
+
+
+def _noted(code_hash: str) -> dict[str, Item]:
+    return {"handle_hash": text(f"code#{code_hash}")}
+
+
+def read_backup(item: Item) -> ConnectSession | None:
+    """The session in an item of a backup; None where it is the note of a code."""
+    return None if item["handle_hash"]["S"].startswith("code#") else _session(item)
 
 
 def _ttl(end: datetime) -> Item:

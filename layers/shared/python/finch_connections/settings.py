@@ -20,6 +20,7 @@ class Settings:
     tend_queue_url: str
     changes_bus: str
     token_key_arn: str
+    old_token_key_arn: str
     finch_secret_arn: str
     finch_api_url: str
     finch_sandbox: str

@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from finch_connections import metrics
 from finch_connections.claim_table import ClaimTable
 from finch_connections.connect_session import (
     ConnectSession,
@@ -36,9 +37,13 @@ from finch_connections.session_table import SessionTable
 
 @dataclass(frozen=True)
 class Hop:
-    """Where a click on the link goes, and the handle that the finding cookie keeps, if there is one."""
+    """Where a click on the link goes, and the handle that the finding cookie keeps, if there is one.
+
+    `outcome` is the stable word for how it ended.
+    """
 
     url: str
+    outcome: str
     handle: SecretText | None = None
 
 
@@ -96,12 +101,13 @@ def hop(
                 raise SessionUsed from None
     except (Refusal, FinchFailure) as error:
         logger.info("connect link refused", code=error.code)
-        return Hop(return_url(session, allowed_return_urls, {"error": error.code}))
+        return Hop(return_url(session, allowed_return_urls, {"error": error.code}), error.code)
     except Exception:
         # A person in a browser is better off on the application's page, whatever went wrong.
         logger.exception("connect link failed")
-        return Hop(return_url(session, allowed_return_urls, {"error": InternalError.code}))
-    return Hop(with_query(url, {"state": handle.reveal()}), handle)
+        code = InternalError.code
+        return Hop(return_url(session, allowed_return_urls, {"error": code}), code)
+    return Hop(with_query(url, {"state": handle.reveal()}), metrics.OK, handle)
 
 
 def _open_finch_session(

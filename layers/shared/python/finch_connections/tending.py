@@ -25,10 +25,10 @@ from finch_connections.connection import (
 )
 from finch_connections.dynamodb import Conflict
 from finch_connections.finch_failure import FinchFailure, FinchMisconfigured
-from finch_connections.health import WORSE_AGAIN_AFTER, look_again_at
+from finch_connections.health import WORSE_AGAIN_AFTER, look_again_at, waits_for_days
 from finch_connections.log import logger
 from finch_connections.refreshing import Unanswered
-from finch_connections.refusal import Refusal
+from finch_connections.refusal import InternalError, Refusal
 from finch_connections.task import (
     FIRST_LOOK,
     REMINDER,
@@ -40,13 +40,15 @@ from finch_connections.task import (
 
 
 class Report(StrEnum):
-    """What whoever is on duty is told, as the metric that rings an alarm."""
+    """What whoever is on duty is told, as the outcome that rings an alarm."""
 
-    TOKEN_HELD = "TokenHeld"  # noqa: S105
-    EXCHANGE_UNCERTAIN = "ExchangeUncertain"
-    DISCONNECT_REFUSED = "DisconnectRefused"
-    UNFINISHED = "Unfinished"
-    FINCH_MISCONFIGURED = "FinchMisconfigured"
+    TOKEN_HELD = "token_held"  # noqa: S105
+    EXCHANGE_UNCERTAIN = ExchangeUncertain.code
+    DISCONNECT_REFUSED = DISCONNECT_REFUSED
+    UNFINISHED = "unfinished"
+    FINCH_MISCONFIGURED = FinchMisconfigured.code
+    INTERNAL_ERROR = InternalError.code
+    WAITS_FOR_DAYS = "waits_for_days"
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,8 @@ def tend(task: Task, *, now: datetime, outside: Outsiders) -> Look:
     except Exception:
         # AWS fails for a while, or a bug: either way the task stays, and somebody is told.
         logger.exception("task failed")
+        later = _later(task, now)
+        return replace(later, report=later.report or Report.INTERNAL_ERROR)
     return _later(task, now)
 
 
@@ -227,4 +231,13 @@ def _health(
         return Look(task.waiting(max(suspicion, now + WORSE_AGAIN_AFTER)))
     if connection and connection.problem == DISCONNECT_REFUSED:
         return _reminder(task, now, Report.DISCONNECT_REFUSED)
+    if task.swept and connection and waits_for_days(connection, now):
+        # Told by the daily look alone, so that each connection counts once a day.
+        logger.warning(
+            Report.WAITS_FOR_DAYS,
+            customer_id=customer_id,
+            provider_id=key.provider_id,
+            company_id=key.company_id,
+        )
+        return Look(None, Report.WAITS_FOR_DAYS)
     return Look()

@@ -5,12 +5,19 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import ClientError
+
 from finch_connections import aws, settings
 from finch_connections.connection import CompanyKey
+from finch_connections.log import logger
 from finch_connections.secret_text import SecretText
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
+
+
+class SealedByAnother(Exception):
+    """A ciphertext that none of our keys has made: nobody here has written it."""
 
 
 @dataclass(frozen=True)
@@ -18,11 +25,13 @@ class TokenVault:
     """Encrypts and decrypts with an encryption context that names what the token belongs to.
 
     KMS refuses to decrypt under any other context ("Encryption context" in the KMS developer guide),
-    and the roles of the functions allow each purpose apart.
+    and the roles of the functions allow each purpose apart. A ciphertext names its key itself, so that
+    `old_key_arn` goes on opening what it has sealed; what any other key has sealed is refused.
     """
 
     client: "KMSClient"
     key_arn: str
+    old_key_arn: str | None = None
 
     def seal_escrow(self, token: SecretText, handle_hash: str, customer_id: str) -> bytes:
         """The ciphertext of a token that a connect session keeps."""
@@ -40,15 +49,37 @@ class TokenVault:
         """A token of a connection."""
         return self._open(ciphertext, _stored(customer_id, key))
 
+    def reseal_escrow(self, ciphertext: bytes, handle_hash: str, customer_id: str) -> bytes | None:
+        """The same token under the key that seals now; None where it is so already."""
+        return self._reseal(ciphertext, _escrow(handle_hash, customer_id))
+
+    def reseal_stored(self, ciphertext: bytes, customer_id: str, key: CompanyKey) -> bytes | None:
+        """The same token under the key that seals now; None where it is so already."""
+        return self._reseal(ciphertext, _stored(customer_id, key))
+
+    def _reseal(self, ciphertext: bytes, context: Mapping[str, str]) -> bytes | None:
+        # Inside KMS: the text of the token comes to nobody.
+        answer = self.client.re_encrypt(
+            CiphertextBlob=ciphertext,
+            SourceEncryptionContext=context,
+            DestinationEncryptionContext=context,
+            DestinationKeyId=self.key_arn,
+        )
+        self._require_ours(answer["SourceKeyId"])
+        return None if answer["SourceKeyId"] == self.key_arn else answer["CiphertextBlob"]
+
+    def _require_ours(self, key_arn: str) -> None:
+        if key_arn not in (self.key_arn, self.old_key_arn):
+            raise SealedByAnother
+
     def _seal(self, token: SecretText, context: Mapping[str, str]) -> bytes:
         return self.client.encrypt(
             KeyId=self.key_arn, Plaintext=token.reveal().encode(), EncryptionContext=context
         )["CiphertextBlob"]
 
     def _open(self, ciphertext: bytes, context: Mapping[str, str]) -> SecretText:
-        answer = self.client.decrypt(
-            KeyId=self.key_arn, CiphertextBlob=ciphertext, EncryptionContext=context
-        )
+        answer = self.client.decrypt(CiphertextBlob=ciphertext, EncryptionContext=context)
+        self._require_ours(answer["KeyId"])
         return SecretText(answer["Plaintext"].decode())
 
 
@@ -65,7 +96,20 @@ def _stored(customer_id: str, key: CompanyKey) -> dict[str, str]:
     }
 
 
+def about_this_one(error: ClientError | SealedByAnother) -> str:
+    """Why a ciphertext does not open, where that is about it alone; raises everything else again."""
+    if isinstance(error, SealedByAnother):
+        reason = "sealed by a key that is none of ours"
+    elif error.response["Error"]["Code"] == "InvalidCiphertextException":
+        reason = "does not open where it lies"
+    else:
+        raise error
+    logger.error("ciphertext does not open", reason=reason)
+    return reason
+
+
 @cache
 def connect() -> TokenVault:
-    """The vault with the deployed key."""
-    return TokenVault(aws.client("kms"), settings.read().token_key_arn)
+    """The vault with the deployed keys."""
+    keys = settings.read()
+    return TokenVault(aws.client("kms"), keys.token_key_arn, keys.old_token_key_arn or None)

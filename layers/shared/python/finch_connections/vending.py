@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from finch_connections import metrics
 from finch_connections.audit_table import AuditTable
 from finch_connections.connection import Token
 from finch_connections.connection_table import ConnectionTable
@@ -12,6 +13,9 @@ from finch_connections.task import ConnectionTask, Task
 from finch_connections.tend_queue import TendQueue
 from finch_connections.token_request import AuditRecord, Outcome, Refused, TokenRequest, choose
 from finch_connections.token_vault import TokenVault
+
+# What its outcomes are counted under.
+ROUTE = "vend_token"
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,7 @@ def _record(
         token_id=token.id if token else None,
     )
     outside.audit.write(record)
+    metrics.count(ROUTE, outcome)
     logger.info(
         "token asked for",
         outcome=outcome,

@@ -1,0 +1,226 @@
+"""Shows the built functions in containers of `sam local`, beside a world of its own: `make sam-local`.
+
+It needs a container engine that answers to Docker's API, such as Docker or podman, at `DOCKER_HOST` or in
+the usual place. Without Lambda's base image there, SAM pulls it.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import docker
+import httpx
+from docker.errors import DockerException, ImageNotFound, NotFound
+
+from local.finch.seed_world import HARBOR_LANE, MAYA
+from local.sam_local import architecture
+from local.world import PASSED_ON, ROOT, Ports, World, WorldError
+
+# What each example event is answered here, where nothing is connected, as far as it tells them apart.
+ANSWERS: Mapping[str, str] = {
+    "start_connect": '"statusCode": 201',
+    "finish_connect": "error=session_not_found",
+    "list_connections": '"statusCode": 200',
+    "disconnect": "connection_not_found",
+    "receive_webhook": "signature_invalid",
+    "tend_connection": '"batchItemFailures": []',
+    "publish_changes": '"batchItemFailures": []',
+    "sweep_connections": "null",
+    "resolve_unfinished": '"sessions": []',
+    "vend_token": "not_found",
+    "read_directory": "not_found",
+    "reseal_tokens": '"cursor": null',
+    "erase_customer": '"cursor": null',
+    # There is no restored table.
+    "restore_connections": "ResourceNotFoundException",
+}
+API_PORT = 3000
+_INVOKE_SECONDS = 180
+_START_SECONDS = 300
+
+
+class NoEngine(Exception):
+    """There is no container engine to show anything with; the message says what to do."""
+
+
+def bridge() -> str:
+    """The address of this machine that containers reach; raises `NoEngine`."""
+    try:
+        engine = docker.from_env()
+        engine.ping()
+        for name in ("bridge", "podman"):
+            try:
+                [config] = engine.networks.get(name).attrs["IPAM"]["Config"][:1]
+            except NotFound:
+                continue
+            address: str = config["Gateway"]
+            return address
+    except DockerException as error:
+        raise NoEngine(
+            "No container engine answers: start Docker, or podman's service, and set DOCKER_HOST "
+            f"where it listens elsewhere ({error})."
+        ) from error
+    raise NoEngine("The container engine has no bridge network, named bridge or podman.")
+
+
+def has_image() -> bool:
+    """Whether Lambda's base image is here already, so that SAM need not pull it."""
+    machine = "arm64" if architecture() == "arm64" else "x86_64"
+    try:
+        docker.from_env().images.get(f"public.ecr.aws/lambda/python:3.13-{machine}")
+    except ImageNotFound:
+        return False
+    return True
+
+
+def sam(world: World, *words: str) -> list[str]:
+    """A command of `sam local` on what is deployed in a world."""
+    template = world.state_dir / "sam-local" / "template.yaml"
+    pulled = ["--skip-pull-image"] if has_image() else []
+    return [sys.executable, "-m", "samcli", "local", *words, "-t", str(template), *pulled]
+
+
+def environment(world: World) -> dict[str, str]:
+    """What a command of `sam local` finds: nothing of this machine's owner but the engine."""
+    names = (*PASSED_ON, "DOCKER_HOST", "DOCKER_CONFIG")
+    kept = {name: os.environ[name] for name in names if name in os.environ}
+    return kept | world.sam_environment()
+
+
+def invoke_each(world: World) -> Iterator[str]:
+    """Invokes each function with its event; the names of those that did not answer as expected."""
+    for name, expected in ANSWERS.items():
+        function = name.title().replace("_", "")
+        command = sam(world, "invoke", function, "-e", str(ROOT / "events" / f"{name}.json"))
+        began = time.monotonic()
+        done = subprocess.run(
+            command,
+            env=environment(world),
+            capture_output=True,
+            text=True,
+            timeout=_INVOKE_SECONDS,
+            check=False,
+        )
+        answer = (done.stdout.strip().splitlines() or [""])[-1]
+        well = expected in answer
+        seconds = time.monotonic() - began
+        say(f"{'ok   ' if well else 'WRONG'}  {function} ({seconds:.1f} s): {answer[:150]}")
+        if not well:
+            print(done.stderr[-2000:], file=sys.stderr)
+            yield function
+
+
+@contextmanager
+def api(world: World) -> Iterator[str]:
+    """The API in containers, while it lasts."""
+    words = ["start-api", "--warm-containers", "EAGER", "--port", str(API_PORT)]
+    log = world.log_dir / "sam-local.log"
+    with (
+        log.open("w") as written,
+        subprocess.Popen(
+            sam(world, *words), env=environment(world), stdout=written, stderr=subprocess.STDOUT
+        ) as process,
+    ):
+        try:
+            deadline = time.monotonic() + _START_SECONDS
+            while "Running on" not in log.read_text():
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise WorldError(
+                        f"sam local start-api did not start.\n{log.read_text()[-3000:]}"
+                    )
+                time.sleep(0.5)
+            yield f"http://localhost:{API_PORT}"
+        finally:
+            # It removes its containers.
+            process.terminate()
+            try:
+                process.wait(timeout=60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def connect_through(world: World, url: str) -> Iterator[str]:
+    """What a browser opens goes through containers: from the link to the connection."""
+    token = world.issuer.token("acme")
+    bearer = {"authorization": f"Bearer {token}"}
+    body = {"products": ["company"], "return_to": world.page_url}
+    with httpx.Client(timeout=120, follow_redirects=False) as client:
+        started = client.post(f"{world.api_url}/connect-sessions", json=body, headers=bearer)
+        handle = started.json()["connect_url"].rpartition("/")[2]
+        # The cookies are of localhost, whatever the port: they are Secure, and this is plain HTTP.
+        cookies = [one.partition(";")[0] for one in started.headers.get_list("set-cookie")]
+        hop = client.get(f"{url}/connect/{handle}")
+        yield from _expected("GET /connect/{handle}", hop, 302, "/authorize?")
+        query = parse_qs(urlsplit(hop.headers.get("location", "")).query)
+        redirect = world.finch.authorize(
+            query["session"][0],
+            provider_id="gusto",
+            login=MAYA,
+            company_id=HARBOR_LANE.id,
+            state=query["state"][0],
+        ).redirect_to
+        back = urlsplit(redirect or "")
+        landed = client.get(f"{url}/callback?{back.query}", headers={"cookie": "; ".join(cookies)})
+        yield from _expected("GET /callback", landed, 302, "status=connected")
+        refused = client.get(f"{url}/connections", headers=bearer)
+        yield from _expected("GET /connections", refused, 403, "customer_unknown")
+        shown = client.get(f"{world.api_url}/connections", headers=bearer).json()["connections"]
+        say(f"ok     the world's own API shows {[one['status'] for one in shown]}")
+        if [one["status"] for one in shown] != ["connected"]:
+            yield "GET /connections of the world"
+
+
+def _expected(what: str, reply: httpx.Response, status: int, part: str) -> Iterator[str]:
+    told = reply.headers.get("location", "") or reply.text
+    well = reply.status_code == status and part in told
+    # Without what it carries: handles and codes are nobody's business.
+    seen = part if well else told[:200]
+    say(f"{'ok   ' if well else 'WRONG'}  {what}: {reply.status_code} {seen}")
+    if not well:
+        yield what
+
+
+def show(arguments: Sequence[str]) -> int:
+    """Shows all of it; 1 where something answered otherwise than it should."""
+    parser = argparse.ArgumentParser(prog="make sam-local", description=__doc__)
+    parser.add_argument("--build-dir", type=Path, help="what `sam build` made")
+    asked: Any = parser.parse_args(arguments)
+    try:
+        address = bridge()
+    except NoEngine as error:
+        print(error, file=sys.stderr)
+        return 1
+    build = {"build_dir": asked.build_dir} if asked.build_dir else {}
+    # The events are written for the usual ports.
+    with (
+        tempfile.TemporaryDirectory(prefix="finch-sam-local-") as state_dir,
+        World(Path(state_dir), Ports(), say=tell, bridge=address, **build) as world,
+    ):
+        say("\nsam local invoke, each function with its event:")
+        wrong = list(invoke_each(world))
+        say("\nsam local start-api, what a browser opens:")
+        with api(world) as url:
+            wrong += connect_through(world, url)
+        say(json.dumps({"wrong": wrong}))
+    return 1 if wrong else 0
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def tell(text: str) -> None:
+    print(text, end="", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(show(sys.argv[1:]))

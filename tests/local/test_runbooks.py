@@ -1,0 +1,457 @@
+"""The runbooks, followed to the letter in the local world by whoever is on duty.
+
+Their commands are taken from the text: `operations` runs as it does for a person, `aws` is played by
+the same request with boto3.
+"""
+
+import io
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from local.finch.seed_world import CEDARLINE, HARBOR_LANE, IRIS, JUNIPER_VALE, LENA, MAYA, OWEN
+from local.finch.state import Token
+from local.world import STACK_NAME, World
+from operations import __main__ as operations
+from operations import long_work
+from tests.deployed import Deployed
+from tests.invariants import Watch, broken
+from tests.local.conftest import until
+from tests.local.test_recovery import Tasks, pass_time, phases, ringing
+from tests.person import Person
+from tests.runbooks import commands, sections
+
+TO_DO, ALARMS = sections("To be done by a person"), sections("Alarms")
+DONE, FOR_A_PERSON, CANNOT, NOT_YET = 0, 1, 2, 3
+
+
+@dataclass
+class Operator:
+    """A person at a terminal, with the runbooks open."""
+
+    world: World
+    screen: str = ""
+    answers: list[Any] = field(default_factory=list)
+
+    def operations(self, *words: str) -> int:
+        """Runs the program; `screen` is what it said, the answer its exit code."""
+        said = io.StringIO()
+        where = ["--local", "--aws-port", str(self.world.ports.aws)]
+        with redirect_stdout(said):
+            code = operations.main([*where, *words])
+        self.screen = said.getvalue()
+        return code
+
+    def troubles(self) -> list[str]:
+        """What the doctor finds wrong, but for alarms that what was done before has made ring."""
+        self.operations("doctor")
+        lines = self.screen.splitlines()
+        assert lines[-1] == "All is well." or "wrong" in lines[-1], self.screen
+        return [one for one in lines if one.startswith("WRONG") and not one.endswith(": rings")]
+
+    def follow(self, section: str, **values: str) -> list[int]:
+        """Runs every command of a section in its order; the exit codes of the program's."""
+        named = self.world._outputs | {"stack": STACK_NAME} | values
+        return [code for line in commands(section, named) if (code := self.run(line)) is not None]
+
+    def run(self, line: list[str]) -> int | None:
+        """Runs one command; the exit code where it is one of the program's."""
+        match line:
+            case ["operations", *words]:
+                return self.operations(*words)
+            case ["curl", "-s", url, *headers]:
+                self.answers.append(self._get(url, headers).json())
+            case ["aws", service, operation, *options]:
+                self.answers.append(self._aws(service, operation, options))
+            case _:
+                raise AssertionError(line)
+        return None
+
+    def _get(self, url: str, headers: list[str]) -> httpx.Response:
+        path = url.removeprefix("https://api.tryfinch.com")
+        pairs = [one.split(": ", 1) for one in headers if one != "-H"]
+        return httpx.get(self.world.finch_url + path, headers=dict(pairs), timeout=30)
+
+    def _aws(self, service: str, operation: str, options: list[str]) -> Any:
+        client = self.world.aws.client(service)
+        method = operation.replace("-", "_")
+        name = client.meta.method_to_api_mapping[method]
+        members = client.meta.service_model.operation_model(name).input_shape.members
+        cases = {one.lower(): one for one in members}
+        arguments: dict[str, Any] = {}
+        words = iter([*options, "--"])
+        option = next(words)
+        while option != "--":
+            following = next(words)
+            member = cases[option.removeprefix("--").replace("-", "")]
+            if following.startswith("--"):
+                arguments[member], option = True, following
+            else:
+                arguments[member], option = following, next(words)
+        return getattr(client, method)(**arguments)
+
+
+@pytest.fixture
+def operator(world: World, deployed: Deployed) -> Operator:
+    """Whoever is on duty."""
+    return Operator(world)
+
+
+@pytest.fixture
+def tasks(world: World, deployed: Deployed) -> Tasks:
+    """The queue, to make time pass."""
+    return Tasks(world)
+
+
+@pytest.fixture
+def application(world: World) -> Iterator[dict[str, str]]:
+    """What the secret holds; everything is as it was afterwards."""
+    before, secrets = world.finch.application, world.aws.client("secretsmanager")
+    arn = world.output("FinchSecretArn")
+    kept = secrets.get_secret_value(SecretId=arn)["SecretString"]
+    yield {
+        "client_id": before.client_id,
+        "client_secret": before.client_secret,
+        "webhook_secret": before.webhook_secrets[0],
+    }
+    world.finch.replace_application(
+        client_secret=before.client_secret, webhook_secrets=before.webhook_secrets
+    )
+    secrets.put_secret_value(SecretId=arn, SecretString=kept)
+
+
+def live(deployed: Deployed) -> list[Token]:
+    return deployed.finch.live_tokens()
+
+
+def test_the_doctor_finds_nothing_where_all_is_well(operator: Operator) -> None:
+    assert operator.troubles() == []
+
+
+def test_the_doctor_names_what_is_wrong_and_its_remedy(
+    world: World, operator: Operator, application: Mapping[str, str]
+) -> None:
+    aws, name = world.aws, world.output
+    aws.client("secretsmanager").put_secret_value(
+        SecretId=name("FinchSecretArn"), SecretString='{"client_id": "", "client_secret": ""}'
+    )
+    aws.client("kms").disable_key_rotation(KeyId=name("TokenKeyArn"))
+    schedule = world.physical_id("SweepConnectionsSchedule")
+    scheduler = aws.client("scheduler")
+    stated = scheduler.get_schedule(Name=schedule)
+    kept = {one: stated[one] for one in ("Name", "ScheduleExpression", "Target")}
+    kept["FlexibleTimeWindow"] = stated["FlexibleTimeWindow"]
+    scheduler.update_schedule(**kept, State="DISABLED")
+    [mapping] = aws.client("lambda").list_event_source_mappings(
+        FunctionName=world.physical_id("TendConnection")
+    )["EventSourceMappings"]
+    aws.client("lambda").update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+    aws.client("sqs").send_message(
+        QueueUrl=name("ChangesDeadLetterQueueUrl"), MessageBody='{"not": "a letter"}'
+    )
+    try:
+        troubles = operator.troubles()
+    finally:
+        aws.client("kms").enable_key_rotation(KeyId=name("TokenKeyArn"))
+        scheduler.update_schedule(**kept, State="ENABLED")
+        aws.client("lambda").update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+        aws.client("sqs").purge_queue(QueueUrl=name("ChangesDeadLetterQueueUrl"))
+    for line in (
+        "WRONG  Finch: credentials_unreadable",
+        f"-> fill in client_id and client_secret in the secret {name('FinchSecretArn')}",
+        "WRONG  webhook secrets: 0 can be used",
+        "WRONG  key: does not rotate",
+        "WRONG  sweep: its schedule is DISABLED",
+        "WRONG  TendConnection: its source is Disabled",
+        "WRONG  ChangesDeadLetterQueue: 1 letters",
+    ):
+        assert line in operator.screen, operator.screen
+    assert len(troubles) == 6
+
+
+def test_the_doctor_tells_a_wrong_secret_from_a_redirect_uri_that_is_not_registered(
+    world: World, operator: Operator, application: Mapping[str, str]
+) -> None:
+    uris = world.finch.application.redirect_uris
+    world.finch.replace_application(redirect_uris=["https://elsewhere.example.com/callback"])
+    assert operator.operations("doctor") == FOR_A_PERSON
+    assert f"-> register {world.api_url}/callback as a redirect URI" in operator.screen
+    world.finch.replace_application(redirect_uris=uris, client_secret="another")
+    assert operator.operations("doctor") == FOR_A_PERSON
+    assert "WRONG  Finch: invalid_client" in operator.screen
+
+
+def test_a_client_secret_is_replaced_and_nothing_is_lost(
+    world: World, deployed: Deployed, operator: Operator, application: dict[str, str]
+) -> None:
+    acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
+    acme.connect()
+    on_the_way = globex.log_in(globex.click(globex.link()), login=IRIS, company_id=JUNIPER_VALE.id)
+    world.finch.replace_application(client_secret="a-new-one")
+    early = globex.come_back(on_the_way)
+    assert early.outcome == {"error": "finch_misconfigured"}
+    values = application | {"client_secret": "a-new-one"}
+    operator.follow(TO_DO["Replace the client secret"], **values)
+    assert operator.troubles() == []
+    assert globex.come_back(on_the_way).outcome["status"] == "connected"
+    assert acme.disconnect().status == 200
+    assert broken(deployed, Watch(), at_rest=False) == []
+
+
+def test_a_webhook_secret_is_replaced_and_no_webhook_is_refused(
+    world: World, deployed: Deployed, operator: Operator, application: dict[str, str]
+) -> None:
+    Person(deployed, "acme").connect()
+    connection_id = live(deployed)[0].connection_id
+
+    def answered() -> int | None:
+        event_id = deployed.finch.send_webhook("account.updated", connection_id)
+        [first, *_] = until(
+            lambda: [one for one in deployed.finch.outbox.answers() if one.event_id == event_id]
+        )
+        return first.status
+
+    assert answered() == 200
+    new = deployed.finch.rotate_webhook_secret()
+    assert answered() == 200
+    values = application | {"new_webhook_secret": new}
+    operator.follow(TO_DO["Replace a webhook secret"], **values)
+    assert operator.troubles() == []
+    assert "webhook secrets: 2 can be used" in operator.screen
+    deployed.finch.replace_application(webhook_secrets=[new])
+    assert answered() == 200
+
+
+def test_the_key_is_replaced_while_all_goes_on(
+    world: World,
+    deployed: Deployed,
+    operator: Operator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    acme = Person(deployed, "acme")
+    unconfirmed = Person(deployed, "globex", same_site=False)
+    acme.connect(login=MAYA)
+    acme.connect(login=OWEN)
+    landing = unconfirmed.connect(login=IRIS, company_id=JUNIPER_VALE.id)
+    old = world.output("TokenKeyArn")
+    section = TO_DO["Replace the KMS key"]
+    known = {"new_key_arn": "not-yet", "old_key_arn": old}
+    create, enable, reseal, disable = commands(section, known)
+    operator.run(create)
+    new = operator.answers[-1]["KeyMetadata"]["Arn"]
+    operator.run([*enable[:-1], new])
+    world.redeploy(TokenKeyArn=new, OldTokenKeyArn=old)
+    assert world.output("TokenKeyArn") == new
+    assert operator.run(reseal) == NOT_YET, operator.screen
+    assert "3 resealed" in operator.screen
+    assert [one for one in operator.troubles() if f"{old} still opens tokens" in one]
+    monkeypatch.setattr(long_work, "OLD_FUNCTIONS_END_AFTER", timedelta())
+    assert operator.run(reseal) == DONE, operator.screen
+    world.redeploy(OldTokenKeyArn="")
+    operator.run(disable)
+    assert landing.completion
+    assert unconfirmed.confirm(landing.completion).json["status"] == "connected"
+    assert acme.disconnect().status == 200
+    assert broken(deployed, Watch(), at_rest=False) == []
+    assert operator.troubles() == []
+
+
+def test_a_backup_is_taken_back_and_nothing_that_was_revoked_comes_back_to_life(
+    deployed: Deployed, operator: Operator, tasks: Tasks
+) -> None:
+    acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
+    acme.connect(login=MAYA)
+    acme.connect(provider_id="justworks", login=MAYA)
+    globex.connect(login=IRIS, company_id=JUNIPER_VALE.id)
+    unconfirmed = Person(deployed, "initech", same_site=False)
+    unconfirmed.connect(provider_id="rippling", login=LENA, company_id=CEDARLINE.id)
+    first, second, restore, *rest = commands(
+        TO_DO["Restore from a point in time"], operator.world._outputs | {"stack": STACK_NAME}
+    )
+    operator.run(first)
+    operator.run(second)
+    assert acme.disconnect("justworks").status == 200
+    tables = deployed.tables
+    for table, key in (
+        (tables.connections, ("customer_id", "provider_id#company_id")),
+        (tables.sessions, ("handle_hash",)),
+        (tables.claims, ("claimed",)),
+    ):
+        for item in tables.items(table):
+            if item.get("customer_id") in ({"S": "acme"}, {"S": "initech"}) or "holders" in item:
+                tables.dynamodb.delete_item(TableName=table, Key={one: item[one] for one in key})
+    assert acme.connections() == []
+    assert operator.run(restore) == DONE, operator.screen
+    assert "1 restored" in operator.screen
+    assert "1 held for a person" in operator.screen
+    assert [one["status"] for one in acme.connections()] == ["connected"]
+    assert operator.run(restore) == DONE
+    assert "held" not in operator.screen
+    assert "restored" not in operator.screen.replace("restored tables", "")
+    for line in rest:
+        operator.run(line)
+    left = operator.world.aws.client("dynamodb").list_tables()["TableNames"]
+    assert not [one for one in left if "restored" in one]
+    assert operator.troubles() == []
+    tasks.fall_due()
+    until(lambda: len(tasks.waiting()) <= 1)
+    assert broken(deployed, Watch(), at_rest=True) == []
+    assert globex.connection(company_id=JUNIPER_VALE.id)["status"] == "connected"
+
+
+def test_finch_is_down_for_a_day_and_everything_ends_by_itself(
+    deployed: Deployed, operator: Operator, tasks: Tasks
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    deployed.finch.faults.add("*", "*", status=500, times=None)
+    assert acme.disconnect().status == 202
+    pass_time(deployed, timedelta(days=1))
+    assert operator.operations("doctor") == FOR_A_PERSON
+    assert "WRONG  Finch: server_error" in operator.screen
+    assert operator.operations("resolve", "list") == FOR_A_PERSON
+    assert "disconnecting" in operator.screen
+    deployed.finch.faults.clear()
+    tasks.fall_due()
+    until(lambda: acme.connection()["status"] == "disconnected")
+    _, listed, redriven = operator.follow(TO_DO["Finch is down for a day"])
+    assert (listed, redriven) == (DONE, DONE)
+    assert operator.troubles() == []
+
+
+def test_a_leaked_token_is_found_and_revoked(deployed: Deployed, operator: Operator) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    [token] = live(deployed)
+    assert deployed.invoke
+    where = {"customer_id": "acme", "provider_id": "gusto", "company_id": HARBOR_LANE.id}
+    asked = {**where, "products": [], "purpose": "test", "caller": "careless-backend"}
+    deployed.invoke("vend_token", asked)
+    codes = operator.follow(
+        TO_DO["A token has leaked"],
+        token=token.access_token,
+        connection_id=token.connection_id,
+        customer="acme",
+        provider="gusto",
+        company=HARBOR_LANE.id,
+    )
+    assert operator.answers[0]["connection_id"] == token.connection_id
+    assert codes == [DONE] * 4
+    until(lambda: acme.connection()["status"] == "disconnected")
+    assert live(deployed) == []
+    operator.operations("resolve", "audit", "acme")
+    assert "careless-backend" in operator.screen
+    assert operator.operations("inspect", "--connection", token.connection_id) == CANNOT
+
+
+def test_a_customer_is_exported_and_erased_with_a_report(
+    deployed: Deployed, operator: Operator, tmp_path: Path
+) -> None:
+    acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
+    acme.connect(login=MAYA)
+    acme.connect(login=OWEN)
+    other_site = Person(deployed, "acme", same_site=False)
+    landing = other_site.connect(provider_id="justworks", login=MAYA)
+    globex.connect(login=IRIS, company_id=JUNIPER_VALE.id)
+    where = {"customer_id": "acme", "provider_id": "gusto", "company_id": HARBOR_LANE.id}
+    asked = {**where, "products": [], "purpose": "test", "caller": "payroll-sync"}
+    assert deployed.invoke
+    assert "token" in deployed.invoke("vend_token", asked)
+    assert operator.operations("inspect", "acme") == DONE
+    assert "login" in operator.screen
+    assert "escrowed" in operator.screen
+    to = tmp_path / "acme.json"
+    codes = operator.follow(TO_DO["Erase a customer"], customer="acme", file=str(to))
+    assert codes == [DONE, DONE, DONE], operator.screen
+    assert operator.screen == "acme\n  nothing is kept\n"
+    assert acme.connections() == []
+    assert [one.connection_id for one in live(deployed)] == [
+        globex.connection(company_id=JUNIPER_VALE.id)["logins"][0]["connection_id"]
+    ]
+    assert broken(deployed, Watch(), at_rest=False) == []
+
+    assert to.stat().st_mode & 0o077 == 0
+    exported = json.loads(to.read_text())
+    assert {one["status"] for one in exported["connections"]} == {"connected"}
+    assert len(exported["connections"][0]["tokens"]) == 2
+    assert [one["caller"] for one in exported["token_requests"]] == ["payroll-sync"]
+    assert "escrowed" in {one["phase"] for one in exported["sessions"]}
+    assert landing.completion
+    secrets = [token.access_token for token in deployed.finch.tokens()]
+    secrets += [*acme.browser.cookies.values(), landing.completion.partition(".")[2]]
+    text = to.read_text()
+    assert not [one for one in secrets if one in text]
+    assert "globex" not in text
+    assert not [one for one in customer_secrets(exported) if one]
+
+
+def customer_secrets(exported: dict[str, Any]) -> list[str]:
+    """Fields that only a thief has a use for."""
+    wanted = ("sealed", "ciphertext", "completion", "binding", "code_hash", "connect_url")
+    text = json.dumps(exported)
+    return [one for one in wanted if f'"{one}' in text]
+
+
+def test_whoever_is_called_about_a_held_token_decides(
+    deployed: Deployed, operator: Operator, tasks: Tasks
+) -> None:
+    acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
+    acme.connect(login=MAYA)
+    assert globex.connect(login=OWEN).outcome == {"error": "cannot_connect"}
+    pass_time(deployed, timedelta(hours=2))
+    assert operator.operations("resolve", "list") == FOR_A_PERSON
+    [held] = json.loads(operator.screen)["sessions"]
+    _, attach, disconnect = commands(ALARMS["A token is held"], {"session": held["session"]})
+    # Nobody is at the keyboard, and nothing is done without a word.
+    assert operator.run(attach) == CANNOT
+    assert operator.run([*attach, "--yes"]) == CANNOT
+    assert globex.connections() == []
+    assert operator.run([*disconnect, "--yes"]) == DONE
+    assert "would_be_cut_off" in operator.screen
+    assert phases(deployed)["ended"] == 1
+    assert len(live(deployed)) == 1
+    assert acme.connection()["status"] == "connected"
+
+
+def test_a_role_that_may_open_no_token_rings_and_loses_none(
+    world: World, deployed: Deployed
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    iam, role = world.aws.client("iam"), world.physical_id("DisconnectRole")
+    policy = {"RoleName": role, "PolicyName": "disconnect"}
+    allowed = iam.get_role_policy(**policy)["PolicyDocument"]
+    statements = [one for one in allowed["Statement"] if one["Sid"] != "OpenStoredTokens"]
+    narrower = json.dumps(allowed | {"Statement": statements})
+    iam.put_role_policy(**policy, PolicyDocument=narrower)
+    try:
+        assert acme.disconnect().code == "internal_error"
+    finally:
+        iam.put_role_policy(**policy, PolicyDocument=json.dumps(allowed))
+    until(lambda: {"KmsFailingAlarm", "InternalErrorAlarm"} <= ringing(world))
+    assert acme.disconnect().status == 200
+
+
+def test_what_was_given_up_is_put_back(
+    world: World, deployed: Deployed, operator: Operator
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    deployed.finch.faults.add("POST", "/disconnect", status=500)
+    assert acme.disconnect().status == 202
+    task = {"customer_id": "acme", "provider_id": "gusto", "company_id": HARBOR_LANE.id}
+    now = "2026-01-01T00:00:00+00:00"
+    letter = json.dumps({**task, "began_at": now, "due_at": now, "retries": 0, "swept": False})
+    world.aws.client("sqs").send_message(
+        QueueUrl=world.output("TendDeadLetterQueueUrl"), MessageBody=letter
+    )
+    assert operator.follow(ALARMS["A task is given up"]) == [DONE]
+    assert "1 tasks are in the queue again." in operator.screen
+    until(lambda: acme.connection()["status"] == "disconnected")

@@ -1,0 +1,51 @@
+"""Every command of the runbooks is one that there is."""
+
+import argparse
+import json
+
+import botocore.session
+import pytest
+
+from operations.__main__ import parser
+from tests.runbooks import RUNBOOKS, commands, sections
+
+LINES = [line for line in commands(RUNBOOKS) if line[0] not in ("make", "alias")]
+
+
+@pytest.mark.parametrize("line", LINES, ids=" ".join)
+def test_a_command_exists_and_takes_what_it_is_given(line: list[str]) -> None:
+    program, *words = line
+    if program == "operations":
+        assert isinstance(parser().parse_args(words), argparse.Namespace)
+        return
+    if program == "curl":
+        return
+    assert program == "aws"
+    service, operation, *options = words
+    loader = botocore.session.get_session().get_service_model(service)
+    name = "".join(part.capitalize() for part in operation.split("-"))
+    shape = loader.operation_model(name).input_shape
+    assert shape is not None
+    taken = {one.lower() for one in shape.members}
+    for option in options:
+        if option.startswith("--"):
+            assert option.removeprefix("--").replace("-", "") in taken, option
+
+
+def test_what_is_written_into_the_secret_is_json() -> None:
+    for line in LINES:
+        if "--secret-string" in line:
+            secret = json.loads(line[line.index("--secret-string") + 1])
+            assert secret.keys() == {"client_id", "client_secret", "webhook_secrets"}
+
+
+def test_what_a_person_does_is_all_there() -> None:
+    assert set(sections("To be done by a person")) == {
+        "Replace the client secret",
+        "Replace a webhook secret",
+        "Replace the KMS key",
+        "Restore from a point in time",
+        "Finch is down for a day",
+        "A token has leaked",
+        "Erase a customer",
+    }

@@ -11,6 +11,8 @@ def connection_view(connection: Connection) -> dict[str, Any]:
     return {
         "provider_id": connection.key.provider_id,
         "company_id": connection.key.company_id,
+        "provider_name": connection.provider_name,
+        "company_name": connection.best_company_name,
         "status": connection.status,
         "problem": connection.problem,
         "created_at": connection.created_at.isoformat(),
@@ -26,7 +28,10 @@ def connection_view(connection: Connection) -> dict[str, Any]:
                 "status": token.status,
                 "status_detail": token.status_detail,
                 "connected_at": token.connected_at.isoformat(),
-                "entities": _parts("id", token.entities),
+                "entities": [
+                    {"id": one["id"], "name": connection.entity_names.get(one["id"]), **one}
+                    for one in _parts("id", token.entities)
+                ],
                 "authentication_methods": _parts("type", token.methods),
             }
             for token in connection.tokens

@@ -4,6 +4,8 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 BUILT = os.environ.get("BUILT")
 
@@ -22,3 +24,11 @@ def pytest_report_header() -> str:
     import finch_connections
 
     return f"finch_connections of {Path(finch_connections.__path__[0]).relative_to(ROOT)}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Runs last what needs the local world: other tests simulate time, and forbid sockets, for all.
+
+    It lasts from its first test to the end of the session.
+    """
+    items.sort(key=lambda item: "world" in getattr(item, "fixturenames", ()))

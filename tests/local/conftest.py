@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -46,16 +46,35 @@ class HttpApi:
         return Reply(answer.status_code, named, cookies, answer.text)
 
 
+_RUNNING = pytest.StashKey[World]()
+
+
+def running_world(session: pytest.Session, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """The one local world of this session, which lasts as long as the session does.
+
+    It is beside the one that a person may be running, and open to containers as well.
+    """
+    if _RUNNING not in session.stash:
+        world = World(tmp_path_factory.mktemp("world"), Ports.free(), bridge="127.0.0.2")
+        session.stash[_RUNNING] = world.__enter__()
+        session.addfinalizer(lambda: world.__exit__(None, None, None))
+    return session.stash[_RUNNING]
+
+
 @pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """A local world beside the one that a person may be running, open to containers as well."""
-    with World(tmp_path_factory.mktemp("world"), Ports.free(), bridge="127.0.0.2") as world:
-        yield world
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """The local world of this session."""
+    return running_world(request.session, tmp_path_factory)
 
 
 @pytest.fixture
 def deployed(world: World) -> Deployed:
     """The product with nothing in it."""
+    return deploy_nothing_in(world)
+
+
+def deploy_nothing_in(world: World) -> Deployed:
+    """The product of a world, with nothing in it."""
     tables = Tables(
         world.aws.client("dynamodb"),
         connections=world.output("ConnectionsTableName"),

@@ -49,7 +49,7 @@ export const TEXTS = {
     },
     sections: {
       attention: "Needs your attention",
-      active: "Connected",
+      active: "Other connections",
       ended: { one: "One disconnected", other: "{n} disconnected" },
     },
     empty: {
@@ -76,7 +76,7 @@ export const TEXTS = {
       pending: { label: "Setting up", reason: "{provider} has yet to grant access. This can take some days; there is nothing to do here." },
       processing: { label: "Setting up", reason: "The first data are on their way from {provider}." },
       connected: { label: "Connected", reason: "" },
-      reauth: { label: "Sign in again", reason: "{provider} asks you to sign in again. Until then no new data arrive." },
+      reauth: { label: "Sign-in needed", reason: "{provider} asks you to sign in again. Until then no new data arrive." },
       error_permissions: { label: "Permission missing", reason: "The account that you used at {provider} may not see the data. Sign in with one that may, or have its rights extended." },
       error_no_account_setup: { label: "Not set up", reason: "The set-up at {provider} is not complete. Sign in again to complete it." },
       unknown: { label: "Unclear", reason: "{provider} says something that we do not know (“{detail}”). Signing in again mostly helps." },
@@ -211,7 +211,7 @@ export const TEXTS = {
     },
     sections: {
       attention: "Hier sind Sie gefragt",
-      active: "Verbunden",
+      active: "Andere Verbindungen",
       ended: { one: "Eine getrennte", other: "{n} getrennte" },
     },
     empty: {
@@ -238,7 +238,7 @@ export const TEXTS = {
       pending: { label: "Wird eingerichtet", reason: "{provider} muss den Zugang noch freigeben. Das kann einige Tage dauern; zu tun ist hier nichts." },
       processing: { label: "Wird eingerichtet", reason: "Die ersten Daten von {provider} sind unterwegs." },
       connected: { label: "Verbunden", reason: "" },
-      reauth: { label: "Neu anmelden", reason: "{provider} verlangt, dass Sie sich neu anmelden. Bis dahin kommen keine neuen Daten." },
+      reauth: { label: "Anmeldung nötig", reason: "{provider} verlangt, dass Sie sich neu anmelden. Bis dahin kommen keine neuen Daten." },
       error_permissions: { label: "Berechtigung fehlt", reason: "Das Konto, das Sie bei {provider} benutzt haben, darf die Daten nicht sehen. Melden Sie sich mit einem anderen an, oder lassen Sie seine Rechte erweitern." },
       error_no_account_setup: { label: "Nicht eingerichtet", reason: "Die Einrichtung bei {provider} ist nicht abgeschlossen. Melden Sie sich neu an, um sie abzuschließen." },
       unknown: { label: "Unklar", reason: "{provider} meldet etwas, das wir nicht kennen („{detail}“). Meist hilft es, sich neu anzumelden." },
@@ -480,6 +480,7 @@ section > h3, .ended > summary { font-size: 0.8125em; font-weight: 600; color: v
   display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden;
 }
 .facts { color: var(--_soft); font-size: 0.875em; line-height: 1.45; }
+.facts > span { white-space: nowrap; }
 .facts > *:not(:last-child)::after { content: "·"; margin-inline: 0.45em; color: color-mix(in oklab, var(--_soft), transparent 35%); }
 
 .status { display: inline-flex; gap: 0.45em; align-items: center; font-size: 0.8125em; font-weight: 600; white-space: nowrap; color: var(--tone); }
@@ -491,11 +492,15 @@ section > h3, .ended > summary { font-size: 0.8125em; font-weight: 600; color: v
 .bad { --tone: var(--_bad); }
 .over, .info { --tone: var(--_soft); }
 
-.reason { grid-column: 2 / -1; color: var(--_soft); font-size: 0.9375em; text-wrap: pretty; }
+.reason {
+  grid-column: 2 / -1; display: flex; gap: 0.7rem 1.25rem; align-items: center; justify-content: space-between;
+  padding-inline-end: 0.35rem; color: var(--_soft); font-size: 0.9375em; text-wrap: pretty;
+}
 .card.attention { border-color: color-mix(in oklab, var(--_line), var(--tone) 55%); }
 .card.attention .row { background: color-mix(in oklab, transparent, var(--tone) 5%); border-radius: calc(var(--_radius) - 1px); }
 .card.attention .reason { color: var(--_text); }
-.reason .button { margin-top: 0.7rem; }
+.reason .button { flex: none; font-size: 1em; }
+.toggle { min-width: 8.5rem; justify-content: flex-end; }
 
 .body { display: grid; gap: 1.1rem; padding: 1rem; border-top: 1px solid var(--_line); }
 .body h4 { font-size: 0.8125em; font-weight: 600; color: var(--_soft); }
@@ -580,7 +585,11 @@ dialog::backdrop { background: rgb(12 16 26 / 50%); }
   .row > .status { grid-column: 2; grid-row: 2; justify-self: start; }
   .row > .toggle { grid-column: 3; grid-row: 1; margin-top: -0.15rem; }
   .toggle .words { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
-  .reason { grid-column: 1 / -1; }
+  .row > .again { grid-column: 1 / -1; justify-self: stretch; margin-top: 0.4rem; }
+  .toggle { min-width: 0; }
+  .facts > bdi { display: block; }
+  .facts > bdi::after { content: none !important; }
+  .reason { grid-column: 1 / -1; flex-direction: column; align-items: stretch; margin-top: 0.35rem; }
   .reason .button, .question .button, .empty .button { width: 100%; }
   .body .button { flex: 1 1 auto; }
   .empty { padding: 2rem 1.1rem; }
@@ -946,11 +955,12 @@ export class FinchConnections extends HTMLElement {
 
   #company(one) {
     if (one.company_name) return one.company_name;
-    const names = one.entity_names ?? entitiesOf(one).map((entity) => entity.name);
-    const known = names.filter(Boolean);
-    if (!known.length) return this.#plain("unknownCompany", { id: one.company_id.slice(0, 8) });
-    if (names.length === 1) return known[0];
-    return this.#plain("andMore", { name: known[0], n: names.length - 1 });
+    const names = entitiesOf(one).map((entity) => entity.name ?? entity.id);
+    const [first, ...others] = [...new Set(names)].sort();
+    if (!entitiesOf(one).some((entity) => entity.name)) {
+      return this.#plain("unknownCompany", { id: one.company_id.slice(0, 8) });
+    }
+    return others.length ? this.#plain("andMore", { name: first, n: others.length }) : first;
   }
 
   #names(one) {
@@ -1473,10 +1483,15 @@ export class FinchConnections extends HTMLElement {
   #openInside(sdk, begun, act) {
     const run = this.#run;
     const address = this.getAttribute("finch-connect-url");
+    let failed = false;
     const over = () => {
       opened.destroy?.();
       this.#rest(act);
       this.#focus(act);
+    };
+    const closed = () => {
+      over();
+      if (run === this.#run) this.#closedInside(failed);
     };
     const opened = sdk.initialize({
       onSuccess: ({ code, state }) => {
@@ -1487,23 +1502,19 @@ export class FinchConnections extends HTMLElement {
       },
       onError: ({ errorMessage, errorType }) => {
         console.warn("Finch Connect:", errorType, errorMessage);
-        this.#failedInside = true;
+        failed = true;
+        // With an error that the person can mend the frame stays open; else nothing else is told.
+        setTimeout(() => document.getElementById("finch-connect-iframe") || closed());
       },
-      onClose: () => {
-        over();
-        if (run === this.#run) this.#closedInside();
-      },
+      onClose: () => closed(),
       ...(address && { apiConfig: { connectUrl: address } }),
     });
-    this.#failedInside = false;
     opened.open({ sessionId: begun.session_id, state: begun.state, zIndex: 2147483000 });
   }
 
-  #failedInside = false;
-
-  #closedInside() {
+  #closedInside(failed) {
     stored.write("left", null);
-    this.#notice = this.#failedInside
+    this.#notice = failed
       ? { kind: "bad", title: "result.failed", text: "failure.finch_refused", retry: "connect" }
       : { kind: "info", title: "result.refused", text: "result.closedText", retry: "connect" };
     this.#render();
@@ -1756,7 +1767,7 @@ export class FinchConnections extends HTMLElement {
         ),
         this.#status(one.status, "chip"),
         ended
-          ? this.#button(`again:${key}`, this.#text("connectAgain"), () => this.#connect(`again:${key}`, { providerId: one.provider_id }), { kind: "quiet toggle-less", label: label(this.#text("connectAgain")) })
+          ? this.#button(`again:${key}`, this.#text("connectAgain"), () => this.#connect(`again:${key}`, { providerId: one.provider_id }), { kind: "quiet again", label: label(this.#text("connectAgain")) })
           : this.#button(`details:${key}`, this.#text(open ? "lessDetails" : "details"), () => this.#toggle(key), {
               kind: "quiet toggle",
               always: true,

@@ -54,9 +54,7 @@ def shots() -> Path:
 
 
 @pytest.fixture
-def visit(
-    browser: Browser, world: World, deployed: Deployed, shots: Path
-) -> Iterator[Visit]:
+def visit(browser: Browser, world: World, deployed: Deployed, shots: Path) -> Iterator[Visit]:
     """Makes visitors, each with a browser profile of their own; none may end with an error."""
     visitors, contexts = [], []
 

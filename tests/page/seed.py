@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from finch_connections import connection as rules
 from finch_connections.connection import CompanyKey, Connection, ConnectionStatus, Token
 from finch_connections.connection_table import ConnectionTable
 from local.finch.seed_world import seed_id
@@ -75,3 +76,14 @@ def change(deployed: Deployed, provider_id: str, company_id: str, status: str) -
     tokens = tuple(replace(one, status=word) for one in there.tokens)
     after = replace(there, status=word, tokens=tokens, revision=there.revision + 1)
     table(deployed).write(after)
+
+
+def named(
+    deployed: Deployed, provider_id: str, company_id: str, provider: str, company: str
+) -> Connection:
+    """Gives a connection its names, as the queue does a minute after it was made."""
+    there = table(deployed).get("acme", CompanyKey(provider_id, company_id))
+    assert there
+    after = rules.named(there, provider, company)
+    table(deployed).write(after)
+    return after

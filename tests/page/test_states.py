@@ -156,7 +156,9 @@ def test_a_hostile_name_is_a_name(visit: Visit, deployed: Deployed) -> None:
     visitor.arrive()
     expect(visitor.cards).to_have_count(len(HOSTILE))
     for name in HOSTILE:
-        expect(visitor.element.get_by_role("heading", name=name.strip(), exact=True)).to_be_visible()
+        expect(
+            visitor.element.get_by_role("heading", name=name.strip(), exact=True)
+        ).to_be_visible()
     width = visitor.page.evaluate("document.documentElement.scrollWidth")
     assert width <= 390
     visitor.looks("hostile-names")

@@ -83,6 +83,9 @@ def test_the_only_entity_names_the_company_until_finch_does() -> None:
     assert replace(one, company_name="East LLC").best_company_name == "East LLC"
     several = token("t", entities={"e": "connected", "w": "connected"})
     assert replace(one, tokens=(several,)).best_company_name is None
+    twice = replace(one, tokens=(several,), entity_names={"e": "East", "w": "East"})
+    assert twice.best_company_name == "East"
+    assert replace(twice, entity_names={"e": "East", "w": "West"}).best_company_name is None
     assert connection().best_company_name is None
 
 
@@ -100,7 +103,7 @@ def test_only_a_login_that_works_and_may_read_the_company_is_asked_for_its_name(
     assert found.id == "new"
     assert token_for_name(connection(tokens=tokens[2:])) is None
     several = replace(tokens[0], entities={"e": "connected", "w": "connected"})
-    assert token_for_name(connection(tokens=(several,))) is None
+    assert token_for_name(connection(tokens=(several, tokens[1]))) is None
 
 
 def test_a_name_is_a_quiet_write_and_none_where_nothing_is_new() -> None:

@@ -257,10 +257,14 @@ class Connection:
 
     @property
     def best_company_name(self) -> str | None:
-        """What a person knows the company by: its legal name, else that of its only entity."""
-        if self.company_name or len(self.entity_ids) > 1 or len(self.entity_names) != 1:
+        """What a person knows the company by: its legal name, else the one that all entities have.
+
+        Finch names the only entity of a company anew in each of its connections.
+        """
+        names = set(self.entity_names.values())
+        if self.company_name or len(names) != 1 or self.entity_ids - self.entity_names.keys():
             return self.company_name
-        [name] = self.entity_names.values()
+        [name] = names
         return name
 
 
@@ -390,7 +394,7 @@ def token_for_name(connection: Connection) -> Token | None:
 
     Of several entities Finch names each, and no company ("Multi-entity" in its guide).
     """
-    if len(connection.entity_ids) > 1:
+    if any(len(one.entity_ids.union(one.entities)) > 1 for one in connection.tokens):
         return None
     works = (
         token

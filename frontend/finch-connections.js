@@ -26,7 +26,6 @@ export const TEXTS = {
     disconnect: "Disconnect",
     keep: "Keep it",
     details: "Details",
-    lessDetails: "Hide details",
     more: "Show more",
     tryAgain: "Try again",
     dismiss: "Dismiss",
@@ -188,7 +187,6 @@ export const TEXTS = {
     disconnect: "Trennen",
     keep: "Behalten",
     details: "Einzelheiten",
-    lessDetails: "Weniger zeigen",
     more: "Mehr zeigen",
     tryAgain: "Noch einmal versuchen",
     dismiss: "Schließen",
@@ -421,14 +419,14 @@ svg { flex: none; width: 1.25em; height: 1.25em; }
   clip-path: inset(50%); white-space: nowrap;
 }
 .root { display: grid; gap: 1.5rem; }
-.root > :empty { display: none; }
+.all > :empty { display: none; }
 
 header { display: flex; gap: 1rem; align-items: center; justify-content: space-between; }
 h2 { font-size: 1.375em; line-height: 1.25; font-weight: 650; letter-spacing: -0.015em; text-wrap: balance; }
 h2:focus, h3:focus { outline: none; }
 .summary { margin-top: 0.2rem; color: var(--_soft); font-size: 0.9375em; }
-section { display: grid; gap: 0.75rem; }
-section > h3, .ended > summary { font-size: 0.8125em; font-weight: 600; color: var(--_soft); }
+.group { display: grid; gap: 0.75rem; }
+.group > h3, .ended > summary { font-size: 0.8125em; font-weight: 600; color: var(--_soft); }
 
 .button {
   display: inline-flex; gap: 0.5em; align-items: center; justify-content: center;
@@ -479,8 +477,8 @@ section > h3, .ended > summary { font-size: 0.8125em; font-weight: 600; color: v
   font-size: 1em; font-weight: 600; line-height: 1.35;
   display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden;
 }
-.facts { color: var(--_soft); font-size: 0.875em; line-height: 1.45; }
-.facts > span { white-space: nowrap; }
+.facts { display: flex; flex-wrap: wrap; color: var(--_soft); font-size: 0.875em; line-height: 1.45; }
+.facts > * { max-width: 100%; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .facts > *:not(:last-child)::after { content: "·"; margin-inline: 0.45em; color: color-mix(in oklab, var(--_soft), transparent 35%); }
 
 .status { display: inline-flex; gap: 0.45em; align-items: center; font-size: 0.8125em; font-weight: 600; white-space: nowrap; color: var(--tone); }
@@ -500,7 +498,6 @@ section > h3, .ended > summary { font-size: 0.8125em; font-weight: 600; color: v
 .card.attention .row { background: color-mix(in oklab, transparent, var(--tone) 5%); border-radius: calc(var(--_radius) - 1px); }
 .card.attention .reason { color: var(--_text); }
 .reason .button { flex: none; font-size: 1em; }
-.toggle { min-width: 8.5rem; justify-content: flex-end; }
 
 .body { display: grid; gap: 1.1rem; padding: 1rem; border-top: 1px solid var(--_line); }
 .body h4 { font-size: 0.8125em; font-weight: 600; color: var(--_soft); }
@@ -586,8 +583,7 @@ dialog::backdrop { background: rgb(12 16 26 / 50%); }
   .row > .toggle { grid-column: 3; grid-row: 1; margin-top: -0.15rem; }
   .toggle .words { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   .row > .again { grid-column: 1 / -1; justify-self: stretch; margin-top: 0.4rem; }
-  .toggle { min-width: 0; }
-  .facts > bdi { display: block; }
+  .facts > bdi { flex-basis: 100%; }
   .facts > bdi::after { content: none !important; }
   .reason { grid-column: 1 / -1; flex-direction: column; align-items: stretch; margin-top: 0.35rem; }
   .reason .button, .question .button, .empty .button { width: 100%; }
@@ -779,8 +775,8 @@ export class FinchConnections extends HTMLElement {
     p.live = h("div", { class: "unseen", role: "status", "aria-live": "polite" });
     p.header = h("header", { part: "header" });
     p.top = h("div", { class: "root" });
-    p.attention = h("section", { "aria-labelledby": "attention", hidden: true });
-    p.active = h("section", { "aria-labelledby": "active", hidden: true });
+    p.attention = h("section", { class: "group", "aria-labelledby": "attention", hidden: true });
+    p.active = h("section", { class: "group", "aria-labelledby": "active", hidden: true });
     p.ended = h("details", { class: "ended", hidden: true, ontoggle: () => (this.#endedOpen = p.ended.open) });
     p.rest = h("div", { class: "root" });
     p.lists = {};
@@ -798,7 +794,7 @@ export class FinchConnections extends HTMLElement {
       onclick: (event) => event.target === p.dialog && !this.#dialog?.working && p.dialog.close(),
     });
     root.append(
-      h("div", { class: "root" }, p.live, p.header, p.top, p.attention, p.active, p.rest, p.ended),
+      h("div", { class: "root all" }, p.live, p.header, p.top, p.attention, p.active, p.rest, p.ended),
       p.dialog,
     );
   }
@@ -1265,7 +1261,7 @@ export class FinchConnections extends HTMLElement {
         // Whoever signs in as another customer may still change that.
         this.#waiting = null;
         this.#question = null;
-        this.#notice = { kind: "bad", title: "confirm.foreign", text: "confirm.foreignText", forget: true };
+        this.#notice = { kind: "wait", title: "confirm.foreign", text: "confirm.foreignText", forget: true };
       } else if (WORTH_ANOTHER_TRY.includes(refused.code)) {
         this.#question = null;
         this.#notice = {
@@ -1668,7 +1664,8 @@ export class FinchConnections extends HTMLElement {
       this.#plain("sections.ended", { n: groups.ended.length }),
     ]);
     for (const [name, list] of Object.entries(p.lists)) this.#showCards(list, groups[name]);
-    this.#paint(p.rest, [this.#phase, empty, this.#cursor, this.#reading, this.#slow], () => this.#rest_(empty));
+    const rest = [this.#phase, empty, this.#cursor, this.#reading, this.#slow, Boolean(this.#question)];
+    this.#paint(p.rest, rest, () => this.#below(empty));
     this.#paintDialog();
     this.#observeMore();
     if (focused && this.shadowRoot.activeElement?.dataset.act !== focused) {
@@ -1768,13 +1765,13 @@ export class FinchConnections extends HTMLElement {
         this.#status(one.status, "chip"),
         ended
           ? this.#button(`again:${key}`, this.#text("connectAgain"), () => this.#connect(`again:${key}`, { providerId: one.provider_id }), { kind: "quiet again", label: label(this.#text("connectAgain")) })
-          : this.#button(`details:${key}`, this.#text(open ? "lessDetails" : "details"), () => this.#toggle(key), {
+          : this.#button(`details:${key}`, this.#text("details"), () => this.#toggle(key), {
               kind: "quiet toggle",
               always: true,
               chevron: true,
               expanded: String(open),
               controls: id,
-              label: label(this.#text(open ? "lessDetails" : "details")),
+              label: label(this.#text("details")),
             }),
         !ended &&
           this.#text(reason) &&
@@ -1991,7 +1988,7 @@ export class FinchConnections extends HTMLElement {
     );
   }
 
-  #rest_(empty) {
+  #below(empty) {
     if (this.#phase === "loading") {
       const bones = () =>
         h(
@@ -2016,7 +2013,7 @@ export class FinchConnections extends HTMLElement {
         ),
       ];
     }
-    if (empty) return [this.#empty()];
+    if (empty) return this.#question ? [] : [this.#empty()];
     if (this.#phase !== "ready" || !this.#cursor) return [];
     const busy = this.#reading ? [h("span", { class: "spinner", "aria-hidden": "true" })] : [];
     return [

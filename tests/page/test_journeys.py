@@ -10,7 +10,7 @@ from local.finch.seed_world import HARBOR_LANE, JUNIPER_VALE, MAYA, NORTHFOLD, O
 from tests.deployed import Deployed
 from tests.page import seed
 from tests.page.conftest import Visit
-from tests.page.visitor import Visitor, cut_off, refuse
+from tests.page.visitor import Visitor, cut_off, posted, refuse
 from tests.person import Person
 
 HARBOR, JUNIPER = HARBOR_LANE.legal_name, JUNIPER_VALE.legal_name
@@ -213,11 +213,11 @@ def test_the_return_to_another_site_waits_for_a_click(visitor: Visitor, deployed
         # A reload keeps the question, the address and the history have nothing of it.
         visitor.page.reload()
         expect(visitor.element.get_by_role("heading", name="Was this you?")).to_be_visible()
-        posted = [one.post_data_json for one in sent if one.method == "POST"]
-        assert posted
-        assert all(one["look"] is True for one in posted)
+        looks = posted(sent)
+        assert looks
+        assert all(one["look"] is True for one in looks)
     assert Person(deployed, "acme").connections() == []
-    completion = posted[0]["completion"]
+    completion = looks[0]["completion"]
     assert completion not in visitor.page.evaluate("JSON.stringify([history.state, location])")
     visitor.button("Yes, connect it").click()
     visitor.sees("and 2 more at Gusto is connected")
@@ -249,6 +249,7 @@ def test_a_confirmation_is_for_the_customer_who_began(visitor: Visitor, deployed
     visitor.settled()
     visitor.page.get_by_label("Account").select_option("Globex Clinics")
     visitor.sees("This is not for your account")
+    visitor.settled()
     visitor.looks("foreign")
     visitor.page.get_by_label("Account").select_option("Harbor & Vale Holdings")
     expect(visitor.element.get_by_role("heading", name="Was this you?")).to_be_visible()
@@ -305,8 +306,8 @@ def test_connecting_inside_the_page(visitor: Visitor, deployed: Deployed) -> Non
         visitor.page.screenshot(path=visitor.shots / "embedded.png")
         visitor.go_through(frame=frame)
         visitor.sees(f"{HARBOR} at Gusto is connected")
-    [one] = [one for one in sent if one.method == "POST"]
-    assert one.post_data_json.keys() == {"code", "state"}
+    [one] = posted(sent)
+    assert one.keys() == {"code", "state"}
     expect(visitor.page.locator(FRAME)).to_have_count(0)
     expect(visitor.page).to_have_url(visitor.page_pattern)
     expect(visitor.cards).to_have_count(1)
@@ -357,8 +358,8 @@ def test_a_message_of_another_page_is_no_code(visitor: Visitor, deployed: Deploy
         visitor.page.evaluate("message => window.postMessage(message, '*')", forged)
         visitor.go_through(frame=frame)
         visitor.sees("is connected")
-    [one] = [one for one in sent if one.method == "POST"]
-    assert one.post_data_json["code"] != "planted"
+    [one] = posted(sent)
+    assert one["code"] != "planted"
 
 
 # Twice, at once, and back

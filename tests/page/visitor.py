@@ -1,5 +1,6 @@
 """Somebody who looks at the Connections page of the example application in a browser."""
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -119,7 +120,7 @@ class Visitor:
         """Opens the details of a connection."""
         card.get_by_role("button", name="Details").click()
 
-    def connect(self, button: str = "Connect another", **choices: str) -> None:
+    def connect(self, button: str = "Connect another", **choices: str | None) -> None:
         """Presses the button and goes through Finch Connect; waits for the return."""
         self.button(button).click()
         self.go_through(**choices)
@@ -135,7 +136,7 @@ class Visitor:
     def go_through(
         self,
         provider: str | None = "Gusto",
-        login: str = MAYA,
+        login: str | None = MAYA,
         company: str | None = None,
         *,
         frame: Any = None,
@@ -144,7 +145,7 @@ class Visitor:
         finch = frame or self.page
         if provider:
             finch.get_by_role("button", name=provider, exact=True).click()
-        finch.get_by_label("Username").fill(login)
+        finch.get_by_label("Username").fill(login or MAYA)
         finch.get_by_role("button", name="Log in").click()
         if company:
             finch.get_by_role("button", name=company).click()
@@ -165,6 +166,12 @@ class Visitor:
             re.compile(re.escape(self.world.api_url) + pattern), handle, times=times or None
         )
 
+    def goes_on(self, held: list[Route]) -> None:
+        """Lets through what was held, and all after it."""
+        for route in held:
+            route.continue_()
+        self.page.unroute_all()
+
     @contextmanager
     def requests(self, path: str) -> Iterator[list[Request]]:
         """The requests to the API with this path that are sent meanwhile."""
@@ -177,6 +184,11 @@ class Visitor:
         self.page.on("request", note)
         yield seen
         self.page.remove_listener("request", note)
+
+
+def posted(requests: list[Request]) -> list[dict[str, Any]]:
+    """What the POSTs among them have said."""
+    return [json.loads(one.post_data or "{}") for one in requests if one.method == "POST"]
 
 
 def refuse(status: int, code: str | None = None) -> Callable[[Route], None]:

@@ -1,6 +1,6 @@
 # What a person and CI run; each command does its own set-up. `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help local test model crash build check lock clean
+.PHONY: help local test model crash screenshots build check lock clean
 
 PYTHON := python3.13
 BUILT := .aws-sam/local
@@ -14,6 +14,7 @@ help:
 	@echo 'make test   run every check and every test'
 	@echo 'make model  let anything happen in any order, for 50,000 steps and more (an hour)'
 	@echo 'make crash  stop and fail the product at every call to AWS and Finch (a quarter of an hour)'
+	@echo 'make screenshots  renew the pictures in the README (some minutes)'
 	@echo 'make build  build the functions and the layer for this machine'
 	@echo 'make lock   renew the locked dependencies'
 	@echo 'make clean  forget what the commands above have made, the local world included'
@@ -54,6 +55,7 @@ check: .venv/ready
 
 # Of what was built, which is what gets deployed; `pytest` alone is for the sources.
 test: check .venv-ministack/ready $(BUILT)/template.yaml
+	@python -m tests.page.chromium
 	BUILT=$(BUILT) pytest
 
 model: .venv/ready
@@ -62,6 +64,15 @@ model: .venv/ready
 # All of what the tests take a share of.
 crash: .venv/ready
 	@PYTHONPATH=layers/shared/python python -m tests.crash $(ARGS)
+
+# Of what the tests of the page have seen.
+screenshots: .venv/ready .venv-ministack/ready $(BUILT)/template.yaml
+	@python -m tests.page.chromium
+	pytest tests/page/test_states.py -q
+	@for picture in list:list-desk-light empty:empty-desk-light dialog:dialog-desk-light \
+		details:details-desk-dark phone:list-phone-dark; do \
+		cp .local/screenshots/$${picture#*:}.png frontend/screenshots/$${picture%:*}.png; \
+	done
 
 lock: .venv/ready
 	uv pip compile --quiet --upgrade --generate-hashes --no-header --python-version 3.13 \

@@ -72,19 +72,45 @@ export const TEXTS = {
       entity: "Entity {id}",
     },
     status: {
-      pending: { label: "Setting up", reason: "{provider} has yet to grant access. This can take some days; there is nothing to do here." },
-      processing: { label: "Setting up", reason: "The first data are on their way from {provider}." },
+      pending: {
+        label: "Setting up",
+        reason:
+          "{provider} has yet to grant access. This can take some days; there is nothing to do here.",
+      },
+      processing: {
+        label: "Setting up",
+        reason: "The first data are on their way from {provider}.",
+      },
       connected: { label: "Connected", reason: "" },
-      reauth: { label: "Sign-in needed", reason: "{provider} asks you to sign in again. Until then no new data arrive." },
-      error_permissions: { label: "Permission missing", reason: "The account that you used at {provider} may not see the data. Sign in with one that may, or have its rights extended." },
-      error_no_account_setup: { label: "Not set up", reason: "The set-up at {provider} is not complete. Sign in again to complete it." },
-      unknown: { label: "Unclear", reason: "{provider} says something that we do not know (“{detail}”). Signing in again mostly helps." },
-      disconnecting: { label: "Disconnecting", reason: "{provider} has yet to confirm the end. It goes on by itself." },
+      reauth: {
+        label: "Sign-in needed",
+        reason: "{provider} asks you to sign in again. Until then no new data arrive.",
+      },
+      error_permissions: {
+        label: "Permission missing",
+        reason:
+          "The account that you used at {provider} may not see the data. Sign in with one that may, or have its rights extended.",
+      },
+      error_no_account_setup: {
+        label: "Not set up",
+        reason: "The set-up at {provider} is not complete. Sign in again to complete it.",
+      },
+      unknown: {
+        label: "Unclear",
+        reason:
+          "{provider} says something that we do not know (“{detail}”). Signing in again mostly helps.",
+      },
+      disconnecting: {
+        label: "Disconnecting",
+        reason: "{provider} has yet to confirm the end. It goes on by itself.",
+      },
       disconnected: { label: "Disconnected", reason: "No data can be read any more." },
     },
     problem: {
-      another_company: "The last time you signed in to another company, which is now a connection of its own. This one still waits for you.",
-      disconnect_refused: "{provider} would not end this connection. Sign in again, then disconnect it once more.",
+      another_company:
+        "The last time you signed in to another company, which is now a connection of its own. This one still waits for you.",
+      disconnect_refused:
+        "{provider} would not end this connection. Sign in again, then disconnect it once more.",
     },
     product: {
       benefits: "benefits",
@@ -113,7 +139,8 @@ export const TEXTS = {
       rejected: "Nothing was connected",
       rejectedText: "What was begun is ended by itself within a day.",
       foreign: "This is not for your account",
-      foreignText: "The sign-in that you come back from was begun with another account, or too long ago. If you began it yourself, sign in here with that account.",
+      foreignText:
+        "The sign-in that you come back from was begun with another account, or too long ago. If you began it yourself, sign in here with that account.",
     },
     result: {
       connected: "{name} is connected",
@@ -125,17 +152,20 @@ export const TEXTS = {
       repaired: "{name} works again",
       repairedText: "New data will arrive as before.",
       another: "{name} is connected, but it is not the one you wanted to repair",
-      anotherText: "You signed in to something else. That is a connection of its own now; the other one still needs you.",
+      anotherText:
+        "You signed in to something else. That is a connection of its own now; the other one still needs you.",
       unhealthy: "{name} is connected, but not working yet",
       pending: "Almost there",
-      pendingText: "Finch has not finished yet. Your connection appears here by itself, most often within minutes.",
+      pendingText:
+        "Finch has not finished yet. Your connection appears here by itself, most often within minutes.",
       failed: "That did not work",
       refused: "Nothing was connected",
       closedText: "You closed Finch Connect before the end.",
       disconnected: "{name} is disconnected",
       disconnectedText: "From now on {app} cannot read it any more.",
       disconnecting: "{name} is being disconnected",
-      disconnectingText: "The provider has yet to confirm. It goes on by itself, also when you leave this page.",
+      disconnectingText:
+        "The provider has yet to confirm. It goes on by itself, also when you leave this page.",
       stale: "This list could not be updated",
       staleText: "What you see is from {when}.",
       unavailable: "Your connections cannot be shown",
@@ -151,25 +181,33 @@ export const TEXTS = {
     changed: "{name}: {status}",
     failure: {
       access_denied: "You left Finch Connect without giving access.",
-      cannot_connect: "This company cannot be connected to your account, most often because another account has it. Disconnect it there first, or talk to support.",
+      cannot_connect:
+        "This company cannot be connected to your account, most often because another account has it. Disconnect it there first, or talk to support.",
       code_rejected: "Finch did not accept this attempt. Please connect again.",
       connection_busy: "This connection is just being changed. Wait a moment, then try again.",
-      connection_ended: "The connection ended at the provider before it was finished. Please connect again.",
+      connection_ended:
+        "The connection ended at the provider before it was finished. Please connect again.",
       connection_not_found: "This connection is not there any more.",
-      customer_unknown: "Your sign-in does not say which account you belong to. Sign in again, or talk to support.",
-      exchange_uncertain: "The answer of Finch was lost on the way. Please connect again: nothing is in the way of that.",
-      finch_misconfigured: "Connecting does not work at the moment. We have been told; please try again later.",
+      customer_unknown:
+        "Your sign-in does not say which account you belong to. Sign in again, or talk to support.",
+      exchange_uncertain:
+        "The answer of Finch was lost on the way. Please connect again: nothing is in the way of that.",
+      finch_misconfigured:
+        "Connecting does not work at the moment. We have been told; please try again later.",
       finch_refused: "Finch did not take this request. Please try again, or with another provider.",
-      finch_unavailable: "Finch cannot be reached at the moment. Please try again in a few minutes.",
+      finch_unavailable:
+        "Finch cannot be reached at the moment. Please try again in a few minutes.",
       internal_error: "Something went wrong on our side. Please try again.",
       invalid_request: "Something about this request was not right. Please start again.",
       return_to_not_allowed: "This page may not start a connection. Open it at its usual address.",
       route_not_found: "This part of the service is not there. Please reload the page.",
       session_expired: "This link or attempt is too old. Please connect again.",
       session_not_found: "This attempt is not known, or not yours. Please connect again.",
-      session_used: "This attempt was used already. If your connection is not listed here, connect again.",
+      session_used:
+        "This attempt was used already. If your connection is not listed here, connect again.",
       signature_invalid: "This message does not come from Finch.",
-      too_many_logins: "This connection has as many logins as it can hold. Disconnect it, then connect it again.",
+      too_many_logins:
+        "This connection has as many logins as it can hold. Disconnect it, then connect it again.",
       too_many_requests: "That was too often. Wait a moment, then try again.",
       unauthorized: "Your sign-in has ended. Please sign in again.",
       unreachable: "The service does not answer. Check your network, then try again.",
@@ -233,19 +271,47 @@ export const TEXTS = {
       entity: "Gesellschaft {id}",
     },
     status: {
-      pending: { label: "Wird eingerichtet", reason: "{provider} muss den Zugang noch freigeben. Das kann einige Tage dauern; zu tun ist hier nichts." },
-      processing: { label: "Wird eingerichtet", reason: "Die ersten Daten von {provider} sind unterwegs." },
+      pending: {
+        label: "Wird eingerichtet",
+        reason:
+          "{provider} muss den Zugang noch freigeben. Das kann einige Tage dauern; zu tun ist hier nichts.",
+      },
+      processing: {
+        label: "Wird eingerichtet",
+        reason: "Die ersten Daten von {provider} sind unterwegs.",
+      },
       connected: { label: "Verbunden", reason: "" },
-      reauth: { label: "Anmeldung nötig", reason: "{provider} verlangt, dass Sie sich neu anmelden. Bis dahin kommen keine neuen Daten." },
-      error_permissions: { label: "Berechtigung fehlt", reason: "Das Konto, das Sie bei {provider} benutzt haben, darf die Daten nicht sehen. Melden Sie sich mit einem anderen an, oder lassen Sie seine Rechte erweitern." },
-      error_no_account_setup: { label: "Nicht eingerichtet", reason: "Die Einrichtung bei {provider} ist nicht abgeschlossen. Melden Sie sich neu an, um sie abzuschließen." },
-      unknown: { label: "Unklar", reason: "{provider} meldet etwas, das wir nicht kennen („{detail}“). Meist hilft es, sich neu anzumelden." },
-      disconnecting: { label: "Wird getrennt", reason: "{provider} muss das Ende noch bestätigen. Das geht von selbst weiter." },
+      reauth: {
+        label: "Anmeldung nötig",
+        reason:
+          "{provider} verlangt, dass Sie sich neu anmelden. Bis dahin kommen keine neuen Daten.",
+      },
+      error_permissions: {
+        label: "Berechtigung fehlt",
+        reason:
+          "Das Konto, das Sie bei {provider} benutzt haben, darf die Daten nicht sehen. Melden Sie sich mit einem anderen an, oder lassen Sie seine Rechte erweitern.",
+      },
+      error_no_account_setup: {
+        label: "Nicht eingerichtet",
+        reason:
+          "Die Einrichtung bei {provider} ist nicht abgeschlossen. Melden Sie sich neu an, um sie abzuschließen.",
+      },
+      unknown: {
+        label: "Unklar",
+        reason:
+          "{provider} meldet etwas, das wir nicht kennen („{detail}“). Meist hilft es, sich neu anzumelden.",
+      },
+      disconnecting: {
+        label: "Wird getrennt",
+        reason: "{provider} muss das Ende noch bestätigen. Das geht von selbst weiter.",
+      },
       disconnected: { label: "Getrennt", reason: "Es können keine Daten mehr gelesen werden." },
     },
     problem: {
-      another_company: "Zuletzt haben Sie sich bei einer anderen Firma angemeldet, die jetzt eine eigene Verbindung ist. Diese hier wartet noch auf Sie.",
-      disconnect_refused: "{provider} wollte diese Verbindung nicht beenden. Melden Sie sich neu an, und trennen Sie sie dann noch einmal.",
+      another_company:
+        "Zuletzt haben Sie sich bei einer anderen Firma angemeldet, die jetzt eine eigene Verbindung ist. Diese hier wartet noch auf Sie.",
+      disconnect_refused:
+        "{provider} wollte diese Verbindung nicht beenden. Melden Sie sich neu an, und trennen Sie sie dann noch einmal.",
     },
     product: {
       benefits: "Zusatzleistungen",
@@ -274,7 +340,8 @@ export const TEXTS = {
       rejected: "Nichts wurde verbunden",
       rejectedText: "Was begonnen wurde, endet von selbst binnen eines Tages.",
       foreign: "Das ist nicht für Ihr Konto",
-      foreignText: "Die Anmeldung, von der Sie zurückkommen, wurde mit einem anderen Konto begonnen oder ist zu lange her. Haben Sie sie selbst begonnen, dann melden Sie sich hier mit jenem Konto an.",
+      foreignText:
+        "Die Anmeldung, von der Sie zurückkommen, wurde mit einem anderen Konto begonnen oder ist zu lange her. Haben Sie sie selbst begonnen, dann melden Sie sich hier mit jenem Konto an.",
     },
     result: {
       connected: "{name} ist verbunden",
@@ -286,17 +353,20 @@ export const TEXTS = {
       repaired: "{name} ist wieder in Ordnung",
       repairedText: "Neue Daten kommen wieder wie zuvor.",
       another: "{name} ist verbunden, aber es ist nicht die Verbindung, um die es ging",
-      anotherText: "Sie haben sich bei etwas anderem angemeldet. Das ist jetzt eine eigene Verbindung; die andere braucht Sie noch.",
+      anotherText:
+        "Sie haben sich bei etwas anderem angemeldet. Das ist jetzt eine eigene Verbindung; die andere braucht Sie noch.",
       unhealthy: "{name} ist verbunden, aber noch nicht in Ordnung",
       pending: "Fast geschafft",
-      pendingText: "Finch ist noch nicht fertig. Ihre Verbindung erscheint hier von selbst, meist binnen Minuten.",
+      pendingText:
+        "Finch ist noch nicht fertig. Ihre Verbindung erscheint hier von selbst, meist binnen Minuten.",
       failed: "Das hat nicht geklappt",
       refused: "Nichts wurde verbunden",
       closedText: "Sie haben Finch Connect vor dem Ende geschlossen.",
       disconnected: "{name} ist getrennt",
       disconnectedText: "Von jetzt an kann {app} hier nichts mehr lesen.",
       disconnecting: "{name} wird getrennt",
-      disconnectingText: "Der Anbieter muss es noch bestätigen. Das geht von selbst weiter, auch wenn Sie diese Seite verlassen.",
+      disconnectingText:
+        "Der Anbieter muss es noch bestätigen. Das geht von selbst weiter, auch wenn Sie diese Seite verlassen.",
       stale: "Diese Liste konnte nicht aufgefrischt werden",
       staleText: "Was Sie sehen, ist von {when}.",
       unavailable: "Ihre Verbindungen können nicht gezeigt werden",
@@ -312,28 +382,42 @@ export const TEXTS = {
     changed: "{name}: {status}",
     failure: {
       access_denied: "Sie haben Finch Connect verlassen, ohne den Zugang zu erlauben.",
-      cannot_connect: "Diese Firma kann nicht mit Ihrem Konto verbunden werden, meist weil ein anderes Konto sie hat. Trennen Sie sie zuerst dort, oder fragen Sie um Hilfe.",
+      cannot_connect:
+        "Diese Firma kann nicht mit Ihrem Konto verbunden werden, meist weil ein anderes Konto sie hat. Trennen Sie sie zuerst dort, oder fragen Sie um Hilfe.",
       code_rejected: "Finch hat diesen Versuch nicht angenommen. Bitte verbinden Sie neu.",
-      connection_busy: "Diese Verbindung wird gerade geändert. Warten Sie einen Moment, und versuchen Sie es noch einmal.",
-      connection_ended: "Die Verbindung endete beim Anbieter, bevor sie fertig war. Bitte verbinden Sie neu.",
+      connection_busy:
+        "Diese Verbindung wird gerade geändert. Warten Sie einen Moment, und versuchen Sie es noch einmal.",
+      connection_ended:
+        "Die Verbindung endete beim Anbieter, bevor sie fertig war. Bitte verbinden Sie neu.",
       connection_not_found: "Diese Verbindung gibt es nicht mehr.",
-      customer_unknown: "Ihre Anmeldung sagt nicht, zu welchem Konto Sie gehören. Melden Sie sich neu an, oder fragen Sie um Hilfe.",
-      exchange_uncertain: "Die Antwort von Finch ging unterwegs verloren. Bitte verbinden Sie neu: Dem steht nichts im Weg.",
-      finch_misconfigured: "Verbinden geht zurzeit nicht. Wir wissen davon; bitte versuchen Sie es später.",
-      finch_refused: "Finch hat diese Anfrage nicht angenommen. Bitte versuchen Sie es noch einmal, oder mit einem anderen Anbieter.",
-      finch_unavailable: "Finch ist zurzeit nicht zu erreichen. Bitte versuchen Sie es in einigen Minuten noch einmal.",
+      customer_unknown:
+        "Ihre Anmeldung sagt nicht, zu welchem Konto Sie gehören. Melden Sie sich neu an, oder fragen Sie um Hilfe.",
+      exchange_uncertain:
+        "Die Antwort von Finch ging unterwegs verloren. Bitte verbinden Sie neu: Dem steht nichts im Weg.",
+      finch_misconfigured:
+        "Verbinden geht zurzeit nicht. Wir wissen davon; bitte versuchen Sie es später.",
+      finch_refused:
+        "Finch hat diese Anfrage nicht angenommen. Bitte versuchen Sie es noch einmal, oder mit einem anderen Anbieter.",
+      finch_unavailable:
+        "Finch ist zurzeit nicht zu erreichen. Bitte versuchen Sie es in einigen Minuten noch einmal.",
       internal_error: "Bei uns ging etwas schief. Bitte versuchen Sie es noch einmal.",
       invalid_request: "An dieser Anfrage stimmte etwas nicht. Bitte fangen Sie neu an.",
-      return_to_not_allowed: "Diese Seite darf keine Verbindung beginnen. Öffnen Sie sie unter ihrer üblichen Adresse.",
+      return_to_not_allowed:
+        "Diese Seite darf keine Verbindung beginnen. Öffnen Sie sie unter ihrer üblichen Adresse.",
       route_not_found: "Diesen Teil des Dienstes gibt es nicht. Bitte laden Sie die Seite neu.",
       session_expired: "Dieser Link oder Versuch ist zu alt. Bitte verbinden Sie neu.",
-      session_not_found: "Dieser Versuch ist nicht bekannt oder nicht Ihrer. Bitte verbinden Sie neu.",
-      session_used: "Dieser Versuch wurde schon benutzt. Steht Ihre Verbindung nicht hier, dann verbinden Sie neu.",
+      session_not_found:
+        "Dieser Versuch ist nicht bekannt oder nicht Ihrer. Bitte verbinden Sie neu.",
+      session_used:
+        "Dieser Versuch wurde schon benutzt. Steht Ihre Verbindung nicht hier, dann verbinden Sie neu.",
       signature_invalid: "Diese Nachricht kommt nicht von Finch.",
-      too_many_logins: "Diese Verbindung hat so viele Anmeldungen, wie sie halten kann. Trennen Sie sie, und verbinden Sie sie neu.",
-      too_many_requests: "Das war zu oft. Warten Sie einen Moment, und versuchen Sie es noch einmal.",
+      too_many_logins:
+        "Diese Verbindung hat so viele Anmeldungen, wie sie halten kann. Trennen Sie sie, und verbinden Sie sie neu.",
+      too_many_requests:
+        "Das war zu oft. Warten Sie einen Moment, und versuchen Sie es noch einmal.",
       unauthorized: "Ihre Anmeldung ist abgelaufen. Bitte melden Sie sich neu an.",
-      unreachable: "Der Dienst antwortet nicht. Prüfen Sie Ihr Netz, und versuchen Sie es noch einmal.",
+      unreachable:
+        "Der Dienst antwortet nicht. Prüfen Sie Ihr Netz, und versuchen Sie es noch einmal.",
       unexpected: "Etwas Unerwartetes ist geschehen. Bitte versuchen Sie es noch einmal.",
     },
   },
@@ -353,7 +437,12 @@ const PROVIDERS = {
 const NEEDS_A_PERSON = ["reauth", "error_permissions", "error_no_account_setup", "unknown"];
 const OUTCOMES = ["connected", "confirm", "pending"];
 // After these a person is better off with support than with another try.
-const FOR_SUPPORT = ["cannot_connect", "customer_unknown", "finch_misconfigured", "too_many_logins"];
+const FOR_SUPPORT = [
+  "cannot_connect",
+  "customer_unknown",
+  "finch_misconfigured",
+  "too_many_logins",
+];
 // After these the same completion code, or the same code of Finch, may still be accepted.
 const WORTH_ANOTHER_TRY = [
   "connection_busy",
@@ -381,6 +470,8 @@ const WATCHING = { first: 2 * SECOND, longest: 30 * SECOND, factor: 1.6 };
 const RESTING = { first: MINUTE, longest: 5 * MINUTE, factor: 1.5 };
 // The names of a new connection come a minute or two after it.
 const NAMES_WITHIN = 5 * MINUTE;
+// What is not there by then is found by the next look at the list.
+const WAITS_FOR = 15 * MINUTE;
 // What nobody confirms in a day is ended.
 const CONFIRM_WITHIN = 24 * 60 * MINUTE;
 
@@ -623,7 +714,8 @@ function h(tag, properties = {}, ...children) {
 }
 
 const ICONS = {
-  alert: "M10 6.5v4M10 13.6v.1M8.7 3.2 1.9 15a1.5 1.5 0 0 0 1.3 2.2h13.6a1.5 1.5 0 0 0 1.3-2.2L11.3 3.2a1.5 1.5 0 0 0-2.6 0Z",
+  alert:
+    "M10 6.5v4M10 13.6v.1M8.7 3.2 1.9 15a1.5 1.5 0 0 0 1.3 2.2h13.6a1.5 1.5 0 0 0 1.3-2.2L11.3 3.2a1.5 1.5 0 0 0-2.6 0Z",
   check: "M6.5 10.3 9 12.8l4.6-5.3M17.5 10a7.5 7.5 0 1 1-15 0 7.5 7.5 0 0 1 15 0Z",
   chevron: "m5.5 8 4.5 4.5L14.5 8",
   close: "m5.5 5.5 9 9m0-9-9 9",
@@ -695,7 +787,8 @@ function takeLanding() {
   const last = (name) => pairs.findLastIndex(([one]) => one === name);
   const value = (name) => pairs[last(name)]?.[1];
   const error = value("error");
-  const ours = OUTCOMES.includes(value("status")) || (error && Object.hasOwn(TEXTS.en.failure, error));
+  const ours =
+    OUTCOMES.includes(value("status")) || (error && Object.hasOwn(TEXTS.en.failure, error));
   if (ours) {
     const landing = { error, status: value("status"), completion, at: Date.now() };
     for (const name of ["provider_id", "company_id", "repaired"]) landing[name] = value(name);
@@ -762,7 +855,9 @@ export class FinchConnections extends HTMLElement {
   #pause = 0;
   #ticker = 0;
   #channel = null;
-  #painted = new Map();
+  #frame = null;
+  #inside = null;
+  #painted = new WeakMap();
   #cards = new Map();
   #parts = {};
   #observer = null;
@@ -777,7 +872,11 @@ export class FinchConnections extends HTMLElement {
     p.top = h("div", { class: "root" });
     p.attention = h("section", { class: "group", "aria-labelledby": "attention", hidden: true });
     p.active = h("section", { class: "group", "aria-labelledby": "active", hidden: true });
-    p.ended = h("details", { class: "ended", hidden: true, ontoggle: () => (this.#endedOpen = p.ended.open) });
+    p.ended = h("details", {
+      class: "ended",
+      hidden: true,
+      ontoggle: () => (this.#endedOpen = p.ended.open),
+    });
     p.rest = h("div", { class: "root" });
     p.lists = {};
     for (const name of ["attention", "active"]) {
@@ -794,7 +893,17 @@ export class FinchConnections extends HTMLElement {
       onclick: (event) => event.target === p.dialog && !this.#dialog?.working && p.dialog.close(),
     });
     root.append(
-      h("div", { class: "root all" }, p.live, p.header, p.top, p.attention, p.active, p.rest, p.ended),
+      h(
+        "div",
+        { class: "root all" },
+        p.live,
+        p.header,
+        p.top,
+        p.attention,
+        p.active,
+        p.rest,
+        p.ended,
+      ),
       p.dialog,
     );
   }
@@ -821,6 +930,7 @@ export class FinchConnections extends HTMLElement {
     clearTimeout(this.#timer);
     clearInterval(this.#ticker);
     this.#channel?.close();
+    this.#leaveFrame();
     this.#observer?.disconnect();
     document.removeEventListener("visibilitychange", this.#onVisible);
     window.removeEventListener("pageshow", this.#onShown);
@@ -858,6 +968,7 @@ export class FinchConnections extends HTMLElement {
   }
 
   set finchConnect(sdk) {
+    this.#leaveFrame();
     this.#finchConnect = sdk;
   }
 
@@ -908,7 +1019,9 @@ export class FinchConnections extends HTMLElement {
   }
 
   #date(moment) {
-    return new Intl.DateTimeFormat(this.#language, { dateStyle: "medium" }).format(new Date(moment));
+    return new Intl.DateTimeFormat(this.#language, { dateStyle: "medium" }).format(
+      new Date(moment),
+    );
   }
 
   #ago(moment) {
@@ -945,7 +1058,10 @@ export class FinchConnections extends HTMLElement {
     const elsewhere = () =>
       [...this.#connections.values()].find((other) => other.provider_id === one.provider_id);
     return (
-      one.provider_name ?? elsewhere()?.provider_name ?? PROVIDERS[one.provider_id] ?? one.provider_id
+      one.provider_name ??
+      elsewhere()?.provider_name ??
+      PROVIDERS[one.provider_id] ??
+      one.provider_id
     );
   }
 
@@ -983,7 +1099,8 @@ export class FinchConnections extends HTMLElement {
     const content = await answer.json().catch(() => ({}));
     if (answer.ok) return content;
     // What API Gateway says itself has no code.
-    const code = content.code ?? { 413: "invalid_request", 429: "too_many_requests" }[answer.status];
+    const code =
+      content.code ?? { 413: "invalid_request", 429: "too_many_requests" }[answer.status];
     throw new Refused(code ?? "unreachable", content.request_id);
   }
 
@@ -1011,17 +1128,6 @@ export class FinchConnections extends HTMLElement {
     }
   }
 
-  // What was begun for one customer must not be shown to the next.
-  async #guarded(work) {
-    const run = this.#run;
-    try {
-      return await work();
-    } catch (error) {
-      if (run.signal.aborted) return undefined;
-      throw error;
-    }
-  }
-
   #tell(name, detail) {
     this.dispatchEvent(new CustomEvent(name, { detail, bubbles: true, composed: true }));
   }
@@ -1032,12 +1138,16 @@ export class FinchConnections extends HTMLElement {
     clearTimeout(this.#timer);
     this.#run?.abort();
     this.#run = new AbortController();
+    // What was begun for one customer must not be shown to the next.
     this.#connections.clear();
+    this.#cards.clear();
     this.#open.clear();
     this.#cursor = this.#notice = this.#question = this.#stale = this.#busy = this.#waiting = null;
     this.#phase = "loading";
     this.#reading = this.#slow = false;
     if (this.#parts.dialog.open) this.#parts.dialog.close();
+    this.#inside = null;
+    this.#frame?.close();
     this.#render();
     const run = this.#run;
     // The page may set its callback right after this.
@@ -1067,8 +1177,9 @@ export class FinchConnections extends HTMLElement {
   async #reload(first = false) {
     if (this.#reading || !this.#run) return;
     this.#reading = true;
-    const run = this.#run, epoch = this.#epoch;
-    const wanted = Math.max(PAGE_SIZE, [...this.#connections.values()].length);
+    const run = this.#run,
+      epoch = this.#epoch;
+    const wanted = Math.max(PAGE_SIZE, this.#connections.size);
     try {
       const found = new Map();
       const take = (page) => page.connections.forEach((one) => found.set(keyOf(one), one));
@@ -1079,16 +1190,23 @@ export class FinchConnections extends HTMLElement {
         cursor = page.next_cursor;
       } while (cursor);
       let count = 0;
+      let last = null;
       do {
         const limit = Math.min(100, wanted - count);
         const page = await this.#page({ limit }, cursor);
         take(page);
         count += page.connections.length;
+        last = page.connections.at(-1) ?? last;
         cursor = page.next_cursor;
       } while (cursor && count < wanted);
       if (run !== this.#run || epoch !== this.#epoch) return;
       this.#cursor = cursor;
-      this.#absorb(found, true);
+      this.#absorb(found);
+      // What comes after the pages that were read may be there all the same.
+      for (const key of this.#connections.keys()) {
+        const beyond = cursor && last && key > keyOf(last);
+        if (!found.has(key) && !beyond) this.#connections.delete(key);
+      }
       this.#phase = "ready";
       this.#stale = null;
       this.#updatedAt = Date.now();
@@ -1115,7 +1233,8 @@ export class FinchConnections extends HTMLElement {
     if (this.#reading || !this.#cursor) return;
     this.#reading = true;
     this.#render();
-    const run = this.#run, epoch = this.#epoch;
+    const run = this.#run,
+      epoch = this.#epoch;
     try {
       const page = await this.#page({ limit: PAGE_SIZE }, this.#cursor);
       if (run !== this.#run || epoch !== this.#epoch) return;
@@ -1134,7 +1253,7 @@ export class FinchConnections extends HTMLElement {
   }
 
   // Takes over what the API says now, and says aloud what is another than before.
-  #absorb(found, all = false) {
+  #absorb(found) {
     let news = false;
     for (const [key, one] of found) {
       const before = this.#connections.get(key);
@@ -1143,11 +1262,10 @@ export class FinchConnections extends HTMLElement {
       this.#connections.set(key, one);
       if (before && before.status !== one.status) {
         const status = this.#text(`status.${one.status}.label`) || one.status;
-        this.#announce(this.#plain("changed", { name: this.#plain("named", this.#names(one)), status }));
+        this.#announce(
+          this.#plain("changed", { name: this.#plain("named", this.#names(one)), status }),
+        );
       }
-    }
-    if (all) {
-      for (const key of this.#connections.keys()) if (!found.has(key)) this.#connections.delete(key);
     }
     if (news) this.#pause = 0;
   }
@@ -1171,10 +1289,7 @@ export class FinchConnections extends HTMLElement {
     clearTimeout(this.#timer);
     if (document.hidden || !this.#run || this.#phase === "loading") return;
     const pace = this.#underWay().length || this.#waiting ? WATCHING : RESTING;
-    this.#pause = Math.min(
-      pace.longest,
-      Math.max(pace.first, this.#pause * pace.factor),
-    );
+    this.#pause = Math.min(pace.longest, Math.max(pace.first, this.#pause * pace.factor));
     this.#timer = setTimeout(() => this.#look(), this.#pause);
   }
 
@@ -1188,7 +1303,8 @@ export class FinchConnections extends HTMLElement {
   }
 
   async #lookAt(few) {
-    const run = this.#run, epoch = this.#epoch;
+    const run = this.#run,
+      epoch = this.#epoch;
     this.#reading = true;
     try {
       const found = new Map();
@@ -1251,7 +1367,10 @@ export class FinchConnections extends HTMLElement {
     const landing = this.#waiting;
     if (!landing.completion) return this.#lookForNews();
     try {
-      const said = await this.#call("POST", "/callback", { completion: landing.completion, look: true });
+      const said = await this.#call("POST", "/callback", {
+        completion: landing.completion,
+        look: true,
+      });
       if (run !== this.#run) return;
       this.#answered(said, landing);
     } catch (error) {
@@ -1261,7 +1380,12 @@ export class FinchConnections extends HTMLElement {
         // Whoever signs in as another customer may still change that.
         this.#waiting = null;
         this.#question = null;
-        this.#notice = { kind: "wait", title: "confirm.foreign", text: "confirm.foreignText", forget: true };
+        this.#notice = {
+          kind: "wait",
+          title: "confirm.foreign",
+          text: "confirm.foreignText",
+          forget: true,
+        };
       } else if (WORTH_ANOTHER_TRY.includes(refused.code)) {
         this.#question = null;
         this.#notice = {
@@ -1298,19 +1422,29 @@ export class FinchConnections extends HTMLElement {
   }
 
   #wait(landing) {
-    this.#waiting = landing;
+    this.#waiting = { at: Date.now(), ...landing };
     this.#pause = 0;
-    this.#notice = { kind: "info", title: "result.pending", text: "result.pendingText", spins: true };
+    this.#notice = {
+      kind: "info",
+      title: "result.pending",
+      text: "result.pendingText",
+      spins: true,
+    };
   }
 
   // Something is on its way of which only the list will tell.
   async #lookForNews() {
     const left = stored.read("left");
     await this.#reload();
-    const isNew = (one) => left && !left.known.includes(keyOf(one)) && one.status !== "disconnected";
-    const fresh = (one) => one.logins.some((login) => new Date(login.connected_at) > (left?.at ?? Infinity));
+    const isNew = (one) =>
+      left && !left.known.includes(keyOf(one)) && one.status !== "disconnected";
+    const fresh = (one) =>
+      one.logins.some((login) => new Date(login.connected_at) > (left?.at ?? Infinity));
     const one = [...this.#connections.values()].find((other) => isNew(other) || fresh(other));
-    if (!one) return;
+    if (!one) {
+      if (Date.now() - this.#waiting?.at > WAITS_FOR) this.#waiting = this.#notice = null;
+      return this.#render();
+    }
     this.#waiting = null;
     await this.#arrived(one, this.#run);
     this.#render();
@@ -1338,7 +1472,8 @@ export class FinchConnections extends HTMLElement {
     const key = keyOf(one);
     const known = left?.known.includes(key);
     const logins = left?.logins[key] ?? 0;
-    const repaired = outcome.repaired === undefined ? undefined : String(outcome.repaired) === "true";
+    const repaired =
+      outcome.repaired === undefined ? undefined : String(outcome.repaired) === "true";
     let result = "connected";
     if (repaired === false) result = "another";
     else if (NEEDS_A_PERSON.includes(one.status)) result = "unhealthy";
@@ -1359,16 +1494,16 @@ export class FinchConnections extends HTMLElement {
     this.#channel?.postMessage("changed");
   }
 
-  #refuse(refused, { left = null, title = null, retry = null } = {}) {
+  #refuse(refused, { left = null } = {}) {
     const quiet = refused.code === "access_denied";
-    const again = left?.repairs && this.#connections.has(left.repairs) ? `repair:${left.repairs}` : "connect";
+    const again = left?.repairs ? `repair:${left.repairs}` : "connect";
     this.#notice = {
       kind: quiet ? "info" : "bad",
-      title: title ?? (quiet ? "result.refused" : "result.failed"),
+      title: quiet ? "result.refused" : "result.failed",
       text: `failure.${Object.hasOwn(TEXTS.en.failure, refused.code) ? refused.code : "unexpected"}`,
       reference: refused.reference,
       support: FOR_SUPPORT.includes(refused.code),
-      retry: retry ?? (FOR_SUPPORT.includes(refused.code) ? null : again),
+      retry: FOR_SUPPORT.includes(refused.code) ? null : again,
     };
     this.#tell("finch-failed", { code: refused.code });
   }
@@ -1431,9 +1566,13 @@ export class FinchConnections extends HTMLElement {
       ...(!repairs && {
         products: this.#asks,
         ...(providerId && { provider_id: providerId }),
-        ...(this.getAttribute("customer-name") && { customer_name: this.getAttribute("customer-name") }),
+        ...(this.getAttribute("customer-name") && {
+          customer_name: this.getAttribute("customer-name"),
+        }),
       }),
-      ...(!sdk && { return_to: this.getAttribute("return-to") || location.origin + location.pathname }),
+      ...(!sdk && {
+        return_to: this.getAttribute("return-to") || location.origin + location.pathname,
+      }),
     };
     try {
       const path = repairs ? `${pathOf(repairs)}/reauthenticate` : "/connect-sessions";
@@ -1448,9 +1587,10 @@ export class FinchConnections extends HTMLElement {
       setTimeout(() => run === this.#run && this.#rest(act), 20 * SECOND);
     } catch (error) {
       if (run.signal.aborted) return;
+      const refused = Refused.by(error);
       this.#busy = null;
-      this.#refuse(Refused.by(error), { left: repairs && { repairs: keyOf(repairs) }, retry: act });
-      if (Refused.by(error).code === "connection_not_found") await this.#reload();
+      this.#refuse(refused, { left: repairs && { repairs: keyOf(repairs) } });
+      if (refused.code === "connection_not_found") await this.#reload();
       this.#render();
     }
   }
@@ -1477,35 +1617,47 @@ export class FinchConnections extends HTMLElement {
   }
 
   #openInside(sdk, begun, act) {
-    const run = this.#run;
+    this.#inside = { begun, act, run: this.#run, failed: false };
+    this.#frame ??= this.#initialize(sdk);
+    this.#frame.open({ sessionId: begun.session_id, state: begun.state, zIndex: 2147483000 });
+  }
+
+  // Once, for the SDK listens from then on.
+  #initialize(sdk) {
     const address = this.getAttribute("finch-connect-url");
-    let failed = false;
     const over = () => {
-      opened.destroy?.();
-      this.#rest(act);
-      this.#focus(act);
+      const attempt = this.#inside;
+      this.#inside = null;
+      if (!attempt || attempt.run !== this.#run) return null;
+      this.#rest(attempt.act);
+      this.#focus(attempt.act);
+      return attempt;
     };
     const closed = () => {
-      over();
-      if (run === this.#run) this.#closedInside(failed);
+      const attempt = over();
+      if (attempt) this.#closedInside(attempt.failed);
     };
-    const opened = sdk.initialize({
+    return sdk.initialize({
       onSuccess: ({ code, state }) => {
-        over();
+        const attempt = over();
         // The one that this page has begun, and no other.
-        if (run !== this.#run || (state && state !== begun.state)) return;
-        this.#finish({ code, state: begun.state });
+        if (!attempt || (state && state !== attempt.begun.state)) return;
+        this.#finish({ code, state: attempt.begun.state });
       },
       onError: ({ errorMessage, errorType }) => {
         console.warn("Finch Connect:", errorType, errorMessage);
-        failed = true;
+        if (this.#inside) this.#inside.failed = true;
         // With an error that the person can mend the frame stays open; else nothing else is told.
         setTimeout(() => document.getElementById("finch-connect-iframe") || closed());
       },
-      onClose: () => closed(),
+      onClose: closed,
       ...(address && { apiConfig: { connectUrl: address } }),
     });
-    opened.open({ sessionId: begun.session_id, state: begun.state, zIndex: 2147483000 });
+  }
+
+  #leaveFrame() {
+    this.#frame?.destroy?.();
+    this.#frame = this.#inside = null;
   }
 
   #closedInside(failed) {
@@ -1569,7 +1721,12 @@ export class FinchConnections extends HTMLElement {
       // Made again meanwhile, in another tab: then it is left alone.
       this.#notice = kept
         ? { kind: "info", title: "result.again", text: "result.againText", about: keyOf(after) }
-        : { kind: "good", title: `result.${done}`, text: `result.${done}Text`, about: keyOf(after) };
+        : {
+            kind: "good",
+            title: `result.${done}`,
+            text: `result.${done}Text`,
+            about: keyOf(after),
+          };
       this.#pause = 0;
       asked.done = true;
       this.#parts.dialog.close();
@@ -1637,20 +1794,28 @@ export class FinchConnections extends HTMLElement {
     const ready = this.#phase === "ready";
     const groups = {
       attention: ready ? all.filter((one) => NEEDS_A_PERSON.includes(one.status)) : [],
-      active: ready ? all.filter((one) => ![...NEEDS_A_PERSON, "disconnected"].includes(one.status)) : [],
+      active: ready
+        ? all.filter((one) => ![...NEEDS_A_PERSON, "disconnected"].includes(one.status))
+        : [],
       ended: ready ? all.filter((one) => one.status === "disconnected") : [],
     };
     const live = groups.attention.length + groups.active.length;
     const empty = ready && !live && !this.#cursor;
     this.setAttribute("aria-busy", String(this.#phase === "loading"));
-    this.#paint(p.header, [groups.attention.length, live, empty, ready, this.#settling(groups.active)], () =>
-      this.#header(groups, empty),
+    this.#paint(
+      p.header,
+      [groups.attention.length, live, empty, ready, this.#settling(groups.active)],
+      () => this.#header(groups, empty),
     );
-    this.#paint(p.top, [this.#question, this.#notice, this.#stale, this.#phase, this.#names(this.#about())], () => [
-      this.#question && this.#questionCard(),
-      this.#notice && this.#noticeBox(),
-      this.#stale && this.#staleBox(),
-    ]);
+    this.#paint(
+      p.top,
+      [this.#question, this.#notice, this.#stale, this.#phase, this.#names(this.#about())],
+      () => [
+        this.#question && this.#questionCard(),
+        this.#notice && this.#noticeBox(),
+        this.#stale && this.#staleBox(),
+      ],
+    );
     for (const name of ["attention", "active"]) {
       p[name].hidden = !groups[name].length;
       const alone = name === "active" && !groups.attention.length;
@@ -1664,7 +1829,14 @@ export class FinchConnections extends HTMLElement {
       this.#plain("sections.ended", { n: groups.ended.length }),
     ]);
     for (const [name, list] of Object.entries(p.lists)) this.#showCards(list, groups[name]);
-    const rest = [this.#phase, empty, this.#cursor, this.#reading, this.#slow, Boolean(this.#question)];
+    const rest = [
+      this.#phase,
+      empty,
+      this.#cursor,
+      this.#reading,
+      this.#slow,
+      Boolean(this.#question),
+    ];
     this.#paint(p.rest, rest, () => this.#below(empty));
     this.#paintDialog();
     this.#observeMore();
@@ -1701,7 +1873,8 @@ export class FinchConnections extends HTMLElement {
     const ready = this.#phase === "ready";
     let summary = [];
     if (attention.length) summary = this.#say("summary.attention", { n: attention.length });
-    else if (active.length) summary = this.#say(this.#settling(active) ? "summary.settling" : "summary.good");
+    else if (active.length)
+      summary = this.#say(this.#settling(active) ? "summary.settling" : "summary.good");
     else if (ready) summary = this.#say("summary.none");
     return [
       h(
@@ -1724,7 +1897,9 @@ export class FinchConnections extends HTMLElement {
       const key = keyOf(one);
       let card = this.#cards.get(key);
       if (!card) this.#cards.set(key, (card = h("li", { part: "card" })));
-      this.#paint(card, [one, this.#open.has(key), this.#provider(one)], () => this.#card(one, card));
+      this.#paint(card, [one, this.#open.has(key), this.#provider(one)], () =>
+        this.#card(one, card),
+      );
       if (list.children[place] !== card) list.insertBefore(card, list.children[place] ?? null);
     });
     while (list.children.length > connections.length) list.lastElementChild.remove();
@@ -1740,9 +1915,16 @@ export class FinchConnections extends HTMLElement {
     card.className = `card ${needs ? "attention bad" : ""}`;
     const id = `card-${this.#cardNumber(key)}`;
     const detail = one.logins.find((login) => login.status_detail)?.status_detail ?? one.status;
-    const reason = one.problem && this.#text(`problem.${one.problem}`) ? `problem.${one.problem}` : `status.${one.status}.reason`;
+    const reason =
+      one.problem && this.#text(`problem.${one.problem}`)
+        ? `problem.${one.problem}`
+        : `status.${one.status}.reason`;
     const label = (action) => this.#plain("action", { action, name });
-    const mark = h("span", { class: "mark", "aria-hidden": "true" }, [...names.provider][0]?.toUpperCase() ?? "");
+    const mark = h(
+      "span",
+      { class: "mark", "aria-hidden": "true" },
+      [...names.provider][0]?.toUpperCase() ?? "",
+    );
     mark.style.setProperty("--hue", String(hue(one.provider_id)));
     return [
       h(
@@ -1758,13 +1940,21 @@ export class FinchConnections extends HTMLElement {
             { class: "facts" },
             h("bdi", {}, names.provider),
             !ended && h("span", {}, this.#plain("card.logins", { n: one.logins.length })),
-            !ended && (one.checked_at ? this.#time("card.checked", one.checked_at) : h("span", {}, this.#text("card.unchecked"))),
+            !ended &&
+              (one.checked_at
+                ? this.#time("card.checked", one.checked_at)
+                : h("span", {}, this.#text("card.unchecked"))),
             ended && h("span", {}, this.#date(one.updated_at)),
           ),
         ),
         this.#status(one.status, "chip"),
         ended
-          ? this.#button(`again:${key}`, this.#text("connectAgain"), () => this.#connect(`again:${key}`, { providerId: one.provider_id }), { kind: "quiet again", label: label(this.#text("connectAgain")) })
+          ? this.#button(
+              `again:${key}`,
+              this.#text("connectAgain"),
+              () => this.#connect(`again:${key}`, { providerId: one.provider_id }),
+              { kind: "quiet again", label: label(this.#text("connectAgain")) },
+            )
           : this.#button(`details:${key}`, this.#text("details"), () => this.#toggle(key), {
               kind: "quiet toggle",
               always: true,
@@ -1780,10 +1970,15 @@ export class FinchConnections extends HTMLElement {
             { class: "reason", part: "reason" },
             h("p", {}, this.#say(reason, { ...names, detail })),
             needs &&
-              this.#button(`repair:${key}`, this.#text("repair"), () => this.#connect(`repair:${key}`, { repairs: one }), {
-                kind: "primary",
-                label: label(this.#text("repair")),
-              }),
+              this.#button(
+                `repair:${key}`,
+                this.#text("repair"),
+                () => this.#connect(`repair:${key}`, { repairs: one }),
+                {
+                  kind: "primary",
+                  label: label(this.#text("repair")),
+                },
+              ),
           ),
       ),
       h("div", { id, class: "body", hidden: !open }, open && this.#cardBody(one, key, label)),
@@ -1801,7 +1996,13 @@ export class FinchConnections extends HTMLElement {
 
   #status(status, kind) {
     const tone =
-      { connected: "good", disconnected: "over", disconnecting: "over", pending: "wait", processing: "wait" }[status] ?? "bad";
+      {
+        connected: "good",
+        disconnected: "over",
+        disconnecting: "over",
+        pending: "wait",
+        processing: "wait",
+      }[status] ?? "bad";
     const spins = status === "disconnecting";
     return h(
       "span",
@@ -1818,21 +2019,35 @@ export class FinchConnections extends HTMLElement {
         "div",
         {},
         h("h4", {}, this.#text("card.loginsTitle")),
-        h("ul", { class: "logins" }, one.logins.map((login, place) => h("li", {}, this.#login(login, place, one)))),
+        h(
+          "ul",
+          { class: "logins" },
+          one.logins.map((login, place) => h("li", {}, this.#login(login, place, one))),
+        ),
       ),
       h("p", { class: "small" }, `${this.#text("card.companyId")} `, h("code", {}, one.company_id)),
       !going &&
         h(
           "div",
           { class: "actions" },
-          this.#button(`add:${key}`, this.#text("addLogin"), () => this.#connect(`add:${key}`, { providerId: one.provider_id }), {
-            icon: "plus",
-            label: label(this.#text("addLogin")),
-          }),
-          this.#button(`disconnect:${key}`, this.#text("disconnect"), () => this.#askToDisconnect(one), {
-            kind: "quiet ends",
-            label: label(this.#text("disconnect")),
-          }),
+          this.#button(
+            `add:${key}`,
+            this.#text("addLogin"),
+            () => this.#connect(`add:${key}`, { providerId: one.provider_id }),
+            {
+              icon: "plus",
+              label: label(this.#text("addLogin")),
+            },
+          ),
+          this.#button(
+            `disconnect:${key}`,
+            this.#text("disconnect"),
+            () => this.#askToDisconnect(one),
+            {
+              kind: "quiet ends",
+              label: label(this.#text("disconnect")),
+            },
+          ),
         ),
     ];
   }
@@ -1848,7 +2063,11 @@ export class FinchConnections extends HTMLElement {
           {},
           h("strong", {}, this.#loginName(login, place)),
           " ",
-          h("span", { class: "small" }, this.#plain("card.since", { date: this.#date(login.connected_at) })),
+          h(
+            "span",
+            { class: "small" },
+            this.#plain("card.since", { date: this.#date(login.connected_at) }),
+          ),
         ),
         this.#status(login.status, ""),
       ),
@@ -1880,6 +2099,8 @@ export class FinchConnections extends HTMLElement {
     const values = one ? this.#names(one) : {};
     const detail = one?.logins.find((login) => login.status_detail)?.status_detail;
     const link = support && this.getAttribute("support-url");
+    // A region that comes with its words is not read aloud everywhere, an alert is.
+    if (kind !== "bad") this.#announce(this.#plain(title, values));
     const close = () => {
       if (forget) this.#forgetReturn();
       this.#notice = null;
@@ -1888,8 +2109,10 @@ export class FinchConnections extends HTMLElement {
     };
     return h(
       "div",
-      { class: `notice ${kind}`, part: "notice", role: kind === "bad" ? "alert" : "status" },
-      spins ? h("span", { class: "spinner", "aria-hidden": "true" }) : icon({ good: "check", info: "info" }[kind] ?? "alert"),
+      { class: `notice ${kind}`, part: "notice", role: kind === "bad" ? "alert" : null },
+      spins
+        ? h("span", { class: "spinner", "aria-hidden": "true" })
+        : icon({ good: "check", info: "info" }[kind] ?? "alert"),
       h(
         "div",
         {},
@@ -1901,11 +2124,23 @@ export class FinchConnections extends HTMLElement {
             "div",
             { class: "actions" },
             retry && this.#retryButton(retry),
-            safe(link) && h("a", { class: "button", part: "button", href: link }, this.#text("support")),
+            safe(link) &&
+              h("a", { class: "button", part: "button", href: link }, this.#text("support")),
           ),
       ),
       !spins &&
-        h("button", { type: "button", class: "button quiet icon close", part: "button", "data-act": "close", "aria-label": this.#text("dismiss"), onclick: close }, icon("close")),
+        h(
+          "button",
+          {
+            type: "button",
+            class: "button quiet icon close",
+            part: "button",
+            "data-act": "close",
+            "aria-label": this.#text("dismiss"),
+            onclick: close,
+          },
+          icon("close"),
+        ),
     );
   }
 
@@ -1941,13 +2176,27 @@ export class FinchConnections extends HTMLElement {
     };
     return h(
       "div",
-      { class: `notice ${failed ? "bad" : "wait"}`, part: "notice", role: failed ? "alert" : "status" },
+      {
+        class: `notice ${failed ? "bad" : "wait"}`,
+        part: "notice",
+        role: failed ? "alert" : "status",
+      },
       icon("alert"),
       h(
         "div",
         {},
-        h("h3", { tabindex: "-1", "data-act": "stale" }, this.#text(failed ? "result.unavailable" : "result.stale")),
-        h("p", {}, this.#text(`failure.${known}`), " ", !failed && this.#time("result.staleText", new Date(this.#updatedAt).toISOString())),
+        h(
+          "h3",
+          { tabindex: "-1", "data-act": "stale" },
+          this.#text(failed ? "result.unavailable" : "result.stale"),
+        ),
+        h(
+          "p",
+          {},
+          this.#text(`failure.${known}`),
+          " ",
+          !failed && this.#time("result.staleText", new Date(this.#updatedAt).toISOString()),
+        ),
         reference && h("p", {}, h("small", {}, this.#say("reference", { id: reference }))),
         h("div", { class: "actions" }, this.#button("again", this.#text("tryAgain"), again)),
       ),
@@ -1970,19 +2219,30 @@ export class FinchConnections extends HTMLElement {
     return h(
       "section",
       { class: "question", part: "question", "aria-labelledby": "question" },
-      h("h3", { id: "question", tabindex: "-1", "data-act": "question" }, this.#text("confirm.title")),
+      h(
+        "h3",
+        { id: "question", tabindex: "-1", "data-act": "question" },
+        this.#text("confirm.title"),
+      ),
       h("p", {}, this.#say("confirm.text")),
       h(
         "dl",
         { class: "facts-list" },
-        h("div", {}, h("dt", {}, this.#text("confirm.provider")), h("dd", {}, h("bdi", {}, this.#provider({ provider_id })))),
+        h(
+          "div",
+          {},
+          h("dt", {}, this.#text("confirm.provider")),
+          h("dd", {}, h("bdi", {}, this.#provider({ provider_id }))),
+        ),
         h("div", {}, h("dt", {}, this.#text("confirm.company")), h("dd", {}, company)),
       ),
       failed && h("p", { role: "alert", class: "bad" }, this.#text(`failure.${failed.code}`)),
       h(
         "div",
         { class: "actions" },
-        this.#button("confirm", this.#text("confirm.yes"), () => this.#confirm(), { kind: "primary" }),
+        this.#button("confirm", this.#text("confirm.yes"), () => this.#confirm(), {
+          kind: "primary",
+        }),
         this.#button("reject", this.#text("confirm.no"), () => this.#busy || this.#reject()),
       ),
     );
@@ -1998,7 +2258,12 @@ export class FinchConnections extends HTMLElement {
             "div",
             { class: "row" },
             h("span", { class: "mark bone" }),
-            h("div", { class: "root skeleton" }, h("span", { class: "bone line" }), h("span", { class: "bone line short" })),
+            h(
+              "div",
+              { class: "root skeleton" },
+              h("span", { class: "bone line" }),
+              h("span", { class: "bone line short" }),
+            ),
           ),
         );
       return [
@@ -2019,7 +2284,13 @@ export class FinchConnections extends HTMLElement {
     return [
       h(
         "button",
-        { type: "button", class: "button more", part: "button", "data-act": "more", onclick: () => this.#more() },
+        {
+          type: "button",
+          class: "button more",
+          part: "button",
+          "data-act": "more",
+          onclick: () => this.#more(),
+        },
         busy,
         this.#text("more"),
       ),
@@ -2027,7 +2298,8 @@ export class FinchConnections extends HTMLElement {
   }
 
   #empty() {
-    const point = (path, values) => h("li", {}, icon("check"), h("span", {}, this.#say(path, values)));
+    const point = (path, values) =>
+      h("li", {}, icon("check"), h("span", {}, this.#say(path, values)));
     return h(
       "div",
       { class: "empty", part: "empty" },
@@ -2041,7 +2313,9 @@ export class FinchConnections extends HTMLElement {
         point("empty.reads", { products: this.#products(this.#asks) }),
         point("empty.control"),
       ),
-      this.#button("connect", this.#text("connectFirst"), () => this.#connect("connect"), { kind: "primary" }),
+      this.#button("connect", this.#text("connectFirst"), () => this.#connect("connect"), {
+        kind: "primary",
+      }),
     );
   }
 
@@ -2077,14 +2351,29 @@ export class FinchConnections extends HTMLElement {
               {},
               h("strong", {}, this.#loginName(login, place)),
               " ",
-              h("span", { class: "small" }, this.#plain("card.since", { date: this.#date(login.connected_at) })),
+              h(
+                "span",
+                { class: "small" },
+                this.#plain("card.since", { date: this.#date(login.connected_at) }),
+              ),
               h("p", { class: "small first" }, this.#products(login.products)),
             ),
           ),
         ),
         entities.length > 1 &&
-          h("p", {}, this.#say("dialog.entities", { names: this.#list(entities.map((entity) => this.#entity(entity))) })),
-        h("p", {}, this.#connections.size > 1 && [this.#text("dialog.stays"), " "], this.#say("dialog.undo", names)),
+          h(
+            "p",
+            {},
+            this.#say("dialog.entities", {
+              names: this.#list(entities.map((entity) => this.#entity(entity))),
+            }),
+          ),
+        h(
+          "p",
+          {},
+          this.#connections.size > 1 && [this.#text("dialog.stays"), " "],
+          this.#say("dialog.undo", names),
+        ),
         failed &&
           h(
             "div",
@@ -2093,8 +2382,15 @@ export class FinchConnections extends HTMLElement {
             h(
               "div",
               {},
-              h("p", {}, this.#text(`failure.${Object.hasOwn(TEXTS.en.failure, failed.code) ? failed.code : "unexpected"}`)),
-              failed.reference && h("p", {}, h("small", {}, this.#say("reference", { id: failed.reference }))),
+              h(
+                "p",
+                {},
+                this.#text(
+                  `failure.${Object.hasOwn(TEXTS.en.failure, failed.code) ? failed.code : "unexpected"}`,
+                ),
+              ),
+              failed.reference &&
+                h("p", {}, h("small", {}, this.#say("reference", { id: failed.reference }))),
             ),
           ),
         h(
@@ -2102,12 +2398,27 @@ export class FinchConnections extends HTMLElement {
           { class: "actions" },
           h(
             "button",
-            { type: "button", class: "button", part: "button", "data-act": "keep", autofocus: true, "aria-disabled": working ? "true" : null, onclick: () => working || dialog.close() },
+            {
+              type: "button",
+              class: "button",
+              part: "button",
+              "data-act": "keep",
+              autofocus: true,
+              "aria-disabled": working ? "true" : null,
+              onclick: () => working || dialog.close(),
+            },
             this.#text("keep"),
           ),
           h(
             "button",
-            { type: "button", class: `button danger ${working ? "busy" : ""}`, part: "button danger-button", "data-act": "do-disconnect", "aria-disabled": working ? "true" : null, onclick: () => this.#disconnect() },
+            {
+              type: "button",
+              class: `button danger ${working ? "busy" : ""}`,
+              part: "button danger-button",
+              "data-act": "do-disconnect",
+              "aria-disabled": working ? "true" : null,
+              onclick: () => this.#disconnect(),
+            },
             working && h("span", { class: "spinner", "aria-hidden": "true" }),
             this.#text(working ? "dialog.working" : "disconnect"),
           ),

@@ -69,7 +69,7 @@ crash: .venv/ready
 screenshots: .venv/ready .venv-ministack/ready $(BUILT)/template.yaml
 	@python -m tests.page.chromium
 	pytest tests/page/test_states.py -q
-	@for picture in list:list-desk-light empty:empty-desk-light dialog:dialog-desk-light \
+	@for picture in list:list-desk-light empty:empty-desk-light dialog:dialog-phone-light \
 		details:details-desk-dark phone:list-phone-dark; do \
 		cp .local/screenshots/$${picture#*:}.png frontend/screenshots/$${picture%:*}.png; \
 	done

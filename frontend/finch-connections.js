@@ -49,7 +49,7 @@ export const TEXTS = {
     sections: {
       attention: "Needs your attention",
       active: "Other connections",
-      ended: { one: "One disconnected", other: "{n} disconnected" },
+      ended: { one: "1 disconnected connection", other: "{n} disconnected connections" },
     },
     empty: {
       title: "Connect your payroll or HR system",
@@ -248,7 +248,7 @@ export const TEXTS = {
     sections: {
       attention: "Hier sind Sie gefragt",
       active: "Andere Verbindungen",
-      ended: { one: "Eine getrennte", other: "{n} getrennte" },
+      ended: { one: "1 getrennte Verbindung", other: "{n} getrennte Verbindungen" },
     },
     empty: {
       title: "Verbinden Sie Ihre Lohnabrechnung oder Personalverwaltung",
@@ -568,9 +568,11 @@ h2:focus, h3:focus { outline: none; }
   font-size: 1em; font-weight: 600; line-height: 1.35;
   display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden;
 }
-.facts { display: flex; flex-wrap: wrap; color: var(--_soft); font-size: 0.875em; line-height: 1.45; }
+.who { overflow: hidden; }
+.facts { display: flex; flex-wrap: wrap; margin-inline-start: -0.95em; color: var(--_soft); font-size: 0.875em; line-height: 1.45; }
 .facts > * { max-width: 100%; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-.facts > *:not(:last-child)::after { content: "·"; margin-inline: 0.45em; color: color-mix(in oklab, var(--_soft), transparent 35%); }
+/* At the beginning of a line it is outside of what is seen. */
+.facts > ::before { content: "·"; display: inline-block; width: 0.95em; text-align: center; color: color-mix(in oklab, var(--_soft), transparent 35%); }
 
 .status { display: inline-flex; gap: 0.45em; align-items: center; font-size: 0.8125em; font-weight: 600; white-space: nowrap; color: var(--tone); }
 .chip { padding: 0.16rem 0.6rem 0.16rem 0.5rem; border-radius: 99px; background: color-mix(in oklab, var(--_surface), var(--tone) 11%); }
@@ -642,6 +644,9 @@ code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; font-si
 .bone.mark { border-radius: calc(var(--_radius) * 0.75); }
 .bone.line { height: 0.85rem; }
 @keyframes breathe { to { background: color-mix(in oklab, var(--_surface), var(--_text) 4%); } }
+.bones { display: grid; gap: 0.5rem; }
+.bones :first-child { width: min(17rem, 70%); }
+.bones :last-child { width: min(11rem, 45%); }
 .card.still { animation: none; box-shadow: none; }
 .slow { color: var(--_soft); font-size: 0.875em; text-align: center; }
 
@@ -675,7 +680,7 @@ dialog::backdrop { background: rgb(12 16 26 / 50%); }
   .toggle .words { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   .row > .again { grid-column: 1 / -1; justify-self: stretch; margin-top: 0.4rem; }
   .facts > bdi { flex-basis: 100%; }
-  .facts > bdi::after { content: none !important; }
+  .row > .toggle { padding-inline: 0.5rem; }
   .reason { grid-column: 1 / -1; flex-direction: column; align-items: stretch; margin-top: 0.35rem; }
   .reason .button, .question .button, .empty .button { width: 100%; }
   .body .button { flex: 1 1 auto; }
@@ -1155,7 +1160,10 @@ export class FinchConnections extends HTMLElement {
   }
 
   async #begin(run) {
-    if (!this.hasAttribute("api-url")) return;
+    if (!this.hasAttribute("api-url")) {
+      console.error("finch-connections: the attribute api-url is missing.");
+      return;
+    }
     const slow = setTimeout(() => {
       this.#slow = true;
       this.#render();
@@ -2260,9 +2268,9 @@ export class FinchConnections extends HTMLElement {
             h("span", { class: "mark bone" }),
             h(
               "div",
-              { class: "root skeleton" },
+              { class: "bones" },
               h("span", { class: "bone line" }),
-              h("span", { class: "bone line short" }),
+              h("span", { class: "bone line" }),
             ),
           ),
         );

@@ -259,7 +259,7 @@ def test_a_failure_of_naming_is_none_of_the_look(
     assert "names not asked for" in log.getvalue()
 
 
-def test_no_name_is_logged_or_told_to_others(
+def test_no_name_is_logged(
     deployed: InProcess, log: StringIO, capsys: pytest.CaptureFixture[str]
 ) -> None:
     acme = Person(deployed, "acme")

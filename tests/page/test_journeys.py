@@ -156,7 +156,7 @@ def test_disconnecting(visitor: Visitor, deployed: Deployed) -> None:
     visitor.dialog.get_by_role("button", name="Disconnect").click()
     visitor.sees(f"{HARBOR} at Gusto is disconnected", "Acme Benefits cannot read it")
     expect(visitor.element.get_by_role("heading", name="is disconnected")).to_be_focused()
-    expect(visitor.element.locator("summary")).to_have_text("One disconnected")
+    expect(visitor.element.locator("summary")).to_have_text("1 disconnected connection")
     visitor.looks("disconnected")
     [left] = deployed.finch.live_tokens()
     assert deployed.finch.connection(left.connection_id).provider_id == "justworks"
@@ -178,7 +178,7 @@ def test_a_disconnect_that_finch_has_yet_to_confirm_ends_by_itself_on_the_page(
     deployed.finch.faults.clear()
     # Elsewhere; this page asks again and sees it.
     assert acme.disconnect().status == 200
-    expect(visitor.element.locator("summary")).to_have_text("One disconnected")
+    expect(visitor.element.locator("summary")).to_have_text("1 disconnected connection")
     expect(visitor.element.get_by_role("status").first).to_contain_text("Disconnected")
 
 
@@ -397,5 +397,5 @@ def test_what_one_tab_ends_the_other_sees(visit: Visit, deployed: Deployed) -> N
         tab.dialog.get_by_role("button", name="Disconnect").click()
     for tab in (visitor, other):
         tab.sees("is disconnected")
-        expect(tab.element.locator("summary")).to_have_text("One disconnected")
+        expect(tab.element.locator("summary")).to_have_text("1 disconnected connection")
     assert deployed.finch.requests.count("POST", "/disconnect") == 1

@@ -137,6 +137,22 @@ def test_in_german(visit: Visit, deployed: Deployed) -> None:
         assert word not in visitor.element.inner_text()
 
 
+def test_the_example_lets_no_inline_script_or_style_run(visit: Visit) -> None:
+    visitor = visit()
+    opened = visitor.page.goto(visitor.world.page_url)
+    assert opened
+    policy = opened.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "require-trusted-types-for 'script'" in policy
+    visitor.page.evaluate("document.body.append(document.createElement('style'))")
+    visitor.page.evaluate("document.querySelector('style').textContent = 'main { width: 7px }'")
+    assert visitor.page.locator("main").evaluate("one => one.clientWidth") > 7
+    assert any("style-src" in error for error in visitor.errors)
+    visitor.errors.clear()
+
+
 HOSTILE = [
     "<img src=x onerror=document.body.remove()>",
     "</script><script>document.body.remove()</script>",

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser
 
 from finch_connections import api
 from finch_connections.connecting import Status
@@ -17,6 +17,7 @@ from finch_connections.connection import (
 )
 from finch_connections.finch_failure import FinchFailure
 from finch_connections.refusal import Refusal
+from local.world import World
 from tests.page.conftest import Visit
 from tests.unit.test_readme import kinds
 
@@ -25,10 +26,9 @@ OF_THE_PAGE = {"unreachable", "unauthorized", "too_many_requests", "unexpected"}
 
 
 @pytest.fixture(scope="module")
-def texts(request: pytest.FixtureRequest) -> Any:
+def texts(browser: Browser, world: World) -> Any:
     """The tables, as a browser reads them."""
-    browser, world = request.getfixturevalue("browser"), request.getfixturevalue("world")
-    page: Page = browser.new_page()
+    page = browser.new_page()
     page.goto(world.page_url)
     tables = page.evaluate("async () => (await import('/finch-connections.js')).TEXTS")
     page.close()

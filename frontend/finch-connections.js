@@ -855,6 +855,7 @@ export class FinchConnections extends HTMLElement {
   #run = null;
   #epoch = 0;
   #reading = false;
+  #looking = false;
   #waiting = null;
   #timer = 0;
   #pause = 0;
@@ -964,6 +965,7 @@ export class FinchConnections extends HTMLElement {
 
   set texts(texts) {
     this.#texts = texts ?? {};
+    this.#painted = new WeakMap();
     if (this.#run) this.#render();
   }
 
@@ -1149,7 +1151,7 @@ export class FinchConnections extends HTMLElement {
     this.#open.clear();
     this.#cursor = this.#notice = this.#question = this.#stale = this.#busy = this.#waiting = null;
     this.#phase = "loading";
-    this.#reading = this.#slow = false;
+    this.#reading = this.#looking = this.#slow = false;
     if (this.#parts.dialog.open) this.#parts.dialog.close();
     this.#inside = null;
     this.#frame?.close();
@@ -1301,12 +1303,18 @@ export class FinchConnections extends HTMLElement {
     this.#timer = setTimeout(() => this.#look(), this.#pause);
   }
 
+  // Of few that are under way only those are asked for, and once a minute everything.
   async #look() {
-    if (this.#reading || this.#busy || this.#dialog) return this.#schedule();
+    if (this.#looking || this.#reading || this.#busy || this.#dialog) return this.#schedule();
+    const run = this.#run;
+    this.#looking = true;
     const few = this.#underWay();
+    const lately = this.#phase === "ready" && Date.now() - this.#updatedAt < MINUTE;
     if (this.#waiting) await this.#lookAtReturn();
-    else if (few.length && few.length <= 3 && this.#phase === "ready") await this.#lookAt(few);
+    else if (few.length && few.length <= 3 && lately) await this.#lookAt(few);
     else await this.#reload();
+    if (run !== this.#run) return;
+    this.#looking = false;
     this.#schedule();
   }
 
@@ -1332,14 +1340,13 @@ export class FinchConnections extends HTMLElement {
   #onVisible = () => {
     if (document.hidden) return clearTimeout(this.#timer);
     this.#pause = 0;
-    if (this.#phase === "ready" && Date.now() - this.#updatedAt > 10 * SECOND) this.#look();
-    else this.#schedule();
+    if (this.#phase === "loading" || Date.now() - this.#updatedAt < 10 * SECOND) this.#schedule();
+    else this.#look();
   };
 
   #onOtherTab = () => {
-    this.#pause = 0;
-    if (!document.hidden && this.#phase === "ready") this.#look();
-    else this.#updatedAt = 0;
+    this.#updatedAt = 0;
+    if (!document.hidden) this.#onVisible();
   };
 
   // Back to this page from the browser's memory: what was pressed is over.
@@ -1363,7 +1370,7 @@ export class FinchConnections extends HTMLElement {
       return;
     }
     landed = null;
-    if (landing.error) this.#refuse(new Refused(landing.error), { left: stored.read("left") });
+    if (landing.error) this.#refuseReturn(new Refused(landing.error));
     else if (landing.status === "pending") this.#wait({});
     else if (landing.provider_id && landing.company_id) await this.#arrived(landing, run);
   }
@@ -1405,7 +1412,7 @@ export class FinchConnections extends HTMLElement {
         };
       } else {
         this.#forgetReturn();
-        this.#refuse(refused, { left: stored.read("left") });
+        this.#refuseReturn(refused);
       }
     }
     this.#render();
@@ -1502,9 +1509,14 @@ export class FinchConnections extends HTMLElement {
     this.#channel?.postMessage("changed");
   }
 
-  #refuse(refused, { left = null } = {}) {
+  #refuseReturn(refused) {
+    this.#refuse(refused, stored.read("left")?.repairs);
+    stored.write("left", null);
+  }
+
+  #refuse(refused, repairs = null) {
     const quiet = refused.code === "access_denied";
-    const again = left?.repairs ? `repair:${left.repairs}` : "connect";
+    const again = repairs ? `repair:${repairs}` : "connect";
     this.#notice = {
       kind: quiet ? "info" : "bad",
       title: quiet ? "result.refused" : "result.failed",
@@ -1534,6 +1546,7 @@ export class FinchConnections extends HTMLElement {
       const refused = Refused.by(error);
       if (WORTH_ANOTHER_TRY.includes(refused.code)) {
         this.#question.failed = { code: refused.code, reference: refused.reference };
+        this.#tell("finch-failed", { code: refused.code });
       } else {
         this.#forgetReturn();
         this.#refuse(refused);
@@ -1597,7 +1610,7 @@ export class FinchConnections extends HTMLElement {
       if (run.signal.aborted) return;
       const refused = Refused.by(error);
       this.#busy = null;
-      this.#refuse(refused, { left: repairs && { repairs: keyOf(repairs) } });
+      this.#refuse(refused, repairs && keyOf(repairs));
       if (refused.code === "connection_not_found") await this.#reload();
       this.#render();
     }
@@ -1749,6 +1762,7 @@ export class FinchConnections extends HTMLElement {
       const refused = Refused.by(error);
       asked.working = false;
       asked.failed = { code: refused.code, reference: refused.reference };
+      this.#tell("finch-failed", { code: refused.code });
       if (refused.code === "connection_not_found") this.#reload();
     } finally {
       if (run === this.#run) {
@@ -1864,7 +1878,6 @@ export class FinchConnections extends HTMLElement {
       this.#busy,
       this.getAttribute("app-name"),
       this.getAttribute("products"),
-      Object.keys(this.#texts).length,
       facts,
     ]);
     if (this.#painted.get(place) === signature) return;
@@ -2030,7 +2043,7 @@ export class FinchConnections extends HTMLElement {
         h(
           "ul",
           { class: "logins" },
-          one.logins.map((login, place) => h("li", {}, this.#login(login, place, one))),
+          one.logins.map((login, place) => h("li", {}, this.#login(login, place))),
         ),
       ),
       h("p", { class: "small" }, `${this.#text("card.companyId")} `, h("code", {}, one.company_id)),
@@ -2060,8 +2073,7 @@ export class FinchConnections extends HTMLElement {
     ];
   }
 
-  #login(login, place, one) {
-    const several = entitiesOf(one).length > 1 && login.entities.length;
+  #login(login, place) {
     return [
       h(
         "div",
@@ -2080,7 +2092,7 @@ export class FinchConnections extends HTMLElement {
         this.#status(login.status, ""),
       ),
       h("p", { class: "small first" }, this.#products(login.products)),
-      several &&
+      login.entities.length > 1 &&
         h(
           "ul",
           { class: "entities" },
@@ -2343,7 +2355,7 @@ export class FinchConnections extends HTMLElement {
     if (!this.#dialog) return;
     const { one, working, failed } = this.#dialog;
     const names = this.#names(one);
-    const entities = entitiesOf(one);
+    const entities = new Set(entitiesOf(one).map((entity) => this.#entity(entity)));
     this.#paint(dialog, [one, working, failed], () => [
       h(
         "div",
@@ -2368,14 +2380,8 @@ export class FinchConnections extends HTMLElement {
             ),
           ),
         ),
-        entities.length > 1 &&
-          h(
-            "p",
-            {},
-            this.#say("dialog.entities", {
-              names: this.#list(entities.map((entity) => this.#entity(entity))),
-            }),
-          ),
+        entities.size > 1 &&
+          h("p", {}, this.#say("dialog.entities", { names: this.#list([...entities]) })),
         h(
           "p",
           {},

@@ -168,6 +168,24 @@ def test_a_page_may_give_the_token_in_answer_to_an_event(
     expect(visitor.dialog).to_contain_text("From now on the application can no longer read")
 
 
+def test_a_page_may_have_its_own_words_and_hears_what_fails(
+    visitor: Visitor, one: Connection
+) -> None:
+    visitor.arrive()
+    visitor.page.evaluate(
+        """() => {
+          const element = document.querySelector("finch-connections");
+          element.texts = { title: "Payroll", failure: { finch_unavailable: "Come back later." } };
+          document.addEventListener("finch-failed", ({ detail }) => (document.title = detail.code));
+        }"""
+    )
+    expect(visitor.element.get_by_role("heading", name="Payroll", exact=True)).to_be_visible()
+    visitor.answers("/connect-sessions", refuse(503, "finch_unavailable"), times=1)
+    visitor.button("Connect another").click()
+    visitor.sees("Come back later.")
+    expect(visitor.page).to_have_title("finch_unavailable")
+
+
 # The address
 
 

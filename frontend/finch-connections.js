@@ -629,7 +629,7 @@ code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; font-si
 .facts-list { display: grid; gap: 0.5rem; padding: 0.9rem 1rem; border-radius: var(--_control); background: color-mix(in oklab, var(--_surface), var(--_text) 4%); }
 .facts-list > div { display: grid; grid-template-columns: minmax(5.5rem, auto) minmax(0, 1fr); gap: 0.9rem; }
 .facts-list dt { color: var(--_soft); }
-.facts-list dd { font-weight: 600; }
+.facts-list dd { display: grid; gap: 0.25rem; font-weight: 600; }
 
 .empty { display: grid; justify-items: center; gap: 1.1rem; padding: 2.75rem 1.5rem; border: 1px solid var(--_line); border-radius: var(--_radius); background: var(--_surface); text-align: center; box-shadow: var(--_shadow); }
 .empty > svg { width: 11rem; height: auto; color: var(--_accent); }
@@ -2096,7 +2096,7 @@ export class FinchConnections extends HTMLElement {
         h(
           "ul",
           { class: "entities" },
-          login.entities.map((entity) =>
+          [...login.entities].sort(byName).map((entity) =>
             h("li", {}, h("bdi", {}, this.#entity(entity)), this.#status(entity.status, "")),
           ),
         ),
@@ -2446,6 +2446,10 @@ export class FinchConnections extends HTMLElement {
 function entitiesOf(one) {
   const entities = (one.logins ?? []).flatMap((login) => login.entities);
   return [...new Map(entities.map((entity) => [entity.id, entity])).values()];
+}
+
+function byName(one, other) {
+  return (one.name ?? one.id) < (other.name ?? other.id) ? -1 : 1;
 }
 
 function hue(text) {

@@ -2096,9 +2096,11 @@ export class FinchConnections extends HTMLElement {
         h(
           "ul",
           { class: "entities" },
-          [...login.entities].sort(byName).map((entity) =>
-            h("li", {}, h("bdi", {}, this.#entity(entity)), this.#status(entity.status, "")),
-          ),
+          [...login.entities]
+            .sort(byName)
+            .map((entity) =>
+              h("li", {}, h("bdi", {}, this.#entity(entity)), this.#status(entity.status, "")),
+            ),
         ),
     ];
   }

@@ -1,6 +1,6 @@
 # What a person and CI run; each command does its own set-up. `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help local sam-local test model crash load fuzz audit openapi build check lock clean
+.PHONY: help local sam-local test model crash load fuzz audit openapi screenshots build check lock clean
 
 PYTHON := python3.13
 BUILT := .aws-sam/local
@@ -19,6 +19,7 @@ help:
 	@echo 'make load   mixed traffic while Finch fails and processes are killed (half an hour; MINUTES=2)'
 	@echo 'make audit  ask for known holes in the locked dependencies (needs the internet)'
 	@echo 'make openapi renew the description of the API, functions/openapi.json'
+	@echo 'make screenshots  renew the pictures in the README (some minutes)'
 	@echo 'make build  build the functions and the layer for this machine'
 	@echo 'make lock   renew the locked dependencies'
 	@echo 'make clean  forget what the commands above have made, the local world included'
@@ -70,6 +71,7 @@ check: .venv/ready .venv-audit/ready
 
 # Of what was built, which is what gets deployed; `pytest` alone is for the sources.
 test: check .venv-ministack/ready $(BUILT)/template.yaml
+	@python -m tests.page.chromium
 	BUILT=$(BUILT) pytest
 
 model: .venv/ready
@@ -96,6 +98,15 @@ openapi: .venv/ready
 MINUTES ?= 30
 load: .venv/ready .venv-ministack/ready $(BUILT)/template.yaml
 	@PYTHONPATH=layers/shared/python python -m tests.load --minutes $(MINUTES)
+
+# Of what the tests of the page have seen.
+screenshots: .venv/ready .venv-ministack/ready $(BUILT)/template.yaml
+	@python -m tests.page.chromium
+	pytest tests/page/test_states.py -q
+	@for picture in list:list-desk-light empty:empty-desk-light dialog:dialog-phone-light \
+		details:details-desk-dark phone:list-phone-dark; do \
+		cp .local/screenshots/$${picture#*:}.png frontend/screenshots/$${picture%:*}.png; \
+	done
 
 lock: .venv/ready
 	uv pip compile --quiet --upgrade --generate-hashes --no-header --python-version 3.13 \

@@ -1,17 +1,18 @@
-"""The host application: the product whose customers connect their payroll, with its sign-in."""
+"""Acme Benefits: the application whose customers connect their payroll, with its sign-in."""
 
 from pathlib import Path
 
-from flask import Flask, Response, jsonify, request, send_from_directory
+from flask import Flask, Response, jsonify, redirect, request, send_file, send_from_directory
 from flask.typing import ResponseReturnValue
 
 from local.issuer import CUSTOMERS, LIFETIME, Issuer
 
 PAGE_DIR = Path(__file__).with_name("page")
+ELEMENT = Path(__file__).parents[1] / "frontend" / "finch-connections.js"
 
 
-def create_app(issuer: Issuer, api_url: str) -> Flask:
-    """The Connections page, `/sign-in` and what an authorizer asks of an issuer."""
+def create_app(issuer: Issuer, api_url: str, finch_url: str) -> Flask:
+    """The page with the Connections element, `/sign-in` and what an authorizer asks of an issuer."""
     application = Flask(__name__, static_folder=None)
 
     @application.get("/.well-known/openid-configuration")
@@ -38,8 +39,21 @@ def create_app(issuer: Issuer, api_url: str) -> Flask:
     def configuration() -> ResponseReturnValue:
         return jsonify(
             api_url=api_url,
-            customers=[{"id": key, "name": name} for key, name in CUSTOMERS.items()],
+            finch_url=finch_url,
+            customers=[
+                {"id": key, "name": name, "person": person}
+                for key, (name, person) in CUSTOMERS.items()
+            ],
         )
+
+    @application.get("/finch-connections.js")
+    def element() -> ResponseReturnValue:
+        return send_file(ELEMENT)
+
+    @application.get("/finch-connect.js")
+    def finch_sdk() -> ResponseReturnValue:
+        # Finch's own is on Finch's CDN.
+        return redirect(f"{finch_url}/connect/static/sdk.js")
 
     @application.get("/")
     def page() -> ResponseReturnValue:
@@ -52,9 +66,9 @@ def create_app(issuer: Issuer, api_url: str) -> Flask:
     @application.after_request
     def protect(response: Response) -> Response:
         response.headers["Content-Security-Policy"] = (
-            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-            f"connect-src 'self' {api_url}; base-uri 'none'; form-action 'none'; "
-            "frame-ancestors 'none'"
+            f"default-src 'none'; script-src 'self' {finch_url}; style-src 'self'; img-src 'self'; "
+            f"connect-src 'self' {api_url}; frame-src {finch_url}; base-uri 'none'; "
+            "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
         )
         response.headers["Cache-Control"] = "no-store"
         response.headers["Referrer-Policy"] = "no-referrer"

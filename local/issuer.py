@@ -15,10 +15,11 @@ from jwt.algorithms import RSAAlgorithm
 
 LIFETIME = timedelta(hours=1)
 
+# Each with its name, and somebody who signs in for it.
 CUSTOMERS = {
-    "acme": "Acme Anvils",
-    "globex": "Globex",
-    "initech": "Initech",
+    "acme": ("Harbor & Vale Holdings", "Robin Ellis, Head of People"),
+    "globex": ("Globex Clinics", "Sam Whitfield, Office Manager"),
+    "initech": ("Initech Studio", "Priya Nair, Founder"),
 }
 
 
@@ -85,7 +86,7 @@ class Issuer:
             "iss": self.url,
             "aud": self.audience,
             "sub": customer_id,
-            "name": CUSTOMERS.get(customer_id, customer_id),
+            "name": CUSTOMERS.get(customer_id, (customer_id,))[0],
             "iat": now,
             "nbf": now,
             "exp": now + LIFETIME,

@@ -411,7 +411,7 @@ class World:
             audience=AUDIENCE,
             key=key_kept_at(self.state_dir / "issuer.pem"),
         )
-        application = host_application.create_app(self.issuer, self.api_url)
+        application = host_application.create_app(self.issuer, self.api_url, self.finch_url)
         self._serve_application(application, self.ports.page)
 
     def _serve_application(self, application: Flask, port: int) -> None:

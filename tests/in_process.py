@@ -38,7 +38,7 @@ from moto.dynamodb.responses import DynamoHandler
 from moto.sqs.models import Message, Queue, sqs_backends
 
 import finch_connections
-from finch_connections import finch, finch_secret, settings
+from finch_connections import finch, finch_names, finch_secret, settings
 from local.finch import FinchState, InProcessTransport, create_app
 from local.finch.webhooks import Delivery
 from tests.deployed import ROOT, TEMPLATE, Deployed, Reply, Tables
@@ -163,6 +163,7 @@ def forget_what_was_read() -> None:
     """What a new process of a function does not know yet."""
     secret = finch_secret.connect()
     secret._kept = secret._doubted_at = None
+    finch_names.connect.cache_clear()
 
 
 class _FinchLine(httpx.BaseTransport):

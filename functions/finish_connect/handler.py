@@ -33,11 +33,15 @@ class Embedded(BaseModel):
 
 
 class Confirmation(BaseModel):
-    """A person's click on what the return from Finch Connect showed them."""
+    """A person's click on what the return from Finch Connect showed them.
+
+    With `look`, the page's question what there is to show.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     completion: str
+    look: bool = False
 
 
 class FinishRequest(RootModel[Confirmation | Embedded]):
@@ -67,7 +71,7 @@ def _finish(request: Request) -> Response:
     now, outside = datetime.now(UTC), _outside()
     if isinstance(body, Confirmation):
         done = connecting.confirm(
-            SecretText(body.completion), customer_id, now=now, outside=outside
+            SecretText(body.completion), customer_id, look=body.look, now=now, outside=outside
         )
     else:
         code = SecretText(body.code)
@@ -84,6 +88,7 @@ def _answer(done: Finished) -> Response:
             if done.key
             else {}
         ),
+        **({"entity_names": list(done.entity_names)} if done.entity_names else {}),
         **({"completion": done.completion.reveal()} if done.completion else {}),
         **({} if done.repaired is None else {"repaired": done.repaired}),
     }

@@ -16,6 +16,7 @@ from finch_connections import (
     connection_table,
     finch,
     finch_connect,
+    finch_names,
     metrics,
     session_table,
     tend_queue,
@@ -24,6 +25,7 @@ from finch_connections import (
 )
 from finch_connections import connecting as connecting_flow
 from finch_connections import disconnecting as disconnecting_flow
+from finch_connections import naming as naming_flow
 from finch_connections.log import logger
 from finch_connections.task import Task
 from finch_connections.tending import Outsiders
@@ -87,4 +89,5 @@ def _outside() -> Outsiders:
             finch=finch.connect(),
             queue=queue,
         ),
+        naming_flow.Outsiders(connections=connections, vault=vault, names=finch_names.connect()),
     )

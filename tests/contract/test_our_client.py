@@ -16,6 +16,7 @@ from finch_connections.finch_failure import (
     InvalidGrant,
     TokenDead,
 )
+from finch_connections.finch_names import FinchNames
 from finch_connections.finch_secret import Credentials
 from finch_connections.secret_text import SecretText
 from local.finch import FinchState
@@ -164,6 +165,32 @@ def test_a_connection_is_disconnected_as_the_sdk_does(
     for dead in (ours.finch.disconnect, ours.introspect):
         with pytest.raises(TokenDead):
             dead(token)
+
+
+def test_names_are_asked_for_as_the_sdk_does_and_read_the_same(
+    stand_in: FinchState, customers: Customers, ours: FinchConnect
+) -> None:
+    connected, names = customers.connect(), FinchNames(ours.finch)
+    told = connected.sdk.hris.company.retrieve()
+    asked = meaning(stand_in.requests.last())
+    assert names.of_company(SecretText(connected.token.access_token)) == told.legal_name
+    assert meaning(stand_in.requests.last()) == asked
+    listed = list(connected.sdk.providers.list())
+    asked = meaning(stand_in.requests.last())
+    assert {one.id: names.of_provider(one.id) for one in listed} == {
+        one.id: one.display_name for one in listed
+    }
+    assert meaning(stand_in.requests.last()) == asked
+    assert names.of_provider("nobodys") is None
+
+
+def test_the_names_of_entities_are_those_that_the_sdk_reads(
+    customers: Customers, ours: FinchConnect
+) -> None:
+    connected = customers.connect()
+    theirs = connected.sdk.account.introspect().entities or ()
+    read = ours.introspect(SecretText(connected.token.access_token))
+    assert read.entity_names == {one.id: one.name for one in theirs}
 
 
 def test_refusals_of_the_stand_in_are_understood(

@@ -122,14 +122,6 @@ def test_every_module_that_is_named_exists_and_every_command_is_there() -> None:
     assert "make test" in (ROOT / ".ci" / "run").read_text()
 
 
-def test_the_page_has_words_for_every_failure() -> None:
-    script = (ROOT / "local" / "page" / "page.js").read_text()
-    table = script.split("const ERRORS = {", 1)[1].split("};", 1)[0]
-    told = set(re.findall(r"^  (\w+):", table, re.MULTILINE))
-    codes = {cells[0].strip("`") for cells in rows("code")}
-    assert told == codes | {"unreachable", "unauthorized"}
-
-
 def test_every_command_of_an_operator_is_explained() -> None:
     from operations.__main__ import parser
 
@@ -148,3 +140,43 @@ def test_every_alarm_and_every_metric_is_named() -> None:
     assert stated == alarms
     written = {metrics.OUTCOMES, metrics.FINCH_FAILURES, metrics.FINCH_TIME, metrics.AWS_FAILURES}
     assert {word for cells in rows("metric") for word in words(cells[0])} == written
+
+
+ELEMENT = (ROOT / "frontend" / "finch-connections.js").read_text()
+
+
+def test_every_setting_of_the_page_is_explained() -> None:
+    read = set(re.findall(r'\b(?:get|has)Attribute\(\s*"([\w-]+)"', ELEMENT)) | {"lang"}
+    assert {word for cells in rows("attribute") for word in words(cells[0])} == read
+    settable = {*re.findall(r"^  set (\w+)\(", ELEMENT, re.MULTILINE), "refresh()"}
+    assert {word for cells in rows("property") for word in words(cells[0])} == settable
+
+
+def test_every_event_of_the_page_is_explained() -> None:
+    told = set(re.findall(r'#tell\("(finch-[\w-]+)"', ELEMENT))
+    assert {word for cells in rows("told by") for word in words(cells[0])} == told
+
+
+def test_every_style_and_part_of_the_page_is_named() -> None:
+    styles = set(re.findall(r"var\((--finch-[\w-]+)", ELEMENT))
+    assert {word for word in words(README) if word.startswith("--finch-")} == styles
+    [sentence] = re.findall(r"For more there are the parts (.*?)\.\n", README, re.DOTALL)
+    parts = set(re.findall(r'\bpart(?::| =) "([\w -]+)"', ELEMENT))
+    parts |= set(re.findall(r"\$\{part\} ([\w-]+)", ELEMENT))
+    assert words(sentence) == {one for part in parts for one in part.split()}
+
+
+def test_every_promise_of_the_page_has_its_test() -> None:
+    sources = "".join(path.read_text() for path in (ROOT / "tests/page").glob("test_*.py"))
+    for promise, tests in rows("promise"):
+        assert words(tests), promise
+        for test in words(tests):
+            assert f"def {test}(" in sources, test
+
+
+def test_every_picture_is_there() -> None:
+    named = set(re.findall(r"\((frontend/screenshots/[\w-]+\.png)\)", README))
+    there = {str(one.relative_to(ROOT)) for one in ROOT.glob("frontend/screenshots/*")}
+    assert named == there
+    for one in there:
+        assert (ROOT / one).stat().st_size < 150_000, one

@@ -1,6 +1,6 @@
 """The flow that connects: from the return with a code to the connection, or to a confirmation."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -91,7 +91,7 @@ class Finished:
 
     `key` is the employer that it is about, where Finch has said; `completion` is for the browser
     that returned, where a person must confirm or may try again. `repaired` says of a repair whether
-    it mended what it was for.
+    it mended what it was for. `entity_names` are for whoever must confirm.
     """
 
     session: ConnectSession
@@ -99,6 +99,7 @@ class Finished:
     key: CompanyKey | None = None
     completion: SecretText | None = None
     repaired: bool | None = None
+    entity_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -205,18 +206,25 @@ def finish_embedded(
 
 
 def confirm(
-    completion: SecretText, customer_id: str, *, now: datetime, outside: Outsiders
+    completion: SecretText,
+    customer_id: str,
+    *,
+    look: bool = False,
+    now: datetime,
+    outside: Outsiders,
 ) -> Finished:
     """Finishes what waited for a person to confirm, or what could not be finished before.
 
     The completion code was handed only to the browser that returned; together with an access token
-    of the session's customer it shows that the browser is theirs. Raises `Refusal`.
+    of the session's customer it shows that the browser is theirs. A `look` confirms nothing: it says
+    what there is to confirm, so that nobody has to believe the address they came back to. Raises
+    `Refusal`.
     """
     session = outside.sessions.get(session_of_completion(completion))
     if session is None:
         raise SessionNotFound
     require_completion(session, completion, customer_id)
-    return settle(session, None, completion, bound=True, now=now, outside=outside)
+    return settle(session, None, completion, bound=not look, now=now, outside=outside)
 
 
 def _finish(
@@ -372,7 +380,7 @@ def settle(
             token = open_escrow(session, escrow, outside)
         try:
             key = _row(session, escrow.grant, outside)
-            key, attached, repaired = _attach(
+            done = _attach(
                 session,
                 escrow,
                 key,
@@ -401,9 +409,10 @@ def settle(
         except Conflict:
             session = _again(session, outside)
             continue
-        if not attached:
-            return Finished(session, Status.CONFIRM, key, completion)
-        return Finished(session, Status.CONNECTED, key, repaired=repaired)
+        if not done.attached:
+            names = tuple(sorted(done.entity_names))
+            return Finished(session, Status.CONFIRM, done.key, completion, entity_names=names)
+        return Finished(session, Status.CONNECTED, done.key, repaired=done.repaired)
     return Finished(session, Status.PENDING, key, completion)
 
 
@@ -449,6 +458,16 @@ def _row(session: ConnectSession, grant: Grant, outside: Outsiders) -> CompanyKe
     return row_of(grant, session.customer_id, claim)
 
 
+@dataclass(frozen=True)
+class _Attached:
+    """The key of the connection, whether the token was attached or waits, and what a repair mended."""
+
+    key: CompanyKey
+    attached: bool
+    repaired: bool | None = None
+    entity_names: Collection[str] = ()
+
+
 def _attach(
     session: ConnectSession,
     escrow: Escrow,
@@ -459,8 +478,8 @@ def _attach(
     approved: bool,
     now: datetime,
     outside: Outsiders,
-) -> tuple[CompanyKey, bool, bool | None]:
-    """The key of the connection, whether the token was attached or waits, and what a repair mended.
+) -> _Attached:
+    """Attaches the token to its connection if it may be.
 
     Raises `FinchFailure`, the refusals of the rules, and `Conflict` where somebody else wrote first.
     """
@@ -479,14 +498,23 @@ def _attach(
         grant = replace(grant, company_id=introspection.company_id)
         key = _row(session, grant, outside)
     if not (bound or approved or escrow.browser_bound):
-        return key, False, None
+        return _Attached(key, False, entity_names=introspection.entity_names.values())
     name = session.finch_customer_id or customer_id
     described = token_of(grant, introspection, name, session.consumed_at or now)
     ciphertext = outside.vault.seal_stored(token, customer_id, key)
     company = Ownership.of_company(customer_id, key)
     connection = Ownership.of_connection_id(grant.connection_id, customer_id, key)
     repaired = mended(session, key, grant.connection_id)
-    after = attach(there, customer_id, key, described, ciphertext, now, repairing=repaired is True)
+    after = attach(
+        there,
+        customer_id,
+        key,
+        described,
+        ciphertext,
+        now,
+        repairing=repaired is True,
+        entity_names=introspection.entity_names,
+    )
     writes = [
         outside.connections.writing(after),
         outside.claims.taking(company),
@@ -510,4 +538,4 @@ def _attach(
         company_id=key.company_id,
         connection_id=grant.connection_id,
     )
-    return key, True, repaired
+    return _Attached(key, True, repaired)

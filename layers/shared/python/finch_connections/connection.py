@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Self
 
+from finch_connections.names import that_fit
 from finch_connections.refusal import InvalidRequest, Refusal
 
 IDENTIFIER = re.compile(r"[A-Za-z0-9_.-]{1,200}")
@@ -158,7 +159,7 @@ class Introspection:
 
     `token_id` names the token, not the connection. `status_detail` is Finch's own word where it is
     not one of its reference. `entities` and `methods` hold Finch's word for the status of each
-    entity and each authentication method.
+    entity and each authentication method, `entity_names` the names that can be shown.
     """
 
     token_id: str
@@ -173,6 +174,7 @@ class Introspection:
     customer_id: str | None = None
     entities: Mapping[str, str] = field(default_factory=dict)
     methods: Mapping[str, str] = field(default_factory=dict)
+    entity_names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def entity_ids(self) -> frozenset[str]:
@@ -220,6 +222,7 @@ class Connection:
     `ended` are the connection ids whose end Finch has confirmed while others are still to be ended,
     `disconnecting_since` when that began. `checked_at` is when Finch was last asked about it.
     `next_look` is when its task comes again. `problem` is a stable word for what went wrong besides.
+    `provider_name`, `company_name` and `entity_names`, by entity id, are for people alone.
     `revision` grows by one with every write and makes each write conditional on the one before;
     `quiet_revision` is one that changes nothing others are told of, and is not read again.
     """
@@ -236,6 +239,9 @@ class Connection:
     next_look: datetime | None = None
     checked_at: datetime | None = None
     problem: str | None = None
+    provider_name: str | None = None
+    company_name: str | None = None
+    entity_names: Mapping[str, str] = field(default_factory=dict)
     quiet_revision: int | None = field(default=None, compare=False)
     sealed: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
@@ -243,6 +249,23 @@ class Connection:
     def connection_ids(self) -> tuple[str, ...]:
         """Finch's connections behind this one, each once."""
         return tuple(dict.fromkeys(token.connection_id for token in self.tokens))
+
+    @property
+    def entity_ids(self) -> frozenset[str]:
+        """The entities of all of its logins."""
+        return frozenset().union(*(token.entity_ids.union(token.entities) for token in self.tokens))
+
+    @property
+    def best_company_name(self) -> str | None:
+        """What a person knows the company by: its legal name, else the one that all entities have.
+
+        Finch names the only entity of a company anew in each of its connections.
+        """
+        names = set(self.entity_names.values())
+        if self.company_name or len(names) != 1 or self.entity_ids - self.entity_names.keys():
+            return self.company_name
+        [name] = names
+        return name
 
 
 def status_of(introspection: Introspection) -> tuple[ConnectionStatus, str | None]:
@@ -327,6 +350,7 @@ def attach(
     now: datetime,
     *,
     repairing: bool = False,
+    entity_names: Mapping[str, str] | None = None,
 ) -> Connection:
     """The connection with one more token, made new where there was none.
 
@@ -345,8 +369,7 @@ def attach(
     if len(tokens) > MAX_TOKENS or sum(map(_set_bytes, tokens)) > MAX_SET_BYTES:
         raise TooManyLogins
     return replace(
-        connection,
-        tokens=tokens,
+        with_entity_names(replace(connection, tokens=tokens), entity_names or {}),
         sealed={**sealed, token.id: ciphertext},
         status=most_urgent(one.status for one in tokens),
         problem=None,
@@ -356,6 +379,43 @@ def attach(
         else connection.checked_at,
         updated_at=now,
         revision=connection.revision + 1,
+    )
+
+
+def with_entity_names(connection: Connection, told: Mapping[str, str]) -> Connection:
+    """The connection with what its entities are called, as Finch told it now or before."""
+    names = {**connection.entity_names, **told}
+    there = {one: name for one, name in names.items() if one in connection.entity_ids}
+    return replace(connection, entity_names=that_fit(there))
+
+
+def token_for_name(connection: Connection) -> Token | None:
+    """The token that can ask for the name of the company, if there is one: the newest that works.
+
+    Of several entities Finch names each, and no company ("Multi-entity" in its guide).
+    """
+    if any(len(one.entity_ids.union(one.entities)) > 1 for one in connection.tokens):
+        return None
+    works = (
+        token
+        for token in reversed(connection.tokens)
+        if token.status is ConnectionStatus.CONNECTED and Product.COMPANY in token.products
+    )
+    return next(works, None)
+
+
+def named(
+    connection: Connection, provider_name: str | None, company_name: str | None
+) -> Connection:
+    """The connection with its names; itself where they are what it has. Nobody is told of it."""
+    if (provider_name, company_name) == (connection.provider_name, connection.company_name):
+        return connection
+    return replace(
+        connection,
+        provider_name=provider_name,
+        company_name=company_name,
+        revision=connection.revision + 1,
+        quiet_revision=connection.revision + 1,
     )
 
 

@@ -49,7 +49,7 @@ _NAMES = {"#key": SORT_KEY, "#status": "status"}
 # All but the ciphertexts: the roles of functions that open none may read these and no others.
 _SHOWN = (
     "#key, customer_id, tokens, #status, created_at, updated_at, revision, ended, "
-    "disconnecting_since, checked_at, problem"
+    "disconnecting_since, checked_at, problem, provider_name, company_name, entity_names"
 )
 
 
@@ -205,7 +205,14 @@ def _item(connection: Connection) -> dict[str, Item]:
         # What the stream is filtered by.
         "news": {"BOOL": connection.quiet_revision != connection.revision},
         **optional_sets({"ended": connection.ended}),
-        **optional_texts({"problem": connection.problem}),
+        **optional_texts(
+            {
+                "problem": connection.problem,
+                "provider_name": connection.provider_name,
+                "company_name": connection.company_name,
+            }
+        ),
+        **optional_maps({"entity_names": connection.entity_names}),
         **optional_moments(moments),
         **_due(connection),
     }
@@ -260,6 +267,9 @@ def _connection(item: Item) -> Connection:
         checked_at=read_optional_moment(item, "checked_at"),
         next_look=read_optional_moment(item, "next_look"),
         problem=read_text(item, "problem"),
+        provider_name=read_text(item, "provider_name"),
+        company_name=read_text(item, "company_name"),
+        entity_names=read_map(item, "entity_names"),
         sealed={id_: entry["B"] for id_, entry in item.get("sealed", {"M": {}})["M"].items()},
     )
 

@@ -10,6 +10,7 @@ class EntityView(TypedDict):
     """A legal entity of a login, with Finch's own word where its status is not known."""
 
     id: str
+    name: str | None
     status: ConnectionStatus
     status_detail: str | None
 
@@ -38,10 +39,12 @@ class LoginView(TypedDict):
 
 
 class ConnectionView(TypedDict):
-    """One connection; moments are in ISO 8601."""
+    """One connection; moments are in ISO 8601. A name is null until Finch has told it."""
 
     provider_id: str
     company_id: str
+    provider_name: str | None
+    company_name: str | None
     status: ConnectionStatus
     problem: str | None
     created_at: str
@@ -55,6 +58,8 @@ def connection_view(connection: Connection) -> ConnectionView:
     return {
         "provider_id": connection.key.provider_id,
         "company_id": connection.key.company_id,
+        "provider_name": connection.provider_name,
+        "company_name": connection.best_company_name,
         "status": connection.status,
         "problem": connection.problem,
         "created_at": connection.created_at.isoformat(),
@@ -71,7 +76,12 @@ def connection_view(connection: Connection) -> ConnectionView:
                 "status_detail": token.status_detail,
                 "connected_at": token.connected_at.isoformat(),
                 "entities": [
-                    {"id": one, "status": status, "status_detail": detail}
+                    {
+                        "id": one,
+                        "name": connection.entity_names.get(one),
+                        "status": status,
+                        "status_detail": detail,
+                    }
                     for one, status, detail in _parts(token.entities)
                 ],
                 "authentication_methods": [

@@ -14,6 +14,7 @@ from finch_connections.finch import Finch, bearer
 from finch_connections.finch_failure import InvalidClient, UnknownAnswer
 from finch_connections.finch_secret import Credentials, FinchSecret
 from finch_connections.log import logger
+from finch_connections.names import readable
 from finch_connections.secret_text import SecretText
 
 # Finch works on a request for up to six minutes (408 in "Error Types"). API Gateway's caller is gone
@@ -64,6 +65,8 @@ class _Entity(_Answer):
     id: _Short
     # Finch's older answers have none.
     status: _Short | None = None
+    # Whatever stands here must not spoil the answer.
+    name: Annotated[str | None, BeforeValidator(readable)] = None
 
 
 class _Method(_Answer):
@@ -187,6 +190,7 @@ class FinchConnect:
                 for one in answer.authentication_methods or ()
                 if one.connection_status
             },
+            entity_names={one.id: one.name for one in answer.entities or () if one.name},
         )
 
     def client_id(self) -> str:

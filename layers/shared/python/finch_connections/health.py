@@ -1,7 +1,7 @@
 """The health of a connection: what becomes of its status when Finch is asked about its tokens."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -16,6 +16,7 @@ from finch_connections.connection import (
     most_urgent,
     status_of,
     urgency,
+    with_entity_names,
 )
 
 # One bad answer does not flip a connection: it counts when it is said again after this.
@@ -44,6 +45,7 @@ class Finding:
     entities: Mapping[str, str] | None = None
     methods: Mapping[str, str] | None = None
     products: frozenset[str] = frozenset()
+    entity_names: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, introspection: Introspection) -> Self:
@@ -55,6 +57,7 @@ class Finding:
             introspection.entities,
             introspection.methods,
             introspection.products,
+            introspection.entity_names,
         )
 
 
@@ -79,9 +82,13 @@ def refreshed(connection: Connection, findings: Mapping[str, Finding], now: date
         problem = None
     shown = [_shown(token) for token in tokens] != [_shown(token) for token in connection.tokens]
     quiet = not shown and (status, problem) == (connection.status, connection.problem)
+    names = {
+        entity_id: name
+        for finding in findings.values()
+        for entity_id, name in finding.entity_names.items()
+    }
     return replace(
-        connection,
-        tokens=tokens,
+        with_entity_names(replace(connection, tokens=tokens), names),
         sealed={token.id: connection.sealed[token.id] for token in tokens},
         status=status,
         problem=problem,

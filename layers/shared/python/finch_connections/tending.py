@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from finch_connections import connecting, disconnecting, refreshing, releasing
+from finch_connections import connecting, disconnecting, naming, refreshing, releasing
 from finch_connections.connect_session import (
     DEAD_AGAIN_AFTER,
     EXCHANGE_LIMIT,
@@ -20,6 +20,7 @@ from finch_connections.connecting import Status
 from finch_connections.connection import (
     DISCONNECT_REFUSED,
     CompanyKey,
+    Connection,
     ConnectionBusy,
     ConnectionStatus,
 )
@@ -37,6 +38,9 @@ from finch_connections.task import (
     SessionTask,
     Task,
 )
+
+# Names that are still missing after four hours are left to the sweep.
+_NAME_TRIES = 8
 
 
 class Report(StrEnum):
@@ -65,6 +69,7 @@ class Outsiders:
 
     connecting: connecting.Outsiders
     disconnecting: disconnecting.Outsiders
+    naming: naming.Outsiders
 
 
 def tend(task: Task, *, now: datetime, outside: Outsiders) -> Look:
@@ -203,15 +208,32 @@ def _connection(
     if connection.status is ConnectionStatus.DISCONNECTING:
         look = _later(task, now)
     else:
-        look = _health(task, customer_id, key, now, outside)
+        look, connection = _health(task, customer_id, key, now, outside)
     if look.again:
         _postpone(look.again, outside)
-    return look
+        return look
+    # Not noted on the row: a missing name makes no connection unfinished.
+    return replace(look, again=_names(task, connection, now, outside))
+
+
+def _names(
+    task: Task, connection: Connection | None, now: datetime, outside: Outsiders
+) -> Task | None:
+    """The task again, where a name is missing that may be told soon. Nothing else waits for names."""
+    if connection is None:
+        return None
+    try:
+        later = naming.name(connection, outside=outside.naming)
+    except Exception:
+        logger.exception("names not asked for")
+        return None
+    return task.retried(now) if later and not task.swept and task.retries < _NAME_TRIES else None
 
 
 def _health(
     task: Task, customer_id: str, key: CompanyKey, now: datetime, outside: Outsiders
-) -> Look:
+) -> tuple[Look, Connection | None]:
+    """What came of the look at its health, and the connection where there was an answer."""
     try:
         connection = refreshing.refresh(
             customer_id, key, asked_at=task.began_at, now=now, outside=outside.connecting
@@ -225,12 +247,12 @@ def _health(
         logger.info("left to the sweep", reason=type(error).__name__)
         _postpone(replace(task, due_at=now + REMINDER), outside)
         misconfigured = isinstance(error, FinchMisconfigured)
-        return Look(None, Report.FINCH_MISCONFIGURED if misconfigured else None)
+        return Look(None, Report.FINCH_MISCONFIGURED if misconfigured else None), None
     suspicion = connection and look_again_at(connection)
     if suspicion:
-        return Look(task.waiting(max(suspicion, now + WORSE_AGAIN_AFTER)))
+        return Look(task.waiting(max(suspicion, now + WORSE_AGAIN_AFTER))), connection
     if connection and connection.problem == DISCONNECT_REFUSED:
-        return _reminder(task, now, Report.DISCONNECT_REFUSED)
+        return _reminder(task, now, Report.DISCONNECT_REFUSED), connection
     if task.swept and connection and waits_for_days(connection, now):
         # Told by the daily look alone, so that each connection counts once a day.
         logger.warning(
@@ -239,5 +261,5 @@ def _health(
             provider_id=key.provider_id,
             company_id=key.company_id,
         )
-        return Look(None, Report.WAITS_FOR_DAYS)
-    return Look()
+        return Look(None, Report.WAITS_FOR_DAYS), connection
+    return Look(), connection

@@ -1,0 +1,69 @@
+"""The flow that names: asks Finch what provider and company are called, and keeps what it says."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from finch_connections.connection import (
+    Connection,
+    ConnectionStatus,
+    named,
+    token_for_name,
+)
+from finch_connections.connection_table import ConnectionTable
+from finch_connections.dynamodb import Conflict
+from finch_connections.finch_failure import FinchFailure, FinchUnavailable
+from finch_connections.finch_names import FinchNames
+from finch_connections.log import logger
+from finch_connections.token_vault import TokenVault
+
+
+@dataclass(frozen=True)
+class Outsiders:
+    """Everything outside that naming touches."""
+
+    connections: ConnectionTable
+    vault: TokenVault
+    names: FinchNames
+
+
+def name(connection: Connection, *, outside: Outsiders) -> bool:
+    """Asks for the names that a connection lacks; whether another try soon may bring more.
+
+    That Finch has no data yet, is busy or down means later; what it will not tell is not asked again
+    soon. One that is on its way out is left alone, also where that began meanwhile: nothing is
+    written where somebody wrote the connection since it was read.
+    """
+    if connection.status is ConnectionStatus.DISCONNECTING or not connection.tokens:
+        return False
+    later, provider_name, company_name = False, connection.provider_name, connection.company_name
+    if provider_name is None:
+        asked = _asked(lambda: outside.names.of_provider(connection.key.provider_id))
+        provider_name, later = asked.name, asked.later
+    token = token_for_name(connection)
+    if company_name is None and token:
+        text = outside.vault.open_stored(
+            connection.sealed[token.id], connection.customer_id, connection.key
+        )
+        asked = _asked(lambda: outside.names.of_company(text))
+        company_name, later = asked.name, later or asked.later
+    after = named(connection, provider_name, company_name)
+    if after is not connection:
+        try:
+            outside.connections.write(after)
+        except Conflict:
+            return True
+    return later
+
+
+@dataclass(frozen=True)
+class _Asked:
+    name: str | None = None
+    later: bool = False
+
+
+def _asked(ask: Callable[[], str | None]) -> _Asked:
+    try:
+        return _Asked(ask())
+    except FinchFailure as error:
+        logger.info("name not told", reason=type(error).__name__)
+        return _Asked(later=isinstance(error, FinchUnavailable))

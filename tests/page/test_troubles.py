@@ -1,0 +1,363 @@
+"""What the page does when the network, the API, the sign-in or an address is not as it should be."""
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Route, expect
+
+from finch_connections.connection import Connection
+from local.finch.seed_world import HARBOR_LANE, JUNIPER_VALE
+from tests.deployed import Deployed
+from tests.local.conftest import until
+from tests.page import seed
+from tests.page.conftest import Visit
+from tests.page.seed import connection
+from tests.page.visitor import NAMES, Visitor, cut_off, refuse
+from tests.person import Person
+
+HARBOR = HARBOR_LANE.legal_name
+LIST = r"/connections(\?.*)?$"
+
+
+@pytest.fixture
+def one(deployed: Deployed) -> Connection:
+    """A healthy connection."""
+    one = connection(HARBOR)
+    seed.write(deployed, [one])
+    return one
+
+
+# The API
+
+
+@pytest.mark.parametrize(
+    ("respond", "words"),
+    [
+        (cut_off, "does not answer"),
+        (refuse(503), "does not answer"),
+        (refuse(500, "internal_error"), "on our side"),
+        (refuse(429), "too often"),
+        (refuse(403, "customer_unknown"), "which account you belong to"),
+        (refuse(418, "a_code_of_tomorrow"), "Something unexpected"),
+    ],
+    ids=["down", "gateway", "bug", "limit", "customer", "unknown"],
+)
+def test_a_list_that_cannot_be_read_says_why_and_can_be_tried_again(
+    visitor: Visitor, one: Connection, respond: Any, words: str
+) -> None:
+    visitor.answers(LIST, respond, times=1)
+    visitor.open()
+    visitor.sign_in()
+    visitor.sees("Your connections cannot be shown", words)
+    expect(visitor.cards).to_have_count(0)
+    if words == "on our side":
+        visitor.sees("Reference JKJaXmPLvHcESHA=")
+        visitor.looks("down")
+    visitor.button("Try again").click()
+    expect(visitor.card(HARBOR)).to_be_visible()
+    expect(visitor.notice).to_have_count(0)
+
+
+def test_a_slow_network_shows_bones_and_then_says_so(visitor: Visitor, one: Connection) -> None:
+    held: list[Route] = []
+    visitor.page.clock.install()
+    visitor.answers(LIST, held.append)
+    visitor.open()
+    visitor.sign_in()
+    expect(visitor.element).to_have_attribute("aria-busy", "true")
+    expect(visitor.element.locator(".bone.line").first).to_be_visible()
+    visitor.looks("skeleton")
+    visitor.page.clock.run_for(6000)
+    expect(visitor.element.get_by_text("This takes longer than usual")).to_be_visible()
+    visitor.looks("slow")
+    visitor.goes_on(held)
+    expect(visitor.card(HARBOR)).to_be_visible()
+
+
+def test_a_list_that_was_read_once_stays_when_the_api_goes_down(
+    visitor: Visitor, one: Connection
+) -> None:
+    visitor.arrive()
+    visitor.answers(LIST, cut_off)
+    visitor.page.evaluate("document.querySelector('finch-connections').refresh()")
+    visitor.sees("This list could not be updated", "What you see is from just now")
+    expect(visitor.card(HARBOR)).to_be_visible()
+    visitor.looks("stale")
+    visitor.page.unroute_all()
+    visitor.button("Try again").click()
+    expect(visitor.notice).to_have_count(0)
+
+
+def test_what_could_not_be_begun_can_be_begun_again(visitor: Visitor, one: Connection) -> None:
+    visitor.arrive()
+    visitor.answers("/connect-sessions", refuse(503, "finch_unavailable"), times=1)
+    visitor.button("Connect another").click()
+    visitor.sees("Finch cannot be reached")
+    visitor.connect("Try again", provider="Justworks")
+    visitor.sees(f"{HARBOR} at Justworks is connected")
+
+
+def test_an_unknown_page_is_told_that_it_may_not_begin(visitor: Visitor, one: Connection) -> None:
+    visitor.arrive()
+    visitor.page.evaluate(
+        "document.querySelector('finch-connections').setAttribute('return-to', 'https://evil.example/')"
+    )
+    visitor.button("Connect another").click()
+    visitor.sees("may not start a connection")
+
+
+# The sign-in
+
+
+def test_a_token_that_ended_is_asked_for_anew_once(visitor: Visitor, one: Connection) -> None:
+    visitor.answers(LIST, refuse(401), times=1)
+    with visitor.requests("/connections") as sent:
+        visitor.arrive()
+        expect(visitor.card(HARBOR)).to_be_visible()
+    assert len(sent) == 3
+
+
+def test_a_sign_in_that_ended_is_said_and_told_to_the_page(
+    visitor: Visitor, one: Connection
+) -> None:
+    visitor.answers(LIST, refuse(401))
+    visitor.open()
+    visitor.page.evaluate(
+        "addEventListener('finch-signed-out', () => (document.title = 'signed out'))"
+    )
+    with visitor.requests("/connections") as sent:
+        visitor.sign_in()
+        visitor.sees("Your sign-in has ended")
+    assert len(sent) == 2
+    expect(visitor.page).to_have_title("signed out")
+
+
+def test_nothing_of_one_customer_is_shown_to_the_next(visitor: Visitor, one: Connection) -> None:
+    held: list[Route] = []
+    visitor.arrive()
+    expect(visitor.card(HARBOR)).to_be_visible()
+    visitor.answers(LIST, held.append, times=1)
+    visitor.page.evaluate("void document.querySelector('finch-connections').refresh()")
+    visitor.page.get_by_label("Account").select_option(NAMES["globex"])
+    expect(visitor.element).to_contain_text("Connect your payroll or HR system")
+    visitor.goes_on(held)
+    expect(visitor.cards).to_have_count(0)
+    visitor.page.get_by_role("button", name="Sign out").click()
+    expect(visitor.element).to_have_count(0)
+
+
+def test_a_page_may_give_the_token_in_answer_to_an_event(
+    visitor: Visitor, deployed: Deployed, one: Connection
+) -> None:
+    visitor.open()
+    visitor.page.get_by_role("button", name=NAMES["acme"]).wait_for()
+    visitor.page.evaluate(
+        """([api, token]) => {
+          document.addEventListener("finch-access-token", ({ detail }) => detail.provide(token));
+          const bare = document.createElement("finch-connections");
+          bare.setAttribute("api-url", api);
+          document.querySelector("main").replaceChildren(bare);
+        }""",
+        [visitor.world.api_url, deployed.token("acme")],
+    )
+    expect(visitor.card(HARBOR)).to_be_visible()
+    visitor.page.screenshot(path=visitor.shots / "bare.png")
+    visitor.details(visitor.cards.first)
+    visitor.button("Disconnect").click()
+    expect(visitor.dialog).to_contain_text("From now on the application can no longer read")
+
+
+def test_a_page_may_have_its_own_words_and_hears_what_fails(
+    visitor: Visitor, one: Connection
+) -> None:
+    visitor.arrive()
+    visitor.page.evaluate(
+        """() => {
+          const element = document.querySelector("finch-connections");
+          element.texts = { title: "Payroll", failure: { finch_unavailable: "Come back later." } };
+          document.addEventListener("finch-failed", ({ detail }) => (document.title = detail.code));
+        }"""
+    )
+    expect(visitor.element.get_by_role("heading", name="Payroll", exact=True)).to_be_visible()
+    visitor.answers("/connect-sessions", refuse(503, "finch_unavailable"), times=1)
+    visitor.button("Connect another").click()
+    visitor.sees("Come back later.")
+    expect(visitor.page).to_have_title("finch_unavailable")
+
+
+# The address
+
+
+def test_an_address_that_claims_a_connection_is_not_believed(
+    visitor: Visitor, deployed: Deployed, one: Connection
+) -> None:
+    visitor.arrive()
+    other = f"?status=connected&provider_id=gusto&company_id={JUNIPER_VALE.id}"
+    with visitor.requests("/connections/gusto/") as sent:
+        visitor.open(query=other)
+        visitor.settled()
+        expect(visitor.card(HARBOR)).to_be_visible()
+    assert len(sent) == 1
+    expect(visitor.notice).to_have_count(0)
+    expect(visitor.page).to_have_url(visitor.page_pattern)
+
+
+def test_a_confirmation_shows_what_the_code_is_about_not_what_the_address_says(
+    visitor: Visitor, deployed: Deployed
+) -> None:
+    landing = Person(deployed, "acme", same_site=False).connect()
+    visitor.arrive()
+    # Only the fragment would change: the page is left first.
+    visitor.page.goto("about:blank")
+    lie = f"?status=confirm&provider_id=justworks&company_id={JUNIPER_VALE.id}"
+    visitor.open(query=f"{lie}#completion={landing.completion}")
+    question = visitor.element.locator(".question")
+    expect(question).to_contain_text(HARBOR)
+    expect(question).to_contain_text("Gusto")
+    expect(question).not_to_contain_text("Justworks")
+
+
+def test_a_made_up_completion_code_connects_nothing(visitor: Visitor, deployed: Deployed) -> None:
+    visitor.arrive()
+    visitor.page.goto("about:blank")
+    visitor.open(query="?status=confirm&provider_id=gusto&company_id=x#completion=0.0")
+    visitor.sees("This is not for your account")
+    visitor.button("Dismiss").click()
+    visitor.page.reload()
+    visitor.settled()
+    expect(visitor.notice).to_have_count(0)
+
+
+def test_parameters_of_the_page_itself_stay(visitor: Visitor, deployed: Deployed) -> None:
+    visitor.arrive()
+    visitor.open(query="?tab=payroll&status=mine&status=pending#x")
+    visitor.sees("Almost there")
+    expect(visitor.page).to_have_url(re.compile(r"/\?tab=payroll&status=mine$"))
+    visitor.open(query="?status=mine&error=mine")
+    visitor.settled()
+    expect(visitor.notice).to_have_count(0)
+    expect(visitor.page).to_have_url(re.compile(r"/\?status=mine&error=mine$"))
+
+
+def test_an_unclear_return_becomes_clear_by_itself(visitor: Visitor, deployed: Deployed) -> None:
+    acme = Person(deployed, "acme")
+    visitor.arrive()
+    visitor.button("Connect payroll").click()
+    visitor.page.get_by_role("button", name="Gusto", exact=True).wait_for()
+    visitor.open(query="?status=pending")
+    visitor.sees("Almost there")
+    acme.connect()
+    visitor.sees(f"{HARBOR} at Gusto is connected")
+
+
+# Many, and for long
+
+
+def test_two_hundred_connections(visit: Visit, deployed: Deployed) -> None:
+    # Those that need a person would be the last by their keys.
+    many = [
+        connection(f"Company {n:03}", (f"provider_{n:03}", f"Provider {n:03}")) for n in range(198)
+    ]
+    many += [connection(f"Zenith {n}", (f"z{n}", f"Z{n}"), "reauth") for n in range(2)]
+    seed.write(deployed, many)
+    visitor = visit()
+    with visitor.requests("/connections") as sent:
+        visitor.arrive()
+        expect(visitor.element.get_by_text("2 connections need you")).to_be_visible()
+        expect(visitor.cards.first).to_contain_text("Zenith")
+        visitor.looks("two-hundred")
+        assert len(sent) <= 4
+        more = visitor.button("Show more")
+        for count in range(27, 200, 25):
+            expect(visitor.cards).to_have_count(count)
+            more.scroll_into_view_if_needed()
+        expect(visitor.cards).to_have_count(200)
+        more.scroll_into_view_if_needed()
+        expect(more).to_have_count(0)
+    assert len(sent) <= 11
+
+
+def test_it_asks_again_seldom_and_not_at_all_where_nobody_looks(
+    visitor: Visitor, one: Connection
+) -> None:
+    visitor.page.clock.install()
+    visitor.arrive()
+    with visitor.requests("/connections") as sent:
+        # A minute, then one and a half as long each time, up to five minutes.
+        for _ in range(30):
+            visitor.page.clock.run_for(20_000)
+            visitor.settled()
+        awake = len(sent)
+        assert 1 <= awake <= 10
+        visitor.page.evaluate(
+            "Object.defineProperty(document, 'hidden', { get: () => true, configurable: true });"
+            "document.dispatchEvent(new Event('visibilitychange'))"
+        )
+        for _ in range(30):
+            visitor.page.clock.run_for(60_000)
+        assert len(sent) == awake
+        visitor.page.evaluate(
+            "delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))"
+        )
+        expect(visitor.card(HARBOR)).to_be_visible()
+        until(lambda: visitor.page.evaluate("1") and len(sent) > awake)
+
+
+def test_what_breaks_while_the_page_is_open_is_shown_and_said_aloud(
+    visitor: Visitor, deployed: Deployed, one: Connection
+) -> None:
+    visitor.page.clock.install()
+    visitor.arrive()
+    seed.change(deployed, "gusto", one.key.company_id, "reauth")
+    visitor.page.clock.run_for(61_000)
+    expect(visitor.cards.first).to_contain_text("asks you to sign in again")
+    expect(visitor.element.get_by_role("status").first).to_contain_text("Sign-in needed")
+
+
+# The keyboard
+
+
+def test_everything_is_done_by_keyboard_alone(visitor: Visitor, deployed: Deployed) -> None:
+    seed.write(deployed, [connection(HARBOR), connection("Juniper", ("adp_run", "RUN"), "reauth")])
+    visitor.arrive()
+    page = visitor.page
+    page.get_by_role("button", name="Sign out").focus()
+    labels = []
+    for _ in range(4):
+        page.keyboard.press("Tab")
+        labels.append(
+            page.evaluate(
+                "(() => { const one = document.activeElement.shadowRoot.activeElement;"
+                " return one.getAttribute('aria-label') ?? one.textContent; })()"
+            )
+        )
+    plain = [re.sub("[\u2068\u2069]", "", label) for label in labels]
+    assert plain == [
+        "Connect another",
+        "Details: Juniper at RUN",
+        "Sign in again: Juniper at RUN",
+        f"Details: {HARBOR} at Gusto",
+    ]
+    page.keyboard.press("Enter")
+    for name in ("Add another login", "Disconnect"):
+        page.keyboard.press("Tab")
+        expect(visitor.button(name)).to_be_focused()
+    page.keyboard.press("Space")
+    expect(visitor.dialog.get_by_role("button", name="Keep it")).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(visitor.dialog.get_by_role("button", name="Disconnect")).to_be_focused()
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")
+    expect(visitor.dialog).not_to_be_visible()
+    expect(visitor.button("Disconnect")).to_be_focused()
+
+
+def test_axe_would_find_what_is_wrong_in_the_element(visitor: Visitor, one: Connection) -> None:
+    visitor.arrive()
+    visitor.page.evaluate(
+        "document.querySelector('finch-connections').style.setProperty('--finch-text-soft', '#ccc')"
+    )
+    with pytest.raises(AssertionError, match="color-contrast"):
+        visitor.looks("wrong")
+    (visitor.shots / "wrong.png").unlink()

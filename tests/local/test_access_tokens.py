@@ -17,7 +17,11 @@ ROUTES = [
     ("GET", "/connections/gusto/company-1"),
     ("DELETE", "/connections/gusto/company-1"),
 ]
-NOW = datetime.now(UTC)
+
+
+def from_now(by: timedelta) -> datetime:
+    """Read when a token is made: this module may have been read long before."""
+    return datetime.now(UTC) + by
 
 
 def other_key() -> rsa.RSAPrivateKey:
@@ -37,8 +41,8 @@ FORGED: dict[str, Callable[[Issuer], str]] = {
     "another key": lambda issuer: issuer.token("acme", key=other_key()),
     "another issuer": lambda issuer: issuer.token("acme", iss="https://evil.example.com"),
     "another audience": lambda issuer: issuer.token("acme", aud="somebody-else"),
-    "expired": lambda issuer: issuer.token("acme", exp=NOW - timedelta(minutes=5)),
-    "not yet valid": lambda issuer: issuer.token("acme", nbf=NOW + timedelta(minutes=5)),
+    "expired": lambda issuer: issuer.token("acme", exp=from_now(-timedelta(minutes=5))),
+    "not yet valid": lambda issuer: issuer.token("acme", nbf=from_now(timedelta(minutes=5))),
 }
 
 

@@ -572,7 +572,7 @@ h2:focus, h3:focus { outline: none; }
 .facts { display: flex; flex-wrap: wrap; margin-inline-start: -0.95em; color: var(--_soft); font-size: 0.875em; line-height: 1.45; }
 .facts > * { max-width: 100%; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 /* At the beginning of a line it is outside of what is seen. */
-.facts > ::before { content: "·"; display: inline-block; width: 0.95em; text-align: center; color: color-mix(in oklab, var(--_soft), transparent 35%); }
+.facts > ::before { content: "·"; content: "·" / ""; display: inline-block; width: 0.95em; text-align: center; color: color-mix(in oklab, var(--_soft), transparent 35%); }
 
 .status { display: inline-flex; gap: 0.45em; align-items: center; font-size: 0.8125em; font-weight: 600; white-space: nowrap; color: var(--tone); }
 .chip { padding: 0.16rem 0.6rem 0.16rem 0.5rem; border-radius: 99px; background: color-mix(in oklab, var(--_surface), var(--tone) 11%); }
@@ -895,7 +895,8 @@ export class FinchConnections extends HTMLElement {
       part: "dialog",
       "aria-labelledby": "dialog-title",
       oncancel: (event) => this.#dialog?.working && event.preventDefault(),
-      onclose: () => this.#dialogClosed(),
+      // The event comes later than the end, and by then it may have been opened again.
+      onclose: () => p.dialog.open || this.#dialogClosed(),
       onclick: (event) => event.target === p.dialog && !this.#dialog?.working && p.dialog.close(),
     });
     root.append(

@@ -162,6 +162,19 @@ def test_disconnecting(visitor: Visitor, deployed: Deployed) -> None:
     assert deployed.finch.connection(left.connection_id).provider_id == "justworks"
 
 
+def test_a_dialog_that_is_closed_and_opened_at_once_works(
+    visitor: Visitor, deployed: Deployed
+) -> None:
+    Person(deployed, "acme").connect()
+    visitor.arrive()
+    visitor.details(visitor.cards.first)
+    button = visitor.cards.first.get_by_role("button", name="Disconnect")
+    button.click()
+    button.evaluate("one => { one.getRootNode().querySelector('dialog').close(); one.click(); }")
+    visitor.dialog.get_by_role("button", name="Disconnect").click()
+    visitor.sees("is disconnected")
+
+
 def test_a_disconnect_that_finch_has_yet_to_confirm_ends_by_itself_on_the_page(
     visitor: Visitor, deployed: Deployed
 ) -> None:

@@ -239,7 +239,7 @@ def on_the_key(world: World) -> Iterator[Attempt]:
         yield Attempt(("kms:Encrypt", "TokenKey", purpose), "kms", "encrypt", encrypt)
         yield Attempt(("kms:Decrypt", "TokenKey", purpose), "kms", "decrypt", decrypt)
         yield Attempt(
-            ("kms:ReEncrypt", "TokenKey", purpose),
+            ("kms:ReEncryptTo", "TokenKey", purpose),
             "kms",
             "re_encrypt",
             {"CiphertextBlob": blob} | again,

@@ -82,6 +82,14 @@ def has_image() -> bool:
     return True
 
 
+def remove_containers(build_dir: Path) -> None:
+    """Removes every container that runs what was built there."""
+    for container in docker.from_env().containers.list(all=True):
+        sources = [Path(one.get("Source", "")) for one in container.attrs["Mounts"]]
+        if any(one.is_relative_to(build_dir) for one in sources):
+            container.remove(force=True)
+
+
 def sam(world: World, *words: str) -> list[str]:
     """A command of `sam local` on what is deployed in a world."""
     template = world.state_dir / "sam-local" / "template.yaml"
@@ -140,12 +148,13 @@ def api(world: World) -> Iterator[str]:
                 time.sleep(0.5)
             yield f"http://localhost:{API_PORT}"
         finally:
-            # It removes its containers.
             process.terminate()
             try:
                 process.wait(timeout=60)
             except subprocess.TimeoutExpired:
                 process.kill()
+            # SAM removes its containers, but not always all of them.
+            remove_containers(world.build_dir)
 
 
 def connect_through(world: World, url: str) -> Iterator[str]:

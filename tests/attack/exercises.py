@@ -330,6 +330,57 @@ def _asks(stage: Stage, **more: str) -> None:
     stage.invoke("vend_token", asked)
 
 
+@exercise("ResealTokens")
+def seals_anew(stage: Stage) -> None:
+    stage.invoke("reseal_tokens", {})
+
+
+@exercise("EraseCustomer")
+def erases_what_was_vended(stage: Stage) -> None:
+    _asks(stage)
+    stage.invoke("erase_customer", {"customer_id": "acme"})
+
+
+@exercise("EraseCustomer")
+def erases_what_is_over_and_what_nobody_confirms(stage: Stage) -> None:
+    stage.held_by_another.disconnect("justworks", CEDARLINE.id)
+    for _ in range(2):
+        stage.invoke("erase_customer", {"customer_id": "shared"})
+
+
+@exercise("RestoreConnections")
+def restores_what_was_lost(stage: Stage) -> None:
+    deployed = stage.deployed
+    tables, client = deployed.tables, deployed.tables.dynamodb
+    named = {"connections": tables.connections, "sessions": tables.sessions}
+    for name, table in named.items():
+        _back_up(deployed, table, f"finch-connections-restored-{name}")
+    for table in (*named.values(), tables.claims):
+        schema = client.describe_table(TableName=table)["Table"]["KeySchema"]
+        for item in tables.items(table):
+            key = {part["AttributeName"]: item[part["AttributeName"]] for part in schema}
+            client.delete_item(TableName=table, Key=key)
+    backup = {name: f"finch-connections-restored-{name}" for name in named}
+    stage.invoke("restore_connections", backup)
+
+
+def _back_up(deployed: Deployed, table: str, to: str) -> None:
+    """A copy of a table as it is now, as DynamoDB restores it."""
+    client = deployed.tables.dynamodb
+    if to not in client.list_tables()["TableNames"]:
+        schema = client.describe_table(TableName=table)["Table"]["KeySchema"]
+        client.create_table(
+            TableName=to,
+            KeySchema=schema,
+            AttributeDefinitions=[
+                {"AttributeName": part["AttributeName"], "AttributeType": "S"} for part in schema
+            ],
+            BillingMode="PAY_PER_REQUEST",
+        )
+    for item in deployed.tables.items(table):
+        client.put_item(TableName=to, Item=item)
+
+
 @exercise("VendToken")
 def vends(stage: Stage) -> None:
     _asks(stage)

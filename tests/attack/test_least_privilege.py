@@ -17,7 +17,12 @@ from botocore.exceptions import ClientError
 from local.finch.seed_world import HARBOR_LANE
 from local.world import World
 from tests.attack.exercises import EXERCISES, NEEDED, Exercise, Stage
-from tests.attack.permissions import Permission, permissions, without
+from tests.attack.permissions import (
+    WHEN_THE_KEY_IS_REPLACED,
+    Permission,
+    permissions,
+    without,
+)
 from tests.deployed import TEMPLATE
 from tests.local.conftest import until
 
@@ -26,6 +31,9 @@ ROLES = sorted({one.role for one in permissions()})
 SAID_INSTEAD = {
     "secretsmanager:GetSecretValue": '"message":"finch secret unreadable"',
     "events:PutEvents": '"reasons":["AccessDenied',
+    # The emulator says what was called, not which of its two permissions is missing.
+    "kms:ReEncryptFrom": "not authorized to perform: kms:ReEncrypt ",
+    "kms:ReEncryptTo": "not authorized to perform: kms:ReEncrypt ",
 }
 # How long a line may take from a function that has answered to its log.
 PATIENCE = 2.0
@@ -109,7 +117,13 @@ def purge(world: World) -> None:
 def test_every_permission_of_a_role_is_missed_where_it_is_taken_away(
     world: World, stage: Stage, role: str
 ) -> None:
-    mine = [one for one in permissions() if one.role == role and not one.by_lambda]
+    mine = [
+        one
+        for one in permissions()
+        if one.role == role
+        and not one.by_lambda
+        and (role, one.action) not in WHEN_THE_KEY_IS_REPLACED
+    ]
     idle = []
     for permission in mine:
         with less(world, permission):
@@ -225,7 +239,7 @@ def on_the_key(world: World) -> Iterator[Attempt]:
         yield Attempt(("kms:Encrypt", "TokenKey", purpose), "kms", "encrypt", encrypt)
         yield Attempt(("kms:Decrypt", "TokenKey", purpose), "kms", "decrypt", decrypt)
         yield Attempt(
-            ("kms:ReEncrypt", "TokenKey", purpose),
+            ("kms:ReEncryptTo", "TokenKey", purpose),
             "kms",
             "re_encrypt",
             {"CiphertextBlob": blob} | again,

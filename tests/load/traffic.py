@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local.finch.refusals import NotFound
 from local.finch.state import CannotAuthorize, FinchState
 from local.world import World
 from tests.deployed import Deployed, Reply
@@ -111,6 +112,12 @@ class Customer:
             self.tally.note(doing.__name__, "no answer")
         except CannotAuthorize:
             self.tally.note(doing.__name__, "finch connect refused")
+        except NotFound:
+            # Ended at Finch, whose answer was lost: it is still on its way out here.
+            self.tally.note(doing.__name__, "over at finch")
+        except Exception as error:
+            # Whatever it is, the others go on, and it is told.
+            self.tally.complain(f"{doing.__name__}: {type(error).__name__}: {error}")
 
     @property
     def finch(self) -> FinchState:

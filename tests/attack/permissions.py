@@ -16,6 +16,8 @@ _ACTIONS = {
     "sqs:SendMessageBatch": "sqs:SendMessage",
     "lambda:Invoke": "lambda:InvokeFunction",
 }
+# Tables that DynamoDB has restored beside those in use.
+RESTORED = "restored tables"
 _IN_TRANSACTIONS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem"}
 
 
@@ -100,7 +102,7 @@ def _of(permission: Permission) -> tuple[str, str, str]:
 def _parts(statement: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
     condition = statement.get("Condition", {}).get("StringEquals", {})
     for action in _listed(statement["Action"]):
-        for resource in _listed(statement["Resource"]):
+        for resource in filter(_deployed, _listed(statement["Resource"])):
             for purpose in _listed(condition.get(_PURPOSE, "")):
                 yield action, resource, purpose
 
@@ -109,10 +111,19 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
+def _deployed(resource: Any) -> bool:
+    """Whether it is there while no key is being replaced."""
+    return not (isinstance(resource, dict) and resource.get("Fn::If", [""])[0] == "HasOldKey")
+
+
 def _name(resource: Any) -> str:
     """A resource by its logical name, and what of it."""
+    if "Fn::If" in resource:
+        resource = resource["Fn::If"][2]
     if "Fn::GetAtt" in resource:
         return str(resource["Fn::GetAtt"][0])
+    if "-restored-" in resource["Fn::Sub"]:
+        return RESTORED
     return str(resource["Fn::Sub"]).replace("${", "").replace(".Arn}", "")
 
 
@@ -127,6 +138,14 @@ def needs(call: Call) -> Iterable[Need]:
             Need(function, f"dynamodb:{_IN_TRANSACTIONS[verb]}", write["TableName"])
             for verb, write in writes
         }
+    if call.operation == "ReEncrypt":
+        purpose = call.arguments["SourceEncryptionContext"]["purpose"]
+        return {
+            Need(function, f"kms:ReEncrypt{end}", "TokenKey", purpose) for end in ("From", "To")
+        }
+    if call.operation == "BatchWriteItem":
+        tables = call.arguments["RequestItems"]
+        return {Need(function, "dynamodb:BatchWriteItem", table) for table in tables}
     service = "dynamodb" if call.service == "dynamodbstreams" else call.service
     action = f"{service}:{call.operation}"
     purpose = call.arguments.get("EncryptionContext", {}).get("purpose", "")
@@ -136,6 +155,7 @@ def needs(call: Call) -> Iterable[Need]:
 def _resource(call: Call) -> str:
     if call.service == "dynamodb":
         table, index = call.arguments["TableName"], call.arguments.get("IndexName")
+        table = RESTORED if "-restored-" in table else table
         return f"{table}/index/{index}" if index else str(table)
     return {
         "dynamodbstreams": "ConnectionsTable/stream/*",

@@ -17,13 +17,15 @@ from botocore.exceptions import ClientError
 from local.finch.seed_world import HARBOR_LANE
 from local.world import World
 from tests.attack.exercises import EXERCISES, NEEDED, Exercise, Stage
-from tests.attack.permissions import Permission, permissions, without
+from tests.attack.permissions import RESTORED, Permission, permissions, without
 from tests.deployed import TEMPLATE
 from tests.local.conftest import until
 
 ROLES = sorted({one.role for one in permissions()})
-# Where a denial is told in words of ours.
+# Where a denial is told in words of ours, or by the name of the call.
 SAID_INSTEAD = {
+    "kms:ReEncryptFrom": "not authorized to perform: kms:ReEncrypt ",
+    "kms:ReEncryptTo": "not authorized to perform: kms:ReEncrypt ",
     "secretsmanager:GetSecretValue": '"message":"finch secret unreadable"',
     "events:PutEvents": '"reasons":["AccessDenied',
 }
@@ -61,7 +63,7 @@ def a_batch_of_the_stream(world: World) -> Mapping[str, str]:
 def less(world: World, permission: Permission) -> Iterator[None]:
     """While it lasts, a role allows one thing less."""
     iam, role = world.aws.client("iam"), world.physical_id(permission.role)
-    [name] = iam.list_role_policies(RoleName=role)["PolicyNames"]
+    name = TEMPLATE["Resources"][permission.role]["Properties"]["Policies"][0]["PolicyName"]
     whole = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
     rest = json.dumps(without(permission, whole))
     iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=rest)
@@ -193,6 +195,8 @@ def on_tables(world: World) -> Iterator[Attempt]:
         # PartiQL, batches and transactions are other ways to the same.
         read = {"RequestItems": {there["TableName"]: {"Keys": [key]}}}
         yield Attempt(("dynamodb:BatchGetItem", table, ""), "dynamodb", "batch_get_item", read)
+        write = {"RequestItems": {there["TableName"]: [{"DeleteRequest": {"Key": key}}]}}
+        yield Attempt(("dynamodb:BatchWriteItem", table, ""), "dynamodb", "batch_write_item", write)
         said = {"Statement": f'SELECT * FROM "{there["TableName"]}"'}  # noqa: S608
         yield Attempt(("dynamodb:PartiQLSelect", table, ""), "dynamodb", "execute_statement", said)
     for table in ("ConnectionsTable", "ConnectSessionsTable"):
@@ -203,6 +207,9 @@ def on_tables(world: World) -> Iterator[Attempt]:
             "ExpressionAttributeValues": {":shard": {"S": "unfinished0"}},
         }
         yield Attempt(("dynamodb:Query", f"{table}/index/due", ""), "dynamodb", "query", due)
+
+    restored = {"TableName": "finch-connections-restored-mine"}
+    yield Attempt(("dynamodb:Scan", RESTORED, ""), "dynamodb", "scan", restored)
 
 
 def on_the_key(world: World) -> Iterator[Attempt]:
@@ -221,15 +228,17 @@ def on_the_key(world: World) -> Iterator[Attempt]:
         encrypt = key | {"Plaintext": b"canary", "EncryptionContext": context}
         blob = kms.encrypt(**encrypt)["CiphertextBlob"]
         decrypt = {"CiphertextBlob": blob, "EncryptionContext": context}
-        again = {"DestinationKeyId": key["KeyId"], "SourceEncryptionContext": context}
+        again = {
+            "DestinationKeyId": key["KeyId"],
+            "SourceEncryptionContext": context,
+            "DestinationEncryptionContext": context,
+        }
         yield Attempt(("kms:Encrypt", "TokenKey", purpose), "kms", "encrypt", encrypt)
         yield Attempt(("kms:Decrypt", "TokenKey", purpose), "kms", "decrypt", decrypt)
-        yield Attempt(
-            ("kms:ReEncrypt", "TokenKey", purpose),
-            "kms",
-            "re_encrypt",
-            {"CiphertextBlob": blob} | again,
-        )
+        # One call, and a permission on either key.
+        both = {"CiphertextBlob": blob} | again
+        yield Attempt(("kms:ReEncryptFrom", "TokenKey", purpose), "kms", "re_encrypt", both)
+        yield Attempt(("kms:ReEncryptTo", "TokenKey", purpose), "kms", "re_encrypt", both)
     for operation, more in (
         ("generate_data_key", {"KeySpec": "AES_256"}),
         ("disable_key", {}),

@@ -27,6 +27,8 @@ ALLOWED: Allowed = {
     ("handle", "plain"): ["answers"],
     ("handle", "SHA-256"): ["answers", "messages", *LOGS],
     ("completion", "plain"): ["answers"],
+    # Shown to the customer of the connection.
+    ("company", "plain"): ["answers"],
 }
 
 

@@ -3,8 +3,10 @@
 `deployed` is the product in process; what asks for `over_http` gets it in the local world.
 """
 
+import json
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from io import StringIO
 
@@ -66,4 +68,26 @@ def ear(world: World) -> Ear:
 @pytest.fixture(scope="session")
 def stage(world: World, ear: Ear) -> Stage:
     """Every function of the local world with something to do; set once, and brought back."""
-    return set_stage(replace(deploy_nothing_in(world), api=ear))
+    product = replace(deploy_nothing_in(world), api=ear)
+    return set_stage(product, lambda: _old_key(world))
+
+
+@contextmanager
+def _old_key(world: World) -> Iterator[str]:
+    """A key that the function that reseals knows as the one before, and may open."""
+    iam, functions = world.aws.client("iam"), world.aws.client("lambda")
+    arn: str = world.aws.client("kms").create_key()["KeyMetadata"]["Arn"]
+    role = {"RoleName": world.physical_id("ResealTokensRole"), "PolicyName": "old-key"}
+    function = world.physical_id("ResealTokens")
+    there = functions.get_function_configuration(FunctionName=function)["Environment"]
+    variables = there["Variables"] | {"OLD_TOKEN_KEY_ARN": arn}
+    opens = {"Effect": "Allow", "Action": "kms:ReEncryptFrom", "Resource": arn}
+    iam.put_role_policy(**role, PolicyDocument=json.dumps({"Statement": [opens]}))
+    functions.update_function_configuration(
+        FunctionName=function, Environment={"Variables": variables}
+    )
+    try:
+        yield arn
+    finally:
+        functions.update_function_configuration(FunctionName=function, Environment=there)
+        iam.delete_role_policy(**role)

@@ -16,6 +16,8 @@ class Ear:
     api: Api
     canaries: set[Canary] = field(default_factory=set)
     answers: list[str] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
+    addresses: list[str] = field(default_factory=list)
 
     def send(
         self,
@@ -40,7 +42,8 @@ class Ear:
             self._hear("handle" if name.endswith("-last") else "binding cookie", value)
         location = reply.headers.get("location", "")
         self._hear("completion", *parse_qs(urlsplit(location).fragment).get("completion", []))
-        self.answers += [location, reply.text]
+        self.addresses.append(location)
+        (self.refusals if reply.status >= 400 else self.answers).append(reply.text)
         return reply
 
     def _hear(self, kind: str, *texts: str) -> None:

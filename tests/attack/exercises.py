@@ -4,14 +4,23 @@ The stage is set once; every exercise begins from there, in process and in the l
 """
 
 import json
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from local.finch.seed_world import CEDARLINE, DANA, HARBOR_LANE, IRIS, JUNIPER_VALE, LENA, NORTHFOLD
+from local.finch.seed_world import (
+    CEDARLINE,
+    DANA,
+    HARBOR_LANE,
+    IRIS,
+    JUNIPER_VALE,
+    LENA,
+    NORTHFOLD,
+    OWEN,
+)
 from local.finch.webhooks import Waiting
 from tests.attack.permissions import Need
 from tests.deployed import ROOT, Deployed
@@ -19,6 +28,14 @@ from tests.person import Landing, Person, connection_path
 
 _LONG_AGO = timedelta(days=2)
 _LOST = "00000000-0000-4000-8000-000000000000"
+
+
+_ASKED = {
+    "provider_id": "gusto",
+    "company_id": HARBOR_LANE.id,
+    "products": ["directory"],
+    "purpose": "test",
+}
 
 
 @dataclass
@@ -35,6 +52,7 @@ class Stage:
     given_up: str
     held: str
     given_up_batch: Mapping[str, str]
+    old_key: Callable[[], AbstractContextManager[str]]
     _kept: list[tuple[str, list[dict[str, Any]]]] = field(repr=False)
     _finch: Any = field(repr=False)
 
@@ -75,8 +93,11 @@ def _put_back(deployed: Deployed, table: str, items: list[dict[str, Any]]) -> No
         client.batch_write_item(RequestItems={table: requests[begin : begin + 25]})
 
 
-def set_stage(deployed: Deployed) -> Stage:
-    """Everything that the exercises begin from."""
+def set_stage(deployed: Deployed, old_key: Callable[[], AbstractContextManager[str]]) -> Stage:
+    """Everything that the exercises begin from.
+
+    `old_key` makes a key that the functions know, while it lasts, as the one that sealed before.
+    """
     finch = deployed.finch
     # A look that nobody has asked for would do an exercise's work before it.
     finch.change_switches(webhook_connection_id="absent")
@@ -112,6 +133,12 @@ def set_stage(deployed: Deployed) -> Stage:
     finch.faults.add("POST", "/auth/token", status=500, when="after")
     choice = {"provider_id": "rippling", "login": LENA, "company_id": CEDARLINE.id}
     Person(deployed, "uncertain").connect(**choice)
+    # Over, and asked for.
+    gone = Person(deployed, "gone")
+    gone.connect(provider_id="adp_run", login=OWEN)
+    gone.disconnect("adp_run")
+    assert deployed.invoke
+    deployed.invoke("vend_token", {**_ASKED, "customer_id": "acme", "caller": "test"})
     # Held, for an operator.
     finch.change_switches(introspect_customer_id_override="somebody-else")
     choice = {"provider_id": "rippling", "login": DANA, "company_id": NORTHFOLD.id}
@@ -136,6 +163,7 @@ def set_stage(deployed: Deployed) -> Stage:
         hashes["held"],
         {"streamArn": "stream", "shardId": "shard", "startSequenceNumber": "1"}
         | {"endSequenceNumber": "1"},
+        old_key,
         [(name, tables.items(name)) for name in names],
         deepcopy(finch._world),
     )
@@ -315,70 +343,111 @@ def ends_what_is_held(stage: Stage) -> None:
     _decides(stage, "disconnect")
 
 
-_ASKED = {
-    "customer_id": "leaving",
-    "provider_id": "rippling",
-    "company_id": JUNIPER_VALE.id,
-    "products": ["directory"],
-    "purpose": "test",
-}
-
-
 def _asks(stage: Stage, **more: str) -> None:
-    company = {"provider_id": "gusto", "company_id": HARBOR_LANE.id}
-    asked = _ASKED | company | {"customer_id": "acme", "caller": "test"} | more
+    asked = _ASKED | {"customer_id": "acme", "caller": "test"} | more
     stage.invoke("vend_token", asked)
 
 
-@exercise("ResealTokens")
-def seals_anew(stage: Stage) -> None:
-    stage.invoke("reseal_tokens", {})
+@exercise("EraseCustomer")
+def erases_what_is_over(stage: Stage) -> None:
+    stage.invoke("erase_customer", {"customer_id": "gone"})
 
 
 @exercise("EraseCustomer")
-def erases_what_was_vended(stage: Stage) -> None:
-    _asks(stage)
+def erases_what_is_connected(stage: Stage) -> None:
     stage.invoke("erase_customer", {"customer_id": "acme"})
 
 
 @exercise("EraseCustomer")
-def erases_what_is_over_and_what_nobody_confirms(stage: Stage) -> None:
-    stage.held_by_another.disconnect("justworks", CEDARLINE.id)
-    for _ in range(2):
-        stage.invoke("erase_customer", {"customer_id": "shared"})
+def erases_what_waits(stage: Stage) -> None:
+    stage.invoke("erase_customer", {"customer_id": "given-up"})
+
+
+@exercise("ResealTokens")
+def reseals(stage: Stage) -> None:
+    with stage.old_key() as old_key:
+        _seal_with(stage, old_key)
+        stage.invoke("reseal_tokens", {})
+
+
+def _seal_with(stage: Stage, key_arn: str) -> None:
+    """As an older key has sealed a connection's token, and one that waits."""
+    tables, kms = stage.deployed.tables, stage.deployed.kms
+    row = {"customer_id": {"S": "acme"}, "provider_id#company_id": {"S": f"gusto#{HARBOR_LANE.id}"}}
+    item = tables.dynamodb.get_item(TableName=tables.connections, Key=row)["Item"]
+    [token_id] = item["sealed"]["M"]
+    stored = {"purpose": "stored", "customer_id": "acme", "provider_id": "gusto"}
+    session = {"purpose": "escrow", "session": stage.given_up, "customer_id": "given-up"}
+    texts = {one.id: one.access_token for one in stage.deployed.finch.tokens()}
+    for table, key, path, names, context, text in (
+        (
+            *(tables.connections, row, "sealed.#id", {"#id": token_id}),
+            *(stored | {"company_id": HARBOR_LANE.id}, texts[token_id]),
+        ),
+        (
+            *(tables.sessions, {"handle_hash": {"S": stage.given_up}}, "escrow.#id"),
+            *({"#id": "ciphertext"}, session, "whatever"),
+        ),
+    ):
+        sealed = kms.encrypt(KeyId=key_arn, Plaintext=text.encode(), EncryptionContext=context)
+        tables.dynamodb.update_item(
+            TableName=table,
+            Key=key,
+            UpdateExpression=f"SET {path} = :sealed",
+            ExpressionAttributeNames=names,
+            ExpressionAttributeValues={":sealed": {"B": sealed["CiphertextBlob"]}},
+        )
 
 
 @exercise("RestoreConnections")
-def restores_what_was_lost(stage: Stage) -> None:
-    deployed = stage.deployed
-    tables, client = deployed.tables, deployed.tables.dynamodb
-    named = {"connections": tables.connections, "sessions": tables.sessions}
-    for name, table in named.items():
-        _back_up(deployed, table, f"finch-connections-restored-{name}")
-    for table in (*named.values(), tables.claims):
-        schema = client.describe_table(TableName=table)["Table"]["KeySchema"]
-        for item in tables.items(table):
-            key = {part["AttributeName"]: item[part["AttributeName"]] for part in schema}
-            client.delete_item(TableName=table, Key=key)
-    backup = {name: f"finch-connections-restored-{name}" for name in named}
-    stage.invoke("restore_connections", backup)
-
-
-def _back_up(deployed: Deployed, table: str, to: str) -> None:
-    """A copy of a table as it is now, as DynamoDB restores it."""
-    client = deployed.tables.dynamodb
-    if to not in client.list_tables()["TableNames"]:
-        schema = client.describe_table(TableName=table)["Table"]["KeySchema"]
-        client.create_table(
-            TableName=to,
-            KeySchema=schema,
-            AttributeDefinitions=[
-                {"AttributeName": part["AttributeName"], "AttributeType": "S"} for part in schema
-            ],
-            BillingMode="PAY_PER_REQUEST",
+def restores(stage: Stage) -> None:
+    tables, restored = stage.deployed.tables, {}
+    kept = dict(stage._kept)
+    lost = {
+        "connections": [
+            one for one in kept[tables.connections] if one["customer_id"]["S"] == "acme"
+        ],
+        "sessions": [one for one in kept[tables.sessions] if _hash(one) == stage.held],
+    }
+    for part, name, key in (
+        ("connections", tables.connections, ("customer_id", "provider_id#company_id")),
+        ("sessions", tables.sessions, ("handle_hash",)),
+    ):
+        restored[part] = _copied(
+            stage.deployed, f"finch-connections-restored-{part}", key, lost[part]
         )
-    for item in deployed.tables.items(table):
-        client.put_item(TableName=to, Item=item)
+        for item in lost[part]:
+            tables.dynamodb.delete_item(TableName=name, Key={one: item[one] for one in key})
+    for claim in tables.items(tables.claims):
+        tables.dynamodb.delete_item(TableName=tables.claims, Key={"claimed": claim["claimed"]})
+    try:
+        stage.invoke("restore_connections", restored)
+    finally:
+        for name in restored.values():
+            tables.dynamodb.delete_table(TableName=name)
+
+
+def _hash(item: Mapping[str, Any]) -> str:
+    return str(item["handle_hash"]["S"])
+
+
+def _copied(
+    deployed: Deployed, name: str, key: tuple[str, ...], items: Sequence[Mapping[str, Any]]
+) -> str:
+    """A table with these items, as DynamoDB restores one."""
+    client = deployed.tables.dynamodb
+    kinds: Any = ("HASH", "RANGE")
+    client.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": one, "AttributeType": "S"} for one in key],
+        KeySchema=[
+            {"AttributeName": one, "KeyType": kind} for one, kind in zip(key, kinds, strict=False)
+        ],
+    )
+    for item in items:
+        client.put_item(TableName=name, Item=item)
+    return name
 
 
 @exercise("VendToken")

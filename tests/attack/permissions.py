@@ -10,19 +10,14 @@ from tests.in_process import Call
 
 _RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
 _PURPOSE = "kms:EncryptionContext:purpose"
-# The tables that DynamoDB restored beside those in use, by the word in their names.
-RESTORED_TABLES, _RESTORED = "RestoredTables", "-restored-"
 # Where an action is not called what botocore calls the operation.
 _ACTIONS = {
     "secretsmanager:GetSecretValue": "secretsmanager:GetSecretValue",
     "sqs:SendMessageBatch": "sqs:SendMessage",
     "lambda:Invoke": "lambda:InvokeFunction",
 }
-# Shown under IAM where the key is replaced (`test_runbooks.py`): there is nothing to write before.
-WHEN_THE_KEY_IS_REPLACED = {
-    ("ResealTokensRole", "dynamodb:PutItem"),
-    ("ResealTokensRole", "dynamodb:UpdateItem"),
-}
+# Tables that DynamoDB has restored beside those in use.
+RESTORED = "restored tables"
 _IN_TRANSACTIONS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem"}
 
 
@@ -107,7 +102,7 @@ def _of(permission: Permission) -> tuple[str, str, str]:
 def _parts(statement: Mapping[str, Any]) -> Iterator[tuple[str, Any, str]]:
     condition = statement.get("Condition", {}).get("StringEquals", {})
     for action in _listed(statement["Action"]):
-        for resource in filter(None, map(_as_deployed, _listed(statement["Resource"]))):
+        for resource in filter(_deployed, _listed(statement["Resource"])):
             for purpose in _listed(condition.get(_PURPOSE, "")):
                 yield action, resource, purpose
 
@@ -116,19 +111,19 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _as_deployed(resource: Any) -> Any:
-    """What a resource is where no key is replaced; None where it is nothing then."""
-    if isinstance(resource, dict) and "Fn::If" in resource:
-        resource = resource["Fn::If"][2]
-    return None if resource == {"Ref": "AWS::NoValue"} else resource
+def _deployed(resource: Any) -> bool:
+    """Whether it is there while no key is being replaced."""
+    return not (isinstance(resource, dict) and resource.get("Fn::If", [""])[0] == "HasOldKey")
 
 
 def _name(resource: Any) -> str:
     """A resource by its logical name, and what of it."""
+    if "Fn::If" in resource:
+        resource = resource["Fn::If"][2]
     if "Fn::GetAtt" in resource:
         return str(resource["Fn::GetAtt"][0])
-    if _RESTORED in resource["Fn::Sub"]:
-        return RESTORED_TABLES
+    if "-restored-" in resource["Fn::Sub"]:
+        return RESTORED
     return str(resource["Fn::Sub"]).replace("${", "").replace(".Arn}", "")
 
 
@@ -143,14 +138,14 @@ def needs(call: Call) -> Iterable[Need]:
             Need(function, f"dynamodb:{_IN_TRANSACTIONS[verb]}", write["TableName"])
             for verb, write in writes
         }
-    if call.operation == "BatchWriteItem":
-        tables = call.arguments["RequestItems"]
-        return [Need(function, "dynamodb:BatchWriteItem", table) for table in tables]
     if call.operation == "ReEncrypt":
         purpose = call.arguments["SourceEncryptionContext"]["purpose"]
-        return [
-            Need(function, f"kms:ReEncrypt{way}", "TokenKey", purpose) for way in ("From", "To")
-        ]
+        return {
+            Need(function, f"kms:ReEncrypt{end}", "TokenKey", purpose) for end in ("From", "To")
+        }
+    if call.operation == "BatchWriteItem":
+        tables = call.arguments["RequestItems"]
+        return {Need(function, "dynamodb:BatchWriteItem", table) for table in tables}
     service = "dynamodb" if call.service == "dynamodbstreams" else call.service
     action = f"{service}:{call.operation}"
     purpose = call.arguments.get("EncryptionContext", {}).get("purpose", "")
@@ -160,8 +155,7 @@ def needs(call: Call) -> Iterable[Need]:
 def _resource(call: Call) -> str:
     if call.service == "dynamodb":
         table, index = call.arguments["TableName"], call.arguments.get("IndexName")
-        if _RESTORED in table:
-            return RESTORED_TABLES
+        table = RESTORED if "-restored-" in table else table
         return f"{table}/index/{index}" if index else str(table)
     return {
         "dynamodbstreams": "ConnectionsTable/stream/*",

@@ -25,24 +25,21 @@ from tests.in_process import WEBHOOK_SECRET
 # Where each may be after all, and why. All else, and every other form of these, is a leak.
 ALLOWED: Allowed = {
     # A link carries its handle; Finch's page, and the SDK in the embedded flow, carry it as `state`.
-    ("handle", "plain"): ["answers"],
+    ("handle", "plain"): ["addresses", "answers"],
     # The name of a session to everybody but the person who has its link.
     ("handle", "SHA-256"): [
-        "tables",
-        "messages",
-        "encryption contexts",
-        "operator",
-        "log",
-        "answers",
+        *("tables", "messages", "encryption contexts", "operator", "log", "addresses", "answers"),
     ],
     # Handed to the browser that returned, for its page to give back; kept as a hash.
-    ("completion", "plain"): ["answers"],
+    ("completion", "plain"): ["addresses", "answers"],
     ("completion", "SHA-256"): ["tables"],
     # Kept as hashes, to know them again.
     ("code", "SHA-256"): ["tables"],
     ("binding cookie", "SHA-256"): ["tables"],
     # Shown by Finch Connect, which is told it when a person clicks.
     ("customer name", "plain"): ["tables"],
+    # Kept on the connection, and shown to its customer.
+    ("company", "plain"): ["tables", "answers"],
 }
 [CONFIRMING] = [one for one in SCENARIOS if one.name == "connect, confirm"]
 # In a log the hash stands where an operator has named a session, and nowhere else.
@@ -88,7 +85,7 @@ class Ear:
             name, _, value = cookie.partition(";")[0].partition("=")
             kind = "handle" if name.endswith("-last") else "binding cookie"
             self._secret(kind, value)
-            self.texts["answers"].append(name)
+            self.texts["headers"].append(name)
         location = reply.headers.get("location", "")
         fragment = parse_qs(urlsplit(location).fragment)
         for completion in fragment.get("completion", []):
@@ -98,7 +95,11 @@ class Ear:
         ):
             self._secret("handle", "".join(handle))
         failed = "errors" if reply.status >= 400 else "answers"
-        self.texts[failed] += [location, reply.text, *reply.headers.values()]
+        self.texts["addresses"].append(location)
+        self.texts[failed].append(reply.text)
+        self.texts["headers"] += [
+            text for name, text in reply.headers.items() if name != "location"
+        ]
 
     def invoked(self, function: str, answer: Any) -> None:
         """The answer of a function to whoever invoked it; a token is what one of them is for."""

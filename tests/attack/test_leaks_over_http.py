@@ -24,9 +24,11 @@ OTHERS_OWN = {"finch.json", "webhook-secret", "issuer.pem"}
 # named one, and in the message that brings it. All else, and every other form, is a leak.
 LOGS = ["log of ResolveUnfinished", "file log/aws.log"]
 ALLOWED: Allowed = {
-    ("handle", "plain"): ["answers"],
-    ("handle", "SHA-256"): ["answers", "messages", *LOGS],
-    ("completion", "plain"): ["answers"],
+    ("handle", "plain"): ["addresses", "answers"],
+    ("handle", "SHA-256"): ["addresses", "answers", "messages", *LOGS],
+    ("completion", "plain"): ["addresses", "answers"],
+    # Shown to the customer of the connection.
+    ("company", "plain"): ["answers"],
 }
 
 
@@ -95,6 +97,8 @@ def test_nothing_that_is_written_down_holds_a_secret_or_a_name(world: World, hea
     }
     texts["events"] = json.dumps(world.changes())
     texts["answers"] = "\n".join(heard.answers)
+    texts["refusals"] = "\n".join(heard.refusals)
+    texts["addresses"] = "\n".join(heard.addresses)
     texts["messages"] = queued(world)
     assert texts.keys() >= {"log of FinishConnect", "log of TendConnection", "file log/aws.log"}
     assert leaks(heard.canaries, texts, ALLOWED) == []
@@ -113,7 +117,9 @@ def test_a_session_is_named_in_a_log_by_an_operator_alone(world: World, heard: E
 
 
 def test_what_was_refused_is_not_repeated(heard: Ear) -> None:
-    assert not [answer for answer in heard.answers if "canary-4711" in answer]
+    assert heard.refusals
+    told = [*heard.answers, *heard.refusals, *heard.addresses]
+    assert not [one for one in told if "canary-4711" in one]
 
 
 def test_every_kind_of_secret_was_there_to_be_found(heard: Ear) -> None:

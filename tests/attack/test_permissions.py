@@ -4,30 +4,38 @@ That each permission is missed where it is taken away is shown in `test_least_pr
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import boto3
 import pytest
 
-from finch_connections import connection_table
+from finch_connections import connection_table, settings, token_vault
 from tests.attack.exercises import EXERCISES, NEEDED, Exercise, set_stage
-from tests.attack.permissions import (
-    BY_LAMBDA,
-    WHEN_THE_KEY_IS_REPLACED,
-    Need,
-    Permission,
-    needs,
-    permissions,
-)
+from tests.attack.permissions import BY_LAMBDA, Need, Permission, needs, permissions
 from tests.deployed import TEMPLATE
 from tests.in_process import Call, InProcess, forget_what_was_read
+
+
+@contextmanager
+def old_key() -> Iterator[str]:
+    """A key that the functions know as the one before."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        arn = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
+        monkeypatch.setenv("OLD_TOKEN_KEY_ARN", arn)
+        for kept in (settings.read, token_vault.connect):
+            kept.cache_clear()
+        yield arn
+    for kept in (settings.read, token_vault.connect):
+        kept.cache_clear()
 
 
 @pytest.fixture(scope="module")
 def needed(in_process: InProcess) -> dict[Exercise, set[Need]]:
     """What each exercise needs of AWS."""
     in_process.reset()
-    stage = set_stage(in_process)
+    stage = set_stage(in_process, old_key)
     NEEDED.clear()
     for one in EXERCISES:
         stage.restore()
@@ -51,13 +59,7 @@ def test_no_function_does_what_its_role_does_not_allow(needed: dict[Exercise, se
 
 def test_no_role_allows_what_its_function_does_not_do(needed: dict[Exercise, set[Need]]) -> None:
     every = set().union(*needed.values())
-    idle = [
-        one
-        for one in permissions()
-        if not one.by_lambda
-        and one.need not in every
-        and (one.role, one.action) not in WHEN_THE_KEY_IS_REPLACED
-    ]
+    idle = [one for one in permissions() if not one.by_lambda and one.need not in every]
     assert idle == []
 
 

@@ -47,6 +47,12 @@ help:
 	@touch $@
 
 # As `sam build` makes it for deployment, but with the wheels of this machine.
+.venv-bench/ready: tests/bench/requirements.txt
+	@echo "Setting up the Lambda runtime's client and the references of the benchmark (half a minute, once) ..."
+	@$(PYTHON) -m venv --clear .venv-bench
+	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
 $(BUILT)/template.yaml: $(SOURCES) | .venv/ready
 	@echo 'Building functions and layer ...'
 	@mkdir -p $(dir $(BUILT))

@@ -1,0 +1,236 @@
+"""The world that the benchmark runs in: emulated AWS and stand-in Finch behind TLS, and how things stand."""
+
+import contextlib
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from finch_connections import connection
+from finch_connections.connection import CompanyKey, Connection, ConnectionStatus, Token
+from finch_connections.connection_table import ConnectionTable
+from local.finch.seed_world import HARBOR_LANE
+from local.world import CREDENTIALS, REGION, Ports, World
+from tests.bench.certificates import Authority, authority
+from tests.bench.front import Front, aws_call, finch_call, serving
+from tests.bench.function import Function
+from tests.deployed import ROOT, Deployed, Tables
+from tests.person import Person
+
+BUILT = ROOT / ".aws-sam" / "local"
+SITE_PACKAGES = ROOT / ".venv-bench" / "lib" / "python3.13" / "site-packages"
+REFERENCES = Path(__file__).with_name("references")
+# What Lambda's Python runtime brings ("Runtime-included SDK versions" in its guide), and its client.
+_RUNTIME_BRINGS = (
+    "awslambdaric",
+    "boto3",
+    "botocore",
+    "dateutil",
+    "jmespath",
+    "runtime_client*.so",
+    "s3transfer",
+    "simplejson",
+    "six.py",
+    "snapshot_restore_py.py",
+    "urllib3",
+)
+CUSTOMER = "acme"
+
+type Event = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The running world, and the functions that can be started in it."""
+
+    world: World
+    deployed: Deployed
+    aws: Front
+    finch: Front
+    authority: Authority
+    folder: Path
+
+    def ours(self, name: str) -> Function:
+        """A function as it was built, with the environment and the role that it was deployed with."""
+        logical_id = name.title().replace("_", "")
+        session = self.world.as_role(f"{logical_id}Role")
+        environment = {
+            **self.world._environment(self.world.physical_id(logical_id)),
+            **self._outside(),
+            "AWS_ACCESS_KEY_ID": session.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": session.secret_access_key,
+            "AWS_SESSION_TOKEN": session.session_token or "",
+        }
+        return Function(
+            name=f"ours {name}",
+            task=BUILT / logical_id,
+            handler=f"functions.{name}.handler.{name}",
+            packages=[self.folder / "layer" / "python", self.folder / "runtime"],
+            environment=environment,
+        )
+
+    def reference(self, kind: str, name: str) -> Function:
+        """A reference's function, as the emulator's root user; its layer is compiled as ours is."""
+        bundle = str(self.folder / "full.pem")
+        environment = {
+            **self.world._environment(self.world.physical_id("ListConnections")),
+            **self._outside(),
+            **{one: CREDENTIALS[one] for one in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")},
+            # What they would trust by themselves, and the root of this world.
+            "AWS_CA_BUNDLE": bundle,
+            "SSL_CERT_FILE": bundle,
+            "FLOOR_CA": str(self.folder / "root.pem"),
+            "POWERTOOLS_SERVICE_NAME": "connections",
+        }
+        return Function(
+            name=f"{kind} {name}",
+            task=self.folder / "references" / kind,
+            handler=f"{name}.handler",
+            packages=[SITE_PACKAGES, self.folder / "runtime"],
+            environment=environment,
+        )
+
+    def _outside(self) -> dict[str, str]:
+        return {
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ENDPOINT_URL": self.aws.url,
+            "AWS_REGION": REGION,
+            "FINCH_API_URL": self.finch.url,
+        }
+
+    def reset(self) -> None:
+        """Empties the world, and what the fronts have seen."""
+        self.deployed.tables.clear()
+        self.world.finch.reset()
+        sqs = self.world.aws.client("sqs")
+        sqs.purge_queue(QueueUrl=self.world.output("TendQueueUrl"))
+        self.aws.reset()
+        self.finch.reset()
+
+    def person(self) -> Person:
+        """Somebody of the customer."""
+        return Person(self.deployed, CUSTOMER)
+
+    # How things stand before a function is called, and the event that it is called with.
+
+    def to_list(self, connections: int = 10) -> Event:
+        """A customer with some connections."""
+        self.reset()
+        self.write(connections)
+        event = _event("list_connections")
+        event["queryStringParameters"] = {"limit": "50"}
+        return event
+
+    def write(self, connections: int, customer_id: str = CUSTOMER) -> None:
+        """Puts connections into the table."""
+        client = self.world.aws.client("dynamodb")
+        table = ConnectionTable(client, self.deployed.tables.connections)
+        for number in range(connections):
+            table.write(a_connection(customer_id, number))
+
+    def to_finish(self) -> Event:
+        """A person who is back from Finch with a code."""
+        self.reset()
+        person = self.person()
+        url = urlsplit(person.log_in(person.click(person.link())))
+        event = _event("finish_connect")
+        event |= {
+            "routeKey": "GET /callback",
+            "rawPath": url.path,
+            "rawQueryString": url.query,
+            "queryStringParameters": dict(parse_qsl(url.query)),
+            "cookies": [f"{name}={value}" for name, value in person.browser.cookies.items()],
+        }
+        return event
+
+    def to_disconnect(self) -> Event:
+        """A customer with one connection."""
+        self.reset()
+        landing = self.person().connect()
+        assert landing.outcome["status"] == "connected", landing.outcome
+        event = _event("disconnect")
+        event["pathParameters"] = {"provider_id": "gusto", "company_id": HARBOR_LANE.id}
+        return event
+
+
+def a_connection(customer_id: str, number: int) -> Connection:
+    """A connection with one login, as many are."""
+    now = datetime(2026, 11, 22, 10, tzinfo=UTC)
+    token = Token(
+        id=f"7d3f0c1e-0000-4000-8000-{number:012d}",
+        connection_id=f"8d3f0c1e-0000-4000-8000-{number:012d}",
+        products=frozenset(["company", "directory", "individual", "employment"]),
+        status=ConnectionStatus.CONNECTED,
+        connected_at=now,
+        entity_ids=frozenset([f"9d3f0c1e-0000-4000-8000-{number:012d}"]),
+        account_id=f"6d3f0c1e-0000-4000-8000-{number:012d}",
+        finch_customer_id=customer_id,
+        entities={f"9d3f0c1e-0000-4000-8000-{number:012d}": "connected"},
+        methods={"credential": "connected"},
+    )
+    key = CompanyKey("gusto", f"5d3f0c1e-0000-4000-8000-{number:012d}")
+    # A ciphertext of KMS is about this long.
+    return connection.attach(None, customer_id, key, token, bytes(240), now)
+
+
+def _event(name: str) -> Event:
+    event: Event = json.loads((ROOT / "events" / f"{name}.json").read_text())
+    return event
+
+
+@contextlib.contextmanager
+def stage(folder: Path) -> Iterator[Stage]:
+    """The world, running for as long as it is wanted."""
+    with contextlib.ExitStack() as running:
+        world = running.enter_context(World(folder / "world", Ports.free(), BUILT))
+        trusted = authority(folder)
+        aws = running.enter_context(serving(Front(world.ports.aws, trusted.context, aws_call)))
+        finch = running.enter_context(serving(Front(world.ports.finch, trusted.context, finch_call)))
+        _lay_out(folder, trusted.root)
+        tables = Tables(
+            world.aws.client("dynamodb"),
+            connections=world.output("ConnectionsTableName"),
+            sessions=world.output("ConnectSessionsTableName"),
+            claims=world.output("ClaimsTableName"),
+            audit=world.output("AuditTableName"),
+        )
+        from tests.local.conftest import HttpApi
+
+        deployed = Deployed(
+            api=HttpApi(world.api_url),
+            finch=world.finch,
+            tables=tables,
+            kms=world.aws.client("kms"),
+            secrets=world.aws.client("secretsmanager"),
+            secret_arn=world.output("FinchSecretArn"),
+            return_urls=(world.page_url,),
+            token=world.issuer.token,
+        )
+        yield Stage(world, deployed, aws, finch, trusted, folder)
+
+
+def _lay_out(folder: Path, root: bytes) -> None:
+    """Puts the built layer and the runtime where Lambda would, with this world's root trusted too."""
+    import certifi
+
+    full = Path(certifi.where()).read_bytes()
+    (folder / "full.pem").write_bytes(full + root)
+    (folder / "root.pem").write_bytes(root)
+    shutil.copytree(REFERENCES, folder / "references")
+    runtime = folder / "runtime"
+    runtime.mkdir()
+    for pattern in _RUNTIME_BRINGS:
+        [there] = SITE_PACKAGES.glob(pattern)
+        (runtime / there.name).symlink_to(there)
+    layer = folder / "layer"
+    shutil.copytree(BUILT / "SharedLayer", layer)
+    for bundle in (layer / "python" / "certifi" / "cacert.pem",):
+        with bundle.open("ab") as store:
+            store.write(root)
+
+
+_ = replace

@@ -120,6 +120,10 @@ lock: .venv/ready
 	uv pip compile --quiet --upgrade --generate-hashes --no-header --python-version 3.13 \
 		pyproject.toml -c tests/requirements.txt -o layers/shared/python/requirements.txt
 	uv pip compile --quiet --upgrade --generate-hashes --no-header --python-version 3.13 \
+		--group aws -c tests/requirements.txt -o layers/shared/python/aws-requirements.txt
+	uv pip compile --quiet --upgrade --generate-hashes --no-header --python-version 3.13 \
+		--group bench -c tests/requirements.txt -o tests/bench/requirements.txt
+	uv pip compile --quiet --upgrade --generate-hashes --no-header --python-version 3.13 \
 		--group ministack -o local/requirements.txt
 	uv pip compile --quiet --upgrade --generate-hashes --no-header --python-version 3.13 \
 		--group audit -o tests/attack/requirements.txt

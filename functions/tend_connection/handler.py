@@ -13,6 +13,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from finch_connections import (
     claim_table,
+    cold_start,
     connection_table,
     finch,
     finch_connect,
@@ -91,3 +92,6 @@ def _outside() -> Outsiders:
         ),
         naming_flow.Outsiders(connections=connections, vault=vault, names=finch_names.connect()),
     )
+
+
+cold_start.ready(_outside)

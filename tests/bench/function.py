@@ -5,7 +5,6 @@ import os
 import resource
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,14 +16,17 @@ from tests.bench.runtime_api import Answer, FunctionFailed, RuntimeApi
 
 # Lambda sells a core for each 1,769 MB ("Configure Lambda function memory" in its guide).
 CORE_MB = 1769
-PYTHON = Path(sys.base_prefix, "bin", "python3.13")
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
 class Function:
-    """What is started: `handler` of the code in `task`, with `packages` to import from."""
+    """What is started: `handler` of the code in `task`, with `packages` to import from.
 
+    By this `python`, which has no packages of its own.
+    """
+
+    python: Path
     name: str
     task: Path
     handler: str
@@ -32,7 +34,7 @@ class Function:
     environment: Mapping[str, str] = field(repr=False)
 
     def command(self) -> list[str]:
-        return [str(PYTHON), "-s", "-m", "awslambdaric", self.handler]
+        return [str(self.python), "-m", "awslambdaric", self.handler]
 
     def variables(self, runtime_api: str) -> dict[str, str]:
         """The environment of its process."""

@@ -1,8 +1,11 @@
 """The world that the benchmark runs in: emulated AWS and stand-in Finch behind TLS, and how things stand."""
 
+import compileall
 import contextlib
 import json
 import shutil
+import ssl
+import venv
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -10,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import trust_stores
 from finch_connections import connection
 from finch_connections.connection import CompanyKey, Connection, ConnectionStatus, Token
 from finch_connections.connection_table import ConnectionTable
@@ -66,6 +70,7 @@ class Stage:
             "AWS_SESSION_TOKEN": session.session_token or "",
         }
         return Function(
+            python=self.folder / "python" / "bin" / "python",
             name=f"ours {name}",
             task=BUILT / logical_id,
             handler=f"functions.{name}.handler.{name}",
@@ -87,6 +92,7 @@ class Stage:
             "POWERTOOLS_SERVICE_NAME": "connections",
         }
         return Function(
+            python=self.folder / "python" / "bin" / "python",
             name=f"{kind} {name}",
             task=self.folder / "references" / kind,
             handler=f"{name}.handler",
@@ -189,7 +195,9 @@ def stage(folder: Path) -> Iterator[Stage]:
         world = running.enter_context(World(folder / "world", Ports.free(), BUILT))
         trusted = authority(folder)
         aws = running.enter_context(serving(Front(world.ports.aws, trusted.context, aws_call)))
-        finch = running.enter_context(serving(Front(world.ports.finch, trusted.context, finch_call)))
+        finch = running.enter_context(
+            serving(Front(world.ports.finch, trusted.context, finch_call))
+        )
         _lay_out(folder, trusted.root)
         tables = Tables(
             world.aws.client("dynamodb"),
@@ -225,12 +233,22 @@ def _lay_out(folder: Path, root: bytes) -> None:
     runtime.mkdir()
     for pattern in _RUNTIME_BRINGS:
         [there] = SITE_PACKAGES.glob(pattern)
-        (runtime / there.name).symlink_to(there)
-    layer = folder / "layer"
-    shutil.copytree(BUILT / "SharedLayer", layer)
-    for bundle in (layer / "python" / "certifi" / "cacert.pem",):
-        with bundle.open("ab") as store:
-            store.write(root)
+        if there.is_dir():
+            shutil.copytree(there, runtime / there.name)
+        else:
+            shutil.copy2(there, runtime)
+    # Folders that are new to Python: what is there is compiled, as in Lambda's own.
+    for compiled in (runtime, folder / "references"):
+        compileall.compile_dir(compiled, quiet=1)
+    venv.create(folder / "python")
+    layer = folder / "layer" / "python"
+    for name in ("SharedLayer", "AwsLayer"):
+        shutil.copytree(BUILT / name / "python", layer, dirs_exist_ok=True)
+    ours = layer / "finch_connections"
+    with (ours / "amazon.pem").open("ab") as store:
+        store.write(root)
+    der = ssl.PEM_cert_to_DER_cert(root.decode())
+    (ours / "roots" / f"{trust_stores.subject_hash(der)}.0").write_bytes(root)
 
 
 _ = replace

@@ -47,6 +47,11 @@ class BackendSettings:
     aws_lambda_function_name: str
 
 
+def in_lambda() -> bool:
+    """Whether this is a function that Lambda has started, and no test."""
+    return "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ
+
+
 @cache
 def read() -> Settings:
     """The settings of this function; raises `SettingMissing`."""

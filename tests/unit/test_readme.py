@@ -1,8 +1,11 @@
 """The README says what is there, and all of it."""
 
+import pkgutil
 import re
+from importlib import import_module
 from typing import Any
 
+import finch_connections
 from finch_connections import api, metrics
 from finch_connections.connection import ConnectionStatus
 from finch_connections.finch_failure import FinchFailure
@@ -25,6 +28,9 @@ def words(text: str) -> set[str]:
 
 
 def kinds(base: type[Any]) -> set[type[Any]]:
+    """A class and all that come from it, wherever in our package."""
+    for module in pkgutil.iter_modules(finch_connections.__path__):
+        import_module(f"finch_connections.{module.name}")
     return {base} | {one for kind in base.__subclasses__() for one in kinds(kind)}
 
 

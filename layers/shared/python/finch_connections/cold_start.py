@@ -23,6 +23,8 @@ def ready(*connects: Callable[[], object]) -> None:
     try:
         for connect in connects:
             connect()
+        # Which the first connection would load.
+        "localhost".encode("idna")
     except Exception:
         logger.exception("not ready")
     # What there is now is never looked at again.

@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import socket
 import ssl
 import threading
 import time
@@ -46,11 +47,20 @@ class Front(ThreadingHTTPServer):
         self.answers_in = 0.0
         self.seen = Seen()
         self.lock = threading.Lock()
+        self.open: set[ssl.SSLSocket] = set()
 
     @property
     def url(self) -> str:
         """Where a function finds it."""
         return f"https://localhost:{self.server_port}"
+
+    def drop_connections(self) -> None:
+        """Closes the connections that are kept open, as servers do after a while."""
+        with self.lock:
+            kept, self.open = self.open, set()
+        for one in kept:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
 
     def reset(self) -> None:
         """Forgets what it has seen."""
@@ -70,10 +80,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.request = self.server.context.wrap_socket(self.request, server_side=True)
         with self.server.lock:
             self.server.seen.connections += 1
+            self.server.open.add(self.request)
         self.backend = http.client.HTTPConnection("127.0.0.1", self.server.backend_port)
         super().setup()
 
     def finish(self) -> None:
+        with self.server.lock:
+            self.server.open.discard(self.request)
         self.backend.close()
         super().finish()
 
@@ -82,7 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
         front = self.server
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         with front.lock:
-            front.seen.calls.append(front.name_of(self.command, self.path, self.headers))
+            front.seen.calls.append(front.name_of(self.command, self.path, dict(self.headers)))
         # Not again where a kept connection is gone: the stand-in may have done what it was asked.
         self.backend.close()
         self.backend.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
@@ -122,7 +135,8 @@ def serving(front: Front) -> Iterator[Front]:
 
 def aws_call(method: str, path: str, headers: Mapping[str, str]) -> str:
     """AWS's name for a request in one of its JSON protocols: `DynamoDB.GetItem`."""
-    service, _, operation = headers.get("x-amz-target", f"{method} {path}").partition(".")
+    targets = [value for name, value in headers.items() if name.lower() == "x-amz-target"]
+    service, _, operation = (targets or [f"{method} {path}"])[0].partition(".")
     return f"{service.partition('_')[0]}.{operation}"
 
 

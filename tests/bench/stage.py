@@ -1,28 +1,35 @@
 """The world that the benchmark runs in: emulated AWS and stand-in Finch behind TLS, and how things stand."""
 
+import base64
 import compileall
 import contextlib
+import hmac
 import json
 import shutil
 import ssl
+import time
 import venv
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import certifi
+
 import trust_stores
-from finch_connections import connection
+from finch_connections import connection, tend_queue
 from finch_connections.connection import CompanyKey, Connection, ConnectionStatus, Token
 from finch_connections.connection_table import ConnectionTable
+from finch_connections.task import ConnectionTask, Task
 from local.finch.seed_world import HARBOR_LANE
 from local.world import CREDENTIALS, REGION, Ports, World
-from tests.bench.certificates import Authority, authority
+from tests.bench.certificates import authority
 from tests.bench.front import Front, aws_call, finch_call, serving
 from tests.bench.function import Function
 from tests.deployed import ROOT, Deployed, Tables
+from tests.local.conftest import HttpApi
 from tests.person import Person
 
 BUILT = ROOT / ".aws-sam" / "local"
@@ -43,6 +50,8 @@ _RUNTIME_BRINGS = (
     "urllib3",
 )
 CUSTOMER = "acme"
+_ROW = {"provider_id": "gusto", "company_id": HARBOR_LANE.id}
+_KEY = CompanyKey(**_ROW)
 
 type Event = dict[str, Any]
 
@@ -55,7 +64,6 @@ class Stage:
     deployed: Deployed
     aws: Front
     finch: Front
-    authority: Authority
     folder: Path
 
     def ours(self, name: str) -> Function:
@@ -63,18 +71,19 @@ class Stage:
         logical_id = name.title().replace("_", "")
         session = self.world.as_role(f"{logical_id}Role")
         environment = {
-            **self.world._environment(self.world.physical_id(logical_id)),
-            **self._outside(),
+            **self._deployed_environment(logical_id),
             "AWS_ACCESS_KEY_ID": session.access_key_id,
             "AWS_SECRET_ACCESS_KEY": session.secret_access_key,
             "AWS_SESSION_TOKEN": session.session_token or "",
         }
+        # The example stands for another backend's function, which has not all of our layers.
+        layers = "opt-shared" if name == "read_directory" else "opt"
         return Function(
-            python=self.folder / "python" / "bin" / "python",
-            name=f"ours {name}",
+            python=self._python,
+            name=name,
             task=BUILT / logical_id,
             handler=f"functions.{name}.handler.{name}",
-            packages=[self.folder / "layer" / "python", self.folder / "runtime"],
+            packages=[self.folder / layers / "python", self.folder / "runtime"],
             environment=environment,
         )
 
@@ -82,8 +91,7 @@ class Stage:
         """A reference's function, as the emulator's root user; its layer is compiled as ours is."""
         bundle = str(self.folder / "full.pem")
         environment = {
-            **self.world._environment(self.world.physical_id("ListConnections")),
-            **self._outside(),
+            **self._deployed_environment("ListConnections"),
             **{one: CREDENTIALS[one] for one in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")},
             # What they would trust by themselves, and the root of this world.
             "AWS_CA_BUNDLE": bundle,
@@ -92,7 +100,7 @@ class Stage:
             "POWERTOOLS_SERVICE_NAME": "connections",
         }
         return Function(
-            python=self.folder / "python" / "bin" / "python",
+            python=self._python,
             name=f"{kind} {name}",
             task=self.folder / "references" / kind,
             handler=f"{name}.handler",
@@ -100,8 +108,16 @@ class Stage:
             environment=environment,
         )
 
-    def _outside(self) -> dict[str, str]:
-        return {
+    @property
+    def _python(self) -> Path:
+        return self.folder / "python" / "bin" / "python"
+
+    def _deployed_environment(self, logical_id: str) -> dict[str, str]:
+        found = self.world.aws.client("lambda").get_function_configuration(
+            FunctionName=self.world.physical_id(logical_id)
+        )
+        variables: dict[str, str] = found["Environment"]["Variables"]
+        return variables | {
             "AWS_DEFAULT_REGION": REGION,
             "AWS_ENDPOINT_URL": self.aws.url,
             "AWS_REGION": REGION,
@@ -112,14 +128,19 @@ class Stage:
         """Empties the world, and what the fronts have seen."""
         self.deployed.tables.clear()
         self.world.finch.reset()
-        sqs = self.world.aws.client("sqs")
-        sqs.purge_queue(QueueUrl=self.world.output("TendQueueUrl"))
+        self.world.finch.change_switches(webhook_on_disconnect=False)
+        self.world.aws.client("sqs").purge_queue(QueueUrl=self.world.output("TendQueueUrl"))
         self.aws.reset()
         self.finch.reset()
 
-    def person(self) -> Person:
-        """Somebody of the customer."""
+    def _person(self) -> Person:
         return Person(self.deployed, CUSTOMER)
+
+    def _connected(self) -> None:
+        landing = self._person().connect()
+        assert landing.outcome["status"] == "connected", landing.outcome
+        self.aws.reset()
+        self.finch.reset()
 
     # How things stand before a function is called, and the event that it is called with.
 
@@ -138,29 +159,94 @@ class Stage:
         for number in range(connections):
             table.write(a_connection(customer_id, number))
 
+    def to_start(self) -> Event:
+        """Somebody presses Connect."""
+        self.reset()
+        event = _event("start_connect")
+        body = {"products": ["company"], "return_to": self.deployed.return_urls[0]}
+        return event | {"body": json.dumps(body)}
+
+    def to_hop(self) -> Event:
+        """Somebody clicks a link to connect."""
+        self.reset()
+        path = urlsplit(self._person().link()).path
+        event = _event("start_connect")
+        event["requestContext"].pop("authorizer")
+        event["pathParameters"] = {"handle": path.rpartition("/")[2]}
+        return event | {"routeKey": "GET /connect/{handle}", "rawPath": path}
+
     def to_finish(self) -> Event:
         """A person who is back from Finch with a code."""
         self.reset()
-        person = self.person()
+        person = self._person()
         url = urlsplit(person.log_in(person.click(person.link())))
         event = _event("finish_connect")
-        event |= {
+        return event | {
             "routeKey": "GET /callback",
             "rawPath": url.path,
             "rawQueryString": url.query,
             "queryStringParameters": dict(parse_qsl(url.query)),
             "cookies": [f"{name}={value}" for name, value in person.browser.cookies.items()],
         }
-        return event
 
     def to_disconnect(self) -> Event:
         """A customer with one connection."""
         self.reset()
-        landing = self.person().connect()
-        assert landing.outcome["status"] == "connected", landing.outcome
+        self._connected()
         event = _event("disconnect")
-        event["pathParameters"] = {"provider_id": "gusto", "company_id": HARBOR_LANE.id}
+        event["pathParameters"] = _ROW
         return event
+
+    def to_receive(self) -> Event:
+        """Finch has something to tell of a connection."""
+        self.reset()
+        body = json.dumps({"connection_id": HARBOR_LANE.id, "event_type": "account.updated"})
+        seconds, event_id = str(int(time.time())), "msg_2Lh9KRb0pzN4LePd3XiA4v12Axj"
+        secret = base64.b64decode(self.world.finch.application.webhook_secrets[0])
+        signed = hmac.digest(secret, f"{event_id}.{seconds}.{body}".encode(), "sha256")
+        event = _event("receive_webhook")
+        event["headers"] |= {
+            "finch-event-id": event_id,
+            "finch-timestamp": seconds,
+            "finch-signature": f"v1,{base64.b64encode(signed).decode()}",
+        }
+        return event | {"body": body}
+
+    def to_tend(self) -> Event:
+        """The health of a connection is to be looked at."""
+        self.reset()
+        self._connected()
+        event = _event("tend_connection")
+        task = Task.at_once(ConnectionTask(CUSTOMER, _KEY), datetime.now(UTC))
+        event["Records"][0]["body"] = tend_queue.write(task)
+        return event
+
+    def to_sweep(self) -> Event:
+        """Nothing is due."""
+        self.reset()
+        return _event("sweep_connections")
+
+    def to_publish(self) -> Event:
+        """The example's changes."""
+        self.reset()
+        return _event("publish_changes")
+
+    def to_resolve(self) -> Event:
+        """Nothing is unfinished."""
+        self.reset()
+        return {"action": "list"}
+
+    def to_vend(self) -> Event:
+        """A customer with one connection."""
+        self.reset()
+        self._connected()
+        return _event("vend_token") | _ROW | {"customer_id": CUSTOMER}
+
+    def to_read(self) -> Event:
+        """A customer with one connection."""
+        self.reset()
+        self._connected()
+        return {"customer_id": CUSTOMER} | _ROW
 
 
 def a_connection(customer_id: str, number: int) -> Connection:
@@ -206,8 +292,6 @@ def stage(folder: Path) -> Iterator[Stage]:
             claims=world.output("ClaimsTableName"),
             audit=world.output("AuditTableName"),
         )
-        from tests.local.conftest import HttpApi
-
         deployed = Deployed(
             api=HttpApi(world.api_url),
             finch=world.finch,
@@ -218,13 +302,11 @@ def stage(folder: Path) -> Iterator[Stage]:
             return_urls=(world.page_url,),
             token=world.issuer.token,
         )
-        yield Stage(world, deployed, aws, finch, trusted, folder)
+        yield Stage(world, deployed, aws, finch, folder)
 
 
 def _lay_out(folder: Path, root: bytes) -> None:
     """Puts the built layer and the runtime where Lambda would, with this world's root trusted too."""
-    import certifi
-
     full = Path(certifi.where()).read_bytes()
     (folder / "full.pem").write_bytes(full + root)
     (folder / "root.pem").write_bytes(root)
@@ -241,14 +323,15 @@ def _lay_out(folder: Path, root: bytes) -> None:
     for compiled in (runtime, folder / "references"):
         compileall.compile_dir(compiled, quiet=1)
     venv.create(folder / "python")
-    layer = folder / "layer" / "python"
-    for name in ("SharedLayer", "AwsLayer"):
-        shutil.copytree(BUILT / name / "python", layer, dirs_exist_ok=True)
-    ours = layer / "finch_connections"
-    with (ours / "amazon.pem").open("ab") as store:
-        store.write(root)
-    der = ssl.PEM_cert_to_DER_cert(root.decode())
-    (ours / "roots" / f"{trust_stores.subject_hash(der)}.0").write_bytes(root)
-
-
-_ = replace
+    for name, layers in {
+        "opt": ("SharedLayer", "AwsLayer"),
+        "opt-shared": ("SharedLayer",),
+    }.items():
+        packages = folder / name / "python"
+        for layer in layers:
+            shutil.copytree(BUILT / layer / "python", packages, dirs_exist_ok=True)
+        ours = packages / "finch_connections"
+        with (ours / "amazon.pem").open("ab") as store:
+            store.write(root)
+        der = ssl.PEM_cert_to_DER_cert(root.decode())
+        (ours / "roots" / f"{trust_stores.subject_hash(der)}.0").write_bytes(root)

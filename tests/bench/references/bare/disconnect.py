@@ -9,12 +9,16 @@ import httpx
 TABLE = os.environ["CONNECTIONS_TABLE"]
 dynamodb = boto3.client("dynamodb")
 kms = boto3.client("kms")
-finch = httpx.Client(base_url=os.environ["FINCH_API_URL"], headers={"Finch-API-Version": "2020-09-17"})
+finch = httpx.Client(
+    base_url=os.environ["FINCH_API_URL"], headers={"Finch-API-Version": "2020-09-17"}
+)
 
 
 def handler(event, context):
     customer_id = event["requestContext"]["authorizer"]["jwt"]["claims"]["sub"]
-    provider_id, company_id = (event["pathParameters"][one] for one in ("provider_id", "company_id"))
+    provider_id, company_id = (
+        event["pathParameters"][one] for one in ("provider_id", "company_id")
+    )
     key = {
         "customer_id": {"S": customer_id},
         "provider_id#company_id": {"S": f"{provider_id}#{company_id}"},

@@ -10,9 +10,13 @@ import httpx
 
 dynamodb = boto3.client("dynamodb")
 kms = boto3.client("kms")
-finch = httpx.Client(base_url=os.environ["FINCH_API_URL"], headers={"Finch-API-Version": "2020-09-17"})
+finch = httpx.Client(
+    base_url=os.environ["FINCH_API_URL"], headers={"Finch-API-Version": "2020-09-17"}
+)
 secret = json.loads(
-    boto3.client("secretsmanager").get_secret_value(SecretId=os.environ["FINCH_SECRET_ARN"])["SecretString"]
+    boto3.client("secretsmanager").get_secret_value(SecretId=os.environ["FINCH_SECRET_ARN"])[
+        "SecretString"
+    ]
 )
 
 

@@ -10,7 +10,9 @@ from shared import aws, finch
 def handler(event, context):
     table = os.environ["CONNECTIONS_TABLE"]
     customer_id = event["requestContext"]["authorizer"]["jwt"]["claims"]["sub"]
-    provider_id, company_id = (event["pathParameters"][one] for one in ("provider_id", "company_id"))
+    provider_id, company_id = (
+        event["pathParameters"][one] for one in ("provider_id", "company_id")
+    )
     key = {
         "customer_id": {"S": customer_id},
         "provider_id#company_id": {"S": f"{provider_id}#{company_id}"},

@@ -9,7 +9,11 @@ import time
 from hashlib import sha256
 
 CONTEXT = ssl.create_default_context(cafile=os.environ["FLOOR_CA"])
-VERSIONS = {"dynamodb": "DynamoDB_20120810", "kms": "TrentService", "secretsmanager": "secretsmanager"}
+VERSIONS = {
+    "dynamodb": "DynamoDB_20120810",
+    "kms": "TrentService",
+    "secretsmanager": "secretsmanager",
+}
 _connections = {}
 
 
@@ -52,7 +56,11 @@ def aws(service, operation, **arguments):
 
 def finch(method, path, body=None, headers=None):
     """One call to Finch."""
-    sent = {"finch-api-version": "2020-09-17", "content-type": "application/json", **(headers or {})}
+    sent = {
+        "finch-api-version": "2020-09-17",
+        "content-type": "application/json",
+        **(headers or {}),
+    }
     content = json.dumps(body) if body is not None else ""
     return _send(_connection("finch", os.environ["FINCH_API_URL"]), method, path, content, sent)
 

@@ -5,7 +5,17 @@ import os
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.metrics import MetricUnit
-from shared import Connection, customer_of, finch_client, kms, logger, metrics, resolver, table, tracer
+from shared import (
+    Connection,
+    customer_of,
+    finch_client,
+    kms,
+    logger,
+    metrics,
+    resolver,
+    table,
+    tracer,
+)
 
 app = resolver()
 
@@ -21,16 +31,20 @@ def disconnect(provider_id: str, company_id: str) -> Connection:
     if item is None:
         raise NotFoundError
     for sealed in item["sealed"].values():
-        token = kms().decrypt(
-            KeyId=os.environ["TOKEN_KEY_ARN"],
-            CiphertextBlob=sealed.value,
-            EncryptionContext={
-                "purpose": "stored",
-                "customer_id": customer_id,
-                "provider_id": provider_id,
-                "company_id": company_id,
-            },
-        )["Plaintext"].decode()
+        token = (
+            kms()
+            .decrypt(
+                KeyId=os.environ["TOKEN_KEY_ARN"],
+                CiphertextBlob=sealed.value,
+                EncryptionContext={
+                    "purpose": "stored",
+                    "customer_id": customer_id,
+                    "provider_id": provider_id,
+                    "company_id": company_id,
+                },
+            )["Plaintext"]
+            .decode()
+        )
         finch_client(token).account.disconnect()
     rows.update_item(
         Key=key,

@@ -38,7 +38,9 @@ def kms():
 
 
 def finch_client(token: str | None = None) -> finch.Finch:
-    answer = boto3.client("secretsmanager").get_secret_value(SecretId=os.environ["FINCH_SECRET_ARN"])
+    answer = boto3.client("secretsmanager").get_secret_value(
+        SecretId=os.environ["FINCH_SECRET_ARN"]
+    )
     secret = json.loads(answer["SecretString"])
     return finch.Finch(
         base_url=os.environ["FINCH_API_URL"],

@@ -3,7 +3,18 @@
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.metrics import MetricUnit
-from shared import Connection, customer_of, finch, kms, logger, metrics, resolver, settings, table, tracer
+from shared import (
+    Connection,
+    customer_of,
+    finch,
+    kms,
+    logger,
+    metrics,
+    resolver,
+    settings,
+    table,
+    tracer,
+)
 
 app = resolver()
 
@@ -19,16 +30,20 @@ def disconnect(provider_id: str, company_id: str) -> Connection:
     if item is None:
         raise NotFoundError
     for sealed in item["sealed"].values():
-        token = kms().decrypt(
-            KeyId=settings().token_key_arn,
-            CiphertextBlob=sealed.value,
-            EncryptionContext={
-                "purpose": "stored",
-                "customer_id": customer_id,
-                "provider_id": provider_id,
-                "company_id": company_id,
-            },
-        )["Plaintext"].decode()
+        token = (
+            kms()
+            .decrypt(
+                KeyId=settings().token_key_arn,
+                CiphertextBlob=sealed.value,
+                EncryptionContext={
+                    "purpose": "stored",
+                    "customer_id": customer_id,
+                    "provider_id": provider_id,
+                    "company_id": company_id,
+                },
+            )["Plaintext"]
+            .decode()
+        )
         finch().post("/disconnect", headers={"Authorization": f"Bearer {token}"}).raise_for_status()
     rows.update_item(
         Key=key,

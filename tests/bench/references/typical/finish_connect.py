@@ -38,7 +38,9 @@ class Introspected(BaseModel):
 def finish_connect(code: Annotated[str, Query()], state: Annotated[str, Query()]) -> Response:
     metrics.add_metric(name="Finished", unit=MetricUnit.Count, value=1)
     handle_hash = sha256(state.encode()).hexdigest()
-    session = table(settings().connect_sessions_table).get_item(Key={"handle_hash": handle_hash})["Item"]
+    session = table(settings().connect_sessions_table).get_item(Key={"handle_hash": handle_hash})[
+        "Item"
+    ]
     application = secret()
     answer = finch().post(
         "/auth/token",
@@ -50,13 +52,11 @@ def finish_connect(code: Annotated[str, Query()], state: Annotated[str, Query()]
         },
     )
     granted = Granted.model_validate(answer.raise_for_status().json())
-    answer = finch().get(
-        "/introspect", headers={"Authorization": f"Bearer {granted.access_token}"}
-    )
+    answer = finch().get("/introspect", headers={"Authorization": f"Bearer {granted.access_token}"})
     known = Introspected.model_validate(answer.raise_for_status().json())
-    sealed = kms().encrypt(
-        KeyId=settings().token_key_arn, Plaintext=granted.access_token.encode()
-    )["CiphertextBlob"]
+    sealed = kms().encrypt(KeyId=settings().token_key_arn, Plaintext=granted.access_token.encode())[
+        "CiphertextBlob"
+    ]
     table(settings().connections_table).put_item(
         Item={
             "customer_id": session["customer_id"],

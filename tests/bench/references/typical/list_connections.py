@@ -4,7 +4,17 @@ from aws_lambda_powertools.logging import correlation_paths
 from aws_lambda_powertools.metrics import MetricUnit
 from boto3.dynamodb.conditions import Key
 from pydantic import BaseModel
-from shared import Connection, Login, customer_of, logger, metrics, resolver, settings, table, tracer
+from shared import (
+    Connection,
+    Login,
+    customer_of,
+    logger,
+    metrics,
+    resolver,
+    settings,
+    table,
+    tracer,
+)
 
 app = resolver()
 

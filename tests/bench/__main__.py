@@ -7,6 +7,7 @@ slows the machine down slows all of them.
 
 import argparse
 import contextlib
+import platform
 import shutil
 import statistics
 import subprocess
@@ -188,7 +189,11 @@ def measure(asked: argparse.Namespace, say: Callable[[str], None]) -> dict[str, 
         log = Path(folder, "functions.log")
         chosen = [one for one in cases(there) if not asked.only or one.name in asked.only]
         by_name = {one.name: one for one in chosen}
-        found: dict[str, Any] = {"cold": {}, "modules": {}}
+        found: dict[str, Any] = {
+            "made_with": f"Python {platform.python_version()}, {platform.machine()}",
+            "cold": {},
+            "modules": {},
+        }
         for case in chosen:
             found["modules"][case.name] = modules(case)
         if asked.instructions:

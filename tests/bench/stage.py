@@ -178,8 +178,14 @@ class Stage:
     def to_finish(self) -> Event:
         """A person who is back from Finch with a code."""
         self.reset()
-        person = self._person()
-        url = urlsplit(person.log_in(person.click(person.link())))
+        event = self.back_from_finch(self._person())
+        self.aws.reset()
+        self.finch.reset()
+        return event
+
+    def back_from_finch(self, person: Person, **choices: Any) -> Event:
+        """The event with which a person comes back with a code."""
+        url = urlsplit(person.log_in(person.click(person.link()), **choices))
         event = _event("finish_connect")
         return event | {
             "routeKey": "GET /callback",
@@ -331,7 +337,8 @@ def _lay_out(folder: Path, root: bytes) -> None:
         for layer in layers:
             shutil.copytree(BUILT / layer / "python", packages, dirs_exist_ok=True)
         ours = packages / "finch_connections"
-        with (ours / "amazon.pem").open("ab") as store:
-            store.write(root)
+        for bundle in (ours / "amazon.pem", packages / "certifi" / "cacert.pem"):
+            with bundle.open("ab") as store:
+                store.write(root)
         der = ssl.PEM_cert_to_DER_cert(root.decode())
         (ours / "roots" / f"{trust_stores.subject_hash(der)}.0").write_bytes(root)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from local.finch.seed_world import OWEN
+from tests.bench.costs import REQUESTS
 from tests.in_process import Call, InProcess
 from tests.person import Person
 
@@ -40,19 +41,19 @@ def calls(deployed: InProcess, act: Callable[[], Any], *, early: bool = LATE) ->
 
 def test_a_listing_is_one_query(deployed: InProcess, person: Person) -> None:
     person.connect()
-    assert calls(deployed, lambda: person.call("GET", "/connections")) == ["Query"]
+    seen = calls(deployed, lambda: person.call("GET", "/connections"))
+    assert seen == REQUESTS["GET /connections"].names == ["Query"]
 
 
 def test_a_start_is_one_write_and_a_click_reads_asks_and_writes(
     deployed: InProcess, person: Person
 ) -> None:
     links: list[str] = []
-    assert calls(deployed, lambda: links.append(person.link())) == ["PutItem"]
-    assert calls(deployed, lambda: person.click(links[0])) == [
-        "GetItem",
-        "POST /connect/sessions",
-        "UpdateItem",
-    ]
+    started = calls(deployed, lambda: links.append(person.link()))
+    assert started == REQUESTS["POST /connect-sessions"].names == ["PutItem"]
+    clicked = calls(deployed, lambda: person.click(links[0]))
+    assert clicked == REQUESTS["GET /connect/{handle}"].names
+    assert clicked == ["GetItem", "POST /connect/sessions", "UpdateItem"]
     # The same Finch session serves a second click.
     assert calls(deployed, lambda: person.click(links[0])) == ["GetItem"]
 
@@ -62,18 +63,7 @@ def test_a_start_is_one_write_and_a_click_reads_asks_and_writes(
     [
         (
             LATE,
-            [
-                "GetItem",
-                "SendMessage",
-                "TransactWriteItems",
-                "POST /auth/token",
-                "Encrypt",
-                "TransactWriteItems",
-                "BatchGetItem",
-                "GET /introspect",
-                "Encrypt",
-                "TransactWriteItems",
-            ],
+            REQUESTS["GET /callback"].names,
         ),
         (
             EARLY,
@@ -118,6 +108,14 @@ def test_the_credentials_are_read_beside_the_rest_and_once(
     assert (seen.index("GetSecretValue") < seen.index("SendMessage")) is early
 
 
+def test_a_disconnect_of_one_login_is_five_calls_of_aws(
+    deployed: InProcess, person: Person
+) -> None:
+    person.connect()
+    disconnect = REQUESTS["DELETE /connections/{provider_id}/{company_id}"]
+    assert calls(deployed, person.disconnect) == disconnect.names
+
+
 @pytest.mark.parametrize("early", [LATE, EARLY], ids=["late", "early"])
 def test_a_disconnect_asks_finch_once_for_each_connection_id(
     deployed: InProcess, person: Person, early: bool
@@ -153,14 +151,16 @@ def test_a_token_is_vended_after_one_read_one_decryption_and_one_record(
     }
     assert deployed.invoke
     vend = deployed.invoke
-    assert calls(deployed, lambda: vend("vend_token", asked)) == ["GetItem", "Decrypt", "PutItem"]
+    seen = calls(deployed, lambda: vend("vend_token", asked))
+    assert seen == REQUESTS["vend_token"].names == ["GetItem", "Decrypt", "PutItem"]
 
 
 def test_a_webhook_is_one_message(deployed: InProcess, person: Person) -> None:
     person.connect()
     [connection] = [one for one in deployed.finch.connections() if one.live]
     deployed.finch.set_connection_status(connection.id, "reauth")
-    assert calls(deployed, deployed.deliver_webhooks) == ["SendMessage"]
+    seen = calls(deployed, deployed.deliver_webhooks)
+    assert seen == REQUESTS["POST /webhooks/finch"].names == ["SendMessage"]
 
 
 def test_a_check_of_one_login_reads_asks_and_writes(deployed: InProcess, person: Person) -> None:

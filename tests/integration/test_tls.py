@@ -9,11 +9,13 @@ from pathlib import Path
 import certifi
 import pytest
 from botocore.exceptions import SSLError
+from botocore.handlers import BUILTIN_HANDLERS
 
 import trust_stores
 from finch_connections import aws, finch
 from finch_connections.finch_failure import NotReached
 from tests.bench.certificates import authority
+from tests.in_process import forget_what_is_cached
 
 
 class _Empty(BaseHTTPRequestHandler):
@@ -54,12 +56,9 @@ def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def forget() -> Iterator[None]:
     """Clients and their session are made anew."""
-    cached = (aws.client, aws._session, aws._trusted)
-    for one in cached:
-        one.cache_clear()
+    forget_what_is_cached()
     yield
-    for one in cached:
-        one.cache_clear()
+    forget_what_is_cached()
 
 
 @pytest.fixture
@@ -130,11 +129,11 @@ def test_no_handler_of_botocore_for_a_service_of_ours_is_left_out(stores: Path) 
         for service in services
     }
     assert ids == aws.SERVICE_IDS
-    left_out = [one[0] for one in aws.BUILTIN_HANDLERS if not aws.of_ours(one[0])]
+    left_out = [one[0] for one in BUILTIN_HANDLERS if not aws.of_ours(one[0])]
     about_ours = [one for one in left_out if ids & set(one.split("."))]
     # What only writes documentation.
     assert all(one.startswith("docs.") for one in about_ours)
-    kept = [one for one in aws.BUILTIN_HANDLERS if aws.of_ours(one[0])]
+    kept = [one for one in BUILTIN_HANDLERS if aws.of_ours(one[0])]
     # None of them wants to be the first or the last.
     assert kept
     assert {len(one) for one in kept} == {2}

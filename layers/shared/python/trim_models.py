@@ -51,7 +51,8 @@ def trimmed(model: Model, operations: set[str]) -> Model:
             shapes.add(name)
             ahead += _named_shapes(model["shapes"][name])
     rest = {name: one for name, one in model["shapes"].items() if name in shapes}
-    return _undocumented({**model, "operations": kept, "shapes": rest})
+    less: Model = _undocumented({**model, "operations": kept, "shapes": rest})
+    return less
 
 
 def _named_shapes(part: Any) -> Iterator[str]:

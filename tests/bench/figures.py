@@ -1,6 +1,7 @@
 """The figures of a run: as a table, as the goals that they are held to, as a picture, as JSON."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from xml.sax.saxutils import escape
 
 HERE = Path(__file__).parent
 JSON, PICTURE = HERE / "figures.json", HERE / "figures.svg"
+README = HERE.parents[1] / "README.md"
 
 type Found = Mapping[str, Any]
 
@@ -196,7 +198,15 @@ def _bar(x: float, y: float, width: float, colour: str, opacity: float) -> str:
     )
 
 
+def goal_table(found: Found) -> str:
+    """As it stands in the README."""
+    return "\n".join(_goals(found))
+
+
 def write(found: Found) -> None:
     """Renews what the README shows."""
+    before = README.read_text()
+    after = re.sub(r"(\| goal \|[^\n]*\n)(\|[^\n]*\n)+", lambda _: goal_table(found) + "\n", before)
+    README.write_text(after)
     JSON.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
     PICTURE.write_text(picture(found))

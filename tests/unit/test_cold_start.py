@@ -1,7 +1,10 @@
 """What a function does while Lambda starts it."""
 
 import gc
-from collections.abc import Iterator
+import random
+import sys
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -50,3 +53,16 @@ def test_nothing_is_made_where_no_function_starts(monkeypatch: pytest.MonkeyPatc
     assert gc.isenabled()
     cold_start.ready(lambda: made.append("table"))
     assert not made
+
+
+@pytest.mark.usefixtures("in_lambda")
+def test_restored_snapshots_do_not_wait_in_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    restored: list[Callable[[], None]] = []
+    hooks = SimpleNamespace(register_after_restore=restored.append)
+    monkeypatch.setitem(sys.modules, "snapshot_restore_py", hooks)
+    monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", "snap-start")
+    cold_start.ready()
+    frozen = random.getstate()
+    [restore] = restored
+    restore()
+    assert random.getstate() != frozen

@@ -1,5 +1,6 @@
 """The README says what is there, and all of it."""
 
+import json
 import pkgutil
 import re
 from importlib import import_module
@@ -10,6 +11,7 @@ from finch_connections import api, metrics
 from finch_connections.connection import ConnectionStatus
 from finch_connections.finch_failure import FinchFailure
 from finch_connections.refusal import Refusal
+from tests.bench import costs, figures
 from tests.deployed import ROOT, TEMPLATE
 
 README = (ROOT / "README.md").read_text()
@@ -185,3 +187,11 @@ def test_every_picture_is_there() -> None:
     assert named == there
     for one in there:
         assert (ROOT / one).stat().st_size < 150_000, one
+
+
+def test_the_figures_are_those_of_the_last_run_and_the_costs_those_of_the_calls() -> None:
+    found = json.loads(figures.JSON.read_text())
+    assert figures.goal_table(found) in README
+    assert figures.picture(found) == figures.PICTURE.read_text()
+    assert costs.table() in README
+    assert re.search(r"`(.*tests\.bench\.costs)`", README)

@@ -47,9 +47,9 @@ class BackendSettings:
     aws_lambda_function_name: str
 
 
-def in_lambda() -> bool:
-    """Whether this is a function that Lambda has started, and no test."""
-    return "AWS_LAMBDA_INITIALIZATION_TYPE" in os.environ
+def started_by_lambda() -> str | None:
+    """How Lambda has started this function, such as `on-demand`; None where it did not, as in a test."""
+    return os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE")
 
 
 @cache

@@ -27,6 +27,9 @@ MOST_MODULES = {
     "ResolveUnfinished": 555,
     "TendConnection": 630,
     "ReadDirectory": 430,
+    "EraseCustomer": 600,
+    "ResealTokens": 600,
+    "RestoreConnections": 600,
 }
 # Starts a function as Lambda does; says what it has loaded, and whom it has called.
 STARTED = """

@@ -133,7 +133,7 @@ class ConnectionTable:
     ) -> tuple[list[Connection], dict[str, str] | None]:
         """A page of all customers' connections with their ciphertexts, and where the next one starts."""
         items, last = scan(self.client, self.name, after)
-        return [_connection(item) for item in items], last
+        return [connection_of(item) for item in items], last
 
     def erase(self, connection: Connection) -> None:
         """Removes a connection that is over; raises `dynamodb.Conflict` where it is as it was no more."""

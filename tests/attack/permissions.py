@@ -127,6 +127,9 @@ def needs(call: Call) -> Iterable[Need]:
             Need(function, f"dynamodb:{_IN_TRANSACTIONS[verb]}", write["TableName"])
             for verb, write in writes
         }
+    if call.operation == "BatchGetItem":
+        tables = call.arguments["RequestItems"]
+        return [Need(function, "dynamodb:BatchGetItem", table) for table in tables]
     service = "dynamodb" if call.service == "dynamodbstreams" else call.service
     action = f"{service}:{call.operation}"
     purpose = call.arguments.get("EncryptionContext", {}).get("purpose", "")

@@ -31,6 +31,8 @@ MOST_MODULES = {
     "ResealTokens": 600,
     "RestoreConnections": 600,
 }
+# Powertools' batch utility imports it where pydantic is loaded before.
+_IMPORTED_IN_ANOTHER_ORDER = {"aws_lambda_powertools.utilities.parser"}
 # Starts a function as Lambda does; says what it has loaded, and whom it has called.
 STARTED = """
 import json, socket, sys
@@ -130,6 +132,8 @@ def _unused(layer: Path, folder: Path, loaded: set[str]) -> Iterator[str]:
         name = ".".join(one.relative_to(layer).parts)
         if any(module == name or module.startswith(f"{name}.") for module in loaded):
             yield from _unused(layer, one, loaded)
+        elif name in _IMPORTED_IN_ANOTHER_ORDER:
+            continue
         elif sum(path.stat().st_size for path in one.rglob("*.py")) > 50_000:
             yield name
 

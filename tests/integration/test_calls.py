@@ -1,6 +1,7 @@
 """How often each request asks AWS and Finch, in which order, and what waits for what."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -169,5 +170,7 @@ def test_a_check_of_one_login_reads_asks_and_writes(deployed: InProcess, person:
     [connection] = [one for one in deployed.finch.connections() if one.live]
     deployed.finch.set_connection_status(connection.id, "reauth")
     deployed.deliver_webhooks()
+    # A message is not visible in the moment in which it was sent.
+    deployed.clock.advance(timedelta(seconds=1))
     seen = calls(deployed, deployed.queue.deliver)
     assert seen.count("GET /introspect") == seen.count("Decrypt") == 1

@@ -11,7 +11,16 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from local.finch.seed_world import CEDARLINE, DANA, HARBOR_LANE, IRIS, JUNIPER_VALE, LENA, NORTHFOLD
+from local.finch.seed_world import (
+    CEDARLINE,
+    DANA,
+    HARBOR_LANE,
+    IRIS,
+    JUNIPER_VALE,
+    LENA,
+    NORTHFOLD,
+    OWEN,
+)
 from local.finch.webhooks import Waiting
 from tests.attack.permissions import Need
 from tests.deployed import ROOT, Deployed
@@ -28,6 +37,7 @@ class Stage:
     deployed: Deployed
     acme: Person
     callback: str
+    again: str
     unconfirmed: Landing
     dead: Landing
     held_by_another: Person
@@ -93,6 +103,13 @@ def set_stage(deployed: Deployed) -> Stage:
     choice = {"provider_id": "gusto", "login": IRIS, "company_id": JUNIPER_VALE.id}
     coming = Person(deployed, "coming")
     callback = coming.log_in(coming.click(coming.link()), **choice)
+    # Connected before Finch knew the company: the row is named after the connection, also from then on.
+    finch.change_switches(token_company_id="absent", introspect_company_id="absent")
+    nameless = Person(deployed, "nameless")
+    choice = {"provider_id": "adp_run", "login": OWEN, "company_id": HARBOR_LANE.id}
+    nameless.connect(**choice)
+    finch.change_switches(token_company_id="present", introspect_company_id="present")
+    again = nameless.log_in(nameless.click(nameless.link()), **choice)
     finch.faults.add("GET", "/introspect", status=500)
     choice = {"provider_id": "bamboo_hr", "login": IRIS, "company_id": JUNIPER_VALE.id}
     Person(deployed, "escrowed").connect(**choice)
@@ -128,6 +145,7 @@ def set_stage(deployed: Deployed) -> Stage:
         deployed,
         acme,
         callback,
+        again,
         unconfirmed,
         dead,
         shared,
@@ -238,6 +256,11 @@ def confirms_what_is_dead(stage: Stage) -> None:
 @exercise("FinishConnect")
 def takes_the_callback(stage: Stage) -> None:
     Person(stage.deployed, "coming").browser.navigate(stage.callback)
+
+
+@exercise("FinishConnect")
+def takes_the_callback_of_a_row_of_another_name(stage: Stage) -> None:
+    Person(stage.deployed, "nameless").browser.navigate(stage.again)
 
 
 @exercise("Disconnect")

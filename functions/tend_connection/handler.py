@@ -63,11 +63,13 @@ def _tend(task: Task, now: datetime, in_time: bool) -> None:
         queue.send(task, now)
         return
     look = tending.tend(task, now=now, outside=_outside())
-    if look.again:
-        queue.send(look.again, now)
+    # Said before the task is sent on: where that fails, the message that comes back finds a reminder
+    # noted, and says nothing.
     if look.report:
         logger.warning("reported", report=look.report)
     metrics.count(ROUTE, look.report or (AGAIN if look.again else metrics.OK))
+    if look.again:
+        queue.send(look.again, now)
 
 
 def _outside() -> Outsiders:

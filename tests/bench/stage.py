@@ -30,7 +30,7 @@ from tests.bench.front import Front, aws_call, finch_call, serving
 from tests.bench.function import Function
 from tests.deployed import ROOT, Deployed, Tables
 from tests.local.conftest import HttpApi
-from tests.person import Person
+from tests.person import Person, connection_path
 
 BUILT = ROOT / ".aws-sam" / "local"
 SITE_PACKAGES = ROOT / ".venv-bench" / "lib" / "python3.13" / "site-packages"
@@ -200,8 +200,9 @@ class Stage:
         self.reset()
         self._connected()
         event = _event("disconnect")
-        event["pathParameters"] = _ROW
-        return event
+        path = connection_path(**_ROW)
+        event["requestContext"]["http"]["path"] = path
+        return event | {"pathParameters": _ROW, "rawPath": path}
 
     def to_receive(self) -> Event:
         """Finch has something to tell of a connection."""

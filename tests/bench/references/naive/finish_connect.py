@@ -16,7 +16,7 @@ app = resolver()
 
 @app.get("/callback")
 @tracer.capture_method
-def finish_connect(code: Annotated[str, Query()], state: Annotated[str, Query()]) -> Response:
+def finish_connect(code: Annotated[str, Query()], state: Annotated[str, Query()]) -> Response[str]:
     metrics.add_metric(name="Finished", unit=MetricUnit.Count, value=1)
     handle_hash = sha256(state.encode()).hexdigest()
     session = table("CONNECT_SESSIONS_TABLE").get_item(Key={"handle_hash": handle_hash})["Item"]
@@ -48,7 +48,7 @@ def finish_connect(code: Annotated[str, Query()], state: Annotated[str, Query()]
         "company_id": granted.company_id,
     }
     location = f"{session['return_to']}?{urlencode(outcome)}"
-    return Response(status_code=302, headers={"location": location})
+    return Response(status_code=302, body="", headers={"location": location})
 
 
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.API_GATEWAY_HTTP)

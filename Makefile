@@ -1,6 +1,6 @@
 # What a person and CI run; each command does its own set-up. `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help local sam-local test model crash load fuzz audit openapi screenshots build check lock clean
+.PHONY: help local sam-local test bench growth model crash load fuzz audit openapi screenshots build check lock clean
 
 PYTHON := python3.13
 BUILT := .aws-sam/local
@@ -15,6 +15,8 @@ help:
 	@echo 'make test   run every check and every test'
 	@echo 'make model  let anything happen in any order, for 50,000 steps and more (an hour)'
 	@echo 'make crash  stop and fail the product at every call to AWS and Finch (a quarter of an hour)'
+	@echo 'make bench  measure what the functions cost, beside references (half an hour)'
+	@echo 'make growth measure how requests grow with what is kept (a quarter of an hour)'
 	@echo 'make fuzz   attack the product with many times the requests of the tests (half an hour)'
 	@echo 'make load   mixed traffic while Finch fails and processes are killed (half an hour; MINUTES=2)'
 	@echo 'make audit  ask for known holes in the locked dependencies (needs the internet)'
@@ -47,6 +49,13 @@ help:
 	@touch $@
 
 # As `sam build` makes it for deployment, but with the wheels of this machine.
+.venv-bench/ready: tests/bench/requirements.txt
+	@echo 'Setting up the client of the Lambda runtime and the references of the benchmark (half a minute, once) ...'
+	@command -v valgrind > /dev/null || apt-get install --yes --quiet valgrind > /dev/null 2>&1 || true
+	@$(PYTHON) -m venv --clear .venv-bench
+	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
 $(BUILT)/template.yaml: $(SOURCES) | .venv/ready
 	@echo 'Building functions and layer ...'
 	@mkdir -p $(dir $(BUILT))
@@ -73,6 +82,13 @@ check: .venv/ready .venv-audit/ready
 test: check .venv-ministack/ready $(BUILT)/template.yaml
 	@python -m tests.page.chromium
 	BUILT=$(BUILT) pytest
+
+# ARGS=--write renews the figures that the README shows; valgrind makes them exact.
+bench: .venv/ready .venv-bench/ready .venv-ministack/ready $(BUILT)/template.yaml
+	@PYTHONPATH=layers/shared/python python -m tests.bench $(ARGS)
+
+growth: .venv/ready .venv-bench/ready .venv-ministack/ready $(BUILT)/template.yaml
+	@PYTHONPATH=layers/shared/python python -m tests.bench.growth
 
 model: .venv/ready
 	MODEL_EXAMPLES=2500 pytest tests/model -q -s
@@ -113,10 +129,14 @@ lock: .venv/ready
 	uv pip compile --quiet --upgrade --generate-hashes --no-header --python-version 3.13 \
 		pyproject.toml -c tests/requirements.txt -o layers/shared/python/requirements.txt
 	uv pip compile --quiet --upgrade --generate-hashes --no-header --python-version 3.13 \
+		--group aws -c tests/requirements.txt -o layers/shared/python/aws-requirements.txt
+	uv pip compile --quiet --upgrade --generate-hashes --no-header --python-version 3.13 \
+		--group bench -c tests/requirements.txt -o tests/bench/requirements.txt
+	uv pip compile --quiet --upgrade --generate-hashes --no-header --python-version 3.13 \
 		--group ministack -o local/requirements.txt
 	uv pip compile --quiet --upgrade --generate-hashes --no-header --python-version 3.13 \
 		--group audit -o tests/attack/requirements.txt
 
 clean:
 	@! [ -e .local/lock ] || flock --nonblock .local/lock true || { echo 'Stop make local first.'; exit 1; }
-	rm -rf .venv .venv-ministack .venv-audit .aws-sam .local
+	rm -rf .venv .venv-bench .venv-ministack .venv-audit .aws-sam .local

@@ -16,7 +16,8 @@ if BUILT:
     ]
 else:
     sys.path[:0] = [str(ROOT / "layers" / "shared" / "python")]
-sys.path.append(str(ROOT))
+# Last what makes a build, and is in none.
+sys.path += [str(ROOT), str(ROOT / "layers" / "shared" / "python")]
 
 
 def pytest_report_header() -> str:

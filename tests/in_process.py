@@ -7,16 +7,19 @@ where it can be watched, refused, lost, or be the last one of its process.
 import base64
 import importlib
 import json
+import os
 import pkgutil
 import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from copy import deepcopy
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
+from functools import cache, partial
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -38,7 +41,7 @@ from moto.dynamodb.responses import DynamoHandler
 from moto.sqs.models import Message, Queue, sqs_backends
 
 import finch_connections
-from finch_connections import finch, finch_names, finch_secret, settings
+from finch_connections import beside, finch, finch_names, finch_secret, settings
 from local.finch import FinchState, InProcessTransport, create_app
 from local.finch.webhooks import Delivery
 from tests.deployed import ROOT, TEMPLATE, Deployed, Reply, Tables
@@ -48,6 +51,8 @@ RETURN_URLS = ("https://app.example.com/payroll", "https://app.example.com/setti
 WEBHOOK_SECRET = "5WbX5kEWLlfzsGNjH64I8lOOqUB6e8FH"
 BEGINNING = datetime(2026, 11, 22, 10, tzinfo=UTC)
 _REGION = "eu-west-1"
+# Where what `sam build` made is tested, its folder.
+BUILT = os.environ.get("BUILT")
 # No task is looked at so often, and none is there so often: the queue would go in circles.
 _MOST_DELIVERIES = 5000
 _MOST_MESSAGES = 200
@@ -101,19 +106,57 @@ class _Invocation:
     stopped: bool = False
 
 
+class Beside(Executor):
+    """Does at once, or not before somebody wants its result, what the product does beside other work.
+
+    So that every run makes the same calls in the same order. Two calls side by side are as one before
+    the other, for whoever sees them arrive, and for a process that ends.
+    """
+
+    def __init__(self) -> None:
+        self.at_once = False
+
+    def submit(self, work: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
+        """What has the `result`."""
+        waiting = cache(partial(_tried, partial(work, *arguments, **named)))
+        if self.at_once:
+            waiting()
+
+        def result() -> Any:
+            return waiting()()
+
+        return SimpleNamespace(result=result)
+
+
+def _tried(work: Callable[[], Any]) -> Callable[[], Any]:
+    """Does the work, and answers what gives its result or raises its failure."""
+    try:
+        value = work()
+    except Exception as error:
+        failure = error
+
+        def fail() -> Any:
+            raise failure
+
+        return fail
+    return lambda: value
+
+
 class Border:
     """Where the calls of the handlers leave. `guard` gets each, with what sends it.
 
     What it answers or raises is what the product gets; after `Stopped` its process makes no other
     call. `exchanges` are all requests with a code, `late` are calls that nobody waits for any more
     and that have their effect all the same. `apart` are functions that share no memory, as
-    in Lambda; in most tests they do, for what one process keeps is to be tested as well.
+    in Lambda; in most tests they do, for what one process keeps is to be tested as well. `beside` is
+    what happens beside other work.
     """
 
     def __init__(self) -> None:
         self._running: ContextVar[_Invocation | None] = ContextVar("running", default=None)
         self._last: str | None = None
         self.apart = False
+        self.beside = Beside()
         self.guard: Guard = let_through
         self.exchanges: list[Exchange] = []
         self.late: list[Callable[[], Any]] = []
@@ -146,6 +189,11 @@ class Border:
             invocation.stopped = True
             forget_what_was_read()
             raise
+
+    @property
+    def inside(self) -> bool:
+        """Whether it is a function that calls, and not the test."""
+        return self._running.get() is not None
 
     def open(self) -> None:
         """Lets everything through and forgets what has passed."""
@@ -636,6 +684,19 @@ class MotoTables(Tables):
         ]
 
 
+@cache
+def _shipped(service: str) -> set[str]:
+    """The operations of a service in the models that are built."""
+    data = ROOT / str(BUILT) / "AwsLayer" / "python" / "botocore" / "data"
+    [path] = (data / service).glob("*/service-2.json")
+    return set(json.loads(path.read_text())["operations"])
+
+
+def require_shipped(service: str, operation: str) -> None:
+    """Fails where what is built is tested and calls what its botocore does not know."""
+    assert not BUILT or operation in _shipped(service), f"{service} {operation} is not built"
+
+
 def make_table(client: Any, logical_id: str) -> str:
     """Creates a table with the schema of the template; answers its name."""
     properties = _RESOURCES[logical_id]["Properties"]
@@ -784,6 +845,8 @@ def _deploy(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> InProcess:
 
     def over_the_border(client: Any, operation: str, arguments: Any) -> Any:
         service = client.meta.service_model.service_name
+        if border.inside:
+            require_shipped(service, operation)
 
         def send() -> Any:
             if service == "lambda":
@@ -793,6 +856,7 @@ def _deploy(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> InProcess:
         return border.cross(service, operation, arguments, send)
 
     monkeypatch.setattr(BaseClient, "_make_api_call", over_the_border)
+    monkeypatch.setattr(beside, "_threads", lambda: border.beside)
     dynamodb, kms = boto3.client("dynamodb"), boto3.client("kms")
     secrets = boto3.client("secretsmanager")
     tables = MotoTables(

@@ -6,6 +6,7 @@ from http import HTTPStatus
 from finch_connections import (
     api,
     claim_table,
+    cold_start,
     connection_table,
     disconnecting,
     finch,
@@ -23,17 +24,23 @@ def _disconnect(request: Request) -> Response:
         request.customer_id,
         require_key(request.path["provider_id"], request.path["company_id"]),
         now=datetime.now(UTC),
-        outside=Outsiders(
-            connections=connection_table.connect(),
-            claims=claim_table.connect(),
-            vault=token_vault.connect(),
-            finch=finch.connect(),
-            queue=tend_queue.connect(),
-        ),
+        outside=_outside(),
     )
     under_way = connection.status is ConnectionStatus.DISCONNECTING
     status = HTTPStatus.ACCEPTED if under_way else HTTPStatus.OK
     return api.answer(status, connection_view(connection), outcome=connection.status)
 
 
+def _outside() -> Outsiders:
+    return Outsiders(
+        connections=connection_table.connect(),
+        claims=claim_table.connect(),
+        vault=token_vault.connect(),
+        finch=finch.connect(),
+        queue=tend_queue.connect(),
+    )
+
+
 disconnect = api.function({"DELETE /connections/{provider_id}/{company_id}": _disconnect})
+
+cold_start.ready(_outside)

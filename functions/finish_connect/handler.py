@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel
 from finch_connections import (
     api,
     claim_table,
+    cold_start,
     connecting,
     connection_table,
     finch_connect,
@@ -110,3 +111,5 @@ def _outside() -> Outsiders:
 
 
 finish_connect = api.function({"GET /callback": _callback, "POST /callback": _finish})
+
+cold_start.ready(_outside)

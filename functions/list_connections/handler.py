@@ -4,7 +4,7 @@ import base64
 import re
 from http import HTTPStatus
 
-from finch_connections import api, connection_table
+from finch_connections import api, cold_start, connection_table
 from finch_connections.api import Request, Response
 from finch_connections.connection import (
     CompanyKey,
@@ -65,3 +65,5 @@ def _read_cursor(cursor: str) -> CompanyKey:
 list_connections = api.function(
     {"GET /connections": _list, "GET /connections/{provider_id}/{company_id}": _show}
 )
+
+cold_start.ready(connection_table.connect)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from finch_connections import change_bus, change_stream, publishing
+from finch_connections import change_bus, change_stream, cold_start, publishing
 from finch_connections.log import logger
 from finch_connections.publishing import Written
 
@@ -28,3 +28,6 @@ def _written(record: dict[str, Any]) -> Written:
         before=write.get("OldImage"),
         after=write.get("NewImage"),
     )
+
+
+cold_start.ready(change_bus.connect)

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from http import HTTPStatus
 
-from finch_connections import api, finch_secret, receiving, tend_queue
+from finch_connections import api, cold_start, finch_secret, receiving, tend_queue
 from finch_connections.api import Request, Response
 from finch_connections.log import logger
 from finch_connections.receiving import Outsiders
@@ -22,3 +22,5 @@ def _receive(request: Request) -> Response:
 
 
 receive_webhook = api.function({"POST /webhooks/finch": _receive})
+
+cold_start.ready(finch_secret.connect, tend_queue.connect)

@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel
 from finch_connections import (
     audit_table,
     claim_table,
+    cold_start,
     connection_table,
     finch_connect,
     request_body,
@@ -244,3 +245,6 @@ def _outside() -> Outsiders:
         queue=tend_queue.connect(),
         pause=time.sleep,
     )
+
+
+cold_start.ready(_outside)

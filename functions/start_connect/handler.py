@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from finch_connections import (
     api,
     claim_table,
+    cold_start,
     connection_table,
     finch_connect,
     request_body,
@@ -128,4 +129,8 @@ start_connect = api.function(
         "POST /connections/{provider_id}/{company_id}/reauthenticate": _repair,
         "GET /connect/{handle}": _hop,
     }
+)
+
+cold_start.ready(
+    claim_table.connect, connection_table.connect, finch_connect.connect, session_table.connect
 )

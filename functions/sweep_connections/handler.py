@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from finch_connections import (
+    cold_start,
     connection_table,
     metrics,
     session_table,
@@ -26,3 +27,6 @@ def sweep_connections(event: dict[str, Any], context: Any) -> None:
     )
     metrics.count("sweep_connections", "swept")
     logger.info("swept", queued=queued)
+
+
+cold_start.ready(connection_table.connect, session_table.connect, tend_queue.connect)

@@ -13,6 +13,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from finch_connections import (
     claim_table,
+    cold_start,
     connection_table,
     finch,
     finch_connect,
@@ -62,11 +63,13 @@ def _tend(task: Task, now: datetime, in_time: bool) -> None:
         queue.send(task, now)
         return
     look = tending.tend(task, now=now, outside=_outside())
-    if look.again:
-        queue.send(look.again, now)
+    # Said before the task is sent on: where that fails, the message that comes back finds a reminder
+    # noted, and says nothing.
     if look.report:
         logger.warning("reported", report=look.report)
     metrics.count(ROUTE, look.report or (AGAIN if look.again else metrics.OK))
+    if look.again:
+        queue.send(look.again, now)
 
 
 def _outside() -> Outsiders:
@@ -91,3 +94,6 @@ def _outside() -> Outsiders:
         ),
         naming_flow.Outsiders(connections=connections, vault=vault, names=finch_names.connect()),
     )
+
+
+cold_start.ready(_outside)

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from finch_connections import (
     audit_table,
+    cold_start,
     connection_table,
     metrics,
     request_body,
@@ -116,3 +117,6 @@ def _outside() -> Outsiders:
         vault=token_vault.connect(),
         queue=tend_queue.connect(),
     )
+
+
+cold_start.ready(_outside)

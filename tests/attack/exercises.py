@@ -20,6 +20,7 @@ from local.finch.seed_world import (
     LENA,
     NORTHFOLD,
     OWEN,
+    TALLY,
 )
 from local.finch.webhooks import Waiting
 from tests.attack.permissions import Need
@@ -45,6 +46,7 @@ class Stage:
     deployed: Deployed
     acme: Person
     callback: str
+    again: str
     unconfirmed: Landing
     dead: Landing
     held_by_another: Person
@@ -114,6 +116,7 @@ def set_stage(deployed: Deployed, old_key: Callable[[], AbstractContextManager[s
     choice = {"provider_id": "gusto", "login": IRIS, "company_id": JUNIPER_VALE.id}
     coming = Person(deployed, "coming")
     callback = coming.log_in(coming.click(coming.link()), **choice)
+    again = _of_a_row_of_another_name(deployed)
     finch.faults.add("GET", "/introspect", status=500)
     choice = {"provider_id": "bamboo_hr", "login": IRIS, "company_id": JUNIPER_VALE.id}
     Person(deployed, "escrowed").connect(**choice)
@@ -155,6 +158,7 @@ def set_stage(deployed: Deployed, old_key: Callable[[], AbstractContextManager[s
         deployed,
         acme,
         callback,
+        again,
         unconfirmed,
         dead,
         shared,
@@ -167,6 +171,19 @@ def set_stage(deployed: Deployed, old_key: Callable[[], AbstractContextManager[s
         [(name, tables.items(name)) for name in names],
         deepcopy(finch._world),
     )
+
+
+def _of_a_row_of_another_name(deployed: Deployed) -> str:
+    """A callback for what was connected before Finch knew the company.
+
+    The row is named after the connection, also from then on.
+    """
+    finch, nameless = deployed.finch, Person(deployed, "nameless")
+    choice = {"provider_id": "paychex_flex", "login": TALLY, "company_id": JUNIPER_VALE.id}
+    finch.change_switches(token_company_id="absent", introspect_company_id="absent")
+    nameless.connect(**choice)
+    finch.change_switches(token_company_id="present", introspect_company_id="present")
+    return nameless.log_in(nameless.click(nameless.link()), **choice)
 
 
 def _sessions(deployed: Deployed) -> list[dict[str, Any]]:
@@ -266,6 +283,11 @@ def confirms_what_is_dead(stage: Stage) -> None:
 @exercise("FinishConnect")
 def takes_the_callback(stage: Stage) -> None:
     Person(stage.deployed, "coming").browser.navigate(stage.callback)
+
+
+@exercise("FinishConnect")
+def takes_the_callback_of_a_row_of_another_name(stage: Stage) -> None:
+    Person(stage.deployed, "nameless").browser.navigate(stage.again)
 
 
 @exercise("Disconnect")

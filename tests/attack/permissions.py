@@ -143,9 +143,9 @@ def needs(call: Call) -> Iterable[Need]:
         return {
             Need(function, f"kms:ReEncrypt{end}", "TokenKey", purpose) for end in ("From", "To")
         }
-    if call.operation == "BatchWriteItem":
+    if call.operation in ("BatchGetItem", "BatchWriteItem"):
         tables = call.arguments["RequestItems"]
-        return {Need(function, "dynamodb:BatchWriteItem", table) for table in tables}
+        return {Need(function, f"dynamodb:{call.operation}", table) for table in tables}
     service = "dynamodb" if call.service == "dynamodbstreams" else call.service
     action = f"{service}:{call.operation}"
     purpose = call.arguments.get("EncryptionContext", {}).get("purpose", "")

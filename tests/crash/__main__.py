@@ -22,6 +22,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("scenario", nargs="*", help="part of a name; without any, all of them")
     parser.add_argument("--jobs", type=int, default=os.process_cpu_count())
     parser.add_argument("--share", type=int, default=1, help="every n-th cell alone")
+    parser.add_argument(
+        "--at-once", action="store_true", help="what is done beside other work comes before it"
+    )
     asked = parser.parse_args(arguments)
     names = [
         one.name
@@ -29,7 +32,9 @@ def main(arguments: Sequence[str]) -> int:
         if not asked.scenario or any(part in one.name for part in asked.scenario)
     ]
     began, cells = time.monotonic(), list[Cell]()
-    for _, parts in groupby(_run(names, asked.jobs, asked.share), key=lambda one: one[0]):
+    for _, parts in groupby(
+        _run(names, asked.jobs, asked.share, asked.at_once), key=lambda one: one[0]
+    ):
         placed = sorted((pair for _, part in parts for pair in part), key=lambda pair: pair[0])
         there = [cell for _, cell in placed]
         print(table(there), flush=True)
@@ -39,12 +44,12 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _run(
-    names: Sequence[str], jobs: int, share: int
+    names: Sequence[str], jobs: int, share: int, at_once: bool
 ) -> Iterator[tuple[str, list[tuple[int, Cell]]]]:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, context) as pool:
         done = [
-            (name, pool.submit(run_part, name, part, _PARTS, share))
+            (name, pool.submit(run_part, name, part, _PARTS, share, at_once))
             for name in names
             for part in range(_PARTS)
         ]

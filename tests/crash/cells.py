@@ -86,6 +86,8 @@ def _about(call: Call) -> str:
     if "TransactItems" in arguments:
         pairs = [next(iter(one.items())) for one in arguments["TransactItems"]]
         return " ".join(f"{verb} {_table(write)}" for verb, write in pairs)
+    if "RequestItems" in arguments:
+        return " ".join(name.removesuffix("Table") for name in arguments["RequestItems"])
     if "EncryptionContext" in arguments:
         return str(arguments["EncryptionContext"]["purpose"])
     return _table(arguments)
@@ -363,10 +365,14 @@ def _theirs(customer: Customer | None) -> bool:
 
 
 @contextmanager
-def harness() -> Iterator[Harness]:
-    """A world for cells: nobody waits in it, and what is logged is kept apart."""
+def harness(*, at_once: bool = False) -> Iterator[Harness]:
+    """A world for cells: nobody waits in it, and what is logged is kept apart.
+
+    What is done beside other work comes `at_once` before it, or after it.
+    """
     log = io.StringIO()
     with deploy(ticks=False) as world, pytest.MonkeyPatch.context() as monkeypatch:
+        world.border.beside.at_once = at_once
         monkeypatch.setattr(time, "sleep", world.clock.sleep)
         written_to = logging.getLogger(logger.name)
         monkeypatch.setattr(written_to, "propagate", False)
@@ -380,13 +386,13 @@ def harness() -> Iterator[Harness]:
                     handler.setStream(stream)
 
 
-def run_part(name: str, part: int, parts: int, share: int) -> list[tuple[int, Cell]]:
+def run_part(name: str, part: int, parts: int, share: int, at_once: bool) -> list[tuple[int, Cell]]:
     """One part of the cells of a scenario, of every `share`-th of them, for a process of its own.
 
     Each with its place among all of them.
     """
     [scenario] = [one for one in SCENARIOS if one.name == name]
-    with harness() as there:
+    with harness(at_once=at_once) as there:
         trials = list(enumerate(there.trials(scenario)))[::share]
         return [(place, there.run(trial)) for place, trial in trials[part::parts]]
 

@@ -36,12 +36,13 @@ def test_nothing_is_lost(there: Harness, trials: list[Trial], name: str) -> None
 
 @pytest.mark.parametrize("name", [one.name for one in SCENARIOS])
 def test_a_message_that_comes_twice_does_no_harm(there: Harness, name: str) -> None:
+    """Nor does it matter here that what is done beside other work comes before that, not after."""
     [scenario] = [one for one in SCENARIOS if one.name == name]
-    there.world.queue.twice = True
+    there.world.queue.twice = there.world.border.beside.at_once = True
     try:
         cell = there.run(Trial(scenario, *nothing_at_first(there, name)))
     finally:
-        there.world.queue.twice = False
+        there.world.queue.twice = there.world.border.beside.at_once = False
     assert (cell.outcome, cell.lost) == ("finished", ())
 
 

@@ -1,12 +1,17 @@
 """The README says what is there, and all of it."""
 
+import json
+import pkgutil
 import re
+from importlib import import_module
 from typing import Any
 
+import finch_connections
 from finch_connections import api, metrics
 from finch_connections.connection import ConnectionStatus
 from finch_connections.finch_failure import FinchFailure
 from finch_connections.refusal import Refusal
+from tests.bench import costs, figures
 from tests.deployed import ROOT, TEMPLATE
 
 README = (ROOT / "README.md").read_text()
@@ -25,6 +30,9 @@ def words(text: str) -> set[str]:
 
 
 def kinds(base: type[Any]) -> set[type[Any]]:
+    """A class and all that come from it, wherever in our package."""
+    for module in pkgutil.iter_modules(finch_connections.__path__):
+        import_module(f"finch_connections.{module.name}")
     return {base} | {one for kind in base.__subclasses__() for one in kinds(kind)}
 
 
@@ -79,8 +87,7 @@ def test_every_failure_is_in_the_table_with_its_status() -> None:
     answered: dict[str, set[str]] = {}
     for kind in kinds(Refusal) | kinds(FinchFailure):
         if kind not in (Refusal, FinchFailure):
-            status = next(api.STATUS[one] for one in kind.__mro__ if one in api.STATUS)
-            answered.setdefault(kind.code, set()).add(str(int(status)))
+            answered.setdefault(kind.code, set()).add(str(int(api.STATUS[kind.code])))
     assert {code: {status} for code, status in stated.items() if status.isdecimal()} == answered
     assert {code for code, status in stated.items() if not status.isdecimal()} == {"access_denied"}
 
@@ -180,3 +187,11 @@ def test_every_picture_is_there() -> None:
     assert named == there
     for one in there:
         assert (ROOT / one).stat().st_size < 150_000, one
+
+
+def test_the_figures_are_those_of_the_last_run_and_the_costs_those_of_the_calls() -> None:
+    found = json.loads(figures.JSON.read_text())
+    assert figures.goal_table(found) in README
+    assert figures.picture(found) == figures.PICTURE.read_text()
+    assert costs.table() in README
+    assert re.search(r"`(.*tests\.bench\.costs)`", README)

@@ -60,7 +60,7 @@ def test_code_and_layer_are_found_from_any_folder(written: Path) -> None:
         for name, resource in read(written)["Resources"].items()
         if resource["Type"] in ("AWS::Serverless::Function", "AWS::Serverless::LayerVersion")
     }
-    assert found == {name: str(built / name) for name in FUNCTIONS | {"SharedLayer"}}
+    assert found == {name: str(built / name) for name in FUNCTIONS | {"AwsLayer", "SharedLayer"}}
 
 
 def test_parameters_are_as_deployed_and_the_rest_is_as_built(written: Path) -> None:

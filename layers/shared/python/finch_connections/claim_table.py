@@ -13,12 +13,14 @@ from finch_connections.claim import (
     claimed_company,
     claimed_connection_id,
 )
-from finch_connections.connection import CompanyKey
+from finch_connections.connection import CompanyKey, Connection
+from finch_connections.connection_table import ConnectionTable, connection_of
 from finch_connections.dynamodb import (
     Item,
     number,
     read_set,
     read_text,
+    read_together,
     scan,
     text,
     update,
@@ -56,6 +58,15 @@ class ClaimTable:
     def of_connection_id(self, connection_id: str) -> Claim | None:
         """The claim on one of Finch's connections."""
         return self.get(claimed_connection_id(connection_id))
+
+    def with_connection(
+        self, connection_id: str, connections: ConnectionTable, customer_id: str, key: CompanyKey
+    ) -> tuple[Claim | None, Connection | None]:
+        """The claim on one of Finch's connections, and a connection of a customer, in one call."""
+        claim = (self.name, {"claimed": text(claimed_connection_id(connection_id))})
+        items = read_together(self.client, [claim, connections.reading(customer_id, key)])
+        claimed, there = items
+        return _claim(claimed) if claimed else None, connection_of(there) if there else None
 
     def of_company(self, key: CompanyKey) -> Claim | None:
         """The claim on an employer at a provider."""

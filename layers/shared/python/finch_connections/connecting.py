@@ -5,9 +5,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from urllib.parse import urlencode
 
-from finch_connections.claim import ClaimedByAnother, Ownership, require_free, row_of
+from finch_connections.beside import beside
+from finch_connections.claim import Claim, ClaimedByAnother, Ownership, require_free, row_of
 from finch_connections.claim_table import ClaimTable
 from finch_connections.connect_session import (
     FINDING_COOKIE,
@@ -36,12 +38,14 @@ from finch_connections.connect_session import (
 )
 from finch_connections.connection import (
     CompanyKey,
+    Connection,
     ConnectionBusy,
     ConnectionStatus,
     Grant,
     TooManyLogins,
     UnusableIdentifier,
     attach,
+    company_key,
     not_repaired,
     require_usable_ids,
     token_of,
@@ -112,6 +116,15 @@ class Return:
     url: str
     outcome: str
     spent_cookie: str | None = None
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What is there for a grant: the claim on its `connection_id`, and what is in the row `key`."""
+
+    claim: Claim | None
+    key: CompanyKey | None
+    connection: Connection | None
 
 
 @dataclass(frozen=True)
@@ -237,7 +250,8 @@ def _finish(
     outside: Outsiders,
 ) -> Finished:
     """Exchanges the code if nobody has, and settles; every callback with one code ends the same."""
-    token, watched = None, False
+    token, found, watched = None, None, False
+    prepared = beside(outside.finch.prepare)
     for _ in range(WAITS):
         require_code(session, code, now)
         if session.phase is Phase.STARTED:
@@ -251,7 +265,8 @@ def _finish(
                 require_unspent(outside.sessions.noted(code), session)
                 session = _again(session, outside)
                 continue
-            session, token = _exchange(session, code, state_echoed, bound, outside)
+            prepared()
+            session, token, found = _exchange(session, code, state_echoed, bound, outside)
         if session.phase is not Phase.EXCHANGING or exchange_abandoned(session, now):
             break
         outside.pause(WAIT_SECONDS)
@@ -264,7 +279,9 @@ def _finish(
         return Finished(session, Status.PENDING)
     completion = session.completion(code)
     try:
-        return settle(session, token, completion, bound=bound, now=now, outside=outside)
+        return settle(
+            session, token, completion, bound=bound, found=found, now=now, outside=outside
+        )
     except (Refusal, FinchFailure):
         raise
     except Exception:
@@ -286,8 +303,11 @@ def _exchange(
     state_echoed: bool,
     bound: bool,
     outside: Outsiders,
-) -> tuple[ConnectSession, SecretText]:
-    """The session with its token sealed into it, and the token. The code is sent exactly once."""
+) -> tuple[ConnectSession, SecretText, Callable[[], _Found]]:
+    """The session with its token sealed into it, the token, and what is there for its grant.
+
+    The code is sent exactly once.
+    """
     try:
         token, grant = outside.finch.exchange(code, session.redirect_uri)
     except RequestRefused as error:
@@ -301,7 +321,8 @@ def _exchange(
             outside.sessions.give_back(session)
         raise
     try:
-        return _keep(session, token, grant, state_echoed, bound, outside), token
+        found = beside(partial(_find, session.customer_id, grant, outside))
+        return _keep(session, token, grant, state_echoed, bound, outside), token, found
     except Exception as error:
         logger.exception("token not kept")
         raise _lost(session, outside) from error
@@ -362,13 +383,15 @@ def settle(
     *,
     bound: bool,
     approved: bool = False,
+    found: Callable[[], _Found] | None = None,
     now: datetime,
     outside: Outsiders,
 ) -> Finished:
     """The outcome of a session whose code was consumed; a kept token is attached if it may be.
 
     Runs again from any point: what was done before is found done. A token that is held is attached
-    only when a person has `approved` it. Raises `Refusal`.
+    only when a person has `approved` it. `found` waits for what was looked for beside other calls.
+    Raises `Refusal`.
     """
     key: CompanyKey | None = None
     for _ in range(_ATTEMPTS):
@@ -379,11 +402,15 @@ def settle(
         if token is None:
             token = open_escrow(session, escrow, outside)
         try:
-            key = _row(session, escrow.grant, outside)
+            there = found() if found else _find(session.customer_id, escrow.grant, outside)
+            # Another attempt wants to know what has changed.
+            found = None
+            key = row_of(escrow.grant, session.customer_id, there.claim)
             done = _attach(
                 session,
                 escrow,
                 key,
+                there,
                 token,
                 bound=bound,
                 approved=approved,
@@ -449,13 +476,16 @@ def _outcome(session: ConnectSession, now: datetime) -> Finished:
     raise _ENDS.get(session.error or "", SessionUsed)
 
 
-def _row(session: ConnectSession, grant: Grant, outside: Outsiders) -> CompanyKey:
-    """The key of the connection that a grant belongs to.
-
-    Raises `ClaimedByAnother`, `ConnectionBusy` and `UnusableIdentifier`.
-    """
-    claim = outside.claims.of_connection_id(grant.connection_id)
-    return row_of(grant, session.customer_id, claim)
+def _find(customer_id: str, grant: Grant, outside: Outsiders) -> _Found:
+    """What is there, and in the row that the grant would make if nobody had claimed its connection."""
+    try:
+        key = company_key(grant)
+    except UnusableIdentifier:
+        return _Found(outside.claims.of_connection_id(grant.connection_id), None, None)
+    claim, connection = outside.claims.with_connection(
+        grant.connection_id, outside.connections, customer_id, key
+    )
+    return _Found(claim, key, connection)
 
 
 @dataclass(frozen=True)
@@ -472,6 +502,7 @@ def _attach(
     session: ConnectSession,
     escrow: Escrow,
     key: CompanyKey,
+    found: _Found,
     token: SecretText,
     *,
     bound: bool,
@@ -484,9 +515,12 @@ def _attach(
     Raises `FinchFailure`, the refusals of the rules, and `Conflict` where somebody else wrote first.
     """
     customer_id, grant = session.customer_id, escrow.grant
+    attaches = bound or approved or escrow.browser_bound
     while True:
         # Read before Finch is asked, so that the write fails if its answer is no longer true.
-        there = outside.connections.get(customer_id, key)
+        there = found.connection if found.key == key else outside.connections.get(customer_id, key)
+        seal = partial(outside.vault.seal_stored, token, customer_id, key)
+        sealed = beside(seal) if attaches else None
         introspection = outside.finch.introspect(token)
         require_same(grant, introspection, outside.finch.client_id())
         if not approved:
@@ -496,12 +530,13 @@ def _attach(
             break
         # Only the introspection names the company, so it may be another row.
         grant = replace(grant, company_id=introspection.company_id)
-        key = _row(session, grant, outside)
-    if not (bound or approved or escrow.browser_bound):
+        found = _find(customer_id, grant, outside)
+        key = row_of(grant, customer_id, found.claim)
+    if sealed is None:
         return _Attached(key, False, entity_names=introspection.entity_names.values())
     name = session.finch_customer_id or customer_id
     described = token_of(grant, introspection, name, session.consumed_at or now)
-    ciphertext = outside.vault.seal_stored(token, customer_id, key)
+    ciphertext = sealed()
     company = Ownership.of_company(customer_id, key)
     connection = Ownership.of_connection_id(grant.connection_id, customer_id, key)
     repaired = mended(session, key, grant.connection_id)

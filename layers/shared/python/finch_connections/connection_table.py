@@ -42,7 +42,7 @@ from finch_connections.dynamodb import (
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from finch_connections.dynamodb import Write
+    from finch_connections.dynamodb import Read, Write
 
 SORT_KEY = "provider_id#company_id"
 _NAMES = {"#key": SORT_KEY, "#status": "status"}
@@ -71,6 +71,10 @@ class ConnectionTable:
     def get(self, customer_id: str, key: CompanyKey) -> Connection | None:
         """The connection with its ciphertexts, as last written."""
         return self._get(customer_id, key, {})
+
+    def reading(self, customer_id: str, key: CompanyKey) -> "Read":
+        """The same read, to happen together with others; its item is for `connection_of`."""
+        return self.name, _key(customer_id, key)
 
     def show(self, customer_id: str, key: CompanyKey) -> Connection | None:
         """The connection without its ciphertexts."""
@@ -108,7 +112,7 @@ class ConnectionTable:
         else:
             query["Limit"] = limit
         answer = self.client.query(**query)
-        found = tuple(_connection(item) for item in answer["Items"])
+        found = tuple(connection_of(item) for item in answer["Items"])
         if len(found) > limit:
             return Page(found[:limit], found[limit - 1].key)
         last = answer.get("LastEvaluatedKey")
@@ -129,7 +133,7 @@ class ConnectionTable:
     ) -> tuple[list[Connection], dict[str, str] | None]:
         """A page of all customers' connections with their ciphertexts, and where the next one starts."""
         items, last = scan(self.client, self.name, after)
-        return [_connection(item) for item in items], last
+        return [connection_of(item) for item in items], last
 
     def erase(self, connection: Connection) -> None:
         """Removes a connection that is over; raises `dynamodb.Conflict` where it is as it was no more."""
@@ -180,7 +184,7 @@ class ConnectionTable:
         answer = self.client.get_item(
             TableName=self.name, Key=_key(customer_id, key), ConsistentRead=True, **projection
         )
-        return _connection(answer["Item"]) if "Item" in answer else None
+        return connection_of(answer["Item"]) if "Item" in answer else None
 
 
 def _key(customer_id: str, key: CompanyKey) -> dict[str, Item]:
@@ -252,7 +256,8 @@ def _token_item(token: Token) -> dict[str, Item]:
     }
 
 
-def _connection(item: Item) -> Connection:
+def connection_of(item: Item) -> Connection:
+    """The connection in an item."""
     tokens = [_token(id_, entry["M"]) for id_, entry in item["tokens"]["M"].items()]
     return Connection(
         customer_id=item["customer_id"]["S"],
@@ -276,7 +281,7 @@ def _connection(item: Item) -> Connection:
 
 def without_ciphertexts(item: Item) -> Connection:
     """The connection in an item of the table's stream; no ciphertext is kept of it."""
-    return _connection({name: value for name, value in item.items() if name != "sealed"})
+    return connection_of({name: value for name, value in item.items() if name != "sealed"})
 
 
 def _token(token_id: str, entry: Item) -> Token:

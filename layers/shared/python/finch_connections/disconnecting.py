@@ -1,9 +1,12 @@
 """The flow that disconnects: Finch first, and only then do we forget the tokens."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
+from finch_connections.beside import beside
 from finch_connections.claim import Ownership
 from finch_connections.claim_table import ClaimTable
 from finch_connections.connection import (
@@ -12,6 +15,7 @@ from finch_connections.connection import (
     ConnectionBusy,
     ConnectionNotFound,
     ConnectionStatus,
+    Token,
     disconnect_refused,
     disconnected,
     disconnecting,
@@ -30,6 +34,7 @@ from finch_connections.finch_failure import (
     TokenDead,
 )
 from finch_connections.log import logger
+from finch_connections.secret_text import SecretText
 from finch_connections.task import ConnectionTask, Task
 from finch_connections.tend_queue import TendQueue
 from finch_connections.token_vault import TokenVault
@@ -40,6 +45,10 @@ if TYPE_CHECKING:
 _ATTEMPTS = 5
 # Not about one connection: the next one would fare no better, and it would be one call too many.
 _NOT_ABOUT_ONE = (NotReached, RateLimited, FinchMisconfigured)
+
+
+# What waits for the texts of tokens that are being opened, by their ciphertexts.
+type _Opening = dict[bytes, Callable[[], SecretText]]
 
 
 @dataclass(frozen=True)
@@ -63,10 +72,16 @@ def disconnect(
     connected since is left alone and answered. Raises `ConnectionNotFound`, and `ConnectionBusy`
     where others keep writing the connection.
     """
+    opening: _Opening = {}
     connection = begin(
-        customer_id, key, now=now, connections=outside.connections, queue=outside.queue
+        customer_id,
+        key,
+        now=now,
+        connections=outside.connections,
+        queue=outside.queue,
+        meanwhile=lambda there: _open_first(there, outside, opening),
     )
-    return _go_on(connection, now, outside)
+    return _go_on(connection, now, outside, opening)
 
 
 def go_on(
@@ -80,7 +95,7 @@ def go_on(
     connection = outside.connections.get(customer_id, key)
     if connection is None or connection.status is not ConnectionStatus.DISCONNECTING:
         return connection
-    return _go_on(connection, now, outside)
+    return _go_on(connection, now, outside, {})
 
 
 def begin(
@@ -90,17 +105,19 @@ def begin(
     now: datetime,
     connections: ConnectionTable,
     queue: TendQueue,
+    meanwhile: Callable[[Connection], object] = lambda _: None,
 ) -> Connection:
     """The connection marked as on its way out, by this call or by one before; or as it ended.
 
-    Its task goes on from there. Raises `ConnectionNotFound`, and `ConnectionBusy` where others keep
-    writing the connection.
+    Its task goes on from there. `meanwhile` is begun with what is about to be marked. Raises
+    `ConnectionNotFound`, and `ConnectionBusy` where others keep writing the connection.
     """
     watched = False
     for _ in range(_ATTEMPTS):
         connection = _there(customer_id, key, connections)
         if connection.status in (ConnectionStatus.DISCONNECTING, ConnectionStatus.DISCONNECTED):
             return connection
+        meanwhile(connection)
         if not watched:
             queue.send(Task.first(ConnectionTask(customer_id, key), now), now)
             watched = True
@@ -113,7 +130,9 @@ def begin(
     raise ConnectionBusy
 
 
-def _go_on(connection: Connection, now: datetime, outside: Outsiders) -> Connection:
+def _go_on(
+    connection: Connection, now: datetime, outside: Outsiders, opening: _Opening
+) -> Connection:
     customer_id, key = connection.customer_id, connection.key
     sure = False
     for _ in range(_ATTEMPTS):
@@ -121,7 +140,7 @@ def _go_on(connection: Connection, now: datetime, outside: Outsiders) -> Connect
             # Ended by another call. What was connected since then is not this call's to end.
             return connection
         try:
-            connection, refused = _end_each(connection, now, outside)
+            connection, refused = _end_each(connection, now, outside, opening)
             if connection.ended.issuperset(connection.connection_ids):
                 gone = disconnected(connection, now)
             elif refused and refused_for_days(connection, now):
@@ -149,7 +168,9 @@ def _there(customer_id: str, key: CompanyKey, connections: ConnectionTable) -> C
     return connection
 
 
-def _end_each(connection: Connection, now: datetime, outside: Outsiders) -> tuple[Connection, bool]:
+def _end_each(
+    connection: Connection, now: datetime, outside: Outsiders, opening: _Opening
+) -> tuple[Connection, bool]:
     """The connection with what Finch has confirmed so far, and whether Finch refused the rest.
 
     Written after each but the last, so that many logins come to an end however slow Finch is.
@@ -160,7 +181,7 @@ def _end_each(connection: Connection, now: datetime, outside: Outsiders) -> tupl
         if connection_id in connection.ended:
             continue
         try:
-            _end(connection, connection_id, outside)
+            _end(connection, connection_id, outside, opening)
         except _NOT_ABOUT_ONE as error:
             logger.warning("disconnect stopped", reason=type(error).__name__)
             return connection, False
@@ -182,21 +203,43 @@ def _end_each(connection: Connection, now: datetime, outside: Outsiders) -> tupl
     return connection, refused
 
 
-def _end(connection: Connection, connection_id: str, outside: Outsiders) -> None:
+def _end(connection: Connection, connection_id: str, outside: Outsiders, opening: _Opening) -> None:
     """Has Finch end one connection id; raises `FinchFailure` where it has not confirmed that.
 
     A 200 is its word for all tokens of the connection id. That a token is dead counts only when all
     of them are: the one tried may have been revoked alone. Nothing else counts.
     """
-    tokens = [one for one in connection.tokens if one.connection_id == connection_id]
-    for token in reversed(tokens):
-        ciphertext = connection.sealed[token.id]
-        text = outside.vault.open_stored(ciphertext, connection.customer_id, connection.key)
+    for token in _newest(connection, connection_id):
+        text = _open(connection, token, outside, opening)
         try:
-            outside.finch.disconnect(text)
+            outside.finch.disconnect(text())
         except TokenDead:
             continue
         return
+
+
+def _newest(connection: Connection, connection_id: str) -> list[Token]:
+    """The tokens of one of its connection ids, the newest first."""
+    return [one for one in reversed(connection.tokens) if one.connection_id == connection_id]
+
+
+def _open_first(connection: Connection, outside: Outsiders, opening: _Opening) -> None:
+    """Begins to open the token that Finch will be shown first."""
+    for connection_id in connection.connection_ids[:1]:
+        _open(connection, _newest(connection, connection_id)[0], outside, opening)
+
+
+def _open(
+    connection: Connection, token: Token, outside: Outsiders, opening: _Opening
+) -> Callable[[], SecretText]:
+    """What waits for the text of a token, which is opened beside other calls, and once."""
+    ciphertext = connection.sealed[token.id]
+    if ciphertext not in opening:
+        customer_id, key = connection.customer_id, connection.key
+        opening[ciphertext] = beside(
+            partial(outside.vault.open_stored, ciphertext, customer_id, key)
+        )
+    return opening[ciphertext]
 
 
 def freeing(

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     type Write = TransactWriteItemTypeDef
 
 type Item = Mapping[str, Any]
+# A table and the key of an item in it.
+type Read = tuple[str, dict[str, Item]]
 
 # Enough for the index by due time to take 1,000 writes a second on each shard.
 _DUE_SHARDS = 8
@@ -38,8 +40,30 @@ class Due(StrEnum):
     UNCHECKED = "unchecked"
 
 
+class NotRead(Exception):
+    """DynamoDB gives out less than it was asked for, also when asked again."""
+
+
 class Conflict(Exception):
     """Somebody else wrote first: read again and decide again. Nothing was written."""
+
+
+def read_together(client: "DynamoDBClient", reads: Sequence[Read]) -> list[Item | None]:
+    """Items of different tables in one call, each as last written; raises `NotRead`.
+
+    They are not of one moment, as they would be in a transaction.
+    """
+    wanted: Any = {table: {"Keys": [key], "ConsistentRead": True} for table, key in reads}
+    found: dict[str, Item] = {}
+    for seconds in (*_PAUSES, None):
+        answer = client.batch_get_item(RequestItems=wanted)
+        found |= {table: item for table, items in answer["Responses"].items() for item in items}
+        wanted = answer.get("UnprocessedKeys")
+        if not wanted:
+            return [found.get(table) for table, _ in reads]
+        if seconds is not None:
+            time.sleep(seconds)
+    raise NotRead
 
 
 def write_together(client: "DynamoDBClient", writes: Sequence["Write"]) -> None:

@@ -1,6 +1,7 @@
 """What Finch is asked while a customer connects: a Connect session, a token for a code, whose it is."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any
@@ -11,7 +12,7 @@ from finch_connections import finch, finch_secret, settings
 from finch_connections.connect_session import FINCH_SESSION_LIFETIME, ConnectSession
 from finch_connections.connection import ConnectionStatus, Grant, Introspection
 from finch_connections.finch import Finch, bearer
-from finch_connections.finch_failure import InvalidClient, UnknownAnswer
+from finch_connections.finch_failure import CredentialsUnreadable, InvalidClient, UnknownAnswer
 from finch_connections.finch_secret import Credentials, FinchSecret
 from finch_connections.log import logger
 from finch_connections.names import readable
@@ -192,6 +193,11 @@ class FinchConnect:
             },
             entity_names={one.id: one.name for one in answer.entities or () if one.name},
         )
+
+    def prepare(self) -> None:
+        """Reads the credentials, so that the next call need not; what fails here fails there again."""
+        with suppress(CredentialsUnreadable):
+            self.secret.credentials()
 
     def client_id(self) -> str:
         """Our application's name at Finch."""

@@ -47,6 +47,11 @@ class BackendSettings:
     aws_lambda_function_name: str
 
 
+def started_by_lambda() -> str | None:
+    """How Lambda has started this function, such as `on-demand`; None where it did not, as in a test."""
+    return os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE")
+
+
 @cache
 def read() -> Settings:
     """The settings of this function; raises `SettingMissing`."""

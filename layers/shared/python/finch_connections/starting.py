@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from finch_connections import metrics
+from finch_connections.beside import beside
 from finch_connections.claim_table import ClaimTable
 from finch_connections.connect_session import (
     ConnectSession,
@@ -87,12 +88,14 @@ def hop(
     session = None
     try:
         handle = require_handle(handle_text)
+        prepared = beside(finch.prepare)
         session = sessions.get(handle.digest())
         if session is None:
             raise SessionNotFound
         require_link(session, now)
         url = session.reusable_connect_url(now)
         if url is None:
+            prepared()
             session, finch_session = _open_finch_session(session, now, connections, claims, finch)
             url = finch_session.connect_url
             try:

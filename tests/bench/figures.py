@@ -1,0 +1,212 @@
+"""The figures of a run: as a table, as the goals that they are held to, as a picture, as JSON."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import escape
+
+HERE = Path(__file__).parent
+JSON, PICTURE = HERE / "figures.json", HERE / "figures.svg"
+README = HERE.parents[1] / "README.md"
+
+type Found = Mapping[str, Any]
+
+_SHOWN = {
+    "list_connections": "GET /connections",
+    "finish_connect": "GET /callback",
+    "disconnect": "DELETE /connections/…",
+}
+_KINDS = ("naive", "typical", "bare", "ours", "floor")
+_COLOURS = {"naive": "#b6bcc6", "typical": "#b6bcc6", "bare": "#b6bcc6", "floor": "#dfe3e8"}
+_OURS = "#2563c9"
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What was aimed at: a figure, at most `limit`; `reached` is None where it was not measured."""
+
+    name: str
+    limit: float
+    reached: float | None
+
+
+def _case(kind: str, name: str) -> str:
+    return name if kind == "ours" else f"{kind} {name}"
+
+
+def _cost(found: Found, case: str, part: str = "whole") -> float | None:
+    """Millions of instructions, or milliseconds of CPU where nobody could count them."""
+    if counts := found.get("instructions", {}).get(case):
+        return float(sum(counts.values()) if part == "whole" else counts[part])
+    timed = found.get("cold", {}).get(case)
+    return float(timed["cpu_ms"]["median"]) if timed and part == "whole" else None
+
+
+def _ratio(one: float | None, other: float | None) -> float | None:
+    return round(one / other, 3) if one is not None and other else None
+
+
+def goals(found: Found) -> list[Goal]:
+    """The goals with what was reached."""
+
+    def cold(case: str, to: str, part: str = "whole") -> float | None:
+        return _ratio(_cost(found, case, part), _cost(found, to, part))
+
+    def at_512(case: str) -> float | None:
+        timed = found.get("cold_at_512_mb", {}).get(case)
+        return float(timed["whole_ms"]["median"]) if timed else None
+
+    warm: Mapping[str, Any] = found.get("warm", {})
+    own = warm.get("finish_connect", {}).get("own_ms", {}).get("median")
+    lists = [
+        warm.get(one, {}).get("p50_ms") for one in ("list_connections", "bare list_connections")
+    ]
+    opened = found.get("connections", {})
+    layers = found.get("layers", {})
+    megabytes = {name: round(size / 1e6, 2) for name, size in layers.items()}
+    return [
+        Goal("list cold, of bare list", 0.60, cold("list_connections", "bare list_connections")),
+        Goal("list cold, of typical", 0.40, cold("list_connections", "typical list_connections")),
+        Goal("callback cold, of bare list", 1.15, cold("finish_connect", "bare list_connections")),
+        Goal("callback cold, of typical", 0.45, cold("finish_connect", "typical finish_connect")),
+        Goal("disconnect cold, of bare list", 0.85, cold("disconnect", "bare list_connections")),
+        Goal("disconnect cold, of typical", 0.42, cold("disconnect", "typical disconnect")),
+        Goal(
+            "list, first call alone, of bare",
+            0.20,
+            cold("list_connections", "bare list_connections", "first"),
+        ),
+        Goal(
+            "callback, first call alone, of typical",
+            0.12,
+            cold("finish_connect", "typical finish_connect", "first"),
+        ),
+        Goal(
+            "callback cold at 512 MB, of typical",
+            0.35,
+            _ratio(at_512("finish_connect"), at_512("typical finish_connect")),
+        ),
+        Goal("list warm, of bare", 1.05, _ratio(*lists)),
+        Goal("callback warm without Finch, ms", 30, own),
+        Goal(
+            "an AWS call on a fresh connection, of a kept one",
+            3,
+            _ratio(
+                opened.get("fresh_ms", {}).get("median"), opened.get("kept_ms", {}).get("median")
+            ),
+        ),
+        Goal("layers zipped without .pyc, MB", 4.3, megabytes.get("zipped_without_pyc")),
+        Goal("layers zipped, MB", 7.5, megabytes.get("zipped")),
+    ]
+
+
+def table(found: Found) -> str:
+    """What a person reads."""
+    return "\n".join([*_functions(found), "", *_goals(found)])
+
+
+def _functions(found: Found) -> Iterator[str]:
+    yield (
+        "| function | M instructions: init | first call | ms: init | first call | CPU ms | peak MB "
+        "| modules | warm p50 ms | p95 ms | AWS | Finch |"
+    )
+    yield "| --- |" + " ---: |" * 11
+    for case, timed in found["cold"].items():
+        counts = found.get("instructions", {}).get(case, {})
+        warm = found["warm"].get(case, {})
+        asked = warm.get("calls", {}).get("warm", {})
+        cells = [
+            case,
+            counts.get("init", "-"),
+            counts.get("first", "-"),
+            *(
+                f"{timed[one]['median']:.0f}"
+                for one in ("init_ms", "first_ms", "cpu_ms", "peak_mb")
+            ),
+            found["modules"][case],
+            *(f"{warm[one]:.1f}" if one in warm else "-" for one in ("p50_ms", "p95_ms")),
+            *(len(asked[one]) if asked else "-" for one in ("aws", "finch")),
+        ]
+        yield f"| {' | '.join(map(str, cells))} |"
+
+
+def _goals(found: Found) -> Iterator[str]:
+    yield "| goal | at most | reached |"
+    yield "| --- | ---: | ---: |"
+    for goal in goals(found):
+        reached = "-" if goal.reached is None else f"{goal.reached:g}"
+        missed = goal.reached is not None and goal.reached > goal.limit
+        yield f"| {goal.name} | {goal.limit:g} | {reached}{' (missed)' if missed else ''} |"
+
+
+def picture(found: Found) -> str:
+    """The cold starts of the three that have references, as bars: init, then the first call."""
+    costs = {
+        (name, kind): found["instructions"][_case(kind, name)]
+        for name in _SHOWN
+        for kind in _KINDS
+        if _case(kind, name) in found["instructions"]
+    }
+    longest = max(sum(one.values()) for one in costs.values())
+    scale, left, y = 520 / longest, 150, 56
+    parts = []
+    for name, title in _SHOWN.items():
+        parts.append(_text(left, y, title, weight="600"))
+        y += 12
+        for kind in _KINDS:
+            if (name, kind) not in costs:
+                continue
+            init, first = costs[name, kind]["init"], costs[name, kind]["first"]
+            colour = _COLOURS.get(kind, _OURS)
+            parts += [
+                _text(left - 10, y + 14, kind, anchor="end"),
+                _bar(left, y, init * scale, colour, 1),
+                _bar(left + init * scale, y, first * scale, colour, 0.55),
+                _text(left + (init + first) * scale + 8, y + 14, f"{init + first:,}"),
+            ]
+            y += 24
+        y += 24
+    title = "A cold start: init, and the first call (paler), in millions of instructions"
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="760" height="{y}" viewBox="0 0 760 {y}" '
+            f'font-family="system-ui, sans-serif" font-size="13">',
+            f"<title>{escape(title)}</title>",
+            f'<rect width="760" height="{y}" fill="#ffffff"/>',
+            _text(20, 26, title, weight="600"),
+            *parts,
+            "</svg>",
+            "",
+        ]
+    )
+
+
+def _text(x: float, y: float, text: str, *, anchor: str = "start", weight: str = "400") -> str:
+    return (
+        f'<text x="{x:.0f}" y="{y:.0f}" text-anchor="{anchor}" font-weight="{weight}" '
+        f'fill="#1b1f24">{escape(text)}</text>'
+    )
+
+
+def _bar(x: float, y: float, width: float, colour: str, opacity: float) -> str:
+    return (
+        f'<rect x="{x:.1f}" y="{y}" width="{width:.1f}" height="18" fill="{colour}" '
+        f'fill-opacity="{opacity}"/>'
+    )
+
+
+def goal_table(found: Found) -> str:
+    """As it stands in the README."""
+    return "\n".join(_goals(found))
+
+
+def write(found: Found) -> None:
+    """Renews what the README shows."""
+    before = README.read_text()
+    after = re.sub(r"(\| goal \|[^\n]*\n)(\|[^\n]*\n)+", lambda _: goal_table(found) + "\n", before)
+    README.write_text(after)
+    JSON.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+    PICTURE.write_text(picture(found))

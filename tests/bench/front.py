@@ -1,0 +1,145 @@
+"""A TLS front on loopback: what a function talks to, watched, and answering as fast as it is told."""
+
+import contextlib
+import http.client
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+# Headers that are about one connection, not about the message (RFC 9110 section 7.6.1).
+_HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length", "server", "date"}
+
+
+@dataclass
+class Seen:
+    """What has come in: the connections that were opened, and the requests by their names."""
+
+    connections: int = 0
+    calls: list[str] = field(default_factory=list)
+    spans: list[tuple[float, float]] = field(default_factory=list)
+
+
+class Front(ThreadingHTTPServer):
+    """Hands requests on to a server that speaks plain HTTP on loopback.
+
+    `name_of` makes a name of a request's method, path and headers. Each answer takes at least
+    `answers_in` seconds.
+    """
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(
+        self,
+        backend_port: int,
+        context: ssl.SSLContext,
+        name_of: Callable[[str, str, Mapping[str, str]], str],
+    ) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.backend_port = backend_port
+        self.context = context
+        self.name_of = name_of
+        self.answers_in = 0.0
+        self.seen = Seen()
+        self.lock = threading.Lock()
+        self.open: set[ssl.SSLSocket] = set()
+
+    @property
+    def url(self) -> str:
+        """Where a function finds it."""
+        return f"https://localhost:{self.server_port}"
+
+    def drop_connections(self) -> None:
+        """Closes the connections that are kept open, as servers do after a while."""
+        with self.lock:
+            kept, self.open = self.open, set()
+        for one in kept:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def reset(self) -> None:
+        """Forgets what it has seen."""
+        with self.lock:
+            self.seen = Seen()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A function that is gone is no news."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: Front
+
+    def setup(self) -> None:
+        self.request = self.server.context.wrap_socket(self.request, server_side=True)
+        with self.server.lock:
+            self.server.seen.connections += 1
+            self.server.open.add(self.request)
+        self.backend = http.client.HTTPConnection("127.0.0.1", self.server.backend_port)
+        super().setup()
+
+    def finish(self) -> None:
+        with self.server.lock:
+            self.server.open.discard(self.request)
+        self.backend.close()
+        super().finish()
+
+    def _hand_on(self) -> None:
+        began = time.monotonic()
+        front = self.server
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        with front.lock:
+            front.seen.calls.append(front.name_of(self.command, self.path, dict(self.headers)))
+        # Not again where a kept connection is gone: the stand-in may have done what it was asked.
+        self.backend.close()
+        self.backend.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+        for name, value in self.headers.items():
+            self.backend.putheader(name, value)
+        self.backend.endheaders(body)
+        answer = self.backend.getresponse()
+        content = answer.read()
+        time.sleep(max(front.answers_in - (time.monotonic() - began), 0))
+        with front.lock:
+            front.seen.spans.append((began, time.monotonic()))
+        self.send_response_only(answer.status, answer.reason)
+        for name, value in answer.getheaders():
+            if name.lower() not in _HOP_BY_HOP:
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = do_PUT = do_DELETE = _hand_on
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        """Says nothing: paths carry codes."""
+
+
+@contextlib.contextmanager
+def serving(front: Front) -> Iterator[Front]:
+    """The front, for as long as it is wanted."""
+    thread = threading.Thread(target=front.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield front
+    finally:
+        front.shutdown()
+        front.server_close()
+
+
+def aws_call(method: str, path: str, headers: Mapping[str, str]) -> str:
+    """AWS's name for a request in one of its JSON protocols: `DynamoDB.GetItem`."""
+    targets = [value for name, value in headers.items() if name.lower() == "x-amz-target"]
+    service, _, operation = (targets or [f"{method} {path}"])[0].partition(".")
+    return f"{service.partition('_')[0]}.{operation}"
+
+
+def finch_call(method: str, path: str, headers: Mapping[str, str]) -> str:
+    """Finch's name for a request: `POST /auth/token`."""
+    return f"{method} {path.partition('?')[0]}"

@@ -1,0 +1,345 @@
+"""The world that the benchmark runs in: emulated AWS and stand-in Finch behind TLS, and how things stand."""
+
+import base64
+import compileall
+import contextlib
+import hmac
+import json
+import shutil
+import ssl
+import time
+import venv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import certifi
+
+import trust_stores
+from finch_connections import connection, tend_queue
+from finch_connections.connection import CompanyKey, Connection, ConnectionStatus, Token
+from finch_connections.connection_table import ConnectionTable
+from finch_connections.task import ConnectionTask, Task
+from local.finch.seed_world import HARBOR_LANE
+from local.world import CREDENTIALS, REGION, Ports, World
+from tests.bench.certificates import authority
+from tests.bench.front import Front, aws_call, finch_call, serving
+from tests.bench.function import Function
+from tests.deployed import ROOT, Deployed, Tables
+from tests.local.conftest import HttpApi
+from tests.person import Person, connection_path
+
+BUILT = ROOT / ".aws-sam" / "local"
+SITE_PACKAGES = ROOT / ".venv-bench" / "lib" / "python3.13" / "site-packages"
+REFERENCES = Path(__file__).with_name("references")
+# What Lambda's Python runtime brings ("Runtime-included SDK versions" in its guide), and its client.
+_RUNTIME_BRINGS = (
+    "awslambdaric",
+    "boto3",
+    "botocore",
+    "dateutil",
+    "jmespath",
+    "runtime_client*.so",
+    "s3transfer",
+    "simplejson",
+    "six.py",
+    "snapshot_restore_py.py",
+    "urllib3",
+)
+CUSTOMER = "acme"
+_ROW = {"provider_id": "gusto", "company_id": HARBOR_LANE.id}
+_KEY = CompanyKey(**_ROW)
+
+type Event = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The running world, and the functions that can be started in it."""
+
+    world: World
+    deployed: Deployed
+    aws: Front
+    finch: Front
+    folder: Path
+
+    def ours(self, name: str) -> Function:
+        """A function as it was built, with the environment and the role that it was deployed with."""
+        logical_id = name.title().replace("_", "")
+        session = self.world.as_role(f"{logical_id}Role")
+        environment = {
+            **self._deployed_environment(logical_id),
+            "AWS_ACCESS_KEY_ID": session.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": session.secret_access_key,
+            "AWS_SESSION_TOKEN": session.session_token or "",
+        }
+        # The example stands for another backend's function, which has not all of our layers.
+        layers = "opt-shared" if name == "read_directory" else "opt"
+        return Function(
+            python=self._python,
+            name=name,
+            task=BUILT / logical_id,
+            handler=f"functions.{name}.handler.{name}",
+            packages=[self.folder / layers / "python", self.folder / "runtime"],
+            environment=environment,
+        )
+
+    def reference(self, kind: str, name: str) -> Function:
+        """A reference's function, as the emulator's root user; its layer is compiled as ours is."""
+        bundle = str(self.folder / "full.pem")
+        environment = {
+            **self._deployed_environment("ListConnections"),
+            **{one: CREDENTIALS[one] for one in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")},
+            # What they would trust by themselves, and the root of this world.
+            "AWS_CA_BUNDLE": bundle,
+            "SSL_CERT_FILE": bundle,
+            "FLOOR_CA": str(self.folder / "root.pem"),
+            "POWERTOOLS_SERVICE_NAME": "connections",
+        }
+        return Function(
+            python=self._python,
+            name=f"{kind} {name}",
+            task=self.folder / "references" / kind,
+            handler=f"{name}.handler",
+            packages=[SITE_PACKAGES, self.folder / "runtime"],
+            environment=environment,
+        )
+
+    @property
+    def _python(self) -> Path:
+        return self.folder / "python" / "bin" / "python"
+
+    def _deployed_environment(self, logical_id: str) -> dict[str, str]:
+        found = self.world.aws.client("lambda").get_function_configuration(
+            FunctionName=self.world.physical_id(logical_id)
+        )
+        variables: dict[str, str] = found["Environment"]["Variables"]
+        return variables | {
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ENDPOINT_URL": self.aws.url,
+            "AWS_REGION": REGION,
+            "FINCH_API_URL": self.finch.url,
+        }
+
+    def reset(self) -> None:
+        """Empties the world, and what the fronts have seen."""
+        self.deployed.tables.clear()
+        self.world.finch.reset()
+        self.world.finch.change_switches(webhook_on_disconnect=False)
+        self.world.aws.client("sqs").purge_queue(QueueUrl=self.world.output("TendQueueUrl"))
+        self.aws.reset()
+        self.finch.reset()
+
+    def _person(self) -> Person:
+        return Person(self.deployed, CUSTOMER)
+
+    def _connected(self) -> None:
+        landing = self._person().connect()
+        assert landing.outcome["status"] == "connected", landing.outcome
+        self.aws.reset()
+        self.finch.reset()
+
+    # How things stand before a function is called, and the event that it is called with.
+
+    def to_list(self, connections: int = 10) -> Event:
+        """A customer with some connections."""
+        self.reset()
+        self.write(connections)
+        event = _event("list_connections")
+        event["queryStringParameters"] = {"limit": "50"}
+        return event
+
+    def write(self, connections: int, customer_id: str = CUSTOMER) -> None:
+        """Puts connections into the table."""
+        client = self.world.aws.client("dynamodb")
+        table = ConnectionTable(client, self.deployed.tables.connections)
+        for number in range(connections):
+            table.write(a_connection(customer_id, number))
+
+    def to_start(self) -> Event:
+        """Somebody presses Connect."""
+        self.reset()
+        event = _event("start_connect")
+        body = {"products": ["company"], "return_to": self.deployed.return_urls[0]}
+        return event | {"body": json.dumps(body)}
+
+    def to_hop(self) -> Event:
+        """Somebody clicks a link to connect."""
+        self.reset()
+        path = urlsplit(self._person().link()).path
+        event = _event("start_connect")
+        event["requestContext"].pop("authorizer")
+        event["pathParameters"] = {"handle": path.rpartition("/")[2]}
+        return event | {"routeKey": "GET /connect/{handle}", "rawPath": path}
+
+    def to_finish(self) -> Event:
+        """A person who is back from Finch with a code."""
+        self.reset()
+        event = self.back_from_finch(self._person())
+        self.aws.reset()
+        self.finch.reset()
+        return event
+
+    def back_from_finch(self, person: Person, **choices: Any) -> Event:
+        """The event with which a person comes back with a code."""
+        url = urlsplit(person.log_in(person.click(person.link()), **choices))
+        event = _event("finish_connect")
+        return event | {
+            "routeKey": "GET /callback",
+            "rawPath": url.path,
+            "rawQueryString": url.query,
+            "queryStringParameters": dict(parse_qsl(url.query)),
+            "cookies": [f"{name}={value}" for name, value in person.browser.cookies.items()],
+        }
+
+    def to_disconnect(self) -> Event:
+        """A customer with one connection."""
+        self.reset()
+        self._connected()
+        event = _event("disconnect")
+        path = connection_path(**_ROW)
+        event["requestContext"]["http"]["path"] = path
+        return event | {"pathParameters": _ROW, "rawPath": path}
+
+    def to_receive(self) -> Event:
+        """Finch has something to tell of a connection."""
+        self.reset()
+        body = json.dumps({"connection_id": HARBOR_LANE.id, "event_type": "account.updated"})
+        seconds, event_id = str(int(time.time())), "msg_2Lh9KRb0pzN4LePd3XiA4v12Axj"
+        secret = base64.b64decode(self.world.finch.application.webhook_secrets[0])
+        signed = hmac.digest(secret, f"{event_id}.{seconds}.{body}".encode(), "sha256")
+        event = _event("receive_webhook")
+        event["headers"] |= {
+            "finch-event-id": event_id,
+            "finch-timestamp": seconds,
+            "finch-signature": f"v1,{base64.b64encode(signed).decode()}",
+        }
+        return event | {"body": body}
+
+    def to_tend(self) -> Event:
+        """The health of a connection is to be looked at."""
+        self.reset()
+        self._connected()
+        event = _event("tend_connection")
+        task = Task.at_once(ConnectionTask(CUSTOMER, _KEY), datetime.now(UTC))
+        event["Records"][0]["body"] = tend_queue.write(task)
+        return event
+
+    def to_sweep(self) -> Event:
+        """Nothing is due."""
+        self.reset()
+        return _event("sweep_connections")
+
+    def to_publish(self) -> Event:
+        """The example's changes."""
+        self.reset()
+        return _event("publish_changes")
+
+    def to_resolve(self) -> Event:
+        """Nothing is unfinished."""
+        self.reset()
+        return {"action": "list"}
+
+    def to_vend(self) -> Event:
+        """A customer with one connection."""
+        self.reset()
+        self._connected()
+        return _event("vend_token") | _ROW | {"customer_id": CUSTOMER}
+
+    def to_read(self) -> Event:
+        """A customer with one connection."""
+        self.reset()
+        self._connected()
+        return {"customer_id": CUSTOMER} | _ROW
+
+
+def a_connection(customer_id: str, number: int) -> Connection:
+    """A connection with one login, as many are."""
+    now = datetime(2026, 11, 22, 10, tzinfo=UTC)
+    token = Token(
+        id=f"7d3f0c1e-0000-4000-8000-{number:012d}",
+        connection_id=f"8d3f0c1e-0000-4000-8000-{number:012d}",
+        products=frozenset(["company", "directory", "individual", "employment"]),
+        status=ConnectionStatus.CONNECTED,
+        connected_at=now,
+        entity_ids=frozenset([f"9d3f0c1e-0000-4000-8000-{number:012d}"]),
+        account_id=f"6d3f0c1e-0000-4000-8000-{number:012d}",
+        finch_customer_id=customer_id,
+        entities={f"9d3f0c1e-0000-4000-8000-{number:012d}": "connected"},
+        methods={"credential": "connected"},
+    )
+    key = CompanyKey("gusto", f"5d3f0c1e-0000-4000-8000-{number:012d}")
+    # A ciphertext of KMS is about this long.
+    return connection.attach(None, customer_id, key, token, bytes(240), now)
+
+
+def _event(name: str) -> Event:
+    event: Event = json.loads((ROOT / "events" / f"{name}.json").read_text())
+    return event
+
+
+@contextlib.contextmanager
+def stage(folder: Path) -> Iterator[Stage]:
+    """The world, running for as long as it is wanted."""
+    with contextlib.ExitStack() as running:
+        world = running.enter_context(World(folder / "world", Ports.free(), BUILT))
+        trusted = authority(folder)
+        aws = running.enter_context(serving(Front(world.ports.aws, trusted.context, aws_call)))
+        finch = running.enter_context(
+            serving(Front(world.ports.finch, trusted.context, finch_call))
+        )
+        _lay_out(folder, trusted.root)
+        tables = Tables(
+            world.aws.client("dynamodb"),
+            connections=world.output("ConnectionsTableName"),
+            sessions=world.output("ConnectSessionsTableName"),
+            claims=world.output("ClaimsTableName"),
+            audit=world.output("AuditTableName"),
+        )
+        deployed = Deployed(
+            api=HttpApi(world.api_url),
+            finch=world.finch,
+            tables=tables,
+            kms=world.aws.client("kms"),
+            secrets=world.aws.client("secretsmanager"),
+            secret_arn=world.output("FinchSecretArn"),
+            return_urls=(world.page_url,),
+            token=world.issuer.token,
+        )
+        yield Stage(world, deployed, aws, finch, folder)
+
+
+def _lay_out(folder: Path, root: bytes) -> None:
+    """Puts the built layer and the runtime where Lambda would, with this world's root trusted too."""
+    full = Path(certifi.where()).read_bytes()
+    (folder / "full.pem").write_bytes(full + root)
+    (folder / "root.pem").write_bytes(root)
+    shutil.copytree(REFERENCES, folder / "references")
+    runtime = folder / "runtime"
+    runtime.mkdir()
+    for pattern in _RUNTIME_BRINGS:
+        [there] = SITE_PACKAGES.glob(pattern)
+        if there.is_dir():
+            shutil.copytree(there, runtime / there.name)
+        else:
+            shutil.copy2(there, runtime)
+    # Folders that are new to Python: what is there is compiled, as in Lambda's own.
+    for compiled in (runtime, folder / "references"):
+        compileall.compile_dir(compiled, quiet=1)
+    venv.create(folder / "python")
+    for name, layers in {
+        "opt": ("SharedLayer", "AwsLayer"),
+        "opt-shared": ("SharedLayer",),
+    }.items():
+        packages = folder / name / "python"
+        for layer in layers:
+            shutil.copytree(BUILT / layer / "python", packages, dirs_exist_ok=True)
+        ours = packages / "finch_connections"
+        for bundle in (ours / "amazon.pem", packages / "certifi" / "cacert.pem"):
+            with bundle.open("ab") as store:
+                store.write(root)
+        der = ssl.PEM_cert_to_DER_cert(root.decode())
+        (ours / "roots" / f"{trust_stores.subject_hash(der)}.0").write_bytes(root)

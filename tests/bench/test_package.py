@@ -1,0 +1,169 @@
+"""What is built for Lambda: nothing to compile, nothing that nobody loads, nobody asked too early."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+import trust_stores
+from tests.bench import package
+
+SHARED = package.BUILT / "SharedLayer" / "python"
+AWS = package.BUILT / "AwsLayer" / "python"
+# How many modules each function may have loaded when it is ready, its runtime's not among them.
+MOST_MODULES = {
+    "ListConnections": 410,
+    "Disconnect": 485,
+    "ReceiveWebhook": 410,
+    "PublishChanges": 410,
+    "SweepConnections": 410,
+    "VendToken": 470,
+    "StartConnect": 545,
+    "FinishConnect": 550,
+    "ResolveUnfinished": 555,
+    "TendConnection": 630,
+    "ReadDirectory": 430,
+    "EraseCustomer": 600,
+    "ResealTokens": 600,
+    "RestoreConnections": 600,
+}
+# Powertools' batch utility imports it where pydantic is loaded before.
+_IMPORTED_IN_ANOTHER_ORDER = {"aws_lambda_powertools.utilities.parser"}
+# Starts a function as Lambda does; says what it has loaded, and whom it has called.
+STARTED = """
+import json, socket, sys
+called = []
+socket.socket.connect = lambda _, address: called.append(address)
+import {module}
+print(json.dumps([sorted(sys.modules), called]))
+"""
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Path]]:
+    """Every function as it is in Lambda, all with the same layers."""
+    opt = package.unpacked_layers(tmp_path_factory.mktemp("opt"))
+    return {
+        name: (package.unpacked(name, tmp_path_factory.mktemp(name)), opt)
+        for name in package.FUNCTIONS
+    }
+
+
+@pytest.fixture(scope="module")
+def started(unpacked: dict[str, tuple[Path, Path]]) -> dict[str, tuple[set[str], list[str]]]:
+    """The modules that each function has loaded when it is ready, and whom it has called by then."""
+    found = {}
+    for name, (task, opt) in unpacked.items():
+        script = STARTED.format(module=package.FUNCTIONS[name])
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-I",
+                "-S",
+                "-c",
+                f"import sys; sys.path[:0] = {[str(task), str(opt)]}\n{script}",
+            ],
+            env=package.ENVIRONMENT,
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        assert "not ready" not in done.stdout, done.stdout
+        modules, called = json.loads(done.stdout.splitlines()[-1])
+        found[name] = (set(modules), called)
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(package.FUNCTIONS))
+def test_nothing_is_compiled_at_a_cold_start(
+    unpacked: dict[str, tuple[Path, Path]], name: str
+) -> None:
+    assert package.compiled_anew(name, *unpacked[name]) == []
+
+
+def test_the_check_of_that_sees_what_is_compiled(
+    unpacked: dict[str, tuple[Path, Path]], tmp_path: Path
+) -> None:
+    _, opt = unpacked["ListConnections"]
+    task = package.unpacked("ListConnections", tmp_path)
+    [compiled] = task.rglob("handler.*.pyc")
+    compiled.unlink()
+    [found] = package.compiled_anew("ListConnections", task, opt)
+    assert "list_connections/handler.py" in found
+
+
+def test_every_function_is_held_to_a_number_of_modules() -> None:
+    assert MOST_MODULES.keys() == package.FUNCTIONS.keys()
+
+
+@pytest.mark.parametrize("name", sorted(package.FUNCTIONS))
+def test_a_function_loads_no_more_than_it_did(
+    started: dict[str, tuple[set[str], list[str]]], name: str
+) -> None:
+    modules, _ = started[name]
+    assert len(modules) <= MOST_MODULES[name]
+
+
+@pytest.mark.parametrize("name", sorted(package.FUNCTIONS))
+def test_a_function_calls_nobody_before_it_is_called(
+    started: dict[str, tuple[set[str], list[str]]], name: str
+) -> None:
+    _, called = started[name]
+    assert called == []
+
+
+def test_nothing_is_in_the_layers_that_no_function_loads(
+    started: dict[str, tuple[set[str], list[str]]],
+) -> None:
+    loaded = set[str]().union(*(modules for modules, _ in started.values()))
+    unused = [one for layer in (SHARED, AWS) for one in _unused(layer, layer, loaded)]
+    assert unused == []
+
+
+def _unused(layer: Path, folder: Path, loaded: set[str]) -> Iterator[str]:
+    """The packages in a folder of which nothing is loaded, the topmost of them; but small ones."""
+    for one in sorted(folder.iterdir()):
+        if not one.is_dir() or one.suffix == ".dist-info" or not (one / "__init__.py").exists():
+            continue
+        name = ".".join(one.relative_to(layer).parts)
+        if any(module == name or module.startswith(f"{name}.") for module in loaded):
+            yield from _unused(layer, one, loaded)
+        elif name in _IMPORTED_IN_ANOTHER_ORDER:
+            continue
+        elif sum(path.stat().st_size for path in one.rglob("*.py")) > 50_000:
+            yield name
+
+
+def test_the_layers_are_small() -> None:
+    sizes = package.layers()
+    assert sizes["zipped_without_pyc"] <= 4_300_000
+    assert sizes["zipped"] <= 7_500_000
+
+
+def test_what_the_layers_trust_is_what_their_certifi_trusts() -> None:
+    bundle = trust_stores.certificates((SHARED / "certifi" / "cacert.pem").read_text())
+    ours = SHARED / "finch_connections"
+    kept = [path.read_text() for path in (ours / "roots").iterdir()]
+    assert sorted(one for text in kept for one in trust_stores.certificates(text)) == sorted(bundle)
+    amazon = trust_stores.certificates((ours / "amazon.pem").read_text())
+    assert len(amazon) == len(trust_stores.AMAZON)
+
+
+def test_botocore_is_the_one_that_was_tested() -> None:
+    [built] = AWS.glob("botocore-*.dist-info")
+    assert built.name == f"botocore-{version('botocore')}.dist-info"
+    assert not list((AWS / "botocore" / "data").rglob("*.gz"))
+
+
+def test_every_function_of_ours_has_that_botocore() -> None:
+    without = {
+        name
+        for name in package.FUNCTIONS
+        if {"Ref": "AwsLayer"} not in package.resource(name)["Properties"].get("Layers", [])
+    }
+    # It stands for another backend's.
+    assert without == {"ReadDirectory"}

@@ -1,0 +1,176 @@
+"""How often each request asks AWS and Finch, in which order, and what waits for what."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from local.finch.seed_world import OWEN
+from tests.bench.costs import REQUESTS
+from tests.in_process import Call, InProcess
+from tests.person import Person
+
+# What is done beside other work comes after what it is beside, or as early as it may.
+LATE, EARLY = False, True
+
+
+@pytest.fixture
+def person(deployed: InProcess) -> Iterator[Person]:
+    """Somebody whose customer's functions are warm: the credentials have been read."""
+    Person(deployed, "globex").connect(login=OWEN)
+    deployed.finch.reset()
+    deployed.tables.clear()
+    yield Person(deployed, "acme")
+    deployed.border.beside.at_once = LATE
+
+
+def calls(deployed: InProcess, act: Callable[[], Any], *, early: bool = LATE) -> list[str]:
+    """The names of the calls that this leads to."""
+    seen: list[str] = []
+
+    def note(call: Call, send: Callable[[], Any]) -> Any:
+        seen.append(call.operation)
+        return send()
+
+    deployed.border.beside.at_once = early
+    deployed.border.guard = note
+    act()
+    deployed.border.open()
+    return seen
+
+
+def test_a_listing_is_one_query(deployed: InProcess, person: Person) -> None:
+    person.connect()
+    seen = calls(deployed, lambda: person.call("GET", "/connections"))
+    assert seen == REQUESTS["GET /connections"].names == ["Query"]
+
+
+def test_a_start_is_one_write_and_a_click_reads_asks_and_writes(
+    deployed: InProcess, person: Person
+) -> None:
+    links: list[str] = []
+    started = calls(deployed, lambda: links.append(person.link()))
+    assert started == REQUESTS["POST /connect-sessions"].names == ["PutItem"]
+    clicked = calls(deployed, lambda: person.click(links[0]))
+    assert clicked == REQUESTS["GET /connect/{handle}"].names
+    assert clicked == ["GetItem", "POST /connect/sessions", "UpdateItem"]
+    # The same Finch session serves a second click.
+    assert calls(deployed, lambda: person.click(links[0])) == ["GetItem"]
+
+
+@pytest.mark.parametrize(
+    ("early", "expected"),
+    [
+        (
+            LATE,
+            REQUESTS["GET /callback"].names,
+        ),
+        (
+            EARLY,
+            [
+                "GetItem",
+                "SendMessage",
+                "TransactWriteItems",
+                "POST /auth/token",
+                # Beside the escrow: what is there for the grant.
+                "BatchGetItem",
+                "Encrypt",
+                "TransactWriteItems",
+                # Beside Finch's answer: the token sealed for its row.
+                "Encrypt",
+                "GET /introspect",
+                "TransactWriteItems",
+            ],
+        ),
+    ],
+    ids=["late", "early"],
+)
+def test_a_callback_asks_finch_twice_and_nobody_twice_the_same(
+    deployed: InProcess, person: Person, early: bool, expected: list[str]
+) -> None:
+    url = person.log_in(person.click(person.link()))
+    assert calls(deployed, lambda: person.come_back(url), early=early) == expected
+
+
+@pytest.mark.parametrize("early", [LATE, EARLY], ids=["late", "early"])
+def test_the_credentials_are_read_beside_the_rest_and_once(
+    deployed: InProcess, early: bool
+) -> None:
+    person = Person(deployed, "acme")
+    url = person.log_in(person.click(person.link()))
+    deployed.border.apart = True
+    try:
+        seen = calls(deployed, lambda: person.come_back(url), early=early)
+    finally:
+        deployed.border.apart = False
+    assert seen.count("GetSecretValue") == 1
+    assert seen.index("GetSecretValue") < seen.index("POST /auth/token")
+    assert (seen.index("GetSecretValue") < seen.index("SendMessage")) is early
+
+
+def test_a_disconnect_of_one_login_is_five_calls_of_aws(
+    deployed: InProcess, person: Person
+) -> None:
+    person.connect()
+    disconnect = REQUESTS["DELETE /connections/{provider_id}/{company_id}"]
+    assert calls(deployed, person.disconnect) == disconnect.names
+
+
+@pytest.mark.parametrize("early", [LATE, EARLY], ids=["late", "early"])
+def test_a_disconnect_asks_finch_once_for_each_connection_id(
+    deployed: InProcess, person: Person, early: bool
+) -> None:
+    person.connect()
+    person.connect(login=OWEN)
+    opened = ["SendMessage", "TransactWriteItems", "Decrypt"]
+    if early:
+        opened = ["Decrypt", "SendMessage", "TransactWriteItems"]
+    assert calls(deployed, person.disconnect, early=early) == [
+        "GetItem",
+        *opened,
+        "POST /disconnect",
+        "TransactWriteItems",
+        "Decrypt",
+        "POST /disconnect",
+        "TransactWriteItems",
+    ]
+
+
+def test_a_token_is_vended_after_one_read_one_decryption_and_one_record(
+    deployed: InProcess, person: Person
+) -> None:
+    person.connect()
+    [row] = person.connections()
+    asked = {
+        "customer_id": "acme",
+        "provider_id": row["provider_id"],
+        "company_id": row["company_id"],
+        "products": ["directory"],
+        "purpose": "count calls",
+        "caller": "a-test",
+    }
+    assert deployed.invoke
+    vend = deployed.invoke
+    seen = calls(deployed, lambda: vend("vend_token", asked))
+    assert seen == REQUESTS["vend_token"].names == ["GetItem", "Decrypt", "PutItem"]
+
+
+def test_a_webhook_is_one_message(deployed: InProcess, person: Person) -> None:
+    person.connect()
+    [connection] = [one for one in deployed.finch.connections() if one.live]
+    deployed.finch.set_connection_status(connection.id, "reauth")
+    seen = calls(deployed, deployed.deliver_webhooks)
+    assert seen == REQUESTS["POST /webhooks/finch"].names == ["SendMessage"]
+
+
+def test_a_check_of_one_login_reads_asks_and_writes(deployed: InProcess, person: Person) -> None:
+    person.connect()
+    deployed.queue.drain()
+    [connection] = [one for one in deployed.finch.connections() if one.live]
+    deployed.finch.set_connection_status(connection.id, "reauth")
+    deployed.deliver_webhooks()
+    # A message is not visible in the moment in which it was sent.
+    deployed.clock.advance(timedelta(seconds=1))
+    seen = calls(deployed, deployed.queue.deliver)
+    assert seen.count("GET /introspect") == seen.count("Decrypt") == 1

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import trust_stores
-from tests.bench import package
+from tests.bench import endpoints, package
 
 SHARED = package.BUILT / "SharedLayer" / "python"
 AWS = package.BUILT / "AwsLayer" / "python"
@@ -157,6 +157,26 @@ def test_botocore_is_the_one_that_was_tested() -> None:
     [built] = AWS.glob("botocore-*.dist-info")
     assert built.name == f"botocore-{version('botocore')}.dist-info"
     assert not list((AWS / "botocore" / "data").rglob("*.gz"))
+
+
+def test_its_models_lead_to_the_same_places_as_the_whole_ones() -> None:
+    script = Path(endpoints.__file__).read_text()
+
+    def places(*packages: Path) -> dict[str, list[str]]:
+        path = f"import sys; sys.path[:0] = {[str(one) for one in packages]}\n"
+        done = subprocess.run(
+            [sys.executable, "-c", path + script],
+            env={},
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        found: dict[str, list[str]] = json.loads(done.stdout)
+        return found
+
+    built = places(AWS, SHARED)
+    assert built == places()
+    assert len(built) == len(endpoints.REGIONS) * len(endpoints.CALLS)
 
 
 def test_every_function_of_ours_has_that_botocore() -> None:

@@ -96,13 +96,11 @@ def trim(packages: Path, ours: Path) -> None:
     """Replaces the models of the botocore in `packages`."""
     services, methods = called(ours)
     data, less = packages / "botocore" / "data", packages / "botocore" / "less"
-    prefixes = set()
     for service in sorted(services):
         # As botocore does where nobody names a version.
         newest = max(one.parent for one in (data / service).glob("*/service-2.json*"))
         to = less / service / newest.name
         model = _read(newest, "service-2")
-        prefixes.add(model["metadata"]["endpointPrefix"])
         operations = {name for name in model["operations"] if xform_name(name) in methods}
         if not operations:
             sys.exit(f"Nothing of {service} is called.")
@@ -117,9 +115,9 @@ def trim(packages: Path, ours: Path) -> None:
     for name in _OF_ALL:
         shutil.copy(data / name, less / name)
     endpoints = _read(data, "endpoints")
+    # Where a service is, its rules say; of this, botocore still reads partitions and their regions.
     for partition in endpoints["partitions"]:
-        there = partition["services"]
-        partition["services"] = {name: one for name, one in there.items() if name in prefixes}
+        partition["services"] = {}
     _write(less / "endpoints.json", endpoints)
     shutil.rmtree(data)
     less.rename(data)

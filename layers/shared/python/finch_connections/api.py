@@ -68,7 +68,8 @@ _OUTCOME = "outcome"
 type Response = dict[str, Any]
 
 
-@dataclass(frozen=True)
+# Nobody compares or prints these, and what does so is compiled at every cold start.
+@dataclass(frozen=True, eq=False, repr=False)
 class Request:
     """What a handler needs of the event."""
 

@@ -53,7 +53,8 @@ _SHOWN = (
 )
 
 
-@dataclass(frozen=True)
+# Nobody compares or prints these, and what does so is compiled at every cold start.
+@dataclass(frozen=True, eq=False, repr=False)
 class Page:
     """Some of a customer's connections, in the order of their keys; `last` is where the next page starts."""
 
@@ -61,7 +62,7 @@ class Page:
     last: CompanyKey | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class ConnectionTable:
     """Reads and writes connections. Every write is conditional on the `revision` before it."""
 

@@ -9,7 +9,8 @@ class SettingMissing(Exception):
     """A variable that the template sets is not there; the message names it."""
 
 
-@dataclass(frozen=True)
+# Nobody compares or prints these, and what does so is compiled at every cold start.
+@dataclass(frozen=True, eq=False, repr=False)
 class Settings:
     """One field for each variable, by its name in lower case. None has a default."""
 
@@ -39,7 +40,7 @@ class Settings:
         return f"{self.api_url or f'https://{domain}'}/callback"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class BackendSettings:
     """What a function of another backend needs to get tokens; Lambda itself sets the second."""
 

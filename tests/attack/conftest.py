@@ -4,53 +4,20 @@
 """
 
 import json
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from io import StringIO
 
 import pytest
 
-from finch_connections.log import logger
 from local.world import World
 from tests.attack.ear import Ear
 from tests.attack.exercises import Stage, set_stage
 from tests.deployed import Deployed
-from tests.in_process import InProcess, deploy
-from tests.local.conftest import deploy_nothing_in, running_world
+from tests.integration.conftest import deployed, in_process, log
+from tests.local.conftest import deploy_nothing_in, world
 
-
-@pytest.fixture(scope="module")
-def in_process() -> Iterator[InProcess]:
-    """The product, deployed once for a module."""
-    with deploy() as deployed:
-        yield deployed
-
-
-@pytest.fixture
-def deployed(in_process: InProcess) -> InProcess:
-    """The product with nothing in it."""
-    in_process.reset()
-    return in_process
-
-
-@pytest.fixture
-def log() -> Iterator[StringIO]:
-    """The lines that the functions write, as CloudWatch would get them."""
-    lines = StringIO()
-    handler = logging.StreamHandler(lines)
-    handler.setFormatter(logger.registered_formatter)
-    written_to = logging.getLogger(logger.name)
-    written_to.addHandler(handler)
-    yield lines
-    written_to.removeHandler(handler)
-
-
-@pytest.fixture(scope="session")
-def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> World:
-    """The local world of this session."""
-    return running_world(request.session, tmp_path_factory)
+__all__ = ["deployed", "ear", "in_process", "log", "over_http", "stage", "world"]
 
 
 @pytest.fixture

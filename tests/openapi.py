@@ -235,7 +235,7 @@ def _responses(key: str, needs_token: bool) -> Iterator[tuple[str, Any]]:
     always = (InternalError, CustomerUnknown) if needs_token else (InternalError,)
     by_status: dict[HTTPStatus, set[str]] = {}
     for kind in (*_FAILURES[key], *always) if key in _FAILURES else ():
-        status = next(STATUS[one] for one in kind.__mro__ if one in STATUS)
+        status = STATUS[kind.code]
         by_status.setdefault(status, set()).add(kind.code)
     for status, codes in by_status.items():
         narrowed = {"code": {"enum": sorted(codes)}, "status": {"const": int(status)}}

@@ -45,7 +45,7 @@ help:
 .venv-audit/ready: tests/attack/requirements.txt | .venv/ready
 	@echo 'Setting up the audit of the template (some seconds, once) ...'
 	@$(PYTHON) -m venv --clear .venv-audit
-	@uv pip install --quiet --python .venv-audit/bin/python --require-hashes -r $<
+	@.venv/bin/uv pip install --quiet --system-certs --python .venv-audit/bin/python --require-hashes -r $<
 	@touch $@
 
 # As `sam build` makes it for deployment, but with the wheels of this machine.

@@ -17,7 +17,7 @@ from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from copy import deepcopy
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
 from hashlib import sha256
@@ -812,8 +812,8 @@ def deploy(*, ticks: bool = True) -> Iterator[InProcess]:
 
 
 def _deploy(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> InProcess:
-    for one in fields(settings.Settings):
-        monkeypatch.setenv(one.name.upper(), "not-in-this-world")
+    for one in settings.Settings._fields:
+        monkeypatch.setenv(one.upper(), "not-in-this-world")
     for name, value in {
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",

@@ -13,7 +13,8 @@ from finch_connections.claim import (
     require_free,
     row_of,
 )
-from finch_connections.connection import CompanyKey, ConnectionBusy, Grant
+from finch_connections.connection import CompanyKey, ConnectionBusy
+from finch_connections.grant import Grant
 
 GRANT = Grant("connection-1", "gusto", frozenset(), company_id="company-1")
 ROW = CompanyKey("gusto", "company-1")

@@ -37,7 +37,8 @@ from finch_connections.connect_session import (
     session_of_completion,
     unguessed_finch_customer_id,
 )
-from finch_connections.connection import ConnectionStatus, Grant, Introspection
+from finch_connections.connection import ConnectionStatus
+from finch_connections.grant import Grant, Introspection
 from finch_connections.secret_text import SecretText
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

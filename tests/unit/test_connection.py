@@ -16,22 +16,18 @@ from finch_connections.connection import (
     Connection,
     ConnectionBusy,
     ConnectionStatus,
-    Grant,
-    Introspection,
     Token,
     TooManyLogins,
     UnusableIdentifier,
     attach,
-    company_key,
     disconnected,
     disconnecting,
     most_urgent,
     partly_ended,
-    require_usable_ids,
     resealed,
     restored,
-    token_of,
 )
+from finch_connections.grant import Grant, Introspection, company_key, require_usable_ids, token_of
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 KEY = CompanyKey("gusto", "company-1")

@@ -13,10 +13,10 @@ from finch_connections.connection import (
     CompanyKey,
     Connection,
     ConnectionStatus,
-    Introspection,
     Token,
     urgency,
 )
+from finch_connections.grant import Introspection
 from finch_connections.health import Finding, look_again_at, refreshed
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -18,6 +18,7 @@ RULES = {
     "connection",
     "connection_view",
     "finch_failure",
+    "grant",
     "refusal",
     "secret_text",
     "step",

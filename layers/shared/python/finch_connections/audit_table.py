@@ -30,7 +30,7 @@ _ERASED_AT_ONCE = 25
 _FIRST, _LAST = "0", "9"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class AuditTable:
     """Adds records, and reads those of one customer."""
 

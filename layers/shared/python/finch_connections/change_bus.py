@@ -22,7 +22,7 @@ VERSION = 1
 MOST_ENTRIES = 10
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class ChangeBus:
     """Puts changes on an EventBridge bus."""
 

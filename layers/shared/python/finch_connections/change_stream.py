@@ -19,7 +19,7 @@ class NotInStream(Exception):
     """The stream does not have what was asked for: it keeps a write for a day."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class ChangeStream:
     """Reads again what Lambda has given up."""
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Self
 
-from finch_connections.connection import CompanyKey, ConnectionBusy, Grant, company_key
+from finch_connections.connection import CompanyKey, ConnectionBusy
+from finch_connections.grant import Grant, company_key
 from finch_connections.refusal import Refusal
 
 

@@ -37,7 +37,7 @@ _RECOVERY_OFFERED_FOR = timedelta(days=1)
 _ALONE = "attribute_not_exists(customer_id) AND holders = :me"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class ClaimTable:
     """Reads claims and makes the writes that change them together with sessions and connections.
 

@@ -5,7 +5,6 @@ import random
 from collections.abc import Callable
 
 from finch_connections import settings
-from finch_connections.log import logger
 
 
 def begin() -> None:
@@ -27,6 +26,9 @@ def ready(*connects: Callable[[], object]) -> None:
         # Which the first connection would load.
         "localhost".encode("idna")
     except Exception:
+        # Loaded by the handler, and no sooner: `begin` comes before all that is large.
+        from finch_connections.log import logger  # noqa: PLC0415
+
         logger.exception("not ready")
     if settings.started_by_lambda() == "snap-start":
         _restore_what_must_differ()

@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from itertools import count
-from typing import Self
+from typing import NamedTuple, Self
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from finch_connections.connection import REFUSED_FOR, CompanyKey, Grant, Introspection
+from finch_connections.connection import REFUSED_FOR, CompanyKey
+from finch_connections.grant import Grant, Introspection
 from finch_connections.refusal import Refusal
 from finch_connections.secret_text import SecretText
 
@@ -218,16 +219,14 @@ class ConnectSession:
         return SecretText(f"{self.handle_hash}.{mac}")
 
 
-@dataclass(frozen=True)
-class CodeNote:
+class CodeNote(NamedTuple):
     """Which session consumed a code, and whether Finch rejected it."""
 
     handle_hash: str
     rejected: bool
 
 
-@dataclass(frozen=True)
-class NewSession:
+class NewSession(NamedTuple):
     """A session just begun, with the two secrets that are not stored: its handle and its binding."""
 
     session: ConnectSession

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
+from typing import NamedTuple
 from urllib.parse import urlencode
 
 from finch_connections.beside import beside
@@ -41,14 +42,10 @@ from finch_connections.connection import (
     Connection,
     ConnectionBusy,
     ConnectionStatus,
-    Grant,
     TooManyLogins,
     UnusableIdentifier,
     attach,
-    company_key,
     not_repaired,
-    require_usable_ids,
-    token_of,
 )
 from finch_connections.connection_table import ConnectionTable
 from finch_connections.dynamodb import Conflict
@@ -59,6 +56,7 @@ from finch_connections.finch_failure import (
     RequestRefused,
     TokenDead,
 )
+from finch_connections.grant import Grant, company_key, require_usable_ids, token_of
 from finch_connections.log import logger
 from finch_connections.refusal import InternalError, InvalidRequest, Refusal
 from finch_connections.secret_text import SecretText
@@ -89,8 +87,7 @@ class Status(StrEnum):
     PENDING = "pending"
 
 
-@dataclass(frozen=True)
-class Finished:
+class Finished(NamedTuple):
     """What became of a code: the connection, or what is still to be done for it.
 
     `key` is the employer that it is about, where Finch has said; `completion` is for the browser
@@ -106,8 +103,7 @@ class Finished:
     entity_names: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Return:
+class Return(NamedTuple):
     """Where the browser goes after Finch Connect, and the binding cookie that has served its time.
 
     `outcome` is the stable word for how it ended.
@@ -118,8 +114,7 @@ class Return:
     spent_cookie: str | None = None
 
 
-@dataclass(frozen=True)
-class _Found:
+class _Found(NamedTuple):
     """What is there for a grant: the claim on its `connection_id`, and what is in the row `key`."""
 
     claim: Claim | None
@@ -127,8 +122,7 @@ class _Found:
     connection: Connection | None
 
 
-@dataclass(frozen=True)
-class Outsiders:
+class Outsiders(NamedTuple):
     """Everything outside that finishing a connection touches."""
 
     sessions: SessionTable
@@ -488,8 +482,7 @@ def _find(customer_id: str, grant: Grant, outside: Outsiders) -> _Found:
     return _Found(claim, key, connection)
 
 
-@dataclass(frozen=True)
-class _Attached:
+class _Attached(NamedTuple):
     """The key of the connection, whether the token was attached or waits, and what a repair mended."""
 
     key: CompanyKey

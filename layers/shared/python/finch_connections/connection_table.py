@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from finch_connections import aws, settings
 from finch_connections.connection import (
@@ -54,8 +54,7 @@ _SHOWN = (
 
 
 # Nobody compares or prints these, and what does so is compiled at every cold start.
-@dataclass(frozen=True, eq=False, repr=False)
-class Page:
+class Page(NamedTuple):
     """Some of a customer's connections, in the order of their keys; `last` is where the next page starts."""
 
     connections: tuple[Connection, ...]

@@ -1,10 +1,10 @@
 """The flow that disconnects: Finch first, and only then do we forget the tokens."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from finch_connections.beside import beside
 from finch_connections.claim import Ownership
@@ -51,8 +51,7 @@ _NOT_ABOUT_ONE = (NotReached, RateLimited, FinchMisconfigured)
 type _Opening = dict[bytes, Callable[[], SecretText]]
 
 
-@dataclass(frozen=True)
-class Outsiders:
+class Outsiders(NamedTuple):
     """Everything outside that disconnecting touches."""
 
     connections: ConnectionTable

@@ -1,9 +1,8 @@
 """The flow that erases a customer: everything of theirs ends at Finch first, and then here."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from finch_connections import connecting, disconnecting, resolving
 from finch_connections.audit_table import AuditTable
@@ -27,8 +26,7 @@ FOR_A_PERSON = "a person must decide"
 ONLY_FINCH = "only Finch can end it"
 
 
-@dataclass(frozen=True)
-class Outsiders:
+class Outsiders(NamedTuple):
     """Everything outside that erasing touches."""
 
     connecting: connecting.Outsiders

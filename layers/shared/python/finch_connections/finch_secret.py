@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -24,29 +24,27 @@ _MAX_AGE_SECONDS = 300
 _AGAIN_SECONDS = 60
 
 
-@dataclass(frozen=True)
-class Credentials:
+class Credentials(NamedTuple):
     """What Finch calls `client_id` and `client_secret`."""
 
     client_id: str
     client_secret: SecretText
 
 
-@dataclass(frozen=True)
-class _Contents:
+class _Contents(NamedTuple):
     credentials: Credentials
     webhook_secrets: tuple[WebhookSecret, ...]
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class FinchSecret:
     """Reads the secret and keeps it for a bounded time; raises `CredentialsUnreadable`."""
 
     client: "SecretsManagerClient"
     arn: str
     clock: Callable[[], float] = time.monotonic
-    _kept: tuple[float, _Contents] | None = field(default=None, init=False, repr=False)
-    _doubted_at: float | None = field(default=None, init=False, repr=False)
+    _kept: tuple[float, _Contents] | None = field(default=None, init=False)
+    _doubted_at: float | None = field(default=None, init=False)
 
     def credentials(self) -> Credentials:
         """The credentials, read again when they are older than five minutes."""

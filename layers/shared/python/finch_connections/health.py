@@ -10,14 +10,13 @@ from finch_connections.connection import (
     DISCONNECT_REFUSED,
     Connection,
     ConnectionStatus,
-    Introspection,
     Token,
     disconnected,
     most_urgent,
-    status_of,
     urgency,
     with_entity_names,
 )
+from finch_connections.grant import Introspection, status_of
 
 # One bad answer does not flip a connection: it counts when it is said again after this.
 WORSE_AGAIN_AFTER = timedelta(minutes=1)

@@ -1,7 +1,7 @@
 """The flow that names: asks Finch what provider and company are called, and keeps what it says."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from finch_connections.connection import (
     Connection,
@@ -17,8 +17,7 @@ from finch_connections.log import logger
 from finch_connections.token_vault import TokenVault
 
 
-@dataclass(frozen=True)
-class Outsiders:
+class Outsiders(NamedTuple):
     """Everything outside that naming touches."""
 
     connections: ConnectionTable
@@ -55,8 +54,7 @@ def name(connection: Connection, *, outside: Outsiders) -> bool:
     return later
 
 
-@dataclass(frozen=True)
-class _Asked:
+class _Asked(NamedTuple):
     name: str | None = None
     later: bool = False
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from finch_connections import connection_table, metrics
 from finch_connections.change import Change, change_between
@@ -14,8 +14,7 @@ from finch_connections.log import logger
 ROUTE = "publish_changes"
 
 
-@dataclass(frozen=True)
-class Written:
+class Written(NamedTuple):
     """One write of a connection's row, with the row before and after it, where there was one.
 
     `id` is its own for good, `sequence_number` its place in the stream.

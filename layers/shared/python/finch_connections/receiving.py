@@ -1,7 +1,7 @@
 """The flow that receives webhooks: what Finch has signed becomes a task to look, never more."""
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from finch_connections.finch_secret import FinchSecret
 from finch_connections.log import logger
@@ -10,8 +10,7 @@ from finch_connections.tend_queue import TendQueue
 from finch_connections.webhook import Delivery, SignatureInvalid, read_event
 
 
-@dataclass(frozen=True)
-class Outsiders:
+class Outsiders(NamedTuple):
     """Everything outside that receiving touches."""
 
     secret: FinchSecret

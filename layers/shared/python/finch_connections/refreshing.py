@@ -3,13 +3,7 @@
 from datetime import datetime
 
 from finch_connections.connecting import Outsiders
-from finch_connections.connection import (
-    CompanyKey,
-    Connection,
-    ConnectionStatus,
-    Introspection,
-    Token,
-)
+from finch_connections.connection import CompanyKey, Connection, ConnectionStatus, Token
 from finch_connections.disconnecting import freeing
 from finch_connections.dynamodb import Conflict
 from finch_connections.finch_failure import (
@@ -22,6 +16,7 @@ from finch_connections.finch_failure import (
     ReauthenticationNeeded,
     TokenDead,
 )
+from finch_connections.grant import Introspection
 from finch_connections.health import Finding, look_again_at, refreshed
 from finch_connections.log import logger
 

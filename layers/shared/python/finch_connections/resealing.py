@@ -1,7 +1,7 @@
 """The flow that reseals: every sealed token comes under the key that seals now, while all goes on."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from botocore.exceptions import ClientError
 
@@ -18,8 +18,7 @@ SESSIONS, CONNECTIONS = "sessions", "connections"
 RESEALED, ALREADY = "resealed", "already"
 
 
-@dataclass(frozen=True)
-class Outsiders:
+class Outsiders(NamedTuple):
     """Everything outside that resealing touches."""
 
     sessions: SessionTable

@@ -23,11 +23,11 @@ from finch_connections.connection import (
     CompanyKey,
     Connection,
     ConnectionNotFound,
-    Introspection,
     Product,
     UnusableIdentifier,
 )
 from finch_connections.finch_failure import FinchFailure, TokenDead
+from finch_connections.grant import Introspection
 from finch_connections.log import logger
 from finch_connections.releasing import give_up, release
 from finch_connections.task import STUCK_AFTER, ConnectionTask, SessionTask, Task

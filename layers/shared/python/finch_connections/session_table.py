@@ -17,7 +17,7 @@ from finch_connections.connect_session import (
     Mode,
     Phase,
 )
-from finch_connections.connection import CompanyKey, Grant
+from finch_connections.connection import CompanyKey
 from finch_connections.dynamodb import (
     FOR_EVER,
     Conflict,
@@ -39,6 +39,7 @@ from finch_connections.dynamodb import (
     update,
     write_together,
 )
+from finch_connections.grant import Grant
 from finch_connections.secret_text import SecretText
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 _NAMES = {"#ttl": "ttl", "#error": "error", "#key": "key"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class SessionTable:
     """Moves sessions from phase to phase, each step conditional on the one before.
 

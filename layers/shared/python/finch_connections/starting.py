@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
+from typing import NamedTuple
 
 from finch_connections import metrics
 from finch_connections.beside import beside
@@ -36,8 +37,7 @@ from finch_connections.secret_text import SecretText
 from finch_connections.session_table import SessionTable
 
 
-@dataclass(frozen=True)
-class Hop:
+class Hop(NamedTuple):
     """Where a click on the link goes, and the handle that the finding cookie keeps, if there is one.
 
     `outcome` is the stable word for how it ended.

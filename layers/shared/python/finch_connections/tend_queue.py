@@ -34,7 +34,7 @@ class NotATask(Exception):
     """A message that nobody here has written."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class TendQueue:
     """Sends tasks, each to arrive when it is due, or to be sent on until then."""
 

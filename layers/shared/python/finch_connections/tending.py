@@ -1,9 +1,10 @@
 """The flow that tends: finishes what was left half done, or says that a person must look."""
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from finch_connections import connecting, disconnecting, naming, refreshing, releasing
 from finch_connections.connect_session import (
@@ -55,16 +56,14 @@ class Report(StrEnum):
     WAITS_FOR_DAYS = "waits_for_days"
 
 
-@dataclass(frozen=True)
-class Look:
+class Look(NamedTuple):
     """What came of looking at a task: when to look again, if at all, and what to report."""
 
     again: Task | None = None
     report: Report | None = None
 
 
-@dataclass(frozen=True)
-class Outsiders:
+class Outsiders(NamedTuple):
     """Everything outside that tending touches."""
 
     connecting: connecting.Outsiders
@@ -95,7 +94,7 @@ def tend(task: Task, *, now: datetime, outside: Outsiders) -> Look:
         # AWS fails for a while, or a bug: either way the task stays, and somebody is told.
         logger.exception("task failed")
         later = _later(task, now)
-        return replace(later, report=later.report or Report.INTERNAL_ERROR)
+        return later._replace(report=later.report or Report.INTERNAL_ERROR)
     return _later(task, now)
 
 
@@ -213,7 +212,7 @@ def _connection(
         _postpone(look.again, outside)
         return look
     # Not noted on the row: a missing name makes no connection unfinished.
-    return replace(look, again=_names(task, connection, now, outside))
+    return look._replace(again=_names(task, connection, now, outside))
 
 
 def _names(

@@ -20,7 +20,7 @@ class SealedByAnother(Exception):
     """A ciphertext that none of our keys has made: nobody here has written it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class TokenVault:
     """Encrypts and decrypts with an encryption context that names what the token belongs to.
 

@@ -1,7 +1,7 @@
 """The flow that vends: opens one token for a backend, after the record of it is there."""
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from finch_connections import metrics
 from finch_connections.audit_table import AuditTable
@@ -18,8 +18,7 @@ from finch_connections.token_vault import TokenVault
 ROUTE = "vend_token"
 
 
-@dataclass(frozen=True)
-class Outsiders:
+class Outsiders(NamedTuple):
     """Everything outside that vending touches."""
 
     connections: ConnectionTable
@@ -28,8 +27,7 @@ class Outsiders:
     queue: TendQueue
 
 
-@dataclass(frozen=True)
-class Vended:
+class Vended(NamedTuple):
     """A token with its text."""
 
     token: Token

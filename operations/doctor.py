@@ -72,6 +72,8 @@ def _api(stack: Stack) -> Iterator[Finding]:
     well = listing.status_code == 401 and "route_not_found" in unknown.text
     says = f"{url} answers {listing.status_code} without an access token"
     fix = "is it this stack's API that answers there? See ApiUrl and its mapping to $default"
+    if "route_not_found" in listing.text:
+        fix = "API Gateway could not read the issuer when it was deployed: mend JwtIssuer, deploy again"
     yield Finding("API", says, None if well else fix)
 
 

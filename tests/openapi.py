@@ -70,11 +70,12 @@ class EmbeddedSession(TypedDict):
 
 
 class Finished(TypedDict):
-    """What became of an attempt: connected, or a completion code to try again with."""
+    """What became of an attempt: connected, still pending, or what there is to confirm."""
 
     status: Status
     provider_id: NotRequired[str]
     company_id: NotRequired[str]
+    entity_names: NotRequired[list[str]]
     completion: NotRequired[str]
     repaired: NotRequired[bool]
 

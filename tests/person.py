@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
 
 from local.finch.seed_world import HARBOR_LANE, MAYA
 from tests.deployed import Deployed, Reply
+from tests.described import assert_described
 
 
 @dataclass
@@ -89,7 +90,9 @@ class Person:
     def call(self, method: str, path: str, body: Any = None) -> Reply:
         """A request of the application's page."""
         headers = {"authorization": f"Bearer {self.deployed.token(self.customer_id)}"}
-        return self.browser.fetch(method, path, headers, body, same_site=self.same_site)
+        reply = self.browser.fetch(method, path, headers, body, same_site=self.same_site)
+        assert_described(method, path, reply)
+        return reply
 
     def start(self, **body: Any) -> Reply:
         """Presses "Connect"."""

@@ -156,9 +156,18 @@ def test_the_doctor_names_what_is_wrong_and_its_remedy(
     aws.client("sqs").send_message(
         QueueUrl=name("ChangesDeadLetterQueueUrl"), MessageBody='{"not": "a letter"}'
     )
+    gateway, api = aws.client("apigatewayv2"), name("ApiId")
+    # As a deployment leaves it when API Gateway cannot read the issuer.
+    [listing] = [
+        one
+        for one in gateway.get_routes(ApiId=api)["Items"]
+        if one["RouteKey"] == "GET /connections"
+    ]
+    gateway.delete_route(ApiId=api, RouteId=listing.pop("RouteId"))
     try:
         troubles = operator.troubles()
     finally:
+        gateway.create_route(ApiId=api, **listing)
         aws.client("kms").enable_key_rotation(KeyId=name("TokenKeyArn"))
         scheduler.update_schedule(**kept, State="ENABLED")
         aws.client("lambda").update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
@@ -171,9 +180,11 @@ def test_the_doctor_names_what_is_wrong_and_its_remedy(
         "WRONG  sweep: its schedule is DISABLED",
         "WRONG  TendConnection: its source is Disabled",
         "WRONG  ChangesDeadLetterQueue: 1 letters",
+        f"WRONG  API: {world.api_url} answers 404 without an access token",
+        "-> API Gateway could not read the issuer when it was deployed: mend JwtIssuer, deploy again",
     ):
         assert line in operator.screen, operator.screen
-    assert len(troubles) == 6
+    assert len(troubles) == 7
 
 
 def test_the_doctor_tells_a_wrong_secret_from_a_redirect_uri_that_is_not_registered(

@@ -48,8 +48,9 @@ class Change:
 def change_between(before: Connection | None, after: Connection | None, id: str) -> Change | None:
     """The change that one write of a row made, if it is one to tell: at most one for each write.
 
-    A row that is gone tells nothing, for the product removes none. Where the status stays, its logins
-    are told only as far as the API shows them: not their statuses, nor when they were looked at.
+    A row that is gone tells nothing: it is erased only after its end was told. Where the status stays,
+    its logins are told only as far as the API shows them: not their statuses, nor when they were
+    looked at.
     """
     kind = _kind(before, after)
     if after is None or kind is None:

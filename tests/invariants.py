@@ -21,6 +21,8 @@ type Row = tuple[str, str]
 # What a session may be in when nothing is left to be done.
 _AT_REST = {"started", "complete", "ended", "held", "uncertain"}
 _REPORTED = {"held", "uncertain"}
+# What it may be in while it has a token, or may have one.
+_HOLDING = {"exchanging", "escrowed", "releasing", "held", "uncertain"}
 
 
 @dataclass(frozen=True)
@@ -160,9 +162,11 @@ def _tokens_without_a_place(
             by_text[place.text].append(place)
             if place.token_id not in (None, tokens[place.text].id):
                 yield f"I1: a ciphertext opens to another token than its row says, {place.row}"
-    covered = {tokens[text].connection_id for text, there in by_text.items() if len(there) == 1}
+    live = deployed.finch.live_tokens()
+    # A dead token ends nothing.
+    covered = {one.connection_id for one in live if len(by_text[one.access_token]) == 1}
     excuses = _excuses(deployed, kept, at_rest=at_rest)
-    for token in deployed.finch.live_tokens():
+    for token in live:
         there = by_text[token.access_token]
         if len(there) > 1:
             rows = ", ".join(_named(place.row) for place in there)
@@ -233,9 +237,8 @@ def _claims_that_do_not_hold(kept: Kept) -> Iterator[str]:
             if not owned:
                 yield f"I5: {kind} claim of {_named(row)}, which does not hold it"
         for holder in item.get("holders", {"SS": []})["SS"]:
-            escrow = kept.sessions.get(holder, {}).get("escrow", {"M": {}})["M"]
-            if escrow.get("connection_id", {"S": None})["S"] != what:
-                yield f"I5: {kind} claim held by session  keeps no token of it"
+            if what not in _behind(kept.sessions.get(holder, {})):
+                yield f"I5: {kind} claim held by a session that keeps no token of it"
     for (customer_id, key), item in kept.connections.items():
         row = (customer_id, key)
         wanted = {f"connection#{one}" for one in kept.connection_ids(row)}
@@ -247,10 +250,18 @@ def _claims_that_do_not_hold(kept: Kept) -> Iterator[str]:
                 kind = claimed.partition("#")[0]
                 yield f"I5: {_named(row)} holds a {kind} that it has not claimed"
     for handle_hash, item in kept.sessions.items():
-        connection_id = item.get("escrow", {"M": {}})["M"].get("connection_id", {"S": ""})["S"]
-        claim = kept.claims.get(f"connection#{connection_id}", {})
-        if connection_id and handle_hash not in claim.get("holders", {"SS": []})["SS"]:
-            yield "I5: a session keeps a token that it is not noted to hold"
+        for connection_id in _behind(item):
+            claim = kept.claims.get(f"connection#{connection_id}", {})
+            if handle_hash not in claim.get("holders", {"SS": []})["SS"]:
+                yield "I5: a session keeps a token that it is not noted to hold"
+
+
+def _behind(session: dict[str, Any]) -> set[str]:
+    """The Finch connections that a session has a token of, or, while it repairs, may have."""
+    if session.get("phase", {"S": ""})["S"] not in _HOLDING:
+        return set()
+    kept = session.get("escrow", {"M": {}})["M"].get("connection_id", {"S": ""})["S"]
+    return {kept, session.get("repairs_id", {"S": ""})["S"]} - {""}
 
 
 def _unfinished(kept: Kept) -> Iterator[str]:

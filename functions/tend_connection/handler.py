@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from aws_lambda_powertools.utilities.batch import (
@@ -48,7 +49,8 @@ def tend_connection(event: dict[str, Any], context: Any) -> Any:
         logger.append_keys(request_id=record.message_id, function_request_id=context.aws_request_id)
         in_time = context.get_remaining_time_in_millis() > TASK_SECONDS * 1000
         try:
-            _tend(tend_queue.read(record.body), datetime.now(UTC), in_time)
+            redelivered = record.attributes.approximate_receive_count != "1"
+            _tend(tend_queue.read(record.body), redelivered, datetime.now(UTC), in_time)
         except Exception:
             # Lambda is told which messages have failed, and nobody why.
             logger.exception("message failed")
@@ -57,14 +59,12 @@ def tend_connection(event: dict[str, Any], context: Any) -> Any:
     return process_partial_response(event, tend, _batch, context)
 
 
-def _tend(task: Task, now: datetime, in_time: bool) -> None:
+def _tend(task: Task, redelivered: bool, now: datetime, in_time: bool) -> None:
     queue = tend_queue.connect()
     if now < task.due_at or not in_time:
         queue.send(task, now)
         return
-    look = tending.tend(task, now=now, outside=_outside())
-    # Said before the task is sent on: where that fails, the message that comes back finds a reminder
-    # noted, and says nothing.
+    look = tending.tend(task, redelivered=redelivered, now=now, outside=_outside())
     if look.report:
         logger.warning("reported", report=look.report)
     metrics.count(ROUTE, look.report or (AGAIN if look.again else metrics.OK))
@@ -75,22 +75,24 @@ def _tend(task: Task, now: datetime, in_time: bool) -> None:
 def _outside() -> Outsiders:
     connections, claims = connection_table.connect(), claim_table.connect()
     vault, queue = token_vault.connect(), tend_queue.connect()
+    connecting = connecting_flow.Outsiders(
+        sessions=session_table.connect(),
+        connections=connections,
+        claims=claims,
+        vault=vault,
+        finch=finch_connect.connect(),
+        queue=queue,
+        pause=time.sleep,
+    )
     return Outsiders(
-        connecting_flow.Outsiders(
-            sessions=session_table.connect(),
-            connections=connections,
-            claims=claims,
-            vault=vault,
-            finch=finch_connect.connect(),
-            queue=queue,
-            pause=time.sleep,
-        ),
+        connecting,
         disconnecting_flow.Outsiders(
             connections=connections,
             claims=claims,
             vault=vault,
             finch=finch.connect(),
             queue=queue,
+            kept=partial(connecting_flow.kept, outside=connecting),
         ),
         naming_flow.Outsiders(connections=connections, vault=vault, names=finch_names.connect()),
     )

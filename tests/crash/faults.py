@@ -197,6 +197,7 @@ def _finch(call: Call) -> Iterator[Fault]:
         yield Fault("400 an unknown connection exists", _unknown_connection_exists)
     if "authorization" in call.arguments.headers and not call.operation.endswith("/sessions"):
         yield Fault("401 invalid_token_error, truly", _ended_at_finch)
+        yield Fault("401 invalid_token_error, wrongly", _finch_error("invalid_token_error", None))
     if not reads:
         yield Fault("timeout after", _finch_timeout_after, A_DAY, "lost")
         yield Fault("timeout, late effect", _late(_finch_timeout), kind="lost")

@@ -353,6 +353,29 @@ def _broken(stage: Stage) -> Person:
     return acme
 
 
+def _broken_where_a_repair_revokes(stage: Stage) -> Person:
+    stage.world.finch.change_switches(reauth_kills_old_tokens=True)
+    return _broken(stage)
+
+
+def _repaired_unconfirmed(stage: Stage) -> Person:
+    acme = _broken_where_a_repair_revokes(stage)
+    _repair_and_see(stage, stage.person(same_site=False), "confirm")
+    return acme
+
+
+def _repaired_and_cut_off(stage: Stage) -> Person:
+    acme = _broken_where_a_repair_revokes(stage)
+
+    def stop(call: Call, send: Callable[[], Any]) -> Any:
+        send().read()
+        raise Stopped
+
+    with stage.once("POST /auth/token", stop), suppress(Exception):
+        _repair(stage, acme)
+    return acme
+
+
 def _ended_unseen(stage: Stage) -> Person:
     acme = _one_login_at_rest(stage)
     [token] = stage.world.finch.live_tokens()
@@ -422,12 +445,17 @@ def _recover(stage: Stage, acme: Person) -> None:
 
 
 @scenario("repair", connected(1), _broken)
+@scenario("repair, which revokes", connected(1), _broken_where_a_repair_revokes)
 def _repair(stage: Stage, acme: Person) -> None:
+    _repair_and_see(stage, acme, "connected")
+
+
+def _repair_and_see(stage: Stage, acme: Person, expected: str) -> None:
     path = connection_path("gusto", HARBOR_LANE.id) + "/reauthenticate"
     reply = acme.call("POST", path, {"return_to": stage.world.return_urls[0]})
     assert reply.status == 201, stage.sees(reply.json)
     landing = acme.go_through(reply.json["connect_url"])
-    assert stage.sees(landing.outcome) == "connected"
+    assert stage.sees(landing.outcome) == expected
 
 
 # A person disconnects
@@ -445,8 +473,9 @@ def _disconnect_several(stage: Stage, acme: Person) -> None:
 
 
 @scenario("disconnect beside an open session", disconnected, _unconfirmed_beside_the_same_login)
+@scenario("disconnect beside an open repair", disconnected, _repaired_unconfirmed)
 def _disconnect_beside_a_holder(stage: Stage, acme: Person) -> None:
-    stage.disconnect(acme)
+    assert stage.sees(acme.disconnect().json) in ("disconnected", "disconnecting")
     stage.tend()
 
 
@@ -459,7 +488,9 @@ def _disconnect_beside_a_holder(stage: Stage, acme: Person) -> None:
 @scenario(
     "tend: hold it beside another's company", phase("held"), _unconfirmed_beside_another_login
 )
+@scenario("tend: hold the repair that revoked the rest", phase("held"), _repaired_unconfirmed)
 @scenario("tend: report what was cut off", phase("uncertain"), _cut_off)
+@scenario("tend: report a repair that was cut off", phase("uncertain"), _repaired_and_cut_off)
 @scenario("tend: forget what Finch has ended", ended, _ended_at_finch)
 @scenario("tend: go on with a disconnect", disconnected, _disconnecting)
 def _tend(stage: Stage, acme: Person) -> None:

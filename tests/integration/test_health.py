@@ -1,9 +1,11 @@
 """A connection's status is what Finch says of it, whoever hints that it changed."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 
 from finch_connections import connection_table, session_table, sweeping, tend_queue
@@ -11,7 +13,7 @@ from finch_connections.connection import CompanyKey, ConnectionStatus
 from finch_connections.finch_connect import FinchConnect
 from finch_connections.task import ConnectionTask, FinchConnectionTask, Task
 from local.finch.seed_world import HARBOR_LANE, JUNIPER_VALE, MAYA, NORTHFOLD, OWEN, TALLY
-from tests.in_process import InProcess
+from tests.in_process import Call, InProcess
 from tests.integration.test_tending import operate, reports
 from tests.person import Landing, Person, connection_path
 
@@ -690,3 +692,47 @@ def test_the_return_and_the_refresh_agree_on_the_status(deployed: InProcess) -> 
     assert (first["status"], first["status_detail"]) == ("unknown", "a new word")
     deployed.queue.drain()
     assert acme.connection()["logins"][0] == first
+
+
+def test_a_refused_disconnect_has_one_task_however_often_finch_speaks_of_it(
+    deployed: InProcess, acme: Person
+) -> None:
+    refused(deployed, acme)
+    for _ in range(6):
+        status_at_finch(deployed, "connected")
+        deployed.deliver_webhooks()
+        deployed.queue.pass_time(7 * MINUTE)
+    deployed.queue.pass_time(2 * HOUR)
+    assert len(deployed.queue.waiting()) == 1
+    before = introspections(deployed)
+    deployed.queue.pass_time(10 * HOUR)
+    assert introspections(deployed) - before <= 12
+
+
+def test_logins_that_finch_cannot_tell_of_do_not_hide_another(deployed: InProcess) -> None:
+    deployed.finch.change_switches(one_connection_per_customer_id=False)
+    acme = Person(deployed, "acme")
+    acme.connect(login=MAYA, products=["company"])
+    acme.connect(login=MAYA, products=["directory"])
+    acme.connect(login=OWEN)
+    deployed.queue.drain()
+    first, second, third = acme.connection()["logins"]
+    silent = {
+        f"Bearer {token.access_token}"
+        for login in (first, second)
+        for token in deployed.finch.tokens(login["connection_id"])
+    }
+    deployed.finch.set_connection_status(third["connection_id"], "reauth")
+
+    def guard(call: Call, send: Callable[[], Any]) -> Any:
+        if (
+            call.operation == "GET /introspect"
+            and call.arguments.headers["authorization"] in silent
+        ):
+            return httpx.Response(500, json={"name": "server_error"})
+        return send()
+
+    deployed.border.guard = guard
+    quarters(deployed, 3 * 24)
+    deployed.border.open()
+    assert acme.connection()["status"] == "reauth"

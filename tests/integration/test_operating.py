@@ -9,6 +9,7 @@ import boto3
 import pytest
 
 from finch_connections import dynamodb, settings, step_request, token_vault
+from finch_connections.session_table import SessionTable
 from local.finch.seed_world import CEDARLINE, HARBOR_LANE, IRIS, JUNIPER_VALE, LENA, MAYA, OWEN
 from operations.long_work import Round, go_through
 from tests.in_process import Call, InProcess, let_through
@@ -552,3 +553,47 @@ def test_a_token_that_was_in_escrow_is_held_for_a_person(
     done = deployed.invoke("resolve_unfinished", asked | {"decision": decision})
     assert done["result"]["status"] == "connected"
     assert acme.connection()["status"] == "connected"
+
+
+def test_a_disconnect_that_had_begun_does_not_end_what_was_connected_since(
+    deployed: InProcess, back_up: Callable[[], dict[str, str]]
+) -> None:
+    deployed.finch.change_switches(one_connection_per_customer_id=False)
+    acme = Person(deployed, "acme")
+    acme.connect(login=MAYA)
+    deployed.finch.faults.add("POST", "/disconnect", status=500)
+    assert acme.disconnect().status == 202
+    backup = back_up()
+    lose(deployed, "acme")
+    deployed.queue.clear()
+    assert acme.connect(login=OWEN).outcome["status"] == "connected"
+    go(deployed, "RestoreConnections", **backup)
+    deployed.queue.drain()
+    assert acme.connection()["status"] == "connected"
+    assert len(acme.connection()["logins"]) == len(deployed.finch.live_tokens()) == 2
+
+
+def test_an_exchange_that_was_under_way_is_named(
+    deployed: InProcess,
+    back_up: Callable[[], dict[str, str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    acme = Person(deployed, "acme")
+    url = acme.log_in(acme.click(acme.link()))
+    backup: dict[str, str] = {}
+    consume = SessionTable.consume
+
+    def and_back_up(*args: Any) -> Any:
+        consumed = consume(*args)
+        backup.update(back_up())
+        return consumed
+
+    monkeypatch.setattr(SessionTable, "consume", and_back_up)
+    assert acme.come_back(url).outcome["status"] == "connected"
+    lose(deployed, "acme")
+    deployed.queue.clear()
+    go(deployed, "RestoreConnections", **backup)
+    deployed.queue.pass_time(timedelta(hours=2))
+    assert deployed.invoke is not None
+    listed = deployed.invoke("resolve_unfinished", {"action": "list"})["result"]
+    assert [one["phase"] for one in listed["sessions"]] == ["uncertain"]

@@ -1,6 +1,7 @@
 """Many at once: each race is decided by a condition, and every loser looks again."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,10 +15,16 @@ from finch_connections.dynamodb import Conflict
 from finch_connections.finch import Finch
 from finch_connections.secret_text import SecretText
 from finch_connections.session_table import SessionTable
+from finch_connections.tending import Report
 from finch_connections.token_vault import TokenVault
 from local.finch.seed_world import HARBOR_LANE, MAYA, OWEN
 from tests.deployed import Deployed
-from tests.person import Landing, Person
+from tests.in_process import InProcess
+from tests.integration.test_operating import erase, kept
+from tests.metrics import outcomes
+from tests.person import Landing, Person, connection_path
+
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
 def before_once(
@@ -193,9 +200,9 @@ def test_the_true_code_waits_while_a_wrong_one_is_tried(
     landings: list[Landing] = []
     real = SessionTable.reject
 
-    def interrupted(table: SessionTable, session: ConnectSession, code: SecretText) -> None:
+    def interrupted(*rejected: Any) -> None:
         # While the true code waits, the wrong one is told to be wrong.
-        monkeypatch.setattr("time.sleep", lambda _: real(table, session, code))
+        monkeypatch.setattr("time.sleep", lambda _: real(*rejected))
         landings.append(acme.come_back(true))
 
     monkeypatch.setattr(SessionTable, "reject", interrupted)
@@ -316,3 +323,129 @@ def test_a_session_moves_only_from_the_phase_it_was_seen_in(deployed: Deployed) 
         with pytest.raises(Conflict):
             move()
     assert deployed.tables.all_sessions() == before
+
+
+# A repair revokes the tokens before it, where Finch does so, and its own waits for somebody to confirm
+
+
+@pytest.fixture
+def revoking(deployed: InProcess) -> InProcess:
+    """Finch revokes a connection's tokens when its person logs in again."""
+    deployed.finch.change_switches(reauth_kills_old_tokens=True)
+    return deployed
+
+
+def repair(person: Person) -> Landing:
+    path = connection_path("gusto", HARBOR_LANE.id) + "/reauthenticate"
+    reply = person.call("POST", path, {"return_to": person.deployed.return_urls[0]})
+    assert reply.status == 201, reply.text
+    return person.go_through(str(reply.json["connect_url"]))
+
+
+def broken_and_repaired_elsewhere(deployed: InProcess) -> Person:
+    """A connection whose only live token is in an attempt that nobody has confirmed."""
+    here, elsewhere = Person(deployed, "acme"), Person(deployed, "acme", same_site=False)
+    here.connect()
+    deployed.queue.drain()
+    assert repair(elsewhere).outcome["status"] == "confirm"
+    assert len(deployed.finch.live_tokens()) == 1
+    return here
+
+
+def test_a_repair_that_nobody_confirms_is_held_where_it_has_the_only_token_that_lives(
+    revoking: InProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here = broken_and_repaired_elsewhere(revoking)
+    assert revoking.invoke is not None
+    for _ in range(30):
+        revoking.queue.pass_time(HOUR)
+        revoking.invoke("sweep_connections", {})
+        # It can be repaired, and is not over.
+        assert here.connection()["status"] in ("connected", "reauth")
+    assert [one["phase"]["S"] for one in revoking.tables.all_sessions() if "escrow" in one] == [
+        "held"
+    ]
+    assert Report.TOKEN_HELD in outcomes(capsys.readouterr().out, "tend_connection")
+    assert len(revoking.finch.live_tokens()) == 1
+
+
+def test_a_disconnect_while_a_repair_waits_to_be_confirmed_ends_what_the_repair_has_made(
+    revoking: InProcess,
+) -> None:
+    here = broken_and_repaired_elsewhere(revoking)
+    reply = here.disconnect()
+    assert (reply.status, reply.json["status"]) == (202, "disconnecting")
+    revoking.queue.pass_time(10 * MINUTE)
+    assert here.connection()["status"] == "disconnected"
+    assert revoking.finch.live_tokens() == []
+    revoking.queue.pass_time(2 * DAY)
+    assert here.connection()["status"] == "disconnected"
+    assert not [one for one in revoking.tables.all_sessions() if "escrow" in one]
+
+
+def test_a_disconnect_while_a_repair_is_pending_ends_it_for_good(revoking: InProcess) -> None:
+    here = Person(revoking, "acme")
+    here.connect()
+    revoking.queue.drain()
+    revoking.finch.faults.add("GET", "/introspect", status=500)
+    assert repair(here).outcome["status"] == "pending"
+    assert here.disconnect().status == 202
+    revoking.queue.pass_time(DAY)
+    assert here.connection()["status"] == "disconnected"
+    assert revoking.finch.live_tokens() == []
+
+
+def test_a_disconnect_after_a_repair_whose_answer_was_lost_is_no_end_until_somebody_knows(
+    revoking: InProcess,
+) -> None:
+    here = Person(revoking, "acme")
+    here.connect()
+    revoking.queue.drain()
+    revoking.finch.faults.add("POST", "/auth/token", drop="after_effect")
+    assert repair(here).outcome == {"error": "exchange_uncertain"}
+    assert here.disconnect().json["status"] == "disconnecting"
+    revoking.queue.pass_time(4 * DAY)
+    assert (here.connection()["status"], here.connection()["problem"]) == (
+        "reauth",
+        "disconnect_refused",
+    )
+    # As it is told to: to log in again, and then to disconnect again.
+    assert repair(here).outcome["status"] == "connected"
+    assert here.disconnect().json["status"] == "disconnected"
+    assert revoking.finch.live_tokens() == []
+
+
+def test_what_a_repair_may_have_left_is_over_when_an_operator_says_so(revoking: InProcess) -> None:
+    here = Person(revoking, "acme")
+    here.connect()
+    revoking.queue.drain()
+    revoking.finch.faults.add("POST", "/auth/token", drop="after_effect")
+    assert repair(here).outcome == {"error": "exchange_uncertain"}
+    [session] = [one for one in revoking.tables.all_sessions() if one["phase"]["S"] == "uncertain"]
+    assert revoking.invoke is not None
+    dismissed = {"action": "dismiss", "session": session["handle_hash"]["S"]}
+    assert "result" in revoking.invoke("resolve_unfinished", dismissed)
+    assert here.disconnect().json["status"] == "disconnected"
+    assert not revoking.tables.items(revoking.tables.claims)
+
+
+def test_whoever_is_erased_is_ended_by_a_token_that_nobody_has_confirmed(
+    revoking: InProcess,
+) -> None:
+    broken_and_repaired_elsewhere(revoking)
+    assert erase(revoking) == []
+    assert revoking.finch.live_tokens() == []
+    assert not any(kept(revoking).values())
+
+
+def test_two_tokens_that_finch_names_alike_are_both_kept(deployed: InProcess) -> None:
+    deployed.finch.change_switches(one_connection_per_customer_id=False)
+    acme = Person(deployed, "acme")
+    acme.connect(login=MAYA)
+    [login] = acme.connection()["logins"]
+    deployed.finch.faults.add("GET", "/introspect", edit={"set": {"id": login["id"]}})
+    assert acme.connect(login=OWEN).outcome == {"error": "cannot_connect"}
+    assert [one["id"] for one in acme.connection()["logins"]] == [login["id"]]
+    assert [one["phase"]["S"] for one in deployed.tables.all_sessions() if "escrow" in one] == [
+        "held"
+    ]

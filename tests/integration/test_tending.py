@@ -392,6 +392,73 @@ def test_one_wrong_word_of_finch_does_not_end_a_token(deployed: InProcess) -> No
 # The operator
 
 
+def test_two_wrong_words_of_finch_with_a_good_one_between_do_not_end_a_token(
+    deployed: InProcess,
+) -> None:
+    acme = Person(deployed, "acme", same_site=False)
+    url = acme.log_in(acme.click(acme.link()))
+    for _ in range(2):
+        deployed.finch.faults.add("GET", "/introspect", error="invalid_token_error")
+        assert acme.come_back(url).outcome == {"error": "connection_ended"}
+        deployed.queue.pass_time(3 * HOUR)
+        assert acme.come_back(url).outcome["status"] == "confirm"
+    assert len(live(deployed)) == 1
+
+
+def test_what_was_confirmed_while_finch_is_down_is_connected_and_never_ended(
+    deployed: InProcess,
+) -> None:
+    acme = Person(deployed, "acme", same_site=False)
+    landing = acme.connect()
+    assert landing.completion
+    deployed.finch.faults.add("GET", "/introspect", status=500)
+    reply = acme.confirm(landing.completion)
+    assert (reply.status, reply.json["status"]) == (202, "pending")
+    deployed.queue.pass_time(10 * MINUTE)
+    assert acme.connection()["status"] == "connected"
+    deployed.queue.pass_time(2 * DAY)
+    assert acme.connection()["status"] == "connected"
+    assert len(live(deployed)) == 1
+
+
+def test_one_wrong_word_of_finch_at_a_disconnect_is_no_end(deployed: InProcess) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    deployed.queue.drain()
+    deployed.finch.faults.add("POST", DISCONNECT, error="invalid_token_error")
+    reply = acme.disconnect()
+    assert (reply.status, reply.json["status"]) == (202, "disconnecting")
+    assert live(deployed)
+    deployed.queue.drain()
+    assert acme.connection()["status"] == "disconnected"
+    assert not live(deployed)
+
+
+def test_one_wrong_word_of_finch_at_a_release_is_no_end(deployed: InProcess) -> None:
+    Person(deployed, "acme", same_site=False).connect()
+    deployed.finch.faults.add("POST", DISCONNECT, error="invalid_token_error")
+    deployed.queue.pass_time(DAY + MINUTE / 2)
+    assert phases(deployed) == ["releasing"]
+    assert live(deployed)
+    deployed.queue.pass_time(HOUR)
+    assert phases(deployed) == ["ended"]
+    assert not live(deployed)
+
+
+def test_a_token_held_when_it_is_confirmed_is_reported_soon_and_whenever_it_is_asked_for(
+    deployed: InProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    acme, globex = Person(deployed, "acme", same_site=False), Person(deployed, "globex")
+    landing = acme.connect(login=MAYA)
+    deployed.queue.pass_time(10 * MINUTE)
+    globex.connect(login=OWEN)
+    assert landing.completion
+    assert acme.confirm(landing.completion).code == "cannot_connect"
+    reports(capsys)
+    deployed.queue.pass_time(5 * MINUTE)
+    assert Report.TOKEN_HELD in reports(capsys)
+
+
 def held(deployed: InProcess) -> str:
     deployed.queue.pass_time(2 * HOUR)
     [listed] = operate(deployed, action="list")["result"]["sessions"]
@@ -600,6 +667,27 @@ def test_what_finch_refuses_to_end_for_days_is_the_customers_again(
     assert acme.connection()["problem"] is None
     assert acme.disconnect().status == 200
     assert live(deployed) == set()
+
+
+def test_a_disconnect_under_way_has_one_task_however_often_finch_speaks_of_it(
+    deployed: InProcess,
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    deployed.queue.drain()
+    deployed.finch.faults.add("POST", DISCONNECT, status=500, times=None)
+    assert acme.disconnect().status == 202
+    [token] = deployed.finch.live_tokens()
+    for _ in range(6):
+        deployed.finch.set_connection_status(token.connection_id, "connected")
+        deployed.deliver_webhooks()
+        deployed.queue.pass_time(7 * MINUTE)
+    deployed.queue.pass_time(DAY)
+    assert len(deployed.queue.waiting()) == 1
+    deployed.finch.faults.clear()
+    deployed.queue.pass_time(DAY)
+    assert acme.connection()["status"] == "disconnected"
+    assert deployed.queue.waiting() == []
 
 
 def test_a_late_task_leaves_a_connection_alone_that_was_made_since(deployed: InProcess) -> None:

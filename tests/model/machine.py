@@ -211,6 +211,7 @@ class Model(RuleBasedStateMachine):
         self._depth = 0
         self._delivering = False
         self._in_step = False
+        self._lied = False
         self.world.border.guard = self._guard
 
     @initialize(switches=st.sampled_from(FINCHES))
@@ -257,6 +258,11 @@ class Model(RuleBasedStateMachine):
         if trouble.kind == "lost":
             faults = [one for one in faults if one.name.endswith(_AFTER)] or faults
         fault = faults[trouble.pick % len(faults)]
+        if fault.name.endswith("wrongly"):
+            # What Finch says wrongly again and again is believed.
+            if self._lied:
+                return self._weathered(call, send)
+            self._lied = True
         strike = fault.strike
         if fault.name.endswith("truly"):
             return self.truth.ends_by_itself(lambda: strike(self.world, call, send))
@@ -454,6 +460,27 @@ class Model(RuleBasedStateMachine):
             seen = self._confirm(trip, customer_id)
         return seen
 
+    def _repair(self, row: Row, home: bool, confirms: bool) -> str:
+        """From the button to the landing, and to the confirmation where one is asked for."""
+        customer_id, key = row
+        person = self.people[customer_id, home]
+        path = connection_path(*key.split("#")) + "/reauthenticate"
+        reply = person.call("POST", path, {"return_to": self.world.return_urls[0]})
+        if reply.status != 201:
+            assert self._stopped(reply) or reply.code, reply
+            return "not started"
+        attempt = Attempt(customer_id, reply.json["connect_url"])
+        self.attempts.append(attempt)
+        self._click(attempt, person)
+        # Finch Connect leads to what is repaired, whatever somebody would rather log in to.
+        trip = self._log_in(attempt, customer_id, PLACES[0], BOTH)
+        if trip is None:
+            return "not at Finch"
+        seen = self._come_back(trip, person)
+        if seen == "confirm" and trip.completion and confirms:
+            seen = self._confirm(trip, customer_id)
+        return seen
+
     def _disconnect(self, row: Row) -> str:
         customer_id, key = row
         before, lived = set(self.truth.watch.seen(row)), self.truth.live()
@@ -567,6 +594,18 @@ class Model(RuleBasedStateMachine):
             self._confirm(trip, who or trip.customer_id)
 
     @precondition(lambda self: self._standing())
+    @rule(which=WHICH, home=HOME, confirms=st.booleans(), trouble=TROUBLES)
+    def repair(self, which: int, home: bool, confirms: bool, trouble: Trouble | None) -> None:
+        with self._step("repair", trouble):
+            self._repair(_latest(self._standing(), which), home, confirms)
+
+    @precondition(lambda self: self._standing())
+    @rule(which=WHICH, at=st.integers(1, 3), pick=_PICKS)
+    def repair_and_lose_an_answer(self, which: int, at: int, pick: int) -> None:
+        with self._step("repair and lose an answer", Trouble(at, "lost", "finch", pick)):
+            self._repair(_latest(self._standing(), which), True, True)
+
+    @precondition(lambda self: self._standing())
     @rule(which=WHICH, weather=st.sampled_from(WEATHERS))
     def disconnect_while_finch_fails(self, which: int, weather: tuple[str, str]) -> None:
         with self._step("disconnect while finch fails"):
@@ -646,6 +685,12 @@ class Model(RuleBasedStateMachine):
             self._sweep()
 
     # Finch
+
+    @precondition(lambda self: self.trips)
+    @rule(trouble=TROUBLES)
+    def webhooks_come(self, trouble: Trouble | None) -> None:
+        with self._step("webhooks come", trouble):
+            self.world.deliver_webhooks()
 
     @precondition(lambda self: self.trips)
     @rule(weather=st.one_of(st.none(), st.sampled_from(WEATHERS)))

@@ -1,6 +1,6 @@
 """The Claims table: who owns which company and which Finch connection, and who keeps a token of it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -41,8 +41,8 @@ _ALONE = "attribute_not_exists(customer_id) AND holders = :me"
 class ClaimTable:
     """Reads claims and makes the writes that change them together with sessions and connections.
 
-    A session holds a claim from the moment it keeps a token of the connection until that token is
-    in a connection, or gone.
+    A session holds a claim from the moment it keeps a token of the connection, or of a repair from
+    the moment there may be one, until that token is in a connection, or gone.
     """
 
     client: "DynamoDBClient"
@@ -115,7 +115,7 @@ class ClaimTable:
         )
 
     def holding(self, connection_id: str, handle_hash: str) -> "Write":
-        """The write that notes a session as the keeper of a token."""
+        """The write that notes a session as the keeper of a token, or of what may be one."""
         return {
             "Update": self._update(
                 claimed_connection_id(connection_id),
@@ -201,11 +201,16 @@ class ClaimTable:
         values = {":releasing": text(session)}
         return {"Delete": self._delete(claimed_company(company), condition, values)}
 
-    def leaving(self, connection_id: str, handle_hash: str) -> "list[Write]":
-        """The writes after which a session keeps no token of the connection.
+    def leaving(self, connection_ids: Iterable[str], handle_hash: str) -> "list[Write]":
+        """The writes after which a session keeps no token of these connections.
 
-        They fail where others have come or gone since the claim was read, which is now.
+        They fail where others have come or gone since the claims were read, which is now.
         """
+        return [
+            write for one in sorted(connection_ids) for write in self._leaving(one, handle_hash)
+        ]
+
+    def _leaving(self, connection_id: str, handle_hash: str) -> "list[Write]":
         there = self.of_connection_id(connection_id)
         if there is None or handle_hash not in there.holders:
             return []

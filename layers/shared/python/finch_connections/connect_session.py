@@ -183,6 +183,12 @@ class ConnectSession:
     error: str | None = None
 
     @property
+    def behind(self) -> frozenset[str]:
+        """The Finch connections that it may have a token of: what it keeps, and what it repairs."""
+        kept = self.escrow.grant.connection_id if self.escrow else None
+        return frozenset(one for one in (kept, self.repairs_id) if one)
+
+    @property
     def binding_cookie(self) -> str:
         """The name of the cookie that proves that the browser which comes back is the one that began."""
         return binding_cookie(self.handle_hash)

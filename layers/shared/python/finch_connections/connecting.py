@@ -1,12 +1,12 @@
 """The flow that connects: from the return with a code to the connection, or to a confirmation."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlencode
 
 from finch_connections.beside import beside
@@ -64,6 +64,9 @@ from finch_connections.session_table import SessionTable
 from finch_connections.task import SessionTask, Task
 from finch_connections.tend_queue import TendQueue
 from finch_connections.token_vault import TokenVault
+
+if TYPE_CHECKING:
+    from finch_connections.dynamodb import Write
 
 # How often and how long a second callback waits for the first one's outcome, within API Gateway's 30 s.
 WAIT_SECONDS = 0.5
@@ -254,7 +257,7 @@ def _finish(
                 outside.queue.send(task, now)
                 watched = True
             try:
-                session = outside.sessions.consume(session, code, now)
+                session = outside.sessions.consume(session, code, now, _holding(session, outside))
             except Conflict:
                 require_unspent(outside.sessions.noted(code), session)
                 session = _again(session, outside)
@@ -284,6 +287,16 @@ def _finish(
         return Finished(session, Status.PENDING)
 
 
+def _holding(session: ConnectSession, outside: Outsiders) -> "list[Write]":
+    """What notes beside the code that a repair may soon have a token: it may revoke those before it."""
+    return [outside.claims.holding(one, session.handle_hash) for one in session.behind]
+
+
+def _leaving(session: ConnectSession, outside: Outsiders) -> "list[Write]":
+    """What notes that a session has no token, nor may have."""
+    return outside.claims.leaving(session.behind, session.handle_hash)
+
+
 def _again(session: ConnectSession, outside: Outsiders) -> ConnectSession:
     there = outside.sessions.get(session.handle_hash)
     if there is None:
@@ -306,13 +319,13 @@ def _exchange(
         token, grant = outside.finch.exchange(code, session.redirect_uri)
     except RequestRefused as error:
         with suppress(Conflict):
-            outside.sessions.reject(session, code)
+            outside.sessions.reject(session, code, _leaving(session, outside))
         raise CodeRejected from error
     except AnswerLost as error:
         raise _lost(session, outside) from error
     except FinchFailure:
         with suppress(Conflict):
-            outside.sessions.give_back(session)
+            outside.sessions.give_back(session, _leaving(session, outside))
         raise
     try:
         found = beside(partial(_find, session.customer_id, grant, outside))
@@ -420,6 +433,8 @@ def settle(
         except ConnectionBusy:
             break
         except (CannotConnect, ClaimedByAnother, TooManyLogins, UnusableIdentifier) as error:
+            # The task of what waited for a confirmation may come a day later.
+            outside.queue.send(Task.first(SessionTask(session.handle_hash), now), now)
             try:
                 outside.sessions.hold(session, error.code)
             except Conflict:
@@ -434,12 +449,34 @@ def settle(
             names = tuple(sorted(done.entity_names))
             return Finished(session, Status.CONFIRM, done.key, completion, entity_names=names)
         return Finished(session, Status.CONNECTED, done.key, repaired=done.repaired)
+    if bound and session.escrow and not session.escrow.browser_bound:
+        # Whoever has confirmed need not come again: the task does the rest.
+        outside.queue.send(Task.first(SessionTask(session.handle_hash), now), now)
+        with suppress(Conflict):
+            outside.sessions.bind(session)
     return Finished(session, Status.PENDING, key, completion)
 
 
 def open_escrow(session: ConnectSession, escrow: Escrow, outside: Outsiders) -> SecretText:
     """The token that a session keeps."""
     return outside.vault.open_escrow(escrow.ciphertext, session.handle_hash, session.customer_id)
+
+
+def kept(
+    customer_id: str, handle_hashes: Collection[str], outside: Outsiders
+) -> Iterator[SecretText]:
+    """The tokens that attempts of a customer keep; others' are not theirs to use.
+
+    Raises `TokenDead` in the end where one may have a token that nobody could open.
+    """
+    unknown = False
+    for handle_hash in sorted(handle_hashes):
+        session = outside.sessions.get(handle_hash)
+        if session and session.escrow and session.customer_id == customer_id:
+            yield open_escrow(session, session.escrow, outside)
+        unknown |= bool(session and session.phase in (Phase.EXCHANGING, Phase.UNCERTAIN))
+    if unknown:
+        raise TokenDead
 
 
 def dead(session: ConnectSession, escrow: Escrow, now: datetime, outside: Outsiders) -> bool:
@@ -450,8 +487,7 @@ def dead(session: ConnectSession, escrow: Escrow, now: datetime, outside: Outsid
     logger.warning("token dead before it was attached", customer_id=session.customer_id)
     with suppress(Conflict):
         if dead_for_good(session, now):
-            leaving = outside.claims.leaving(escrow.grant.connection_id, session.handle_hash)
-            outside.sessions.end(session, ConnectionEnded.code, now, leaving)
+            outside.sessions.end(session, ConnectionEnded.code, now, _leaving(session, outside))
             return True
         if session.dead_since is None:
             outside.sessions.found_dead(session, now)
@@ -515,6 +551,9 @@ def _attach(
         seal = partial(outside.vault.seal_stored, token, customer_id, key)
         sealed = beside(seal) if attaches else None
         introspection = outside.finch.introspect(token)
+        if session.dead_since:
+            with suppress(Conflict):
+                outside.sessions.found_alive(session)
         require_same(grant, introspection, outside.finch.client_id())
         if not approved:
             require_theirs(session, escrow, introspection)
@@ -547,6 +586,7 @@ def _attach(
         outside.connections.writing(after),
         outside.claims.taking(company),
         outside.claims.taking(connection, held_by=session.handle_hash),
+        *outside.claims.leaving(session.behind - {grant.connection_id}, session.handle_hash),
     ]
     if session.repairs and session.repairs != key:
         broken = outside.connections.get(customer_id, session.repairs)

@@ -253,6 +253,11 @@ def attach(
         connection = Connection(customer_id, key, (), token.status, now, now, revision=0)
     if connection.status is ConnectionStatus.DISCONNECTING:
         raise ConnectionBusy
+    if any(
+        old.id == token.id and old.connection_id != token.connection_id for old in connection.tokens
+    ):
+        # Whatever Finch means by it, one of the two would be lost.
+        raise UnusableIdentifier
     kept = [old for old in connection.tokens if not _replaces(token, old, repairing=repairing)]
     sealed = {old.id: connection.sealed[old.id] for old in kept}
     tokens = (*(_with_news(old, token) for old in kept), token)
@@ -353,6 +358,8 @@ def disconnecting(connection: Connection, now: datetime) -> Connection:
         connection,
         status=ConnectionStatus.DISCONNECTING,
         disconnecting_since=now,
+        # Its task is another than the one before.
+        next_look=None,
         problem=None,
         updated_at=now,
         revision=connection.revision + 1,

@@ -1,6 +1,6 @@
 """The flow that disconnects: Finch first, and only then do we forget the tokens."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -59,6 +59,8 @@ class Outsiders(NamedTuple):
     vault: TokenVault
     finch: Finch
     queue: TendQueue
+    kept: Callable[[str, Collection[str]], Iterable[SecretText]] | None = None
+    """The tokens that attempts of a customer keep, by their `handle_hash`; None for who may open none."""
 
 
 def disconnect(
@@ -133,13 +135,13 @@ def _go_on(
     connection: Connection, now: datetime, outside: Outsiders, opening: _Opening
 ) -> Connection:
     customer_id, key = connection.customer_id, connection.key
-    sure = False
+    sure, confirmed = False, set[str]()
     for _ in range(_ATTEMPTS):
         if connection.status is not ConnectionStatus.DISCONNECTING:
             # Ended by another call. What was connected since then is not this call's to end.
             return connection
         try:
-            connection, refused = _end_each(connection, now, outside, opening)
+            connection, refused = _end_each(connection, confirmed, now, outside, opening)
             if connection.ended.issuperset(connection.connection_ids):
                 gone = disconnected(connection, now)
             elif refused and refused_for_days(connection, now):
@@ -168,19 +170,25 @@ def _there(customer_id: str, key: CompanyKey, connections: ConnectionTable) -> C
 
 
 def _end_each(
-    connection: Connection, now: datetime, outside: Outsiders, opening: _Opening
+    connection: Connection,
+    confirmed: set[str],
+    now: datetime,
+    outside: Outsiders,
+    opening: _Opening,
 ) -> tuple[Connection, bool]:
     """The connection with what Finch has confirmed so far, and whether Finch refused the rest.
 
     Written after each but the last, so that many logins come to an end however slow Finch is.
-    Raises `Conflict`.
+    `confirmed` grows by what Finch has confirmed, written or not. Raises `Conflict`.
     """
     refused = False
     for connection_id in connection.connection_ids:
         if connection_id in connection.ended:
             continue
         try:
-            _end(connection, connection_id, outside, opening)
+            if connection_id not in confirmed:
+                _end(connection, connection_id, outside, opening)
+                confirmed.add(connection_id)
         except _NOT_ABOUT_ONE as error:
             logger.warning("disconnect stopped", reason=type(error).__name__)
             return connection, False
@@ -206,15 +214,29 @@ def _end(connection: Connection, connection_id: str, outside: Outsiders, opening
     """Has Finch end one connection id; raises `FinchFailure` where it has not confirmed that.
 
     A 200 is its word for all tokens of the connection id. That a token is dead counts only when all
-    of them are: the one tried may have been revoked alone. Nothing else counts.
+    of them are, those of attempts that are not over included: the one tried may have been revoked
+    alone, or by the repair that made another. Nothing else counts.
     """
-    for token in _newest(connection, connection_id):
-        text = _open(connection, token, outside, opening)
+    ours = (_open(connection, one, outside, opening) for one in _newest(connection, connection_id))
+    if _ended_by((text() for text in ours), outside.finch):
+        return
+    there = outside.claims.of_connection_id(connection_id)
+    if there is None or not there.holders:
+        return
+    if outside.kept is None:
+        raise TokenDead
+    _ended_by(outside.kept(connection.customer_id, there.holders), outside.finch)
+
+
+def _ended_by(tokens: Iterable[SecretText], finch: Finch) -> bool:
+    """Whether Finch has ended a connection by one of its tokens, and does not call all of them dead."""
+    for token in tokens:
         try:
-            outside.finch.disconnect(text())
+            finch.disconnect(token)
         except TokenDead:
             continue
-        return
+        return True
+    return False
 
 
 def _newest(connection: Connection, connection_id: str) -> list[Token]:

@@ -116,6 +116,10 @@ def _end(step: Step, session: ConnectSession, now: datetime, outside: connecting
     given_up: ConnectSession | None = session
     if session.phase is not Phase.RELEASING:
         seen = resolving.picture(handle_hash, outside=outside)
+        if any(owner.customer_id == session.customer_id for owner in seen.owners):
+            # Their connection comes after the sessions, and ends with whatever token of it is alive.
+            step.leave(UNDER_WAY, **_named(session))
+            return
         given_up = give_up(seen.session, seen.key, now=now, outside=outside)
     if given_up:
         release(given_up, now=now, outside=outside)

@@ -94,9 +94,14 @@ class Finch:
     def disconnect(self, token: SecretText) -> None:
         """Ends the token's connection for good, with all of its tokens (`POST /disconnect`).
 
-        Raises `FinchFailure`; after `AnswerLost` it may have happened.
+        Raises `FinchFailure`; after `AnswerLost` it may have happened. `TokenDead` is said by
+        `/introspect` too: said once by mistake, it would leave a connection that is billed for ever.
         """
-        answer = self.call("POST", "/disconnect", headers=bearer(token))
+        try:
+            answer = self.call("POST", "/disconnect", headers=bearer(token))
+        except TokenDead:
+            self.call("GET", "/introspect", headers=bearer(token))
+            raise UnknownAnswer from None
         if not isinstance(answer, dict) or answer.get("status") != "success":
             raise UnknownAnswer
 

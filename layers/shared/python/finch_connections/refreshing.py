@@ -26,7 +26,6 @@ _PATIENCE = 2
 # Not about one token: the next one would fare no better, and it would be one call too many.
 _NOT_ABOUT_ONE = (NotReached, RateLimited, FinchMisconfigured)
 _SAID_BY = {
-    TokenDead: ConnectionStatus.DISCONNECTED,
     ReauthenticationNeeded: ConnectionStatus.REAUTH,
     AccountSetupRequired: ConnectionStatus.ERROR_NO_ACCOUNT_SETUP,
     InsufficientPermissions: ConnectionStatus.ERROR_PERMISSIONS,
@@ -58,7 +57,7 @@ def refresh(
             return connection
         findings: dict[str, Finding] = {}
         unanswered = 0
-        for token in connection.tokens:
+        for token in _in_turn(connection, now):
             if said := finding(connection, token, outside):
                 findings[token.id] = said
             elif (unanswered := unanswered + 1) == _PATIENCE:
@@ -83,6 +82,12 @@ def refresh(
     raise Conflict
 
 
+def _in_turn(connection: Connection, now: datetime) -> tuple[Token, ...]:
+    """Its tokens, from another one each hour: those that Finch says nothing of hide none for long."""
+    first = int(now.timestamp() // 3600) % len(connection.tokens)
+    return connection.tokens[first:] + connection.tokens[:first]
+
+
 def finding(connection: Connection, token: Token, outside: Outsiders) -> Finding | None:
     """What Finch says of one token; None where it says nothing of use. Raises what is not about it."""
     text = outside.vault.open_stored(
@@ -92,6 +97,12 @@ def finding(connection: Connection, token: Token, outside: Outsiders) -> Finding
         introspection = outside.finch.introspect(text)
     except _NOT_ABOUT_ONE:
         raise
+    except TokenDead:
+        kept = outside.claims.of_connection_id(token.connection_id)
+        if kept and kept.holders:
+            # By a repair, it may be, whose own token waits in its attempt for somebody to confirm.
+            return Finding(ConnectionStatus.REAUTH)
+        return Finding(ConnectionStatus.DISCONNECTED)
     except FinchFailure as error:
         for kind, status in _SAID_BY.items():
             if isinstance(error, kind):

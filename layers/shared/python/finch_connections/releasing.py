@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from finch_connections.claim import Release, release_of
+from finch_connections.claim import Claim, Release, release_of
 from finch_connections.connect_session import (
     CannotConnect,
     ConnectSession,
@@ -14,6 +14,7 @@ from finch_connections.connecting import Outsiders, open_escrow
 from finch_connections.connection import CompanyKey
 from finch_connections.finch_failure import FinchFailure, FinchUnavailable, TokenDead
 from finch_connections.log import logger
+from finch_connections.secret_text import SecretText
 
 
 def give_up(
@@ -27,14 +28,15 @@ def give_up(
     """The session with its token given up, to be ended at Finch; None where that must not be.
 
     Nobody else's connection is cut off: where another token of the connection is kept this one is
-    dropped, where somebody owns the company the token is held for a person; unless a person has
-    decided `regardless`. Raises `dynamodb.Conflict` where others have come or gone meanwhile.
+    dropped, if that one is alive; where it is not, or somebody owns the company, the token is held for
+    a person; unless a person has decided `regardless`. Raises `FinchFailure` where Finch does not say
+    what is alive, and `dynamodb.Conflict` where others have come or gone meanwhile.
     """
     escrow, handle_hash = session.escrow, session.handle_hash
     if escrow is None:
         return None
     connection_id = escrow.grant.connection_id
-    decision = Release.ASK
+    decision, there = Release.ASK, None
     if connection_id and key:
         there = outside.claims.of_connection_id(connection_id)
         decision = release_of(handle_hash, there, outside.claims.of_company(key))
@@ -43,14 +45,46 @@ def give_up(
         return outside.sessions.release(session, SessionExpired.code, now, key, marks)
     if regardless:
         return outside.sessions.release(session, SessionExpired.code, now)
-    if decision is Release.DROP:
-        leaving = outside.claims.leaving(connection_id, handle_hash)
+    if decision is Release.DROP and there and _covered(session, connection_id, there, outside):
+        leaving = outside.claims.leaving(session.behind, handle_hash)
         outside.sessions.end(session, SessionExpired.code, now, leaving)
         logger.info("token dropped, another of its connection is kept", connection_id=connection_id)
     else:
         outside.sessions.hold(session, CannotConnect.code)
         logger.error("token held", customer_id=session.customer_id, reason="company owned")
     return None
+
+
+def _covered(session: ConnectSession, connection_id: str, there: Claim, outside: Outsiders) -> bool:
+    """Whether another token of a connection is alive: a repair may have revoked those before it.
+
+    What another customer keeps is theirs to look after.
+    """
+    customer_id, owner = session.customer_id, there.owner
+    if owner and owner.customer_id != customer_id:
+        return True
+    connection = outside.connections.get(customer_id, owner.key) if owner else None
+    for token in connection.tokens if connection else ():
+        if connection and token.connection_id == connection_id:
+            sealed = connection.sealed[token.id]
+            if _alive(outside.vault.open_stored(sealed, customer_id, connection.key), outside):
+                return True
+    for holder in sorted(there.holders - {session.handle_hash}):
+        other = outside.sessions.get(holder)
+        if other and other.escrow:
+            if other.customer_id != customer_id:
+                return True
+            if _alive(open_escrow(other, other.escrow, outside), outside):
+                return True
+    return False
+
+
+def _alive(token: SecretText, outside: Outsiders) -> bool:
+    try:
+        outside.finch.introspect(token)
+    except TokenDead:
+        return False
+    return True
 
 
 def release(session: ConnectSession, *, now: datetime, outside: Outsiders) -> None:
@@ -78,6 +112,6 @@ def release(session: ConnectSession, *, now: datetime, outside: Outsiders) -> No
         outside.sessions.hold(session, code, reopening)
         logger.error("token held", customer_id=session.customer_id, reason=type(error).__name__)
         return
-    leaving = outside.claims.leaving(connection_id, handle_hash)
+    leaving = outside.claims.leaving(session.behind, handle_hash)
     outside.sessions.end(session, code, now, [*leaving, *reopening])
     logger.info("released", customer_id=session.customer_id, connection_id=connection_id)

@@ -167,7 +167,8 @@ def dismiss(handle_hash: str, *, now: datetime, outside: Outsiders) -> None:
     session = _session(handle_hash, outside)
     if session.phase is not Phase.UNCERTAIN:
         raise SessionUsed("This session is not uncertain.")
-    outside.sessions.end(session, session.error or ExchangeUncertain.code, now)
+    leaving = outside.claims.leaving(session.behind, handle_hash)
+    outside.sessions.end(session, session.error or ExchangeUncertain.code, now, leaving)
 
 
 def retry_session(handle_hash: str, *, now: datetime, outside: Outsiders) -> None:

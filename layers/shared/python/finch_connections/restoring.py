@@ -102,7 +102,7 @@ def _connection(
         if alive:
             _write(restored(there, backup, alive, now), alive, now, outside)
             step.done[RESTORED] += len(alive)
-            if backup.status is ConnectionStatus.DISCONNECTING:
+            if backup.status is ConnectionStatus.DISCONNECTING and not (there and there.tokens):
                 # Its customer wanted it ended, and nobody has wanted it back.
                 disconnecting.begin(
                     *(customer_id, key),
@@ -155,12 +155,11 @@ def _session(
 ) -> None:
     """Puts back what only a person can decide about: a token that nobody has, or may have."""
     handle_hash, escrow = backup.handle_hash, backup.escrow
-    if escrow is None and backup.phase is not Phase.UNCERTAIN:
+    if escrow is None and backup.phase not in (Phase.EXCHANGING, Phase.UNCERTAIN):
         return
     if outside.sessions.get(handle_hash):
         step.done[THERE] += 1
         return
-    holding = []
     try:
         if escrow:
             connection_id = escrow.grant.connection_id
@@ -169,8 +168,7 @@ def _session(
                 return
             outside.finch.introspect(connecting.open_escrow(backup, escrow, outside))
             backup = replace(backup, phase=Phase.HELD, error=CannotConnect.code)
-            if connection_id:
-                holding.append(outside.claims.holding(connection_id, handle_hash))
+        holding = [outside.claims.holding(one, handle_hash) for one in backup.behind]
         outside.queue.send(Task.first(SessionTask(handle_hash), now), now)
         outside.sessions.put_back(backup, item, now, holding)
     except TokenDead:

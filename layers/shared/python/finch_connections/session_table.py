@@ -116,7 +116,13 @@ class SessionTable:
         item = answer["Item"]
         return CodeNote(item["session"]["S"], rejected="rejected" in item)
 
-    def consume(self, session: ConnectSession, code: SecretText, now: datetime) -> ConnectSession:
+    def consume(
+        self,
+        session: ConnectSession,
+        code: SecretText,
+        now: datetime,
+        together_with: Sequence["Write"] = (),
+    ) -> ConnectSession:
         """Takes the code for its one exchange: `started` to `exchanging`. Answers the session.
 
         The code is noted as this session's in the same transaction: no other session ever
@@ -151,7 +157,7 @@ class SessionTable:
                 **_due(session, now),
             },
         )
-        write_together(self.client, [{"Put": note}, {"Update": take}])
+        write_together(self.client, [{"Put": note}, {"Update": take}, *together_with])
         return replace(
             session,
             phase=Phase.EXCHANGING,
@@ -161,11 +167,13 @@ class SessionTable:
             attempt=attempt,
         )
 
-    def give_back(self, session: ConnectSession) -> None:
+    def give_back(self, session: ConnectSession, together_with: Sequence["Write"] = ()) -> None:
         """Makes the session ready for the same code again: nothing has happened at Finch."""
-        update(self.client, self._waiting_again(session))
+        write_together(self.client, [{"Update": self._waiting_again(session)}, *together_with])
 
-    def reject(self, session: ConnectSession, code: SecretText) -> None:
+    def reject(
+        self, session: ConnectSession, code: SecretText, together_with: Sequence["Write"] = ()
+    ) -> None:
         """Notes that Finch does not accept a code; the session still waits for the true one."""
         note: Any = {
             "TableName": self.name,
@@ -173,7 +181,8 @@ class SessionTable:
             "UpdateExpression": "SET rejected = :true",
             "ExpressionAttributeValues": {":true": {"BOOL": True}},
         }
-        write_together(self.client, [{"Update": note}, {"Update": self._waiting_again(session)}])
+        again: Write = {"Update": self._waiting_again(session)}
+        write_together(self.client, [{"Update": note}, again, *together_with])
 
     def uncertain(self, session: ConnectSession, error: str) -> None:
         """Says that Finch's answer was lost: there may be a token that nobody has."""
@@ -196,11 +205,33 @@ class SessionTable:
         """Notes when Finch called the kept token dead for the first time."""
         self._move(session, session.phase, "dead_since = :now", {":now": moment(now)})
 
+    def found_alive(self, session: ConnectSession) -> None:
+        """Forgets that Finch has called the kept token dead."""
+        update(
+            self.client,
+            {
+                "TableName": self.name,
+                "Key": {"handle_hash": text(session.handle_hash)},
+                "UpdateExpression": "REMOVE dead_since",
+                "ConditionExpression": "#phase = :phase",
+                "ExpressionAttributeNames": {"#phase": "phase"},
+                "ExpressionAttributeValues": {":phase": text(session.phase)},
+            },
+        )
+
+    def bind(self, session: ConnectSession) -> None:
+        """Notes that the browser which returned is its customer's."""
+        self._move(
+            session, session.phase, "escrow.browser_bound = :true", {":true": {"BOOL": True}}
+        )
+
     def hold(
         self, session: ConnectSession, error: str, together_with: Sequence["Write"] = ()
     ) -> None:
         """Keeps the token sealed where nothing attaches it, for a person to look at."""
-        hold = self._update(session, Phase.HELD, "#error = :error", {":error": text(error)})
+        hold = self._update(
+            session, Phase.HELD, "#error = :error REMOVE next_look", {":error": text(error)}
+        )
         write_together(self.client, [{"Update": hold}, *together_with])
 
     def release(

@@ -1,6 +1,5 @@
 """The flow that tends: finishes what was left half done, or says that a person must look."""
 
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
@@ -71,19 +70,22 @@ class Outsiders(NamedTuple):
     naming: naming.Outsiders
 
 
-def tend(task: Task, *, now: datetime, outside: Outsiders) -> Look:
-    """Brings a task forward as far as it goes now. Doing it twice, or late, does no harm."""
+def tend(task: Task, *, redelivered: bool = False, now: datetime, outside: Outsiders) -> Look:
+    """Brings a task forward as far as it goes now. Doing it twice, or late, does no harm.
+
+    One that is `redelivered` may have noted when it comes again, and never have been sent.
+    """
     try:
         match task.subject:
             case SessionTask(handle_hash):
-                look = _session(task, handle_hash, now, outside.connecting)
+                look = _session(task, handle_hash, redelivered, now, outside.connecting)
                 if look.again and look.again.subject == task.subject:
                     _postpone(look.again, outside)
                 return look
             case ConnectionTask(customer_id, key):
-                return _connection(task, customer_id, key, now, outside)
+                return _connection(task, customer_id, key, redelivered, now, outside)
             case FinchConnectionTask(connection_id):
-                return _finch_connection(task, connection_id, now, outside)
+                return _finch_connection(task, connection_id, redelivered, now, outside)
     except FinchMisconfigured as error:
         # It says nothing of any connection, and no retry mends it.
         logger.error("task unfinished", reason=type(error).__name__)
@@ -99,13 +101,20 @@ def tend(task: Task, *, now: datetime, outside: Outsiders) -> Look:
 
 
 def _postpone(task: Task, outside: Outsiders) -> None:
-    """Notes when something unfinished is looked at again, so that the sweep finds what was lost."""
-    with suppress(Conflict):
+    """Notes when something unfinished is looked at again, so that the sweep finds what was lost.
+
+    Where that fails it is not known whether it is noted, and the task goes on as if it were.
+    """
+    try:
         match task.subject:
             case SessionTask(handle_hash):
                 outside.connecting.sessions.postpone(handle_hash, task.due_at)
             case ConnectionTask(customer_id, key):
                 outside.connecting.connections.postpone(customer_id, key, task.due_at)
+    except Conflict:
+        return
+    except Exception:
+        logger.exception("not noted when the task comes again")
 
 
 def _later(task: Task, now: datetime) -> Look:
@@ -116,13 +125,14 @@ def _reminder(task: Task, now: datetime, report: Report) -> Look:
     return Look(task.waiting(now + REMINDER), report)
 
 
-def _session(task: Task, handle_hash: str, now: datetime, outside: connecting.Outsiders) -> Look:
+def _session(
+    task: Task, handle_hash: str, redelivered: bool, now: datetime, outside: connecting.Outsiders
+) -> Look:
     session = outside.sessions.get(handle_hash)
     if session is None:
         return Look()
     waits_for_a_person = session.phase in (Phase.HELD, Phase.UNCERTAIN)
-    if waits_for_a_person and session.next_look and session.next_look > now + FIRST_LOOK:
-        # Another delivery of this task has looked, and comes again: one reminder is enough.
+    if waits_for_a_person and not redelivered and _comes_anyway(session, now):
         return Look()
     match session.phase:
         case Phase.EXCHANGING:
@@ -187,7 +197,14 @@ def _held_or_over(
     return Look()
 
 
-def _finch_connection(task: Task, connection_id: str, now: datetime, outside: Outsiders) -> Look:
+def _comes_anyway(subject: ConnectSession | Connection, now: datetime) -> bool:
+    """Whether another task of the same has looked, and comes again: one is enough."""
+    return bool(subject.next_look and subject.next_look > now + FIRST_LOOK)
+
+
+def _finch_connection(
+    task: Task, connection_id: str, redelivered: bool, now: datetime, outside: Outsiders
+) -> Look:
     """What a webhook is about. A session that keeps a token of it asks Finch itself, later."""
     claim = outside.connecting.claims.of_connection_id(connection_id)
     if claim is None or claim.owner is None:
@@ -195,19 +212,26 @@ def _finch_connection(task: Task, connection_id: str, now: datetime, outside: Ou
         return Look()
     owner = claim.owner
     task = replace(task, subject=ConnectionTask(owner.customer_id, owner.key))
-    return _connection(task, owner.customer_id, owner.key, now, outside)
+    return _connection(task, owner.customer_id, owner.key, redelivered, now, outside)
 
 
 def _connection(
-    task: Task, customer_id: str, key: CompanyKey, now: datetime, outside: Outsiders
+    task: Task,
+    customer_id: str,
+    key: CompanyKey,
+    redelivered: bool,
+    now: datetime,
+    outside: Outsiders,
 ) -> Look:
     connection = disconnecting.go_on(customer_id, key, now=now, outside=outside.disconnecting)
     if connection is None or connection.status is ConnectionStatus.DISCONNECTED:
         return Look()
     if connection.status is ConnectionStatus.DISCONNECTING:
+        if not redelivered and _comes_anyway(connection, now):
+            return Look()
         look = _later(task, now)
     else:
-        look, connection = _health(task, customer_id, key, now, outside)
+        look, connection = _health(task, customer_id, key, redelivered, now, outside)
     if look.again:
         _postpone(look.again, outside)
         return look
@@ -230,7 +254,12 @@ def _names(
 
 
 def _health(
-    task: Task, customer_id: str, key: CompanyKey, now: datetime, outside: Outsiders
+    task: Task,
+    customer_id: str,
+    key: CompanyKey,
+    redelivered: bool,
+    now: datetime,
+    outside: Outsiders,
 ) -> tuple[Look, Connection | None]:
     """What came of the look at its health, and the connection where there was an answer."""
     try:
@@ -251,6 +280,8 @@ def _health(
     if suspicion:
         return Look(task.waiting(max(suspicion, now + WORSE_AGAIN_AFTER))), connection
     if connection and connection.problem == DISCONNECT_REFUSED:
+        if not redelivered and _comes_anyway(connection, now):
+            return Look(), connection
         return _reminder(task, now, Report.DISCONNECT_REFUSED), connection
     if task.swept and connection and waits_for_days(connection, now):
         # Told by the daily look alone, so that each connection counts once a day.

@@ -1,5 +1,6 @@
 """The flow that refreshes: asks Finch about every token of a connection, and writes what is true now."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from finch_connections.connecting import Outsiders
@@ -25,7 +26,8 @@ _ATTEMPTS = 3
 _PATIENCE = 2
 # Not about one token: the next one would fare no better, and it would be one call too many.
 _NOT_ABOUT_ONE = (NotReached, RateLimited, FinchMisconfigured)
-_SAID_BY = {
+# What a failure says of a token that lives.
+SAID_BY: Mapping[type[FinchFailure], ConnectionStatus] = {
     ReauthenticationNeeded: ConnectionStatus.REAUTH,
     AccountSetupRequired: ConnectionStatus.ERROR_NO_ACCOUNT_SETUP,
     InsufficientPermissions: ConnectionStatus.ERROR_PERMISSIONS,
@@ -104,7 +106,7 @@ def finding(connection: Connection, token: Token, outside: Outsiders) -> Finding
             return Finding(ConnectionStatus.REAUTH)
         return Finding(ConnectionStatus.DISCONNECTED)
     except FinchFailure as error:
-        for kind, status in _SAID_BY.items():
+        for kind, status in SAID_BY.items():
             if isinstance(error, kind):
                 return Finding(status)
         logger.warning("introspection failed", reason=type(error).__name__)

@@ -14,6 +14,7 @@ from finch_connections.connecting import Outsiders, open_escrow
 from finch_connections.connection import CompanyKey
 from finch_connections.finch_failure import FinchFailure, FinchUnavailable, TokenDead
 from finch_connections.log import logger
+from finch_connections.refreshing import SAID_BY
 from finch_connections.secret_text import SecretText
 
 
@@ -84,6 +85,9 @@ def _alive(token: SecretText, outside: Outsiders) -> bool:
         outside.finch.introspect(token)
     except TokenDead:
         return False
+    except FinchFailure as error:
+        if not isinstance(error, tuple(SAID_BY)):
+            raise
     return True
 
 

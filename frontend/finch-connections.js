@@ -145,6 +145,7 @@ export const TEXTS = {
     result: {
       connected: "{name} is connected",
       connectedText: "The first data may take a few minutes.",
+      settling: "{name} is being set up",
       again: "{name} was connected already",
       againText: "Its access has been renewed. Nothing else has changed.",
       login: "Another login was added to {name}",
@@ -346,6 +347,7 @@ export const TEXTS = {
     result: {
       connected: "{name} ist verbunden",
       connectedText: "Die ersten Daten brauchen vielleicht einige Minuten.",
+      settling: "{name} wird eingerichtet",
       again: "{name} war schon verbunden",
       againText: "Der Zugang wurde erneuert. Sonst hat sich nichts geändert.",
       login: "Eine weitere Anmeldung gehört jetzt zu {name}",
@@ -434,6 +436,8 @@ const PROVIDERS = {
   trinet: "TriNet",
 };
 
+// What is not tried again from the notice.
+const NOTHING = Symbol("nothing");
 const NEEDS_A_PERSON = ["reauth", "error_permissions", "error_no_account_setup", "unknown"];
 const OUTCOMES = ["connected", "confirm", "pending"];
 // After these a person is better off with support than with another try.
@@ -491,6 +495,8 @@ const STYLES = `
   --_control: calc(var(--_radius) * 0.66);
   --_shadow: 0 1px 2px light-dark(rgb(20 30 50 / 6%), rgb(0 0 0 / 40%));
   display: block;
+  inline-size: 100%; /* Its container-type gives it no width of its own, where the page asks for one. */
+  box-sizing: border-box;
   container-type: inline-size;
   color: var(--_text);
   font-family: var(--finch-font, inherit);
@@ -669,8 +675,9 @@ dialog::backdrop { background: rgb(12 16 26 / 50%); }
 .sheet { display: grid; gap: 1rem; padding: 1.5rem; }
 .sheet h2 { font-size: 1.25em; text-wrap: pretty; }
 .sheet p { color: var(--_soft); text-wrap: pretty; }
-.sheet .ends-list { display: grid; gap: 0.6rem; padding: 0.9rem 1rem; border-radius: var(--_control); background: color-mix(in oklab, var(--_surface), var(--_text) 4%); max-height: 14rem; overflow: auto; }
-.sheet .actions { justify-content: flex-end; margin-top: 0.25rem; }
+.sheet .ends-list { display: grid; gap: 0.6rem; padding: 0.9rem 1rem; border-radius: var(--_control); background: color-mix(in oklab, var(--_surface), var(--_text) 4%); }
+/* In sight however long the rest is, so that the focus on it leaves the beginning in sight as well. */
+.sheet .actions { position: sticky; bottom: 0; justify-content: flex-end; margin: 0 -1.5rem -1.5rem; padding: 0.75rem 1.5rem 1.5rem; background: var(--_surface); }
 
 @container (width < 36rem) {
   header { align-items: stretch; flex-direction: column; }
@@ -689,7 +696,7 @@ dialog::backdrop { background: rgb(12 16 26 / 50%); }
 @media (width < 36rem) {
   dialog { width: calc(100vw - 1.5rem); margin-bottom: 0.75rem; }
   .sheet { padding: 1.25rem; }
-  .sheet .actions { flex-direction: column-reverse; align-items: stretch; }
+  .sheet .actions { flex-direction: column-reverse; align-items: stretch; margin: 0 -1.25rem -1.25rem; padding: 0.75rem 1.25rem 1.25rem; }
 }
 @media (prefers-reduced-motion: reduce) {
   *, ::before, ::after { animation-duration: 1ms !important; animation-iteration-count: 1 !important; transition-duration: 1ms !important; }
@@ -793,19 +800,23 @@ function takeLanding() {
   const value = (name) => pairs[last(name)]?.[1];
   const error = value("error");
   const ours =
-    OUTCOMES.includes(value("status")) || (error && Object.hasOwn(TEXTS.en.failure, error));
+    OUTCOMES.includes(value("status")) ||
+    // An answer of the page's own sign-in has its state.
+    (error && Object.hasOwn(TEXTS.en.failure, error) && !url.searchParams.has("state"));
   if (ours) {
     const landing = { error, status: value("status"), completion, at: Date.now() };
     for (const name of ["provider_id", "company_id", "repaired"]) landing[name] = value(name);
     // Only what was added last: a page may have parameters of its own, even of these names.
     const names = ["status", "error", "provider_id", "company_id", "repaired"];
     const added = new Set(names.map(last));
-    const query = new URLSearchParams(pairs.filter((_, place) => !added.has(place))).toString();
-    history.replaceState(history.state, "", url.pathname + (query && `?${query}`));
+    url.search = new URLSearchParams(pairs.filter((_, place) => !added.has(place)));
+    url.hash = "";
+    history.replaceState(history.state, "", url);
     if (completion) stored.write("return", landing);
     return landing;
   }
-  if (completion) history.replaceState(history.state, "", url.pathname + url.search);
+  url.hash = "";
+  if (completion) history.replaceState(history.state, "", url);
   const kept = stored.read("return");
   return kept?.at > Date.now() - CONFIRM_WITHIN ? kept : null;
 }
@@ -846,6 +857,10 @@ export class FinchConnections extends HTMLElement {
   #notice = null;
   #question = null;
   #stale = null;
+  #untold = null;
+  #read = 0;
+  #askedAt = 0;
+  #said = null;
   #slow = false;
   #busy = null;
   #open = new Set();
@@ -894,6 +909,7 @@ export class FinchConnections extends HTMLElement {
     p.dialog = h("dialog", {
       part: "dialog",
       "aria-labelledby": "dialog-title",
+      "aria-describedby": "dialog-text",
       oncancel: (event) => this.#dialog?.working && event.preventDefault(),
       // The event comes later than the end, and by then it may have been opened again.
       onclose: () => p.dialog.open || this.#dialogClosed(),
@@ -982,6 +998,8 @@ export class FinchConnections extends HTMLElement {
 
   /** Reads everything again; resolves when it is shown. */
   async refresh() {
+    // What is being read may be older than what the page asks for now.
+    while (this.#reading && this.#run) await new Promise((done) => setTimeout(done, 50));
     await this.#reload();
   }
 
@@ -989,7 +1007,12 @@ export class FinchConnections extends HTMLElement {
 
   get #language() {
     const asked = this.lang || this.closest("[lang]")?.lang || navigator.language;
-    return Object.hasOwn(TEXTS, asked.split("-")[0]) ? asked : "en";
+    try {
+      const [language] = Intl.getCanonicalLocales(asked);
+      return Object.hasOwn(TEXTS, language.split("-")[0]) ? language : "en";
+    } catch {
+      return "en";
+    }
   }
 
   #text(path, count) {
@@ -1104,7 +1127,11 @@ export class FinchConnections extends HTMLElement {
       this.#tell("finch-signed-out", {});
       throw new Refused("unauthorized");
     }
-    const content = await answer.json().catch(() => ({}));
+    const content = await answer.json().catch(() => {
+      // Cut off on the way.
+      if (answer.ok) throw new Refused("unreachable");
+      return {};
+    });
     if (answer.ok) return content;
     // What API Gateway says itself has no code.
     const code =
@@ -1113,9 +1140,10 @@ export class FinchConnections extends HTMLElement {
   }
 
   async #send(method, path, body, refresh, signal) {
-    const token = await this.#token(refresh);
-    if (!token) return null;
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]);
     try {
+      const token = await within(limit, this.#token(refresh));
+      if (!token) return null;
       return await fetch(this.getAttribute("api-url").replace(/\/$/, "") + path, {
         method,
         // The binding cookie is set on an answer, and comes along on the return from Finch.
@@ -1126,7 +1154,7 @@ export class FinchConnections extends HTMLElement {
           ...(body && { "content-type": "application/json" }),
         },
         body: body && JSON.stringify(body),
-        signal: AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]),
+        signal: limit,
       });
     } catch (error) {
       signal.throwIfAborted();
@@ -1151,6 +1179,8 @@ export class FinchConnections extends HTMLElement {
     this.#cards.clear();
     this.#open.clear();
     this.#cursor = this.#notice = this.#question = this.#stale = this.#busy = this.#waiting = null;
+    this.#untold = this.#said = null;
+    this.#read = 0;
     this.#phase = "loading";
     this.#reading = this.#looking = this.#slow = false;
     if (this.#parts.dialog.open) this.#parts.dialog.close();
@@ -1158,8 +1188,10 @@ export class FinchConnections extends HTMLElement {
     this.#frame?.close();
     this.#render();
     const run = this.#run;
-    // The page may set its callback right after this.
-    queueMicrotask(() => run === this.#run && this.isConnected && this.#begin(run));
+    const begin = () => run === this.#run && this.isConnected && this.#begin(run);
+    // The page may set its callback right after this, or in a script that comes after this one.
+    if (this.#getAccessToken || document.readyState === "complete") queueMicrotask(begin);
+    else window.addEventListener("load", begin, { once: true, signal: run.signal });
   }
 
   async #begin(run) {
@@ -1172,7 +1204,10 @@ export class FinchConnections extends HTMLElement {
       this.#render();
     }, SLOW);
     try {
-      await this.#land(run);
+      // A return is told to somebody who is signed in; until then it waits.
+      const limit = AbortSignal.any([run.signal, AbortSignal.timeout(PATIENCE)]);
+      const known = landed && (await within(limit, this.#token(false)).catch(() => null));
+      if (known && !run.signal.aborted) await this.#land(run);
       if (run.signal.aborted) return;
       await this.#reload(true);
     } finally {
@@ -1190,7 +1225,7 @@ export class FinchConnections extends HTMLElement {
     this.#reading = true;
     const run = this.#run,
       epoch = this.#epoch;
-    const wanted = Math.max(PAGE_SIZE, this.#connections.size);
+    const wanted = Math.max(PAGE_SIZE, this.#read);
     try {
       const found = new Map();
       const take = (page) => page.connections.forEach((one) => found.set(keyOf(one), one));
@@ -1220,17 +1255,25 @@ export class FinchConnections extends HTMLElement {
       }
       this.#phase = "ready";
       this.#stale = null;
-      this.#updatedAt = Date.now();
+      this.#updatedAt = this.#askedAt = Date.now();
+      this.#read = count;
+      const untold = this.#untold;
+      this.#untold = null;
+      if (untold) await this.#arrived(untold, run);
     } catch (error) {
       if (run.signal.aborted) return;
       const refused = Refused.by(error);
-      this.#stale = { code: refused.code, reference: refused.reference };
+      // The same once more is not said once more.
+      if (this.#stale?.code !== refused.code) {
+        this.#stale = { code: refused.code, reference: refused.reference };
+      }
       if (first || this.#phase !== "ready") this.#phase = "failed";
     } finally {
       if (run === this.#run) {
         this.#reading = false;
         this.#render();
-        this.#schedule();
+        // A look does that itself.
+        if (!this.#looking) this.#schedule();
       }
     }
   }
@@ -1250,6 +1293,7 @@ export class FinchConnections extends HTMLElement {
       const page = await this.#page({ limit: PAGE_SIZE }, this.#cursor);
       if (run !== this.#run || epoch !== this.#epoch) return;
       this.#cursor = page.next_cursor;
+      this.#read += page.connections.length;
       this.#absorb(new Map(page.connections.map((one) => [keyOf(one), one])));
     } catch (error) {
       if (run.signal.aborted) return;
@@ -1266,6 +1310,7 @@ export class FinchConnections extends HTMLElement {
   // Takes over what the API says now, and says aloud what is another than before.
   #absorb(found) {
     let news = false;
+    const changes = [];
     for (const [key, one] of found) {
       const before = this.#connections.get(key);
       if (JSON.stringify(before) === JSON.stringify(one)) continue;
@@ -1273,11 +1318,12 @@ export class FinchConnections extends HTMLElement {
       this.#connections.set(key, one);
       if (before && before.status !== one.status) {
         const status = this.#text(`status.${one.status}.label`) || one.status;
-        this.#announce(
+        changes.push(
           this.#plain("changed", { name: this.#plain("named", this.#names(one)), status }),
         );
       }
     }
+    if (changes.length) this.#announce(changes.join(". "));
     if (news) this.#pause = 0;
   }
 
@@ -1310,7 +1356,7 @@ export class FinchConnections extends HTMLElement {
     const run = this.#run;
     this.#looking = true;
     const few = this.#underWay();
-    const lately = this.#phase === "ready" && Date.now() - this.#updatedAt < MINUTE;
+    const lately = this.#phase === "ready" && Date.now() - this.#askedAt < MINUTE;
     if (this.#waiting) await this.#lookAtReturn();
     else if (few.length && few.length <= 3 && lately) await this.#lookAt(few);
     else await this.#reload();
@@ -1341,12 +1387,12 @@ export class FinchConnections extends HTMLElement {
   #onVisible = () => {
     if (document.hidden) return clearTimeout(this.#timer);
     this.#pause = 0;
-    if (this.#phase === "loading" || Date.now() - this.#updatedAt < 10 * SECOND) this.#schedule();
+    if (this.#phase === "loading" || Date.now() - this.#askedAt < 10 * SECOND) this.#schedule();
     else this.#look();
   };
 
   #onOtherTab = () => {
-    this.#updatedAt = 0;
+    this.#askedAt = 0;
     if (!document.hidden) this.#onVisible();
   };
 
@@ -1438,8 +1484,8 @@ export class FinchConnections extends HTMLElement {
   }
 
   #wait(landing) {
+    if (!this.#waiting) this.#pause = 0;
     this.#waiting = { at: Date.now(), ...landing };
-    this.#pause = 0;
     this.#notice = {
       kind: "info",
       title: "result.pending",
@@ -1452,13 +1498,19 @@ export class FinchConnections extends HTMLElement {
   async #lookForNews() {
     const left = stored.read("left");
     await this.#reload();
+    // A link that came by mail was begun elsewhere, just before the return.
+    const since = left?.at ?? this.#waiting?.at - WAITS_FOR;
     const isNew = (one) =>
-      left && !left.known.includes(keyOf(one)) && one.status !== "disconnected";
-    const fresh = (one) =>
-      one.logins.some((login) => new Date(login.connected_at) > (left?.at ?? Infinity));
+      one.status !== "disconnected" &&
+      (left ? !left.known.includes(keyOf(one)) : new Date(one.created_at) > since);
+    const fresh = (one) => one.logins.some((login) => new Date(login.connected_at) > since);
     const one = [...this.#connections.values()].find((other) => isNew(other) || fresh(other));
     if (!one) {
-      if (Date.now() - this.#waiting?.at > WAITS_FOR) this.#waiting = this.#notice = null;
+      if (Date.now() - this.#waiting?.at > WAITS_FOR) {
+        this.#waiting = null;
+        // It stays true, and can be dismissed now.
+        if (this.#notice?.spins) this.#notice = { ...this.#notice, spins: false };
+      }
       return this.#render();
     }
     this.#waiting = null;
@@ -1480,11 +1532,14 @@ export class FinchConnections extends HTMLElement {
     try {
       one = await this.#call("GET", pathOf(outcome));
     } catch (error) {
-      if (run.signal.aborted || Refused.by(error).code === "connection_not_found") return;
-      // The list will say the same trouble.
+      if (run.signal.aborted) return;
+      // The list will say the same trouble; this is told when that is over.
+      if (Refused.by(error).code !== "connection_not_found") this.#untold = outcome;
       return;
     }
     if (run !== this.#run || one.status === "disconnected") return;
+    // An address can name what is no connection, such as "..".
+    if (keyOf(one) !== keyOf(outcome)) return;
     const key = keyOf(one);
     const known = left?.known.includes(key);
     const logins = left?.logins[key] ?? 0;
@@ -1496,12 +1551,16 @@ export class FinchConnections extends HTMLElement {
     else if (repaired) result = "repaired";
     else if (known && one.logins.length > logins) result = "login";
     else if (known) result = "again";
+    else if (one.status === "pending") result = "settling";
     this.#connections.set(key, one);
     this.#epoch += 1;
+    this.#pause = 0;
     stored.write("left", null);
-    const reason = result === "unhealthy" ? `status.${one.status}.reason` : `result.${result}Text`;
+    const reason = ["unhealthy", "settling"].includes(result)
+      ? `status.${one.status}.reason`
+      : `result.${result}Text`;
     const kind = ["another", "unhealthy"].includes(result) ? "wait" : "good";
-    this.#notice = { kind, title: `result.${result}`, text: reason, about: key };
+    this.#notice = { kind, title: `result.${result}`, text: reason, about: key, one };
     this.#tell("finch-connected", {
       provider_id: one.provider_id,
       company_id: one.company_id,
@@ -1517,7 +1576,7 @@ export class FinchConnections extends HTMLElement {
 
   #refuse(refused, repairs = null) {
     const quiet = refused.code === "access_denied";
-    const again = repairs ? `repair:${repairs}` : "connect";
+    const again = repairs === NOTHING ? null : repairs ? `repair:${repairs}` : "connect";
     this.#notice = {
       kind: quiet ? "info" : "bad",
       title: quiet ? "result.refused" : "result.failed",
@@ -1550,7 +1609,7 @@ export class FinchConnections extends HTMLElement {
         this.#tell("finch-failed", { code: refused.code });
       } else {
         this.#forgetReturn();
-        this.#refuse(refused);
+        this.#refuse(refused, stored.read("left")?.repairs);
       }
     } finally {
       if (run === this.#run) {
@@ -1614,6 +1673,7 @@ export class FinchConnections extends HTMLElement {
       this.#refuse(refused, repairs && keyOf(repairs));
       if (refused.code === "connection_not_found") await this.#reload();
       this.#render();
+      this.#focus("notice");
     }
   }
 
@@ -1683,11 +1743,14 @@ export class FinchConnections extends HTMLElement {
   }
 
   #closedInside(failed) {
+    const { repairs } = stored.read("left") ?? {};
+    const retry = repairs ? `repair:${repairs}` : "connect";
     stored.write("left", null);
     this.#notice = failed
-      ? { kind: "bad", title: "result.failed", text: "failure.finch_refused", retry: "connect" }
-      : { kind: "info", title: "result.refused", text: "result.closedText", retry: "connect" };
+      ? { kind: "bad", title: "result.failed", text: "failure.finch_refused", retry }
+      : { kind: "info", title: "result.refused", text: "result.closedText", retry };
     this.#render();
+    this.#focus("notice");
   }
 
   async #finish(code) {
@@ -1703,7 +1766,7 @@ export class FinchConnections extends HTMLElement {
     } catch (error) {
       if (run.signal.aborted) return;
       const refused = Refused.by(error);
-      this.#refuse(refused);
+      this.#refuse(refused, stored.read("left")?.repairs);
       if (WORTH_ANOTHER_TRY.includes(refused.code)) {
         // Finch's code is good for ten minutes, and the same code ends the same.
         this.#notice = { ...this.#notice, retry: "finish", code };
@@ -1748,10 +1811,12 @@ export class FinchConnections extends HTMLElement {
             title: `result.${done}`,
             text: `result.${done}Text`,
             about: keyOf(after),
+            one: after,
           };
       this.#pause = 0;
       asked.done = true;
-      this.#parts.dialog.close();
+      // It may have been closed with Escape, and opened for another one.
+      if (this.#dialog === asked) this.#parts.dialog.close();
       this.#tell("finch-disconnected", {
         provider_id: after.provider_id,
         company_id: after.company_id,
@@ -1763,7 +1828,8 @@ export class FinchConnections extends HTMLElement {
       const refused = Refused.by(error);
       asked.working = false;
       asked.failed = { code: refused.code, reference: refused.reference };
-      this.#tell("finch-failed", { code: refused.code });
+      if (this.#dialog === asked) this.#tell("finch-failed", { code: refused.code });
+      else this.#refuse(refused, NOTHING);
       if (refused.code === "connection_not_found") this.#reload();
     } finally {
       if (run === this.#run) {
@@ -1824,10 +1890,19 @@ export class FinchConnections extends HTMLElement {
     };
     const live = groups.attention.length + groups.active.length;
     const empty = ready && !live && !this.#cursor;
+    // The words may be in another language than what is around them.
+    p.header.parentElement.lang = p.dialog.lang = this.#language;
     this.setAttribute("aria-busy", String(this.#phase === "loading"));
     this.#paint(
       p.header,
-      [groups.attention.length, live, empty, ready, this.#settling(groups.active)],
+      [
+        groups.attention.length,
+        live,
+        empty,
+        ready,
+        this.#settling(groups.active),
+        groups.active.some((one) => one.status === "connected"),
+      ],
       () => this.#header(groups, empty),
     );
     this.#paint(
@@ -1865,7 +1940,9 @@ export class FinchConnections extends HTMLElement {
     this.#observeMore();
     if (focused && this.shadowRoot.activeElement?.dataset.act !== focused) {
       const there = this.shadowRoot.querySelector(`[data-act="${CSS.escape(focused)}"]`);
-      (there ?? this.shadowRoot.querySelector('[data-act="notice"], [data-act="title"]'))?.focus();
+      // Where the same is there again nobody has asked to be taken to it.
+      if (there) there.focus({ preventScroll: true });
+      else this.shadowRoot.querySelector('[data-act="notice"], [data-act="title"]')?.focus();
     }
   }
 
@@ -1887,7 +1964,7 @@ export class FinchConnections extends HTMLElement {
   }
 
   #settling(active) {
-    return active.some((one) => one.status !== "connected");
+    return active.some((one) => ["pending", "processing"].includes(one.status));
   }
 
   #header(groups, empty) {
@@ -1895,9 +1972,9 @@ export class FinchConnections extends HTMLElement {
     const ready = this.#phase === "ready";
     let summary = [];
     if (attention.length) summary = this.#say("summary.attention", { n: attention.length });
-    else if (active.length)
-      summary = this.#say(this.#settling(active) ? "summary.settling" : "summary.good");
-    else if (ready) summary = this.#say("summary.none");
+    else if (this.#settling(active)) summary = this.#say("summary.settling");
+    else if (active.some((one) => one.status === "connected")) summary = this.#say("summary.good");
+    else if (ready && !active.length) summary = this.#say("summary.none");
     return [
       h(
         "div",
@@ -2024,7 +2101,7 @@ export class FinchConnections extends HTMLElement {
         disconnecting: "over",
         pending: "wait",
         processing: "wait",
-      }[status] ?? "bad";
+      }[status] ?? (NEEDS_A_PERSON.includes(status) ? "bad" : "over");
     const spins = status === "disconnecting";
     return h(
       "span",
@@ -2118,7 +2195,7 @@ export class FinchConnections extends HTMLElement {
 
   #noticeBox() {
     const { kind, title, text, reference, support, retry, spins, about, forget } = this.#notice;
-    const one = about && this.#connections.get(about);
+    const one = about && (this.#connections.get(about) ?? this.#notice.one);
     const values = one ? this.#names(one) : {};
     const detail = one?.logins.find((login) => login.status_detail)?.status_detail;
     const link = support && this.getAttribute("support-url");
@@ -2190,6 +2267,9 @@ export class FinchConnections extends HTMLElement {
     const { code, reference } = this.#stale;
     const known = Object.hasOwn(TEXTS.en.failure, code) ? code : "unexpected";
     const failed = this.#phase === "failed";
+    // No live region around it: the time in it changes by itself.
+    if (!failed && this.#said !== this.#stale) this.#announce(this.#text("result.stale"));
+    this.#said = this.#stale;
     const again = () => {
       if (failed) this.#phase = "loading";
       this.#stale = null;
@@ -2202,7 +2282,7 @@ export class FinchConnections extends HTMLElement {
       {
         class: `notice ${failed ? "bad" : "wait"}`,
         part: "notice",
-        role: failed ? "alert" : "status",
+        role: failed ? "alert" : null,
       },
       icon("alert"),
       h(
@@ -2364,10 +2444,10 @@ export class FinchConnections extends HTMLElement {
         "div",
         { class: "sheet" },
         h("h2", { id: "dialog-title" }, this.#say("dialog.title", names)),
-        h("p", {}, this.#say("dialog.stops", names)),
+        h("p", { id: "dialog-text" }, this.#say("dialog.stops", names)),
         h(
           "ul",
-          { class: "ends-list", tabindex: one.logins.length > 4 ? "0" : null },
+          { class: "ends-list" },
           one.logins.map((login, place) =>
             h(
               "li",
@@ -2449,6 +2529,14 @@ export class FinchConnections extends HTMLElement {
 function entitiesOf(one) {
   const entities = (one.logins ?? []).flatMap((login) => login.entities);
   return [...new Map(entities.map((entity) => [entity.id, entity])).values()];
+}
+
+// What the page promises is waited for no longer than what the API does.
+function within(limit, promised) {
+  const { promise, resolve, reject } = Promise.withResolvers();
+  limit.addEventListener("abort", () => reject(limit.reason), { once: true });
+  promised.then(resolve, reject);
+  return promise;
 }
 
 function byName(one, other) {

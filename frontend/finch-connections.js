@@ -42,13 +42,17 @@ export const TEXTS = {
     andMore: { one: "{name} and one more", other: "{name} and {n} more" },
     summary: {
       good: "Everything is connected and working.",
-      attention: { one: "One connection needs you.", other: "{n} connections need you." },
+      attention: {
+        one: "{n} connection needs your attention",
+        other: "{n} connections need your attention",
+      },
       none: "Nothing is connected at the moment.",
       settling: "Some connections are being set up.",
     },
     sections: {
       attention: "Needs your attention",
-      active: "Other connections",
+      active: "Connections",
+      others: "Other connections",
       ended: { one: "1 disconnected connection", other: "{n} disconnected connections" },
     },
     empty: {
@@ -62,13 +66,15 @@ export const TEXTS = {
       logins: { one: "{n} login", other: "{n} logins" },
       checked: "Checked {when}",
       unchecked: "Not checked yet",
-      login: "Account {id}",
-      anyLogin: "Login {n}",
-      since: "since {date}",
+      login: "Login {n}",
+      since: "connected {date}",
+      ended: "Disconnected on {date}",
+      changed: "Last changed on {date}",
       reads: "Reads",
       loginsTitle: "Logins",
       entities: { one: "{n} legal entity", other: "{n} legal entities" },
       companyId: "Company ID",
+      accountId: "Account ID",
       entity: "Entity {id}",
     },
     status: {
@@ -79,12 +85,12 @@ export const TEXTS = {
       },
       processing: {
         label: "Setting up",
-        reason: "The first data are on their way from {provider}.",
+        reason: "Your first data is on its way from {provider}.",
       },
       connected: { label: "Connected", reason: "" },
       reauth: {
         label: "Sign-in needed",
-        reason: "{provider} asks you to sign in again. Until then no new data arrive.",
+        reason: "{provider} asks you to sign in again. No new data arrives until then.",
       },
       error_permissions: {
         label: "Permission missing",
@@ -98,7 +104,7 @@ export const TEXTS = {
       unknown: {
         label: "Unclear",
         reason:
-          "{provider} says something that we do not know (“{detail}”). Signing in again mostly helps.",
+          "{provider} says something that we do not know (“{detail}”). Signing in again usually helps.",
       },
       disconnecting: {
         label: "Disconnecting",
@@ -172,8 +178,8 @@ export const TEXTS = {
       unavailable: "Your connections cannot be shown",
     },
     dialog: {
-      title: "Disconnect {company}?",
-      stops: "From now on {app} can no longer read this company at {provider}. This ends:",
+      title: "Disconnect {name}?",
+      stops: "{app} will stop receiving data for {company} from {provider}. This ends:",
       entities: "It ends for all of its legal entities: {names}.",
       stays: "Your other connections stay as they are.",
       undo: "To undo it, you would have to sign in at {provider} again.",
@@ -183,21 +189,22 @@ export const TEXTS = {
     failure: {
       access_denied: "You left Finch Connect without giving access.",
       cannot_connect:
-        "This company cannot be connected to your account, most often because another account has it. Disconnect it there first, or talk to support.",
+        "This company cannot be connected to your account, most often because another account has it. Disconnect it there first, or contact support.",
       code_rejected: "Finch did not accept this attempt. Please connect again.",
-      connection_busy: "This connection is just being changed. Wait a moment, then try again.",
+      connection_busy: "This connection is being changed right now. Wait a moment, then try again.",
       connection_ended:
         "The connection ended at the provider before it was finished. Please connect again.",
       connection_not_found: "This connection is not there any more.",
       customer_unknown:
-        "Your sign-in does not say which account you belong to. Sign in again, or talk to support.",
+        "Your sign-in does not say which account you belong to. Sign in again, or contact support.",
       exchange_uncertain:
         "The answer of Finch was lost on the way. Please connect again: nothing is in the way of that.",
       finch_misconfigured:
-        "Connecting does not work at the moment. We have been told; please try again later.",
+        "Connecting does not work at the moment. We have been notified; please try again later.",
       finch_refused: "Finch did not take this request. Please try again, or with another provider.",
       finch_unavailable:
         "Finch cannot be reached at the moment. Please try again in a few minutes.",
+      not_allowed: "Your sign-in does not allow this. Sign in again, or contact support.",
       internal_error: "Something went wrong on our side. Please try again.",
       invalid_request: "Something about this request was not right. Please start again.",
       return_to_not_allowed: "This page may not start a connection. Open it at its usual address.",
@@ -225,12 +232,12 @@ export const TEXTS = {
     repair: "Neu anmelden",
     disconnect: "Trennen",
     keep: "Behalten",
-    details: "Einzelheiten",
+    details: "Details",
     more: "Mehr zeigen",
-    tryAgain: "Noch einmal versuchen",
+    tryAgain: "Erneut versuchen",
     dismiss: "Schließen",
-    support: "Hilfe anfragen",
-    reference: "Kennung {id}",
+    support: "Support kontaktieren",
+    reference: "Referenz {id}",
     justNow: "gerade eben",
     named: "{company} bei {provider}",
     action: "{action}: {name}",
@@ -242,13 +249,17 @@ export const TEXTS = {
     andMore: { one: "{name} und eine weitere", other: "{name} und {n} weitere" },
     summary: {
       good: "Alles ist verbunden und in Ordnung.",
-      attention: { one: "Eine Verbindung braucht Sie.", other: "{n} Verbindungen brauchen Sie." },
+      attention: {
+        one: "{n} Verbindung erfordert Ihre Aufmerksamkeit",
+        other: "{n} Verbindungen erfordern Ihre Aufmerksamkeit",
+      },
       none: "Zurzeit ist nichts verbunden.",
       settling: "Einige Verbindungen werden noch eingerichtet.",
     },
     sections: {
       attention: "Hier sind Sie gefragt",
-      active: "Andere Verbindungen",
+      active: "Verbindungen",
+      others: "Andere Verbindungen",
       ended: { one: "1 getrennte Verbindung", other: "{n} getrennte Verbindungen" },
     },
     empty: {
@@ -262,13 +273,15 @@ export const TEXTS = {
       logins: { one: "{n} Anmeldung", other: "{n} Anmeldungen" },
       checked: "Geprüft {when}",
       unchecked: "Noch nicht geprüft",
-      login: "Konto {id}",
-      anyLogin: "Anmeldung {n}",
-      since: "seit {date}",
+      login: "Anmeldung {n}",
+      since: "verbunden am {date}",
+      ended: "Getrennt am {date}",
+      changed: "Zuletzt geändert am {date}",
       reads: "Liest",
       loginsTitle: "Anmeldungen",
       entities: { one: "{n} Gesellschaft", other: "{n} Gesellschaften" },
-      companyId: "Firmenkennung",
+      companyId: "Firmen-ID",
+      accountId: "Konto-ID",
       entity: "Gesellschaft {id}",
     },
     status: {
@@ -369,13 +382,13 @@ export const TEXTS = {
       disconnecting: "{name} wird getrennt",
       disconnectingText:
         "Der Anbieter muss es noch bestätigen. Das geht von selbst weiter, auch wenn Sie diese Seite verlassen.",
-      stale: "Diese Liste konnte nicht aufgefrischt werden",
-      staleText: "Was Sie sehen, ist von {when}.",
+      stale: "Diese Liste konnte nicht aktualisiert werden",
+      staleText: "Stand: {when}.",
       unavailable: "Ihre Verbindungen können nicht gezeigt werden",
     },
     dialog: {
-      title: "{company} trennen?",
-      stops: "Von jetzt an kann {app} diese Firma bei {provider} nicht mehr lesen. Das beendet:",
+      title: "{name} trennen?",
+      stops: "{app} erhält dann keine Daten mehr von {provider} für {company}. Das beendet:",
       entities: "Es endet für alle ihre Gesellschaften: {names}.",
       stays: "Ihre anderen Verbindungen bleiben, wie sie sind.",
       undo: "Um es rückgängig zu machen, müssten Sie sich bei {provider} neu anmelden.",
@@ -385,24 +398,26 @@ export const TEXTS = {
     failure: {
       access_denied: "Sie haben Finch Connect verlassen, ohne den Zugang zu erlauben.",
       cannot_connect:
-        "Diese Firma kann nicht mit Ihrem Konto verbunden werden, meist weil ein anderes Konto sie hat. Trennen Sie sie zuerst dort, oder fragen Sie um Hilfe.",
+        "Diese Firma kann nicht mit Ihrem Konto verbunden werden, meist weil ein anderes Konto sie hat. Trennen Sie sie zuerst dort, oder kontaktieren Sie den Support.",
       code_rejected: "Finch hat diesen Versuch nicht angenommen. Bitte verbinden Sie neu.",
       connection_busy:
-        "Diese Verbindung wird gerade geändert. Warten Sie einen Moment, und versuchen Sie es noch einmal.",
+        "Diese Verbindung wird gerade geändert. Warten Sie einen Moment, und versuchen Sie es erneut.",
       connection_ended:
         "Die Verbindung endete beim Anbieter, bevor sie fertig war. Bitte verbinden Sie neu.",
       connection_not_found: "Diese Verbindung gibt es nicht mehr.",
       customer_unknown:
-        "Ihre Anmeldung sagt nicht, zu welchem Konto Sie gehören. Melden Sie sich neu an, oder fragen Sie um Hilfe.",
+        "Ihre Anmeldung sagt nicht, zu welchem Konto Sie gehören. Melden Sie sich neu an, oder kontaktieren Sie den Support.",
       exchange_uncertain:
         "Die Antwort von Finch ging unterwegs verloren. Bitte verbinden Sie neu: Dem steht nichts im Weg.",
       finch_misconfigured:
         "Verbinden geht zurzeit nicht. Wir wissen davon; bitte versuchen Sie es später.",
       finch_refused:
-        "Finch hat diese Anfrage nicht angenommen. Bitte versuchen Sie es noch einmal, oder mit einem anderen Anbieter.",
+        "Finch hat diese Anfrage nicht angenommen. Bitte versuchen Sie es erneut, oder mit einem anderen Anbieter.",
       finch_unavailable:
-        "Finch ist zurzeit nicht zu erreichen. Bitte versuchen Sie es in einigen Minuten noch einmal.",
-      internal_error: "Bei uns ging etwas schief. Bitte versuchen Sie es noch einmal.",
+        "Finch ist zurzeit nicht zu erreichen. Bitte versuchen Sie es in einigen Minuten erneut.",
+      not_allowed:
+        "Ihre Anmeldung erlaubt das nicht. Melden Sie sich neu an, oder kontaktieren Sie den Support.",
+      internal_error: "Bei uns ging etwas schief. Bitte versuchen Sie es erneut.",
       invalid_request: "An dieser Anfrage stimmte etwas nicht. Bitte fangen Sie neu an.",
       return_to_not_allowed:
         "Diese Seite darf keine Verbindung beginnen. Öffnen Sie sie unter ihrer üblichen Adresse.",
@@ -415,12 +430,10 @@ export const TEXTS = {
       signature_invalid: "Diese Nachricht kommt nicht von Finch.",
       too_many_logins:
         "Diese Verbindung hat so viele Anmeldungen, wie sie halten kann. Trennen Sie sie, und verbinden Sie sie neu.",
-      too_many_requests:
-        "Das war zu oft. Warten Sie einen Moment, und versuchen Sie es noch einmal.",
+      too_many_requests: "Das war zu oft. Warten Sie einen Moment, und versuchen Sie es erneut.",
       unauthorized: "Ihre Anmeldung ist abgelaufen. Bitte melden Sie sich neu an.",
-      unreachable:
-        "Der Dienst antwortet nicht. Prüfen Sie Ihr Netz, und versuchen Sie es noch einmal.",
-      unexpected: "Etwas Unerwartetes ist geschehen. Bitte versuchen Sie es noch einmal.",
+      unreachable: "Der Dienst antwortet nicht. Prüfen Sie Ihr Netz, und versuchen Sie es erneut.",
+      unexpected: "Etwas Unerwartetes ist geschehen. Bitte versuchen Sie es erneut.",
     },
   },
 };
@@ -436,8 +449,6 @@ const PROVIDERS = {
   trinet: "TriNet",
 };
 
-// What is not tried again from the notice.
-const NOTHING = Symbol("nothing");
 const NEEDS_A_PERSON = ["reauth", "error_permissions", "error_no_account_setup", "unknown"];
 const OUTCOMES = ["connected", "confirm", "pending"];
 // After these a person is better off with support than with another try.
@@ -445,6 +456,7 @@ const FOR_SUPPORT = [
   "cannot_connect",
   "customer_unknown",
   "finch_misconfigured",
+  "not_allowed",
   "too_many_logins",
 ];
 // After these the same completion code, or the same code of Finch, may still be accepted.
@@ -458,6 +470,14 @@ const WORTH_ANOTHER_TRY = [
   "unexpected",
   "unreachable",
 ];
+
+// What API Gateway's own refusals are called here; the others are a service that does not answer.
+const OF_THE_GATEWAY = {
+  403: "not_allowed",
+  404: "route_not_found",
+  413: "invalid_request",
+  429: "too_many_requests",
+};
 
 // What is filled into texts and comes from nobody else.
 const OURS = ["action", "date", "id", "n", "status", "when"];
@@ -495,9 +515,11 @@ const STYLES = `
   --_control: calc(var(--_radius) * 0.66);
   --_shadow: 0 1px 2px light-dark(rgb(20 30 50 / 6%), rgb(0 0 0 / 40%));
   display: block;
-  inline-size: 100%; /* Its container-type gives it no width of its own, where the page asks for one. */
-  box-sizing: border-box;
   container-type: inline-size;
+  /* What is a container has no width of its own; where the page asks for one, this is said. */
+  contain-intrinsic-inline-size: 46em;
+  min-inline-size: 0;
+  max-inline-size: 100%;
   color: var(--_text);
   font-family: var(--finch-font, inherit);
   line-height: 1.5;
@@ -505,7 +527,7 @@ const STYLES = `
 }
 :host([hidden]), [hidden] { display: none !important; }
 *, ::before, ::after { box-sizing: border-box; }
-h2, h3, h4, p, ul, dl, dd { margin: 0; padding: 0; }
+h2, h3, h4, h5, p, ul, dl, dd { margin: 0; padding: 0; }
 ul { list-style: none; }
 button, a.button { font: inherit; color: inherit; }
 bdi { overflow-wrap: anywhere; }
@@ -515,19 +537,21 @@ svg { flex: none; width: 1.25em; height: 1.25em; }
   position: absolute; width: 1px; height: 1px; overflow: hidden;
   clip-path: inset(50%); white-space: nowrap;
 }
-.root { display: grid; gap: 1.5rem; }
+.root { display: grid; gap: 1.5em; }
 .all > :empty { display: none; }
 
-header { display: flex; gap: 1rem; align-items: center; justify-content: space-between; }
+header { display: flex; gap: 1em; align-items: center; justify-content: space-between; }
 h2 { font-size: 1.375em; line-height: 1.25; font-weight: 650; letter-spacing: -0.015em; text-wrap: balance; }
 h2:focus, h3:focus { outline: none; }
-.summary { margin-top: 0.2rem; color: var(--_soft); font-size: 0.9375em; }
-.group { display: grid; gap: 0.75rem; }
+.summary { display: flex; gap: 0.4em; align-items: center; margin-top: 0.2em; color: var(--_soft); font-size: 0.9375em; }
+.summary.bad { color: var(--tone); font-weight: 550; }
+.group { display: grid; gap: 0.75em; }
 .group > h3, .ended > summary { font-size: 0.8125em; font-weight: 600; color: var(--_soft); }
+.ended > summary h3 { font: inherit; }
 
 .button {
   display: inline-flex; gap: 0.5em; align-items: center; justify-content: center;
-  min-height: 2.5rem; padding: 0.4rem 0.95rem;
+  min-height: 2.67em; padding: 0.43em 1em;
   border: 1px solid var(--_line); border-radius: var(--_control);
   background: var(--_surface); color: var(--_text);
   font-size: 0.9375em; font-weight: 550; line-height: 1.25; text-decoration: none; cursor: pointer;
@@ -542,7 +566,7 @@ h2:focus, h3:focus { outline: none; }
 .button.quiet { border-color: transparent; background: none; color: var(--_soft); }
 .button.quiet:hover { background: color-mix(in oklab, transparent, var(--_text) 7%); color: var(--_text); }
 .button.quiet.ends { color: var(--_bad); }
-.button.icon { padding: 0.4rem; min-width: 2.5rem; }
+.button.icon { padding: 0.43em; min-width: 2.67em; }
 .button[aria-disabled="true"] { cursor: progress; }
 .button[aria-disabled="true"]:not(.busy) { opacity: 0.55; }
 :focus-visible { outline: 2px solid var(--_accent); outline-offset: 2px; }
@@ -556,21 +580,21 @@ h2:focus, h3:focus { outline: none; }
 }
 @keyframes turn { to { rotate: 1turn; } }
 
-.cards { display: grid; gap: 0.75rem; }
+.cards { display: grid; gap: 0.75em; }
 .card {
   border: 1px solid var(--_line); border-radius: var(--_radius);
   background: var(--_surface); box-shadow: var(--_shadow);
   animation: appear 220ms ease-out;
 }
 @keyframes appear { from { opacity: 0; translate: 0 4px; } }
-.row { display: grid; grid-template-columns: auto minmax(0, 1fr) auto auto; gap: 0.25rem 0.9rem; align-items: center; padding: 0.9rem 0.9rem 0.9rem 1rem; }
+.row { display: grid; grid-template-columns: auto minmax(0, 1fr) auto auto; gap: 0.25em 0.9em; align-items: center; padding: 0.9em 1em; }
 .mark {
-  display: grid; place-items: center; width: 2.5rem; height: 2.5rem; border-radius: calc(var(--_radius) * 0.75);
+  display: grid; place-items: center; width: 2.67em; height: 2.67em; border-radius: calc(var(--_radius) * 0.75);
   background: light-dark(oklch(0.94 0.04 var(--hue, 250)), oklch(0.32 0.05 var(--hue, 250)));
   color: light-dark(oklch(0.42 0.11 var(--hue, 250)), oklch(0.88 0.08 var(--hue, 250)));
-  font-weight: 650; user-select: none;
+  font-size: 0.9375em; font-weight: 650; letter-spacing: -0.01em; user-select: none;
 }
-.who h3 {
+.who h4 {
   font-size: 1em; font-weight: 600; line-height: 1.35;
   display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden;
 }
@@ -581,7 +605,7 @@ h2:focus, h3:focus { outline: none; }
 .facts > ::before { content: "·"; content: "·" / ""; display: inline-block; width: 0.95em; text-align: center; color: color-mix(in oklab, var(--_soft), transparent 35%); }
 
 .status { display: inline-flex; gap: 0.45em; align-items: center; font-size: 0.8125em; font-weight: 600; white-space: nowrap; color: var(--tone); }
-.chip { padding: 0.16rem 0.6rem 0.16rem 0.5rem; border-radius: 99px; background: color-mix(in oklab, var(--_surface), var(--tone) 11%); }
+.chip { padding: 0.2em 0.74em 0.2em 0.62em; border-radius: 99px; background: color-mix(in oklab, var(--_surface), var(--tone) 11%); }
 .status::before { content: ""; width: 0.5em; height: 0.5em; border-radius: 50%; background: currentcolor; }
 .status.spins::before { content: none; }
 .good { --tone: var(--_good); }
@@ -590,33 +614,35 @@ h2:focus, h3:focus { outline: none; }
 .over, .info { --tone: var(--_soft); }
 
 .reason {
-  grid-column: 2 / -1; display: flex; gap: 0.7rem 1.25rem; align-items: center; justify-content: space-between;
-  padding-inline-end: 0.35rem; color: var(--_soft); font-size: 0.9375em; text-wrap: pretty;
+  grid-column: 2 / -1; display: flex; gap: 0.75em 1.33em; align-items: center; justify-content: space-between;
+  margin-top: 0.45em; color: var(--_soft); font-size: 0.9375em; text-wrap: pretty;
 }
 .card.attention { border-color: color-mix(in oklab, var(--_line), var(--tone) 55%); }
 .card.attention .row { background: color-mix(in oklab, transparent, var(--tone) 5%); border-radius: calc(var(--_radius) - 1px); }
 .card.attention .reason { color: var(--_text); }
 .reason .button { flex: none; font-size: 1em; }
 
-.body { display: grid; gap: 1.1rem; padding: 1rem; border-top: 1px solid var(--_line); }
-.body h4 { font-size: 0.8125em; font-weight: 600; color: var(--_soft); }
+.body { display: grid; gap: 1.1em; padding: 1em; border-top: 1px solid var(--_line); }
+.body h5, .body dt { font-size: 0.8125em; font-weight: 600; color: var(--_soft); }
 .logins { display: grid; }
-.logins > li { padding: 0.6rem 0; border-bottom: 1px solid var(--_line); }
+.logins > li { padding: 0.6em 0; border-bottom: 1px solid var(--_line); }
 .logins > li:last-child { border-bottom: 0; padding-bottom: 0; }
-.login { display: flex; flex-wrap: wrap; gap: 0.1rem 0.9rem; align-items: baseline; justify-content: space-between; }
+.login { display: flex; flex-wrap: wrap; gap: 0.1em 0.9em; align-items: baseline; justify-content: space-between; }
 .login strong { font-weight: 600; font-size: 0.9375em; }
 .login .status { color: var(--tone); }
 .small { color: var(--_soft); font-size: 0.875em; text-wrap: pretty; }
-.small.first::first-letter { text-transform: uppercase; }
-.entities { display: grid; gap: 0.25rem; margin-top: 0.45rem; font-size: 0.875em; }
-.entities li { display: flex; gap: 0.9rem; justify-content: space-between; padding-inline-start: 0.8rem; border-inline-start: 2px solid var(--_line); }
+.known { display: grid; gap: 0.7em 2em; grid-template-columns: repeat(auto-fit, minmax(min(100%, 15em), 1fr)); }
+.known dd { overflow-wrap: anywhere; font-size: 0.9375em; }
+.first::first-letter { text-transform: uppercase; }
+.entities { display: grid; gap: 0.3em; margin-top: 0.5em; font-size: 0.875em; }
+.entities li { display: flex; gap: 0.9em; justify-content: space-between; padding-inline-start: 0.8em; border-inline-start: 2px solid var(--_line); }
 code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; font-size: 0.9em; overflow-wrap: anywhere; }
-.actions { display: flex; flex-wrap: wrap; gap: 0.6rem; align-items: center; }
+.actions { display: flex; flex-wrap: wrap; gap: 0.6em; align-items: center; }
 .body .actions { justify-content: space-between; }
 
 .notice {
-  display: grid; grid-template-columns: auto minmax(0, 1fr) auto; gap: 0 0.8rem;
-  padding: 0.9rem 1rem; border-radius: var(--_radius);
+  display: grid; grid-template-columns: auto minmax(0, 1fr) auto; gap: 0 0.8em;
+  padding: 0.9em 1em; border-radius: var(--_radius);
   border: 1px solid color-mix(in oklab, var(--_line), var(--tone) 40%);
   background: color-mix(in oklab, var(--_surface), var(--tone) 7%);
   animation: appear 220ms ease-out;
@@ -625,78 +651,80 @@ code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; font-si
 .notice > .spinner { width: 1.15em; height: 1.15em; }
 .notice h3 { font-size: 1em; font-weight: 600; }
 .notice p { color: var(--_soft); font-size: 0.9375em; text-wrap: pretty; overflow-wrap: anywhere; }
-.notice .actions { margin-top: 0.7rem; }
-.notice .close { margin: -0.45rem -0.5rem 0 0; align-self: start; }
+.notice .actions { margin-top: 0.7em; }
+.notice .close { margin: -0.48em -0.53em 0 0; align-self: start; }
 .notice small { font-size: 0.875em; }
 
-.question { padding: 1.5rem; border: 1px solid color-mix(in oklab, var(--_line), var(--_accent) 55%); border-radius: var(--_radius); background: var(--_surface); box-shadow: 0 8px 30px light-dark(rgb(20 30 50 / 9%), rgb(0 0 0 / 45%)); display: grid; gap: 1rem; animation: appear 220ms ease-out; }
+.question { padding: 1.5em; border: 1px solid color-mix(in oklab, var(--_line), var(--_accent) 55%); border-radius: var(--_radius); background: var(--_surface); box-shadow: 0 8px 30px light-dark(rgb(20 30 50 / 9%), rgb(0 0 0 / 45%)); display: grid; gap: 1em; animation: appear 220ms ease-out; }
 .question h3 { font-size: 1.25em; font-weight: 650; letter-spacing: -0.01em; }
 .question p { color: var(--_soft); text-wrap: pretty; }
-.facts-list { display: grid; gap: 0.5rem; padding: 0.9rem 1rem; border-radius: var(--_control); background: color-mix(in oklab, var(--_surface), var(--_text) 4%); }
-.facts-list > div { display: grid; grid-template-columns: minmax(5.5rem, auto) minmax(0, 1fr); gap: 0.9rem; }
+.facts-list { display: grid; gap: 0.5em; padding: 0.9em 1em; border-radius: var(--_control); background: color-mix(in oklab, var(--_surface), var(--_text) 4%); }
+.facts-list > div { display: grid; grid-template-columns: minmax(5.5em, auto) minmax(0, 1fr); gap: 0.9em; }
 .facts-list dt { color: var(--_soft); }
-.facts-list dd { display: grid; gap: 0.25rem; font-weight: 600; }
+.facts-list dd { display: grid; gap: 0.25em; font-weight: 600; }
 
-.empty { display: grid; justify-items: center; gap: 1.1rem; padding: 2.75rem 1.5rem; border: 1px solid var(--_line); border-radius: var(--_radius); background: var(--_surface); text-align: center; box-shadow: var(--_shadow); }
-.empty > svg { width: 11rem; height: auto; color: var(--_accent); }
+.empty { display: grid; justify-items: center; gap: 1.1em; padding: 2.75em 1.5em; border: 1px solid var(--_line); border-radius: var(--_radius); background: var(--_surface); text-align: center; box-shadow: var(--_shadow); }
+.empty > svg { width: 11em; height: auto; color: var(--_accent); }
 .empty h3 { font-size: 1.25em; font-weight: 650; letter-spacing: -0.01em; text-wrap: balance; }
-.empty > p { max-width: 30rem; color: var(--_soft); margin-top: -0.6rem; text-wrap: balance; }
-.empty ul { display: grid; gap: 0.65rem; max-width: 30rem; text-align: start; font-size: 0.9375em; }
-.empty li { display: grid; grid-template-columns: auto 1fr; gap: 0.7rem; color: var(--_soft); text-wrap: pretty; }
+.empty > p { max-width: 30em; color: var(--_soft); margin-top: -0.6em; text-wrap: balance; }
+.empty ul { display: grid; gap: 0.7em; max-width: 32em; text-align: start; font-size: 0.9375em; }
+.empty li { display: grid; grid-template-columns: auto 1fr; gap: 0.7em; color: var(--_soft); text-wrap: pretty; }
 .empty li svg { margin-top: 0.1em; color: var(--_good); }
-.empty .button { margin-top: 0.4rem; min-height: 2.75rem; padding-inline: 1.3rem; }
+.empty .button { margin-top: 0.43em; min-height: 2.93em; padding-inline: 1.4em; }
 
 .bone { border-radius: 6px; background: color-mix(in oklab, var(--_surface), var(--_text) 9%); animation: breathe 1.4s ease-in-out infinite alternate; }
 .bone.mark { border-radius: calc(var(--_radius) * 0.75); }
-.bone.line { height: 0.85rem; }
+.bone.line { height: 0.85em; }
 @keyframes breathe { to { background: color-mix(in oklab, var(--_surface), var(--_text) 4%); } }
-.bones { display: grid; gap: 0.5rem; }
-.bones :first-child { width: min(17rem, 70%); }
-.bones :last-child { width: min(11rem, 45%); }
+.bones { display: grid; gap: 0.5em; }
+.bones :first-child { width: min(17em, 70%); }
+.bones :last-child { width: min(11em, 45%); }
 .card.still { animation: none; box-shadow: none; }
 .slow { color: var(--_soft); font-size: 0.875em; text-align: center; }
 
-.ended > summary { display: inline-flex; gap: 0.4em; align-items: center; padding: 0.35rem 0.6rem; margin-inline-start: -0.6rem; border-radius: var(--_control); cursor: pointer; list-style: none; }
+.ended > summary { display: inline-flex; gap: 0.4em; align-items: center; padding: 0.43em 0.74em; margin-inline-start: -0.74em; border-radius: var(--_control); cursor: pointer; list-style: none; }
 .ended > summary::-webkit-details-marker { display: none; }
 .ended > summary:hover { color: var(--_text); background: color-mix(in oklab, transparent, var(--_text) 6%); }
-.ended > .cards { margin-top: 0.6rem; }
+.ended > .cards { margin-top: 0.6em; }
 .ended .card { box-shadow: none; background: none; }
-.ended .mark { filter: grayscale(1); opacity: 0.7; }
+.ended .mark { filter: grayscale(1); }
 .more { justify-self: center; }
 
 dialog {
-  width: min(31rem, calc(100vw - 2rem)); max-height: min(42rem, calc(100dvh - 2rem)); padding: 0; overflow: auto;
+  width: min(31em, calc(100vw - 2em)); max-height: min(42em, calc(100dvh - 2em)); padding: 0; overflow: auto;
   border: 1px solid var(--_line); border-radius: calc(var(--_radius) * 1.15);
   background: var(--_surface); color: var(--_text);
   box-shadow: 0 20px 60px rgb(10 15 30 / 30%);
 }
 dialog[open] { animation: appear 180ms ease-out; }
 dialog::backdrop { background: rgb(12 16 26 / 50%); }
-.sheet { display: grid; gap: 1rem; padding: 1.5rem; }
+.sheet { display: grid; gap: 1em; padding: 1.5em; }
 .sheet h2 { font-size: 1.25em; text-wrap: pretty; }
 .sheet p { color: var(--_soft); text-wrap: pretty; }
-.sheet .ends-list { display: grid; gap: 0.6rem; padding: 0.9rem 1rem; border-radius: var(--_control); background: color-mix(in oklab, var(--_surface), var(--_text) 4%); }
+.sheet ul { display: grid; gap: 0.6em; padding: 0.9em 1em; border-radius: var(--_control); background: color-mix(in oklab, var(--_surface), var(--_text) 4%); }
 /* In sight however long the rest is, so that the focus on it leaves the beginning in sight as well. */
-.sheet .actions { position: sticky; bottom: 0; justify-content: flex-end; margin: 0 -1.5rem -1.5rem; padding: 0.75rem 1.5rem 1.5rem; background: var(--_surface); }
+.sheet .actions { position: sticky; bottom: 0; justify-content: flex-end; margin: 0 -1.5em -1.5em; padding: 0.75em 1.5em 1.5em; background: var(--_surface); }
 
-@container (width < 36rem) {
+@container (width < 36em) {
   header { align-items: stretch; flex-direction: column; }
-  .row { grid-template-columns: auto minmax(0, 1fr) auto; align-items: start; padding: 0.9rem 0.6rem 0.9rem 0.9rem; }
+  .row { grid-template-columns: auto minmax(0, 1fr) auto; align-items: start; padding: 0.9em 0.6em 0.9em 0.9em; }
   .row > .status { grid-column: 2; grid-row: 2; justify-self: start; }
-  .row > .toggle { grid-column: 3; grid-row: 1; margin-top: -0.15rem; }
+  .row > .toggle { grid-column: 3; grid-row: 1; margin-top: -0.15em; }
   .toggle .words { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
-  .row > .again { grid-column: 1 / -1; justify-self: stretch; margin-top: 0.4rem; }
+  .row > .again { grid-column: 1 / -1; justify-self: stretch; margin-top: 0.4em; }
   .facts > bdi { flex-basis: 100%; }
-  .row > .toggle { padding-inline: 0.5rem; }
-  .reason { grid-column: 1 / -1; flex-direction: column; align-items: stretch; margin-top: 0.35rem; }
+  .row > .toggle { padding-inline: 0.5em; }
+  .reason { grid-column: 1 / -1; flex-direction: column; align-items: stretch; margin-top: 0.35em; }
   .reason .button, .question .button, .empty .button { width: 100%; }
   .body .button { flex: 1 1 auto; }
-  .empty { padding: 2rem 1.1rem; }
+  .empty { padding: 2em 1.1em; }
 }
 @media (width < 36rem) {
-  dialog { width: calc(100vw - 1.5rem); margin-bottom: 0.75rem; }
-  .sheet { padding: 1.25rem; }
-  .sheet .actions { flex-direction: column-reverse; align-items: stretch; margin: 0 -1.25rem -1.25rem; padding: 0.75rem 1.25rem 1.25rem; }
+  dialog { width: calc(100vw - 1.5em); margin-bottom: 0.75em; }
+  .sheet .button { flex: 1 1 auto; }
+}
+@media (width < 36rem) and (height >= 30rem) {
+  .sheet .actions { flex-direction: column-reverse; align-items: stretch; }
 }
 @media (prefers-reduced-motion: reduce) {
   *, ::before, ::after { animation-duration: 1ms !important; animation-iteration-count: 1 !important; transition-duration: 1ms !important; }
@@ -704,6 +732,7 @@ dialog::backdrop { background: rgb(12 16 26 / 50%); }
 }
 @media (forced-colors: active) {
   .status::before { background: CanvasText; }
+  .spinner { forced-color-adjust: none; border-color: GrayText; border-top-color: CanvasText; }
   .bone { background: GrayText; }
 }
 `;
@@ -822,10 +851,19 @@ function takeLanding() {
 }
 
 let landed = takeLanding();
+// A completion code is asked about once, and waits for a click; the rest is only to be told.
+const untold = () => landed && !landed.completion;
 
 const keyOf = ({ provider_id, company_id }) => `${provider_id}#${company_id}`;
-const pathOf = ({ provider_id, company_id }) =>
-  `/connections/${[provider_id, company_id].map(encodeURIComponent).join("/")}`;
+
+function pathOf({ provider_id, company_id }) {
+  const parts = [provider_id, company_id].map(encodeURIComponent);
+  // The browser would take these out, and ask for something else.
+  if (parts.some((part) => part === "." || part === "..")) {
+    throw new Refused("connection_not_found");
+  }
+  return `/connections/${parts.join("/")}`;
+}
 
 class Refused extends Error {
   constructor(code, reference) {
@@ -857,10 +895,9 @@ export class FinchConnections extends HTMLElement {
   #notice = null;
   #question = null;
   #stale = null;
-  #untold = null;
   #read = 0;
   #askedAt = 0;
-  #said = null;
+  #told = new WeakSet();
   #slow = false;
   #busy = null;
   #open = new Set();
@@ -869,7 +906,7 @@ export class FinchConnections extends HTMLElement {
   // What is under way.
   #run = null;
   #epoch = 0;
-  #reading = false;
+  #reading = null;
   #looking = false;
   #waiting = null;
   #timer = 0;
@@ -905,30 +942,20 @@ export class FinchConnections extends HTMLElement {
       p[name].append(h("h3", { id: name }), p.lists[name]);
     }
     p.lists.ended = h("ul", { class: "cards" });
-    p.ended.append(h("summary", { "data-act": "ended" }), p.lists.ended);
+    p.ended.append(h("summary", { "data-act": "ended" }, h("h3")), p.lists.ended);
     p.dialog = h("dialog", {
       part: "dialog",
       "aria-labelledby": "dialog-title",
-      "aria-describedby": "dialog-text",
+      "aria-describedby": "dialog-text dialog-ends",
       oncancel: (event) => this.#dialog?.working && event.preventDefault(),
       // The event comes later than the end, and by then it may have been opened again.
       onclose: () => p.dialog.open || this.#dialogClosed(),
       onclick: (event) => event.target === p.dialog && !this.#dialog?.working && p.dialog.close(),
     });
-    root.append(
-      h(
-        "div",
-        { class: "root all" },
-        p.live,
-        p.header,
-        p.top,
-        p.attention,
-        p.active,
-        p.rest,
-        p.ended,
-      ),
-      p.dialog,
-    );
+    const shown = [p.header, p.top, p.attention, p.active, p.rest, p.ended];
+    p.all = h("div", { class: "root all" }, shown);
+    // What is said is beside what is busy, where nothing is read aloud.
+    root.append(p.live, p.all, p.dialog);
   }
 
   // What a page sets before this file is loaded is still there afterwards.
@@ -940,9 +967,10 @@ export class FinchConnections extends HTMLElement {
       this[name] = value;
     }
     this.#channel = globalThis.BroadcastChannel ? new BroadcastChannel("finch-connections") : null;
-    this.#channel?.addEventListener("message", this.#onOtherTab);
+    this.#channel?.addEventListener("message", this.#onNews);
     document.addEventListener("visibilitychange", this.#onVisible);
     window.addEventListener("pageshow", this.#onShown);
+    window.addEventListener("online", this.#onNews);
     this.#ticker = setInterval(() => this.#tellTimes(), MINUTE / 2);
     this.#start();
   }
@@ -957,6 +985,7 @@ export class FinchConnections extends HTMLElement {
     this.#observer?.disconnect();
     document.removeEventListener("visibilitychange", this.#onVisible);
     window.removeEventListener("pageshow", this.#onShown);
+    window.removeEventListener("online", this.#onNews);
   }
 
   attributeChangedCallback(name, before, after) {
@@ -971,6 +1000,7 @@ export class FinchConnections extends HTMLElement {
   }
 
   set getAccessToken(ask) {
+    if (ask === this.#getAccessToken) return;
     this.#getAccessToken = ask;
     if (this.isConnected) this.#start();
   }
@@ -999,7 +1029,7 @@ export class FinchConnections extends HTMLElement {
   /** Reads everything again; resolves when it is shown. */
   async refresh() {
     // What is being read may be older than what the page asks for now.
-    while (this.#reading && this.#run) await new Promise((done) => setTimeout(done, 50));
+    while (this.#reading) await this.#reading;
     await this.#reload();
   }
 
@@ -1134,8 +1164,7 @@ export class FinchConnections extends HTMLElement {
     });
     if (answer.ok) return content;
     // What API Gateway says itself has no code.
-    const code =
-      content.code ?? { 413: "invalid_request", 429: "too_many_requests" }[answer.status];
+    const code = content.code ?? OF_THE_GATEWAY[answer.status];
     throw new Refused(code ?? "unreachable", content.request_id);
   }
 
@@ -1179,14 +1208,15 @@ export class FinchConnections extends HTMLElement {
     this.#cards.clear();
     this.#open.clear();
     this.#cursor = this.#notice = this.#question = this.#stale = this.#busy = this.#waiting = null;
-    this.#untold = this.#said = null;
+    this.#reading = null;
     this.#read = 0;
     this.#phase = "loading";
-    this.#reading = this.#looking = this.#slow = false;
+    this.#looking = this.#slow = false;
     if (this.#parts.dialog.open) this.#parts.dialog.close();
     this.#inside = null;
     this.#frame?.close();
     this.#render();
+    this.#announce(this.#text("loading"));
     const run = this.#run;
     const begin = () => run === this.#run && this.isConnected && this.#begin(run);
     // The page may set its callback right after this, or in a script that comes after this one.
@@ -1202,27 +1232,29 @@ export class FinchConnections extends HTMLElement {
     const slow = setTimeout(() => {
       this.#slow = true;
       this.#render();
+      this.#announce(this.#text("slow"));
     }, SLOW);
-    try {
-      // A return is told to somebody who is signed in; until then it waits.
-      const limit = AbortSignal.any([run.signal, AbortSignal.timeout(PATIENCE)]);
-      const known = landed && (await within(limit, this.#token(false)).catch(() => null));
-      if (known && !run.signal.aborted) await this.#land(run);
-      if (run.signal.aborted) return;
-      await this.#reload(true);
-    } finally {
-      clearTimeout(slow);
-      if (run === this.#run) {
-        this.#slow = false;
-        this.#render();
-      }
-    }
+    await this.#reload();
+    clearTimeout(slow);
+    if (run !== this.#run) return;
+    this.#slow = false;
+    this.#render();
+  }
+
+  // One thing is read at a time. Answers what to call when that is over.
+  #beginReading() {
+    const { promise, resolve } = Promise.withResolvers();
+    this.#reading = promise;
+    return () => {
+      if (this.#reading === promise) this.#reading = null;
+      resolve();
+    };
   }
 
   // Reads what needs a person in full, and of the others as many as are shown.
-  async #reload(first = false) {
+  async #reload() {
     if (this.#reading || !this.#run) return;
-    this.#reading = true;
+    const over = this.#beginReading();
     const run = this.#run,
       epoch = this.#epoch;
     const wanted = Math.max(PAGE_SIZE, this.#read);
@@ -1253,13 +1285,14 @@ export class FinchConnections extends HTMLElement {
         const beyond = cursor && last && key > keyOf(last);
         if (!found.has(key) && !beyond) this.#connections.delete(key);
       }
+      const first = this.#phase !== "ready";
       this.#phase = "ready";
       this.#stale = null;
       this.#updatedAt = this.#askedAt = Date.now();
       this.#read = count;
-      const untold = this.#untold;
-      this.#untold = null;
-      if (untold) await this.#arrived(untold, run);
+      if (first) this.#announce(this.#summary());
+      // A return is told to somebody who is signed in and whom the API answers; until then it waits.
+      if (first || untold()) await this.#land(run);
     } catch (error) {
       if (run.signal.aborted) return;
       const refused = Refused.by(error);
@@ -1267,10 +1300,10 @@ export class FinchConnections extends HTMLElement {
       if (this.#stale?.code !== refused.code) {
         this.#stale = { code: refused.code, reference: refused.reference };
       }
-      if (first || this.#phase !== "ready") this.#phase = "failed";
+      if (this.#phase !== "ready") this.#phase = "failed";
     } finally {
+      over();
       if (run === this.#run) {
-        this.#reading = false;
         this.#render();
         // A look does that itself.
         if (!this.#looking) this.#schedule();
@@ -1285,7 +1318,7 @@ export class FinchConnections extends HTMLElement {
 
   async #more() {
     if (this.#reading || !this.#cursor) return;
-    this.#reading = true;
+    const over = this.#beginReading();
     this.#render();
     const run = this.#run,
       epoch = this.#epoch;
@@ -1300,10 +1333,8 @@ export class FinchConnections extends HTMLElement {
       const refused = Refused.by(error);
       this.#stale = { code: refused.code, reference: refused.reference };
     } finally {
-      if (run === this.#run) {
-        this.#reading = false;
-        this.#render();
-      }
+      over();
+      if (run === this.#run) this.#render();
     }
   }
 
@@ -1331,6 +1362,13 @@ export class FinchConnections extends HTMLElement {
     this.#parts.live.textContent = words;
   }
 
+  // Whether this has not been said yet: what is only painted again is not said again.
+  #isNews(what) {
+    const known = this.#told.has(what);
+    this.#told.add(what);
+    return !known;
+  }
+
   // Looking again by itself: soon while something is under way, seldom else, never while hidden.
 
   #underWay() {
@@ -1345,7 +1383,7 @@ export class FinchConnections extends HTMLElement {
   #schedule() {
     clearTimeout(this.#timer);
     if (document.hidden || !this.#run || this.#phase === "loading") return;
-    const pace = this.#underWay().length || this.#waiting ? WATCHING : RESTING;
+    const pace = this.#underWay().length || this.#waiting || untold() ? WATCHING : RESTING;
     this.#pause = Math.min(pace.longest, Math.max(pace.first, this.#pause * pace.factor));
     this.#timer = setTimeout(() => this.#look(), this.#pause);
   }
@@ -1358,7 +1396,7 @@ export class FinchConnections extends HTMLElement {
     const few = this.#underWay();
     const lately = this.#phase === "ready" && Date.now() - this.#askedAt < MINUTE;
     if (this.#waiting) await this.#lookAtReturn();
-    else if (few.length && few.length <= 3 && lately) await this.#lookAt(few);
+    else if (few.length && few.length <= 3 && lately && !untold()) await this.#lookAt(few);
     else await this.#reload();
     if (run !== this.#run) return;
     this.#looking = false;
@@ -1368,7 +1406,7 @@ export class FinchConnections extends HTMLElement {
   async #lookAt(few) {
     const run = this.#run,
       epoch = this.#epoch;
-    this.#reading = true;
+    const over = this.#beginReading();
     try {
       const found = new Map();
       for (const one of few) found.set(keyOf(one), await this.#call("GET", pathOf(one)));
@@ -1377,10 +1415,8 @@ export class FinchConnections extends HTMLElement {
       // The next look, or the next reading of all, says what there is to say.
       if (!run.signal.aborted) Refused.by(error);
     } finally {
-      if (run === this.#run) {
-        this.#reading = false;
-        this.#render();
-      }
+      over();
+      if (run === this.#run) this.#render();
     }
   }
 
@@ -1391,7 +1427,8 @@ export class FinchConnections extends HTMLElement {
     else this.#look();
   };
 
-  #onOtherTab = () => {
+  // Another tab has changed something, or the network is back.
+  #onNews = () => {
     this.#askedAt = 0;
     if (!document.hidden) this.#onVisible();
   };
@@ -1411,6 +1448,7 @@ export class FinchConnections extends HTMLElement {
     if (!landing) return;
     if (landing.completion) {
       this.#question = { checking: true };
+      this.#announce(this.#text("confirm.checking"));
       this.#render();
       this.#waiting = landing;
       await this.#lookAtReturn();
@@ -1533,13 +1571,13 @@ export class FinchConnections extends HTMLElement {
       one = await this.#call("GET", pathOf(outcome));
     } catch (error) {
       if (run.signal.aborted) return;
-      // The list will say the same trouble; this is told when that is over.
-      if (Refused.by(error).code !== "connection_not_found") this.#untold = outcome;
+      // It is told when that is over.
+      if (Refused.by(error).code !== "connection_not_found") {
+        landed = { ...outcome, status: "connected", completion: null };
+      }
       return;
     }
     if (run !== this.#run || one.status === "disconnected") return;
-    // An address can name what is no connection, such as "..".
-    if (keyOf(one) !== keyOf(outcome)) return;
     const key = keyOf(one);
     const known = left?.known.includes(key);
     const logins = left?.logins[key] ?? 0;
@@ -1556,11 +1594,14 @@ export class FinchConnections extends HTMLElement {
     this.#epoch += 1;
     this.#pause = 0;
     stored.write("left", null);
-    const reason = ["unhealthy", "settling"].includes(result)
-      ? `status.${one.status}.reason`
-      : `result.${result}Text`;
-    const kind = ["another", "unhealthy"].includes(result) ? "wait" : "good";
-    this.#notice = { kind, title: `result.${result}`, text: reason, about: key, one };
+    this.#notice = {
+      kind: { another: "wait", unhealthy: "wait", settling: "info" }[result] ?? "good",
+      title: `result.${result}`,
+      text: ["unhealthy", "settling"].includes(result)
+        ? `status.${one.status}.reason`
+        : `result.${result}Text`,
+      about: one,
+    };
     this.#tell("finch-connected", {
       provider_id: one.provider_id,
       company_id: one.company_id,
@@ -1570,13 +1611,13 @@ export class FinchConnections extends HTMLElement {
   }
 
   #refuseReturn(refused) {
-    this.#refuse(refused, stored.read("left")?.repairs);
+    this.#refuse(refused, stored.read("left")?.act);
     stored.write("left", null);
   }
 
-  #refuse(refused, repairs = null) {
+  // `again` is the button that the person has pressed.
+  #refuse(refused, again = "connect") {
     const quiet = refused.code === "access_denied";
-    const again = repairs === NOTHING ? null : repairs ? `repair:${repairs}` : "connect";
     this.#notice = {
       kind: quiet ? "info" : "bad",
       title: quiet ? "result.refused" : "result.failed",
@@ -1609,7 +1650,7 @@ export class FinchConnections extends HTMLElement {
         this.#tell("finch-failed", { code: refused.code });
       } else {
         this.#forgetReturn();
-        this.#refuse(refused, stored.read("left")?.repairs);
+        this.#refuse(refused, stored.read("left")?.act);
       }
     } finally {
       if (run === this.#run) {
@@ -1633,7 +1674,8 @@ export class FinchConnections extends HTMLElement {
     return typeof this.finchConnect?.initialize === "function" ? this.finchConnect : null;
   }
 
-  async #connect(act, { repairs = null, providerId = null } = {}) {
+  // What is to be connected or repaired is in the name of the button that begins it.
+  async #connect(act) {
     // A second click, or one on another button, while Finch Connect is being opened.
     if (this.#busy) return;
     this.#busy = act;
@@ -1642,11 +1684,13 @@ export class FinchConnections extends HTMLElement {
     this.#announce(this.#text("opening"));
     const run = this.#run;
     const sdk = this.#embedded();
+    const one = this.#of(act);
+    const repairs = act.startsWith("repair:") && one;
     const body = {
       mode: sdk ? "embedded" : "redirect",
       ...(!repairs && {
         products: this.#asks,
-        ...(providerId && { provider_id: providerId }),
+        ...(one && { provider_id: one.provider_id }),
         ...(this.getAttribute("customer-name") && {
           customer_name: this.getAttribute("customer-name"),
         }),
@@ -1659,22 +1703,27 @@ export class FinchConnections extends HTMLElement {
       const path = repairs ? `${pathOf(repairs)}/reauthenticate` : "/connect-sessions";
       const begun = await this.#call("POST", path, body);
       if (run !== this.#run) return;
-      this.#rememberWhatIsThere(repairs);
+      this.#rememberWhatIsThere(act);
+      // The page is left now, or Finch Connect is before it. Where neither came, the buttons come back.
+      setTimeout(() => run === this.#run && this.#rest(act), 20 * SECOND);
       if (sdk) return this.#openInside(sdk, begun, act);
       const url = new URL(begun.connect_url);
       if (!/^https?:$/.test(url.protocol)) throw new Refused("unexpected");
       location.assign(url);
-      // The page is left now. Where the browser did not leave it, the buttons come back.
-      setTimeout(() => run === this.#run && this.#rest(act), 20 * SECOND);
     } catch (error) {
       if (run.signal.aborted) return;
       const refused = Refused.by(error);
       this.#busy = null;
-      this.#refuse(refused, repairs && keyOf(repairs));
+      this.#refuse(refused, act);
       if (refused.code === "connection_not_found") await this.#reload();
       this.#render();
       this.#focus("notice");
     }
+  }
+
+  // The connection that a button is about.
+  #of(act) {
+    return this.#connections.get(act.slice(act.indexOf(":") + 1));
   }
 
   #rest(act) {
@@ -1688,11 +1737,11 @@ export class FinchConnections extends HTMLElement {
   }
 
   // So that the return can say what is new.
-  #rememberWhatIsThere(repairs) {
+  #rememberWhatIsThere(act) {
     const there = [...this.#connections.values()].filter((one) => one.status !== "disconnected");
     stored.write("left", {
       at: Date.now(),
-      repairs: repairs && keyOf(repairs),
+      act,
       known: there.map(keyOf),
       logins: Object.fromEntries(there.map((one) => [keyOf(one), one.logins.length])),
     });
@@ -1717,14 +1766,14 @@ export class FinchConnections extends HTMLElement {
     };
     const closed = () => {
       const attempt = over();
-      if (attempt) this.#closedInside(attempt.failed);
+      if (attempt) this.#closedInside(attempt);
     };
     return sdk.initialize({
       onSuccess: ({ code, state }) => {
         const attempt = over();
         // The one that this page has begun, and no other.
         if (!attempt || (state && state !== attempt.begun.state)) return;
-        this.#finish({ code, state: attempt.begun.state });
+        this.#finish({ code, state: attempt.begun.state }, attempt.act);
       },
       onError: ({ errorMessage, errorType }) => {
         console.warn("Finch Connect:", errorType, errorMessage);
@@ -1742,9 +1791,7 @@ export class FinchConnections extends HTMLElement {
     this.#frame = this.#inside = null;
   }
 
-  #closedInside(failed) {
-    const { repairs } = stored.read("left") ?? {};
-    const retry = repairs ? `repair:${repairs}` : "connect";
+  #closedInside({ act: retry, failed }) {
     stored.write("left", null);
     this.#notice = failed
       ? { kind: "bad", title: "result.failed", text: "failure.finch_refused", retry }
@@ -1753,7 +1800,7 @@ export class FinchConnections extends HTMLElement {
     this.#focus("notice");
   }
 
-  async #finish(code) {
+  async #finish(code, act) {
     const run = this.#run;
     this.#notice = { kind: "info", title: "finishing", spins: true };
     this.#busy = "finish";
@@ -1766,10 +1813,10 @@ export class FinchConnections extends HTMLElement {
     } catch (error) {
       if (run.signal.aborted) return;
       const refused = Refused.by(error);
-      this.#refuse(refused, stored.read("left")?.repairs);
+      this.#refuse(refused, act);
       if (WORTH_ANOTHER_TRY.includes(refused.code)) {
         // Finch's code is good for ten minutes, and the same code ends the same.
-        this.#notice = { ...this.#notice, retry: "finish", code };
+        this.#notice = { ...this.#notice, retry: "finish", code, act };
       }
     } finally {
       if (run === this.#run) {
@@ -1804,15 +1851,13 @@ export class FinchConnections extends HTMLElement {
       const done = after.status === "disconnected" ? "disconnected" : "disconnecting";
       const kept = !["disconnected", "disconnecting"].includes(after.status);
       // Made again meanwhile, in another tab: then it is left alone.
-      this.#notice = kept
-        ? { kind: "info", title: "result.again", text: "result.againText", about: keyOf(after) }
-        : {
-            kind: "good",
-            title: `result.${done}`,
-            text: `result.${done}Text`,
-            about: keyOf(after),
-            one: after,
-          };
+      const result = kept ? "again" : done;
+      this.#notice = {
+        kind: kept ? "info" : "good",
+        title: `result.${result}`,
+        text: `result.${result}Text`,
+        about: after,
+      };
       this.#pause = 0;
       asked.done = true;
       // It may have been closed with Escape, and opened for another one.
@@ -1829,7 +1874,7 @@ export class FinchConnections extends HTMLElement {
       asked.working = false;
       asked.failed = { code: refused.code, reference: refused.reference };
       if (this.#dialog === asked) this.#tell("finch-failed", { code: refused.code });
-      else this.#refuse(refused, NOTHING);
+      else this.#refuse(refused, null);
       if (refused.code === "connection_not_found") this.#reload();
     } finally {
       if (run === this.#run) {
@@ -1891,23 +1936,20 @@ export class FinchConnections extends HTMLElement {
     const live = groups.attention.length + groups.active.length;
     const empty = ready && !live && !this.#cursor;
     // The words may be in another language than what is around them.
-    p.header.parentElement.lang = p.dialog.lang = this.#language;
-    this.setAttribute("aria-busy", String(this.#phase === "loading"));
-    this.#paint(
-      p.header,
-      [
-        groups.attention.length,
-        live,
-        empty,
-        ready,
-        this.#settling(groups.active),
-        groups.active.some((one) => one.status === "connected"),
-      ],
-      () => this.#header(groups, empty),
+    p.live.lang = p.all.lang = p.dialog.lang = this.#language;
+    p.all.setAttribute("aria-busy", String(this.#phase === "loading"));
+    this.#paint(p.header, [groups.attention.length, ready && !empty, this.#summary()], () =>
+      this.#header(groups.attention.length, ready && !empty),
     );
     this.#paint(
       p.top,
-      [this.#question, this.#notice, this.#stale, this.#phase, this.#names(this.#about())],
+      [
+        this.#question,
+        this.#notice,
+        this.#stale,
+        this.#phase,
+        this.#about && this.#names(this.#about),
+      ],
       () => [
         this.#question && this.#questionCard(),
         this.#notice && this.#noticeBox(),
@@ -1916,13 +1958,14 @@ export class FinchConnections extends HTMLElement {
     );
     for (const name of ["attention", "active"]) {
       p[name].hidden = !groups[name].length;
-      const alone = name === "active" && !groups.attention.length;
-      p[name].querySelector("h3").textContent = this.#text(`sections.${name}`);
-      p[name].querySelector("h3").classList.toggle("unseen", alone);
+      const beside = name === "active" && groups.attention.length;
+      const title = p[name].querySelector("h3");
+      title.textContent = this.#text(`sections.${beside ? "others" : name}`);
+      title.classList.toggle("unseen", name === "active" && !beside);
     }
     p.ended.hidden = !groups.ended.length;
     p.ended.open = this.#endedOpen;
-    this.#paint(p.ended.querySelector("summary"), [groups.ended.length], () => [
+    this.#paint(p.ended.querySelector("h3"), [groups.ended.length], () => [
       icon("chevron"),
       this.#plain("sections.ended", { n: groups.ended.length }),
     ]);
@@ -1931,7 +1974,7 @@ export class FinchConnections extends HTMLElement {
       this.#phase,
       empty,
       this.#cursor,
-      this.#reading,
+      Boolean(this.#reading),
       this.#slow,
       Boolean(this.#question),
     ];
@@ -1946,8 +1989,10 @@ export class FinchConnections extends HTMLElement {
     }
   }
 
-  #about() {
-    return this.#connections.get(this.#notice?.about) ?? { provider_id: "", company_id: "" };
+  // The connection that the notice is about, also where it has left the list.
+  get #about() {
+    const one = this.#notice?.about;
+    return one && (this.#connections.get(keyOf(one)) ?? one);
   }
 
   #paint(place, facts, build) {
@@ -1963,29 +2008,37 @@ export class FinchConnections extends HTMLElement {
     place.replaceChildren(...build().flat().filter(Boolean));
   }
 
-  #settling(active) {
-    return active.some((one) => ["pending", "processing"].includes(one.status));
+  #summary() {
+    const all = [...this.#connections.values()];
+    const some = (...words) => all.some((one) => words.includes(one.status));
+    const n = all.filter((one) => NEEDS_A_PERSON.includes(one.status)).length;
+    if (n) return this.#plain("summary.attention", { n });
+    if (some("pending", "processing")) return this.#text("summary.settling");
+    if (some("connected")) return this.#text("summary.good");
+    // Of what is being disconnected, or of a status of tomorrow, there is nothing to say in general.
+    const none = !this.#cursor && all.every((one) => one.status === "disconnected");
+    return none ? this.#text("summary.none") : "";
   }
 
-  #header(groups, empty) {
-    const { attention, active } = groups;
-    const ready = this.#phase === "ready";
-    let summary = [];
-    if (attention.length) summary = this.#say("summary.attention", { n: attention.length });
-    else if (this.#settling(active)) summary = this.#say("summary.settling");
-    else if (active.some((one) => one.status === "connected")) summary = this.#say("summary.good");
-    else if (ready && !active.length) summary = this.#say("summary.none");
+  #header(troubled, listed) {
+    const summary = this.#summary();
     return [
       h(
         "div",
         {},
         h("h2", { part: "heading", tabindex: "-1", "data-act": "title" }, this.#text("title")),
-        ready && !empty && h("p", { class: "summary", part: "summary" }, summary),
+        listed &&
+          summary &&
+          h(
+            "p",
+            { class: `summary ${troubled ? "bad" : ""}`, part: "summary" },
+            troubled && icon("alert"),
+            h("span", {}, summary),
+          ),
       ),
-      ready &&
-        !empty &&
+      listed &&
         this.#button("connect", this.#text("connect"), () => this.#connect("connect"), {
-          kind: attention.length ? "" : "primary",
+          kind: troubled ? "" : "primary",
           icon: "plus",
         }),
     ];
@@ -2019,11 +2072,7 @@ export class FinchConnections extends HTMLElement {
         ? `problem.${one.problem}`
         : `status.${one.status}.reason`;
     const label = (action) => this.#plain("action", { action, name });
-    const mark = h(
-      "span",
-      { class: "mark", "aria-hidden": "true" },
-      [...names.provider][0]?.toUpperCase() ?? "",
-    );
+    const mark = h("span", { class: "mark", "aria-hidden": "true" }, initials(names.provider));
     mark.style.setProperty("--hue", String(hue(one.provider_id)));
     return [
       h(
@@ -2033,7 +2082,7 @@ export class FinchConnections extends HTMLElement {
         h(
           "div",
           { class: "who" },
-          h("h3", { title: names.company }, h("bdi", {}, names.company)),
+          h("h4", { title: names.company }, h("bdi", {}, names.company)),
           h(
             "p",
             { class: "facts" },
@@ -2043,7 +2092,15 @@ export class FinchConnections extends HTMLElement {
               (one.checked_at
                 ? this.#time("card.checked", one.checked_at)
                 : h("span", {}, this.#text("card.unchecked"))),
-            ended && h("span", {}, this.#date(one.updated_at)),
+            // What has a problem was changed after its end.
+            ended &&
+              h(
+                "span",
+                {},
+                this.#plain(one.problem ? "card.changed" : "card.ended", {
+                  date: this.#date(one.updated_at),
+                }),
+              ),
           ),
         ),
         this.#status(one.status, "chip"),
@@ -2051,7 +2108,7 @@ export class FinchConnections extends HTMLElement {
           ? this.#button(
               `again:${key}`,
               this.#text("connectAgain"),
-              () => this.#connect(`again:${key}`, { providerId: one.provider_id }),
+              () => this.#connect(`again:${key}`),
               { kind: "quiet again", label: label(this.#text("connectAgain")) },
             )
           : this.#button(`details:${key}`, this.#text("details"), () => this.#toggle(key), {
@@ -2072,7 +2129,7 @@ export class FinchConnections extends HTMLElement {
               this.#button(
                 `repair:${key}`,
                 this.#text("repair"),
-                () => this.#connect(`repair:${key}`, { repairs: one }),
+                () => this.#connect(`repair:${key}`),
                 {
                   kind: "primary",
                   label: label(this.#text("repair")),
@@ -2080,7 +2137,11 @@ export class FinchConnections extends HTMLElement {
               ),
           ),
       ),
-      h("div", { id, class: "body", hidden: !open }, open && this.#cardBody(one, key, label)),
+      h(
+        "div",
+        { id, class: "body", hidden: !open },
+        open && this.#cardBody(one, key, label, names),
+      ),
     ];
   }
 
@@ -2111,33 +2172,37 @@ export class FinchConnections extends HTMLElement {
     );
   }
 
-  #cardBody(one, key, label) {
+  #cardBody(one, key, label, names) {
     const going = one.status === "disconnecting";
+    const known = (path, ...value) =>
+      h("div", {}, h("dt", {}, this.#text(path)), h("dd", {}, value));
     return [
       h(
         "div",
         {},
-        h("h4", {}, this.#text("card.loginsTitle")),
+        h("h5", {}, this.#text("card.loginsTitle")),
         h(
           "ul",
           { class: "logins" },
           one.logins.map((login, place) => h("li", {}, this.#login(login, place))),
         ),
       ),
-      h("p", { class: "small" }, `${this.#text("card.companyId")} `, h("code", {}, one.company_id)),
+      // In full, which above they may not be.
+      h(
+        "dl",
+        { class: "known" },
+        known("confirm.company", h("bdi", {}, names.company)),
+        known("confirm.provider", h("bdi", {}, names.provider)),
+        known("card.companyId", h("code", {}, one.company_id)),
+      ),
       !going &&
         h(
           "div",
           { class: "actions" },
-          this.#button(
-            `add:${key}`,
-            this.#text("addLogin"),
-            () => this.#connect(`add:${key}`, { providerId: one.provider_id }),
-            {
-              icon: "plus",
-              label: label(this.#text("addLogin")),
-            },
-          ),
+          this.#button(`add:${key}`, this.#text("addLogin"), () => this.#connect(`add:${key}`), {
+            icon: "plus",
+            label: label(this.#text("addLogin")),
+          }),
           this.#button(
             `disconnect:${key}`,
             this.#text("disconnect"),
@@ -2153,23 +2218,15 @@ export class FinchConnections extends HTMLElement {
 
   #login(login, place) {
     return [
-      h(
-        "div",
-        { class: "login" },
-        h(
-          "span",
-          {},
-          h("strong", {}, this.#loginName(login, place)),
-          " ",
-          h(
-            "span",
-            { class: "small" },
-            this.#plain("card.since", { date: this.#date(login.connected_at) }),
-          ),
-        ),
-        this.#status(login.status, ""),
-      ),
+      h("div", { class: "login" }, this.#loginName(login, place), this.#status(login.status, "")),
       h("p", { class: "small first" }, this.#products(login.products)),
+      login.account_id &&
+        h(
+          "p",
+          { class: "small" },
+          `${this.#text("card.accountId")} `,
+          h("code", {}, login.account_id),
+        ),
       login.entities.length > 1 &&
         h(
           "ul",
@@ -2188,19 +2245,28 @@ export class FinchConnections extends HTMLElement {
   }
 
   #loginName(login, place) {
-    return login.account_id
-      ? this.#plain("card.login", { id: login.account_id.slice(0, 8) })
-      : this.#plain("card.anyLogin", { n: place + 1 });
+    return h(
+      "span",
+      {},
+      h("strong", {}, this.#plain("card.login", { n: place + 1 })),
+      h(
+        "span",
+        { class: "small" },
+        " · ",
+        this.#plain("card.since", { date: this.#date(login.connected_at) }),
+      ),
+    );
   }
 
   #noticeBox() {
-    const { kind, title, text, reference, support, retry, spins, about, forget } = this.#notice;
-    const one = about && (this.#connections.get(about) ?? this.#notice.one);
+    const { kind, title, text, reference, support, retry, spins, forget } = this.#notice;
+    const one = this.#about;
     const values = one ? this.#names(one) : {};
     const detail = one?.logins.find((login) => login.status_detail)?.status_detail;
     const link = support && this.getAttribute("support-url");
     // A region that comes with its words is not read aloud everywhere, an alert is.
-    if (kind !== "bad") this.#announce(this.#plain(title, values));
+    const news = this.#isNews(this.#notice);
+    if (news && kind !== "bad") this.#announce(this.#plain(title, values));
     const close = () => {
       if (forget) this.#forgetReturn();
       this.#notice = null;
@@ -2209,7 +2275,7 @@ export class FinchConnections extends HTMLElement {
     };
     return h(
       "div",
-      { class: `notice ${kind}`, part: "notice", role: kind === "bad" ? "alert" : null },
+      { class: `notice ${kind}`, part: "notice", role: news && kind === "bad" ? "alert" : null },
       spins
         ? h("span", { class: "spinner", "aria-hidden": "true" })
         : icon({ good: "check", info: "info" }[kind] ?? "alert"),
@@ -2246,7 +2312,6 @@ export class FinchConnections extends HTMLElement {
 
   #retryButton(retry) {
     const act = `retry:${retry}`;
-    const one = this.#connections.get(retry.slice(retry.indexOf(":") + 1));
     const doing = {
       return: () => {
         this.#notice = null;
@@ -2254,13 +2319,10 @@ export class FinchConnections extends HTMLElement {
         this.#render();
         this.#lookAtReturn();
       },
-      finish: () => this.#finish(this.#notice.code),
+      finish: () => this.#finish(this.#notice.code, this.#notice.act),
     }[retry];
-    if (doing) return this.#button(act, this.#text("tryAgain"), doing);
-    if (retry.startsWith("repair:") && one) {
-      return this.#button(act, this.#text("repair"), () => this.#connect(retry, { repairs: one }));
-    }
-    return this.#button(act, this.#text("tryAgain"), () => this.#connect("connect"));
+    const words = retry.startsWith("repair:") && this.#of(retry) ? "repair" : "tryAgain";
+    return this.#button(act, this.#text(words), doing ?? (() => this.#connect(retry)));
   }
 
   #staleBox() {
@@ -2268,8 +2330,8 @@ export class FinchConnections extends HTMLElement {
     const known = Object.hasOwn(TEXTS.en.failure, code) ? code : "unexpected";
     const failed = this.#phase === "failed";
     // No live region around it: the time in it changes by itself.
-    if (!failed && this.#said !== this.#stale) this.#announce(this.#text("result.stale"));
-    this.#said = this.#stale;
+    const news = this.#isNews(this.#stale);
+    if (news && !failed) this.#announce(this.#text("result.stale"));
     const again = () => {
       if (failed) this.#phase = "loading";
       this.#stale = null;
@@ -2282,7 +2344,7 @@ export class FinchConnections extends HTMLElement {
       {
         class: `notice ${failed ? "bad" : "wait"}`,
         part: "notice",
-        role: failed ? "alert" : null,
+        role: news && failed ? "alert" : null,
       },
       icon("alert"),
       h(
@@ -2311,7 +2373,7 @@ export class FinchConnections extends HTMLElement {
     if (checking) {
       return h(
         "div",
-        { class: "notice info", part: "notice", role: "status" },
+        { class: "notice info", part: "notice" },
         h("span", { class: "spinner", "aria-hidden": "true" }),
         h("p", {}, this.#text("confirm.checking")),
       );
@@ -2373,11 +2435,11 @@ export class FinchConnections extends HTMLElement {
         h(
           "div",
           { class: "cards" },
-          h("p", { class: "unseen", role: "status" }, this.#text("loading")),
+          h("p", { class: "unseen" }, this.#text("loading")),
           bones(),
           bones(),
           bones(),
-          this.#slow && h("p", { class: "slow", role: "status" }, this.#text("slow")),
+          this.#slow && h("p", { class: "slow" }, this.#text("slow")),
         ),
       ];
     }
@@ -2444,21 +2506,19 @@ export class FinchConnections extends HTMLElement {
         "div",
         { class: "sheet" },
         h("h2", { id: "dialog-title" }, this.#say("dialog.title", names)),
-        h("p", { id: "dialog-text" }, this.#say("dialog.stops", names)),
+        h(
+          "p",
+          { id: "dialog-text", class: this.hasAttribute("app-name") ? null : "first" },
+          this.#say("dialog.stops", names),
+        ),
         h(
           "ul",
-          { class: "ends-list" },
+          { id: "dialog-ends" },
           one.logins.map((login, place) =>
             h(
               "li",
               {},
-              h("strong", {}, this.#loginName(login, place)),
-              " ",
-              h(
-                "span",
-                { class: "small" },
-                this.#plain("card.since", { date: this.#date(login.connected_at) }),
-              ),
+              this.#loginName(login, place),
               h("p", { class: "small first" }, this.#products(login.products)),
             ),
           ),
@@ -2541,6 +2601,13 @@ function within(limit, promised) {
 
 function byName(one, other) {
   return (one.name ?? one.id) < (other.name ?? other.id) ? -1 : 1;
+}
+
+// Of two words their first letters, of one its first two.
+function initials(name) {
+  const words = name.trim().split(/\s+/);
+  const [first = "", second = ""] = words[1] ? words.map(([letter]) => letter) : words[0];
+  return first.toUpperCase() + second;
 }
 
 function hue(text) {

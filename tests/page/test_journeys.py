@@ -116,11 +116,11 @@ def test_a_name_that_is_told_later_appears_by_itself(visitor: Visitor, deployed:
 def test_repairing(visitor: Visitor, deployed: Deployed) -> None:
     broken(deployed)
     visitor.arrive()
-    expect(visitor.element.get_by_text("One connection needs you")).to_be_visible()
+    expect(visitor.summary).to_contain_text("1 connection needs your attention")
     visitor.button("Sign in again").click()
     visitor.go_through(provider=None)
     visitor.sees(f"{HARBOR} at Gusto works again")
-    expect(visitor.element.get_by_text("Everything is connected and working")).to_be_visible()
+    expect(visitor.summary).to_contain_text("Everything is connected and working")
     visitor.looks("repaired")
 
 
@@ -192,7 +192,7 @@ def test_a_disconnect_that_finch_has_yet_to_confirm_ends_by_itself_on_the_page(
     # Elsewhere; this page asks again and sees it.
     assert acme.disconnect().status == 200
     expect(visitor.element.locator("summary")).to_have_text("1 disconnected connection")
-    expect(visitor.element.get_by_role("status").first).to_contain_text("Disconnected")
+    expect(visitor.said).to_contain_text("Disconnected")
 
 
 def test_a_disconnect_that_fails_says_so_in_the_dialog(

@@ -102,7 +102,8 @@ def test_the_dialog_says_what_ends_and_for_whom(
     card = visitor.card("Gusto", "2 logins")
     visitor.details(card)
     card.get_by_role("button", name="Disconnect").click()
-    expect(visitor.dialog).to_contain_text(f"Disconnect {HARBOR}?")
+    expect(visitor.dialog).to_contain_text(f"Disconnect {HARBOR} at Gusto?")
+    expect(visitor.dialog).to_contain_text(f"will stop receiving data for {HARBOR} from Gusto.")
     expect(visitor.dialog.locator("li")).to_have_count(2)
     visitor.looks(f"dialog-{name_of(looks)}")
 
@@ -122,7 +123,7 @@ def test_every_status_and_problem_has_its_words(visit: Visit, deployed: Deployed
         "has yet to grant access",
     ):
         expect(visitor.element).to_contain_text(words)
-    expect(visitor.element.get_by_text("6 connections need you")).to_be_visible()
+    expect(visitor.summary).to_contain_text("6 connections need your attention")
     visitor.looks("troubles")
 
 

@@ -21,8 +21,8 @@ from local.world import World
 from tests.page.conftest import Visit
 from tests.unit.test_readme import kinds
 
-# What the page says of itself: no answer, no sign-in, the gateway's limit, and what nobody foresaw.
-OF_THE_PAGE = {"unreachable", "unauthorized", "too_many_requests", "unexpected"}
+# What the page says of itself: no answer, no sign-in, the gateway's refusals, and what nobody foresaw.
+OF_THE_PAGE = {"unreachable", "unauthorized", "not_allowed", "too_many_requests", "unexpected"}
 
 
 @pytest.fixture(scope="module")

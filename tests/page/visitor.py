@@ -57,7 +57,7 @@ class Visitor:
 
     def settled(self) -> None:
         """Waits until the element has something to show."""
-        expect(self.element).to_have_attribute("aria-busy", "false")
+        expect(self.element.locator(".all")).to_have_attribute("aria-busy", "false")
 
     def another_tab(self) -> "Visitor":
         """A second tab of the same browser, signed in as well."""
@@ -93,6 +93,21 @@ class Visitor:
     def dialog(self) -> Locator:
         """The open dialog."""
         return self.element.locator("dialog")
+
+    @property
+    def summary(self) -> Locator:
+        """The line below the title."""
+        return self.element.locator(".summary")
+
+    @property
+    def summary(self) -> Locator:
+        """The line below the title."""
+        return self.element.locator(".summary")
+
+    @property
+    def said(self) -> Locator:
+        """What is read aloud."""
+        return self.element.get_by_role("status")
 
     def button(self, name: str) -> Locator:
         """A button of the element by what is written on it, or read aloud."""

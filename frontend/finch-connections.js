@@ -517,7 +517,7 @@ const STYLES = `
   display: block;
   container-type: inline-size;
   /* What is a container has no width of its own; where the page asks for one, this is said. */
-  contain-intrinsic-inline-size: 46em;
+  contain-intrinsic-inline-size: min(46em, 100vw - 2em);
   min-inline-size: 0;
   max-inline-size: 100%;
   color: var(--_text);
@@ -547,7 +547,7 @@ h2:focus, h3:focus { outline: none; }
 .summary.bad { color: var(--tone); font-weight: 550; }
 .group { display: grid; gap: 0.75em; }
 .group > h3, .ended > summary { font-size: 0.8125em; font-weight: 600; color: var(--_soft); }
-.ended > summary h3 { font: inherit; }
+.ended > summary h3 { display: flex; gap: 0.4em; align-items: center; font: inherit; }
 
 .button {
   display: inline-flex; gap: 0.5em; align-items: center; justify-content: center;
@@ -601,6 +601,8 @@ h2:focus, h3:focus { outline: none; }
 .who { overflow: hidden; }
 .facts { display: flex; flex-wrap: wrap; margin-inline-start: -0.95em; color: var(--_soft); font-size: 0.875em; line-height: 1.45; }
 .facts > * { max-width: 100%; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+/* What is written on them ends where the other buttons end. */
+.row > .quiet, .body .quiet { padding-inline: 0.6em; margin-inline-end: -0.6em; }
 /* At the beginning of a line it is outside of what is seen. */
 .facts > ::before { content: "·"; content: "·" / ""; display: inline-block; width: 0.95em; text-align: center; color: color-mix(in oklab, var(--_soft), transparent 35%); }
 
@@ -623,7 +625,7 @@ h2:focus, h3:focus { outline: none; }
 .reason .button { flex: none; font-size: 1em; }
 
 .body { display: grid; gap: 1.1em; padding: 1em; border-top: 1px solid var(--_line); }
-.body h5, .body dt { font-size: 0.8125em; font-weight: 600; color: var(--_soft); }
+.body h5 { font-size: 0.8125em; font-weight: 600; color: var(--_soft); }
 .logins { display: grid; }
 .logins > li { padding: 0.6em 0; border-bottom: 1px solid var(--_line); }
 .logins > li:last-child { border-bottom: 0; padding-bottom: 0; }
@@ -631,9 +633,9 @@ h2:focus, h3:focus { outline: none; }
 .login strong { font-weight: 600; font-size: 0.9375em; }
 .login .status { color: var(--tone); }
 .small { color: var(--_soft); font-size: 0.875em; text-wrap: pretty; }
-.known { display: grid; gap: 0.7em 2em; grid-template-columns: repeat(auto-fit, minmax(min(100%, 15em), 1fr)); }
-.known dd { overflow-wrap: anywhere; font-size: 0.9375em; }
-.first::first-letter { text-transform: uppercase; }
+.known { display: grid; gap: 0.25em; font-size: 0.875em; }
+.known > div { display: grid; grid-template-columns: 7em minmax(0, 1fr); gap: 0.9em; }
+.known dt { color: var(--_soft); }
 .entities { display: grid; gap: 0.3em; margin-top: 0.5em; font-size: 0.875em; }
 .entities li { display: flex; gap: 0.9em; justify-content: space-between; padding-inline-start: 0.8em; border-inline-start: 2px solid var(--_line); }
 code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; font-size: 0.9em; overflow-wrap: anywhere; }
@@ -682,7 +684,7 @@ code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; font-si
 .card.still { animation: none; box-shadow: none; }
 .slow { color: var(--_soft); font-size: 0.875em; text-align: center; }
 
-.ended > summary { display: inline-flex; gap: 0.4em; align-items: center; padding: 0.43em 0.74em; margin-inline-start: -0.74em; border-radius: var(--_control); cursor: pointer; list-style: none; }
+.ended > summary { display: inline-block; padding: 0.43em 0.74em; margin-inline-start: -0.74em; border-radius: var(--_control); cursor: pointer; list-style: none; }
 .ended > summary::-webkit-details-marker { display: none; }
 .ended > summary:hover { color: var(--_text); background: color-mix(in oklab, transparent, var(--_text) 6%); }
 .ended > .cards { margin-top: 0.6em; }
@@ -707,16 +709,15 @@ dialog::backdrop { background: rgb(12 16 26 / 50%); }
 
 @container (width < 36em) {
   header { align-items: stretch; flex-direction: column; }
-  .row { grid-template-columns: auto minmax(0, 1fr) auto; align-items: start; padding: 0.9em 0.6em 0.9em 0.9em; }
+  .row { grid-template-columns: auto minmax(0, 1fr) auto; align-items: start; padding: 0.9em; }
   .row > .status { grid-column: 2; grid-row: 2; justify-self: start; }
   .row > .toggle { grid-column: 3; grid-row: 1; margin-top: -0.15em; }
   .toggle .words { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
-  .row > .again { grid-column: 1 / -1; justify-self: stretch; margin-top: 0.4em; }
+  .row > .again { grid-column: 1 / -1; justify-self: stretch; margin: 0.4em 0 0; }
   .facts > bdi { flex-basis: 100%; }
-  .row > .toggle { padding-inline: 0.5em; }
   .reason { grid-column: 1 / -1; flex-direction: column; align-items: stretch; margin-top: 0.35em; }
   .reason .button, .question .button, .empty .button { width: 100%; }
-  .body .button { flex: 1 1 auto; }
+  .body .button { flex: 1 1 auto; margin: 0; }
   .empty { padding: 2em 1.1em; }
 }
 @media (width < 36rem) {
@@ -1539,10 +1540,11 @@ export class FinchConnections extends HTMLElement {
     // A link that came by mail was begun elsewhere, just before the return.
     const since = left?.at ?? this.#waiting?.at - WAITS_FOR;
     const isNew = (one) =>
-      one.status !== "disconnected" &&
-      (left ? !left.known.includes(keyOf(one)) : new Date(one.created_at) > since);
-    const fresh = (one) => one.logins.some((login) => new Date(login.connected_at) > since);
-    const one = [...this.#connections.values()].find((other) => isNew(other) || fresh(other));
+      left && !left.known.includes(keyOf(one)) && one.status !== "disconnected";
+    const at = (one) => Math.max(0, ...one.logins.map((login) => new Date(login.connected_at)));
+    const [one] = [...this.#connections.values()]
+      .filter((other) => isNew(other) || at(other) > since)
+      .sort((first, second) => at(second) - at(first));
     if (!one) {
       if (Date.now() - this.#waiting?.at > WAITS_FOR) {
         this.#waiting = null;
@@ -2032,7 +2034,7 @@ export class FinchConnections extends HTMLElement {
           h(
             "p",
             { class: `summary ${troubled ? "bad" : ""}`, part: "summary" },
-            troubled && icon("alert"),
+            troubled > 0 && icon("alert"),
             h("span", {}, summary),
           ),
       ),

@@ -4,7 +4,7 @@ import re
 from datetime import timedelta
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from local.finch.seed_world import HARBOR_LANE, JUNIPER_VALE, MAYA, NORTHFOLD, OWEN, TALLY
 from tests.deployed import Deployed
@@ -195,6 +195,34 @@ def test_a_disconnect_that_finch_has_yet_to_confirm_ends_by_itself_on_the_page(
     expect(visitor.said).to_contain_text("Disconnected")
 
 
+def test_a_disconnect_that_was_left_alone_fails_where_it_is_seen(
+    visitor: Visitor, deployed: Deployed
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    acme.connect(provider_id="justworks")
+    visitor.arrive()
+    held: list[Route] = []
+    visitor.answers("/connections/gusto/.*", held.append, times=1)
+    for name in ("Gusto", "Justworks"):
+        visitor.details(visitor.card(name))
+    visitor.card("Gusto").get_by_role("button", name="Disconnect").click()
+    visitor.dialog.get_by_role("button", name="Disconnect").click()
+    expect(visitor.dialog).to_contain_text("Disconnecting…")
+    # What is being done is not left by one press; a browser lets the second one through.
+    visitor.page.keyboard.press("Escape")
+    visitor.page.keyboard.press("Escape")
+    expect(visitor.dialog).not_to_be_visible()
+    visitor.card("Justworks").get_by_role("button", name="Disconnect").click()
+    refuse(503, "finch_unavailable")(held[0])
+    visitor.sees("Finch cannot be reached")
+    expect(visitor.dialog).to_contain_text("at Justworks?")
+    expect(visitor.dialog).not_to_contain_text("Finch cannot be reached")
+    visitor.dialog.get_by_role("button", name="Keep it").click()
+    expect(visitor.notice).to_contain_text("Finch cannot be reached")
+    assert len(deployed.finch.live_tokens()) == 2
+
+
 def test_a_disconnect_that_fails_says_so_in_the_dialog(
     visitor: Visitor, deployed: Deployed
 ) -> None:
@@ -324,6 +352,9 @@ def test_connecting_inside_the_page(visitor: Visitor, deployed: Deployed) -> Non
     expect(visitor.page.locator(FRAME)).to_have_count(0)
     expect(visitor.page).to_have_url(visitor.page_pattern)
     expect(visitor.cards).to_have_count(1)
+    # Its names come soon, and are looked for soon: a quarter of a minute is half the longest pause.
+    with visitor.page.expect_request(re.compile("/connections/gusto/"), timeout=15_000):
+        pass
 
 
 @pytest.mark.parametrize(("way", "words"), [("Leave", "You closed"), ("Cancel", "did not take")])
@@ -344,8 +375,14 @@ def test_repairing_inside_the_page(visitor: Visitor, deployed: Deployed) -> None
     broken(deployed)
     inside(visitor)
     visitor.button("Sign in again").click()
-    visitor.go_through(provider=None, frame=visitor.page.frame_locator(FRAME))
-    visitor.sees(f"{HARBOR} at Gusto works again")
+    visitor.page.frame_locator(FRAME).get_by_text("Leave", exact=True).click()
+    visitor.sees("You closed")
+    # What is tried again is the repair.
+    with visitor.requests("/connect") as sent:
+        visitor.notice.get_by_role("button", name="Sign in again").click()
+        visitor.go_through(provider=None, frame=visitor.page.frame_locator(FRAME))
+        visitor.sees(f"{HARBOR} at Gusto works again")
+    assert not any(one.url.endswith("/connect-sessions") for one in sent)
 
 
 def test_a_code_of_the_frame_whose_answer_is_lost_can_be_sent_again(

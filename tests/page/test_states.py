@@ -1,5 +1,6 @@
 """Every state of the page, seen by axe, in both colour schemes, on a desk and on a phone."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -79,6 +80,7 @@ def test_the_list(visit: Visit, deployed: Deployed, looks: dict[str, Any]) -> No
     expect(visitor.card("Rippling")).to_contain_text(EAST)
     visitor.details(visitor.card("Gusto", "2 logins"))
     visitor.element.locator("summary").click()
+    expect(visitor.card("Justworks")).to_contain_text("Disconnected on Mar 4, 2026")
     visitor.looks(f"details-{name_of(looks)}")
 
 
@@ -109,10 +111,11 @@ def test_the_dialog_says_what_ends_and_for_whom(
 
 
 def test_every_status_and_problem_has_its_words(visit: Visit, deployed: Deployed) -> None:
-    seed.write(deployed, TROUBLES)
+    moved_on = connection(JUNIPER, ("gusto", "Gusto"), "disconnected", problem="another_company")
+    seed.write(deployed, [*TROUBLES, moved_on])
     visitor = visit(viewport={"width": 1080, "height": 1700})
     visitor.arrive()
-    expect(visitor.cards).to_have_count(7)
+    expect(visitor.cards).to_have_count(8)
     for words in (
         "asks you to sign in again",
         "may not see the data",
@@ -125,6 +128,38 @@ def test_every_status_and_problem_has_its_words(visit: Visit, deployed: Deployed
         expect(visitor.element).to_contain_text(words)
     expect(visitor.summary).to_contain_text("6 connections need your attention")
     visitor.looks("troubles")
+    visitor.element.locator("summary").click()
+    expect(visitor.card("Gusto")).to_contain_text("Last changed on Mar 4, 2026")
+
+
+def test_the_dialog_is_whole_where_the_window_is_very_small(
+    visit: Visit, deployed: Deployed
+) -> None:
+    # A desk at 400 percent, in high contrast.
+    seed.write(deployed, everything())
+    visitor = visit(viewport={"width": 320, "height": 256}, forced_colors="active")
+    visitor.arrive()
+    spinner = visitor.element.locator(".chip .spinner")
+    colors = spinner.evaluate(
+        "(one) => { const it = getComputedStyle(one);"
+        " return [it.borderTopColor, it.borderLeftColor]; }"
+    )
+    assert colors[0] != colors[1]
+    visitor.details(visitor.card("Gusto"))
+    visitor.card("Gusto").get_by_role("button", name="Disconnect").click()
+    expect(visitor.dialog).to_have_accessible_description(
+        re.compile("will stop receiving data .* This ends: Login 1 · connected Mar 4, 2026")
+    )
+    expect(visitor.dialog.get_by_role("heading")).to_be_in_viewport(ratio=1)
+    keep, end = (visitor.dialog.get_by_role("button", name=name) for name in ("Keep", "Disconnect"))
+    boxes = [one.bounding_box() for one in (keep, end)]
+    assert boxes[0]
+    assert boxes[1]
+    assert boxes[0]["y"] == boxes[1]["y"]
+    expect(keep).to_be_focused()
+    visitor.page.screenshot(path=visitor.shots / "dialog-small.png")
+    visitor.page.keyboard.press("End")
+    expect(visitor.dialog.get_by_text("To undo it")).to_be_in_viewport(ratio=1)
 
 
 def test_in_german(visit: Visit, deployed: Deployed) -> None:
@@ -174,11 +209,15 @@ def test_a_hostile_name_is_a_name(visit: Visit, deployed: Deployed) -> None:
     expect(visitor.cards).to_have_count(len(HOSTILE))
     for name in HOSTILE:
         expect(
-            visitor.element.get_by_role("heading", name=name.strip(), exact=True)
+            visitor.element.get_by_role("heading", name=name.strip(), exact=True, level=4)
         ).to_be_visible()
     width = visitor.page.evaluate("document.documentElement.scrollWidth")
     assert width <= 390
     visitor.looks("hostile-names")
+    visitor.details(visitor.card(HOSTILE[3]))
+    # Cut off above, and here in full.
+    expect(visitor.element.locator("dd").get_by_text(HOSTILE[3])).to_be_visible()
+    visitor.details(visitor.card(HOSTILE[3]))
     visitor.details(visitor.cards.first)
     visitor.cards.first.get_by_role("button", name="Disconnect").click()
     expect(visitor.dialog).to_contain_text(HOSTILE[0])

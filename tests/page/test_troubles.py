@@ -1,5 +1,6 @@
 """What the page does when the network, the API, the sign-in or an address is not as it should be."""
 
+import json
 import re
 from typing import Any
 
@@ -13,7 +14,7 @@ from tests.local.conftest import until
 from tests.page import seed
 from tests.page.conftest import Visit
 from tests.page.seed import connection
-from tests.page.visitor import NAMES, Visitor, cut_off, refuse
+from tests.page.visitor import NAMES, Visitor, cut_off, posted, refuse, say
 from tests.person import Person
 
 HARBOR = HARBOR_LANE.legal_name
@@ -36,12 +37,14 @@ def one(deployed: Deployed) -> Connection:
     [
         (cut_off, "does not answer"),
         (refuse(503), "does not answer"),
+        (say(200, '{"connections": ['), "does not answer"),
+        (refuse(403), "does not allow this"),
         (refuse(500, "internal_error"), "on our side"),
         (refuse(429), "too often"),
         (refuse(403, "customer_unknown"), "which account you belong to"),
         (refuse(418, "a_code_of_tomorrow"), "Something unexpected"),
     ],
-    ids=["down", "gateway", "bug", "limit", "customer", "unknown"],
+    ids=["down", "gateway", "cut-off", "forbidden", "bug", "limit", "customer", "unknown"],
 )
 def test_a_list_that_cannot_be_read_says_why_and_can_be_tried_again(
     visitor: Visitor, one: Connection, respond: Any, words: str
@@ -89,6 +92,71 @@ def test_a_list_that_was_read_once_stays_when_the_api_goes_down(
     visitor.page.unroute_all()
     visitor.button("Try again").click()
     expect(visitor.notice).to_have_count(0)
+
+
+def test_the_network_that_is_back_is_used_at_once(visitor: Visitor, one: Connection) -> None:
+    visitor.arrive()
+    visitor.page.context.set_offline(True)
+    visitor.page.evaluate("document.querySelector('finch-connections').refresh()")
+    visitor.sees("This list could not be updated")
+    visitor.page.context.set_offline(False)
+    expect(visitor.notice).to_have_count(0)
+    # The same of another tab's news: what is shown is no older for that.
+    visitor.answers(LIST, cut_off)
+    visitor.page.evaluate("new BroadcastChannel('finch-connections').postMessage('changed')")
+    visitor.sees("This list could not be updated", "What you see is from just now")
+    # Said once, with no age in it that changes by itself.
+    expect(visitor.said).to_have_text("This list could not be updated")
+    assert visitor.element.locator(".notice").get_attribute("role") is None
+
+
+def test_a_failure_far_down_is_gone_to_and_tried_again_as_it_was(
+    visitor: Visitor, deployed: Deployed
+) -> None:
+    many = [connection(f"Company {n:02}", (f"p{n:02}", f"P{n:02}")) for n in range(20)]
+    seed.write(deployed, many)
+    visitor.arrive()
+    card = visitor.card("Company 19")
+    visitor.details(card)
+    add = card.get_by_role("button", name="Add another login")
+    add.focus()
+    visitor.page.mouse.wheel(0, -100_000)
+    until(lambda: visitor.page.evaluate("scrollY") == 0)
+    # What is painted again keeps the focus, and takes nobody to it.
+    seed.change(deployed, "p19", many[19].key.company_id, "processing")
+    visitor.page.evaluate("document.querySelector('finch-connections').refresh()")
+    expect(card).to_contain_text("Setting up")
+    expect(add).to_be_focused()
+    assert visitor.page.evaluate("scrollY") == 0
+    visitor.answers("/connect-sessions", refuse(503, "finch_unavailable"), times=1)
+    with visitor.requests("/connect-sessions") as sent:
+        add.click()
+        heading = visitor.element.get_by_role("heading", name="That did not work")
+        expect(heading).to_be_focused()
+        expect(heading).to_be_in_viewport()
+        visitor.button("Try again").click()
+        until(lambda: visitor.page.evaluate("1") and len(sent) == 2)
+    assert [one["provider_id"] for one in posted(sent)] == ["p19", "p19"]
+
+
+def test_a_frame_that_never_speaks_leaves_the_buttons_alive(
+    visitor: Visitor, one: Connection
+) -> None:
+    visitor.page.clock.install()
+    visitor.arrive()
+    visitor.page.evaluate(
+        "document.querySelector('finch-connections').finchConnect ="
+        " { initialize: () => ({ open: () => (document.title = 'open'), close() {} }) }"
+    )
+    visitor.page.get_by_label("Finch Connect").select_option("inside this page")
+    visitor.button("Connect another").click()
+    expect(visitor.page).to_have_title("open")
+    expect(visitor.button("Connect another")).to_have_attribute("aria-disabled", "true")
+    visitor.page.clock.run_for(21_000)
+    expect(visitor.button("Connect another")).not_to_have_attribute("aria-disabled", "true")
+    visitor.page.evaluate("document.title = ''")
+    visitor.button("Connect another").click()
+    expect(visitor.page).to_have_title("open")
 
 
 def test_what_could_not_be_begun_can_be_begun_again(visitor: Visitor, one: Connection) -> None:
@@ -203,6 +271,71 @@ def test_an_address_that_claims_a_connection_is_not_believed(
     assert len(sent) == 1
     expect(visitor.notice).to_have_count(0)
     expect(visitor.page).to_have_url(visitor.page_pattern)
+    with visitor.requests("/connections") as sent:
+        visitor.open(query="?status=connected&provider_id=gusto&company_id=..")
+        expect(visitor.card(HARBOR)).to_be_visible()
+    assert all("/connections?" in one.url for one in sent)
+    expect(visitor.notice).to_have_count(0)
+
+
+def test_a_return_is_told_when_the_connection_can_be_read(
+    visitor: Visitor, one: Connection
+) -> None:
+    visitor.arrive()
+    visitor.answers("/connections/gusto/", refuse(503), times=1)
+    visitor.open(query=f"?status=connected&provider_id=gusto&company_id={one.key.company_id}")
+    visitor.sees(f"{HARBOR} at Gusto is connected")
+
+
+def test_what_the_provider_has_yet_to_grant_is_not_called_connected(
+    visitor: Visitor, deployed: Deployed
+) -> None:
+    one = connection(HARBOR, ("gusto", "Gusto"), "pending")
+    seed.write(deployed, [one])
+    visitor.arrive()
+    visitor.open(query=f"?status=connected&provider_id=gusto&company_id={one.key.company_id}")
+    visitor.sees(f"{HARBOR} at Gusto is being set up", "has yet to grant access")
+    expect(visitor.notice).to_have_class(re.compile("info"))
+    expect(visitor.summary).to_have_text("Some connections are being set up.")
+    visitor.looks("settling")
+
+
+def test_what_is_ending_and_what_is_not_known_is_called_neither_new_nor_bad(
+    visitor: Visitor, deployed: Deployed
+) -> None:
+    seed.write(deployed, [connection(HARBOR, ("gusto", "Gusto"), "disconnecting")])
+    visitor.arrive()
+    expect(visitor.cards).to_have_count(1)
+    expect(visitor.summary).to_have_count(0)
+    listed = json.dumps({"connections": [], "next_cursor": None})
+
+    def of_tomorrow(route: Route) -> None:
+        say(200, route.fetch().text().replace('"disconnecting"', '"paused"'))(route)
+
+    visitor.answers(LIST, of_tomorrow)
+    visitor.page.evaluate("document.querySelector('finch-connections').refresh()")
+    expect(visitor.cards.locator(".chip")).to_have_text("paused")
+    expect(visitor.cards.locator(".chip")).to_have_class(re.compile("over"))
+    expect(visitor.summary).to_have_count(0)
+    visitor.looks("status-of-tomorrow")
+    visitor.page.unroute_all()
+    # What has left the list keeps its name in the notice about it.
+    seed.change(deployed, "gusto", connection(HARBOR).key.company_id, "connected")
+    visitor.page.evaluate("document.querySelector('finch-connections').refresh()")
+    visitor.details(visitor.card(HARBOR, "Connected"))
+    visitor.button("Disconnect").click()
+    visitor.answers("/connections/gusto/", refuse(503, "finch_unavailable"), times=1)
+    visitor.dialog.get_by_role("button", name="Disconnect").click()
+    expect(visitor.dialog).to_contain_text("Finch cannot be reached")
+    visitor.page.unroute_all()
+    ended = json.dumps({**Person(deployed, "acme").connections()[0], "status": "disconnected"})
+    visitor.answers("/connections/gusto/", say(200, ended))
+    visitor.dialog.get_by_role("button", name="Disconnect").click()
+    visitor.sees(f"{HARBOR} at Gusto is disconnected")
+    visitor.answers(LIST, say(200, listed))
+    visitor.page.evaluate("document.querySelector('finch-connections').refresh()")
+    expect(visitor.cards).to_have_count(0)
+    visitor.sees(f"{HARBOR} at Gusto is disconnected")
 
 
 def test_a_confirmation_shows_what_the_code_is_about_not_what_the_address_says(
@@ -245,12 +378,37 @@ def test_parameters_of_the_page_itself_stay(visitor: Visitor, deployed: Deployed
 def test_an_unclear_return_becomes_clear_by_itself(visitor: Visitor, deployed: Deployed) -> None:
     acme = Person(deployed, "acme")
     visitor.arrive()
-    visitor.button("Connect payroll").click()
-    visitor.page.get_by_role("button", name="Gusto", exact=True).wait_for()
+    # A link that came by mail was begun elsewhere: the page knows nothing of it.
     visitor.open(query="?status=pending")
     visitor.sees("Almost there")
     acme.connect()
     visitor.sees(f"{HARBOR} at Gusto is connected")
+    visitor.button("Connect another").click()
+    visitor.page.get_by_role("button", name="Gusto", exact=True).wait_for()
+    visitor.open(query="?status=pending")
+    visitor.sees("Almost there")
+    acme.connect(provider_id="justworks")
+    visitor.sees(f"{HARBOR} at Justworks is connected")
+
+
+def test_an_unclear_return_is_asked_for_ever_less_often_and_stays_true(
+    visitor: Visitor, deployed: Deployed
+) -> None:
+    visitor.page.clock.install()
+    visitor.arrive()
+    with visitor.requests("/connections?") as sent:
+        visitor.open(query="?status=pending")
+        visitor.sees("Almost there")
+        for _ in range(24):
+            visitor.page.clock.run_for(5_000)
+            until(lambda: visitor.page.evaluate("1") and all("=25" in one.url for one in sent[-1:]))
+    # After 2 seconds, then 1.6 times as long each time, up to 30 seconds.
+    assert 10 <= len(sent) <= 22
+    expect(visitor.notice.locator(".spinner")).to_be_visible()
+    visitor.page.clock.fast_forward(16 * 60_000)
+    visitor.sees("Almost there")
+    expect(visitor.button("Dismiss")).to_be_visible()
+    expect(visitor.notice.locator(".spinner")).to_have_count(0)
 
 
 # Many, and for long
@@ -270,6 +428,9 @@ def test_two_hundred_connections(visit: Visit, deployed: Deployed) -> None:
         expect(visitor.cards.first).to_contain_text("Zenith")
         visitor.looks("two-hundred")
         assert len(sent) <= 4
+        # Looking again shows no more than was asked for.
+        visitor.page.evaluate("document.querySelector('finch-connections').refresh()")
+        expect(visitor.cards).to_have_count(27)
         more = visitor.button("Show more")
         for count in range(27, 200, 25):
             expect(visitor.cards).to_have_count(count)
@@ -277,7 +438,7 @@ def test_two_hundred_connections(visit: Visit, deployed: Deployed) -> None:
         expect(visitor.cards).to_have_count(200)
         more.scroll_into_view_if_needed()
         expect(more).to_have_count(0)
-    assert len(sent) <= 11
+    assert len(sent) <= 13
 
 
 def test_it_asks_again_seldom_and_not_at_all_where_nobody_looks(
@@ -313,10 +474,16 @@ def test_what_breaks_while_the_page_is_open_is_shown_and_said_aloud(
 ) -> None:
     visitor.page.clock.install()
     visitor.arrive()
-    seed.change(deployed, "gusto", one.key.company_id, "reauth")
+    other = connection("Juniper")
+    seed.write(deployed, [other])
+    visitor.page.evaluate("document.querySelector('finch-connections').refresh()")
+    for key in (one.key, other.key):
+        seed.change(deployed, "gusto", key.company_id, "reauth")
     visitor.page.clock.run_for(61_000)
     expect(visitor.cards.first).to_contain_text("asks you to sign in again")
-    expect(visitor.said).to_contain_text("Sign-in needed")
+    for name in (HARBOR, "Juniper"):
+        words = f"{name}\u2069 at \u2068Gusto\u2069\u2069: Sign-in needed"
+        expect(visitor.said).to_contain_text(words)
 
 
 # The keyboard

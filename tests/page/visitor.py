@@ -51,6 +51,24 @@ class Visitor:
         home = self.world.other_site_page_url if other_site else self.world.page_url
         self.page.goto(home + query)
 
+    def visits_host(self, markup: str, script: str, *, query: str = "", **options: str) -> None:
+        """Opens a page of another make, on the application's site: its markup and its script."""
+        page, head = self.world.page_url, options.get("head", "")
+        self.page.route(
+            re.compile(f"^{re.escape(page)}(/x/)?([?#].*)?$"),
+            lambda route: route.fulfill(
+                content_type="text/html",
+                body=f"<!doctype html><html {options.get('root', '')}><title>Host</title>{head}"
+                f'<script type="module" src="/finch-connections.js"></script>{markup}'
+                '<script type="module" src="/host.js"></script>',
+            ),
+        )
+        self.page.route(
+            f"{page}host.js",
+            lambda route: route.fulfill(content_type="text/javascript", body=script),
+        )
+        self.open(query=query)
+
     def sign_in(self, customer_id: str = "acme") -> None:
         """Signs in."""
         self.page.get_by_role("button", name=NAMES[customer_id]).click()
@@ -93,11 +111,6 @@ class Visitor:
     def dialog(self) -> Locator:
         """The open dialog."""
         return self.element.locator("dialog")
-
-    @property
-    def summary(self) -> Locator:
-        """The line below the title."""
-        return self.element.locator(".summary")
 
     @property
     def summary(self) -> Locator:
@@ -206,22 +219,23 @@ def posted(requests: list[Request]) -> list[dict[str, Any]]:
     return [json.loads(one.post_data or "{}") for one in requests if one.method == "POST"]
 
 
-def refuse(status: int, code: str | None = None) -> Callable[[Route], None]:
-    """An answer that refuses: the API's, or without a code the gateway's."""
+def say(status: int, body: str) -> Callable[[Route], None]:
+    """An answer with this body."""
 
     def respond(route: Route) -> None:
-        origin = route.request.headers.get("origin", "")
-        body = {"code": code, "request_id": "JKJaXmPLvHcESHA="} if code else {"message": "No"}
-        route.fulfill(
-            status=status,
-            json=body,
-            headers={
-                "access-control-allow-origin": origin,
-                "access-control-allow-credentials": "true",
-            },
-        )
+        headers = {
+            "access-control-allow-origin": route.request.headers.get("origin", ""),
+            "access-control-allow-credentials": "true",
+        }
+        route.fulfill(status=status, body=body, content_type="application/json", headers=headers)
 
     return respond
+
+
+def refuse(status: int, code: str | None = None) -> Callable[[Route], None]:
+    """An answer that refuses: the API's, or without a code the gateway's."""
+    body = {"code": code, "request_id": "JKJaXmPLvHcESHA="} if code else {"message": "No"}
+    return say(status, json.dumps(body))
 
 
 def cut_off(route: Route) -> None:

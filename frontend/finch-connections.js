@@ -633,6 +633,7 @@ h2:focus, h3:focus { outline: none; }
 .login strong { font-weight: 600; font-size: 0.9375em; }
 .login .status { color: var(--tone); }
 .small { color: var(--_soft); font-size: 0.875em; text-wrap: pretty; }
+.first::first-letter { text-transform: uppercase; }
 .known { display: grid; gap: 0.25em; font-size: 0.875em; }
 .known > div { display: grid; grid-template-columns: 7em minmax(0, 1fr); gap: 0.9em; }
 .known dt { color: var(--_soft); }
@@ -714,7 +715,7 @@ dialog::backdrop { background: rgb(12 16 26 / 50%); }
   .row > .toggle { grid-column: 3; grid-row: 1; margin-top: -0.15em; }
   .toggle .words { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   .row > .again { grid-column: 1 / -1; justify-self: stretch; margin: 0.4em 0 0; }
-  .facts > bdi { flex-basis: 100%; }
+  .facts > :first-child { flex-basis: 100%; }
   .reason { grid-column: 1 / -1; flex-direction: column; align-items: stretch; margin-top: 0.35em; }
   .reason .button, .question .button, .empty .button { width: 100%; }
   .body .button { flex: 1 1 auto; margin: 0; }
@@ -2088,7 +2089,7 @@ export class FinchConnections extends HTMLElement {
           h(
             "p",
             { class: "facts" },
-            h("bdi", {}, names.provider),
+            h("span", {}, h("bdi", {}, names.provider)),
             !ended && h("span", {}, this.#plain("card.logins", { n: one.logins.length })),
             !ended &&
               (one.checked_at

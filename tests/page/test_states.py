@@ -75,13 +75,14 @@ def test_the_list(visit: Visit, deployed: Deployed, looks: dict[str, Any]) -> No
     visitor.arrive()
     expect(visitor.cards).to_have_count(7)
     expect(visitor.cards.first).to_contain_text("asks you to sign in again")
-    visitor.looks(f"list-{name_of(looks)}")
+    visitor.looks(f"list-{name_of(looks)}", height=900)
     visitor.details(visitor.card("Rippling"))
     expect(visitor.card("Rippling")).to_contain_text(EAST)
+    visitor.looks(f"details-{name_of(looks)}", height=1040)
     visitor.details(visitor.card("Gusto", "2 logins"))
     visitor.element.locator("summary").click()
     expect(visitor.card("Justworks")).to_contain_text("Disconnected on Mar 4, 2026")
-    visitor.looks(f"details-{name_of(looks)}")
+    visitor.looks(f"ended-{name_of(looks)}")
 
 
 @pytest.mark.parametrize("looks", LOOKS)
@@ -91,7 +92,7 @@ def test_nothing_is_connected(visit: Visit, looks: dict[str, Any]) -> None:
     visitor.looks(f"sign-in-{name_of(looks)}")
     visitor.sign_in()
     expect(visitor.element).to_contain_text("Your password never reaches Acme Benefits")
-    visitor.looks(f"empty-{name_of(looks)}")
+    visitor.looks(f"empty-{name_of(looks)}", height=900)
 
 
 @pytest.mark.parametrize("looks", LOOKS)

@@ -131,10 +131,26 @@ class Visitor:
         for text in texts:
             expect(self.notice.filter(has_text=text).first).to_be_visible()
 
-    def looks(self, name: str) -> None:
-        """Takes a picture of what is there; axe must find nothing in it."""
+    def looks(self, name: str, *, height: int | None = None) -> None:
+        """Takes a picture of what is there; axe must find nothing in it.
+
+        With a height it begins at the top of the element.
+        """
         self.page.mouse.move(0, 0)
-        self.page.screenshot(path=self.shots / f"{name}.png", animations="disabled")
+        options: dict[str, Any] = {}
+        if height:
+            box = self.element.bounding_box()
+            scrolled = self.page.evaluate("scrollY")
+            assert box
+            options["full_page"] = True
+            options["clip"] = {
+                "x": max(0, box["x"] - 24),
+                "y": box["y"] + scrolled - 20,
+                "width": min(box["width"] + 48, self.page.evaluate("innerWidth")),
+                "height": min(box["height"] + 40, height),
+            }
+        path = self.shots / f"{name}.png"
+        self.page.screenshot(path=path, animations="disabled", **options)
         found = _AXE.run(self.page)
         problems = [
             f"{one['id']}: {node['html'][:200]} {node['failureSummary'][:300]}"

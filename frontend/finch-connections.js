@@ -529,7 +529,7 @@ const STYLES = `
 *, ::before, ::after { box-sizing: border-box; }
 h2, h3, h4, h5, p, ul, dl, dd { margin: 0; padding: 0; }
 ul { list-style: none; }
-button, a.button { font: inherit; color: inherit; }
+button { font: inherit; color: inherit; }
 bdi { overflow-wrap: anywhere; }
 time { white-space: nowrap; }
 svg { flex: none; width: 1.25em; height: 1.25em; }

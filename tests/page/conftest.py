@@ -15,7 +15,7 @@ from tests.page import chromium
 from tests.page.visitor import Visitor, new_tab
 
 # A loaded machine is slow, and the first call of each function takes its time.
-PATIENCE = 5_000
+PATIENCE = 30_000
 DESKTOP = {"width": 1080, "height": 900}
 PHONE = {"width": 390, "height": 844}
 

@@ -14,7 +14,7 @@ help:
 	@echo 'make sam-local  show the functions in containers of sam local, where there is an engine'
 	@echo 'make test   run every check and every test'
 	@echo 'make model  let anything happen in any order, for 50,000 steps and more (an hour)'
-	@echo 'make crash  stop and fail the product at every call to AWS and Finch (a quarter of an hour)'
+	@echo 'make crash  stop and fail the product at every call to AWS and Finch (half an hour)'
 	@echo 'make bench  measure what the functions cost, beside references (half an hour)'
 	@echo 'make growth measure how requests grow with what is kept (a quarter of an hour)'
 	@echo 'make fuzz   attack the product with many times the requests of the tests (half an hour)'

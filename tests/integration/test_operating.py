@@ -13,6 +13,7 @@ from finch_connections.session_table import SessionTable
 from local.finch.seed_world import CEDARLINE, HARBOR_LANE, IRIS, JUNIPER_VALE, LENA, MAYA, OWEN
 from operations.long_work import Round, go_through
 from tests.in_process import Call, InProcess, let_through
+from tests.integration.test_tending import Killed, kill
 from tests.invariants import Kept, Watch, broken
 from tests.person import Person
 
@@ -580,16 +581,12 @@ def test_an_exchange_that_was_under_way_is_named(
 ) -> None:
     acme = Person(deployed, "acme")
     url = acme.log_in(acme.click(acme.link()))
-    backup: dict[str, str] = {}
-    consume = SessionTable.consume
-
-    def and_back_up(*args: Any) -> Any:
-        consumed = consume(*args)
-        backup.update(back_up())
-        return consumed
-
-    monkeypatch.setattr(SessionTable, "consume", and_back_up)
-    assert acme.come_back(url).outcome["status"] == "connected"
+    with monkeypatch.context() as crash:
+        crash.setattr(SessionTable, "escrow", kill)
+        with pytest.raises(Killed):
+            acme.come_back(url)
+    assert len(deployed.finch.live_tokens()) == 1
+    backup = back_up()
     lose(deployed, "acme")
     deployed.queue.clear()
     go(deployed, "RestoreConnections", **backup)

@@ -94,7 +94,9 @@ class Operator:
             if following.startswith("--"):
                 arguments[member], option = True, following
             else:
-                arguments[member], option = following, next(words)
+                number = members[member].type_name == "integer"
+                arguments[member] = int(following) if number else following
+                option = next(words)
         return getattr(client, method)(**arguments)
 
 

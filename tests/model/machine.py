@@ -804,7 +804,10 @@ class Model(RuleBasedStateMachine):
             for handle_hash, item in kept.sessions.items():
                 if item["phase"]["S"] == "held":
                     seen.append(str(self._decide(handle_hash, item, "disconnect")))
-            for row in kept.connections:
+            for row, item in kept.connections.items():
+                if item.get("problem") == {"S": "disconnect_refused"}:
+                    # As it says: to be connected again, and then disconnected again.
+                    seen.append(f"{row[0]} {self._repair(row, True, True)}")
                 if kept.status(row) != "disconnected":
                     seen.append(f"{row[0]} {self._disconnect(row)}")
             self._pass(2 * HOUR)

@@ -462,17 +462,15 @@ def open_escrow(session: ConnectSession, escrow: Escrow, outside: Outsiders) -> 
     return outside.vault.open_escrow(escrow.ciphertext, session.handle_hash, session.customer_id)
 
 
-def kept(
-    customer_id: str, handle_hashes: Collection[str], outside: Outsiders
-) -> Iterator[SecretText]:
-    """The tokens that attempts of a customer keep; others' are not theirs to use.
+def kept(handle_hashes: Collection[str], outside: Outsiders) -> Iterator[SecretText]:
+    """The tokens that attempts keep, whoever's they are: Finch ends a connection for all of them.
 
     Raises `TokenDead` in the end where one may have a token that nobody could open.
     """
     unknown = False
     for handle_hash in sorted(handle_hashes):
         session = outside.sessions.get(handle_hash)
-        if session and session.escrow and session.customer_id == customer_id:
+        if session and session.escrow:
             yield open_escrow(session, session.escrow, outside)
         unknown |= bool(session and session.phase in (Phase.EXCHANGING, Phase.UNCERTAIN))
     if unknown:

@@ -59,8 +59,8 @@ class Outsiders(NamedTuple):
     vault: TokenVault
     finch: Finch
     queue: TendQueue
-    kept: Callable[[str, Collection[str]], Iterable[SecretText]] | None = None
-    """The tokens that attempts of a customer keep, by their `handle_hash`; None for who may open none."""
+    kept: Callable[[Collection[str]], Iterable[SecretText]] | None = None
+    """The tokens that attempts keep, by their `handle_hash`; None for who may open none."""
 
 
 def disconnect(
@@ -225,7 +225,7 @@ def _end(connection: Connection, connection_id: str, outside: Outsiders, opening
         return
     if outside.kept is None:
         raise TokenDead
-    _ended_by(outside.kept(connection.customer_id, there.holders), outside.finch)
+    _ended_by(outside.kept(there.holders), outside.finch)
 
 
 def _ended_by(tokens: Iterable[SecretText], finch: Finch) -> bool:

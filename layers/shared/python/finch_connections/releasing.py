@@ -59,7 +59,7 @@ def give_up(
 def _covered(session: ConnectSession, connection_id: str, there: Claim, outside: Outsiders) -> bool:
     """Whether another token of a connection is alive: a repair may have revoked those before it.
 
-    What another customer keeps is theirs to look after.
+    What another customer owns is theirs to look after.
     """
     customer_id, owner = session.customer_id, there.owner
     if owner and owner.customer_id != customer_id:
@@ -72,11 +72,8 @@ def _covered(session: ConnectSession, connection_id: str, there: Claim, outside:
                 return True
     for holder in sorted(there.holders - {session.handle_hash}):
         other = outside.sessions.get(holder)
-        if other and other.escrow:
-            if other.customer_id != customer_id:
-                return True
-            if _alive(open_escrow(other, other.escrow, outside), outside):
-                return True
+        if other and other.escrow and _alive(open_escrow(other, other.escrow, outside), outside):
+            return True
     return False
 
 

@@ -805,11 +805,8 @@ class Model(RuleBasedStateMachine):
                 if item["phase"]["S"] == "held":
                     seen.append(str(self._decide(handle_hash, item, "disconnect")))
             for row, item in kept.connections.items():
-                if item.get("problem") == {"S": "disconnect_refused"}:
-                    # As it says: to be connected again, and then disconnected again.
-                    seen.append(f"{row[0]} {self._repair(row, True, True)}")
                 if kept.status(row) != "disconnected":
-                    seen.append(f"{row[0]} {self._disconnect(row)}")
+                    seen += self._end(row, item)
             self._pass(2 * HOUR)
             kept = Kept(self.truth.shown)
             if any(kept.status(row) == "disconnecting" for row in kept.connections):
@@ -837,6 +834,12 @@ class Model(RuleBasedStateMachine):
             raise Broken(f"the bill cannot be stopped: {len(live)} live, after {seen[-12:]}")
         if left := self._left():
             raise Broken(f"something is left of nothing: {left}, after {seen[-12:]}")
+
+    def _end(self, row: Row, item: dict[str, Any]) -> Iterator[str]:
+        if item.get("problem") == {"S": "disconnect_refused"}:
+            # As it says: to be connected again, and then disconnected again.
+            yield f"{row[0]} {self._repair(row, True, True)}"
+        yield f"{row[0]} {self._disconnect(row)}"
 
     def _pass(self, by: timedelta) -> None:
         self.world.queue.deliveries[0] = 0

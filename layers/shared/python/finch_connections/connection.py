@@ -463,7 +463,11 @@ def disconnect_refused(connection: Connection, now: datetime) -> Connection:
 
     To be repaired and disconnected again: Finch takes that from a login that works.
     """
-    tokens = tuple(one for one in connection.tokens if one.connection_id not in connection.ended)
+    tokens = tuple(
+        replace(one, status=ConnectionStatus.REAUTH)
+        for one in connection.tokens
+        if one.connection_id not in connection.ended
+    )
     return replace(
         connection,
         tokens=tokens,

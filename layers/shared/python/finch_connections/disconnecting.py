@@ -32,6 +32,7 @@ from finch_connections.finch_failure import (
     NotReached,
     RateLimited,
     TokenDead,
+    UnknownAnswer,
 )
 from finch_connections.log import logger
 from finch_connections.secret_text import SecretText
@@ -224,7 +225,7 @@ def _end(connection: Connection, connection_id: str, outside: Outsiders, opening
     if there is None or not there.holders:
         return
     if outside.kept is None:
-        raise TokenDead
+        raise UnknownAnswer
     _ended_by(outside.kept(there.holders), outside.finch)
 
 

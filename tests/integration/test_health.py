@@ -733,6 +733,6 @@ def test_logins_that_finch_cannot_tell_of_do_not_hide_another(deployed: InProces
         return send()
 
     deployed.border.guard = guard
-    quarters(deployed, 3 * 24)
+    quarters(deployed, 30)
     deployed.border.open()
     assert acme.connection()["status"] == "reauth"

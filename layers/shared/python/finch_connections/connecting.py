@@ -433,8 +433,9 @@ def settle(
         except ConnectionBusy:
             break
         except (CannotConnect, ClaimedByAnother, TooManyLogins, UnusableIdentifier) as error:
-            # The task of what waited for a confirmation may come a day later.
-            outside.queue.send(Task.first(SessionTask(session.handle_hash), now), now)
+            if completion:
+                # Somebody came, and the task of what waits for a confirmation may come a day later.
+                outside.queue.send(Task.first(SessionTask(session.handle_hash), now), now)
             try:
                 outside.sessions.hold(session, error.code)
             except Conflict:

@@ -26,7 +26,7 @@ _ATTEMPTS = 3
 _PATIENCE = 2
 # Not about one token: the next one would fare no better, and it would be one call too many.
 _NOT_ABOUT_ONE = (NotReached, RateLimited, FinchMisconfigured)
-# What a failure says of a token that lives.
+# What a failure says of a token that is not dead.
 SAID_BY: Mapping[type[FinchFailure], ConnectionStatus] = {
     ReauthenticationNeeded: ConnectionStatus.REAUTH,
     AccountSetupRequired: ConnectionStatus.ERROR_NO_ACCOUNT_SETUP,

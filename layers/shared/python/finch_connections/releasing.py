@@ -18,7 +18,7 @@ from finch_connections.refreshing import SAID_BY
 from finch_connections.secret_text import SecretText
 
 # One wrong word of Finch must not drop the only token that lives.
-_DOUBTFUL = (TokenDead, *SAID_BY)
+_DOUBTFUL: tuple[type[FinchFailure], ...] = (TokenDead, *SAID_BY)
 
 
 def give_up(

@@ -1,5 +1,6 @@
 """The flow that releases: a kept token that nobody wants is used once more, to end its connection."""
 
+from contextlib import suppress
 from datetime import datetime
 
 from finch_connections.claim import Claim, Release, release_of
@@ -10,7 +11,7 @@ from finch_connections.connect_session import (
     SessionExpired,
     refused_for_days,
 )
-from finch_connections.connecting import Outsiders, open_escrow
+from finch_connections.connecting import Outsiders, kept, open_escrow
 from finch_connections.connection import CompanyKey
 from finch_connections.finch_failure import FinchFailure, FinchUnavailable, TokenDead
 from finch_connections.log import logger
@@ -73,10 +74,9 @@ def _covered(session: ConnectSession, connection_id: str, there: Claim, outside:
             sealed = connection.sealed[token.id]
             if _alive(outside.vault.open_stored(sealed, customer_id, connection.key), outside):
                 return True
-    for holder in sorted(there.holders - {session.handle_hash}):
-        other = outside.sessions.get(holder)
-        if other and other.escrow and _alive(open_escrow(other, other.escrow, outside), outside):
-            return True
+    with suppress(TokenDead):
+        others = kept(there.holders - {session.handle_hash}, outside)
+        return any(_alive(token, outside) for token in others)
     return False
 
 

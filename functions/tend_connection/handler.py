@@ -1,6 +1,7 @@
 """Finishes what was left half done: takes tasks from the queue and sends on what is not over."""
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -50,7 +51,8 @@ def tend_connection(event: dict[str, Any], context: Any) -> Any:
         in_time = context.get_remaining_time_in_millis() > TASK_SECONDS * 1000
         try:
             redelivered = record.attributes.approximate_receive_count != "1"
-            _tend(tend_queue.read(record.body), redelivered, datetime.now(UTC), in_time)
+            task = replace(tend_queue.read(record.body), redelivered=redelivered)
+            _tend(task, datetime.now(UTC), in_time)
         except Exception:
             # Lambda is told which messages have failed, and nobody why.
             logger.exception("message failed")
@@ -59,12 +61,12 @@ def tend_connection(event: dict[str, Any], context: Any) -> Any:
     return process_partial_response(event, tend, _batch, context)
 
 
-def _tend(task: Task, redelivered: bool, now: datetime, in_time: bool) -> None:
+def _tend(task: Task, now: datetime, in_time: bool) -> None:
     queue = tend_queue.connect()
     if now < task.due_at or not in_time:
         queue.send(task, now)
         return
-    look = tending.tend(task, redelivered=redelivered, now=now, outside=_outside())
+    look = tending.tend(task, now=now, outside=_outside())
     if look.report:
         logger.warning("reported", report=look.report)
     metrics.count(ROUTE, look.report or (AGAIN if look.again else metrics.OK))

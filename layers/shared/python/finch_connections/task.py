@@ -45,7 +45,8 @@ type Subject = SessionTask | ConnectionTask | FinchConnectionTask
 class Task:
     """What to look at, since when there is something to do, and when to look again.
 
-    `retries` counts the looks that failed. What the sweep has found it finds again.
+    `retries` counts the looks that failed. What the sweep has found it finds again. One that is
+    `redelivered` may have noted when it comes again, and never have been sent.
     """
 
     subject: Subject
@@ -53,6 +54,7 @@ class Task:
     due_at: datetime
     retries: int = 0
     swept: bool = False
+    redelivered: bool = False
 
     @classmethod
     def first(cls, subject: Subject, now: datetime) -> Self:

@@ -70,22 +70,19 @@ class Outsiders(NamedTuple):
     naming: naming.Outsiders
 
 
-def tend(task: Task, *, redelivered: bool = False, now: datetime, outside: Outsiders) -> Look:
-    """Brings a task forward as far as it goes now. Doing it twice, or late, does no harm.
-
-    One that is `redelivered` may have noted when it comes again, and never have been sent.
-    """
+def tend(task: Task, *, now: datetime, outside: Outsiders) -> Look:
+    """Brings a task forward as far as it goes now. Doing it twice, or late, does no harm."""
     try:
         match task.subject:
             case SessionTask(handle_hash):
-                look = _session(task, handle_hash, redelivered, now, outside.connecting)
+                look = _session(task, handle_hash, now, outside.connecting)
                 if look.again and look.again.subject == task.subject:
                     _postpone(look.again, outside)
                 return look
             case ConnectionTask(customer_id, key):
-                return _connection(task, customer_id, key, redelivered, now, outside)
+                return _connection(task, customer_id, key, now, outside)
             case FinchConnectionTask(connection_id):
-                return _finch_connection(task, connection_id, redelivered, now, outside)
+                return _finch_connection(task, connection_id, now, outside)
     except FinchMisconfigured as error:
         # It says nothing of any connection, and no retry mends it.
         logger.error("task unfinished", reason=type(error).__name__)
@@ -125,14 +122,12 @@ def _reminder(task: Task, now: datetime, report: Report) -> Look:
     return Look(task.waiting(now + REMINDER), report)
 
 
-def _session(
-    task: Task, handle_hash: str, redelivered: bool, now: datetime, outside: connecting.Outsiders
-) -> Look:
+def _session(task: Task, handle_hash: str, now: datetime, outside: connecting.Outsiders) -> Look:
     session = outside.sessions.get(handle_hash)
     if session is None:
         return Look()
     waits_for_a_person = session.phase in (Phase.HELD, Phase.UNCERTAIN)
-    if waits_for_a_person and not redelivered and _comes_anyway(session, now):
+    if waits_for_a_person and _comes_anyway(task, session, now):
         return Look()
     match session.phase:
         case Phase.EXCHANGING:
@@ -197,14 +192,13 @@ def _held_or_over(
     return Look()
 
 
-def _comes_anyway(subject: ConnectSession | Connection, now: datetime) -> bool:
+def _comes_anyway(task: Task, subject: ConnectSession | Connection, now: datetime) -> bool:
     """Whether another task of the same has looked, and comes again: one is enough."""
-    return bool(subject.next_look and subject.next_look > now + FIRST_LOOK)
+    later = subject.next_look and subject.next_look > now + FIRST_LOOK
+    return bool(later) and not task.redelivered
 
 
-def _finch_connection(
-    task: Task, connection_id: str, redelivered: bool, now: datetime, outside: Outsiders
-) -> Look:
+def _finch_connection(task: Task, connection_id: str, now: datetime, outside: Outsiders) -> Look:
     """What a webhook is about. A session that keeps a token of it asks Finch itself, later."""
     claim = outside.connecting.claims.of_connection_id(connection_id)
     if claim is None or claim.owner is None:
@@ -212,26 +206,21 @@ def _finch_connection(
         return Look()
     owner = claim.owner
     task = replace(task, subject=ConnectionTask(owner.customer_id, owner.key))
-    return _connection(task, owner.customer_id, owner.key, redelivered, now, outside)
+    return _connection(task, owner.customer_id, owner.key, now, outside)
 
 
 def _connection(
-    task: Task,
-    customer_id: str,
-    key: CompanyKey,
-    redelivered: bool,
-    now: datetime,
-    outside: Outsiders,
+    task: Task, customer_id: str, key: CompanyKey, now: datetime, outside: Outsiders
 ) -> Look:
     connection = disconnecting.go_on(customer_id, key, now=now, outside=outside.disconnecting)
     if connection is None or connection.status is ConnectionStatus.DISCONNECTED:
         return Look()
     if connection.status is ConnectionStatus.DISCONNECTING:
-        if not redelivered and _comes_anyway(connection, now):
+        if _comes_anyway(task, connection, now):
             return Look()
         look = _later(task, now)
     else:
-        look, connection = _health(task, customer_id, key, redelivered, now, outside)
+        look, connection = _health(task, customer_id, key, now, outside)
     if look.again:
         _postpone(look.again, outside)
         return look
@@ -254,12 +243,7 @@ def _names(
 
 
 def _health(
-    task: Task,
-    customer_id: str,
-    key: CompanyKey,
-    redelivered: bool,
-    now: datetime,
-    outside: Outsiders,
+    task: Task, customer_id: str, key: CompanyKey, now: datetime, outside: Outsiders
 ) -> tuple[Look, Connection | None]:
     """What came of the look at its health, and the connection where there was an answer."""
     try:
@@ -280,7 +264,7 @@ def _health(
     if suspicion:
         return Look(task.waiting(max(suspicion, now + WORSE_AGAIN_AFTER))), connection
     if connection and connection.problem == DISCONNECT_REFUSED:
-        if not redelivered and _comes_anyway(connection, now):
+        if _comes_anyway(task, connection, now):
             return Look(), connection
         return _reminder(task, now, Report.DISCONNECT_REFUSED), connection
     if task.swept and connection and waits_for_days(connection, now):

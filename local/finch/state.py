@@ -508,6 +508,10 @@ class FinchState:
     def _tokens_of(self, connection: Connection) -> list[Token]:
         return [t for t in self._world.tokens.values() if t.connection_id == connection.id]
 
+    def _revoke_tokens_of(self, connection: Connection) -> None:
+        for token in self._tokens_of(connection):
+            token.live = False
+
     def _products_of(self, connection: Connection) -> tuple[str, ...]:
         return self._tokens_of(connection)[-1].products
 
@@ -672,8 +676,7 @@ class FinchState:
                 connection = repaired
                 self._rejoin(connection, code)
                 if self.switches.reauth_kills_old_tokens:
-                    for old in self._tokens_of(connection):
-                        old.live = False
+                    self._revoke_tokens_of(connection)
             else:
                 connection = self._connection_for(session, code, customer)
             token = self._new_token(connection, code.login, code.products, customer)
@@ -691,6 +694,8 @@ class FinchState:
             joins = code.login in connection.logins or self.switches.other_login_same_connection
             if connection.live and same_pair and joins:
                 self._rejoin(connection, code)
+                if self.switches.login_kills_old_tokens:
+                    self._revoke_tokens_of(connection)
                 return connection
         return self._new_connection(
             code.provider_id,
@@ -803,8 +808,7 @@ class FinchState:
             for ended in ending:
                 ended.disconnected_at = self.now()
                 self._set_status(ended, "disconnected")
-                for token in self._tokens_of(ended):
-                    token.live = False
+                self._revoke_tokens_of(ended)
             return connection
 
     def disconnect_entities(self, access_token: str, entity_ids: Sequence[str]) -> Connection:

@@ -40,6 +40,9 @@ class Switches(BaseModel):
     (with another `account_id`), as older pages say, instead of making a second one."""
     reauth_kills_old_tokens: bool = False
     """The exchange after a reauthentication revokes the connection's older tokens."""
+    login_kills_old_tokens: bool = False
+    """The same for a login in an ordinary session that joins a connection, or in a
+    reauthentication that ends at another one."""
     reauth_may_change_company: bool = False
     """A reauthentication may end at another company, which becomes its own connection.
     Off: the login must reach the original company."""

@@ -179,6 +179,19 @@ def test_a_reauthentication_kills_the_old_tokens_by_switch(
     assert is_alive(after)
 
 
+def test_a_login_that_joins_a_connection_kills_the_old_tokens_by_switch(
+    customers: Customers, stand_in: FinchState
+) -> None:
+    stand_in.switches.login_kills_old_tokens = True
+    before, other = customers.connect(customer_id="c-1"), customers.connect(OWEN)
+    after = customers.connect(customer_id="c-2")
+    assert after.connection_id == before.connection_id
+    assert [is_alive(x) for x in (before, after, other)] == [False, True, True]
+    repaired = customers.repair(after.connection_id)
+    assert is_alive(after)
+    assert is_alive(repaired)
+
+
 def test_a_reauthentication_by_another_user_stays_the_same_connection(
     customers: Customers,
 ) -> None:

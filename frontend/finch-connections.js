@@ -197,6 +197,8 @@ export const TEXTS = {
       connection_not_found: "This connection is not there any more.",
       customer_unknown:
         "Your sign-in does not say which account you belong to. Sign in again, or contact support.",
+      disconnect_refused:
+        "The provider would not end this connection. Sign in to it again, then disconnect it once more.",
       exchange_uncertain:
         "The answer of Finch was lost on the way. Please connect again: nothing is in the way of that.",
       finch_misconfigured:
@@ -407,6 +409,8 @@ export const TEXTS = {
       connection_not_found: "Diese Verbindung gibt es nicht mehr.",
       customer_unknown:
         "Ihre Anmeldung sagt nicht, zu welchem Konto Sie gehören. Melden Sie sich neu an, oder kontaktieren Sie den Support.",
+      disconnect_refused:
+        "Der Anbieter wollte diese Verbindung nicht beenden. Melden Sie sich dort neu an, und trennen Sie sie dann noch einmal.",
       exchange_uncertain:
         "Die Antwort von Finch ging unterwegs verloren. Bitte verbinden Sie neu: Dem steht nichts im Weg.",
       finch_misconfigured:
@@ -1878,7 +1882,7 @@ export class FinchConnections extends HTMLElement {
       asked.failed = { code: refused.code, reference: refused.reference };
       if (this.#dialog === asked) this.#tell("finch-failed", { code: refused.code });
       else this.#refuse(refused, null);
-      if (refused.code === "connection_not_found") this.#reload();
+      if (["connection_not_found", "disconnect_refused"].includes(refused.code)) this.#reload();
     } finally {
       if (run === this.#run) {
         this.#render();

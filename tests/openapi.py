@@ -32,6 +32,7 @@ from finch_connections.connection import (
     ConnectionBusy,
     ConnectionNotFound,
     ConnectionStatus,
+    DisconnectRefused,
     TooManyLogins,
 )
 from finch_connections.connection_view import ConnectionView
@@ -138,7 +139,9 @@ _FAILURES: dict[str, tuple[type[Refusal | FinchFailure], ...]] = {
     ),
     "GET /connections": (InvalidRequest,),
     "GET /connections/{provider_id}/{company_id}": (ConnectionNotFound,),
-    "DELETE /connections/{provider_id}/{company_id}": (ConnectionNotFound, ConnectionBusy),
+    "DELETE /connections/{provider_id}/{company_id}": (
+        *(ConnectionNotFound, ConnectionBusy, DisconnectRefused),
+    ),
     "POST /webhooks/finch": (InvalidRequest, SignatureInvalid, FinchMisconfigured),
 }
 _QUERY: dict[str, dict[str, Any]] = {

@@ -14,7 +14,12 @@ from finch_connections import (
     token_vault,
 )
 from finch_connections.api import Request, Response
-from finch_connections.connection import ConnectionStatus, require_key
+from finch_connections.connection import (
+    DISCONNECT_REFUSED,
+    ConnectionStatus,
+    DisconnectRefused,
+    require_key,
+)
 from finch_connections.connection_view import connection_view
 from finch_connections.disconnecting import Outsiders
 
@@ -26,6 +31,8 @@ def _disconnect(request: Request) -> Response:
         now=datetime.now(UTC),
         outside=_outside(),
     )
+    if connection.problem == DISCONNECT_REFUSED:
+        raise DisconnectRefused
     under_way = connection.status is ConnectionStatus.DISCONNECTING
     status = HTTPStatus.ACCEPTED if under_way else HTTPStatus.OK
     return api.answer(status, connection_view(connection), outcome=connection.status)

@@ -40,6 +40,7 @@ STATUS: Mapping[str, HTTPStatus] = {
     "cannot_connect": HTTPStatus.CONFLICT,
     "too_many_logins": HTTPStatus.CONFLICT,
     "connection_busy": HTTPStatus.CONFLICT,
+    "disconnect_refused": HTTPStatus.CONFLICT,
     "session_expired": HTTPStatus.GONE,
     "connection_ended": HTTPStatus.GONE,
     "finch_refused": HTTPStatus.UNPROCESSABLE_ENTITY,

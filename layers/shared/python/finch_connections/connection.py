@@ -36,6 +36,12 @@ class ConnectionBusy(Refusal):
     code = "connection_busy"
 
 
+class DisconnectRefused(Refusal):
+    """Finch has refused for days to end this connection; repair it, then disconnect it again."""
+
+    code = DISCONNECT_REFUSED
+
+
 class TooManyLogins(Refusal):
     """This connection has as many logins as it can hold; disconnect it before connecting again."""
 

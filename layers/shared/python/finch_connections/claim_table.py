@@ -210,6 +210,23 @@ class ClaimTable:
             write for one in sorted(connection_ids) for write in self._leaving(one, handle_hash)
         ]
 
+    def leaving_to_others(self, seen: Claim, handle_hash: str) -> "Write":
+        """The write after which a session keeps no token of what others have one of, as was `seen`.
+
+        It fails where anybody has come or gone since: the one who is left must not go too.
+        """
+        values: dict[str, Item] = {
+            ":me": _only(handle_hash),
+            ":holders": {"SS": sorted(seen.holders)},
+        }
+        owned = "attribute_not_exists(customer_id)"
+        if seen.owner:
+            owned = "customer_id = :customer AND #key = :key"
+            values[":customer"] = text(seen.owner.customer_id)
+            values[":key"] = text(str(seen.owner.key))
+        condition = f"holders = :holders AND {owned}"
+        return {"Update": self._update(seen.claimed, "DELETE holders :me", condition, values)}
+
     def _leaving(self, connection_id: str, handle_hash: str) -> "list[Write]":
         there = self.of_connection_id(connection_id)
         if there is None or handle_hash not in there.holders:
@@ -226,7 +243,7 @@ class ClaimTable:
     def _update(
         self, claimed: str, expression: str, condition: str | None, values: dict[str, Item]
     ) -> Any:
-        named = "#key" in expression
+        named = "#key" in f"{expression} {condition}"
         return {
             "TableName": self.name,
             "Key": {"claimed": text(claimed)},

@@ -318,14 +318,12 @@ def _exchange(
     try:
         token, grant = outside.finch.exchange(code, session.redirect_uri)
     except RequestRefused as error:
-        with suppress(Conflict):
-            outside.sessions.reject(session, code, _leaving(session, outside))
+        _nothing_came(session, partial(outside.sessions.reject, session, code), outside)
         raise CodeRejected from error
     except AnswerLost as error:
         raise _lost(session, outside) from error
     except FinchFailure:
-        with suppress(Conflict):
-            outside.sessions.give_back(session, _leaving(session, outside))
+        _nothing_came(session, partial(outside.sessions.give_back, session), outside)
         raise
     try:
         found = beside(partial(_find, session.customer_id, grant, outside))
@@ -333,6 +331,19 @@ def _exchange(
     except Exception as error:
         logger.exception("token not kept")
         raise _lost(session, outside) from error
+
+
+def _nothing_came(
+    session: ConnectSession, note: "Callable[[list[Write]], None]", outside: Outsiders
+) -> None:
+    """Notes that the session has no token, whoever else comes to what it repairs or goes meanwhile."""
+    for _ in range(_ATTEMPTS):
+        with suppress(Conflict):
+            note(_leaving(session, outside))
+            return
+        there = outside.sessions.get(session.handle_hash)
+        if there is None or (there.phase, there.attempt) != (session.phase, session.attempt):
+            return
 
 
 def _lost(session: ConnectSession, outside: Outsiders) -> ExchangeUncertain:
@@ -463,17 +474,23 @@ def open_escrow(session: ConnectSession, escrow: Escrow, outside: Outsiders) -> 
     return outside.vault.open_escrow(escrow.ciphertext, session.handle_hash, session.customer_id)
 
 
-def kept(handle_hashes: Collection[str], outside: Outsiders) -> Iterator[SecretText]:
-    """The tokens that attempts keep, whoever's they are: Finch ends a connection for all of them.
+def kept(
+    connection_id: str, handle_hashes: Collection[str], outside: Outsiders
+) -> Iterator[SecretText]:
+    """The tokens of a Finch connection that attempts keep, whoever's: Finch ends it for all of them.
 
-    Raises `TokenDead` in the end where one may have a token that nobody could open.
+    What a repair keeps may be of another connection than it was for. Raises `TokenDead` in the end
+    where one may have a token that nobody could open.
     """
     unknown = False
     for handle_hash in sorted(handle_hashes):
         session = outside.sessions.get(handle_hash)
-        if session and session.escrow:
+        if session is None:
+            continue
+        if session.escrow and session.escrow.grant.connection_id == connection_id:
             yield open_escrow(session, session.escrow, outside)
-        unknown |= bool(session and session.phase in (Phase.EXCHANGING, Phase.UNCERTAIN))
+        unreadable = session.escrow and not session.escrow.grant.connection_id
+        unknown |= bool(unreadable) or session.phase in (Phase.EXCHANGING, Phase.UNCERTAIN)
     if unknown:
         raise TokenDead
 

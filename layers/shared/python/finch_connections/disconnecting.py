@@ -60,8 +60,9 @@ class Outsiders(NamedTuple):
     vault: TokenVault
     finch: Finch
     queue: TendQueue
-    kept: Callable[[Collection[str]], Iterable[SecretText]] | None = None
-    """The tokens that attempts keep, by their `handle_hash`; None for who may open none."""
+    kept: Callable[[str, Collection[str]], Iterable[SecretText]] | None = None
+    """The tokens of a Finch connection that attempts keep, by their `handle_hash`; None for who may
+    open none."""
 
 
 def disconnect(
@@ -180,7 +181,8 @@ def _end_each(
     """The connection with what Finch has confirmed so far, and whether Finch refused the rest.
 
     Written after each but the last, so that many logins come to an end however slow Finch is.
-    `confirmed` grows by what Finch has confirmed, written or not. Raises `Conflict`.
+    `confirmed` grows by what a token has ended, written or not: that all are dead is looked at anew
+    where others have written meanwhile, for one of them may have another. Raises `Conflict`.
     """
     refused = False
     for connection_id in connection.connection_ids:
@@ -188,8 +190,9 @@ def _end_each(
             continue
         try:
             if connection_id not in confirmed:
-                _end(connection, connection_id, outside, opening)
-                confirmed.add(connection_id)
+                by_a_token = _end(connection, connection_id, outside, opening)
+                if by_a_token:
+                    confirmed.add(connection_id)
         except _NOT_ABOUT_ONE as error:
             logger.warning("disconnect stopped", reason=type(error).__name__)
             return connection, False
@@ -211,22 +214,22 @@ def _end_each(
     return connection, refused
 
 
-def _end(connection: Connection, connection_id: str, outside: Outsiders, opening: _Opening) -> None:
-    """Has Finch end one connection id; raises `FinchFailure` where it has not confirmed that.
+def _end(connection: Connection, connection_id: str, outside: Outsiders, opening: _Opening) -> bool:
+    """Has Finch end one connection id; whether it has by one of its tokens, or all of them are dead.
 
     A 200 is its word for all tokens of the connection id. That a token is dead counts only when all
     of them are, those of attempts that are not over included: the one tried may have been revoked
-    alone, or by the repair that made another. Nothing else counts.
+    alone, or by the repair that made another. Nothing else counts: raises `FinchFailure`.
     """
     ours = (_open(connection, one, outside, opening) for one in _newest(connection, connection_id))
     if _ended_by((text() for text in ours), outside.finch):
-        return
+        return True
     there = outside.claims.of_connection_id(connection_id)
     if there is None or not there.holders:
-        return
+        return False
     if outside.kept is None:
         raise UnknownAnswer
-    _ended_by(outside.kept(there.holders), outside.finch)
+    return _ended_by(outside.kept(connection_id, there.holders), outside.finch)
 
 
 def _ended_by(tokens: Iterable[SecretText], finch: Finch) -> bool:

@@ -50,9 +50,14 @@ def give_up(
         return outside.sessions.release(session, SessionExpired.code, now, key, marks)
     if regardless:
         return outside.sessions.release(session, SessionExpired.code, now)
-    if decision is Release.DROP and there and _covered(session, connection_id, there, outside):
-        leaving = outside.claims.leaving(session.behind, handle_hash)
-        outside.sessions.end(session, SessionExpired.code, now, leaving)
+    if (
+        decision is Release.DROP
+        and there
+        and covered(connection_id, there, outside, but=handle_hash)
+    ):
+        leaving = outside.claims.leaving(session.behind - {connection_id}, handle_hash)
+        left = outside.claims.leaving_to_others(there, handle_hash)
+        outside.sessions.end(session, SessionExpired.code, now, [left, *leaving])
         logger.info("token dropped, another of its connection is kept", connection_id=connection_id)
     else:
         outside.sessions.hold(session, CannotConnect.code)
@@ -60,32 +65,30 @@ def give_up(
     return None
 
 
-def _covered(session: ConnectSession, connection_id: str, there: Claim, outside: Outsiders) -> bool:
-    """Whether another token of a connection is alive: a repair may have revoked those before it.
+def covered(connection_id: str, there: Claim, outside: Outsiders, *, but: str = "") -> bool:
+    """Whether a token of a connection is alive that is not kept by the session `but`.
 
-    What another customer owns is theirs to look after.
+    A repair may have revoked those before it. Raises `FinchFailure` where Finch does not say.
     """
-    customer_id, owner = session.customer_id, there.owner
-    if owner and owner.customer_id != customer_id:
-        return True
-    connection = outside.connections.get(customer_id, owner.key) if owner else None
+    owner = there.owner
+    connection = outside.connections.get(owner.customer_id, owner.key) if owner else None
     for token in connection.tokens if connection else ():
         if connection and token.connection_id == connection_id:
-            sealed = connection.sealed[token.id]
-            if _alive(outside.vault.open_stored(sealed, customer_id, connection.key), outside):
+            sealed, customer_id = connection.sealed[token.id], connection.customer_id
+            text = outside.vault.open_stored(sealed, customer_id, connection.key)
+            if _alive(text, connection_id, outside):
                 return True
     with suppress(TokenDead):
-        others = kept(there.holders - {session.handle_hash}, outside)
-        return any(_alive(token, outside) for token in others)
+        others = kept(connection_id, there.holders - {but}, outside)
+        return any(_alive(text, connection_id, outside) for text in others)
     return False
 
 
-def _alive(token: SecretText, outside: Outsiders) -> bool:
+def _alive(token: SecretText, connection_id: str, outside: Outsiders) -> bool:
     try:
-        outside.finch.introspect(token)
+        return outside.finch.introspect(token).connection_id == connection_id
     except _DOUBTFUL:
         return False
-    return True
 
 
 def release(session: ConnectSession, *, now: datetime, outside: Outsiders) -> None:

@@ -415,7 +415,8 @@ def restored(
 ) -> Connection:
     """The connection with those tokens of a backup of it that Finch says are alive.
 
-    What is there now stays as it is: a backup is older than that. Raises `ConnectionBusy`.
+    What is there now stays as it is: a backup is older than that. Where its customer wanted it ended,
+    and nobody has wanted it back, it is on its way out again. Raises `ConnectionBusy`.
     """
     if there is None:
         there = replace(
@@ -424,11 +425,15 @@ def restored(
     if there.status is ConnectionStatus.DISCONNECTING and there.tokens:
         raise ConnectionBusy
     tokens = (*there.tokens, *alive)
+    goes_on = backup.status is ConnectionStatus.DISCONNECTING and not there.tokens
     return replace(
         there,
         tokens=tokens,
         sealed={**there.sealed, **{one.id: backup.sealed[one.id] for one in alive}},
-        status=most_urgent(one.status for one in tokens),
+        status=ConnectionStatus.DISCONNECTING
+        if goes_on
+        else most_urgent(one.status for one in tokens),
+        disconnecting_since=now if goes_on else None,
         next_look=None,
         # All of it is looked at again at once.
         checked_at=None,
@@ -449,13 +454,17 @@ def not_repaired(connection: Connection, now: datetime) -> Connection:
     )
 
 
-def to_repair(connection: Connection) -> Token:
-    """The token whose login needs the person most; raises `ConnectionNotFound` where none is left."""
+def to_repair(connection: Connection, under_repair: str | None = None) -> Token:
+    """The token whose login needs the person most, or one of what is `under_repair` if it is there.
+
+    Raises `ConnectionNotFound` where none is left, and `ConnectionBusy`.
+    """
     if connection.status is ConnectionStatus.DISCONNECTING:
         raise ConnectionBusy
     if not connection.tokens:
         raise ConnectionNotFound
-    return min(connection.tokens, key=lambda token: urgency(token.status))
+    begun = [one for one in connection.tokens if one.connection_id == under_repair]
+    return min(begun or connection.tokens, key=lambda token: urgency(token.status))
 
 
 def refused_for_days(connection: Connection, now: datetime) -> bool:

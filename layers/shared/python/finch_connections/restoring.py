@@ -11,7 +11,7 @@ from datetime import datetime
 
 from botocore.exceptions import ClientError
 
-from finch_connections import connecting, disconnecting, refreshing
+from finch_connections import connecting, refreshing
 from finch_connections.claim import Ownership
 from finch_connections.connect_session import CannotConnect, ConnectSession, Phase
 from finch_connections.connection import (
@@ -26,6 +26,7 @@ from finch_connections.dynamodb import Conflict, Item, scan
 from finch_connections.finch_failure import FinchFailure, TokenDead
 from finch_connections.health import Finding
 from finch_connections.log import logger
+from finch_connections.releasing import covered
 from finch_connections.session_table import read_backup
 from finch_connections.step import Cursor, Step
 from finch_connections.task import ConnectionTask, SessionTask, Task
@@ -90,7 +91,7 @@ def _connection(
         for token in backup.tokens:
             if there and token.id in there.sealed:
                 step.done[THERE] += 1
-            elif token.connection_id in behind or _kept(token.connection_id, outside):
+            elif token.connection_id in behind or _covered(token.connection_id, outside):
                 step.done[COVERED] += 1
             elif said := refreshing.finding(backup, token, outside):
                 if said.status is ConnectionStatus.DISCONNECTED:
@@ -102,24 +103,16 @@ def _connection(
         if alive:
             _write(restored(there, backup, alive, now), alive, now, outside)
             step.done[RESTORED] += len(alive)
-            if backup.status is ConnectionStatus.DISCONNECTING and not (there and there.tokens):
-                # Its customer wanted it ended, and nobody has wanted it back.
-                disconnecting.begin(
-                    *(customer_id, key),
-                    now=now,
-                    connections=outside.connections,
-                    queue=outside.queue,
-                )
     except (FinchFailure, ConnectionBusy, Conflict) as error:
         step.leave(type(error).__name__, **row)
     except (ClientError, SealedByAnother) as error:
         step.leave(about_this_one(error), **row)
 
 
-def _kept(connection_id: str, outside: connecting.Outsiders) -> bool:
-    """Whether anybody has a token of a Finch connection now."""
+def _covered(connection_id: str, outside: connecting.Outsiders) -> bool:
+    """Whether anybody has a token of a Finch connection that lives: the claim alone may be left of it."""
     claim = outside.claims.of_connection_id(connection_id)
-    return bool(claim and (claim.owner or claim.holders))
+    return bool(claim and covered(connection_id, claim, outside))
 
 
 def _as_found(token: Token, said: Finding) -> Token:
@@ -163,7 +156,7 @@ def _session(
     try:
         if escrow:
             connection_id = escrow.grant.connection_id
-            if connection_id and _kept(connection_id, outside):
+            if connection_id and _covered(connection_id, outside):
                 step.done[COVERED] += 1
                 return
             outside.finch.introspect(connecting.open_escrow(backup, escrow, outside))

@@ -214,6 +214,12 @@ class ConnectSession:
         made = self.finch_session_made_at
         return self.finch_connect_url if made and now < made + FINCH_SESSION_REUSE else None
 
+    def under_repair(self, now: datetime) -> str | None:
+        """Finch's connection of an earlier click, while that one may still lead to a code."""
+        made = self.finch_session_made_at
+        alive = made and now < made + FINCH_SESSION_LIFETIME + CODE_LIFETIME
+        return self.repairs_id if alive else None
+
     def bound(self, cookies: Mapping[str, str]) -> bool:
         """Whether these cookies prove that the browser is the one that began the session."""
         value = cookies.get(self.binding_cookie)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from finch_connections import aws, settings
 from finch_connections.connect_session import (
+    CODE_LIFETIME,
+    FINCH_SESSION_LIFETIME,
     KEPT_AFTER_END,
     CodeNote,
     ConnectSession,
@@ -97,15 +99,26 @@ class SessionTable:
         self.client.put_item(TableName=self.name, Item=item)
 
     def opened(self, session: ConnectSession, connect_url: str, now: datetime) -> None:
-        """Notes the Finch session of a click, and what Finch was told of the customer."""
+        """Notes the Finch session of a click, and what Finch was told of the customer.
+
+        While an earlier one may still lead to a code, it must be for the same repair.
+        """
         told = {"finch_customer_id": session.finch_customer_id, "repairs_id": session.repairs_id}
         values = {f":{name}": value for name, value in optional_texts(told).items()}
+        same, same_values = "", dict[str, Item]()
+        if session.repairs_id:
+            same = (
+                "attribute_not_exists(repairs_id) OR repairs_id = :repairs_id "
+                "OR finch_session_made_at <= :over"
+            )
+            same_values = {":over": moment(now - FINCH_SESSION_LIFETIME - CODE_LIFETIME)}
         self._move(
             session,
             Phase.STARTED,
             "finch_connect_url = :url, finch_session_made_at = :now"
             + "".join(f", {name} = :{name}" for name in optional_texts(told)),
-            {":url": text(connect_url), ":now": moment(now), **values},
+            {":url": text(connect_url), ":now": moment(now), **values, **same_values},
+            same,
         )
 
     def noted(self, code: SecretText) -> CodeNote | None:
@@ -155,7 +168,9 @@ class SessionTable:
                 ":now": moment(now),
                 ":attempt": text(attempt),
                 **_due(session, now),
+                **optional_texts({":repairs": session.repairs_id}),
             },
+            "repairs_id = :repairs" if session.repairs_id else "attribute_not_exists(repairs_id)",
         )
         write_together(self.client, [{"Put": note}, {"Update": take}, *together_with])
         return replace(
@@ -230,7 +245,7 @@ class SessionTable:
     ) -> None:
         """Keeps the token sealed where nothing attaches it, for a person to look at."""
         hold = self._update(
-            session, Phase.HELD, "#error = :error REMOVE next_look", {":error": text(error)}
+            session, Phase.HELD, "#error = :error REMOVE next_look, #key", {":error": text(error)}
         )
         write_together(self.client, [{"Update": hold}, *together_with])
 
@@ -355,7 +370,7 @@ class SessionTable:
         put: Any = {
             "TableName": self.name,
             "Item": {
-                **{name: value for name, value in item.items() if name != "next_look"},
+                **{name: value for name, value in item.items() if name not in ("next_look", "key")},
                 "phase": text(session.phase),
                 **optional_texts({"error": session.error}),
                 **due(Due.UNFINISHED, (session.handle_hash,), now),
@@ -388,14 +403,27 @@ class SessionTable:
         )
 
     def _move(
-        self, session: ConnectSession, to: Phase, expression: str, values: dict[str, Item]
+        self,
+        session: ConnectSession,
+        to: Phase,
+        expression: str,
+        values: dict[str, Item],
+        also: str = "",
     ) -> None:
-        update(self.client, self._update(session, to, expression, values))
+        update(self.client, self._update(session, to, expression, values, also))
 
     def _update(
-        self, session: ConnectSession, to: Phase, expression: str, values: dict[str, Item]
+        self,
+        session: ConnectSession,
+        to: Phase,
+        expression: str,
+        values: dict[str, Item],
+        also: str = "",
     ) -> Any:
-        """The change of a session that is as it was read: in its phase, in the same hands."""
+        """The change of a session that is as it was read: in its phase, in the same hands.
+
+        Nor has anybody confirmed it since.
+        """
         if not session.phase.leads_to(to):
             raise Conflict
         names = {name: word for name, word in _NAMES.items() if name in expression}
@@ -403,6 +431,11 @@ class SessionTable:
         if session.attempt:
             ours += " AND attempt = :same"
             values = {":same": text(session.attempt), **values}
+        if also:
+            ours += f" AND ({also})"
+        if session.escrow:
+            ours += " AND escrow.browser_bound = :bound"
+            values = {":bound": {"BOOL": session.escrow.browser_bound}, **values}
         # botocore sends a write again whose answer was lost: our own move is no other's.
         mine = text(secrets.token_hex(16))
         return {

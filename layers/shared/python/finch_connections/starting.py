@@ -127,7 +127,7 @@ def _open_finch_session(
     is kept and it can be ended ("Reauthenticate session" in Finch's API reference).
     """
     if session.repairs:
-        return _open_repair(session, session.repairs, connections, finch)
+        return _open_repair(session, session.repairs, now, connections, finch)
     names = _names(session.customer_id, connections)
     for name in names:
         named = replace(session, finch_customer_id=name)
@@ -147,16 +147,22 @@ def _open_finch_session(
 
 
 def _open_repair(
-    session: ConnectSession, key: CompanyKey, connections: ConnectionTable, finch: FinchConnect
+    session: ConnectSession,
+    key: CompanyKey,
+    now: datetime,
+    connections: ConnectionTable,
+    finch: FinchConnect,
 ) -> tuple[ConnectSession, FinchSession]:
     """The same for the login of a connection that needs the person most.
 
-    With the products that it has: what is not asked for again may be lost.
+    While an earlier click may still lead to a code, for the same one again: a session may have a
+    token of what it repairs, and nothing else. With the products that the login has: what is not asked
+    for again may be lost.
     """
     connection = connections.show(session.customer_id, key)
     if connection is None:
         raise ConnectionNotFound
-    token = to_repair(connection)
+    token = to_repair(connection, session.under_repair(now))
     products = sorted(
         {product for one in connection.tokens if one.same_login(token) for product in one.products}
     )

@@ -50,8 +50,9 @@ def tend_connection(event: dict[str, Any], context: Any) -> Any:
         logger.append_keys(request_id=record.message_id, function_request_id=context.aws_request_id)
         in_time = context.get_remaining_time_in_millis() > TASK_SECONDS * 1000
         try:
-            redelivered = record.attributes.approximate_receive_count != "1"
-            task = replace(tend_queue.read(record.body), redelivered=redelivered)
+            task = tend_queue.read(record.body)
+            if record.attributes.approximate_receive_count != "1":
+                task = replace(task, redelivered=True)
             _tend(task, datetime.now(UTC), in_time)
         except Exception:
             # Lambda is told which messages have failed, and nobody why.

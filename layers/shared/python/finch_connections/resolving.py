@@ -174,7 +174,7 @@ def dismiss(handle_hash: str, *, now: datetime, outside: Outsiders) -> None:
 def retry_session(handle_hash: str, *, now: datetime, outside: Outsiders) -> None:
     """Queues a session again, as when its task was lost; raises `SessionNotFound`."""
     _session(handle_hash, outside)
-    outside.queue.send(Task.at_once(SessionTask(handle_hash), now), now)
+    outside.queue.send(Task.instead(SessionTask(handle_hash), now), now)
 
 
 def retry_connection(
@@ -183,7 +183,7 @@ def retry_connection(
     """Queues a connection again, as when its task was lost; raises `ConnectionNotFound`."""
     if outside.connections.show(customer_id, key) is None:
         raise ConnectionNotFound
-    outside.queue.send(Task.at_once(ConnectionTask(customer_id, key), now), now)
+    outside.queue.send(Task.instead(ConnectionTask(customer_id, key), now), now)
 
 
 def end(customer_id: str, key: CompanyKey, *, now: datetime, outside: Outsiders) -> Connection:

@@ -66,9 +66,14 @@ class Task:
         """The task of somebody who says that there is something to see."""
         return cls(subject, now, now)
 
+    @classmethod
+    def instead(cls, subject: Subject, now: datetime) -> Self:
+        """The task of somebody who says that the one before was lost."""
+        return cls(subject, now, now, redelivered=True)
+
     def waiting(self, until: datetime) -> Self:
         """The same task for when there is something to do again."""
-        return replace(self, began_at=until, due_at=until, retries=0)
+        return replace(self, began_at=until, due_at=until, retries=0, redelivered=False)
 
     def given_up(self, now: datetime) -> bool:
         """Whether the sweep goes on with a doubt about somebody's health."""
@@ -81,4 +86,5 @@ class Task:
     def retried(self, now: datetime) -> Self:
         """The same task after a failure: in a minute, in two, in four, at last every six hours."""
         pause = min(timedelta(minutes=2 ** min(self.retries, 10)), _LONGEST_PAUSE)
-        return replace(self, due_at=now + pause, retries=self.retries + 1)
+        retries = self.retries + 1
+        return replace(self, due_at=now + pause, retries=retries, redelivered=False)

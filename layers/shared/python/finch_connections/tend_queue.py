@@ -91,7 +91,8 @@ def write(task: Task) -> str:
                 "company_id": key.company_id,
             }
     times = {"began_at": task.began_at.isoformat(), "due_at": task.due_at.isoformat()}
-    return json.dumps({**subject, **times, "retries": task.retries, "swept": task.swept})
+    flags = {"swept": task.swept, "redelivered": task.redelivered}
+    return json.dumps({**subject, **times, "retries": task.retries, **flags})
 
 
 def read(message: str) -> Task:
@@ -110,8 +111,8 @@ def read(message: str) -> Task:
         began_at, due_at = (datetime.fromisoformat(fields[one]) for one in ("began_at", "due_at"))
         if began_at.tzinfo is None or due_at.tzinfo is None:
             raise NotATask
-        swept = fields.get("swept") is True
-        return Task(subject, began_at, due_at, int(fields["retries"]), swept)
+        swept, redelivered = (fields.get(one) is True for one in ("swept", "redelivered"))
+        return Task(subject, began_at, due_at, int(fields["retries"]), swept, redelivered)
     except (
         ValueError,
         LookupError,

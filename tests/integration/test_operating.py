@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import boto3
 import pytest
@@ -15,7 +15,7 @@ from operations.long_work import Round, go_through
 from tests.in_process import Call, InProcess, let_through
 from tests.integration.test_tending import Killed, kill
 from tests.invariants import Kept, Watch, broken
-from tests.person import Person
+from tests.person import Person, connection_path
 
 GONE: dict[str, list[Any]] = {"connections": [], "sessions": [], "audit": []}
 VEND = {
@@ -426,10 +426,13 @@ def back_up(deployed: InProcess) -> Iterator[Callable[[], dict[str, str]]]:
         client.delete_table(TableName=table)
 
 
-def lose(deployed: InProcess, customer_id: str) -> None:
-    """A customer's rows are gone, whoever did it."""
+def lose(
+    deployed: InProcess, customer_id: str, *which: Literal["connections", "sessions", "claims"]
+) -> None:
+    """A customer's rows are gone, whoever did it: of some of the tables, or of all."""
     tables = deployed.tables
-    for table in (tables.connections, tables.sessions, tables.claims):
+    for name in which or ("connections", "sessions", "claims"):
+        table = getattr(tables, name)
         schema = tables.dynamodb.describe_table(TableName=table)["Table"]["KeySchema"]
         for item in tables.items(table):
             if item.get("customer_id") == {"S": customer_id} or "holders" in item:
@@ -594,3 +597,59 @@ def test_an_exchange_that_was_under_way_is_named(
     assert deployed.invoke is not None
     listed = deployed.invoke("resolve_unfinished", {"action": "list"})["result"]
     assert [one["phase"] for one in listed["sessions"]] == ["uncertain"]
+
+
+def test_a_claim_that_is_left_of_a_connection_is_no_token_of_it(
+    deployed: InProcess, back_up: Callable[[], dict[str, str]]
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    backup = back_up()
+    lose(deployed, "acme", "connections")
+    this = go(deployed, "RestoreConnections", **backup)
+    assert (dict(this.done), this.open) == ({"restored": 1}, [])
+    deployed.queue.drain()
+    assert acme.connection()["status"] == "connected"
+    assert broken(deployed, Watch(), at_rest=True) == []
+
+
+@pytest.mark.parametrize("revokes", [False, True])
+def test_a_claim_that_is_left_of_an_attempt_is_no_token_of_it(
+    deployed: InProcess, back_up: Callable[[], dict[str, str]], *, revokes: bool
+) -> None:
+    """With a connection beside it whose own token has been revoked, or without one."""
+    deployed.finch.change_switches(login_kills_old_tokens=revokes)
+    here, elsewhere = Person(deployed, "acme"), Person(deployed, "acme", same_site=False)
+    if revokes:
+        here.connect()
+        deployed.queue.drain()
+    elsewhere.connect()
+    backup = back_up()
+    lose(deployed, "acme", "sessions")
+    this = go(deployed, "RestoreConnections", **backup)
+    assert (this.done["held for a person"], this.open) == (1, [])
+    assert Kept(deployed).phases()["held"] == 1
+    # What was revoked has not been looked at yet.
+    revoked = {one.id for one in deployed.finch.connections()} if revokes else set()
+    assert broken(deployed, Watch(), at_rest=False, lost_at_finch=revoked) == []
+
+
+def test_what_finch_did_not_say_in_one_round_is_restored_in_the_next(
+    deployed: InProcess, back_up: Callable[[], dict[str, str]]
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    deployed.queue.drain()
+    path = connection_path("gusto", HARBOR_LANE.id) + "/reauthenticate"
+    reply = acme.call("POST", path, {"return_to": deployed.return_urls[0]})
+    url = acme.log_in(acme.click(reply.json["connect_url"]))
+    deployed.finch.faults.add("POST", "/auth/token", drop="after_effect")
+    assert acme.come_back(url).outcome == {"error": "exchange_uncertain"}
+    backup = back_up()
+    lose(deployed, "acme")
+    deployed.finch.faults.add("GET", "/introspect", status=500)
+    first = go(deployed, "RestoreConnections", **backup)
+    # What may be a token of the connection holds it by now.
+    assert (first.done["held for a person"], first.done["restored"]) == (1, 0)
+    assert go(deployed, "RestoreConnections", **backup).done["restored"] == 1
+    assert acme.connection()["status"] == "connected"

@@ -2,12 +2,21 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from finch_connections import connect_session, connecting, connection_table, session_table
+from finch_connections import (
+    connect_session,
+    connecting,
+    connection_table,
+    session_table,
+    tending,
+)
+from finch_connections import disconnecting as disconnecting_flow
+from finch_connections.claim_table import ClaimTable
 from finch_connections.connect_session import ConnectSession
 from finch_connections.connection import CompanyKey, disconnecting
 from finch_connections.connection_table import ConnectionTable
@@ -15,12 +24,15 @@ from finch_connections.dynamodb import Conflict
 from finch_connections.finch import Finch
 from finch_connections.secret_text import SecretText
 from finch_connections.session_table import SessionTable
+from finch_connections.task import SessionTask, Task
 from finch_connections.tending import Report
 from finch_connections.token_vault import TokenVault
+from functions.tend_connection.handler import _outside as tend_outside
 from local.finch.seed_world import HARBOR_LANE, MAYA, OWEN
 from tests.deployed import Deployed
 from tests.in_process import InProcess
 from tests.integration.test_operating import erase, kept
+from tests.invariants import Watch, broken
 from tests.metrics import outcomes
 from tests.person import Landing, Person, connection_path
 
@@ -28,7 +40,7 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
 def before_once(
-    monkeypatch: pytest.MonkeyPatch, owner: type, method: str, act: Callable[[], Any]
+    monkeypatch: pytest.MonkeyPatch, owner: object, method: str, act: Callable[[], Any]
 ) -> None:
     """Does something else right before the next call of a method, as another request would."""
     real = getattr(owner, method)
@@ -335,11 +347,11 @@ def revoking(deployed: InProcess) -> InProcess:
     return deployed
 
 
-def repair(person: Person) -> Landing:
+def repair(person: Person, **choices: Any) -> Landing:
     path = connection_path("gusto", HARBOR_LANE.id) + "/reauthenticate"
     reply = person.call("POST", path, {"return_to": person.deployed.return_urls[0]})
     assert reply.status == 201, reply.text
-    return person.go_through(str(reply.json["connect_url"]))
+    return person.go_through(str(reply.json["connect_url"]), **choices)
 
 
 def broken_and_repaired_elsewhere(deployed: InProcess) -> Person:
@@ -449,3 +461,142 @@ def test_two_tokens_that_finch_names_alike_are_both_kept(deployed: InProcess) ->
     assert [one["phase"]["S"] for one in deployed.tables.all_sessions() if "escrow" in one] == [
         "held"
     ]
+
+
+# Two processes that decide about one thing at the same moment
+
+
+def tend_beside(deployed: InProcess, handle_hash: str) -> None:
+    """Another process has a session's task at the same moment."""
+    now = deployed.clock.now
+    tending.tend(Task.at_once(SessionTask(handle_hash), now), now=now, outside=tend_outside())
+
+
+def test_of_two_tokens_that_nobody_confirms_one_is_left_to_end_their_connection(
+    deployed: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = Person(deployed, "acme", same_site=False)
+    for _ in range(3):
+        elsewhere.connect()
+    waiting = [one["handle_hash"]["S"] for one in deployed.tables.all_sessions()]
+    real = ClaimTable.leaving
+
+    def leaving(claims: ClaimTable, connection_ids: Any, handle_hash: str) -> Any:
+        # Each finds another one alive before any of them is dropped.
+        if waiting:
+            tend_beside(deployed, waiting.pop())
+        return real(claims, connection_ids, handle_hash)
+
+    monkeypatch.setattr(ClaimTable, "leaving", leaving)
+    deployed.clock.advance(DAY)
+    tend_beside(deployed, waiting.pop())
+    monkeypatch.undo()
+    assert broken(deployed, Watch(), at_rest=False) == []
+    deployed.queue.pass_time(2 * DAY)
+    assert deployed.finch.live_tokens() == []
+    assert deployed.tables.items(deployed.tables.claims) == []
+
+
+def test_who_confirms_in_the_last_moment_is_not_ended(
+    deployed: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = Person(deployed, "acme", same_site=False)
+    landing = elsewhere.connect()
+    assert landing.completion
+
+    def confirm() -> None:
+        deployed.finch.faults.add("GET", "/introspect", status=500)
+        assert elsewhere.confirm(str(landing.completion)).json["status"] == "pending"
+
+    before_once(monkeypatch, SessionTable, "release", confirm)
+    deployed.queue.pass_time(DAY + HOUR)
+    assert elsewhere.connection()["status"] == "connected"
+    assert len(deployed.finch.live_tokens()) == 1
+
+
+def test_a_token_that_comes_after_all_others_are_dead_is_not_overlooked(
+    deployed: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where Finch revokes older tokens at any login: the one under way is kept a moment later."""
+    deployed.finch.change_switches(login_kills_old_tokens=True)
+    acme, again = Person(deployed, "acme"), Person(deployed, "acme")
+    acme.connect()
+    deployed.queue.drain()
+    real = SessionTable.escrow
+    replies = []
+
+    def escrow(table: SessionTable, *arguments: Any) -> ConnectSession:
+        kept_now: list[ConnectSession] = []
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(SessionTable, "escrow", real)
+            keep = partial(real, table, *arguments)
+            before_once(
+                meanwhile, disconnecting_flow, "disconnected", lambda: kept_now.append(keep())
+            )
+            replies.append(acme.disconnect())
+        [session] = kept_now
+        return session
+
+    monkeypatch.setattr(SessionTable, "escrow", escrow)
+    again.connect()
+    monkeypatch.undo()
+    assert (replies[0].status, replies[0].json["status"]) == (202, "disconnecting")
+    deployed.queue.pass_time(DAY)
+    assert acme.connection()["status"] == "disconnected"
+    assert deployed.finch.live_tokens() == []
+
+
+def test_who_disconnects_when_finch_has_refused_for_days_is_told_so(deployed: InProcess) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    deployed.finch.faults.add("POST", "/disconnect", error="insufficient_scope_error", times=None)
+    assert acme.disconnect().status == 202
+    deployed.clock.advance(3 * DAY)
+    refused = acme.disconnect()
+    assert (refused.status, refused.code) == (409, "disconnect_refused")
+    shown = acme.connection()
+    assert (shown["status"], shown["problem"]) == ("reauth", "disconnect_refused")
+    deployed.finch.faults.clear()
+    assert acme.disconnect().json["status"] == "disconnected"
+
+
+def test_what_finch_would_not_release_ends_as_an_operator_decides(deployed: InProcess) -> None:
+    elsewhere, here = Person(deployed, "acme", same_site=False), Person(deployed, "acme")
+    elsewhere.connect(login=MAYA)
+    deployed.finch.faults.add("POST", "/disconnect", error="insufficient_scope_error", times=None)
+    deployed.queue.pass_time(5 * DAY)
+    deployed.finch.faults.clear()
+    assert deployed.invoke is not None
+    [listed] = deployed.invoke("resolve_unfinished", {"action": "list"})["result"]["sessions"]
+    assert listed["phase"] == "held"
+    # Somebody has the company by now, and Finch refuses once more.
+    assert here.connect(login=OWEN).outcome["status"] == "connected"
+    command = {"action": "disconnect", "session": listed["session"]}
+    seen = deployed.invoke("resolve_unfinished", command)["result"]
+    deployed.finch.faults.add("POST", "/disconnect", error="insufficient_scope_error")
+    tried = deployed.invoke("resolve_unfinished", command | {"decision": seen["decision"]})
+    assert tried["error"] == "finch_refused"
+    deployed.queue.pass_time(DAY)
+    assert sorted(one["phase"]["S"] for one in deployed.tables.all_sessions()) == [
+        "complete",
+        "ended",
+    ]
+    assert here.connection()["status"] == "connected"
+    assert broken(deployed, Watch(), at_rest=True) == []
+
+
+def test_what_an_operator_puts_back_is_looked_at_though_another_look_was_noted(
+    deployed: InProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
+    acme.connect()
+    assert globex.connect().outcome == {"error": "cannot_connect"}
+    deployed.queue.pass_time(2 * HOUR)
+    [held] = [one for one in deployed.tables.all_sessions() if "escrow" in one]
+    deployed.queue.clear()
+    capsys.readouterr()
+    command = {"action": "retry", "session": held["handle_hash"]["S"]}
+    assert deployed.invoke is not None
+    assert "result" in deployed.invoke("resolve_unfinished", command)
+    deployed.queue.pass_time(MINUTE)
+    assert Report.TOKEN_HELD in outcomes(capsys.readouterr().out, "tend_connection")

@@ -291,6 +291,9 @@ def test_of_a_backup_comes_back_what_lives_and_what_its_customer_wanted() -> Non
     back = restored(None, unwanted, [token("t2", connection_id="c2")], NOW)
     assert ([one.id for one in back.tokens], back.sealed) == (["t2"], {"t2": b"2"})
     assert (back.revision, back.problem, back.checked_at) == (1, DISCONNECT_REFUSED, None)
+    unwanted = disconnecting(both, NOW)
+    assert restored(None, unwanted, both.tokens, NOW).status is ConnectionStatus.DISCONNECTING
+    assert restored(both, unwanted, both.tokens[:1], NOW).status is ConnectionStatus.CONNECTED
 
 
 def test_what_is_there_is_kept_beside_what_comes_back() -> None:

@@ -34,7 +34,9 @@ def test_a_task_is_stuck_an_hour_after_there_was_something_to_do() -> None:
     assert not waiting.stuck(tomorrow + timedelta(minutes=59))
 
 
-@pytest.mark.parametrize("task", [SESSION, CONNECTION, CONNECTION.retried(NOW)])
+@pytest.mark.parametrize(
+    "task", [SESSION, CONNECTION, CONNECTION.retried(NOW), Task.instead(SESSION.subject, NOW)]
+)
 def test_a_task_is_read_as_it_was_written(task: Task) -> None:
     assert tend_queue.read(tend_queue.write(task)) == task
 

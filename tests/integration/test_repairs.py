@@ -1,0 +1,154 @@
+"""Repairs that end elsewhere, or that revoke what was there: whose token is whose, and what covers what."""
+
+from datetime import timedelta
+
+import pytest
+
+from finch_connections.session_table import SessionTable
+from local.finch.seed_world import HARBOR_LANE, JUNIPER_VALE, MAYA, OWEN, TALLY
+from tests.in_process import InProcess
+from tests.integration.test_operating import erase
+from tests.integration.test_publishing import look
+from tests.integration.test_races import before_once, repair
+from tests.integration.test_tending import phases
+from tests.invariants import Watch, broken
+from tests.person import Person, connection_path
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+def live(deployed: InProcess) -> list[str]:
+    """The companies that Finch has a connection to."""
+    return sorted(one.company_id for one in deployed.finch.connections() if one.live)
+
+
+def end_at_finch(deployed: InProcess, company_id: str) -> None:
+    """Somebody ends a connection at Finch's dashboard."""
+    ids = {one.id for one in deployed.finch.connections() if one.company_id == company_id}
+    [token] = [one for one in deployed.finch.live_tokens() if one.connection_id in ids]
+    deployed.finch.disconnect(token.access_token)
+
+
+@pytest.fixture
+def wandering(deployed: InProcess) -> InProcess:
+    """A repair may end at another company."""
+    deployed.finch.change_switches(reauth_may_change_company=True)
+    return deployed
+
+
+@pytest.mark.parametrize("owner", ["globex", "acme"])
+def test_a_disconnect_shows_finch_no_token_of_another_connection(
+    wandering: InProcess, owner: str
+) -> None:
+    acme, other = Person(wandering, "acme"), Person(wandering, owner)
+    acme.connect(login=TALLY)
+    other.connect(login=TALLY, company_id=JUNIPER_VALE.id)
+    wandering.queue.drain()
+    # Held where it is another customer's, and waiting for its confirmation where it is their own.
+    elsewhere = Person(wandering, "acme", same_site=False)
+    repair(elsewhere, login=TALLY, company_id=JUNIPER_VALE.id)
+    end_at_finch(wandering, HARBOR_LANE.id)
+    assert acme.disconnect().status == 202
+    wandering.queue.pass_time(HOUR)
+    assert acme.connection()["status"] == "disconnected"
+    assert live(wandering) == [JUNIPER_VALE.id]
+    assert other.connection(company_id=JUNIPER_VALE.id)["status"] == "connected"
+
+
+def test_a_token_of_another_connection_covers_nothing(wandering: InProcess) -> None:
+    wandering.finch.change_switches(reauth_kills_old_tokens=True)
+    here, elsewhere = Person(wandering, "acme"), Person(wandering, "acme", same_site=False)
+    here.connect(login=TALLY)
+    wandering.queue.drain()
+    repair(elsewhere, login=TALLY)
+    wandering.queue.pass_time(HOUR)
+    repair(elsewhere, login=TALLY, company_id=JUNIPER_VALE.id)
+    wandering.queue.pass_time(DAY - HOUR / 2)
+    assert phases(wandering) == ["complete", "escrowed", "held"]
+    # What was revoked is looked at once a day.
+    revoked = {one.id for one in wandering.finch.connections()}
+    assert broken(wandering, Watch(), at_rest=False, lost_at_finch=revoked) == []
+
+
+def test_a_second_click_repairs_what_the_first_may_still_have_repaired(
+    deployed: InProcess,
+) -> None:
+    deployed.finch.change_switches(reauth_kills_old_tokens=True)
+    acme = Person(deployed, "acme")
+    acme.connect(login=MAYA)
+    acme.connect(login=OWEN)
+    mayas, owens = (one.id for one in deployed.finch.connections())
+    deployed.finch.set_connection_status(mayas, "reauth")
+    deployed.queue.pass_time(HOUR)
+    look(deployed)
+    path = connection_path("gusto", HARBOR_LANE.id) + "/reauthenticate"
+    link = acme.call("POST", path, {"return_to": deployed.return_urls[0]}).json["connect_url"]
+    first = acme.click(link)
+    deployed.finch.set_connection_status(mayas, "connected")
+    deployed.finch.set_connection_status(owens, "reauth")
+    deployed.queue.pass_time(timedelta(minutes=55))
+    look(deployed)
+    acme.click(link)
+    deployed.finch.faults.add("POST", "/auth/token", drop="after_effect")
+    url = acme.log_in(first, login=MAYA)
+    assert acme.come_back(url).outcome == {"error": "exchange_uncertain"}
+    acme.disconnect()
+    deployed.queue.pass_time(DAY)
+    # Finch has revoked the only token of one of them that is kept, and has another that nobody has.
+    assert acme.connection()["status"] == "disconnecting"
+    assert broken(deployed, Watch(), at_rest=False) == []
+
+
+def test_a_later_click_repairs_what_is_worst_by_then(deployed: InProcess) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect(login=MAYA)
+    acme.connect(login=OWEN)
+    mayas, owens = (one.id for one in deployed.finch.connections())
+    deployed.finch.set_connection_status(mayas, "reauth")
+    deployed.queue.pass_time(HOUR)
+    look(deployed)
+    path = connection_path("gusto", HARBOR_LANE.id) + "/reauthenticate"
+    link = acme.call("POST", path, {"return_to": deployed.return_urls[0]}).json["connect_url"]
+    acme.click(link)
+    deployed.finch.set_connection_status(mayas, "connected")
+    deployed.finch.set_connection_status(owens, "reauth")
+    deployed.queue.pass_time(timedelta(minutes=71))
+    look(deployed)
+    landing = acme.come_back(acme.log_in(acme.click(link), login=OWEN))
+    assert landing.outcome["repaired"] == "true"
+    assert acme.connection()["status"] == "connected"
+
+
+def test_a_wrong_code_of_a_repair_is_no_more_than_that_when_its_connection_ends_meanwhile(
+    deployed: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    deployed.queue.drain()
+    path = connection_path("gusto", HARBOR_LANE.id) + "/reauthenticate"
+    link = acme.call("POST", path, {"return_to": deployed.return_urls[0]}).json["connect_url"]
+    page = acme.click(link)
+    before_once(monkeypatch, SessionTable, "reject", acme.disconnect)
+    callback = f"/callback?code=never-issued&state={page.state}"
+    assert acme.come_back(callback).outcome == {"error": "code_rejected"}
+    assert phases(deployed) == ["complete", "started"]
+    assert deployed.tables.items(deployed.tables.claims) == []
+
+
+def test_of_a_customer_who_is_erased_no_token_is_dropped_that_lives_alone(
+    deployed: InProcess,
+) -> None:
+    """Where Finch revokes older tokens at any login, also at another customer's."""
+    deployed.finch.change_switches(login_kills_old_tokens=True)
+    acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
+    acme.connect()
+    assert globex.connect().outcome == {"error": "cannot_connect"}
+    deployed.queue.pass_time(HOUR)
+    [left] = erase(deployed, "globex")
+    assert left["reason"] == "a person must decide"
+    assert broken(deployed, Watch(), at_rest=False) == []
+    # Another token of it lives where Finch revokes none.
+    deployed.finch.change_switches(login_kills_old_tokens=False)
+    acme.connect()
+    assert erase(deployed, "globex") == []
+    assert len(deployed.finch.live_tokens()) == 2

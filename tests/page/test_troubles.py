@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Route, expect
 
-from finch_connections.connection import Connection
+from finch_connections.connection import Connection, disconnect_refused
 from local.finch.seed_world import HARBOR_LANE, JUNIPER_VALE
 from tests.deployed import Deployed
 from tests.local.conftest import until
@@ -412,6 +412,22 @@ def test_an_unclear_return_is_asked_for_ever_less_often_and_stays_true(
 
 
 # Many, and for long
+
+
+def test_what_finch_has_refused_to_end_for_days_is_said_and_shown(
+    visitor: Visitor, deployed: Deployed, one: Connection
+) -> None:
+    visitor.arrive()
+    visitor.details(visitor.cards.first)
+    visitor.button("Disconnect").click()
+    seed.write(deployed, [disconnect_refused(one, one.updated_at)])
+    visitor.answers("/connections/gusto/", refuse(409, "disconnect_refused"), times=1)
+    visitor.dialog.get_by_role("button", name="Disconnect").click()
+    expect(visitor.dialog).to_contain_text("would not end this connection")
+    visitor.looks("dialog-refused")
+    visitor.dialog.get_by_role("button", name="Keep it").click()
+    expect(visitor.cards.first).to_contain_text("Gusto would not end this connection")
+    expect(visitor.cards.first.locator(".chip")).to_have_text("Sign-in needed")
 
 
 def test_two_hundred_connections(visit: Visit, deployed: Deployed) -> None:

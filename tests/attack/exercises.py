@@ -385,6 +385,13 @@ def erases_what_waits(stage: Stage) -> None:
     stage.invoke("erase_customer", {"customer_id": "given-up"})
 
 
+@exercise("EraseCustomer")
+def erases_what_another_has_too(stage: Stage) -> None:
+    late = Person(stage.deployed, "late")
+    late.connect()
+    stage.invoke("erase_customer", {"customer_id": "late"})
+
+
 @exercise("ResealTokens")
 def reseals(stage: Stage) -> None:
     with stage.old_key() as old_key:

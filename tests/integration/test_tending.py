@@ -1,6 +1,8 @@
 """What was left half done is finished by the queue alone, or a person is told."""
 
+import time
 from datetime import timedelta
+from io import StringIO
 from typing import Any
 
 import boto3
@@ -17,7 +19,8 @@ from tests.in_process import InProcess
 from tests.metrics import outcomes
 from tests.person import Person
 
-MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 DISCONNECT = "/disconnect"
 
 
@@ -104,20 +107,47 @@ def test_an_aws_failure_after_the_token_is_kept_is_pending_too(
     assert acme.connection()["status"] == "connected"
 
 
+@pytest.mark.parametrize(("owner", "step"), [(TokenVault, "seal_escrow"), (SessionTable, "escrow")])
 def test_a_token_in_our_hands_is_kept_as_soon_as_aws_lets_us(
-    deployed: InProcess, monkeypatch: pytest.MonkeyPatch
+    deployed: InProcess, monkeypatch: pytest.MonkeyPatch, owner: type, step: str
 ) -> None:
     acme = Person(deployed, "acme")
     url = acme.log_in(acme.click(acme.link()))
-    real, failures = TokenVault.seal_escrow, [OSError(), OSError(), OSError()]
+    real, failures = getattr(owner, step), [OSError(), OSError(), OSError()]
 
-    def failing(*arguments: Any) -> bytes:
+    def failing(*arguments: Any) -> Any:
         if failures:
             raise failures.pop()
         return real(*arguments)
 
-    monkeypatch.setattr(TokenVault, "seal_escrow", failing)
+    monkeypatch.setattr(time, "sleep", deployed.clock.sleep)
+    monkeypatch.setattr(owner, step, failing)
     assert acme.come_back(url).outcome["status"] == "connected"
+    assert failures == []
+    assert phases(deployed) == ["complete"]
+
+
+@pytest.mark.parametrize(("owner", "step"), [(TokenVault, "seal_escrow"), (SessionTable, "escrow")])
+def test_a_token_that_aws_never_lets_us_keep_is_uncertain(
+    deployed: InProcess,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    owner: type,
+    step: str,
+) -> None:
+    acme = Person(deployed, "acme")
+    url = acme.log_in(acme.click(acme.link()))
+    began = deployed.clock.now
+    monkeypatch.setattr(time, "sleep", deployed.clock.sleep)
+    with monkeypatch.context() as failing:
+        failing.setattr(owner, step, lambda *_: 1 / 0)
+        assert acme.come_back(url).outcome == {"error": "exchange_uncertain"}
+    assert deployed.clock.now - began > 5 * SECOND
+    assert phases(deployed) == ["uncertain"]
+    deployed.queue.drain(HOUR)
+    assert reports(capsys) == {"exchange_uncertain"}
+    assert acme.come_back(url).outcome == {"error": "exchange_uncertain"}
+    assert acme.connect().outcome["status"] == "connected"
 
 
 def test_a_keeper_who_was_thought_dead_still_keeps_the_token(
@@ -146,14 +176,17 @@ def test_a_stranded_session_that_nobody_can_finish_is_reported_until_somebody_ca
     acme = Person(deployed, "acme")
     deployed.finch.faults.add("GET", "/introspect", status=500, times=None)
     assert acme.connect().outcome["status"] == "pending"
-    deployed.queue.pass_time(30 * MINUTE)
+    deployed.queue.pass_time(50 * MINUTE)
     assert reports(capsys) == set()
-    deployed.queue.pass_time(5 * HOUR)
+    deployed.queue.pass_time(20 * MINUTE)
     assert reports(capsys) == {"unfinished"}
+    for _ in range(10):
+        deployed.queue.pass_time(DAY)
+        assert reports(capsys) == {"unfinished"}
     [listed] = operate(deployed, action="list")["result"]["sessions"]
     assert (listed["phase"], listed["customer_id"]) == ("escrowed", "acme")
     deployed.finch.faults.clear()
-    deployed.queue.drain()
+    deployed.queue.pass_time(7 * HOUR)
     assert acme.connection()["status"] == "connected"
     assert operate(deployed, action="list")["result"]["sessions"] == []
 
@@ -192,6 +225,22 @@ def test_the_next_attempt_recovers_what_a_lost_answer_left_at_finch(
     deployed.queue.drain()
     assert deployed.queue.waiting() == []
     assert operate(deployed, action="list")["result"] == {"sessions": [], "connections": []}
+
+
+def test_an_uncertain_exchange_is_reported_hour_after_hour_until_an_operator_dismisses_it(
+    deployed: InProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    acme = Person(deployed, "acme")
+    lose_the_answer(deployed, acme)
+    for hour in range(30):
+        deployed.queue.pass_time(HOUR + MINUTE)
+        assert reports(capsys) == {Report.EXCHANGE_UNCERTAIN}, hour
+        if hour == 5:
+            assert acme.connect().outcome["status"] == "connected"
+    [listed] = operate(deployed, action="list")["result"]["sessions"]
+    assert operate(deployed, action="dismiss", session=listed["session"])["result"]
+    deployed.queue.pass_time(DAY)
+    assert reports(capsys) == set()
 
 
 def test_one_recovery_does_not_hide_that_two_answers_were_lost(deployed: InProcess) -> None:
@@ -294,7 +343,7 @@ def test_a_confirmation_at_the_last_minute_is_taken_and_nothing_is_ended(
 
 @pytest.mark.parametrize("holder", ["connection", "session"])
 def test_an_unconfirmed_token_of_a_connection_that_we_hold_is_dropped_not_ended(
-    deployed: InProcess, holder: str
+    deployed: InProcess, holder: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     here, elsewhere = Person(deployed, "acme"), Person(deployed, "acme", same_site=False)
     elsewhere.connect()
@@ -303,6 +352,7 @@ def test_an_unconfirmed_token_of_a_connection_that_we_hold_is_dropped_not_ended(
         deployed.queue.drain()
         assert here.connection()["status"] == "connected"
         assert deployed.finch.requests.count("POST", DISCONNECT) == 0
+        assert phases(deployed) == ["complete", "ended"]
     else:
         deployed.queue.pass_time(HOUR)
         landing = elsewhere.connect()
@@ -312,18 +362,21 @@ def test_an_unconfirmed_token_of_a_connection_that_we_hold_is_dropped_not_ended(
         assert landing.completion
         assert elsewhere.confirm(landing.completion).status == 200
         assert here.connection()["status"] == "connected"
+    assert Report.TOKEN_HELD not in reports(capsys)
 
 
+@pytest.mark.parametrize("owner", ["globex", "acme"])
 def test_an_unconfirmed_token_of_a_company_that_somebody_owns_is_a_persons_to_decide(
-    deployed: InProcess, capsys: pytest.CaptureFixture[str]
+    deployed: InProcess, capsys: pytest.CaptureFixture[str], owner: str
 ) -> None:
     """By an older page of Finch's reference, ending it would end theirs."""
-    here, elsewhere = Person(deployed, "globex"), Person(deployed, "acme", same_site=False)
+    here, elsewhere = Person(deployed, owner), Person(deployed, "acme", same_site=False)
     elsewhere.connect(login=OWEN)
     here.connect(login=MAYA)
     deployed.queue.drain()
     assert deployed.finch.requests.count("POST", DISCONNECT) == 0
     assert phases(deployed) == ["complete", "held"]
+    assert len(live(deployed)) == 2
     assert "token_held" in reports(capsys)
 
 
@@ -355,9 +408,10 @@ def test_a_release_that_finch_refuses_for_days_is_held_for_a_person(
     acme = Person(deployed, "acme", same_site=False)
     acme.connect()
     deployed.finch.faults.add("POST", DISCONNECT, error="insufficient_scope_error", times=None)
-    deployed.queue.pass_time(3 * DAY)
+    # It was given up after a day.
+    deployed.queue.pass_time(4 * DAY - HOUR)
     assert phases(deployed) == ["releasing"]
-    deployed.queue.drain()
+    deployed.queue.pass_time(8 * HOUR)
     assert phases(deployed) == ["held"]
     assert reports(capsys) == {"unfinished", "token_held"}
     [claim] = deployed.tables.items(deployed.tables.claims)
@@ -375,7 +429,7 @@ def test_a_token_that_finch_calls_dead_is_forgotten_when_it_says_so_again(
     deployed.queue.pass_time(HOUR)
     [session] = deployed.tables.all_sessions()
     assert "escrow" in session
-    deployed.queue.drain()
+    deployed.queue.pass_time(5 * MINUTE)
     assert phases(deployed) == ["ended"]
     assert deployed.tables.items(deployed.tables.claims) == []
 
@@ -466,13 +520,18 @@ def held(deployed: InProcess) -> str:
     return str(listed["session"])
 
 
-def test_an_operator_attaches_a_held_token_after_seeing_what_it_is(deployed: InProcess) -> None:
+def test_an_operator_attaches_a_held_token_after_seeing_what_it_is(
+    deployed: InProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
     acme = Person(deployed, "acme")
     url = acme.log_in(acme.click(acme.link()))
     edit = {"set": {"customer_id": "somebody"}}
     deployed.finch.faults.add("POST", "/auth/token", edit=edit)
     assert acme.come_back(url).outcome == {"error": "cannot_connect"}
+    deployed.queue.pass_time(DAY)
+    assert acme.connections() == []
     session = held(deployed)
+    assert Report.TOKEN_HELD in reports(capsys)
     seen = operate(deployed, action="attach", session=session)["result"]
     assert (seen["customer_id"], seen["company_id"]) == ("acme", HARBOR_LANE.id)
     assert seen["finch_says"]["status"] == "connected"
@@ -648,9 +707,9 @@ def test_what_finch_refuses_to_end_for_days_is_the_customers_again(
         refusing.add("POST", DISCONNECT, error="error_permissions", times=None)
 
     refuse_the_second()
-    deployed.queue.pass_time(2 * DAY)
+    deployed.queue.pass_time(3 * DAY - HOUR)
     assert acme.connection()["status"] == "disconnecting"
-    deployed.queue.pass_time(2 * DAY)
+    deployed.queue.pass_time(8 * HOUR)
     shown = acme.connection()
     assert (shown["status"], shown["problem"]) == ("reauth", "disconnect_refused")
     assert [login["id"] for login in shown["logins"]] == [second["id"]]
@@ -709,7 +768,7 @@ def test_a_late_task_leaves_a_connection_alone_that_was_made_since(deployed: InP
 
 
 def test_a_message_that_nobody_understands_ends_with_the_dead_letters(
-    deployed: InProcess,
+    deployed: InProcess, log: StringIO
 ) -> None:
     sqs = boto3.client("sqs")
     for body in ("{}", '{"session": 1}', '{"customer_id": "acme"}'):
@@ -719,6 +778,7 @@ def test_a_message_that_nobody_understands_ends_with_the_dead_letters(
     acme.connect()
     deployed.queue.pass_time(2 * HOUR)
     assert len(deployed.queue.dead()) == 3
+    assert log.getvalue().count("message failed") == 3 * 5
     assert deployed.queue.waiting() == []
     assert acme.connection()["status"] == "connected"
 
@@ -729,10 +789,13 @@ def test_without_the_queue_no_code_is_spent_and_nothing_is_disconnected(
     acme = Person(deployed, "acme")
     acme.connect()
     url = acme.log_in(acme.click(acme.link()), login=OWEN)
+    before = live(deployed)
     with monkeypatch.context() as failing:
         failing.setattr(TendQueue, "send", lambda *_: 1 / 0)
         assert acme.come_back(url).outcome == {"error": "internal_error"}
         assert acme.disconnect().code == "internal_error"
+    assert live(deployed) == before
+    assert deployed.finch.requests.count("POST", DISCONNECT) == 0
     assert acme.connection()["status"] == "connected"
     assert deployed.finch.requests.count("POST", "/auth/token") == 1
     assert acme.come_back(url).outcome["status"] == "connected"

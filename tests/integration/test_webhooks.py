@@ -456,9 +456,30 @@ def test_late_retries_that_keep_their_timestamp_are_stale(deployed: InProcess) -
     for refreshed, last in ((False, 401), (True, 500)):
         deployed.finch.change_switches(webhook_timestamp_refreshed=refreshed)
         deployed.finch.set_connection_status(connection_id, "reauth" if refreshed else "pending")
-        statuses = deployed.deliver_webhooks()
-        for pause in (timedelta(seconds=5), 5 * MINUTE, 30 * MINUTE, 120 * MINUTE, 120 * MINUTE):
-            deployed.clock.advance(pause)
-            statuses += deployed.deliver_webhooks()
-        assert statuses == [500, 500, last, last, last]
+        assert every_attempt(deployed) == [500, 500, last, last, last]
         assert deployed.finch.outbox.waiting() == []
+
+
+def every_attempt(deployed: InProcess) -> list[int]:
+    """The answers to a webhook until Finch gives it up."""
+    statuses = deployed.deliver_webhooks()
+    for pause in (timedelta(seconds=5), 5 * MINUTE, 30 * MINUTE, 120 * MINUTE, 120 * MINUTE):
+        deployed.clock.advance(pause)
+        statuses += deployed.deliver_webhooks()
+    return statuses
+
+
+def test_what_finch_has_given_up_to_tell_is_seen_by_the_sweep(deployed: InProcess) -> None:
+    connection_id = connected(deployed)
+    deployed.border.guard = lambda call, send: 1 / 0 if call.service == "sqs" else send()
+    deployed.finch.set_connection_status(connection_id, "reauth")
+    assert set(every_attempt(deployed)) == {500, 401}
+    assert deployed.finch.outbox.waiting() == []
+    deployed.border.open()
+    assert deployed.invoke
+    deployed.queue.pass_time(timedelta(days=1))
+    acme = Person(deployed, "acme")
+    assert acme.connection()["status"] == "connected"
+    deployed.invoke("sweep_connections", {})
+    deployed.queue.drain()
+    assert acme.connection()["status"] == "reauth"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from hashlib import sha256
 from typing import Any, ClassVar
@@ -21,6 +21,7 @@ from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.utilities import dynamo_to_dict
 from moto.sqs.models import Message
 
+from functions.tend_connection import handler as tend_handler
 from local.finch.refusals import ReauthenticateUser
 from local.finch.seed_world import HARBOR_LANE, JUNIPER_VALE, MAYA, OWEN, TALLY
 from local.finch.state import CannotAuthorize, Connection
@@ -39,6 +40,8 @@ CUSTOMERS = ("acme", "globex")
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 BOTH = ("company", "directory")
 PAUSES = (MINUTE, 5 * MINUTE, HOUR, 3 * HOUR, DAY, 3 * DAY, 8 * DAY)
+# Longer than a second click leads to the same page of Finch Connect, which lives for an hour.
+_FINCH_SESSION_REUSE = timedelta(minutes=51)
 # How often the world tries at the end to get rid of everything.
 _ROUNDS = 10
 
@@ -72,6 +75,8 @@ FINCHES: tuple[dict[str, Any], ...] = (
     {"token_company_id": "absent", "introspect_company_id": "absent"},
     {"token_customer_id": "absent", "introspect_customer_id": "absent"},
     {"introspect_names_first_customer": True, "reauth_may_change_company": True},
+    {"reauth_may_change_company": True},
+    {"reauth_may_change_company": True, "reauth_kills_old_tokens": True},
 )
 # What Finch does for a while, and with which of its answers.
 WEATHERS = (
@@ -126,6 +131,7 @@ TROUBLES = st.one_of(
     st.builds(Trouble, st.integers(1, 4), _KINDS, st.just("finch"), _PICKS, st.booleans()),
     st.builds(Trouble, st.integers(1, 9), _KINDS, st.just("writes"), _PICKS, st.booleans()),
 )
+LOST_AT_FINCH = st.builds(Trouble, st.integers(1, 2), st.just("lost"), st.just("finch"), _PICKS)
 WHO = st.sampled_from(CUSTOMERS)
 WHICH = st.integers(0, 5)
 PRODUCTS = st.sampled_from((BOTH, ("company",), ("directory",)))
@@ -139,6 +145,7 @@ class Attempt:
     customer_id: str
     link: str | None
     page: FinchPage | None = None
+    repairs: bool = False
 
 
 @dataclass(frozen=True)
@@ -210,6 +217,7 @@ class Model(RuleBasedStateMachine):
         self._struck: Call | None = None
         self._depth = 0
         self._delivering = False
+        self._kept_off: list[Message] = []
         self._in_step = False
         self._lied = False
         self.world.border.guard = self._guard
@@ -309,6 +317,8 @@ class Model(RuleBasedStateMachine):
                 case 2 if not self._delivering:
                     self.world.clock.advance(MINUTE)
                     self._deliver()
+                case 2:
+                    self._deliver_beside()
                 case 3 if trip and trip.completion:
                     self._confirm(trip, customer_id)
                 case 4:
@@ -341,7 +351,7 @@ class Model(RuleBasedStateMachine):
             self.truth.watch,
             self.world.border.exchanges,
             at_rest=at_rest,
-            lost_at_finch=self.truth.lost_at_finch,
+            lost_at_finch=self.truth.lost_at_finch | self.truth.revoked,
         )
         found += self.truth.broken(kept)
         if found:
@@ -379,15 +389,19 @@ class Model(RuleBasedStateMachine):
             assert "error" in Landing.of(reply).outcome
 
     def _log_in(
-        self, attempt: Attempt, customer_id: str, place: Place, products: Sequence[str]
+        self, attempt: Attempt, place: Place | None, products: Sequence[str]
     ) -> Trip | None:
-        """Goes through Finch Connect; who is led to repair a connection logs in to that one."""
+        """Goes through Finch Connect.
+
+        Who is led to repair a connection logs in to that one, or to another place that Finch offers.
+        """
         page, finch = attempt.page, self.world.finch
         if page is None:
             return None
         repaired = finch.session(page.session_id).reauthenticates
-        if repaired:
+        if repaired and not (place and self._may_repair_at(place, finch.connection(repaired))):
             place = _place_of(finch.connection(repaired))
+        assert place
         try:
             done = finch.authorize(
                 page.session_id,
@@ -400,9 +414,17 @@ class Model(RuleBasedStateMachine):
         except CannotAuthorize:
             return None
         trip = Trip(attempt.customer_id, done.code, page.state, done.redirect_to)
+        trip.repairs = repaired if attempt.repairs else None
         self.trips.append(trip)
         self.truth.trips[done.code] = trip
         return trip
+
+    def _may_repair_at(self, place: Place, repaired: Connection) -> bool:
+        """Whether somebody who is to log in to a connection again may do so there."""
+        return place.provider_id == repaired.provider_id and (
+            place.company_id == repaired.company_id
+            or self.world.finch.switches.reauth_may_change_company
+        )
 
     def _come_back(self, trip: Trip, person: Person) -> str:
         if trip.url is None:
@@ -441,39 +463,58 @@ class Model(RuleBasedStateMachine):
             where = outcome["provider_id"], outcome["company_id"]
             if not self.truth.was_attached(trip.code, *where):
                 raise Broken(f"M4: {trip.customer_id} is told connected and was not")
+            said = str(outcome.get("repaired")).lower()
+            if trip.repairs and said != str(self.truth.has_repaired(trip)).lower():
+                raise Broken(f"M4: {trip.customer_id} is told repaired={said}, wrongly")
         word = str(outcome.get("error") or outcome.get("status"))
         Model.ran[f"({word})"] += 1
         return word
 
-    def _connect(self, customer_id: str, home: bool, place: Place, products: Sequence[str]) -> str:
+    def _connect(
+        self,
+        customer_id: str,
+        home: bool,
+        place: Place,
+        products: Sequence[str],
+        *,
+        confirms: bool = True,
+    ) -> str:
         """From the start to the landing, and to the confirmation where one is asked for."""
         person = self.people[customer_id, home]
         attempt = self._start(customer_id, home, place, embedded=False)
         if attempt is None:
             return "not started"
         self._click(attempt, person)
-        trip = self._log_in(attempt, customer_id, place, products)
+        trip = self._log_in(attempt, place, products)
         if trip is None:
             return "not at Finch"
         seen = self._come_back(trip, person)
-        if seen == "confirm" and trip.completion:
+        if seen == "confirm" and trip.completion and confirms:
             seen = self._confirm(trip, customer_id)
         return seen
 
-    def _repair(self, row: Row, home: bool, confirms: bool) -> str:
-        """From the button to the landing, and to the confirmation where one is asked for."""
+    def _start_repair(self, row: Row, home: bool) -> Attempt | None:
+        """From the button to Finch Connect."""
         customer_id, key = row
         person = self.people[customer_id, home]
         path = connection_path(*key.split("#")) + "/reauthenticate"
         reply = person.call("POST", path, {"return_to": self.world.return_urls[0]})
         if reply.status != 201:
             assert self._stopped(reply) or reply.code, reply
-            return "not started"
-        attempt = Attempt(customer_id, reply.json["connect_url"])
+            return None
+        attempt = Attempt(customer_id, reply.json["connect_url"], repairs=True)
         self.attempts.append(attempt)
         self._click(attempt, person)
-        # Finch Connect leads to what is repaired, whatever somebody would rather log in to.
-        trip = self._log_in(attempt, customer_id, PLACES[0], BOTH)
+        return attempt
+
+    def _repair(self, row: Row, home: bool, confirms: bool, place: Place | None = None) -> str:
+        """From the button to the landing, and to the confirmation where one is asked for."""
+        customer_id = row[0]
+        person = self.people[customer_id, home]
+        attempt = self._start_repair(row, home)
+        if attempt is None:
+            return "not started"
+        trip = self._log_in(attempt, place, BOTH)
         if trip is None:
             return "not at Finch"
         seen = self._come_back(trip, person)
@@ -484,12 +525,12 @@ class Model(RuleBasedStateMachine):
     def _disconnect(self, row: Row) -> str:
         customer_id, key = row
         before, lived = set(self.truth.watch.seen(row)), self.truth.live()
-        self.truth.wanted.pop(row, None)
+        self.truth.asks_to_end(row)
         path = connection_path(*key.split("#"))
         reply = self.people[customer_id, True].call("DELETE", path)
         # What was attached while it was under way may have been ended with it.
         self.truth.look()
-        self.truth.wanted.pop(row, None)
+        self.truth.asks_to_end(row)
         if self._stopped(reply):
             return "stopped"
         if reply.status not in (200, 202):
@@ -505,6 +546,10 @@ class Model(RuleBasedStateMachine):
         """The connections that there is something to end of."""
         return [row for row in self.kept.connections if self.kept.connection_ids(row)]
 
+    def _several(self) -> list[Row]:
+        """The connections with several of Finch's behind them."""
+        return [row for row in self.kept.connections if len(self.kept.connection_ids(row)) > 1]
+
     def _disconnect_every(self, customer_id: str) -> None:
         for row in Kept(self.truth.shown).connections:
             if row[0] == customer_id:
@@ -516,6 +561,29 @@ class Model(RuleBasedStateMachine):
             self.world.queue.deliver(twice=twice)
         finally:
             self._delivering = False
+
+    def _deliver_alone(self, *, twice: bool) -> None:
+        """One message that is visible comes; the others may come beside it, to another process."""
+        queue = self.world.queue._queue
+        first = queue.messages[:1]
+        self._kept_off = [one for one in queue._messages if one not in first]
+        queue._messages = first
+        try:
+            self._deliver(twice=twice)
+        finally:
+            queue._messages += self._kept_off
+            self._kept_off = []
+
+    def _deliver_beside(self) -> None:
+        """The others, while the first is under way: that one is hidden until it is done."""
+        queue = self.world.queue._queue
+        queue._messages += self._kept_off
+        self._kept_off = []
+        batch, tend_handler._batch = tend_handler._batch, deepcopy(tend_handler._batch)
+        try:
+            self.world.queue.deliver()
+        finally:
+            tend_handler._batch = batch
 
     def _operate(self, **command: Any) -> Any:
         return self._invoke("resolve_unfinished", command)
@@ -534,12 +602,25 @@ class Model(RuleBasedStateMachine):
 
     # Rules
 
-    @rule(who=WHO, home=HOME, place=st.sampled_from(PLACES), products=PRODUCTS, trouble=TROUBLES)
+    @rule(
+        who=WHO,
+        home=HOME,
+        confirms=st.booleans(),
+        place=st.sampled_from(PLACES),
+        products=PRODUCTS,
+        trouble=TROUBLES,
+    )
     def connect(
-        self, who: str, home: bool, place: Place, products: Sequence[str], trouble: Trouble | None
+        self,
+        who: str,
+        home: bool,
+        confirms: bool,
+        place: Place,
+        products: Sequence[str],
+        trouble: Trouble | None,
     ) -> None:
         with self._step("connect", trouble):
-            self._connect(who, home, place, products)
+            self._connect(who, home, place, products, confirms=confirms)
 
     @rule(who=WHO, place=st.sampled_from(PLACES[:2]), trouble=TROUBLES)
     def connect_as_most_do(self, who: str, place: Place, trouble: Trouble | None) -> None:
@@ -566,7 +647,7 @@ class Model(RuleBasedStateMachine):
     def go_through(self, which: int, place: Place, products: Sequence[str]) -> None:
         with self._step("go through"):
             attempt = _latest([one for one in self.attempts if one.page], which)
-            self._log_in(attempt, attempt.customer_id, place, products)
+            self._log_in(attempt, place, products)
 
     @precondition(lambda self: self.trips)
     @rule(
@@ -594,10 +675,64 @@ class Model(RuleBasedStateMachine):
             self._confirm(trip, who or trip.customer_id)
 
     @precondition(lambda self: self._standing())
-    @rule(which=WHICH, home=HOME, confirms=st.booleans(), trouble=TROUBLES)
-    def repair(self, which: int, home: bool, confirms: bool, trouble: Trouble | None) -> None:
+    @rule(
+        which=WHICH,
+        home=st.booleans(),
+        confirms=st.booleans(),
+        place=st.one_of(st.none(), st.sampled_from(PLACES)),
+        trouble=TROUBLES,
+    )
+    def repair(
+        self,
+        which: int,
+        home: bool,
+        confirms: bool,
+        place: Place | None,
+        trouble: Trouble | None,
+    ) -> None:
         with self._step("repair", trouble):
-            self._repair(_latest(self._standing(), which), home, confirms)
+            self._repair(_latest(self._standing(), which), home, confirms, place)
+
+    @rule(who=WHO, place=st.sampled_from(PLACES[:2]), times=st.integers(1, 2))
+    def leave_unconfirmed(self, who: str, place: Place, times: int) -> None:
+        with self._step("leave unconfirmed"):
+            for _ in range(times):
+                self._connect(who, False, place, BOTH, confirms=False)
+
+    @precondition(lambda self: self._standing())
+    @rule(which=WHICH, place=st.one_of(st.none(), st.sampled_from(PLACES)), times=st.integers(1, 2))
+    def leave_repairs_unconfirmed(self, which: int, place: Place | None, times: int) -> None:
+        """The first of two is one of what is to be repaired, the last one ends wherever it does."""
+        with self._step("leave repairs unconfirmed"):
+            row = _latest(self._standing(), which)
+            for one in (None, place)[-times:]:
+                self._repair(row, False, False, one)
+
+    @precondition(lambda self: self._several())
+    @rule(which=WHICH, second=st.booleans(), home=HOME, trouble=st.one_of(TROUBLES, LOST_AT_FINCH))
+    def repair_after_another_click(
+        self, which: int, second: bool, home: bool, trouble: Trouble | None
+    ) -> None:
+        """Finch Connect was open, or its code on its way, while another login became the worst."""
+        with self._step("click a repair again"):
+            customer_id, _ = row = _latest(self._several(), which)
+            attempt = self._start_repair(row, home)
+            if attempt is None or attempt.page is None:
+                return
+            self.world.clock.advance(_FINCH_SESSION_REUSE)
+            first = self._log_in(attempt, None, BOTH)
+            repaired = self.world.finch.session(attempt.page.session_id).reauthenticates
+            for connection in self.world.finch.connections():
+                if connection.live and connection.id in self.kept.connection_ids(row) - {repaired}:
+                    self.world.finch.set_connection_status(connection.id, "reauth")
+            self.world.deliver_webhooks()
+            # What is worse is believed when Finch has said it twice.
+            self.world.queue.pass_time(3 * MINUTE)
+            self._click(attempt, self.people[customer_id, home])
+            trip = self._log_in(attempt, None, BOTH) if second else first
+        with self._step("come back after another click", trouble):
+            if trip:
+                self._come_back(trip, self.people[customer_id, home])
 
     @precondition(lambda self: self._standing())
     @rule(which=WHICH, at=st.integers(1, 3), pick=_PICKS)
@@ -647,13 +782,36 @@ class Model(RuleBasedStateMachine):
     # The queue and time
 
     @precondition(lambda self: self.world.queue.waiting())
-    @rule(turn=WHICH, twice=st.booleans(), trouble=TROUBLES)
-    def deliver(self, turn: int, twice: bool, trouble: Trouble | None) -> None:
+    @rule(turn=WHICH, twice=st.booleans(), alone=st.booleans(), trouble=TROUBLES)
+    def deliver(self, turn: int, twice: bool, alone: bool, trouble: Trouble | None) -> None:
         with self._step("deliver", trouble):
-            waiting = self.world.queue._queue._messages
-            waiting[:] = waiting[turn:] + waiting[:turn]
-            self.messages += deepcopy(waiting)
-            self._deliver(twice=twice)
+            self._turn(turn)
+            (self._deliver_alone if alone else self._deliver)(twice=twice)
+
+    @precondition(lambda self: len(self.world.queue.waiting()) > 1)
+    @rule(
+        turn=WHICH,
+        waits=st.booleans(),
+        at=st.integers(1, 12),
+        kind=st.sampled_from(("meanwhile before", "meanwhile after")),
+    )
+    def deliver_side_by_side(self, turn: int, waits: bool, at: int, kind: str) -> None:
+        """Two processes work off the queue, at once or when what waits for a person is due."""
+        if waits:
+            with self._step("wait until all is due"):
+                self.world.queue.pass_time(2 * MINUTE)
+                due = [datetime.fromisoformat(one["due_at"]) for one in self.world.queue.waiting()]
+                longest = max(due, default=self.world.clock.now) - self.world.clock.now
+                self.world.clock.advance(min(max(longest, MINUTE), DAY + HOUR))
+        with self._step("deliver side by side", Trouble(at, kind, pick=2)):
+            self._turn(turn)
+            self._deliver_alone(twice=False)
+
+    def _turn(self, turn: int) -> None:
+        """The messages come in another order."""
+        waiting = self.world.queue._queue._messages
+        waiting[:] = waiting[turn:] + waiting[:turn]
+        self.messages += deepcopy(waiting)
 
     @precondition(lambda self: self.messages)
     @rule(which=st.integers(0, 30))
@@ -745,7 +903,7 @@ class Model(RuleBasedStateMachine):
 
         if action != "disconnect":
             return decide()
-        self.truth.operator_ended = True
+        self.truth.cut_off.add(item["escrow"]["M"]["connection_id"]["S"])
         return self.truth.ends_by_itself(decide)
 
     @precondition(lambda self: self.kept.phases()["uncertain"])

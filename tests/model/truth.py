@@ -1,12 +1,13 @@
 """What is true whatever the product says: who went through Finch Connect, and what each was told."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 
+from local.finch.state import Connection
 from tests.deployed import Deployed
 from tests.in_process import InProcess
 from tests.invariants import Kept, Row, Watch
@@ -17,22 +18,28 @@ _GOING = ("disconnecting", "disconnected")
 
 @dataclass
 class Trip:
-    """One way through Finch Connect, and the code that it ended with, for the one who began it."""
+    """One way through Finch Connect, and the code that it ended with, for the one who began it.
+
+    `repairs` is the Finch connection that the person was led to, where they asked for a repair.
+    """
 
     customer_id: str
     code: str
     state: str
     url: str | None
     completion: str | None = field(default=None, repr=False)
+    repairs: str | None = None
 
 
 @dataclass
 class Truth:
     """What happened outside the product.
 
-    `proven` are codes that the customer was shown to have come back with, `lost_at_finch` the
-    connections that Finch ended by itself or an operator did, `wanted` the connections that
-    nobody has asked to end since a login was last attached to them, with Finch's behind them.
+    `proven` are codes that the customer was shown to have come back with. `wanted` are the
+    connections that nobody has asked to end since a login was last attached to them, with Finch's
+    behind them. Of Finch's, `asked` are those that somebody asked to end since then, or that were
+    given up, `cut_off` those that an operator ended, `lost_at_finch` those that Finch ended by
+    itself, and `revoked` those of which it has revoked tokens.
     """
 
     world: InProcess
@@ -41,8 +48,10 @@ class Truth:
     trips: dict[str, Trip] = field(default_factory=dict)
     code_of: dict[str, str] = field(default_factory=dict)
     proven: set[str] = field(default_factory=set)
-    operator_ended: bool = False
+    asked: set[str] = field(default_factory=set)
+    cut_off: set[str] = field(default_factory=set)
     lost_at_finch: set[str] = field(default_factory=set)
+    revoked: set[str] = field(default_factory=set)
     attached: dict[Row, set[str]] = field(default_factory=lambda: defaultdict(set))
     wanted: dict[Row, set[str]] = field(default_factory=dict)
 
@@ -54,10 +63,20 @@ class Truth:
             if new := item["tokens"]["M"].keys() - self.attached[row]:
                 self.attached[row] |= new
                 tokens = item["tokens"]["M"]
-                self.wanted.setdefault(row, set()).update(
-                    tokens[token_id]["M"]["connection_id"]["S"] for token_id in new
-                )
+                behind = {tokens[token_id]["M"]["connection_id"]["S"] for token_id in new}
+                self.wanted.setdefault(row, set()).update(behind)
+                self.asked -= behind
+        self.asked |= {
+            item["escrow"]["M"]["connection_id"]["S"]
+            for item in kept.sessions.values()
+            if item["phase"]["S"] == "releasing"
+        }
         return kept
+
+    def asks_to_end(self, row: Row) -> None:
+        """Notes that a customer wants a connection to end, with all that is behind it."""
+        self.wanted.pop(row, None)
+        self.asked |= self.watch.seen(row)
 
     def live(self) -> set[str]:
         """The connections that Finch has."""
@@ -70,8 +89,7 @@ class Truth:
         after = {token.id for token in self.world.finch.live_tokens()}
         for token_id in after - before.keys():
             self.code_of[token_id] = code
-        # Where Finch lets a new token revoke the older ones, it ends them by itself.
-        self.lost_at_finch |= {before[one].connection_id for one in before.keys() - after}
+        self.revoked |= {before[one].connection_id for one in before.keys() - after}
         return answer
 
     def ends_by_itself(self, act: Callable[[], Any]) -> Any:
@@ -88,10 +106,16 @@ class Truth:
         there = self.attached[(trip.customer_id, f"{provider_id}#{company_id}")]
         return any(self.code_of.get(token_id) == code for token_id in there)
 
+    def has_repaired(self, trip: Trip) -> bool:
+        """Whether what came of a repair is a token of what was to be repaired."""
+        made = {one.id: one.connection_id for one in self.world.finch.tokens()}
+        return any(made[one] == trip.repairs for one, of in self.code_of.items() if of == trip.code)
+
     def broken(self, kept: Kept) -> Iterator[str]:
         """What contradicts the truth now, in words."""
         yield from self._attached_to_another(kept)
         yield from self._ended_without_being_asked(kept)
+        yield from self._dead_without_being_asked()
         yield from self._forgotten(kept)
 
     def _attached_to_another(self, kept: Kept) -> Iterator[str]:
@@ -112,12 +136,30 @@ class Truth:
                 yield f"M1: a session keeps a token without a code, {handle_hash[:8]}"
 
     def _ended_without_being_asked(self, kept: Kept) -> Iterator[str]:
+        # Whom an operator cut off, warned, or Finch by itself, is seen to be ended by a look.
+        excused = self._and_beside(self.cut_off) | self.lost_at_finch | self.revoked
         for row, connection_ids in self.wanted.items():
             status = kept.status(row) if row in kept.connections else ""
-            # Whom an operator cut off, warned, or Finch by itself, is seen to be ended by a look.
-            cut_off = self.operator_ended or connection_ids <= self.lost_at_finch
-            if status in _GOING and not (cut_off and status == "disconnected"):
+            seen = status == "disconnected" and connection_ids <= excused
+            if status in _GOING and not seen:
                 yield f"M2: {row[0]}'s {row[1].split('#')[0]} is {kept.status(row)}, unasked"
+
+    def _dead_without_being_asked(self) -> Iterator[str]:
+        """Whoever has it, and whatever we call it: what lives at Finch is somebody's to keep."""
+        asked = self._and_beside(self.asked | self.cut_off) | self.lost_at_finch
+        for one in self.world.finch.connections():
+            if not one.live and one.id not in asked:
+                rows = [row[0] for row, behind in self.wanted.items() if one.id in behind]
+                whose = f"{rows[0]}'s" if rows else "nobody's"
+                yield f"M2: {whose} {one.provider_id} of {one.logins[0]} is ended at Finch, unasked"
+
+    def _and_beside(self, ended: Set[str]) -> set[str]:
+        """These of Finch's connections, and what it ends together with them."""
+        finch, beside = self.world.finch, set(ended)
+        if finch.switches.disconnect_scope == "employer_provider":
+            pairs = {_employer(one) for one in finch.connections() if one.id in ended}
+            beside |= {one.id for one in finch.connections() if _employer(one) in pairs}
+        return beside
 
     def _forgotten(self, kept: Kept) -> Iterator[str]:
         """What is unfinished has a message in the queue, or among the dead letters.
@@ -139,3 +181,7 @@ class Truth:
             going = kept.status(row) == "disconnecting" or "problem" in item
             if going and row not in rows:
                 yield f"M3: no message is about {row[0]}'s {kept.status(row)} connection"
+
+
+def _employer(connection: Connection) -> tuple[str, str]:
+    return connection.provider_id, connection.company_id

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from finch_connections.log import logger
-from local.finch.seed_world import MAYA
-from local.finch.state import Customer, Token
+from local.finch.seed_world import HARBOR_LANE, MAYA
+from local.finch.state import Connection, Customer, Token
 from local.finch.switches import Switches
 from tests.crash.faults import Fault, faults_of
 from tests.crash.scenarios import BOTH, CUSTOMER, SCENARIOS, Scenario, Stage
@@ -28,6 +28,7 @@ from tests.in_process import (
     let_through,
 )
 from tests.invariants import Kept, Watch, broken
+from tests.person import Person
 
 _DAYS = timedelta(days=14)
 _TWO_HOURS = timedelta(hours=2)
@@ -303,29 +304,44 @@ class Harness:
         unchanged = _lives(self.world.finch.tokens()) == lived
         return "nothing happened" if unchanged else "ended at Finch, nothing left"
 
+    def _connect(self, person: Person, login: str, company_id: str) -> None:
+        seen: list[str] = []
+        for _ in range(3):
+            landing = person.connect(login=login, company_id=company_id, products=BOTH)
+            seen.append(landing.outcome.get("error") or landing.outcome["status"])
+            if seen[-1] == "connected":
+                return
+            self.world.queue.pass_time(_TWO_HOURS)
+        raise AssertionError(f"cannot connect: {', '.join(seen)}")
+
+    def _unknown(self) -> list[Connection]:
+        """What Finch has of the customer's beside the connection, and their list does not show."""
+        kept = Kept(self.world)
+        shown = {one for row in kept.connections for one in kept.connection_ids(row)}
+        return [one for one in self._theirs_live() if one.id not in shown]
+
+    def _theirs_live(self) -> list[Connection]:
+        finch = self.world.finch
+        return [one for one in finch.connections() if one.live and _theirs(one.customer)]
+
     def _next_attempt(self, fault: Fault) -> list[str]:
-        """The customer connects the login and disconnects: afterwards nothing of theirs may live."""
+        """The customer connects the login and disconnects all: then nothing of theirs may live."""
         world, queue = self.world, self.world.queue
         world.finch.change_switches(**Switches().model_dump())
-        person, seen = self._stage.person(), []
+        person = self._stage.person()
         try:
-            for _ in range(3):
-                landing = person.connect(login=MAYA, products=BOTH)
-                seen.append(landing.outcome.get("error") or landing.outcome["status"])
-                if seen[-1] == "connected":
-                    break
-                queue.pass_time(_TWO_HOURS)
-            if seen[-1] != "connected":
-                return [f"the next attempt cannot connect: {', '.join(seen)}"]
+            self._connect(person, MAYA, HARBOR_LANE.id)
+            for one in self._unknown():
+                self._connect(person, one.logins[0], one.company_id)
             queue.pass_time(_TWO_HOURS)
             lost = self._promises(fault)
-            person.disconnect()
+            for there in person.connections():
+                person.disconnect(there["provider_id"], there["company_id"])
             queue.pass_time(_TWO_HOURS)
         except AssertionError as error:
             return [f"the next attempt is stopped: {str(error)[:80]}"]
-        live = [one for one in world.finch.live_tokens() if _theirs(one.customer)]
-        if live:
-            lost.append(f"the bill cannot be stopped: {len(live)} tokens live after disconnecting")
+        if live := self._theirs_live():
+            lost.append(f"the bill cannot be stopped: {len(live)} live after disconnecting")
         return lost + self._promises(fault)
 
 

@@ -12,14 +12,16 @@ from typing import Any
 
 import httpx
 
-from local.finch.seed_world import HARBOR_LANE, MAYA, OWEN
+from local.finch.seed_world import HARBOR_LANE, JUNIPER_VALE, MAYA, OWEN, TALLY
 from tests.in_process import Call, InProcess, Stopped, let_through
 from tests.invariants import Kept
 from tests.person import Landing, Person, connection_path
 
-CUSTOMER = "acme"
+CUSTOMER, ANOTHER = "acme", "globex"
 ROW = (CUSTOMER, f"gusto#{HARBOR_LANE.id}")
 BOTH = ("company", "directory")
+# Where somebody may log in who should repair the connection.
+_ELSEWHERE: dict[str, Any] = {"login": TALLY, "company_id": JUNIPER_VALE.id}
 
 
 @dataclass
@@ -30,9 +32,9 @@ class Stage:
     people: list[Person] = field(default_factory=list)
     seen: list[str] = field(default_factory=list)
 
-    def person(self, *, same_site: bool = True) -> Person:
-        """Somebody of the customer."""
-        person = Person(self.world, CUSTOMER, same_site=same_site)
+    def person(self, *, same_site: bool = True, customer_id: str = CUSTOMER) -> Person:
+        """Somebody of the customer, or of another one."""
+        person = Person(self.world, customer_id, same_site=same_site)
         self.people.append(person)
         return person
 
@@ -177,6 +179,25 @@ def disconnected(world: InProcess) -> bool:
     kept = Kept(world)
     there = ROW in kept.connections and kept.status(ROW) == "disconnected"
     return there and not world.finch.live_tokens()
+
+
+def disconnected_alone(world: InProcess) -> bool:
+    """The connection is called disconnected, and another customer's lives."""
+    kept = Kept(world)
+    live = {one.connection_id for one in world.finch.live_tokens()}
+    theirs = (ANOTHER, f"gusto#{JUNIPER_VALE.id}")
+    return (kept.status(ROW), kept.status(theirs)) == ("disconnected", "connected") and (
+        kept.connection_ids(theirs) == live
+    )
+
+
+def connected_elsewhere(world: InProcess) -> bool:
+    """The connection is as it was, and another company is connected beside it."""
+    kept = Kept(world)
+    there = (CUSTOMER, f"gusto#{JUNIPER_VALE.id}")
+    return (
+        there in kept.connections and kept.status(there) == "connected" and shown("reauth")(world)
+    )
 
 
 def ended(world: InProcess) -> bool:
@@ -376,6 +397,26 @@ def _repaired_and_cut_off(stage: Stage) -> Person:
     return acme
 
 
+def _broken_where_a_repair_may_end_elsewhere(stage: Stage) -> Person:
+    stage.world.finch.change_switches(reauth_may_change_company=True)
+    return _broken(stage)
+
+
+def _repaired_elsewhere_unconfirmed(stage: Stage) -> Person:
+    acme = _broken_where_a_repair_may_end_elsewhere(stage)
+    _repair_and_see(stage, stage.person(same_site=False), "confirm", **_ELSEWHERE)
+    return acme
+
+
+def _repaired_at_anothers_company(stage: Stage) -> Person:
+    globex = stage.person(customer_id=ANOTHER)
+    acme = _broken_where_a_repair_may_end_elsewhere(stage)
+    stage.connect(globex, **_ELSEWHERE)
+    _repair_and_see(stage, acme, "cannot_connect", **_ELSEWHERE)
+    stage.tend()
+    return acme
+
+
 def _ended_unseen(stage: Stage) -> Person:
     acme = _one_login_at_rest(stage)
     [token] = stage.world.finch.live_tokens()
@@ -450,11 +491,18 @@ def _repair(stage: Stage, acme: Person) -> None:
     _repair_and_see(stage, acme, "connected")
 
 
-def _repair_and_see(stage: Stage, acme: Person, expected: str) -> None:
+@scenario(
+    "repair, at another company", connected_elsewhere, _broken_where_a_repair_may_end_elsewhere
+)
+def _repair_elsewhere(stage: Stage, acme: Person) -> None:
+    _repair_and_see(stage, acme, "connected", **_ELSEWHERE)
+
+
+def _repair_and_see(stage: Stage, acme: Person, expected: str, **choices: Any) -> None:
     path = connection_path("gusto", HARBOR_LANE.id) + "/reauthenticate"
     reply = acme.call("POST", path, {"return_to": stage.world.return_urls[0]})
     assert reply.status == 201, stage.sees(reply.json)
-    landing = acme.go_through(reply.json["connect_url"])
+    landing = acme.go_through(reply.json["connect_url"], **choices)
     assert stage.sees(landing.outcome) == expected
 
 
@@ -474,6 +522,14 @@ def _disconnect_several(stage: Stage, acme: Person) -> None:
 
 @scenario("disconnect beside an open session", disconnected, _unconfirmed_beside_the_same_login)
 @scenario("disconnect beside an open repair", disconnected, _repaired_unconfirmed)
+@scenario(
+    "disconnect beside a repair that went elsewhere", disconnected, _repaired_elsewhere_unconfirmed
+)
+@scenario(
+    "disconnect beside a repair at another's company",
+    disconnected_alone,
+    _repaired_at_anothers_company,
+)
 def _disconnect_beside_a_holder(stage: Stage, acme: Person) -> None:
     assert stage.sees(acme.disconnect().json) in ("disconnected", "disconnecting")
     stage.tend()

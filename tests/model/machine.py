@@ -351,7 +351,7 @@ class Model(RuleBasedStateMachine):
             self.truth.watch,
             self.world.border.exchanges,
             at_rest=at_rest,
-            lost_at_finch=self.truth.lost_at_finch | self.truth.revoked,
+            lost_at_finch=self.truth.excused(),
         )
         found += self.truth.broken(kept)
         if found:
@@ -892,9 +892,8 @@ class Model(RuleBasedStateMachine):
         if "error" in seen:
             return seen
         if action == "attach":
-            codes = {trip.state: trip for trip in self.trips}
             self.truth.proven |= {
-                trip.code for trip in codes.values() if _hash(trip.code) == item["code_hash"]["S"]
+                trip.code for trip in self.trips if _hash(trip.code) == item["code_hash"]["S"]
             }
         decision = seen["result"]["decision"]
 

@@ -106,6 +106,10 @@ class Truth:
         there = self.attached[(trip.customer_id, f"{provider_id}#{company_id}")]
         return any(self.code_of.get(token_id) == code for token_id in there)
 
+    def excused(self) -> set[str]:
+        """Whom an operator cut off, warned, or Finch by itself, is seen to be ended by a look."""
+        return self._and_beside(self.cut_off) | self.lost_at_finch | self.revoked
+
     def has_repaired(self, trip: Trip) -> bool:
         """Whether what came of a repair is a token of what was to be repaired."""
         made = {one.id: one.connection_id for one in self.world.finch.tokens()}
@@ -136,8 +140,7 @@ class Truth:
                 yield f"M1: a session keeps a token without a code, {handle_hash[:8]}"
 
     def _ended_without_being_asked(self, kept: Kept) -> Iterator[str]:
-        # Whom an operator cut off, warned, or Finch by itself, is seen to be ended by a look.
-        excused = self._and_beside(self.cut_off) | self.lost_at_finch | self.revoked
+        excused = self.excused()
         for row, connection_ids in self.wanted.items():
             status = kept.status(row) if row in kept.connections else ""
             seen = status == "disconnected" and connection_ids <= excused

@@ -142,6 +142,10 @@ def set_stage(deployed: Deployed, old_key: Callable[[], AbstractContextManager[s
     gone.disconnect("adp_run")
     assert deployed.invoke
     deployed.invoke("vend_token", {**_ASKED, "customer_id": "acme", "caller": "test"})
+    # Held beside another customer's token of the same connection.
+    choice = {"provider_id": "paychex_flex", "login": TALLY, "company_id": CEDARLINE.id}
+    assert Person(deployed, "early").connect(**choice).outcome["status"] == "connected"
+    assert Person(deployed, "late").connect(**choice).outcome == {"error": "cannot_connect"}
     # Held, for an operator.
     finch.change_switches(introspect_customer_id_override="somebody-else")
     choice = {"provider_id": "rippling", "login": DANA, "company_id": NORTHFOLD.id}
@@ -387,8 +391,6 @@ def erases_what_waits(stage: Stage) -> None:
 
 @exercise("EraseCustomer")
 def erases_what_another_has_too(stage: Stage) -> None:
-    late = Person(stage.deployed, "late")
-    late.connect()
     stage.invoke("erase_customer", {"customer_id": "late"})
 
 

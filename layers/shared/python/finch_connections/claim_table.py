@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 # A person who was led to repair a connection and did not is not led there again so soon.
 _RECOVERY_OFFERED_FOR = timedelta(days=1)
+_THEIRS = "customer_id = :customer AND #key = :key"
 _ALONE = "attribute_not_exists(customer_id) AND holders = :me"
 
 
@@ -130,32 +131,30 @@ class ClaimTable:
 
         It fails where the claim is another connection's, or is being released.
         """
-        values = {":customer": text(wanted.customer_id), ":key": text(str(wanted.key))}
         return {
             "Update": self._update(
                 wanted.claimed,
                 "SET customer_id = :customer, #key = :key"
                 + (" DELETE holders :me" if held_by else ""),
-                "(attribute_not_exists(customer_id) OR (customer_id = :customer AND #key = :key)) "
+                f"(attribute_not_exists(customer_id) OR ({_THEIRS})) "
                 "AND attribute_not_exists(releasing)",
-                values | ({":me": _only(held_by)} if held_by else {}),
+                _named(wanted) | ({":me": _only(held_by)} if held_by else {}),
             )
         }
 
     def freeing(self, owned: Ownership, *, held: bool) -> "Write":
         """The write that frees a claim of this connection's, which sessions still hold or none does."""
-        values = {":customer": text(owned.customer_id), ":key": text(str(owned.key))}
-        ours = "customer_id = :customer AND #key = :key"
+        values = _named(owned)
         if held:
             return {
                 "Update": self._update(
                     owned.claimed,
                     "REMOVE customer_id, #key",
-                    f"{ours} AND attribute_exists(holders)",
+                    f"{_THEIRS} AND attribute_exists(holders)",
                     values,
                 )
             }
-        condition = f"{ours} AND attribute_not_exists(holders)"
+        condition = f"{_THEIRS} AND attribute_not_exists(holders)"
         return {"Delete": self._delete(owned.claimed, condition, values)}
 
     def releasing(self, connection_id: str, company: CompanyKey, session: str) -> "list[Write]":
@@ -221,9 +220,8 @@ class ClaimTable:
         }
         owned = "attribute_not_exists(customer_id)"
         if seen.owner:
-            owned = "customer_id = :customer AND #key = :key"
-            values[":customer"] = text(seen.owner.customer_id)
-            values[":key"] = text(str(seen.owner.key))
+            owned = _THEIRS
+            values |= _named(seen.owner)
         condition = f"holders = :holders AND {owned}"
         return {"Update": self._update(seen.claimed, "DELETE holders :me", condition, values)}
 
@@ -262,6 +260,11 @@ class ClaimTable:
             **({"ExpressionAttributeNames": {"#key": "key"}} if named else {}),
             "ExpressionAttributeValues": values,
         }
+
+
+def _named(owner: Ownership) -> dict[str, Item]:
+    """The values of `_THEIRS`."""
+    return {":customer": text(owner.customer_id), ":key": text(str(owner.key))}
 
 
 def _only(handle_hash: str) -> Item:

@@ -112,7 +112,7 @@ class SessionTable:
                 "OR finch_session_made_at <= :over"
             )
             same_values = {":over": moment(now - FINCH_SESSION_LIFETIME - CODE_LIFETIME)}
-        self._move(
+        opened = self._update(
             session,
             Phase.STARTED,
             "finch_connect_url = :url, finch_session_made_at = :now"
@@ -120,6 +120,7 @@ class SessionTable:
             {":url": text(connect_url), ":now": moment(now), **values, **same_values},
             same,
         )
+        update(self.client, opened)
 
     def noted(self, code: SecretText) -> CodeNote | None:
         """What is known of a code that a session has consumed."""
@@ -403,14 +404,9 @@ class SessionTable:
         )
 
     def _move(
-        self,
-        session: ConnectSession,
-        to: Phase,
-        expression: str,
-        values: dict[str, Item],
-        also: str = "",
+        self, session: ConnectSession, to: Phase, expression: str, values: dict[str, Item]
     ) -> None:
-        update(self.client, self._update(session, to, expression, values, also))
+        update(self.client, self._update(session, to, expression, values))
 
     def _update(
         self,

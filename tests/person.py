@@ -150,6 +150,17 @@ class Person:
         link = self.link(products=list(products))
         return self.go_through(link, products=products, **choices)
 
+    def repair_link(self) -> str:
+        """A link to log in again to the connection of Harbor Lane at Gusto."""
+        path = connection_path("gusto", HARBOR_LANE.id) + "/reauthenticate"
+        reply = self.call("POST", path, {"return_to": self.deployed.return_urls[0]})
+        assert reply.status == 201, reply.text
+        return str(reply.json["connect_url"])
+
+    def repair(self, **choices: Any) -> Landing:
+        """The whole way of a repair, from its button to the landing."""
+        return self.go_through(self.repair_link(), **choices)
+
     def come_back_in_tabs(self, url: str, tabs: int) -> list[Landing]:
         """Follows Finch's redirect in many tabs of this browser at once."""
 

@@ -45,14 +45,6 @@ def introspections(deployed: InProcess) -> int:
     return deployed.finch.requests.count("GET", "/introspect")
 
 
-def repair(person: Person, **choices: Any) -> Landing:
-    body = {"return_to": person.deployed.return_urls[0]}
-    path = connection_path("gusto", HARBOR_LANE.id) + "/reauthenticate"
-    reply = person.call("POST", path, body)
-    assert reply.status == 201, reply.text
-    return person.go_through(str(reply.json["connect_url"]), **choices)
-
-
 # What Finch says becomes the status
 
 
@@ -326,7 +318,7 @@ def test_a_broken_connection_is_repaired_in_place(deployed: InProcess, acme: Per
     doubt(deployed)
     deployed.queue.drain()
     assert acme.connection()["status"] == "reauth"
-    landing = repair(acme)
+    landing = acme.repair()
     assert landing.outcome == {
         "status": "connected",
         "provider_id": "gusto",
@@ -353,7 +345,7 @@ def test_a_repair_leaves_the_other_logins_alone(deployed: InProcess) -> None:
     deployed.finch.set_connection_status(logins[0]["connection_id"], "reauth")
     doubt(deployed)
     deployed.queue.drain()
-    landing = repair(acme, products=["company", "directory", "employment"])
+    landing = acme.repair(products=["company", "directory", "employment"])
     assert landing.outcome["repaired"] == "true"
     shown = acme.connection()
     assert shown["status"] == "connected"
@@ -378,14 +370,12 @@ def test_a_connection_that_was_repaired_elsewhere_clears_by_itself(
 def test_a_link_to_repair_is_good_for_days_and_asks_finch_when_it_is_clicked(
     deployed: InProcess, acme: Person
 ) -> None:
-    body = {"return_to": deployed.return_urls[0]}
-    path = connection_path("gusto", HARBOR_LANE.id) + "/reauthenticate"
-    link = acme.call("POST", path, body).json["connect_url"]
+    link = acme.repair_link()
     assert deployed.finch.requests.count("POST", "/connect/sessions/reauthenticate") == 0
     deployed.queue.pass_time(6 * DAY)
     assert acme.go_through(link).outcome["repaired"] == "true"
     deployed.queue.pass_time(2 * DAY)
-    link = acme.call("POST", path, body).json["connect_url"]
+    link = acme.repair_link()
     deployed.queue.pass_time(8 * DAY)
     assert acme.come_back(link).outcome == {"error": "session_expired"}
 
@@ -405,16 +395,14 @@ def test_a_repair_that_ends_at_another_company_is_its_own_connection_and_says_so
     broken = acme.connection(company_id=HARBOR_LANE.id)
     assert (broken["status"], broken["problem"]) == ("reauth", "another_company")
     assert acme.connection(company_id=JUNIPER_VALE.id)["status"] == "connected"
-    landing = repair(acme, login=TALLY)
+    landing = acme.repair(login=TALLY)
     assert landing.outcome["repaired"] == "true"
     assert acme.connection(company_id=HARBOR_LANE.id)["problem"] is None
 
 
 def _repair_elsewhere(deployed: InProcess, person: Person) -> Landing:
     """A Finch that lets a person log in to another company than the one to repair."""
-    body = {"return_to": deployed.return_urls[0]}
-    path = connection_path("gusto", HARBOR_LANE.id) + "/reauthenticate"
-    link = person.call("POST", path, body).json["connect_url"]
+    link = person.repair_link()
     page = person.click(link)
     code = person.log_in(person.click(person.link()), login=TALLY, company_id=JUNIPER_VALE.id)
     value = parse_qs(urlsplit(code).query)["code"][0]
@@ -440,8 +428,7 @@ def test_what_cannot_be_repaired_is_refused(deployed: InProcess, state: str) -> 
 def test_a_connection_that_ended_before_the_click_says_so(
     deployed: InProcess, acme: Person
 ) -> None:
-    path = connection_path("gusto", HARBOR_LANE.id) + "/reauthenticate"
-    link = acme.call("POST", path, {"return_to": deployed.return_urls[0]}).json["connect_url"]
+    link = acme.repair_link()
     acme.disconnect()
     assert acme.come_back(link).outcome == {"error": "connection_not_found"}
 
@@ -502,7 +489,7 @@ def test_a_break_is_seen_through_each_hint_alone_and_a_repair_mends_it(
     hint(deployed, by)
     deployed.queue.pass_time(5 * MINUTE)
     assert acme.connection()["status"] == "reauth"
-    assert repair(acme).outcome["repaired"] == "true"
+    assert acme.repair().outcome["repaired"] == "true"
     shown = acme.connection()
     [after] = shown["logins"]
     assert (shown["status"], after["connection_id"]) == ("connected", before["connection_id"])
@@ -617,7 +604,7 @@ def test_another_company_under_the_same_connection_id_is_held_not_stored(
     edit = {"set": {"company_id": JUNIPER_VALE.id}}
     for method, path in (("POST", "/auth/token"), ("GET", "/introspect")):
         deployed.finch.faults.add(method, path, edit=edit, times=None)
-    assert repair(acme).outcome == {"error": "cannot_connect"}
+    assert acme.repair().outcome == {"error": "cannot_connect"}
     doubt(deployed)
     deployed.queue.pass_time(3 * HOUR)
     assert [login["id"] for login in acme.connection()["logins"]] == [before["id"]]
@@ -663,7 +650,7 @@ def test_a_repair_counts_also_where_finch_names_no_account_any_more(
     edit = {"set": {"account_id": None}}
     for method, path in (("POST", "/auth/token"), ("GET", "/introspect")):
         deployed.finch.faults.add(method, path, edit=edit, times=None)
-    assert repair(acme).outcome["repaired"] == "true"
+    assert acme.repair().outcome["repaired"] == "true"
     assert len(acme.connection()["logins"]) == 1
     assert acme.connection()["status"] == "connected"
 

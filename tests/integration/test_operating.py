@@ -15,7 +15,7 @@ from operations.long_work import Round, go_through
 from tests.in_process import Call, InProcess, let_through
 from tests.integration.test_tending import Killed, kill
 from tests.invariants import Kept, Watch, broken
-from tests.person import Person, connection_path
+from tests.person import Person
 
 GONE: dict[str, list[Any]] = {"connections": [], "sessions": [], "audit": []}
 VEND = {
@@ -640,9 +640,7 @@ def test_what_finch_did_not_say_in_one_round_is_restored_in_the_next(
     acme = Person(deployed, "acme")
     acme.connect()
     deployed.queue.drain()
-    path = connection_path("gusto", HARBOR_LANE.id) + "/reauthenticate"
-    reply = acme.call("POST", path, {"return_to": deployed.return_urls[0]})
-    url = acme.log_in(acme.click(reply.json["connect_url"]))
+    url = acme.log_in(acme.click(acme.repair_link()))
     deployed.finch.faults.add("POST", "/auth/token", drop="after_effect")
     assert acme.come_back(url).outcome == {"error": "exchange_uncertain"}
     backup = back_up()

@@ -34,7 +34,7 @@ from tests.in_process import InProcess
 from tests.integration.test_operating import erase, kept
 from tests.invariants import Watch, broken
 from tests.metrics import outcomes
-from tests.person import Landing, Person, connection_path
+from tests.person import Landing, Person
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
@@ -347,19 +347,12 @@ def revoking(deployed: InProcess) -> InProcess:
     return deployed
 
 
-def repair(person: Person, **choices: Any) -> Landing:
-    path = connection_path("gusto", HARBOR_LANE.id) + "/reauthenticate"
-    reply = person.call("POST", path, {"return_to": person.deployed.return_urls[0]})
-    assert reply.status == 201, reply.text
-    return person.go_through(str(reply.json["connect_url"]), **choices)
-
-
 def broken_and_repaired_elsewhere(deployed: InProcess) -> Person:
     """A connection whose only live token is in an attempt that nobody has confirmed."""
     here, elsewhere = Person(deployed, "acme"), Person(deployed, "acme", same_site=False)
     here.connect()
     deployed.queue.drain()
-    assert repair(elsewhere).outcome["status"] == "confirm"
+    assert elsewhere.repair().outcome["status"] == "confirm"
     assert len(deployed.finch.live_tokens()) == 1
     return here
 
@@ -403,7 +396,7 @@ def test_a_disconnect_while_a_repair_is_pending_ends_it_for_good(revoking: InPro
     here.connect()
     revoking.queue.drain()
     revoking.finch.faults.add("GET", "/introspect", status=500)
-    assert repair(here).outcome["status"] == "pending"
+    assert here.repair().outcome["status"] == "pending"
     assert here.disconnect().status == 202
     revoking.queue.pass_time(DAY)
     assert here.connection()["status"] == "disconnected"
@@ -417,7 +410,7 @@ def test_a_disconnect_after_a_repair_whose_answer_was_lost_is_no_end_until_someb
     here.connect()
     revoking.queue.drain()
     revoking.finch.faults.add("POST", "/auth/token", drop="after_effect")
-    assert repair(here).outcome == {"error": "exchange_uncertain"}
+    assert here.repair().outcome == {"error": "exchange_uncertain"}
     assert here.disconnect().json["status"] == "disconnecting"
     revoking.queue.pass_time(4 * DAY)
     assert (here.connection()["status"], here.connection()["problem"]) == (
@@ -425,7 +418,7 @@ def test_a_disconnect_after_a_repair_whose_answer_was_lost_is_no_end_until_someb
         "disconnect_refused",
     )
     # As it is told to: to log in again, and then to disconnect again.
-    assert repair(here).outcome["status"] == "connected"
+    assert here.repair().outcome["status"] == "connected"
     assert here.disconnect().json["status"] == "disconnected"
     assert revoking.finch.live_tokens() == []
 
@@ -435,7 +428,7 @@ def test_what_a_repair_may_have_left_is_over_when_an_operator_says_so(revoking: 
     here.connect()
     revoking.queue.drain()
     revoking.finch.faults.add("POST", "/auth/token", drop="after_effect")
-    assert repair(here).outcome == {"error": "exchange_uncertain"}
+    assert here.repair().outcome == {"error": "exchange_uncertain"}
     [session] = [one for one in revoking.tables.all_sessions() if one["phase"]["S"] == "uncertain"]
     assert revoking.invoke is not None
     dismissed = {"action": "dismiss", "session": session["handle_hash"]["S"]}

@@ -9,10 +9,10 @@ from local.finch.seed_world import HARBOR_LANE, JUNIPER_VALE, MAYA, OWEN, TALLY
 from tests.in_process import InProcess
 from tests.integration.test_operating import erase
 from tests.integration.test_publishing import look
-from tests.integration.test_races import before_once, repair
+from tests.integration.test_races import before_once
 from tests.integration.test_tending import phases
 from tests.invariants import Watch, broken
-from tests.person import Person, connection_path
+from tests.person import FinchPage, Person
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -46,7 +46,7 @@ def test_a_disconnect_shows_finch_no_token_of_another_connection(
     wandering.queue.drain()
     # Held where it is another customer's, and waiting for its confirmation where it is their own.
     elsewhere = Person(wandering, "acme", same_site=False)
-    repair(elsewhere, login=TALLY, company_id=JUNIPER_VALE.id)
+    elsewhere.repair(login=TALLY, company_id=JUNIPER_VALE.id)
     end_at_finch(wandering, HARBOR_LANE.id)
     assert acme.disconnect().status == 202
     wandering.queue.pass_time(HOUR)
@@ -60,9 +60,9 @@ def test_a_token_of_another_connection_covers_nothing(wandering: InProcess) -> N
     here, elsewhere = Person(wandering, "acme"), Person(wandering, "acme", same_site=False)
     here.connect(login=TALLY)
     wandering.queue.drain()
-    repair(elsewhere, login=TALLY)
+    elsewhere.repair(login=TALLY)
     wandering.queue.pass_time(HOUR)
-    repair(elsewhere, login=TALLY, company_id=JUNIPER_VALE.id)
+    elsewhere.repair(login=TALLY, company_id=JUNIPER_VALE.id)
     wandering.queue.pass_time(DAY - HOUR / 2)
     assert phases(wandering) == ["complete", "escrowed", "held"]
     # What was revoked is looked at once a day.
@@ -70,24 +70,31 @@ def test_a_token_of_another_connection_covers_nothing(wandering: InProcess) -> N
     assert broken(wandering, Watch(), at_rest=False, lost_at_finch=revoked) == []
 
 
-def test_a_second_click_repairs_what_the_first_may_still_have_repaired(
-    deployed: InProcess,
-) -> None:
-    deployed.finch.change_switches(reauth_kills_old_tokens=True)
-    acme = Person(deployed, "acme")
+def clicked_before_another_is_worse(
+    deployed: InProcess, acme: Person, later: timedelta
+) -> tuple[str, FinchPage]:
+    """A link to repair the worst of two logins, where its click led, and then the other one is worse."""
     acme.connect(login=MAYA)
     acme.connect(login=OWEN)
     mayas, owens = (one.id for one in deployed.finch.connections())
     deployed.finch.set_connection_status(mayas, "reauth")
     deployed.queue.pass_time(HOUR)
     look(deployed)
-    path = connection_path("gusto", HARBOR_LANE.id) + "/reauthenticate"
-    link = acme.call("POST", path, {"return_to": deployed.return_urls[0]}).json["connect_url"]
-    first = acme.click(link)
+    link = acme.repair_link()
+    page = acme.click(link)
     deployed.finch.set_connection_status(mayas, "connected")
     deployed.finch.set_connection_status(owens, "reauth")
-    deployed.queue.pass_time(timedelta(minutes=55))
+    deployed.queue.pass_time(later)
     look(deployed)
+    return link, page
+
+
+def test_a_second_click_repairs_what_the_first_may_still_have_repaired(
+    deployed: InProcess,
+) -> None:
+    deployed.finch.change_switches(reauth_kills_old_tokens=True)
+    acme = Person(deployed, "acme")
+    link, first = clicked_before_another_is_worse(deployed, acme, timedelta(minutes=55))
     acme.click(link)
     deployed.finch.faults.add("POST", "/auth/token", drop="after_effect")
     url = acme.log_in(first, login=MAYA)
@@ -101,19 +108,7 @@ def test_a_second_click_repairs_what_the_first_may_still_have_repaired(
 
 def test_a_later_click_repairs_what_is_worst_by_then(deployed: InProcess) -> None:
     acme = Person(deployed, "acme")
-    acme.connect(login=MAYA)
-    acme.connect(login=OWEN)
-    mayas, owens = (one.id for one in deployed.finch.connections())
-    deployed.finch.set_connection_status(mayas, "reauth")
-    deployed.queue.pass_time(HOUR)
-    look(deployed)
-    path = connection_path("gusto", HARBOR_LANE.id) + "/reauthenticate"
-    link = acme.call("POST", path, {"return_to": deployed.return_urls[0]}).json["connect_url"]
-    acme.click(link)
-    deployed.finch.set_connection_status(mayas, "connected")
-    deployed.finch.set_connection_status(owens, "reauth")
-    deployed.queue.pass_time(timedelta(minutes=71))
-    look(deployed)
+    link, _ = clicked_before_another_is_worse(deployed, acme, timedelta(minutes=71))
     landing = acme.come_back(acme.log_in(acme.click(link), login=OWEN))
     assert landing.outcome["repaired"] == "true"
     assert acme.connection()["status"] == "connected"
@@ -125,9 +120,7 @@ def test_a_wrong_code_of_a_repair_is_no_more_than_that_when_its_connection_ends_
     acme = Person(deployed, "acme")
     acme.connect()
     deployed.queue.drain()
-    path = connection_path("gusto", HARBOR_LANE.id) + "/reauthenticate"
-    link = acme.call("POST", path, {"return_to": deployed.return_urls[0]}).json["connect_url"]
-    page = acme.click(link)
+    page = acme.click(acme.repair_link())
     before_once(monkeypatch, SessionTable, "reject", acme.disconnect)
     callback = f"/callback?code=never-issued&state={page.state}"
     assert acme.come_back(callback).outcome == {"error": "code_rejected"}

@@ -411,9 +411,6 @@ def test_an_unclear_return_is_asked_for_ever_less_often_and_stays_true(
     expect(visitor.notice.locator(".spinner")).to_have_count(0)
 
 
-# Many, and for long
-
-
 def test_what_finch_has_refused_to_end_for_days_is_said_and_shown(
     visitor: Visitor, deployed: Deployed, one: Connection
 ) -> None:
@@ -428,6 +425,9 @@ def test_what_finch_has_refused_to_end_for_days_is_said_and_shown(
     visitor.dialog.get_by_role("button", name="Keep it").click()
     expect(visitor.cards.first).to_contain_text("Gusto would not end this connection")
     expect(visitor.cards.first.locator(".chip")).to_have_text("Sign-in needed")
+
+
+# Many, and for long
 
 
 def test_two_hundred_connections(visit: Visit, deployed: Deployed) -> None:

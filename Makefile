@@ -1,6 +1,6 @@
 # What a person and CI run; each command does its own set-up. `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help local sam-local test bench growth model crash load fuzz audit openapi screenshots build check lock clean
+.PHONY: help local sam-local test bench growth stateful fault-injection load fuzz audit openapi screenshots build check lock clean
 
 PYTHON := python3.13
 BUILT := .aws-sam/local
@@ -13,8 +13,8 @@ help:
 	@echo 'make local  run the whole product on this machine and open it at http://localhost:8080/'
 	@echo 'make sam-local  show the functions in containers of sam local, where there is an engine'
 	@echo 'make test   run every check and every test'
-	@echo 'make model  let anything happen in any order, for 50,000 steps and more (an hour)'
-	@echo 'make crash  stop and fail the product at every call to AWS and Finch (half an hour)'
+	@echo 'make stateful let anything happen in any order, for 50,000 steps and more (an hour)'
+	@echo 'make fault-injection stop and fail the product at every call to AWS and Finch (half an hour)'
 	@echo 'make bench  measure what the functions cost, beside references (half an hour)'
 	@echo 'make growth measure how requests grow with what is kept (a quarter of an hour)'
 	@echo 'make fuzz   attack the product with many times the requests of the tests (half an hour)'
@@ -42,7 +42,7 @@ help:
 	@touch $@
 
 # What audits the template pins boto3, so it has an environment of its own.
-.venv-audit/ready: tests/attack/requirements.txt | .venv/ready
+.venv-audit/ready: tests/security/requirements.txt | .venv/ready
 	@echo 'Setting up the audit of the template (some seconds, once) ...'
 	@$(PYTHON) -m venv --clear .venv-audit
 	@.venv/bin/uv pip install --quiet --system-certs --python .venv-audit/bin/python --require-hashes -r $<
@@ -75,12 +75,13 @@ check: .venv/ready .venv-audit/ready
 	ruff check
 	ruff format --check
 	mypy
+	PYTHONPATH=layers/shared/python lint-imports
 	sam validate --lint --region us-east-1
 	.venv-audit/bin/checkov --file template.yaml --framework cloudformation --compact --quiet --skip-download
 
 # Of what was built, which is what gets deployed; `pytest` alone is for the sources.
 test: check .venv-ministack/ready $(BUILT)/template.yaml
-	@python -m tests.page.chromium
+	@python -m tests.browser.chromium
 	BUILT=$(BUILT) pytest
 
 # ARGS=--write renews the figures that the README shows; valgrind makes them exact.
@@ -90,24 +91,24 @@ bench: .venv/ready .venv-bench/ready .venv-ministack/ready $(BUILT)/template.yam
 growth: .venv/ready .venv-bench/ready .venv-ministack/ready $(BUILT)/template.yaml
 	@PYTHONPATH=layers/shared/python python -m tests.bench.growth
 
-model: .venv/ready
-	MODEL_EXAMPLES=2500 pytest tests/model -q -s
+stateful: .venv/ready
+	MODEL_EXAMPLES=2500 pytest tests/stateful -q -s
 
 # All of what the tests take a share of.
-crash: .venv/ready
-	@PYTHONPATH=layers/shared/python python -m tests.crash $(ARGS)
+fault-injection: .venv/ready
+	@PYTHONPATH=layers/shared/python python -m tests.fault_injection $(ARGS)
 
 fuzz: .venv/ready .venv-ministack/ready $(BUILT)/template.yaml
-	FUZZ=$${FUZZ:-20} pytest tests/attack -q
+	FUZZ=$${FUZZ:-20} pytest tests/security -q
 
 # A package that cannot be looked up is no package without known holes.
 audit: .venv-audit/ready
-	for lock in layers/shared/python tests local tests/attack; do \
+	for lock in layers/shared/python tests local tests/security; do \
 		.venv-audit/bin/pip-audit --strict --disable-pip --require-hashes -r $$lock/requirements.txt || exit 1; \
 	done
 
 openapi: .venv/ready
-	PYTHONPATH=layers/shared/python python -m tests.openapi
+	PYTHONPATH=layers/shared/python python -m tests.support.openapi
 
 # In a world of its own, which it removes: nothing leaves this machine.
 MINUTES ?= 30
@@ -116,8 +117,8 @@ load: .venv/ready .venv-ministack/ready $(BUILT)/template.yaml
 
 # Of what the tests of the page have seen.
 screenshots: .venv/ready .venv-ministack/ready $(BUILT)/template.yaml
-	@python -m tests.page.chromium
-	pytest tests/page/test_states.py -q
+	@python -m tests.browser.chromium
+	pytest tests/browser/test_states.py -q
 	@for picture in list:list-desk-light empty:empty-desk-light dialog:dialog-phone-light \
 		details:details-desk-dark phone:list-phone-dark; do \
 		cp .local/screenshots/$${picture#*:}.png frontend/screenshots/$${picture%:*}.png; \
@@ -135,7 +136,7 @@ lock: .venv/ready
 	uv pip compile --quiet --upgrade --generate-hashes --no-header --python-version 3.13 \
 		--group ministack -o local/requirements.txt
 	uv pip compile --quiet --upgrade --generate-hashes --no-header --python-version 3.13 \
-		--group audit -o tests/attack/requirements.txt
+		--group audit -o tests/security/requirements.txt
 
 clean:
 	@! [ -e .local/lock ] || flock --nonblock .local/lock true || { echo 'Stop make local first.'; exit 1; }

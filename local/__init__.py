@@ -1,1 +1,1 @@
-"""The world around the product: emulated AWS, stand-in Finch, sign-in and the Connections page."""
+"""The world around the product: emulated AWS, fake Finch, sign-in and the Connections page."""

@@ -14,7 +14,7 @@ def arguments() -> argparse.Namespace:
     usual = Ports()
     parser.add_argument("--page-port", type=int, default=usual.page, help="page and sign-in")
     parser.add_argument("--api-port", type=int, default=usual.api, help="the API")
-    parser.add_argument("--finch-port", type=int, default=usual.finch, help="stand-in Finch")
+    parser.add_argument("--finch-port", type=int, default=usual.finch, help="fake Finch")
     parser.add_argument("--aws-port", type=int, default=usual.aws, help="emulated AWS")
     parser.add_argument("--state-dir", type=Path, default=STATE_DIR, help="what is kept, and logs")
     parser.add_argument("--build-dir", type=Path, default=BUILD_DIR, help="what `sam build` made")

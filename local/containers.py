@@ -21,7 +21,7 @@ import docker
 import httpx
 from docker.errors import DockerException, ImageNotFound, NotFound
 
-from local.finch.seed_world import HARBOR_LANE, MAYA
+from local.fake_finch.seed_world import HARBOR_LANE, MAYA
 from local.sam_local import architecture
 from local.world import PASSED_ON, ROOT, Ports, World, WorldError
 
@@ -32,16 +32,16 @@ ANSWERS: Mapping[str, str] = {
     "list_connections": '"statusCode": 200',
     "disconnect": "connection_not_found",
     "receive_webhook": "signature_invalid",
-    "tend_connection": '"batchItemFailures": []',
-    "publish_changes": '"batchItemFailures": []',
-    "sweep_connections": "null",
+    "process_work": '"batchItemFailures": []',
+    "publish_events": '"batchItemFailures": []',
+    "schedule_checks": "null",
     "resolve_unfinished": '"sessions": []',
     "vend_token": "not_found",
     "read_directory": "not_found",
-    "reseal_tokens": '"cursor": null',
+    "reencrypt_tokens": '"cursor": null',
     "erase_customer": '"cursor": null',
     # There is no restored table.
-    "restore_connections": "ResourceNotFoundException",
+    "restore_backup": "ResourceNotFoundException",
 }
 API_PORT = 3000
 _INVOKE_SECONDS = 180

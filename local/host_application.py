@@ -5,7 +5,7 @@ from pathlib import Path
 from flask import Flask, Response, jsonify, redirect, request, send_file, send_from_directory
 from flask.typing import ResponseReturnValue
 
-from local.issuer import CUSTOMERS, LIFETIME, Issuer
+from local.identity_provider import CUSTOMERS, LIFETIME, Issuer
 
 PAGE_DIR = Path(__file__).with_name("page")
 ELEMENT = Path(__file__).parents[1] / "frontend" / "finch-connections.js"

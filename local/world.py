@@ -25,14 +25,13 @@ from botocore.exceptions import ClientError
 from flask import Flask
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from local import finch as stand_in
-from local import host_application, sam_local
+from local import fake_finch, host_application, sam_local
 from local.api_front import ApiFront
-from local.change_feed import AlarmFeed, ChangeFeed
-from local.finch import webhooks
-from local.finch.state import FinchState
-from local.finch.webhook_sender import WebhookSender
-from local.issuer import Issuer, key_kept_at
+from local.event_feed import AlarmFeed, EventFeed
+from local.fake_finch import webhooks
+from local.fake_finch.state import FinchState
+from local.fake_finch.webhook_sender import WebhookSender
+from local.identity_provider import Issuer, key_kept_at
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD_DIR = ROOT / ".aws-sam" / "local"
@@ -52,9 +51,9 @@ CREDENTIALS = {
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
 }
-# What the application is to the stand-in Finch: it opens nothing else.
+# What the application is to the fake Finch: it opens nothing else.
 FINCH_CLIENT_ID = "5f0c1c1e-6e0b-4f6f-9d52-5a0f2c5b7a11"
-FINCH_CLIENT_SECRET = "opens-only-the-stand-in"  # noqa: S105
+FINCH_CLIENT_SECRET = "opens-only-the-fake-finch"  # noqa: S105
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL")
 
 # The sam command, which ends when its standard input does: with this process, however that ends.
@@ -143,7 +142,7 @@ class QuietHandler(WSGIRequestHandler):
 
 
 class World:
-    """Emulated AWS with the built template deployed, stand-in Finch, sign-in, page and API.
+    """Emulated AWS with the built template deployed, fake Finch, sign-in, page and API.
 
     A context manager: entering starts everything and returns when the API answers, leaving stops
     it and keeps its state in `state_dir`, so that the next world there finds its data again.
@@ -174,7 +173,7 @@ class World:
         self.aws = EmulatedAws(f"http://127.0.0.1:{self.ports.aws}")
         self.issuer: Issuer
         self.finch: FinchState
-        self._feed: ChangeFeed
+        self._feed: EventFeed
         self._outputs: dict[str, str] = {}
         self._changed: dict[str, str] = {}
         self._running = contextlib.ExitStack()
@@ -281,7 +280,7 @@ class World:
         self._hold_state_dir()
         with self._step("Starting the emulated AWS"):
             self._start_aws()
-        with self._step("Starting the stand-in Finch, the sign-in and the page"):
+        with self._step("Starting the fake Finch, the sign-in and the page"):
             self._start_finch()
             self._start_host_application()
         if self._is_deployed():
@@ -391,7 +390,7 @@ class World:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
 
-    # The stand-ins
+    # The fake Finch
 
     def _start_finch(self) -> None:
         self.finch = FinchState.load(
@@ -403,7 +402,7 @@ class World:
             webhook_url=f"{self.api_url}/webhooks/finch",
             webhook_secrets=[webhooks.secret_kept_at(self.state_dir / "webhook-secret")],
         )
-        self._serve_application(stand_in.create_app(self.finch), self.ports.finch)
+        self._serve_application(fake_finch.create_app(self.finch), self.ports.finch)
 
     def _start_host_application(self) -> None:
         self.issuer = Issuer(
@@ -550,9 +549,9 @@ class World:
 
     def _subscribe(self) -> None:
         """Hears the changes of connections, as an application does, and the alarms."""
-        bus, topic = self.output("ChangesBusName"), self.output("AlarmTopicArn")
+        bus, topic = self.output("EventBusName"), self.output("AlarmTopicArn")
         sqs = self.aws.client("sqs")
-        self._feed = ChangeFeed(sqs, self.aws.client("events"), bus, self.say)
+        self._feed = EventFeed(sqs, self.aws.client("events"), bus, self.say)
         alarms = AlarmFeed(sqs, self.aws.client("sns"), topic, self.say)
         for listener in (self._feed.listener, alarms.listener):
             listener.start()

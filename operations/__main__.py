@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
     audit.add_argument("customer_id")
 
     commands.add_parser("redrive", help="have what was given up done after all")
-    commands.add_parser("reseal", help="bring every token under the key that seals now")
+    commands.add_parser("reencrypt", help="bring every token under the key that seals now")
 
     erase = commands.add_parser("erase", help="end and erase everything of a customer")
     erase.add_argument("customer_id")
@@ -107,8 +107,8 @@ def _run(asked: argparse.Namespace, stack: Stack) -> int:
             return _resolve(asked, stack)
         case "redrive":
             return decisions.redrive(stack, say)
-        case "reseal":
-            return long_work.reseal(stack, say)
+        case "reencrypt":
+            return long_work.reencrypt(stack, say)
         case "erase":
             return _erase(asked, stack)
         case "restore":

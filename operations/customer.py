@@ -7,17 +7,17 @@ from typing import Any
 
 from boto3.dynamodb.types import Binary, TypeDeserializer
 
-from finch_connections.audit_table import AuditTable
-from finch_connections.claim_table import ClaimTable
-from finch_connections.connect_session import Phase
-from finch_connections.connection import ConnectionStatus
-from finch_connections.connection_table import ConnectionTable
-from finch_connections.session_table import SessionTable
+from finch_connections.aws.audit_table import AuditTable
+from finch_connections.aws.connection_table import ConnectionTable
+from finch_connections.aws.ownership_table import OwnershipTable
+from finch_connections.aws.session_table import SessionTable
+from finch_connections.domain.connect_session import Phase
+from finch_connections.domain.connection import ConnectionStatus
 from operations.stack import CannotOperate, Stack
 
 # Of a token or of a browser, or made to recognise one: of no use to a customer, and of use to a thief.
 WITHHELD = {
-    *("sealed", "ciphertext", "completion_key", "completion_hash"),
+    *("ciphertexts", "ciphertext", "completion_key", "completion_hash"),
     *("binding_hash", "code_hash", "attempt", "moved_by", "finch_connect_url", "session"),
 }
 _OVER = {Phase.STARTED, Phase.COMPLETE, Phase.ENDED}
@@ -34,12 +34,12 @@ _WHAT_TO_DO = {
 
 def owner(stack: Stack, connection_id: str) -> str:
     """The customer who has one of Finch's connections; raises `CannotOperate` where nobody has."""
-    claims = ClaimTable(stack.client("dynamodb"), stack.outputs["ClaimsTableName"])
-    claim = claims.of_connection_id(connection_id)
-    if claim and claim.owner:
-        return claim.owner.customer_id
-    if claim and claim.holders:
-        held = ", ".join(sorted(claim.holders))
+    ownerships = OwnershipTable(stack.client("dynamodb"), stack.outputs["OwnershipTableName"])
+    record = ownerships.of_connection_id(connection_id)
+    if record and record.owner:
+        return record.owner.customer_id
+    if record and record.holders:
+        held = ", ".join(sorted(record.holders))
         raise CannotOperate(f"Kept for nobody yet, by session {held}: see `resolve list`.")
     raise CannotOperate("Nobody here has a token of this connection.")
 
@@ -105,7 +105,7 @@ def export(stack: Stack, customer_id: str, now: datetime) -> dict[str, Any]:
         "exported_at": now.astimezone(UTC).isoformat(),
         "connections": items("query", "ConnectionsTableName", by_key),
         "sessions": items("scan", "ConnectSessionsTableName", by_filter),
-        "claims": items("scan", "ClaimsTableName", by_filter),
+        "ownerships": items("scan", "OwnershipTableName", by_filter),
         "token_requests": items("query", "AuditTableName", by_key),
     }
 

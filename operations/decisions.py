@@ -47,19 +47,19 @@ def redrive(stack: Stack, say: Say) -> int:
     sqs = stack.client("sqs")
 
     def queue_again(letter: str) -> bool:
-        sqs.send_message(QueueUrl=stack.outputs["TendQueueUrl"], MessageBody=letter)
+        sqs.send_message(QueueUrl=stack.outputs["WorkQueueUrl"], MessageBody=letter)
         return True
 
     def tell(letter: str) -> bool:
         answer = stack.client("lambda").invoke(
-            FunctionName=stack.outputs["PublishChangesName"], Payload=letter
+            FunctionName=stack.outputs["PublishEventsName"], Payload=letter
         )
         said = json.load(answer["Payload"])
         return "FunctionError" not in answer and not said["batchItemFailures"]
 
-    queued, _ = _work_off(sqs, stack.outputs["TendDeadLetterQueueUrl"], queue_again)
+    queued, _ = _work_off(sqs, stack.outputs["WorkDeadLetterQueueUrl"], queue_again)
     say(f"{queued} tasks are in the queue again.")
-    told, failed = _work_off(sqs, stack.outputs["ChangesDeadLetterQueueUrl"], tell)
+    told, failed = _work_off(sqs, stack.outputs["EventsDeadLetterQueueUrl"], tell)
     say(f"{told} letters about changes were told after all, {failed} could not be.")
     return FOR_A_PERSON if failed else OVER
 

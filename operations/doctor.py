@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from operations.long_work import FOR_A_PERSON, OVER
 from operations.stack import CannotOperate, Stack
 
-_TABLES = ("ConnectionsTable", "ConnectSessionsTable", "ClaimsTable", "AuditTable")
+_TABLES = ("ConnectionsTable", "ConnectSessionsTable", "OwnershipTable", "AuditTable")
 _EXPIRING = ("ConnectSessionsTable", "AuditTable")
 _INDEXED = ("ConnectionsTable", "ConnectSessionsTable")
 _TIMEOUT = 10.0
@@ -133,7 +133,7 @@ def _key(stack: Stack) -> Iterator[Finding]:
     fix = f"aws kms enable-key-rotation --key-id {arn}"
     yield Finding("key", says, None if rotates else fix)
     if old := stack.parameters.get("OldTokenKeyArn"):
-        fix = "run `reseal` to its end, then deploy with an empty OldTokenKeyArn"
+        fix = "run `reencrypt` to its end, then deploy with an empty OldTokenKeyArn"
         yield Finding("key", f"{old} still opens tokens", fix)
 
 
@@ -176,7 +176,7 @@ def _tables(stack: Stack) -> Iterator[Finding]:
 
 def _queues(stack: Stack) -> Iterator[Finding]:
     sqs = stack.client("sqs")
-    for output in ("TendDeadLetterQueueUrl", "ChangesDeadLetterQueueUrl"):
+    for output in ("WorkDeadLetterQueueUrl", "EventsDeadLetterQueueUrl"):
         attributes = sqs.get_queue_attributes(
             QueueUrl=stack.outputs[output], AttributeNames=["ApproximateNumberOfMessages"]
         )["Attributes"]
@@ -184,7 +184,7 @@ def _queues(stack: Stack) -> Iterator[Finding]:
         fix = "mend the cause (see the runbook), then `redrive`"
         about = output.removesuffix("Url")
         yield Finding(about, f"{number} letters", fix if number else None)
-    for function in ("TendConnection", "PublishChanges"):
+    for function in ("ProcessWork", "PublishEvents"):
         mappings = stack.client("lambda").list_event_source_mappings(
             FunctionName=stack.resources[function]
         )["EventSourceMappings"]
@@ -196,14 +196,14 @@ def _queues(stack: Stack) -> Iterator[Finding]:
 
 
 def _schedule(stack: Stack) -> Iterator[Finding]:
-    name = stack.resources["SweepConnectionsSchedule"]
+    name = stack.resources["ScheduleChecksSchedule"]
     state = stack.client("scheduler").get_schedule(Name=name)["State"]
     fix = "enable the schedule: without it lost tasks stay lost and health is not looked at"
     yield Finding("sweep", f"its schedule is {state}", None if state == "ENABLED" else fix)
 
 
 def _bus(stack: Stack) -> Iterator[Finding]:
-    name = stack.outputs["ChangesBusName"]
+    name = stack.outputs["EventBusName"]
     stack.client("events").describe_event_bus(Name=name)
     rules = stack.client("events").list_rules(EventBusName=name)["Rules"]
     off = [one["Name"] for one in rules if one["State"] != "ENABLED"]

@@ -46,7 +46,7 @@ def go_through(stack: Stack, function: str, event: Mapping[str, Any], say: Say) 
     return done
 
 
-def reseal(stack: Stack, say: Say) -> int:
+def reencrypt(stack: Stack, say: Say) -> int:
     """Brings every token under the key that seals now; goes through all rows until nothing is left."""
     rows = sum(
         stack.client("dynamodb").describe_table(TableName=stack.outputs[name])["Table"]["ItemCount"]
@@ -56,13 +56,13 @@ def reseal(stack: Stack, say: Say) -> int:
     began = datetime.now(UTC)
     for _ in range(10):
         began = datetime.now(UTC)
-        this = go_through(stack, "ResealTokens", {}, say)
-        if not this.done["resealed"]:
+        this = go_through(stack, "ReencryptTokens", {}, say)
+        if not this.done["reencrypted"]:
             break
         say("Once more, for what was sealed meanwhile.")
     for one in this.open:
         say(f"  left: {one}")
-    if this.open or this.done["resealed"]:
+    if this.open or this.done["reencrypted"]:
         say("Not all is sealed anew: look at what is left, then run this again.")
         return FOR_A_PERSON
     safe_at = _deployed_at(stack) + OLD_FUNCTIONS_END_AFTER
@@ -134,7 +134,7 @@ def _gone(
 
 def restore(stack: Stack, tables: Mapping[str, str], say: Say) -> int:
     """Takes back from restored tables what Finch says is alive."""
-    this = go_through(stack, "RestoreConnections", tables, say)
+    this = go_through(stack, "RestoreBackup", tables, say)
     for one in this.open:
         say(f"  left: {one}")
     if this.open:

@@ -3,51 +3,46 @@
 from datetime import UTC, datetime
 from http import HTTPStatus
 
-from finch_connections import (
-    api,
-    claim_table,
-    cold_start,
-    connection_table,
-    disconnecting,
-    finch,
-    tend_queue,
-    token_vault,
-)
-from finch_connections.api import Request, Response
-from finch_connections.connection import (
+from finch_connections import cold_start
+from finch_connections.aws import connection_table, ownership_table, token_vault, work_queue
+from finch_connections.domain.connection import (
     DISCONNECT_REFUSED,
     ConnectionStatus,
     DisconnectRefused,
     require_key,
 )
-from finch_connections.connection_view import connection_view
-from finch_connections.disconnecting import Outsiders
+from finch_connections.finch import client as finch_client
+from finch_connections.use_cases import disconnect as use_case
+from finch_connections.use_cases.disconnect import Services
+from finch_connections.web import api
+from finch_connections.web.api import Request, Response
+from finch_connections.web.connection_response import connection_response
 
 
 def _disconnect(request: Request) -> Response:
-    connection = disconnecting.disconnect(
+    connection = use_case.disconnect(
         request.customer_id,
         require_key(request.path["provider_id"], request.path["company_id"]),
         now=datetime.now(UTC),
-        outside=_outside(),
+        services=_services(),
     )
     if connection.problem == DISCONNECT_REFUSED:
         raise DisconnectRefused
     under_way = connection.status is ConnectionStatus.DISCONNECTING
     status = HTTPStatus.ACCEPTED if under_way else HTTPStatus.OK
-    return api.answer(status, connection_view(connection), outcome=connection.status)
+    return api.answer(status, connection_response(connection), outcome=connection.status)
 
 
-def _outside() -> Outsiders:
-    return Outsiders(
-        connections=connection_table.connect(),
-        claims=claim_table.connect(),
-        vault=token_vault.connect(),
-        finch=finch.connect(),
-        queue=tend_queue.connect(),
+def _services() -> Services:
+    return Services(
+        connections=connection_table.from_settings(),
+        ownerships=ownership_table.from_settings(),
+        vault=token_vault.from_settings(),
+        finch=finch_client.from_settings(),
+        queue=work_queue.from_settings(),
     )
 
 
 disconnect = api.function({"DELETE /connections/{provider_id}/{company_id}": _disconnect})
 
-cold_start.ready(_outside)
+cold_start.ready(_services)

@@ -6,26 +6,25 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from finch_connections import (
+from finch_connections.aws import (
     audit_table,
-    claim_table,
-    connecting,
     connection_table,
-    erasing,
-    finch_connect,
-    request_body,
+    ownership_table,
     session_table,
-    step_request,
-    tend_queue,
     token_vault,
+    work_queue,
 )
-from finch_connections.connection import IDENTIFIER
-from finch_connections.erasing import Outsiders
+from finch_connections.domain.connection import IDENTIFIER
+from finch_connections.finch import connect_api
 from finch_connections.log import logger
-from finch_connections.step_request import StepRequest
+from finch_connections.use_cases import finish_connect
+from finch_connections.use_cases.operator import erase_customer as use_case
+from finch_connections.use_cases.operator.erase_customer import Services
+from finch_connections.web import batch_request, request_body
+from finch_connections.web.batch_request import BatchRequest
 
 
-class EraseRequest(StepRequest):
+class EraseRequest(BatchRequest):
     """Whom to erase."""
 
     customer_id: Annotated[str, Field(pattern=f"^(?:{IDENTIFIER.pattern})$")]
@@ -35,24 +34,24 @@ def erase_customer(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answers what this step has done and what is not over, and the `cursor` for the next one."""
     logger.append_keys(request_id=context.aws_request_id)
     asked = request_body.validate(EraseRequest, event)
-    step = erasing.erase(
+    batch = use_case.erase(
         asked.customer_id,
         asked.at,
         now=datetime.now(UTC),
-        in_time=step_request.in_time(),
-        outside=Outsiders(_connecting(), audit_table.connect()),
+        in_time=batch_request.in_time(),
+        services=Services(_connecting(), audit_table.from_settings()),
     )
-    logger.warning("erased", done=dict(step.done), left=len(step.open))
-    return step_request.answer(step)
+    logger.warning("erased", done=dict(batch.done), left=len(batch.open))
+    return batch_request.answer(batch)
 
 
-def _connecting() -> connecting.Outsiders:
-    return connecting.Outsiders(
-        sessions=session_table.connect(),
-        connections=connection_table.connect(),
-        claims=claim_table.connect(),
-        vault=token_vault.connect(),
-        finch=finch_connect.connect(),
-        queue=tend_queue.connect(),
+def _connecting() -> finish_connect.Services:
+    return finish_connect.Services(
+        sessions=session_table.from_settings(),
+        connections=connection_table.from_settings(),
+        ownerships=ownership_table.from_settings(),
+        vault=token_vault.from_settings(),
+        finch=connect_api.from_settings(),
+        queue=work_queue.from_settings(),
         pause=time.sleep,
     )

@@ -6,22 +6,20 @@ from http import HTTPStatus
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from finch_connections import (
-    api,
-    claim_table,
-    cold_start,
-    connecting,
+from finch_connections import cold_start, settings
+from finch_connections.aws import (
     connection_table,
-    finch_connect,
-    request_body,
+    ownership_table,
     session_table,
-    settings,
-    tend_queue,
     token_vault,
+    work_queue,
 )
-from finch_connections.api import Request, Response
-from finch_connections.connecting import Finished, Outsiders, Status
-from finch_connections.secret_text import SecretText
+from finch_connections.domain.secret import SecretText
+from finch_connections.finch import connect_api
+from finch_connections.use_cases import finish_connect as use_case
+from finch_connections.use_cases.finish_connect import Finished, Services, Status
+from finch_connections.web import api, request_body
+from finch_connections.web.api import Request, Response
 
 
 class Embedded(BaseModel):
@@ -52,12 +50,12 @@ class FinishRequest(RootModel[Confirmation | Embedded]):
 
 
 def _callback(request: Request) -> Response:
-    done = connecting.finish_redirect(
+    done = use_case.finish_redirect(
         request.query,
         request.cookies,
         allowed_return_urls=settings.read().allowed_return_urls,
         now=datetime.now(UTC),
-        outside=_outside(),
+        services=_services(),
     )
     return api.redirect(
         done.url,
@@ -69,14 +67,14 @@ def _callback(request: Request) -> Response:
 def _finish(request: Request) -> Response:
     customer_id = request.customer_id
     body = request_body.parse(FinishRequest, request.body).root
-    now, outside = datetime.now(UTC), _outside()
+    now, services = datetime.now(UTC), _services()
     if isinstance(body, Confirmation):
-        done = connecting.confirm(
-            SecretText(body.completion), customer_id, look=body.look, now=now, outside=outside
+        done = use_case.confirm(
+            SecretText(body.completion), customer_id, look=body.look, now=now, services=services
         )
     else:
         code = SecretText(body.code)
-        done = connecting.finish_embedded(code, body.state, customer_id, now=now, outside=outside)
+        done = use_case.finish_embedded(code, body.state, customer_id, now=now, services=services)
     return _answer(done)
 
 
@@ -98,18 +96,18 @@ def _answer(done: Finished) -> Response:
     return api.answer(status, body, cookies, done.status)
 
 
-def _outside() -> Outsiders:
-    return Outsiders(
-        sessions=session_table.connect(),
-        connections=connection_table.connect(),
-        claims=claim_table.connect(),
-        vault=token_vault.connect(),
-        finch=finch_connect.connect(),
-        queue=tend_queue.connect(),
+def _services() -> Services:
+    return Services(
+        sessions=session_table.from_settings(),
+        connections=connection_table.from_settings(),
+        ownerships=ownership_table.from_settings(),
+        vault=token_vault.from_settings(),
+        finch=connect_api.from_settings(),
+        queue=work_queue.from_settings(),
         pause=time.sleep,
     )
 
 
 finish_connect = api.function({"GET /callback": _callback, "POST /callback": _finish})
 
-cold_start.ready(_outside)
+cold_start.ready(_services)

@@ -4,17 +4,19 @@ import base64
 import re
 from http import HTTPStatus
 
-from finch_connections import api, cold_start, connection_table
-from finch_connections.api import Request, Response
-from finch_connections.connection import (
+from finch_connections import cold_start
+from finch_connections.aws import connection_table
+from finch_connections.domain.connection import (
     CompanyKey,
     ConnectionNotFound,
     UnusableIdentifier,
     require_key,
     require_statuses,
 )
-from finch_connections.connection_view import connection_view
-from finch_connections.refusal import InvalidRequest
+from finch_connections.domain.errors import InvalidRequest
+from finch_connections.web import api
+from finch_connections.web.api import Request, Response
+from finch_connections.web.connection_response import connection_response
 
 _DEFAULT_LIMIT = 50
 _LIMIT = re.compile("[1-9][0-9]?|100")
@@ -22,14 +24,14 @@ _LIMIT = re.compile("[1-9][0-9]?|100")
 
 def _list(request: Request) -> Response:
     customer_id, query = request.customer_id, request.query
-    page = connection_table.connect().page(
+    page = connection_table.from_settings().page(
         customer_id,
         limit=_limit(query["limit"]) if "limit" in query else _DEFAULT_LIMIT,
         after=_read_cursor(query["cursor"]) if "cursor" in query else None,
         statuses=require_statuses(query["status"]) if "status" in query else frozenset(),
     )
     body = {
-        "connections": [connection_view(one) for one in page.connections],
+        "connections": [connection_response(one) for one in page.connections],
         "next_cursor": _cursor(page.last) if page.last else None,
     }
     return api.answer(HTTPStatus.OK, body)
@@ -37,10 +39,10 @@ def _list(request: Request) -> Response:
 
 def _show(request: Request) -> Response:
     key = require_key(request.path["provider_id"], request.path["company_id"])
-    connection = connection_table.connect().show(request.customer_id, key)
+    connection = connection_table.from_settings().show(request.customer_id, key)
     if connection is None:
         raise ConnectionNotFound
-    return api.answer(HTTPStatus.OK, connection_view(connection))
+    return api.answer(HTTPStatus.OK, connection_response(connection))
 
 
 def _limit(text: str) -> int:
@@ -66,4 +68,4 @@ list_connections = api.function(
     {"GET /connections": _list, "GET /connections/{provider_id}/{company_id}": _show}
 )
 
-cold_start.ready(connection_table.connect)
+cold_start.ready(connection_table.from_settings)

@@ -1,12 +1,13 @@
 """Reads Finch's directory of a connection to its end ("Directory" in Finch's API reference)."""
 
+import os
+
 import httpx
 
-from finch_connections import settings
-from finch_connections.finch import API_VERSION, bearer
-from finch_connections.token_client import VendedToken
+from finch_tokens import VendedToken
 
 PAGE = 100
+API_VERSION = "2020-09-17"
 
 
 class NotReady(Exception):
@@ -29,7 +30,7 @@ def _of_entity(entity_id: str | None, token: VendedToken, finch: httpx.Client) -
         answer = finch.get(
             "/employer/directory",
             params={"limit": PAGE, "offset": len(found), **entity},
-            headers=bearer(token.access_token),
+            headers={"Authorization": f"Bearer {token.access_token.reveal()}"},
         )
         if answer.status_code == httpx.codes.ACCEPTED:
             raise NotReady
@@ -43,10 +44,10 @@ def _of_entity(entity_id: str | None, token: VendedToken, finch: httpx.Client) -
             return found
 
 
-def connect() -> httpx.Client:
+def from_settings() -> httpx.Client:
     """The Finch API for one reading: what it sets as cookies goes to no other customer."""
     return httpx.Client(
-        base_url=settings.read().finch_api_url,
+        base_url=os.environ["FINCH_API_URL"],
         headers={"Finch-API-Version": API_VERSION},
         timeout=httpx.Timeout(5, read=30),
         trust_env=False,

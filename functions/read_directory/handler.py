@@ -3,12 +3,13 @@
 from typing import Any
 
 import httpx
+from aws_lambda_powertools import Logger
 
-from finch_connections.log import logger
-from finch_connections.token_client import TokenRefused, token_for
+from finch_tokens import TokenRefused, token_for
 
 from . import directory
 
+logger = Logger(service="read_directory")
 _REASONS = {401: "unauthorized", 429: "rate_limited"}
 
 
@@ -24,7 +25,7 @@ def read_directory(event: dict[str, Any], context: Any) -> dict[str, Any]:
                 products=["directory"],
                 purpose="example: count the employees",
             ) as token,
-            directory.connect() as finch,
+            directory.from_settings() as finch,
         ):
             ids = directory.individual_ids(token, finch)
     except TokenRefused as refused:

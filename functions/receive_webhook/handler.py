@@ -3,18 +3,24 @@
 from datetime import UTC, datetime
 from http import HTTPStatus
 
-from finch_connections import api, cold_start, finch_secret, receiving, tend_queue
-from finch_connections.api import Request, Response
+from finch_connections import cold_start
+from finch_connections.aws import work_queue
+from finch_connections.domain.webhook import Delivery, SignatureInvalid
+from finch_connections.finch import credentials
 from finch_connections.log import logger
-from finch_connections.receiving import Outsiders
-from finch_connections.webhook import Delivery, SignatureInvalid
+from finch_connections.use_cases import receive_webhook as use_case
+from finch_connections.use_cases.receive_webhook import Services
+from finch_connections.web import api
+from finch_connections.web.api import Request, Response
 
 
 def _receive(request: Request) -> Response:
     now = datetime.now(UTC)
-    outside = Outsiders(finch_secret.connect(), tend_queue.connect())
+    services = Services(credentials.from_settings(), work_queue.from_settings())
     try:
-        receiving.receive(Delivery.of(request.headers, request.body, now), now=now, outside=outside)
+        use_case.receive(
+            Delivery.of(request.headers, request.body, now), now=now, services=services
+        )
     except SignatureInvalid as error:
         logger.warning("webhook refused", reason=str(error))
         raise
@@ -23,4 +29,4 @@ def _receive(request: Request) -> Response:
 
 receive_webhook = api.function({"POST /webhooks/finch": _receive})
 
-cold_start.ready(finch_secret.connect, tend_queue.connect)
+cold_start.ready(credentials.from_settings, work_queue.from_settings)

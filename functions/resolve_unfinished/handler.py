@@ -6,27 +6,27 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel
 
-from finch_connections import (
+from finch_connections import cold_start
+from finch_connections.aws import (
     audit_table,
-    claim_table,
-    cold_start,
     connection_table,
-    finch_connect,
-    request_body,
-    resolving,
+    ownership_table,
     session_table,
-    tend_queue,
     token_vault,
+    work_queue,
 )
-from finch_connections.connect_session import ConnectSession, confirm_until
-from finch_connections.connecting import Outsiders
-from finch_connections.connection import IDENTIFIER, Connection, require_key
-from finch_connections.dynamodb import Conflict
-from finch_connections.finch_failure import FinchFailure
+from finch_connections.aws.dynamodb import Conflict
+from finch_connections.domain.connect_session import ConnectSession, confirm_until
+from finch_connections.domain.connection import IDENTIFIER, Connection, require_key
+from finch_connections.domain.errors import Refusal
+from finch_connections.domain.token_request import AuditRecord
+from finch_connections.finch import connect_api
+from finch_connections.finch.errors import FinchFailure
 from finch_connections.log import logger
-from finch_connections.refusal import Refusal
-from finch_connections.resolving import NotAsShown, Picture
-from finch_connections.token_request import AuditRecord
+from finch_connections.use_cases.finish_connect import Services
+from finch_connections.use_cases.operator import resolve_unfinished as use_case
+from finch_connections.use_cases.operator.resolve_unfinished import NotAsShown, Picture
+from finch_connections.web import request_body
 
 # What is logged of a command is what these let through: no token that was pasted in haste.
 type SessionHash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -113,7 +113,7 @@ def resolve_unfinished(event: dict[str, Any], context: Any) -> dict[str, Any]:
     try:
         command = request_body.validate(Command, event).root
         logger.warning("operator", command=command.model_dump(exclude={"decision"}))
-        return {"result": _do(command, datetime.now(UTC), _outside())}
+        return {"result": _do(command, datetime.now(UTC), _services())}
     except (Refusal, FinchFailure) as error:
         return {"error": error.code, "detail": str(error)}
     except (NotAsShown, Conflict):
@@ -121,10 +121,10 @@ def resolve_unfinished(event: dict[str, Any], context: Any) -> dict[str, Any]:
         return {"error": "changed", "detail": detail}
 
 
-def _do(command: Any, now: datetime, outside: Outsiders) -> Any:
+def _do(command: Any, now: datetime, services: Services) -> Any:
     match command:
         case List(limit=limit):
-            found = resolving.unfinished(limit, now=now, outside=outside)
+            found = use_case.unfinished(limit, now=now, services=services)
             return {
                 "sessions": [
                     _session(one) | {"seems_recovered": one.handle_hash in found.seems_recovered}
@@ -133,29 +133,29 @@ def _do(command: Any, now: datetime, outside: Outsiders) -> Any:
                 "connections": [_connection(one) for one in found.connections],
             }
         case Decide(action=action, session=session, decision=None):
-            return _picture(resolving.picture(session, outside=outside), action)
+            return _picture(use_case.picture(session, services=services), action)
         case Decide(action="attach", session=session, decision=str(decision)):
-            done = resolving.attach(session, decision, now=now, outside=outside)
+            done = use_case.attach(session, decision, now=now, services=services)
             return {"status": done.status, **_company(done.key)}
         case Decide(session=session, decision=str(decision)):
-            resolving.disconnect(session, decision, now=now, outside=outside)
+            use_case.disconnect(session, decision, now=now, services=services)
             return {"status": "disconnected"}
         case Dismiss(session=session):
-            resolving.dismiss(session, now=now, outside=outside)
+            use_case.dismiss(session, now=now, services=services)
             return {"status": "dismissed"}
         case RetrySession(session=session):
-            resolving.retry_session(session, now=now, outside=outside)
+            use_case.retry_session(session, now=now, services=services)
         case RetryConnection():
             key = require_key(command.provider_id, command.company_id)
-            resolving.retry_connection(command.customer_id, key, now=now, outside=outside)
+            use_case.retry_connection(command.customer_id, key, now=now, services=services)
         case End():
             key = require_key(command.provider_id, command.company_id)
-            ending = resolving.end(command.customer_id, key, now=now, outside=outside)
+            ending = use_case.end(command.customer_id, key, now=now, services=services)
             return {"status": ending.status}
         case Examine(callback_url=callback_url):
-            return resolving.examine(callback_url, now=now, outside=outside)
+            return use_case.examine(callback_url, now=now, services=services)
         case Audit(customer_id=customer_id):
-            records = audit_table.connect().of_customer(
+            records = audit_table.from_settings().of_customer(
                 customer_id, since=command.since, until=command.until, limit=command.limit
             )
             return {"records": [_record(one) for one in records]}
@@ -163,7 +163,7 @@ def _do(command: Any, now: datetime, outside: Outsiders) -> Any:
 
 
 def _session(session: ConnectSession) -> dict[str, Any]:
-    grant = session.escrow.grant if session.escrow else None
+    token_response = session.escrow.token_response if session.escrow else None
     return {
         "session": session.handle_hash,
         "phase": session.phase,
@@ -172,9 +172,9 @@ def _session(session: ConnectSession) -> dict[str, Any]:
         "since": session.consumed_at.isoformat() if session.consumed_at else None,
         "confirm_until": confirm_until(session).isoformat(),
         "finch_customer_id": session.finch_customer_id,
-        "connection_id": grant and grant.connection_id,
-        "provider_id": grant and grant.provider_id,
-        "company_id": grant and grant.company_id,
+        "connection_id": token_response and token_response.connection_id,
+        "provider_id": token_response and token_response.provider_id,
+        "company_id": token_response and token_response.company_id,
     }
 
 
@@ -235,16 +235,16 @@ def _company(key: Any) -> dict[str, Any]:
     return {"provider_id": key.provider_id, "company_id": key.company_id} if key else {}
 
 
-def _outside() -> Outsiders:
-    return Outsiders(
-        sessions=session_table.connect(),
-        connections=connection_table.connect(),
-        claims=claim_table.connect(),
-        vault=token_vault.connect(),
-        finch=finch_connect.connect(),
-        queue=tend_queue.connect(),
+def _services() -> Services:
+    return Services(
+        sessions=session_table.from_settings(),
+        connections=connection_table.from_settings(),
+        ownerships=ownership_table.from_settings(),
+        vault=token_vault.from_settings(),
+        finch=connect_api.from_settings(),
+        queue=work_queue.from_settings(),
         pause=time.sleep,
     )
 
 
-cold_start.ready(_outside)
+cold_start.ready(_services)

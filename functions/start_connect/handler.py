@@ -6,26 +6,20 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from finch_connections import (
-    api,
-    claim_table,
-    cold_start,
-    connection_table,
-    finch_connect,
-    request_body,
-    session_table,
-    settings,
-    starting,
-)
-from finch_connections.api import Request, Response
-from finch_connections.connect_session import (
+from finch_connections import cold_start, settings
+from finch_connections.aws import connection_table, ownership_table, session_table
+from finch_connections.domain.connect_session import (
     COOKIE_LIFETIME,
     FINDING_COOKIE,
     Mode,
     NewSession,
     begin,
 )
-from finch_connections.connection import IDENTIFIER, Product, require_key
+from finch_connections.domain.connection import IDENTIFIER, Product, require_key
+from finch_connections.finch import connect_api
+from finch_connections.use_cases import start_connect as use_case
+from finch_connections.web import api, request_body
+from finch_connections.web.api import Request, Response
 
 _COOKIE_SECONDS = int(COOKIE_LIFETIME.total_seconds())
 
@@ -72,7 +66,7 @@ def _repair(request: Request) -> Response:
     customer_id = request.customer_id
     key = require_key(request.path["provider_id"], request.path["company_id"])
     body = request_body.parse(RepairRequest, request.body)
-    starting.require_repairable(customer_id, key, connection_table.connect())
+    use_case.require_repairable(customer_id, key, connection_table.from_settings())
     new = begin(
         customer_id=customer_id,
         customer_name=None,
@@ -89,12 +83,12 @@ def _repair(request: Request) -> Response:
 
 
 def _begun(new: NewSession, request: Request) -> Response:
-    session_id = starting.start(
+    session_id = use_case.start(
         new,
-        sessions=session_table.connect(),
-        connections=connection_table.connect(),
-        claims=claim_table.connect(),
-        finch=finch_connect.connect(),
+        sessions=session_table.from_settings(),
+        connections=connection_table.from_settings(),
+        ownerships=ownership_table.from_settings(),
+        finch=connect_api.from_settings(),
     )
     handle = new.handle.reveal()
     where = (
@@ -108,19 +102,21 @@ def _begun(new: NewSession, request: Request) -> Response:
 
 
 def _hop(request: Request) -> Response:
-    hop = starting.hop(
+    opened = use_case.open_link(
         request.path["handle"],
         allowed_return_urls=settings.read().allowed_return_urls,
         now=datetime.now(UTC),
-        sessions=session_table.connect(),
-        connections=connection_table.connect(),
-        claims=claim_table.connect(),
-        finch=finch_connect.connect(),
+        sessions=session_table.from_settings(),
+        connections=connection_table.from_settings(),
+        ownerships=ownership_table.from_settings(),
+        finch=connect_api.from_settings(),
     )
     cookies = (
-        [api.cookie(FINDING_COOKIE, hop.handle.reveal(), _COOKIE_SECONDS)] if hop.handle else []
+        [api.cookie(FINDING_COOKIE, opened.handle.reveal(), _COOKIE_SECONDS)]
+        if opened.handle
+        else []
     )
-    return api.redirect(hop.url, cookies, hop.outcome)
+    return api.redirect(opened.url, cookies, opened.outcome)
 
 
 start_connect = api.function(
@@ -132,5 +128,8 @@ start_connect = api.function(
 )
 
 cold_start.ready(
-    claim_table.connect, connection_table.connect, finch_connect.connect, session_table.connect
+    ownership_table.from_settings,
+    connection_table.from_settings,
+    connect_api.from_settings,
+    session_table.from_settings,
 )

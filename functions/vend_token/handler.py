@@ -5,21 +5,15 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from finch_connections import (
-    audit_table,
-    cold_start,
-    connection_table,
-    metrics,
-    request_body,
-    tend_queue,
-    token_vault,
-    vending,
-)
-from finch_connections.connection import IDENTIFIER, CompanyKey
+from finch_connections import cold_start, metrics
+from finch_connections.aws import audit_table, connection_table, token_vault, work_queue
+from finch_connections.domain.connection import IDENTIFIER, CompanyKey
+from finch_connections.domain.errors import InvalidRequest
+from finch_connections.domain.token_request import Outcome, Refused, TokenRequest, readable_entities
 from finch_connections.log import logger
-from finch_connections.refusal import InvalidRequest
-from finch_connections.token_request import Outcome, Refused, TokenRequest, readable_entities
-from finch_connections.vending import Outsiders, Vended
+from finch_connections.use_cases import vend_token as use_case
+from finch_connections.use_cases.vend_token import Services, Vended
+from finch_connections.web import request_body
 
 type Identifier = Annotated[str, Field(pattern=f"^(?:{IDENTIFIER.pattern})$")]
 # A function's name or a role's ARN.
@@ -55,11 +49,11 @@ class VendRequest(Who):
 def vend_token(event: Any, context: Any) -> dict[str, Any]:
     """Answers `token`, or the `reason` why there is none, or that something is `reported`."""
     logger.append_keys(request_id=context.aws_request_id)
-    now, outside = datetime.now(UTC), _outside()
+    now, services = datetime.now(UTC), _services()
     try:
         asked = request_body.validate(VendRequest, event)
     except InvalidRequest as error:
-        _record_unreadable(event, now, outside)
+        _record_unreadable(event, now, services)
         return {"reason": Outcome.INVALID_REQUEST, "detail": str(error)}
     request = TokenRequest(
         customer_id=asked.customer_id,
@@ -69,9 +63,9 @@ def vend_token(event: Any, context: Any) -> dict[str, Any]:
         caller=asked.caller,
     )
     if asked.token_id is None:
-        done = vending.vend(request, now=now, outside=outside)
+        done = use_case.vend(request, now=now, services=services)
         return _token(done, request.key) if isinstance(done, Vended) else _reason(done)
-    refused = vending.report(request, asked.token_id, now=now, outside=outside)
+    refused = use_case.report(request, asked.token_id, now=now, services=services)
     return _reason(refused) if refused else {"reported": True}
 
 
@@ -100,23 +94,23 @@ def _reason(refused: Refused) -> dict[str, Any]:
     }
 
 
-def _record_unreadable(event: Any, now: datetime, outside: Outsiders) -> None:
-    metrics.count(vending.ROUTE, Outcome.INVALID_REQUEST)
+def _record_unreadable(event: Any, now: datetime, services: Services) -> None:
+    metrics.count(use_case.ROUTE, Outcome.INVALID_REQUEST)
     logger.info("token asked for", outcome=Outcome.INVALID_REQUEST)
     try:
         who = request_body.validate(Who, event)
     except InvalidRequest:
         return
-    vending.refuse_unreadable(who.customer_id, who.caller, now=now, outside=outside)
+    use_case.refuse_unreadable(who.customer_id, who.caller, now=now, services=services)
 
 
-def _outside() -> Outsiders:
-    return Outsiders(
-        connections=connection_table.connect(),
-        audit=audit_table.connect(),
-        vault=token_vault.connect(),
-        queue=tend_queue.connect(),
+def _services() -> Services:
+    return Services(
+        connections=connection_table.from_settings(),
+        audit=audit_table.from_settings(),
+        vault=token_vault.from_settings(),
+        queue=work_queue.from_settings(),
     )
 
 
-cold_start.ready(_outside)
+cold_start.ready(_services)

@@ -6,7 +6,7 @@ The calls are those that `tests/integration/test_calls.py` sees; the README's ta
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tests.sweep_figures import DOLLARS
+from tests.support.check_figures import DOLLARS
 
 # Dollars for a million, by the public on-demand prices of us-east-1.
 API_REQUEST = 1.00

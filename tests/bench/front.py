@@ -96,7 +96,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         with front.lock:
             front.seen.calls.append(front.name_of(self.command, self.path, dict(self.headers)))
-        # Not again where a kept connection is gone: the stand-in may have done what it was asked.
+        # Not again where a kept connection is gone: the fake Finch may have done what it was asked.
         self.backend.close()
         self.backend.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
         for name, value in self.headers.items():

@@ -18,10 +18,10 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from finch_connections.connection_table import _item
+from finch_connections.aws.connection_table import _item
 from tests.bench.function import Running, running
 from tests.bench.stage import Event, Stage, a_connection, stage
-from tests.person import Person
+from tests.support.person import Person
 
 JSON = Path(__file__).with_name("growth.json")
 # The customers that are asked about, and the others that fill the table.

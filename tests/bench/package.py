@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.deployed import ROOT, TEMPLATE
+from tests.support.deployed import ROOT, TEMPLATE
 
 BUILT = ROOT / ".aws-sam" / "local"
 LAYERS = ("SharedLayer", "AwsLayer")

@@ -1,4 +1,4 @@
-"""The world that the benchmark runs in: emulated AWS and stand-in Finch behind TLS, and how things stand."""
+"""The world that the benchmark runs in: emulated AWS and fake Finch behind TLS, and how things stand."""
 
 import base64
 import compileall
@@ -19,18 +19,19 @@ from urllib.parse import parse_qsl, urlsplit
 import certifi
 
 import trust_stores
-from finch_connections import connection, tend_queue
-from finch_connections.connection import CompanyKey, Connection, ConnectionStatus, Token
-from finch_connections.connection_table import ConnectionTable
-from finch_connections.task import ConnectionTask, Task
-from local.finch.seed_world import HARBOR_LANE
+from finch_connections.aws import work_queue
+from finch_connections.aws.connection_table import ConnectionTable
+from finch_connections.domain import connection
+from finch_connections.domain.connection import CompanyKey, Connection, ConnectionStatus, Token
+from finch_connections.domain.work_item import ConnectionSubject, WorkItem
+from local.fake_finch.seed_world import HARBOR_LANE
 from local.world import CREDENTIALS, REGION, Ports, World
 from tests.bench.certificates import authority
 from tests.bench.front import Front, aws_call, finch_call, serving
 from tests.bench.function import Function
-from tests.deployed import ROOT, Deployed, Tables
 from tests.local.conftest import HttpApi
-from tests.person import Person, connection_path
+from tests.support.deployed import ROOT, Deployed, Tables
+from tests.support.person import Person, connection_path
 
 BUILT = ROOT / ".aws-sam" / "local"
 SITE_PACKAGES = ROOT / ".venv-bench" / "lib" / "python3.13" / "site-packages"
@@ -129,7 +130,7 @@ class Stage:
         self.deployed.tables.clear()
         self.world.finch.reset()
         self.world.finch.change_switches(webhook_on_disconnect=False)
-        self.world.aws.client("sqs").purge_queue(QueueUrl=self.world.output("TendQueueUrl"))
+        self.world.aws.client("sqs").purge_queue(QueueUrl=self.world.output("WorkQueueUrl"))
         self.aws.reset()
         self.finch.reset()
 
@@ -223,20 +224,20 @@ class Stage:
         """The health of a connection is to be looked at."""
         self.reset()
         self._connected()
-        event = _event("tend_connection")
-        task = Task.at_once(ConnectionTask(CUSTOMER, _KEY), datetime.now(UTC))
-        event["Records"][0]["body"] = tend_queue.write(task)
+        event = _event("process_work")
+        work_item = WorkItem.at_once(ConnectionSubject(CUSTOMER, _KEY), datetime.now(UTC))
+        event["Records"][0]["body"] = work_queue.write(work_item)
         return event
 
     def to_sweep(self) -> Event:
         """Nothing is due."""
         self.reset()
-        return _event("sweep_connections")
+        return _event("schedule_checks")
 
     def to_publish(self) -> Event:
         """The example's changes."""
         self.reset()
-        return _event("publish_changes")
+        return _event("publish_events")
 
     def to_resolve(self) -> Event:
         """Nothing is unfinished."""
@@ -296,7 +297,7 @@ def stage(folder: Path) -> Iterator[Stage]:
             world.aws.client("dynamodb"),
             connections=world.output("ConnectionsTableName"),
             sessions=world.output("ConnectSessionsTableName"),
-            claims=world.output("ClaimsTableName"),
+            ownerships=world.output("OwnershipTableName"),
             audit=world.output("AuditTableName"),
         )
         deployed = Deployed(

@@ -19,17 +19,17 @@ MOST_MODULES = {
     "ListConnections": 410,
     "Disconnect": 485,
     "ReceiveWebhook": 410,
-    "PublishChanges": 410,
-    "SweepConnections": 410,
+    "PublishEvents": 410,
+    "ScheduleChecks": 410,
     "VendToken": 470,
     "StartConnect": 545,
     "FinishConnect": 550,
     "ResolveUnfinished": 555,
-    "TendConnection": 630,
+    "ProcessWork": 630,
     "ReadDirectory": 430,
     "EraseCustomer": 600,
-    "ResealTokens": 600,
-    "RestoreConnections": 600,
+    "ReencryptTokens": 600,
+    "RestoreBackup": 600,
 }
 # Powertools' batch utility imports it where pydantic is loaded before.
 _IMPORTED_IN_ANOTHER_ORDER = {"aws_lambda_powertools.utilities.parser"}

@@ -1,4 +1,4 @@
-"""The stand-in Finch on loopback, a clock in the test's hand, and the official SDK."""
+"""The fake Finch on loopback, a clock in the test's hand, and the official SDK."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -9,9 +9,9 @@ import finch as finch_sdk
 import httpx
 import pytest
 
-from local.finch import Authorized, Customer, FinchState, serve
-from local.finch.request_log import RecordedRequest
-from local.finch.seed_world import MAYA
+from local.fake_finch import Authorized, Customer, FinchState, serve
+from local.fake_finch.request_log import RecordedRequest
+from local.fake_finch.seed_world import MAYA
 from tests.contract.browser import NO_TLS, Browser
 from tests.contract.strict_answers import conforming
 
@@ -40,17 +40,17 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def stand_in(clock: Clock) -> FinchState:
+def fake_finch(clock: Clock) -> FinchState:
     return FinchState(CLIENT_ID, CLIENT_SECRET, [CALLBACK], clock=clock)
 
 
 @pytest.fixture
-def base_url(stand_in: FinchState) -> Iterator[str]:
-    """The stand-in served on a free loopback port."""
-    server = serve(stand_in)
+def base_url(fake_finch: FinchState) -> Iterator[str]:
+    """The fake Finch served on a free loopback port."""
+    server = serve(fake_finch)
     serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.005})
     serving.start()
-    yield stand_in.base_url
+    yield fake_finch.base_url
     server.shutdown()
     serving.join()
 
@@ -59,11 +59,11 @@ class Wire:
     """What went over the wire: the raw answers, which the SDK's models hide.
 
     What arrived at the other end, header names and bodies included, is in `sent()`; another client
-    of the same stand-in is recorded there in the same way and can be compared.
+    of the same fake Finch is recorded there in the same way and can be compared.
     """
 
-    def __init__(self, stand_in: FinchState) -> None:
-        self._stand_in = stand_in
+    def __init__(self, fake_finch: FinchState) -> None:
+        self._fake_finch = fake_finch
         self.answers: list[httpx.Response] = []
 
     def note(self, answer: httpx.Response) -> None:
@@ -79,13 +79,13 @@ class Wire:
         return conforming(kind, self.last.content)
 
     def sent(self) -> RecordedRequest:
-        """The last request as the stand-in received it."""
-        return self._stand_in.requests.last()
+        """The last request as the fake Finch received it."""
+        return self._fake_finch.requests.last()
 
 
 @pytest.fixture
-def wire(stand_in: FinchState) -> Wire:
-    return Wire(stand_in)
+def wire(fake_finch: FinchState) -> Wire:
+    return Wire(fake_finch)
 
 
 SdkFor = Callable[..., finch_sdk.Finch]
@@ -135,8 +135,8 @@ class Connected:
 class Customers:
     """Customers of the application who go through Finch Connect."""
 
-    def __init__(self, stand_in: FinchState, sdk_for: SdkFor) -> None:
-        self._stand_in = stand_in
+    def __init__(self, fake_finch: FinchState, sdk_for: SdkFor) -> None:
+        self._fake_finch = fake_finch
         self._sdk_for = sdk_for
         self._sdk = sdk_for()
         self._number = 0
@@ -151,7 +151,7 @@ class Customers:
     ) -> str:
         """A session id. Without a `customer_id`, it is a customer not seen before."""
         self._number += 1
-        session = self._stand_in.new_session(
+        session = self._fake_finch.new_session(
             Customer(customer_id or f"customer-{self._number}", "Acme Benefits", "a@acme.example"),
             products or PRODUCTS,
             redirect_uri=redirect_uri,
@@ -167,7 +167,7 @@ class Customers:
         company_id: str | None = None,
         entities: list[str] | None = None,
     ) -> Authorized:
-        return self._stand_in.authorize(
+        return self._fake_finch.authorize(
             session_id,
             login=login,
             provider_id=provider_id,
@@ -200,13 +200,13 @@ class Customers:
         session = self._sdk.connect.sessions.reauthenticate(
             connection_id=connection_id, redirect_uri=CALLBACK
         )
-        authorized = self._stand_in.authorize(session.session_id, login=login, **choices)
+        authorized = self._fake_finch.authorize(session.session_id, login=login, **choices)
         return self.exchange(authorized.code)
 
 
 @pytest.fixture
-def customers(stand_in: FinchState, sdk_for: SdkFor) -> Customers:
-    return Customers(stand_in, sdk_for)
+def customers(fake_finch: FinchState, sdk_for: SdkFor) -> Customers:
+    return Customers(fake_finch, sdk_for)
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import httpx
 import pytest
 from finch.types import CreateAccessTokenResponse
 
-from local.finch import FinchState
-from local.finch.seed_world import DANA, HARBOR_LANE, MAYA, NORTHFOLD
-from local.finch.switches import Presence
+from local.fake_finch import FinchState
+from local.fake_finch.seed_world import DANA, HARBOR_LANE, MAYA, NORTHFOLD
+from local.fake_finch.switches import Presence
 from tests.contract.conftest import CALLBACK, PRODUCTS, Clock, Customers, SdkFor, Wire
 
 
@@ -20,7 +20,7 @@ def refusal_of(caught: pytest.ExceptionInfo[finch.APIStatusError]) -> str:
 
 
 def test_a_code_is_exchanged_for_a_token_that_says_what_it_opens(
-    customers: Customers, wire: Wire, stand_in: FinchState
+    customers: Customers, wire: Wire, fake_finch: FinchState
 ) -> None:
     customers.connect(customer_id="c-1")
     answer = wire.conforms(CreateAccessTokenResponse)
@@ -32,7 +32,7 @@ def test_a_code_is_exchanged_for_a_token_that_says_what_it_opens(
     assert (answer.customer_id, answer.customer_name) == ("c-1", "Acme Benefits")
     assert (answer.products, len(answer.entity_ids)) == (PRODUCTS, 1)
     assert (answer.client_type, answer.connection_type) == ("sandbox", "provider")
-    assert [token.access_token for token in stand_in.live_tokens()] == [answer.access_token]
+    assert [token.access_token for token in fake_finch.live_tokens()] == [answer.access_token]
 
 
 def test_credentials_travel_in_the_body_and_nowhere_else(customers: Customers, wire: Wire) -> None:
@@ -44,10 +44,10 @@ def test_credentials_travel_in_the_body_and_nowhere_else(customers: Customers, w
 
 
 def test_a_stray_authorization_header_is_ignored(
-    customers: Customers, http: httpx.Client, stand_in: FinchState
+    customers: Customers, http: httpx.Client, fake_finch: FinchState
 ) -> None:
     code = customers.authorize(customers.start()).code
-    application = stand_in.application
+    application = fake_finch.application
     answer = http.post(
         "/auth/token",
         headers={"Authorization": "Bearer nonsense"},
@@ -62,19 +62,19 @@ def test_a_stray_authorization_header_is_ignored(
 
 
 def test_the_products_are_those_that_the_person_granted(
-    customers: Customers, stand_in: FinchState
+    customers: Customers, fake_finch: FinchState
 ) -> None:
     session_id = customers.start(products=["company", "directory", "plans"])
-    authorized = stand_in.authorize(
+    authorized = fake_finch.authorize(
         session_id, provider_id="gusto", login=MAYA, products=["directory"]
     )
     assert customers.exchange(authorized.code).token.products == ["directory"]
-    everything = stand_in.authorize(session_id, provider_id="gusto", login=MAYA)
+    everything = fake_finch.authorize(session_id, provider_id="gusto", login=MAYA)
     # Gusto has no `plans` here, so nobody can grant them.
     assert customers.exchange(everything.code).token.products == ["company", "directory"]
 
 
-def test_a_code_is_good_for_one_exchange(customers: Customers, stand_in: FinchState) -> None:
+def test_a_code_is_good_for_one_exchange(customers: Customers, fake_finch: FinchState) -> None:
     code = customers.authorize(customers.start()).code
     assert UUID(code)
     connected = customers.exchange(code)
@@ -82,13 +82,13 @@ def test_a_code_is_good_for_one_exchange(customers: Customers, stand_in: FinchSt
         customers.exchange(code)
     assert refusal_of(caught) == "invalid_grant_error"
     assert connected.sdk.account.introspect().connection_id == connected.connection_id
-    assert (stand_in.code(code).attempts, stand_in.code(code).exchanges) == (2, 1)
+    assert (fake_finch.code(code).attempts, fake_finch.code(code).exchanges) == (2, 1)
 
 
 def test_a_code_may_be_good_for_several_by_switch(
-    customers: Customers, stand_in: FinchState
+    customers: Customers, fake_finch: FinchState
 ) -> None:
-    stand_in.switches.code_single_use = False
+    fake_finch.switches.code_single_use = False
     code = customers.authorize(customers.start()).code
     first, second = customers.exchange(code), customers.exchange(code)
     assert first.token.access_token != second.token.access_token
@@ -96,7 +96,7 @@ def test_a_code_may_be_good_for_several_by_switch(
 
 
 def test_a_code_lives_for_ten_minutes_and_not_a_second_longer(
-    customers: Customers, clock: Clock, stand_in: FinchState
+    customers: Customers, clock: Clock, fake_finch: FinchState
 ) -> None:
     early = customers.authorize(customers.start()).code
     late = customers.authorize(customers.start()).code
@@ -106,28 +106,30 @@ def test_a_code_lives_for_ten_minutes_and_not_a_second_longer(
     with pytest.raises(finch.BadRequestError, match="expired") as caught:
         customers.exchange(late)
     assert refusal_of(caught) == "invalid_grant_error"
-    assert len(stand_in.tokens()) == 1
+    assert len(fake_finch.tokens()) == 1
 
 
 @pytest.mark.parametrize("wrong", [None, f"{CALLBACK}/", "https://elsewhere.example"])
 def test_a_code_of_the_redirect_flow_wants_its_redirect_uri(
-    customers: Customers, stand_in: FinchState, wrong: str | None
+    customers: Customers, fake_finch: FinchState, wrong: str | None
 ) -> None:
     code = customers.authorize(customers.start()).code
     with pytest.raises(finch.BadRequestError) as caught:
         customers.exchange(code, redirect_uri=wrong)
     assert refusal_of(caught) == "invalid_grant_error"
-    assert stand_in.connections() == []
+    assert fake_finch.connections() == []
     assert customers.exchange(code)
 
 
-def test_a_code_of_the_embedded_flow_wants_none(customers: Customers, stand_in: FinchState) -> None:
+def test_a_code_of_the_embedded_flow_wants_none(
+    customers: Customers, fake_finch: FinchState
+) -> None:
     authorized = customers.authorize(customers.start(redirect_uri=None))
     assert authorized.redirect_to is None
     with pytest.raises(finch.BadRequestError) as caught:
         customers.exchange(authorized.code, redirect_uri=CALLBACK)
     assert refusal_of(caught) == "invalid_grant_error"
-    assert stand_in.connections() == []
+    assert fake_finch.connections() == []
     assert customers.exchange(authorized.code, redirect_uri=None)
 
 
@@ -162,10 +164,10 @@ def test_a_made_up_code_is_an_invalid_grant(customers: Customers) -> None:
 
 
 def test_a_code_belongs_to_the_client_it_was_given_to(
-    customers: Customers, stand_in: FinchState, sdk_for: SdkFor
+    customers: Customers, fake_finch: FinchState, sdk_for: SdkFor
 ) -> None:
     code = customers.authorize(customers.start()).code
-    stand_in.replace_application(client_id="another-application")
+    fake_finch.replace_application(client_id="another-application")
     with pytest.raises(finch.BadRequestError) as caught:
         sdk_for(client_id="another-application").access_tokens.create(
             code=code, redirect_uri=CALLBACK
@@ -174,34 +176,34 @@ def test_a_code_belongs_to_the_client_it_was_given_to(
 
 
 def test_the_redirect_carries_the_code_and_by_switch_the_state(
-    customers: Customers, stand_in: FinchState
+    customers: Customers, fake_finch: FinchState
 ) -> None:
     session_id = customers.start()
-    sent = stand_in.authorize(session_id, provider_id="gusto", login=MAYA, state="s&=1")
+    sent = fake_finch.authorize(session_id, provider_id="gusto", login=MAYA, state="s&=1")
     assert sent.redirect_to is not None
     assert sent.redirect_to.startswith(f"{CALLBACK}?")
     assert parse_qs(urlsplit(sent.redirect_to).query) == {"code": [sent.code], "state": ["s&=1"]}
-    stand_in.switches.echo_state = False
-    kept = stand_in.authorize(session_id, provider_id="gusto", login=MAYA, state="s")
+    fake_finch.switches.echo_state = False
+    kept = fake_finch.authorize(session_id, provider_id="gusto", login=MAYA, state="s")
     assert parse_qs(urlsplit(kept.redirect_to or "").query) == {"code": [kept.code]}
 
 
 def test_a_refusal_redirects_with_an_error_and_by_switch_the_state(
-    customers: Customers, stand_in: FinchState
+    customers: Customers, fake_finch: FinchState
 ) -> None:
     session_id = customers.start()
-    told = parse_qs(urlsplit(stand_in.refuse(session_id, state="s") or "").query)
+    told = parse_qs(urlsplit(fake_finch.refuse(session_id, state="s") or "").query)
     assert set(told) == {"error", "error_description", "state"}
     assert told["error"] == ["access_denied"]
-    stand_in.switches.echo_state_on_error = False
-    told = parse_qs(urlsplit(stand_in.refuse(session_id, state="s") or "").query)
+    fake_finch.switches.echo_state_on_error = False
+    told = parse_qs(urlsplit(fake_finch.refuse(session_id, state="s") or "").query)
     assert set(told) == {"error", "error_description"}
 
 
 def test_a_redirect_uri_keeps_the_query_it_came_with(
-    customers: Customers, stand_in: FinchState
+    customers: Customers, fake_finch: FinchState
 ) -> None:
-    stand_in.replace_application(redirect_uris=[f"{CALLBACK}?tenant=7"])
+    fake_finch.replace_application(redirect_uris=[f"{CALLBACK}?tenant=7"])
     authorized = customers.authorize(customers.start(redirect_uri=f"{CALLBACK}?tenant=7"))
     assert parse_qs(urlsplit(authorized.redirect_to or "").query) == {
         "tenant": ["7"],
@@ -223,9 +225,9 @@ def test_a_session_in_finchs_own_sandbox_makes_a_generated_connection(customers:
 )
 @pytest.mark.parametrize("presence", ["null", "absent"])
 def test_fields_of_the_token_answer_can_be_null_or_absent(
-    customers: Customers, wire: Wire, stand_in: FinchState, name: str, presence: Presence
+    customers: Customers, wire: Wire, fake_finch: FinchState, name: str, presence: Presence
 ) -> None:
-    stand_in.change_switches(**{f"token_{name}": presence})
+    fake_finch.change_switches(**{f"token_{name}": presence})
     customers.connect()
     answer = wire.last.json()
     assert set(CreateAccessTokenResponse.model_fields) - set(answer) <= {name}
@@ -234,17 +236,17 @@ def test_fields_of_the_token_answer_can_be_null_or_absent(
 
 
 def test_finch_can_name_another_customer_than_the_sessions(
-    customers: Customers, stand_in: FinchState
+    customers: Customers, fake_finch: FinchState
 ) -> None:
-    stand_in.switches.token_customer_id_override = "somebody-else"
+    fake_finch.switches.token_customer_id_override = "somebody-else"
     connected = customers.connect(customer_id="c-1")
     assert connected.token.customer_id == "somebody-else"
     assert connected.sdk.account.introspect().customer_id == "c-1"
 
 
 def test_fields_of_tomorrow_can_appear_in_the_token_answer(
-    customers: Customers, wire: Wire, stand_in: FinchState
+    customers: Customers, wire: Wire, fake_finch: FinchState
 ) -> None:
-    stand_in.switches.extra_fields = True
+    fake_finch.switches.extra_fields = True
     customers.connect()
     assert set(wire.last.json()) > set(CreateAccessTokenResponse.model_fields)

@@ -8,8 +8,8 @@ import httpx
 import pytest
 from finch.types.connect import SessionNewResponse, SessionReauthenticateResponse
 
-from local.finch import CannotAuthorize, FinchState
-from local.finch.seed_world import PRODUCTS as ALL_PRODUCTS
+from local.fake_finch import CannotAuthorize, FinchState
+from local.fake_finch.seed_world import PRODUCTS as ALL_PRODUCTS
 from tests.contract.conftest import (
     CALLBACK,
     CLIENT_ID,
@@ -25,7 +25,7 @@ MINIMAL = {"customer_id": "c-1", "customer_name": "Acme", "products": ["company"
 
 
 def test_a_new_session_is_answered_201_with_its_connect_url(
-    sdk: finch.Finch, wire: Wire, stand_in: FinchState
+    sdk: finch.Finch, wire: Wire, fake_finch: FinchState
 ) -> None:
     sdk.connect.sessions.new(
         customer_id="c-1",
@@ -41,8 +41,8 @@ def test_a_new_session_is_answered_201_with_its_connect_url(
     answer = wire.conforms(SessionNewResponse)
     assert wire.last.status_code == 201
     assert UUID(answer.session_id)
-    assert answer.connect_url == f"{stand_in.base_url}/authorize?session={answer.session_id}"
-    remembered = stand_in.session(answer.session_id)
+    assert answer.connect_url == f"{fake_finch.base_url}/authorize?session={answer.session_id}"
+    remembered = fake_finch.session(answer.session_id)
     assert remembered.customer is not None
     assert remembered.customer.email == "owner@acme.example"
     assert (remembered.provider_id, remembered.auth_method) == ("gusto", "oauth")
@@ -50,17 +50,19 @@ def test_a_new_session_is_answered_201_with_its_connect_url(
     assert remembered.products == ("company", "directory")
 
 
-def test_every_documented_product_may_be_asked_for(sdk: finch.Finch, stand_in: FinchState) -> None:
+def test_every_documented_product_may_be_asked_for(
+    sdk: finch.Finch, fake_finch: FinchState
+) -> None:
     answer = sdk.connect.sessions.new(
         customer_id="c-1",
         customer_name="Acme",
         products=list(ALL_PRODUCTS),  # type: ignore[arg-type]
     )
-    assert stand_in.session(answer.session_id).products == ALL_PRODUCTS
+    assert fake_finch.session(answer.session_id).products == ALL_PRODUCTS
 
 
 def test_a_product_that_finch_does_not_have_is_named_in_the_refusal(
-    sdk: finch.Finch, stand_in: FinchState
+    sdk: finch.Finch, fake_finch: FinchState
 ) -> None:
     with pytest.raises(finch.BadRequestError, match="payroll is an invalid product"):
         sdk.connect.sessions.new(
@@ -68,7 +70,7 @@ def test_a_product_that_finch_does_not_have_is_named_in_the_refusal(
             customer_name="Acme",
             products=["payroll"],  # type: ignore[list-item]
         )
-    assert stand_in.sessions() == []
+    assert fake_finch.sessions() == []
 
 
 @pytest.mark.parametrize(
@@ -99,7 +101,7 @@ def test_a_product_that_finch_does_not_have_is_named_in_the_refusal(
     ids=str,
 )
 def test_a_session_request_out_of_shape_is_a_bad_request(
-    http: httpx.Client, stand_in: FinchState, change: dict[str, object]
+    http: httpx.Client, fake_finch: FinchState, change: dict[str, object]
 ) -> None:
     answer = http.post("/connect/sessions", auth=BASIC, json={**MINIMAL, **change})
     assert answer.status_code == 400
@@ -107,7 +109,7 @@ def test_a_session_request_out_of_shape_is_a_bad_request(
         "bad_request",
         "invalid_request",
     )
-    assert stand_in.sessions() == []
+    assert fake_finch.sessions() == []
 
 
 @pytest.mark.parametrize("missing", ["customer_id", "customer_name", "products"])
@@ -149,14 +151,14 @@ def test_a_form_is_not_json(http: httpx.Client) -> None:
     assert answer.status_code == 400
 
 
-def test_wrong_credentials_are_an_invalid_client(sdk_for: SdkFor, stand_in: FinchState) -> None:
+def test_wrong_credentials_are_an_invalid_client(sdk_for: SdkFor, fake_finch: FinchState) -> None:
     with pytest.raises(finch.AuthenticationError, match="Unable to validate credentials") as caught:
         sdk_for(client_secret="wrong").connect.sessions.new(
             customer_id="c-1", customer_name="Acme", products=["company"]
         )
     assert isinstance(caught.value.body, dict)
     assert caught.value.body["name"] == "invalid_client_error"
-    assert stand_in.sessions() == []
+    assert fake_finch.sessions() == []
 
 
 @pytest.mark.parametrize("path", ["/connect/sessions", "/connect/sessions/reauthenticate"])
@@ -181,18 +183,18 @@ def test_a_session_lives_for_its_minutes_and_not_a_second_longer(
 
 
 def test_the_two_kinds_of_session_have_different_default_lifetimes(
-    sdk: finch.Finch, customers: Customers, stand_in: FinchState, clock: Clock
+    sdk: finch.Finch, customers: Customers, fake_finch: FinchState, clock: Clock
 ) -> None:
     first = sdk.connect.sessions.new(customer_id="c", customer_name="C", products=["company"])
     connection_id = customers.connect().connection_id
     repair = sdk.connect.sessions.reauthenticate(connection_id=connection_id)
-    ninety_days = stand_in.session(first.session_id).expires_at - clock()
-    thirty_days = stand_in.session(repair.session_id).expires_at - clock()
+    ninety_days = fake_finch.session(first.session_id).expires_at - clock()
+    thirty_days = fake_finch.session(repair.session_id).expires_at - clock()
     assert (ninety_days.days, thirty_days.days) == (90, 30)
 
 
 def test_a_reauthentication_names_a_connection_and_is_answered_201(
-    sdk: finch.Finch, customers: Customers, wire: Wire, stand_in: FinchState
+    sdk: finch.Finch, customers: Customers, wire: Wire, fake_finch: FinchState
 ) -> None:
     connection_id = customers.connect().connection_id
     sdk.connect.sessions.reauthenticate(
@@ -204,7 +206,7 @@ def test_a_reauthentication_names_a_connection_and_is_answered_201(
     answer = wire.conforms(SessionReauthenticateResponse)
     assert wire.last.status_code == 201
     assert urlsplit(answer.connect_url).query == f"session={answer.session_id}"
-    assert stand_in.session(answer.session_id).reauthenticates == connection_id
+    assert fake_finch.session(answer.session_id).reauthenticates == connection_id
 
 
 def test_a_connection_that_is_unknown_or_over_cannot_be_reauthenticated(
@@ -243,27 +245,27 @@ def test_a_customer_whose_connection_ended_may_start_again(customers: Customers)
 
 
 def test_several_connections_per_customer_id_are_allowed_by_switch(
-    customers: Customers, stand_in: FinchState
+    customers: Customers, fake_finch: FinchState
 ) -> None:
-    stand_in.switches.one_connection_per_customer_id = False
+    fake_finch.switches.one_connection_per_customer_id = False
     customers.connect(customer_id="c-1")
     assert customers.start(customer_id="c-1")
 
 
 def test_a_session_may_be_used_again_until_it_expires_unless_switched(
-    customers: Customers, stand_in: FinchState
+    customers: Customers, fake_finch: FinchState
 ) -> None:
     session_id = customers.start()
     assert customers.authorize(session_id).code != customers.authorize(session_id).code
-    stand_in.switches.session_single_use = True
+    fake_finch.switches.session_single_use = True
     with pytest.raises(CannotAuthorize, match="used"):
         customers.authorize(session_id)
 
 
 def test_rotated_credentials_take_effect_at_once(
-    sdk: finch.Finch, sdk_for: SdkFor, stand_in: FinchState
+    sdk: finch.Finch, sdk_for: SdkFor, fake_finch: FinchState
 ) -> None:
-    stand_in.replace_application(
+    fake_finch.replace_application(
         client_secret="the next one", redirect_uris=["https://new.example"]
     )
     with pytest.raises(finch.AuthenticationError):

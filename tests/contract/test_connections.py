@@ -4,8 +4,8 @@ import finch
 import pytest
 from finch.types import CreateAccessTokenResponse, DisconnectEntityResponse, DisconnectResponse
 
-from local.finch import CannotAuthorize, FinchState
-from local.finch.seed_world import CEDARLINE, DANA, HARBOR_LANE, MAYA, NORTHFOLD, OWEN, TALLY
+from local.fake_finch import CannotAuthorize, FinchState
+from local.fake_finch.seed_world import CEDARLINE, DANA, HARBOR_LANE, MAYA, NORTHFOLD, OWEN, TALLY
 from tests.contract.conftest import CALLBACK, Connected, Customers, Wire
 
 
@@ -44,9 +44,9 @@ def test_another_login_is_another_connection(customers: Customers) -> None:
 
 
 def test_another_login_joins_the_connection_by_switch(
-    customers: Customers, stand_in: FinchState
+    customers: Customers, fake_finch: FinchState
 ) -> None:
-    stand_in.switches.other_login_same_connection = True
+    fake_finch.switches.other_login_same_connection = True
     maya, owen = customers.connect(MAYA), customers.connect(OWEN)
     assert maya.connection_id == owen.connection_id
     assert maya.token.account_id != owen.token.account_id
@@ -82,14 +82,14 @@ def test_another_company_behind_the_same_login_is_another_connection(
 
 
 def test_disconnecting_kills_every_token_of_the_connection_and_no_other(
-    customers: Customers, wire: Wire, stand_in: FinchState
+    customers: Customers, wire: Wire, fake_finch: FinchState
 ) -> None:
     first, second, other = customers.connect(), customers.connect(), customers.connect(OWEN)
     first.sdk.account.disconnect()
     assert wire.conforms(DisconnectResponse).status == "success"
     assert wire.last.status_code == 200
     assert [is_alive(x) for x in (first, second, other)] == [False, False, True]
-    assert not stand_in.connection(first.connection_id).live
+    assert not fake_finch.connection(first.connection_id).live
 
 
 def test_the_sdk_disconnects_with_an_empty_body_that_calls_itself_json(
@@ -110,9 +110,9 @@ def test_disconnecting_twice_is_an_invalid_token(customers: Customers) -> None:
 
 
 def test_an_older_document_ends_all_of_the_employer_at_the_provider_by_switch(
-    customers: Customers, stand_in: FinchState
+    customers: Customers, fake_finch: FinchState
 ) -> None:
-    stand_in.switches.disconnect_scope = "employer_provider"
+    fake_finch.switches.disconnect_scope = "employer_provider"
     maya, owen = customers.connect(MAYA), customers.connect(OWEN)
     elsewhere = customers.connect(MAYA, "justworks")
     other_company = customers.connect(TALLY, company_id=NORTHFOLD.id)
@@ -153,10 +153,10 @@ def test_after_a_disconnect_the_same_login_makes_a_new_connection(customers: Cus
 
 
 def test_a_reauthentication_keeps_the_connection_and_gives_a_new_token(
-    customers: Customers, stand_in: FinchState, wire: Wire
+    customers: Customers, fake_finch: FinchState, wire: Wire
 ) -> None:
     before = customers.connect(customer_id="c-1")
-    stand_in.set_connection_status(before.connection_id, "reauth")
+    fake_finch.set_connection_status(before.connection_id, "reauth")
     after = customers.repair(before.connection_id)
     wire.conforms(CreateAccessTokenResponse)
     changed = {
@@ -170,9 +170,9 @@ def test_a_reauthentication_keeps_the_connection_and_gives_a_new_token(
 
 
 def test_a_reauthentication_kills_the_old_tokens_by_switch(
-    customers: Customers, stand_in: FinchState
+    customers: Customers, fake_finch: FinchState
 ) -> None:
-    stand_in.switches.reauth_kills_old_tokens = True
+    fake_finch.switches.reauth_kills_old_tokens = True
     before = customers.connect()
     after = customers.repair(before.connection_id)
     assert not is_alive(before)
@@ -180,9 +180,9 @@ def test_a_reauthentication_kills_the_old_tokens_by_switch(
 
 
 def test_a_login_that_joins_a_connection_kills_the_old_tokens_by_switch(
-    customers: Customers, stand_in: FinchState
+    customers: Customers, fake_finch: FinchState
 ) -> None:
-    stand_in.switches.login_kills_old_tokens = True
+    fake_finch.switches.login_kills_old_tokens = True
     before, other = customers.connect(customer_id="c-1"), customers.connect(OWEN)
     after = customers.connect(customer_id="c-2")
     assert after.connection_id == before.connection_id
@@ -208,11 +208,11 @@ def test_a_reauthentication_needs_a_login_that_reaches_the_company(customers: Cu
 
 
 def test_a_reauthentication_may_end_at_another_company_by_switch(
-    customers: Customers, stand_in: FinchState
+    customers: Customers, fake_finch: FinchState
 ) -> None:
-    stand_in.switches.reauth_may_change_company = True
+    fake_finch.switches.reauth_may_change_company = True
     before = customers.connect(MAYA, customer_id="c-1")
-    stand_in.set_connection_status(before.connection_id, "reauth")
+    fake_finch.set_connection_status(before.connection_id, "reauth")
     after = customers.repair(before.connection_id, TALLY, company_id=NORTHFOLD.id)
     assert after.connection_id != before.connection_id
     assert (after.token.company_id, after.token.customer_id) == (NORTHFOLD.id, "c-1")
@@ -220,45 +220,45 @@ def test_a_reauthentication_may_end_at_another_company_by_switch(
 
 
 def test_a_reauthentication_ends_with_its_connection(
-    customers: Customers, sdk: finch.Finch, stand_in: FinchState
+    customers: Customers, sdk: finch.Finch, fake_finch: FinchState
 ) -> None:
     connected = customers.connect()
     session = sdk.connect.sessions.reauthenticate(
         connection_id=connected.connection_id, redirect_uri=CALLBACK
     )
-    code = stand_in.authorize(session.session_id, login=MAYA).code
+    code = fake_finch.authorize(session.session_id, login=MAYA).code
     connected.sdk.account.disconnect()
     with pytest.raises(CannotAuthorize, match="disconnected"):
-        stand_in.authorize(session.session_id, login=MAYA)
+        fake_finch.authorize(session.session_id, login=MAYA)
     with pytest.raises(finch.BadRequestError):
         customers.exchange(code)
-    assert stand_in.live_tokens() == []
+    assert fake_finch.live_tokens() == []
 
 
 def test_a_fresh_login_mends_a_connection_in_reauth(
-    customers: Customers, stand_in: FinchState
+    customers: Customers, fake_finch: FinchState
 ) -> None:
     before = customers.connect()
-    stand_in.set_connection_status(before.connection_id, "reauth")
+    fake_finch.set_connection_status(before.connection_id, "reauth")
     customers.connect()
     assert before.sdk.account.introspect().connection_status.status == "connected"
 
 
 def test_a_connection_in_reauth_can_be_disconnected(
-    customers: Customers, stand_in: FinchState
+    customers: Customers, fake_finch: FinchState
 ) -> None:
     connected = customers.connect()
-    stand_in.set_connection_status(connected.connection_id, "reauth")
+    fake_finch.set_connection_status(connected.connection_id, "reauth")
     assert connected.sdk.account.disconnect().status == "success"
     assert not is_alive(connected)
 
 
 def test_a_connection_in_reauth_refuses_to_be_disconnected_by_switch(
-    customers: Customers, stand_in: FinchState
+    customers: Customers, fake_finch: FinchState
 ) -> None:
-    stand_in.switches.disconnect_in_reauth = "reauthenticate_user"
+    fake_finch.switches.disconnect_in_reauth = "reauthenticate_user"
     connected = customers.connect()
-    stand_in.set_connection_status(connected.connection_id, "reauth")
+    fake_finch.set_connection_status(connected.connection_id, "reauth")
     with pytest.raises(finch.AuthenticationError) as caught:
         connected.sdk.account.disconnect()
     assert isinstance(caught.value.body, dict)
@@ -312,10 +312,10 @@ def test_entities_to_disconnect_must_be_some_of_the_connections_own(
 
 
 def test_two_employers_that_were_made_up_are_two_companies(
-    customers: Customers, stand_in: FinchState
+    customers: Customers, fake_finch: FinchState
 ) -> None:
-    first, second = stand_in.add_company("Twin LLC"), stand_in.add_company("Twin LLC")
-    stand_in.add_login("rippling", "twins@example.com", [first, second])
+    first, second = fake_finch.add_company("Twin LLC"), fake_finch.add_company("Twin LLC")
+    fake_finch.add_login("rippling", "twins@example.com", [first, second])
     one = customers.connect("twins@example.com", "rippling", first)
     two = customers.connect("twins@example.com", "rippling", second)
     assert one.connection_id != two.connection_id

@@ -13,8 +13,8 @@ from finch.types.hris import (
 from finch.types.hris.employment_data import BatchError as EmploymentError
 from finch.types.hris.individual import BatchError, IndividualResponseBody
 
-from local.finch import FinchState
-from local.finch.seed_world import CEDARLINE, DANA, HARBOR_LANE, LENA, NORTHFOLD
+from local.fake_finch import FinchState
+from local.fake_finch.seed_world import CEDARLINE, DANA, HARBOR_LANE, LENA, NORTHFOLD
 from tests.contract.conftest import PRODUCTS, Connected, Customers, Wire
 
 Directory = SyncIndividualsPage[IndividualInDirectory]
@@ -60,7 +60,7 @@ def test_the_directory_gives_everyone_of_a_small_company(customers: Customers, w
 
 
 def test_a_page_of_the_directory_holds_a_hundred_unless_asked_otherwise(
-    customers: Customers, stand_in: FinchState
+    customers: Customers, fake_finch: FinchState
 ) -> None:
     directory = customers.connect(LENA, "rippling").sdk.hris.directory
     headcount = CEDARLINE.entities[0].headcount
@@ -68,16 +68,16 @@ def test_a_page_of_the_directory_holds_a_hundred_unless_asked_otherwise(
     assert len(directory.list(offset=100).individuals) == headcount - 100
     assert len(directory.list(limit=7, offset=3).individuals) == 7
     assert directory.list(offset=headcount).individuals == []
-    before = stand_in.requests.count("GET", "/employer/directory")
+    before = fake_finch.requests.count("GET", "/employer/directory")
     everyone = [person.id for person in directory.list()]
     assert len(set(everyone)) == headcount
-    assert stand_in.requests.count("GET", "/employer/directory") == before + 2
+    assert fake_finch.requests.count("GET", "/employer/directory") == before + 2
 
 
 def test_without_a_count_the_sdk_stops_after_one_page(
-    customers: Customers, wire: Wire, stand_in: FinchState
+    customers: Customers, wire: Wire, fake_finch: FinchState
 ) -> None:
-    stand_in.switches.omit_paging_count = True
+    fake_finch.switches.omit_paging_count = True
     everyone = list(customers.connect(LENA, "rippling").sdk.hris.directory.list())
     assert wire.last.json()["paging"] == {"offset": 0}
     assert len(everyone) == 100
@@ -174,13 +174,13 @@ def test_a_product_that_was_not_granted_is_an_insufficient_scope(
 )
 def test_a_status_that_needs_a_person_refuses_data_for_its_own_reason(
     customers: Customers,
-    stand_in: FinchState,
+    fake_finch: FinchState,
     product: str,
     status: str,
     refusal: tuple[int, str, str],
 ) -> None:
     connected = customers.connect()
-    stand_in.set_connection_status(connected.connection_id, status)
+    fake_finch.set_connection_status(connected.connection_id, status)
     with pytest.raises(finch.APIStatusError) as caught:
         call(connected, product)
     assert (caught.value.status_code, *name_of(caught.value)) == refusal
@@ -203,7 +203,7 @@ def test_a_dead_token_and_no_token_are_told_apart(
 
 @pytest.mark.parametrize("product", DATA_CALLS)
 def test_several_entities_must_be_told_apart_in_every_data_call(
-    customers: Customers, stand_in: FinchState, wire: Wire, product: str
+    customers: Customers, fake_finch: FinchState, wire: Wire, product: str
 ) -> None:
     connected = customers.connect(DANA, company_id=NORTHFOLD.id)
     entity_ids = connected.token.entity_ids
@@ -215,7 +215,7 @@ def test_several_entities_must_be_told_apart_in_every_data_call(
     assert wire.sent().query == f"entity_ids%5B%5D={entity_ids[0]}"
     with pytest.raises(finch.NotFoundError):
         call(connected, product, entity_ids=["3a3ff2d2-0000-4000-8000-000000000000"])
-    stand_in.switches.invalid_request_status = 401
+    fake_finch.switches.invalid_request_status = 401
     with pytest.raises(finch.AuthenticationError) as unauthorized:
         call(connected, product)
     assert name_of(unauthorized.value)[0] == "invalid_request_error"
@@ -251,10 +251,10 @@ def test_a_single_entity_may_be_named_or_not(customers: Customers) -> None:
 
 @pytest.mark.parametrize("status", ["pending", "processing"])
 def test_data_that_is_not_there_yet_is_answered_202(
-    customers: Customers, wire: Wire, stand_in: FinchState, status: str
+    customers: Customers, wire: Wire, fake_finch: FinchState, status: str
 ) -> None:
     connected = customers.connect()
-    stand_in.set_connection_status(connected.connection_id, status)
+    fake_finch.set_connection_status(connected.connection_id, status)
     # The SDK makes an empty list of it, and says nothing.
     assert list(connected.sdk.hris.directory.list()) == []
     assert wire.last.status_code == 202
@@ -263,13 +263,13 @@ def test_data_that_is_not_there_yet_is_answered_202(
 
 
 def test_a_202_comes_on_demand_and_without_a_body_by_switch(
-    customers: Customers, wire: Wire, stand_in: FinchState
+    customers: Customers, wire: Wire, fake_finch: FinchState
 ) -> None:
     connected = customers.connect()
-    stand_in.switches.data_sync = "in_progress"
+    fake_finch.switches.data_sync = "in_progress"
     list(connected.sdk.hris.directory.list())
     assert wire.last.status_code == 202
-    stand_in.switches.accepted_with_body = False
+    fake_finch.switches.accepted_with_body = False
     connected.sdk.hris.directory.with_raw_response.list()
     assert (wire.last.status_code, wire.last.content) == (202, b"")
 

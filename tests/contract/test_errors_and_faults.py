@@ -11,8 +11,8 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from local.finch import FinchState, InProcessTransport, create_app
-from local.finch.refusals import DOCUMENTED_ERRORS
+from local.fake_finch import FinchState, InProcessTransport, create_app
+from local.fake_finch.refusals import DOCUMENTED_ERRORS
 from tests.contract.conftest import CALLBACK, CLIENT_ID, CLIENT_SECRET, Customers, Wire
 
 SDK_CLASSES = {
@@ -30,10 +30,10 @@ SDK_CLASSES = {
 
 @pytest.mark.parametrize(("status", "name", "finch_code"), DOCUMENTED_ERRORS)
 def test_every_documented_error_comes_as_the_sdks_exception_for_it(
-    customers: Customers, stand_in: FinchState, status: int, name: str, finch_code: str | None
+    customers: Customers, fake_finch: FinchState, status: int, name: str, finch_code: str | None
 ) -> None:
     connected = customers.connect()
-    stand_in.faults.add("GET", "/introspect", error=name, finch_code=finch_code)
+    fake_finch.faults.add("GET", "/introspect", error=name, finch_code=finch_code)
     with pytest.raises(finch.APIStatusError) as caught:
         connected.sdk.account.introspect()
     refused = caught.value
@@ -48,11 +48,11 @@ def test_every_documented_error_comes_as_the_sdks_exception_for_it(
 
 
 def test_too_many_requests_say_nothing_of_when_to_come_back(
-    customers: Customers, stand_in: FinchState
+    customers: Customers, fake_finch: FinchState
 ) -> None:
     connected = customers.connect()
-    stand_in.faults.add("GET", "/introspect", error="rate_limit_exceeded_error")
-    stand_in.faults.add(
+    fake_finch.faults.add("GET", "/introspect", error="rate_limit_exceeded_error")
+    fake_finch.faults.add(
         "GET", "/introspect", error="rate_limit_exceeded_error", headers={"Retry-After": "7"}
     )
     with pytest.raises(finch.RateLimitError) as silent:
@@ -83,7 +83,7 @@ def test_too_many_requests_say_nothing_of_when_to_come_back(
     ],
 )
 def test_every_endpoint_wants_the_one_version_of_the_api(
-    http: httpx.Client, stand_in: FinchState, method: str, path: str
+    http: httpx.Client, fake_finch: FinchState, method: str, path: str
 ) -> None:
     del http.headers["Finch-API-Version"]
     for headers in ({}, {"Finch-API-Version": "2024-04-01"}):
@@ -91,12 +91,12 @@ def test_every_endpoint_wants_the_one_version_of_the_api(
         assert answer.status_code == 400
         assert answer.json()["name"] == "bad_request"
         assert "Finch-API-Version" in answer.json()["message"]
-    stand_in.switches.require_api_version = False
+    fake_finch.switches.require_api_version = False
     assert "Finch-API-Version" not in http.request(method, path).text
 
 
 @pytest.mark.parametrize(
-    "path", ["/introspect", "/providers", "/nowhere", "/authorize", "/_stand_in/truth"]
+    "path", ["/introspect", "/providers", "/nowhere", "/authorize", "/_fake_finch/truth"]
 )
 def test_every_answer_has_a_request_id_of_its_own(http: httpx.Client, path: str) -> None:
     first, second = (http.get(path).headers["Finch-Request-Id"] for _ in range(2))
@@ -111,79 +111,79 @@ def test_unknown_endpoints_and_methods_are_refused_in_the_same_shape(http: httpx
 
 
 def test_a_fault_strikes_its_request_as_often_as_ordered(
-    customers: Customers, stand_in: FinchState
+    customers: Customers, fake_finch: FinchState
 ) -> None:
     connected = customers.connect()
-    stand_in.faults.add("GET", "/introspect", status=500, body={"name": "server_error"}, times=2)
+    fake_finch.faults.add("GET", "/introspect", status=500, body={"name": "server_error"}, times=2)
     assert connected.sdk.account.disconnect()
     for _ in range(2):
         with pytest.raises(finch.InternalServerError):
             connected.sdk.account.introspect()
     with pytest.raises(finch.AuthenticationError):
         connected.sdk.account.introspect()
-    assert stand_in.faults.waiting() == []
+    assert fake_finch.faults.waiting() == []
 
 
 def test_a_fault_for_every_request_lasts_until_it_is_taken_back(
-    sdk: finch.Finch, customers: Customers, stand_in: FinchState
+    sdk: finch.Finch, customers: Customers, fake_finch: FinchState
 ) -> None:
-    stand_in.faults.add("*", "*", status=503, times=None)
+    fake_finch.faults.add("*", "*", status=503, times=None)
     for _ in range(3):
         with pytest.raises(finch.InternalServerError):
             sdk.providers.list()
-    stand_in.faults.clear()
+    fake_finch.faults.clear()
     assert sdk.providers.list()
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_an_error_can_come_instead_of_the_effect_or_after_it(
-    customers: Customers, stand_in: FinchState, when: str
+    customers: Customers, fake_finch: FinchState, when: str
 ) -> None:
     code = customers.authorize(customers.start()).code
-    stand_in.faults.add("POST", "/auth/token", error="server_error", when=when)
+    fake_finch.faults.add("POST", "/auth/token", error="server_error", when=when)
     with pytest.raises(finch.InternalServerError):
         customers.exchange(code)
-    assert stand_in.code(code).exchanges == (1 if when == "after" else 0)
-    assert len(stand_in.live_tokens()) == (1 if when == "after" else 0)
+    assert fake_finch.code(code).exchanges == (1 if when == "after" else 0)
+    assert len(fake_finch.live_tokens()) == (1 if when == "after" else 0)
 
 
 def test_an_answer_dropped_before_the_effect_leaves_the_code_good(
-    customers: Customers, stand_in: FinchState
+    customers: Customers, fake_finch: FinchState
 ) -> None:
     code = customers.authorize(customers.start()).code
-    stand_in.faults.add("POST", "/auth/token", drop="before_effect")
+    fake_finch.faults.add("POST", "/auth/token", drop="before_effect")
     with pytest.raises(finch.APIConnectionError):
         customers.exchange(code)
-    assert stand_in.live_tokens() == []
+    assert fake_finch.live_tokens() == []
     assert customers.exchange(code)
 
 
 def test_an_answer_dropped_after_the_effect_has_burnt_the_code(
-    customers: Customers, stand_in: FinchState
+    customers: Customers, fake_finch: FinchState
 ) -> None:
     code = customers.authorize(customers.start()).code
-    stand_in.faults.add("POST", "/auth/token", drop="after_effect")
+    fake_finch.faults.add("POST", "/auth/token", drop="after_effect")
     with pytest.raises(finch.APIConnectionError):
         customers.exchange(code)
-    assert len(stand_in.live_tokens()) == 1
+    assert len(fake_finch.live_tokens()) == 1
     with pytest.raises(finch.BadRequestError):
         customers.exchange(code)
 
 
-def test_a_dropped_disconnect_has_taken_place(customers: Customers, stand_in: FinchState) -> None:
+def test_a_dropped_disconnect_has_taken_place(customers: Customers, fake_finch: FinchState) -> None:
     connected = customers.connect()
-    stand_in.faults.add("POST", "/disconnect", drop="after_effect")
+    fake_finch.faults.add("POST", "/disconnect", drop="after_effect")
     with pytest.raises(finch.APIConnectionError):
         connected.sdk.account.disconnect()
-    assert stand_in.live_tokens() == []
+    assert fake_finch.live_tokens() == []
     with pytest.raises(finch.AuthenticationError):
         connected.sdk.account.disconnect()
 
 
 def test_a_dropped_connection_says_nothing_on_standard_error(
-    sdk: finch.Finch, stand_in: FinchState, capfd: pytest.CaptureFixture[str]
+    sdk: finch.Finch, fake_finch: FinchState, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    stand_in.faults.add("GET", "/providers", drop="after_effect")
+    fake_finch.faults.add("GET", "/providers", drop="after_effect")
     with pytest.raises(finch.APIConnectionError):
         sdk.providers.list()
     assert sdk.providers.list()
@@ -192,26 +192,26 @@ def test_a_dropped_connection_says_nothing_on_standard_error(
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_delay_falls_before_or_after_the_effect(
-    customers: Customers, stand_in: FinchState, when: str
+    customers: Customers, fake_finch: FinchState, when: str
 ) -> None:
     connected = customers.connect()
     live_while_sleeping: list[int] = []
-    stand_in.sleep = lambda seconds: live_while_sleeping.append(
-        len(stand_in.live_tokens()) * int(seconds)
+    fake_finch.sleep = lambda seconds: live_while_sleeping.append(
+        len(fake_finch.live_tokens()) * int(seconds)
     )
-    stand_in.faults.add("POST", "/disconnect", delay_seconds=30, when=when)
+    fake_finch.faults.add("POST", "/disconnect", delay_seconds=30, when=when)
     assert connected.sdk.account.disconnect()
     assert live_while_sleeping == [30 if when == "before" else 0]
 
 
 def test_a_slow_answer_holds_up_nobody_else(
-    customers: Customers, sdk: finch.Finch, stand_in: FinchState
+    customers: Customers, sdk: finch.Finch, fake_finch: FinchState
 ) -> None:
     connected = customers.connect()
     served: list[int] = []
-    # The sleeper itself sends a request through the stand-in before it goes on.
-    stand_in.sleep = lambda _: served.append(len(sdk.providers.list().items))
-    stand_in.faults.add("GET", "/introspect", delay_seconds=30)
+    # The sleeper itself sends a request through the fake Finch before it goes on.
+    fake_finch.sleep = lambda _: served.append(len(sdk.providers.list().items))
+    fake_finch.faults.add("GET", "/introspect", delay_seconds=30)
     assert connected.sdk.account.introspect()
     assert len(served) == 1
 
@@ -227,25 +227,27 @@ def test_a_slow_answer_holds_up_nobody_else(
     ],
 )
 def test_nonsense_comes_without_any_effect(
-    customers: Customers, stand_in: FinchState, nonsense: str, status: int, content: bytes
+    customers: Customers, fake_finch: FinchState, nonsense: str, status: int, content: bytes
 ) -> None:
     token = customers.connect().token.access_token
-    stand_in.faults.add("POST", "/disconnect", nonsense=nonsense)
-    answer = _in_process(stand_in).post("/disconnect", headers={"Authorization": f"Bearer {token}"})
+    fake_finch.faults.add("POST", "/disconnect", nonsense=nonsense)
+    answer = _in_process(fake_finch).post(
+        "/disconnect", headers={"Authorization": f"Bearer {token}"}
+    )
     assert (answer.status_code, answer.content) == (status, content)
-    assert len(stand_in.live_tokens()) == 1
+    assert len(fake_finch.live_tokens()) == 1
 
 
 def test_an_answer_can_break_off_in_the_middle(
-    customers: Customers, stand_in: FinchState, wire: Wire
+    customers: Customers, fake_finch: FinchState, wire: Wire
 ) -> None:
-    stand_in.faults.add("POST", "/auth/token", nonsense="truncated json")
+    fake_finch.faults.add("POST", "/auth/token", nonsense="truncated json")
     with pytest.raises(Exception):  # noqa: B017, PT011 - the SDK lets the parser's error through
         customers.connect()
     assert wire.last.content.startswith(b'{"access_token"')
     with pytest.raises(json.JSONDecodeError):
         wire.last.json()
-    assert len(stand_in.live_tokens()) == 1
+    assert len(fake_finch.live_tokens()) == 1
 
 
 @pytest.mark.parametrize(
@@ -260,11 +262,11 @@ def test_an_answer_can_break_off_in_the_middle(
     ],
 )
 def test_a_fault_that_makes_no_sense_is_refused(
-    stand_in: FinchState, action: dict[str, Any]
+    fake_finch: FinchState, action: dict[str, Any]
 ) -> None:
     with pytest.raises(ValidationError):
-        stand_in.faults.add("GET", "/introspect", **action)
-    assert stand_in.faults.waiting() == []
+        fake_finch.faults.add("GET", "/introspect", **action)
+    assert fake_finch.faults.waiting() == []
 
 
 @pytest.mark.parametrize(
@@ -272,60 +274,62 @@ def test_a_fault_that_makes_no_sense_is_refused(
     [("echo_sate", False), ("echo_state", "no"), ("disconnect_scope", "galaxy")],
 )
 def test_a_switch_that_does_not_exist_is_refused(
-    stand_in: FinchState, http: httpx.Client, name: str, value: object
+    fake_finch: FinchState, http: httpx.Client, name: str, value: object
 ) -> None:
     with pytest.raises(ValidationError):
-        setattr(stand_in.switches, name, value)
-    answer = http.patch("/_stand_in/switches", json={name: value, "extra_fields": True})
+        setattr(fake_finch.switches, name, value)
+    answer = http.patch("/_fake_finch/switches", json={name: value, "extra_fields": True})
     assert answer.status_code == 400
-    assert not stand_in.switches.extra_fields
+    assert not fake_finch.switches.extra_fields
 
 
-def _in_process(stand_in: FinchState, **more: Any) -> httpx.Client:
+def _in_process(fake_finch: FinchState, **more: Any) -> httpx.Client:
     return httpx.Client(
-        transport=InProcessTransport(create_app(stand_in)),
+        transport=InProcessTransport(create_app(fake_finch)),
         base_url="http://finch.test",
         headers={"Finch-API-Version": "2020-09-17"},
         **more,
     )
 
 
-def test_the_app_answers_without_a_socket(stand_in: FinchState, customers: Customers) -> None:
+def test_the_app_answers_without_a_socket(fake_finch: FinchState, customers: Customers) -> None:
     token = customers.connect().token.access_token
-    answer = _in_process(stand_in).get("/introspect", headers={"Authorization": f"Bearer {token}"})
+    answer = _in_process(fake_finch).get(
+        "/introspect", headers={"Authorization": f"Bearer {token}"}
+    )
     assert answer.status_code == 200
     assert UUID(answer.headers["Finch-Request-Id"])
 
 
 def test_without_a_socket_a_dropped_connection_is_a_read_error(
-    stand_in: FinchState, customers: Customers
+    fake_finch: FinchState, customers: Customers
 ) -> None:
     token = customers.connect().token.access_token
-    stand_in.faults.add("POST", "/disconnect", drop="after_effect")
+    fake_finch.faults.add("POST", "/disconnect", drop="after_effect")
     with pytest.raises(httpx.ReadError):
-        _in_process(stand_in).post("/disconnect", headers={"Authorization": f"Bearer {token}"})
-    assert stand_in.live_tokens() == []
+        _in_process(fake_finch).post("/disconnect", headers={"Authorization": f"Bearer {token}"})
+    assert fake_finch.live_tokens() == []
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_without_a_socket_a_client_gives_up_at_once_on_a_delay_beyond_its_timeout(
-    stand_in: FinchState, customers: Customers, when: str
+    fake_finch: FinchState, customers: Customers, when: str
 ) -> None:
     token = customers.connect().token.access_token
     slept: list[float] = []
-    stand_in.sleep = slept.append
-    stand_in.faults.add("POST", "/disconnect", delay_seconds=30, when=when)
+    fake_finch.sleep = slept.append
+    fake_finch.faults.add("POST", "/disconnect", delay_seconds=30, when=when)
     with pytest.raises(httpx.ReadTimeout):
-        _in_process(stand_in, timeout=5).post(
+        _in_process(fake_finch, timeout=5).post(
             "/disconnect", headers={"Authorization": f"Bearer {token}"}
         )
     assert slept == []
-    assert stand_in.live_tokens() == []
-    assert stand_in.requests.count("POST", "/disconnect") == 1
+    assert fake_finch.live_tokens() == []
+    assert fake_finch.requests.count("POST", "/disconnect") == 1
 
 
 def test_of_many_exchanges_of_one_code_at_once_a_single_one_succeeds(
-    customers: Customers, stand_in: FinchState
+    customers: Customers, fake_finch: FinchState
 ) -> None:
     code = customers.authorize(customers.start()).code
     body = {
@@ -334,14 +338,16 @@ def test_of_many_exchanges_of_one_code_at_once_a_single_one_succeeds(
         "client_secret": CLIENT_SECRET,
         "redirect_uri": CALLBACK,
     }
-    with _in_process(stand_in) as client, ThreadPoolExecutor(8) as pool:
+    with _in_process(fake_finch) as client, ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: client.post("/auth/token", json=body), range(24)))
     assert Counter(answer.status_code for answer in answers) == {200: 1, 400: 23}
-    assert (stand_in.code(code).attempts, len(stand_in.tokens())) == (24, 1)
+    assert (fake_finch.code(code).attempts, len(fake_finch.tokens())) == (24, 1)
 
 
-def test_the_stand_in_is_steered_by_http_as_well(http: httpx.Client, stand_in: FinchState) -> None:
-    control = "/_stand_in"
+def test_the_fake_finch_is_steered_by_http_as_well(
+    http: httpx.Client, fake_finch: FinchState
+) -> None:
+    control = "/_fake_finch"
     assert (
         http.patch(f"{control}/switches", json={"echo_state": False}).json()["echo_state"] is False
     )
@@ -395,7 +401,7 @@ def test_recorded_requests_hold_names_and_no_secrets(
 ) -> None:
     connected = customers.connect()
     connected.sdk.account.introspect()
-    recorded = http.get("/_stand_in/requests")
+    recorded = http.get("/_fake_finch/requests")
     exchange, introspection = recorded.json()
     assert exchange["body_keys"] == ["client_id", "client_secret", "code", "redirect_uri"]
     assert introspection["headers"]["authorization"] == "Bearer"
@@ -404,28 +410,28 @@ def test_recorded_requests_hold_names_and_no_secrets(
 
 
 def test_the_application_is_rotated_and_the_clock_moved_by_http(
-    http: httpx.Client, stand_in: FinchState
+    http: httpx.Client, fake_finch: FinchState
 ) -> None:
-    rotated = http.put("/_stand_in/application", json={"client_secret": "next"}).json()
+    rotated = http.put("/_fake_finch/application", json={"client_secret": "next"}).json()
     assert (rotated["client_id"], rotated["client_secret"]) == (CLIENT_ID, "next")
-    assert http.get("/_stand_in/application").json() == rotated
-    before = stand_in.now()
-    http.post("/_stand_in/clock", json={"advance_seconds": 90})
-    assert (stand_in.now() - before).total_seconds() == 90
-    assert http.put("/_stand_in/application", json={"colour": "red"}).status_code == 400
-    assert http.post("/_stand_in/clock", json=[]).status_code == 400
+    assert http.get("/_fake_finch/application").json() == rotated
+    before = fake_finch.now()
+    http.post("/_fake_finch/clock", json={"advance_seconds": 90})
+    assert (fake_finch.now() - before).total_seconds() == 90
+    assert http.put("/_fake_finch/application", json={"colour": "red"}).status_code == 400
+    assert http.post("/_fake_finch/clock", json=[]).status_code == 400
 
 
 def test_a_reset_forgets_all_but_the_application(
-    http: httpx.Client, customers: Customers, stand_in: FinchState
+    http: httpx.Client, customers: Customers, fake_finch: FinchState
 ) -> None:
     customers.connect()
-    stand_in.switches.echo_state = False
-    stand_in.faults.add("*", "*", status=503)
-    stand_in.replace_application(client_secret="next")
-    assert http.post("/_stand_in/reset").status_code == 204
-    assert (stand_in.connections(), stand_in.tokens(), stand_in.sessions()) == ([], [], [])
-    assert stand_in.switches.echo_state
-    assert stand_in.faults.waiting() == []
-    assert stand_in.requests.all() == []
-    assert stand_in.application.client_secret == "next"
+    fake_finch.switches.echo_state = False
+    fake_finch.faults.add("*", "*", status=503)
+    fake_finch.replace_application(client_secret="next")
+    assert http.post("/_fake_finch/reset").status_code == 204
+    assert (fake_finch.connections(), fake_finch.tokens(), fake_finch.sessions()) == ([], [], [])
+    assert fake_finch.switches.echo_state
+    assert fake_finch.faults.waiting() == []
+    assert fake_finch.requests.all() == []
+    assert fake_finch.application.client_secret == "next"

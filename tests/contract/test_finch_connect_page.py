@@ -9,8 +9,16 @@ import finch
 import httpx
 import pytest
 
-from local.finch import FinchState
-from local.finch.seed_world import DANA, HARBOR_LANE, JUNIPER_VALE, MAYA, NORTHFOLD, OWEN, TALLY
+from local.fake_finch import FinchState
+from local.fake_finch.seed_world import (
+    DANA,
+    HARBOR_LANE,
+    JUNIPER_VALE,
+    MAYA,
+    NORTHFOLD,
+    OWEN,
+    TALLY,
+)
 from tests.contract.browser import Browser
 from tests.contract.conftest import CALLBACK, PRODUCTS, Clock, Customers
 
@@ -35,7 +43,7 @@ def test_a_person_clicks_through_to_a_code(browser: Browser, customers: Customer
     session_id = customers.start()
     page = browser.open(f"/authorize?session={session_id}&state=s-1")
     assert page.status_code == 200
-    assert "Stand-in Finch - no real payroll data" in page.text
+    assert "Fake Finch - no real payroll data" in page.text
     assert "for Acme Benefits" in page.text
     browser.press("provider", "gusto")
     assert "Log in to Gusto" in browser.page.text
@@ -80,7 +88,7 @@ def test_a_person_may_refuse_some_products(browser: Browser, customers: Customer
 
 
 def test_refusing_every_product_asks_again(
-    browser: Browser, customers: Customers, stand_in: FinchState
+    browser: Browser, customers: Customers, fake_finch: FinchState
 ) -> None:
     session_id = customers.start(provider_id="gusto", products=["company"])
     browser.open(f"/authorize?session={session_id}")
@@ -88,7 +96,7 @@ def test_refusing_every_product_asks_again(
     page = browser.press_with("decision", "allow", without=("product", "company"))
     assert page.status_code == 400
     assert "Choose at least one of the products" in page.text
-    assert stand_in.session(session_id).codes_issued == 0
+    assert fake_finch.session(session_id).codes_issued == 0
     assert redirect_of(browser.press("decision", "allow"))["code"]
 
 
@@ -123,7 +131,7 @@ def test_all_answers_may_be_posted_at_once(http: httpx.Client, customers: Custom
 
 @pytest.mark.parametrize("steps", [0, 1, 2])
 def test_cancelling_redirects_with_an_error_from_any_step(
-    browser: Browser, customers: Customers, stand_in: FinchState, steps: int
+    browser: Browser, customers: Customers, fake_finch: FinchState, steps: int
 ) -> None:
     session_id = customers.start()
     browser.open(f"/authorize?session={session_id}&state=s-1")
@@ -134,13 +142,13 @@ def test_cancelling_redirects_with_an_error_from_any_step(
     answer = redirect_of(browser.press("decision", "refuse"))
     assert set(answer) == {"error", "error_description", "state"}
     assert (answer["error"], answer["state"]) == (["access_denied"], ["s-1"])
-    assert stand_in.session(session_id).codes_issued == 0
+    assert fake_finch.session(session_id).codes_issued == 0
 
 
 def test_the_state_is_kept_by_switch(
-    browser: Browser, customers: Customers, stand_in: FinchState
+    browser: Browser, customers: Customers, fake_finch: FinchState
 ) -> None:
-    stand_in.change_switches(echo_state=False, echo_state_on_error=False)
+    fake_finch.change_switches(echo_state=False, echo_state_on_error=False)
     url = f"/authorize?session={customers.start(provider_id='gusto')}&state=s-1"
     browser.open(url)
     browser.type_in(username=MAYA, password="x")
@@ -163,14 +171,14 @@ def test_leaving_goes_nowhere_and_the_session_stays_good(
 
 @pytest.mark.parametrize("username", ["nobody@example.com", OWEN])
 def test_a_login_that_the_provider_does_not_know_asks_again(
-    browser: Browser, customers: Customers, stand_in: FinchState, username: str
+    browser: Browser, customers: Customers, fake_finch: FinchState, username: str
 ) -> None:
     session_id = customers.start(provider_id="justworks")
     browser.open(f"/authorize?session={session_id}&state=s-1")
     page = browser.type_in(username=username, password="x")
     assert page.status_code == 400
     assert "These credentials were not accepted." in page.text
-    assert stand_in.session(session_id).codes_issued == 0
+    assert fake_finch.session(session_id).codes_issued == 0
     # What was answered before is still there.
     browser.type_in(username=MAYA, password="x")
     assert redirect_of(browser.press("decision", "allow"))["state"] == ["s-1"]
@@ -187,7 +195,7 @@ def test_a_login_that_the_provider_does_not_know_asks_again(
     ids=str,
 )
 def test_answers_that_were_never_offered_give_no_code(
-    http: httpx.Client, customers: Customers, stand_in: FinchState, wrong: dict[str, object]
+    http: httpx.Client, customers: Customers, fake_finch: FinchState, wrong: dict[str, object]
 ) -> None:
     session_id = customers.start()
     answers: dict[str, object] = {
@@ -200,7 +208,7 @@ def test_answers_that_were_never_offered_give_no_code(
     }
     page = http.post("/authorize", data={**answers, **wrong})
     assert page.status_code == 400
-    assert stand_in.session(session_id).codes_issued == 0
+    assert fake_finch.session(session_id).codes_issued == 0
 
 
 def test_assisted_providers_show_where_the_session_asks_for_them(

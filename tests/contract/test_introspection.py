@@ -7,10 +7,10 @@ import httpx
 import pytest
 from finch.types import Introspection
 
-from local.finch import FinchState
-from local.finch.seed_world import DANA, HARBOR_LANE, LENA, MAYA, NORTHFOLD
-from local.finch.state import STATUSES
-from local.finch.switches import Presence
+from local.fake_finch import FinchState
+from local.fake_finch.seed_world import DANA, HARBOR_LANE, LENA, MAYA, NORTHFOLD
+from local.fake_finch.state import STATUSES
+from local.fake_finch.switches import Presence
 from tests.contract.conftest import CLIENT_ID, PRODUCTS, Customers, Wire
 
 
@@ -43,12 +43,12 @@ def test_two_tokens_of_one_connection_have_ids_of_their_own(customers: Customers
 
 
 def test_an_introspection_names_the_customer_of_the_tokens_own_session(
-    customers: Customers, stand_in: FinchState
+    customers: Customers, fake_finch: FinchState
 ) -> None:
     customers.connect(customer_id="c-1")
     second = customers.connect(customer_id="c-1~2")
     assert second.sdk.account.introspect().customer_id == "c-1~2"
-    stand_in.switches.introspect_names_first_customer = True
+    fake_finch.switches.introspect_names_first_customer = True
     assert second.sdk.account.introspect().customer_id == "c-1"
 
 
@@ -59,10 +59,10 @@ def test_several_entities_are_told_apart_by_name(customers: Customers) -> None:
 
 @pytest.mark.parametrize("status", STATUSES)
 def test_every_status_is_told_while_the_token_lives(
-    customers: Customers, wire: Wire, stand_in: FinchState, status: str
+    customers: Customers, wire: Wire, fake_finch: FinchState, status: str
 ) -> None:
     connected = customers.connect()
-    stand_in.set_connection_status(connected.connection_id, status, "Finch says why")
+    fake_finch.set_connection_status(connected.connection_id, status, "Finch says why")
     connected.sdk.account.introspect()
     answer = wire.conforms(Introspection)
     assert wire.last.status_code == 200
@@ -74,10 +74,10 @@ def test_every_status_is_told_while_the_token_lives(
 
 @pytest.mark.parametrize("spelling", ["error_no_accout_setup", "error_reauth", "hibernating"])
 def test_a_status_that_no_document_lists_can_appear(
-    customers: Customers, wire: Wire, stand_in: FinchState, spelling: str
+    customers: Customers, wire: Wire, fake_finch: FinchState, spelling: str
 ) -> None:
     connected = customers.connect()
-    stand_in.switches.introspect_status_override = spelling
+    fake_finch.switches.introspect_status_override = spelling
     assert connected.sdk.account.introspect().connection_status.status == spelling
     with pytest.raises(ValueError, match="connection_status"):
         wire.conforms(Introspection)
@@ -86,19 +86,19 @@ def test_a_status_that_no_document_lists_can_appear(
 @pytest.mark.parametrize("name", ["company_id", "account_id", "customer_id", "customer_name"])
 @pytest.mark.parametrize("presence", ["null", "absent"])
 def test_optional_fields_can_be_null_or_absent(
-    customers: Customers, wire: Wire, stand_in: FinchState, name: str, presence: Presence
+    customers: Customers, wire: Wire, fake_finch: FinchState, name: str, presence: Presence
 ) -> None:
     connected = customers.connect()
-    stand_in.change_switches(**{f"introspect_{name}": presence})
+    fake_finch.change_switches(**{f"introspect_{name}": presence})
     assert getattr(connected.sdk.account.introspect(), name) is None
     wire.conforms(Introspection)
     assert (name in wire.last.json()) is (presence == "null")
 
 
 def test_a_numeric_customer_id_can_come_as_a_number(
-    customers: Customers, wire: Wire, stand_in: FinchState
+    customers: Customers, wire: Wire, fake_finch: FinchState
 ) -> None:
-    stand_in.switches.introspect_customer_id_as_number = True
+    fake_finch.switches.introspect_customer_id_as_number = True
     customers.connect(customer_id="12345").sdk.account.introspect()
     assert wire.last.json()["customer_id"] == 12345
     customers.connect(customer_id="c-1").sdk.account.introspect()
@@ -106,10 +106,10 @@ def test_a_numeric_customer_id_can_come_as_a_number(
 
 
 def test_finch_can_name_another_customer_or_client(
-    customers: Customers, stand_in: FinchState
+    customers: Customers, fake_finch: FinchState
 ) -> None:
     connected = customers.connect(customer_id="c-1")
-    stand_in.change_switches(
+    fake_finch.change_switches(
         introspect_customer_id_override="somebody-else", introspect_client_id_override="another-app"
     )
     answer = connected.sdk.account.introspect()
@@ -117,21 +117,21 @@ def test_finch_can_name_another_customer_or_client(
 
 
 def test_fields_of_tomorrow_can_appear(
-    customers: Customers, wire: Wire, stand_in: FinchState
+    customers: Customers, wire: Wire, fake_finch: FinchState
 ) -> None:
-    stand_in.switches.extra_fields = True
+    fake_finch.switches.extra_fields = True
     customers.connect().sdk.account.introspect()
     with pytest.raises(AssertionError, match="a_field_of_tomorrow"):
         wire.conforms(Introspection)
 
 
 def test_an_assisted_connection_has_a_token_before_it_has_data(
-    customers: Customers, stand_in: FinchState
+    customers: Customers, fake_finch: FinchState
 ) -> None:
     connected = customers.connect(LENA, "trinet", manual=True)
     answer = connected.sdk.account.introspect()
     assert (answer.manual, answer.connection_status.status) == (True, "pending")
-    stand_in.set_connection_status(connected.connection_id, "connected")
+    fake_finch.set_connection_status(connected.connection_id, "connected")
     assert connected.sdk.hris.directory.list().individuals
 
 

@@ -7,20 +7,20 @@ from typing import Any
 import finch as finch_sdk
 import pytest
 
-from finch_connections.connect_session import ConnectSession, Mode, begin
-from finch_connections.finch import Finch
-from finch_connections.finch_connect import FinchConnect
-from finch_connections.finch_failure import (
+from finch_connections.domain.connect_session import ConnectSession, Mode, begin
+from finch_connections.domain.secret import SecretText
+from finch_connections.finch.client import FinchClient
+from finch_connections.finch.connect_api import ConnectApi
+from finch_connections.finch.credentials import Credentials
+from finch_connections.finch.errors import (
     ConnectionAlreadyExists,
     InvalidClient,
     InvalidGrant,
     TokenDead,
 )
-from finch_connections.finch_names import FinchNames
-from finch_connections.finch_secret import Credentials
-from finch_connections.secret_text import SecretText
-from local.finch import FinchState
-from local.finch.request_log import RecordedRequest
+from finch_connections.finch.names_api import NamesApi
+from local.fake_finch import FinchState
+from local.fake_finch.request_log import RecordedRequest
 from tests.contract.conftest import CALLBACK, CLIENT_ID, CLIENT_SECRET, Customers, SdkFor
 
 # What differs from client to client and means nothing to Finch.
@@ -47,8 +47,8 @@ OLD = Credentials(CLIENT_ID, SecretText("rotated-away"))
 
 
 @pytest.fixture
-def ours(base_url: str) -> FinchConnect:
-    return FinchConnect(Finch(base_url), Secret(OURS, OURS), "")  # type: ignore[arg-type]
+def ours(base_url: str) -> ConnectApi:
+    return ConnectApi(FinchClient(base_url), Secret(OURS, OURS), "")  # type: ignore[arg-type]
 
 
 def session(mode: Mode = Mode.REDIRECT, provider_id: str | None = None) -> ConnectSession:
@@ -87,14 +87,14 @@ def meaning(request: RecordedRequest) -> dict[str, Any]:
 @pytest.mark.parametrize("mode", Mode)
 @pytest.mark.parametrize("provider_id", [None, "gusto"])
 def test_a_connect_session_is_asked_for_as_the_sdk_does(
-    stand_in: FinchState,
+    fake_finch: FinchState,
     sdk: finch_sdk.Finch,
-    ours: FinchConnect,
+    ours: ConnectApi,
     mode: Mode,
     provider_id: str | None,
 ) -> None:
     made = ours.create_session(session(mode, provider_id), "acme")
-    sent = stand_in.requests.last()
+    sent = fake_finch.requests.last()
     assert made.connect_url.endswith(f"session={made.session_id}")
     answer = sdk.connect.sessions.new(
         customer_id="acme",
@@ -104,29 +104,29 @@ def test_a_connect_session_is_asked_for_as_the_sdk_does(
         redirect_uri=CALLBACK if mode is Mode.REDIRECT else finch_sdk.omit,
         integration={"provider": provider_id} if provider_id else finch_sdk.omit,
     )
-    assert meaning(sent) == meaning(stand_in.requests.last())
+    assert meaning(sent) == meaning(fake_finch.requests.last())
     assert answer.session_id != made.session_id
 
 
 @pytest.mark.parametrize("redirect_uri", [CALLBACK, None])
 def test_a_code_is_exchanged_as_the_sdk_does(
-    stand_in: FinchState,
+    fake_finch: FinchState,
     customers: Customers,
     sdk: finch_sdk.Finch,
-    ours: FinchConnect,
+    ours: ConnectApi,
     redirect_uri: str | None,
 ) -> None:
     first, second = (
         customers.authorize(customers.start(redirect_uri=redirect_uri)).code for _ in range(2)
     )
     token, grant = ours.exchange(SecretText(first), redirect_uri)
-    sent = meaning(stand_in.requests.last())
+    sent = meaning(fake_finch.requests.last())
     answer = sdk.access_tokens.create(code=second, redirect_uri=redirect_uri or finch_sdk.omit)
-    theirs = meaning(stand_in.requests.last())
+    theirs = meaning(fake_finch.requests.last())
     assert sent["json"].pop("code") == first
     assert theirs["json"].pop("code") == second
     assert sent == theirs
-    assert token.reveal() in {one.access_token for one in stand_in.live_tokens()}
+    assert token.reveal() in {one.access_token for one in fake_finch.live_tokens()}
     assert grant.provider_id == answer.provider_id
     assert grant.company_id == answer.company_id
     assert grant.products == set(answer.products)
@@ -136,13 +136,13 @@ def test_a_code_is_exchanged_as_the_sdk_does(
 
 
 def test_a_token_is_introspected_as_the_sdk_does_and_read_the_same(
-    stand_in: FinchState, customers: Customers, ours: FinchConnect
+    fake_finch: FinchState, customers: Customers, ours: ConnectApi
 ) -> None:
     connected = customers.connect(customer_id="acme")
     theirs = connected.sdk.account.introspect()
-    asked = meaning(stand_in.requests.last())
+    asked = meaning(fake_finch.requests.last())
     read = ours.introspect(SecretText(connected.token.access_token))
-    assert meaning(stand_in.requests.last()) == asked
+    assert meaning(fake_finch.requests.last()) == asked
     assert read.token_id == theirs.id
     assert read.client_id == theirs.client_id == CLIENT_ID
     assert read.connection_id == theirs.connection_id
@@ -154,38 +154,38 @@ def test_a_token_is_introspected_as_the_sdk_does_and_read_the_same(
 
 
 def test_a_connection_is_disconnected_as_the_sdk_does(
-    stand_in: FinchState, customers: Customers, ours: FinchConnect
+    fake_finch: FinchState, customers: Customers, ours: ConnectApi
 ) -> None:
     customers.connect().sdk.account.disconnect()
-    asked = meaning(stand_in.requests.last())
+    asked = meaning(fake_finch.requests.last())
     token = SecretText(customers.connect().token.access_token)
     ours.finch.disconnect(token)
-    assert meaning(stand_in.requests.last()) == asked
-    assert stand_in.live_tokens() == []
+    assert meaning(fake_finch.requests.last()) == asked
+    assert fake_finch.live_tokens() == []
     for dead in (ours.finch.disconnect, ours.introspect):
         with pytest.raises(TokenDead):
             dead(token)
 
 
 def test_names_are_asked_for_as_the_sdk_does_and_read_the_same(
-    stand_in: FinchState, customers: Customers, ours: FinchConnect
+    fake_finch: FinchState, customers: Customers, ours: ConnectApi
 ) -> None:
-    connected, names = customers.connect(), FinchNames(ours.finch)
+    connected, names = customers.connect(), NamesApi(ours.finch)
     told = connected.sdk.hris.company.retrieve()
-    asked = meaning(stand_in.requests.last())
+    asked = meaning(fake_finch.requests.last())
     assert names.of_company(SecretText(connected.token.access_token)) == told.legal_name
-    assert meaning(stand_in.requests.last()) == asked
+    assert meaning(fake_finch.requests.last()) == asked
     listed = list(connected.sdk.providers.list())
-    asked = meaning(stand_in.requests.last())
+    asked = meaning(fake_finch.requests.last())
     assert {one.id: names.of_provider(one.id) for one in listed} == {
         one.id: one.display_name for one in listed
     }
-    assert meaning(stand_in.requests.last()) == asked
+    assert meaning(fake_finch.requests.last()) == asked
     assert names.of_provider("nobodys") is None
 
 
 def test_the_names_of_entities_are_those_that_the_sdk_reads(
-    customers: Customers, ours: FinchConnect
+    customers: Customers, ours: ConnectApi
 ) -> None:
     connected = customers.connect()
     theirs = connected.sdk.account.introspect().entities or ()
@@ -193,8 +193,8 @@ def test_the_names_of_entities_are_those_that_the_sdk_reads(
     assert read.entity_names == {one.id: one.name for one in theirs}
 
 
-def test_refusals_of_the_stand_in_are_understood(
-    customers: Customers, ours: FinchConnect, sdk_for: SdkFor
+def test_refusals_of_the_fake_finch_are_understood(
+    customers: Customers, ours: ConnectApi, sdk_for: SdkFor
 ) -> None:
     with pytest.raises(InvalidGrant):
         ours.exchange(SecretText("made-up"), CALLBACK)
@@ -205,20 +205,20 @@ def test_refusals_of_the_stand_in_are_understood(
 
 
 def test_a_number_for_a_customer_id_is_read_as_text(
-    stand_in: FinchState, customers: Customers, ours: FinchConnect
+    fake_finch: FinchState, customers: Customers, ours: ConnectApi
 ) -> None:
-    stand_in.switches.introspect_customer_id_as_number = True
+    fake_finch.switches.introspect_customer_id_as_number = True
     connected = customers.connect(customer_id="4711")
     assert ours.introspect(SecretText(connected.token.access_token)).customer_id == "4711"
 
 
 @pytest.mark.parametrize("missing", ["null", "absent"])
 def test_what_finch_leaves_out_is_none(
-    stand_in: FinchState, customers: Customers, ours: FinchConnect, missing: str
+    fake_finch: FinchState, customers: Customers, ours: ConnectApi, missing: str
 ) -> None:
     names = ("company_id", "account_id", "customer_id")
-    stand_in.change_switches(**{f"token_{name}": missing for name in names})
-    stand_in.change_switches(**{f"introspect_{name}": missing for name in names})
+    fake_finch.change_switches(**{f"token_{name}": missing for name in names})
+    fake_finch.change_switches(**{f"introspect_{name}": missing for name in names})
     code = customers.authorize(customers.start()).code
     token, grant = ours.exchange(SecretText(code), CALLBACK)
     read = ours.introspect(token)
@@ -227,15 +227,15 @@ def test_what_finch_leaves_out_is_none(
 
 
 def test_changed_credentials_are_used_at_once_and_wrong_ones_are_not_tried_again(
-    stand_in: FinchState, customers: Customers, base_url: str
+    fake_finch: FinchState, customers: Customers, base_url: str
 ) -> None:
-    rotated = FinchConnect(Finch(base_url), Secret(OLD, OURS), "")  # type: ignore[arg-type]
+    rotated = ConnectApi(FinchClient(base_url), Secret(OLD, OURS), "")  # type: ignore[arg-type]
     code = customers.authorize(customers.start()).code
     token, _ = rotated.exchange(SecretText(code), CALLBACK)
-    assert stand_in.code(code).exchanges == 1
+    assert fake_finch.code(code).exchanges == 1
     assert rotated.introspect(token).client_id == CLIENT_ID
-    wrong = FinchConnect(Finch(base_url), Secret(OLD, OLD), "")  # type: ignore[arg-type]
-    calls = stand_in.requests.count("POST", "/connect/sessions")
+    wrong = ConnectApi(FinchClient(base_url), Secret(OLD, OLD), "")  # type: ignore[arg-type]
+    calls = fake_finch.requests.count("POST", "/connect/sessions")
     with pytest.raises(InvalidClient):
         wrong.create_session(session(), "acme")
-    assert stand_in.requests.count("POST", "/connect/sessions") == calls + 1
+    assert fake_finch.requests.count("POST", "/connect/sessions") == calls + 1

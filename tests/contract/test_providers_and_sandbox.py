@@ -7,9 +7,9 @@ from finch.types import ProviderListResponse
 from finch.types.sandbox import ConnectionCreateResponse
 from finch.types.sandbox.connections import AccountCreateResponse, AccountUpdateResponse
 
-from local.finch import FinchState
-from local.finch.seed_world import HARBOR_LANE, PROVIDERS
-from local.finch.state import STATUSES
+from local.fake_finch import FinchState
+from local.fake_finch.seed_world import HARBOR_LANE, PROVIDERS
+from local.fake_finch.state import STATUSES
 from tests.contract.conftest import Customers, SdkFor, Wire
 
 
@@ -32,8 +32,8 @@ def test_providers_may_be_asked_for_with_credentials_too(http: httpx.Client) -> 
     assert http.get("/providers", auth=("someone", "or other")).status_code == 200
 
 
-def test_every_provider_has_somebody_who_can_log_in(stand_in: FinchState) -> None:
-    assert all(stand_in.logins_at(provider.id) for provider in PROVIDERS)
+def test_every_provider_has_somebody_who_can_log_in(fake_finch: FinchState) -> None:
+    assert all(fake_finch.logins_at(provider.id) for provider in PROVIDERS)
 
 
 def test_a_sandbox_connection_needs_no_code(sdk: finch.Finch, wire: Wire, sdk_for: SdkFor) -> None:
@@ -94,12 +94,12 @@ def test_a_status_outside_the_documented_values_is_refused(customers: Customers)
     ],
 )
 def test_a_sandbox_connection_out_of_shape_is_refused(
-    http: httpx.Client, stand_in: FinchState, asked: dict[str, object], status: int
+    http: httpx.Client, fake_finch: FinchState, asked: dict[str, object], status: int
 ) -> None:
-    basic = (stand_in.application.client_id, stand_in.application.client_secret)
+    basic = (fake_finch.application.client_id, fake_finch.application.client_secret)
     answer = http.post("/sandbox/connections", auth=basic, json=asked)
     assert answer.status_code == status
-    assert stand_in.connections() == []
+    assert fake_finch.connections() == []
 
 
 def test_a_sandbox_account_of_an_unknown_company_is_not_found(sdk: finch.Finch) -> None:
@@ -110,10 +110,10 @@ def test_a_sandbox_account_of_an_unknown_company_is_not_found(sdk: finch.Finch) 
 
 
 def test_only_a_sandbox_application_has_these_endpoints(
-    customers: Customers, sdk: finch.Finch, stand_in: FinchState
+    customers: Customers, sdk: finch.Finch, fake_finch: FinchState
 ) -> None:
     connected = customers.connect()
-    stand_in.replace_application(client_type="production")
+    fake_finch.replace_application(client_type="production")
     with pytest.raises(finch.BadRequestError, match="sandbox"):
         sdk.sandbox.connections.create(provider_id="gusto")
     with pytest.raises(finch.BadRequestError, match="sandbox"):

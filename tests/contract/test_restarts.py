@@ -1,4 +1,4 @@
-"""The world kept over a restart, and the stand-in as a program of its own."""
+"""The world kept over a restart, and the fake Finch as a program of its own."""
 
 import os
 import re
@@ -14,9 +14,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from local.finch import Customer, FinchState
-from local.finch.refusals import InvalidGrant, InvalidToken
-from local.finch.seed_world import DANA, MAYA, NORTHFOLD
+from local.fake_finch import Customer, FinchState
+from local.fake_finch.refusals import InvalidGrant, InvalidToken
+from local.fake_finch.seed_world import DANA, MAYA, NORTHFOLD
 from tests.contract.conftest import CALLBACK, CLIENT_ID, CLIENT_SECRET, Clock
 
 ROOT = Path(__file__).parents[2]
@@ -116,7 +116,7 @@ def test_without_a_path_nothing_is_written(tmp_path: Path, monkeypatch: pytest.M
 def program(*arguments: str) -> "Iterator[subprocess.Popen[str]]":
     """The program, which does not outlive the test."""
     with subprocess.Popen(
-        [sys.executable, "-m", "local.finch", *arguments],
+        [sys.executable, "-m", "local.fake_finch", *arguments],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -140,7 +140,7 @@ def test_the_program_serves_until_it_is_told_to_stop(
     with program(*arguments, *CREDENTIALS) as running:
         assert running.stdout is not None
         address = re.fullmatch(
-            r"Stand-in Finch at (http://127\.0\.0\.1:\d+)\n", running.stdout.readline()
+            r"Fake Finch at (http://127\.0\.0\.1:\d+)\n", running.stdout.readline()
         )
         assert address is not None
         answer = httpx.post(

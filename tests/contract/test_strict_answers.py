@@ -5,7 +5,7 @@ import pytest
 from finch.types import CreateAccessTokenResponse, Introspection
 from pydantic import JsonValue, ValidationError
 
-from local.finch import FinchState
+from local.fake_finch import FinchState
 from tests.contract.conftest import Customers, Wire
 from tests.contract.strict_answers import NotInContract
 
@@ -14,9 +14,9 @@ REQUIRED = [name for name, x in CreateAccessTokenResponse.model_fields.items() i
 
 @pytest.mark.parametrize("name", REQUIRED)
 def test_a_missing_required_field_is_seen_here_though_the_sdk_lets_it_pass(
-    customers: Customers, wire: Wire, stand_in: FinchState, name: str
+    customers: Customers, wire: Wire, fake_finch: FinchState, name: str
 ) -> None:
-    stand_in.faults.add("POST", "/auth/token", edit={"remove": [name]})
+    fake_finch.faults.add("POST", "/auth/token", edit={"remove": [name]})
     token = customers.connect().token
     assert getattr(token, name) is None
     with pytest.raises(ValidationError, match=name):
@@ -35,33 +35,33 @@ def test_a_missing_required_field_is_seen_here_though_the_sdk_lets_it_pass(
     ],
 )
 def test_a_mistyped_field_is_seen(
-    customers: Customers, wire: Wire, stand_in: FinchState, name: str, value: JsonValue
+    customers: Customers, wire: Wire, fake_finch: FinchState, name: str, value: JsonValue
 ) -> None:
-    stand_in.faults.add("POST", "/auth/token", edit={"set": {name: value}})
+    fake_finch.faults.add("POST", "/auth/token", edit={"set": {name: value}})
     customers.connect()
     with pytest.raises(ValidationError, match=name):
         wire.conforms(CreateAccessTokenResponse)
 
 
 def test_a_fault_deep_inside_is_seen(
-    customers: Customers, wire: Wire, stand_in: FinchState
+    customers: Customers, wire: Wire, fake_finch: FinchState
 ) -> None:
     connected = customers.connect()
-    stand_in.faults.add(
+    fake_finch.faults.add(
         "GET", "/introspect", edit={"set": {"connection_status": {"message": "no status"}}}
     )
     connected.sdk.account.introspect()
     with pytest.raises(ValidationError, match=r"connection_status\.status"):
         wire.conforms(Introspection)
     entities: JsonValue = [{"id": "e", "status": "connected", "colour": "red"}]
-    stand_in.faults.add("GET", "/introspect", edit={"set": {"entities": entities}})
+    fake_finch.faults.add("GET", "/introspect", edit={"set": {"entities": entities}})
     connected.sdk.account.introspect()
     with pytest.raises(NotInContract, match=r"entities\[0\]\.colour"):
         wire.conforms(Introspection)
 
 
 def test_the_recorded_requests_compare_what_two_clients_send(
-    customers: Customers, sdk: finch.Finch, stand_in: FinchState, wire: Wire
+    customers: Customers, sdk: finch.Finch, fake_finch: FinchState, wire: Wire
 ) -> None:
     customers.connect().sdk.account.introspect()
     by_the_sdk = wire.sent()
@@ -76,4 +76,4 @@ def test_the_recorded_requests_compare_what_two_clients_send(
         "customer_name": "Acme",
         "products": ["company"],
     }
-    assert "Acme" not in repr(stand_in.requests.all())
+    assert "Acme" not in repr(fake_finch.requests.all())

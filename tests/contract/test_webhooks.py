@@ -1,4 +1,4 @@
-"""Webhooks: what the stand-in sends, and our verdict, as the official SDK judges both."""
+"""Webhooks: what the fake Finch sends, and our verdict, as the official SDK judges both."""
 
 import base64
 import binascii
@@ -18,12 +18,12 @@ import pytest
 import time_machine
 from finch.types import AccountUpdateEvent, IndividualEvent
 
-from finch_connections.webhook import Delivery, SignatureInvalid, WebhookSecret
-from local.finch import FinchState
-from local.finch.seed_world import DANA, NORTHFOLD
-from local.finch.webhook_sender import WebhookSender
-from local.finch.webhooks import Delivery as Sent
-from local.finch.webhooks import new_secret, secret_kept_at, sign
+from finch_connections.domain.webhook import Delivery, SignatureInvalid, WebhookSecret
+from local.fake_finch import FinchState
+from local.fake_finch.seed_world import DANA, NORTHFOLD
+from local.fake_finch.webhook_sender import WebhookSender
+from local.fake_finch.webhooks import Delivery as Sent
+from local.fake_finch.webhooks import new_secret, secret_kept_at, sign
 from tests.contract.conftest import Clock, Customers
 from tests.contract.strict_answers import conforming
 
@@ -32,8 +32,8 @@ URL = "https://api.example.com/webhooks/finch"
 
 
 @pytest.fixture(autouse=True)
-def _registered(stand_in: FinchState) -> None:
-    stand_in.replace_application(webhook_url=URL, webhook_secrets=[SECRET])
+def _registered(fake_finch: FinchState) -> None:
+    fake_finch.replace_application(webhook_url=URL, webhook_secrets=[SECRET])
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def sdk_receiver(clock: Clock) -> Iterator[Sdk]:
         yield Sdk(client, clock)
 
 
-def sent(stand_in: FinchState, status: int | None = 200) -> list[Sent]:
+def sent(fake_finch: FinchState, status: int | None = 200) -> list[Sent]:
     """What is due now, answered so."""
     found: list[Sent] = []
 
@@ -69,7 +69,7 @@ def sent(stand_in: FinchState, status: int | None = 200) -> list[Sent]:
         found.append(delivery)
         return status
 
-    stand_in.deliver_webhooks(post)
+    fake_finch.deliver_webhooks(post)
     return found
 
 
@@ -77,16 +77,16 @@ def event(delivery: Sent) -> Any:
     return json.loads(delivery.body)
 
 
-# What the stand-in sends
+# What the fake Finch sends
 
 
 def test_a_changed_status_is_told_as_the_sdk_knows_it(
-    customers: Customers, stand_in: FinchState, sdk_receiver: Sdk
+    customers: Customers, fake_finch: FinchState, sdk_receiver: Sdk
 ) -> None:
     connected = customers.connect()
-    assert sent(stand_in) == []
-    stand_in.set_connection_status(connected.connection_id, "reauth")
-    [delivery] = sent(stand_in)
+    assert sent(fake_finch) == []
+    fake_finch.set_connection_status(connected.connection_id, "reauth")
+    [delivery] = sent(fake_finch)
     told = sdk_receiver.unwrap(delivery)
     assert isinstance(told, AccountUpdateEvent)
     strictly = conforming(AccountUpdateEvent, delivery.body)
@@ -97,72 +97,72 @@ def test_a_changed_status_is_told_as_the_sdk_knows_it(
     assert strictly.entity_id is None
     assert delivery.headers["Content-Type"] == "application/json"
     # The same status again is no change.
-    stand_in.set_connection_status(connected.connection_id, "reauth")
-    assert sent(stand_in) == []
+    fake_finch.set_connection_status(connected.connection_id, "reauth")
+    assert sent(fake_finch) == []
 
 
-def test_a_repair_is_told(customers: Customers, stand_in: FinchState) -> None:
+def test_a_repair_is_told(customers: Customers, fake_finch: FinchState) -> None:
     connected = customers.connect()
-    stand_in.set_connection_status(connected.connection_id, "reauth")
-    sent(stand_in)
+    fake_finch.set_connection_status(connected.connection_id, "reauth")
+    sent(fake_finch)
     customers.repair(connected.connection_id)
-    assert [event(one)["data"]["status"] for one in sent(stand_in)] == ["connected"]
+    assert [event(one)["data"]["status"] for one in sent(fake_finch)] == ["connected"]
 
 
 def test_a_disconnect_and_a_new_connection_are_told_by_switch(
-    customers: Customers, stand_in: FinchState, sdk_receiver: Sdk
+    customers: Customers, fake_finch: FinchState, sdk_receiver: Sdk
 ) -> None:
     customers.connect().sdk.account.disconnect()
-    [delivery] = sent(stand_in)
+    [delivery] = sent(fake_finch)
     assert event(delivery)["data"]["status"] == "disconnected"
     assert sdk_receiver.takes(delivery)
-    stand_in.change_switches(webhook_on_disconnect=False, webhook_on_new_connection=True)
+    fake_finch.change_switches(webhook_on_disconnect=False, webhook_on_new_connection=True)
     again = customers.connect()
-    [delivery] = sent(stand_in)
+    [delivery] = sent(fake_finch)
     assert event(delivery)["connection_id"] == again.connection_id
     assert event(delivery)["data"]["status"] == "connected"
     again.sdk.account.disconnect()
-    assert sent(stand_in) == []
+    assert sent(fake_finch) == []
 
 
-def test_the_method_is_an_object_or_a_word(customers: Customers, stand_in: FinchState) -> None:
+def test_the_method_is_an_object_or_a_word(customers: Customers, fake_finch: FinchState) -> None:
     connected = customers.connect()
-    stand_in.set_connection_status(connected.connection_id, "reauth")
-    stand_in.switches.webhook_authentication_method = "string"
-    stand_in.set_connection_status(connected.connection_id, "connected")
-    first, second = (event(one)["data"]["authentication_method"] for one in sent(stand_in))
-    assert first["type"] == second == stand_in.connection(connected.connection_id).method
+    fake_finch.set_connection_status(connected.connection_id, "reauth")
+    fake_finch.switches.webhook_authentication_method = "string"
+    fake_finch.set_connection_status(connected.connection_id, "connected")
+    first, second = (event(one)["data"]["authentication_method"] for one in sent(fake_finch))
+    assert first["type"] == second == fake_finch.connection(connected.connection_id).method
 
 
 def test_a_connection_of_several_entities_names_one(
-    customers: Customers, stand_in: FinchState
+    customers: Customers, fake_finch: FinchState
 ) -> None:
     names = [entity.name for entity in NORTHFOLD.entities]
     connected = customers.connect(DANA, "gusto", entities=names)
-    stand_in.set_connection_status(connected.connection_id, "reauth")
-    assert event(sent(stand_in)[0])["entity_id"] in connected.token.entity_ids
+    fake_finch.set_connection_status(connected.connection_id, "reauth")
+    assert event(sent(fake_finch)[0])["entity_id"] in connected.token.entity_ids
 
 
 @pytest.mark.parametrize("presence", ["null", "absent"])
 def test_the_connection_id_can_be_missing(
-    customers: Customers, stand_in: FinchState, presence: str
+    customers: Customers, fake_finch: FinchState, presence: str
 ) -> None:
-    stand_in.change_switches(webhook_connection_id=presence)
-    stand_in.set_connection_status(customers.connect().connection_id, "reauth")
-    [delivery] = sent(stand_in)
+    fake_finch.change_switches(webhook_connection_id=presence)
+    fake_finch.set_connection_status(customers.connect().connection_id, "reauth")
+    [delivery] = sent(fake_finch)
     assert ("connection_id" in event(delivery)) is (presence == "null")
     assert event(delivery).get("connection_id") is None
 
 
 def test_any_other_event_can_be_sent(
-    customers: Customers, stand_in: FinchState, sdk_receiver: Sdk
+    customers: Customers, fake_finch: FinchState, sdk_receiver: Sdk
 ) -> None:
     """The SDK takes `test` and what it does not know for a changed status: only the word tells."""
     connection_id = customers.connect().connection_id
-    stand_in.send_webhook("individual.updated", connection_id, {"individual_id": "i-1"})
-    stand_in.send_webhook("test")
-    stand_in.send_webhook("a.type.of.tomorrow", connection_id, [1, "two"])
-    individual, test, unknown = sent(stand_in)
+    fake_finch.send_webhook("individual.updated", connection_id, {"individual_id": "i-1"})
+    fake_finch.send_webhook("test")
+    fake_finch.send_webhook("a.type.of.tomorrow", connection_id, [1, "two"])
+    individual, test, unknown = sent(fake_finch)
     assert isinstance(sdk_receiver.unwrap(individual), IndividualEvent)
     assert conforming(IndividualEvent, individual.body).data
     assert isinstance(sdk_receiver.unwrap(test), AccountUpdateEvent)
@@ -171,13 +171,13 @@ def test_any_other_event_can_be_sent(
 
 
 def test_duplicates_have_one_id_and_the_newest_can_come_first(
-    customers: Customers, stand_in: FinchState, sdk_receiver: Sdk
+    customers: Customers, fake_finch: FinchState, sdk_receiver: Sdk
 ) -> None:
     connection_id = customers.connect().connection_id
-    stand_in.change_switches(webhook_copies=2, webhook_order="reversed")
+    fake_finch.change_switches(webhook_copies=2, webhook_order="reversed")
     for status in ("reauth", "connected"):
-        stand_in.set_connection_status(connection_id, status)
-    deliveries = sent(stand_in)
+        fake_finch.set_connection_status(connection_id, status)
+    deliveries = sent(fake_finch)
     assert [event(one)["data"]["status"] for one in deliveries] == [
         "connected",
         "connected",
@@ -189,79 +189,79 @@ def test_duplicates_have_one_id_and_the_newest_can_come_first(
 
 
 def test_an_unknown_version_stands_before_the_true_signature(
-    customers: Customers, stand_in: FinchState, sdk_receiver: Sdk
+    customers: Customers, fake_finch: FinchState, sdk_receiver: Sdk
 ) -> None:
-    stand_in.switches.webhook_v2_signature = True
-    stand_in.set_connection_status(customers.connect().connection_id, "reauth")
-    [delivery] = sent(stand_in)
+    fake_finch.switches.webhook_v2_signature = True
+    fake_finch.set_connection_status(customers.connect().connection_id, "reauth")
+    [delivery] = sent(fake_finch)
     first, second = delivery.headers["Finch-Signature"].split(" ")
     assert (first[:3], second[:3]) == ("v2,", "v1,")
     assert sdk_receiver.takes(delivery)
 
 
 def test_for_a_day_after_a_rotation_both_secrets_sign(
-    customers: Customers, stand_in: FinchState, sdk_receiver: Sdk, clock: Clock
+    customers: Customers, fake_finch: FinchState, sdk_receiver: Sdk, clock: Clock
 ) -> None:
     connection_id = customers.connect().connection_id
-    new = stand_in.rotate_webhook_secret()
-    assert stand_in.application.webhook_secrets == (new, SECRET)
+    new = fake_finch.rotate_webhook_secret()
+    assert fake_finch.application.webhook_secrets == (new, SECRET)
     clock.advance(hours=24, seconds=-1)
-    stand_in.set_connection_status(connection_id, "reauth")
-    [delivery] = sent(stand_in)
+    fake_finch.set_connection_status(connection_id, "reauth")
+    [delivery] = sent(fake_finch)
     assert sdk_receiver.takes(delivery, new)
     assert sdk_receiver.takes(delivery, SECRET)
     clock.advance(seconds=1)
-    stand_in.set_connection_status(connection_id, "connected")
-    [delivery] = sent(stand_in)
+    fake_finch.set_connection_status(connection_id, "connected")
+    [delivery] = sent(fake_finch)
     assert sdk_receiver.takes(delivery, new)
     assert not sdk_receiver.takes(delivery, SECRET)
 
 
 def test_a_clock_that_is_wrong_makes_it_stale(
-    customers: Customers, stand_in: FinchState, sdk_receiver: Sdk
+    customers: Customers, fake_finch: FinchState, sdk_receiver: Sdk
 ) -> None:
     connection_id = customers.connect().connection_id
     for number, (offset, taken) in enumerate(
         ((-301, False), (-300, True), (300, True), (301, False))
     ):
-        stand_in.switches.webhook_timestamp_offset_seconds = offset
-        stand_in.set_connection_status(connection_id, "reauth" if number % 2 else "connected")
-        stand_in.set_connection_status(connection_id, "pending")
-        assert [sdk_receiver.takes(one) for one in sent(stand_in)][-1] is taken
+        fake_finch.switches.webhook_timestamp_offset_seconds = offset
+        fake_finch.set_connection_status(connection_id, "reauth" if number % 2 else "connected")
+        fake_finch.set_connection_status(connection_id, "pending")
+        assert [sdk_receiver.takes(one) for one in sent(fake_finch)][-1] is taken
 
 
 @pytest.mark.parametrize("refreshed", [False, True])
 def test_what_is_not_taken_comes_again_four_times(
     customers: Customers,
-    stand_in: FinchState,
+    fake_finch: FinchState,
     sdk_receiver: Sdk,
     clock: Clock,
     refreshed: bool,
 ) -> None:
-    stand_in.switches.webhook_timestamp_refreshed = refreshed
-    stand_in.set_connection_status(customers.connect().connection_id, "reauth")
+    fake_finch.switches.webhook_timestamp_refreshed = refreshed
+    fake_finch.set_connection_status(customers.connect().connection_id, "reauth")
     taken = []
     for seconds, status in ((0, 500), (5, 401), (300, None), (1800, 302), (7200, 503)):
         clock.advance(seconds=seconds - 1)
-        assert sent(stand_in) == []
+        assert sent(fake_finch) == []
         clock.advance(seconds=1)
-        [delivery] = sent(stand_in, status)
+        [delivery] = sent(fake_finch, status)
         taken.append(sdk_receiver.takes(delivery))
-    assert stand_in.outbox.waiting() == []
+    assert fake_finch.outbox.waiting() == []
     assert taken == ([True] * 5 if refreshed else [True, True, False, False, False])
-    assert [one.status for one in stand_in.outbox.answers()] == [500, 401, None, 302, 503]
-    assert len({one.event_id for one in stand_in.outbox.answers()}) == 1
+    assert [one.status for one in fake_finch.outbox.answers()] == [500, 401, None, 302, 503]
+    assert len({one.event_id for one in fake_finch.outbox.answers()}) == 1
 
 
 def test_nobody_is_told_anything_where_nothing_is_registered(
-    customers: Customers, stand_in: FinchState
+    customers: Customers, fake_finch: FinchState
 ) -> None:
     connection_id = customers.connect().connection_id
     for registered in ({"webhook_url": None}, {"webhook_url": URL, "webhook_secrets": []}):
-        stand_in.replace_application(**registered)
-        stand_in.set_connection_status(connection_id, "reauth")
-        stand_in.set_connection_status(connection_id, "connected")
-    assert stand_in.outbox.waiting() == []
+        fake_finch.replace_application(**registered)
+        fake_finch.set_connection_status(connection_id, "reauth")
+        fake_finch.set_connection_status(connection_id, "connected")
+    assert fake_finch.outbox.waiting() == []
 
 
 def test_a_secret_that_is_kept_is_for_its_owner_and_good_for_both_sides(tmp_path: Path) -> None:
@@ -311,59 +311,59 @@ def until(true: Callable[[], bool]) -> None:
 
 def test_over_http_webhooks_arrive_by_themselves_and_are_steered(
     http: httpx.Client,
-    stand_in: FinchState,
+    fake_finch: FinchState,
     sdk_receiver: Sdk,
     receiver: tuple[str, list[tuple[Mapping[str, str], bytes]], list[int]],
 ) -> None:
     url, notes, answers = receiver
-    http.put("/_stand_in/application", json={"webhook_url": url, "webhook_secrets": [SECRET]})
+    http.put("/_fake_finch/application", json={"webhook_url": url, "webhook_secrets": [SECRET]})
     answers.append(503)
-    sender = WebhookSender(stand_in)
+    sender = WebhookSender(fake_finch)
     sender.start()
     try:
-        told = http.post("/_stand_in/webhooks", json={"event_type": "test"})
+        told = http.post("/_fake_finch/webhooks", json={"event_type": "test"})
         assert told.status_code == 201
-        until(lambda: len(stand_in.outbox.answers()) == 1)
-        [waiting] = http.get("/_stand_in/webhooks").json()["waiting"]
+        until(lambda: len(fake_finch.outbox.answers()) == 1)
+        [waiting] = http.get("/_fake_finch/webhooks").json()["waiting"]
         assert (waiting["event_id"], waiting["attempt"]) == (told.json()["event_id"], 2)
         assert waiting["event"]["event_type"] == "test"
-        http.post("/_stand_in/clock", json={"advance_seconds": 5})
-        until(lambda: len(stand_in.outbox.answers()) == 2)
-        new = http.post("/_stand_in/application/webhook_secret").json()["webhook_secret"]
-        token, connection = stand_in.new_sandbox_connection("gusto")
-        stand_in.disconnect(token.access_token)
-        until(lambda: len(stand_in.outbox.answers()) == 3)
+        http.post("/_fake_finch/clock", json={"advance_seconds": 5})
+        until(lambda: len(fake_finch.outbox.answers()) == 2)
+        new = http.post("/_fake_finch/application/webhook_secret").json()["webhook_secret"]
+        token, connection = fake_finch.new_sandbox_connection("gusto")
+        fake_finch.disconnect(token.access_token)
+        until(lambda: len(fake_finch.outbox.answers()) == 3)
     finally:
         sender.stop()
-    assert [one["status"] for one in http.get("/_stand_in/webhooks").json()["answers"]] == [
+    assert [one["status"] for one in http.get("/_fake_finch/webhooks").json()["answers"]] == [
         503,
         200,
         200,
     ]
     headers, body = notes[-1]
     assert json.loads(body)["connection_id"] == connection.id
-    with time_machine.travel(stand_in.now(), tick=False):
+    with time_machine.travel(fake_finch.now(), tick=False):
         for secret in (SECRET, new):
             sdk_receiver.client.webhooks.unwrap(body, headers, secret=secret)
-    stand_in.replace_application(webhook_url="http://127.0.0.1:1/")
-    http.post("/_stand_in/webhooks", json={"event_type": "test"})
-    assert http.delete("/_stand_in/webhooks").status_code == 204
-    assert http.get("/_stand_in/webhooks").json() == {"waiting": [], "answers": []}
-    assert http.post("/_stand_in/webhooks", json={"type": "test"}).status_code == 400
+    fake_finch.replace_application(webhook_url="http://127.0.0.1:1/")
+    http.post("/_fake_finch/webhooks", json={"event_type": "test"})
+    assert http.delete("/_fake_finch/webhooks").status_code == 204
+    assert http.get("/_fake_finch/webhooks").json() == {"waiting": [], "answers": []}
+    assert http.post("/_fake_finch/webhooks", json={"type": "test"}).status_code == 400
 
 
 def test_an_application_that_is_not_there_is_tried_again(
-    stand_in: FinchState,
+    fake_finch: FinchState,
 ) -> None:
-    stand_in.replace_application(webhook_url="http://127.0.0.1:1/")
-    stand_in.send_webhook("test")
-    sender = WebhookSender(stand_in)
+    fake_finch.replace_application(webhook_url="http://127.0.0.1:1/")
+    fake_finch.send_webhook("test")
+    sender = WebhookSender(fake_finch)
     sender.start()
-    until(lambda: len(stand_in.outbox.answers()) == 1)
+    until(lambda: len(fake_finch.outbox.answers()) == 1)
     sender.stop()
-    [answer] = stand_in.outbox.answers()
+    [answer] = fake_finch.outbox.answers()
     assert answer.status is None
-    assert [one.attempt for one in stand_in.outbox.waiting()] == [2]
+    assert [one.attempt for one in fake_finch.outbox.waiting()] == [2]
 
 
 # Our verdict
@@ -492,33 +492,33 @@ def test_we_and_the_sdk_agree_on_thousands_of_deliveries(sdk_receiver: Sdk) -> N
     ],
 )
 def test_what_finch_does_not_send_is_refused_though_the_sdk_reads_it(
-    stand_in: FinchState, sdk_receiver: Sdk, name: str, change: Callable[[str], str]
+    fake_finch: FinchState, sdk_receiver: Sdk, name: str, change: Callable[[str], str]
 ) -> None:
-    stand_in.send_webhook("test")
-    [delivery] = sent(stand_in)
+    fake_finch.send_webhook("test")
+    [delivery] = sent(fake_finch)
     headers = delivery.headers | {name: change(delivery.headers[name])}
     with time_machine.travel(sdk_receiver.clock(), tick=False):
         sdk_receiver.client.webhooks.verify_signature(delivery.body, headers, secret=SECRET)
     secrets = [WebhookSecret.read(SECRET)]
-    assert Delivery.of(delivery.headers, delivery.body, stand_in.now()).signed_with(secrets)
+    assert Delivery.of(delivery.headers, delivery.body, fake_finch.now()).signed_with(secrets)
     try:
-        verdict = Delivery.of(headers, delivery.body, stand_in.now()).signed_with(secrets)
+        verdict = Delivery.of(headers, delivery.body, fake_finch.now()).signed_with(secrets)
     except SignatureInvalid:
         verdict = False
     assert not verdict
 
 
 def test_a_broken_signature_beside_a_good_one_is_taken_though_it_stops_the_sdk(
-    stand_in: FinchState, sdk_receiver: Sdk
+    fake_finch: FinchState, sdk_receiver: Sdk
 ) -> None:
     """Any match suffices, by Finch's documentation."""
-    stand_in.send_webhook("test")
-    [delivery] = sent(stand_in)
+    fake_finch.send_webhook("test")
+    [delivery] = sent(fake_finch)
     headers = delivery.headers | {"Finch-Signature": f"v1,a {delivery.headers['Finch-Signature']}"}
     with (
         time_machine.travel(sdk_receiver.clock(), tick=False),
         pytest.raises(binascii.Error),
     ):
         sdk_receiver.client.webhooks.verify_signature(delivery.body, headers, secret=SECRET)
-    ours = Delivery.of(headers, delivery.body, stand_in.now())
+    ours = Delivery.of(headers, delivery.body, fake_finch.now())
     assert ours.signed_with([WebhookSecret.read(SECRET)])

@@ -7,7 +7,7 @@ from io import StringIO
 import pytest
 
 from finch_connections.log import logger
-from tests.in_process import InProcess, deploy
+from tests.support.in_process import InProcess, deploy
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,9 @@ def log() -> Iterator[StringIO]:
     lines = StringIO()
     handler = logging.StreamHandler(lines)
     handler.setFormatter(logger.registered_formatter)
-    written_to = logging.getLogger(logger.name)
-    written_to.addHandler(handler)
+    loggers = [logging.getLogger(name) for name in (logger.name, "read_directory")]
+    for each in loggers:
+        each.addHandler(handler)
     yield lines
-    written_to.removeHandler(handler)
+    for each in loggers:
+        each.removeHandler(handler)

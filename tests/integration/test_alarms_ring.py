@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from finch_connections import aws, connection_table, dynamodb, metrics, settings
-from local.finch.seed_world import HARBOR_LANE, MAYA, OWEN
+from finch_connections import metrics, settings
+from finch_connections.aws import clients, connection_table, dynamodb
+from local.fake_finch.seed_world import HARBOR_LANE, MAYA, OWEN
 from tests.conftest import BUILT
-from tests.in_process import Call, InProcess
-from tests.metrics import outcomes, points
-from tests.person import Person
+from tests.support.in_process import Call, InProcess
+from tests.support.metrics import outcomes, points
+from tests.support.person import Person
 from tests.unit.test_alarms import ALARMS, OURS, looked_at
 
 # What is built writes the same lines: once is enough.
@@ -24,8 +25,8 @@ DAY = timedelta(days=1)
 # What only AWS writes. Of these the local world makes dead letters ring; the others are matched
 # against AWS's documentation alone, in the tests of the template.
 AWS_OWN = {
-    *("ApiFailingAlarm", "FunctionErrorsAlarm", "ThrottledAlarm", "ChangesLateAlarm"),
-    *("QueueLateAlarm", "DeadLetterAlarm", "ChangesDeadLetterAlarm"),
+    *("ApiFailingAlarm", "FunctionErrorsAlarm", "ThrottledAlarm", "EventsLateAlarm"),
+    *("QueueLateAlarm", "DeadLetterAlarm", "EventsDeadLetterAlarm"),
 }
 
 type Story = Callable[["Stage"], None]
@@ -124,7 +125,7 @@ def nobody_logs_in_again(stage: Stage) -> None:
     stage.deployed.finch.set_connection_status(token.connection_id, "reauth")
     for _ in range(9):
         stage.deployed.queue.pass_time(DAY)
-        stage.invoke("sweep_connections", {})
+        stage.invoke("schedule_checks", {})
         stage.deployed.queue.pass_time(timedelta(hours=1))
 
 
@@ -155,7 +156,7 @@ def dynamodb_refuses(stage: Stage) -> None:
 
 def forget() -> None:
     settings.read.cache_clear()
-    connection_table.connect.cache_clear()
+    connection_table.from_settings.cache_clear()
 
 
 @pytest.fixture
@@ -186,7 +187,7 @@ def breaches(alarm: str, found: list[float]) -> bool:
 
 
 def test_every_alarm_has_its_story_or_is_about_what_only_aws_writes() -> None:
-    assert set(STORIES) | {"SweepMissingAlarm"} == set(OURS)
+    assert set(STORIES) | {"ChecksMissingAlarm"} == set(OURS)
     assert set(OURS) | AWS_OWN == set(ALARMS)
 
 
@@ -207,16 +208,16 @@ def test_an_alarm_rings_when_what_it_is_for_happens(
 def test_a_sweep_that_ends_is_what_keeps_its_alarm_silent(
     stage: Stage, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    alarm = ALARMS["SweepMissingAlarm"]
+    alarm = ALARMS["ChecksMissingAlarm"]
     assert (alarm["TreatMissingData"], alarm["Statistic"]) == ("breaching", "Sum")
-    assert values("SweepMissingAlarm", capsys.readouterr().out) == []
-    stage.invoke("sweep_connections", {})
-    assert sum(values("SweepMissingAlarm", capsys.readouterr().out)) >= alarm["Threshold"]
+    assert values("ChecksMissingAlarm", capsys.readouterr().out) == []
+    stage.invoke("schedule_checks", {})
+    assert sum(values("ChecksMissingAlarm", capsys.readouterr().out)) >= alarm["Threshold"]
     stage.monkeypatch.setenv("CONNECTIONS_TABLE", "gone")
     forget()
     with pytest.raises(Exception, match="ResourceNotFound"):
-        stage.invoke("sweep_connections", {})
-    assert values("SweepMissingAlarm", capsys.readouterr().out) == []
+        stage.invoke("schedule_checks", {})
+    assert values("ChecksMissingAlarm", capsys.readouterr().out) == []
 
 
 def test_each_way_a_browser_returns_counts_as_what_its_person_is_told(
@@ -251,11 +252,11 @@ def test_tokens_and_changes_are_counted_by_what_became_of_them(
 def test_that_somebody_else_wrote_first_is_no_failure_of_the_database(
     deployed: InProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    client = aws.client("dynamodb")
+    client = clients.client("dynamodb")
     put: Any = {
-        "TableName": deployed.tables.claims,
-        "Item": {"claimed": {"S": "company#x"}},
-        "ConditionExpression": "attribute_exists(claimed)",
+        "TableName": deployed.tables.ownerships,
+        "Item": {"owned_id": {"S": "company#x"}},
+        "ConditionExpression": "attribute_exists(owned_id)",
     }
     with pytest.raises(client.exceptions.ConditionalCheckFailedException):
         client.put_item(**put)

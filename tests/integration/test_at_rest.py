@@ -12,34 +12,34 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from finch_connections import token_vault
-from finch_connections.connection import CompanyKey
-from finch_connections.finch_secret import FinchSecret
-from finch_connections.secret_text import SecretText
-from local.finch.seed_world import HARBOR_LANE, JUNIPER_VALE
-from tests.deployed import Deployed
-from tests.in_process import InProcess
-from tests.person import Person
+from finch_connections.aws import token_vault
+from finch_connections.domain.connection import CompanyKey
+from finch_connections.domain.secret import SecretText
+from finch_connections.finch.credentials import FinchSecret
+from local.fake_finch.seed_world import HARBOR_LANE, JUNIPER_VALE
+from tests.support.deployed import Deployed
+from tests.support.in_process import InProcess
+from tests.support.person import Person
 
 TOKEN = SecretText("canary-token")
 KEY = CompanyKey("gusto", "company-1")
 
 
 def test_a_ciphertext_opens_only_where_it_was_written(deployed: Deployed) -> None:
-    vault = token_vault.connect()
-    stored = vault.seal_stored(TOKEN, "acme", KEY)
-    escrowed = vault.seal_escrow(TOKEN, "session-1", "acme")
-    assert vault.open_stored(stored, "acme", KEY) == TOKEN
-    assert vault.open_escrow(escrowed, "session-1", "acme") == TOKEN
+    vault = token_vault.from_settings()
+    stored = vault.encrypt_stored(TOKEN, "acme", KEY)
+    escrowed = vault.encrypt_escrow(TOKEN, "session-1", "acme")
+    assert vault.decrypt_stored(stored, "acme", KEY) == TOKEN
+    assert vault.decrypt_escrow(escrowed, "session-1", "acme") == TOKEN
     moves: list[Callable[[], object]] = [
-        lambda: vault.open_stored(stored, "globex", KEY),
-        lambda: vault.open_stored(stored, "acme", CompanyKey("gusto", "company-2")),
-        lambda: vault.open_stored(stored, "acme", CompanyKey("justworks", "company-1")),
-        lambda: vault.open_escrow(stored, "session-1", "acme"),
-        lambda: vault.open_escrow(escrowed, "session-2", "acme"),
-        lambda: vault.open_escrow(escrowed, "session-1", "globex"),
-        lambda: vault.open_stored(escrowed, "acme", KEY),
-        lambda: vault.open_stored(stored[:-1] + bytes([stored[-1] ^ 1]), "acme", KEY),
+        lambda: vault.decrypt_stored(stored, "globex", KEY),
+        lambda: vault.decrypt_stored(stored, "acme", CompanyKey("gusto", "company-2")),
+        lambda: vault.decrypt_stored(stored, "acme", CompanyKey("justworks", "company-1")),
+        lambda: vault.decrypt_escrow(stored, "session-1", "acme"),
+        lambda: vault.decrypt_escrow(escrowed, "session-2", "acme"),
+        lambda: vault.decrypt_escrow(escrowed, "session-1", "globex"),
+        lambda: vault.decrypt_stored(escrowed, "acme", KEY),
+        lambda: vault.decrypt_stored(stored[:-1] + bytes([stored[-1] ^ 1]), "acme", KEY),
     ]
     for moved in moves:
         with pytest.raises(ClientError, match="InvalidCiphertext"):
@@ -56,11 +56,11 @@ def test_a_ciphertext_moved_to_another_row_does_not_disconnect_anything(
     )
     tables = deployed.tables
     first, second = tables.items(tables.connections)
-    [stolen], [token_id] = first["sealed"]["M"].values(), second["sealed"]["M"]
+    [stolen], [token_id] = first["ciphertexts"]["M"].values(), second["ciphertexts"]["M"]
     tables.dynamodb.update_item(
         TableName=tables.connections,
         Key={name: second[name] for name in ("customer_id", "provider_id#company_id")},
-        UpdateExpression="SET sealed.#id = :stolen",
+        UpdateExpression="SET ciphertexts.#id = :stolen",
         ExpressionAttributeNames={"#id": token_id},
         ExpressionAttributeValues={":stolen": stolen},
     )
@@ -95,7 +95,7 @@ def test_the_keys_of_the_tables_are_the_promised_ones(deployed: Deployed) -> Non
     [item] = deployed.tables.items(deployed.tables.connections)
     assert item["customer_id"] == {"S": "acme"}
     assert item["provider_id#company_id"] == {"S": f"gusto#{HARBOR_LANE.id}"}
-    claimed = {one["claimed"]["S"] for one in deployed.tables.items(deployed.tables.claims)}
+    claimed = {one["owned_id"]["S"] for one in deployed.tables.items(deployed.tables.ownerships)}
     [token] = deployed.finch.live_tokens()
     assert claimed == {f"company#gusto#{HARBOR_LANE.id}", f"connection#{token.connection_id}"}
 
@@ -105,8 +105,8 @@ def test_a_disconnected_connection_keeps_no_ciphertext_and_no_claim(deployed: De
     acme.connect()
     acme.disconnect()
     [item] = deployed.tables.items(deployed.tables.connections)
-    assert item["sealed"] == {"M": {}}
-    assert deployed.tables.items(deployed.tables.claims) == []
+    assert item["ciphertexts"] == {"M": {}}
+    assert deployed.tables.items(deployed.tables.ownerships) == []
     [session] = deployed.tables.all_sessions()
     assert "escrow" not in session
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from local.finch.seed_world import OWEN
+from local.fake_finch.seed_world import OWEN
 from tests.bench.costs import REQUESTS
-from tests.in_process import Call, InProcess
-from tests.person import Person
+from tests.support.in_process import Call, InProcess
+from tests.support.person import Person
 
 # What is done beside other work comes after what it is beside, or as early as it may.
 LATE, EARLY = False, True

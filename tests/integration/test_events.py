@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.deployed import ROOT, TEMPLATE, Deployed
-from tests.in_process import routes_of_template
+from tests.support.deployed import ROOT, TEMPLATE, Deployed
+from tests.support.in_process import routes_of_template
 
 FUNCTIONS = {
     resource["Properties"]["Handler"].rpartition(".")[2]

@@ -6,10 +6,10 @@ from typing import Any
 import httpx
 import pytest
 
-from finch_connections import finch_failure as failures
-from finch_connections.finch import API_VERSION, Finch
-from finch_connections.finch_failure import FinchFailure
-from finch_connections.secret_text import SecretText
+from finch_connections.domain.secret import SecretText
+from finch_connections.finch import errors as failures
+from finch_connections.finch.client import API_VERSION, FinchClient
+from finch_connections.finch.errors import FinchFailure
 
 TOKEN = SecretText("canary-token")
 DOCUMENTED: list[tuple[int, dict[str, Any], type[FinchFailure]]] = [
@@ -64,8 +64,8 @@ DOCUMENTED: list[tuple[int, dict[str, Any], type[FinchFailure]]] = [
 ]
 
 
-def client(answer: Callable[[httpx.Request], httpx.Response], **options: Any) -> Finch:
-    return Finch("https://finch.example.com", httpx.MockTransport(answer), **options)
+def client(answer: Callable[[httpx.Request], httpx.Response], **options: Any) -> FinchClient:
+    return FinchClient("https://finch.example.com", httpx.MockTransport(answer), **options)
 
 
 @pytest.mark.parametrize(("status", "body", "kind"), DOCUMENTED)

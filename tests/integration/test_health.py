@@ -8,14 +8,15 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from finch_connections import connection_table, session_table, sweeping, tend_queue
-from finch_connections.connection import CompanyKey, ConnectionStatus
-from finch_connections.finch_connect import FinchConnect
-from finch_connections.task import ConnectionTask, FinchConnectionTask, Task
-from local.finch.seed_world import HARBOR_LANE, JUNIPER_VALE, MAYA, NORTHFOLD, OWEN, TALLY
-from tests.in_process import Call, InProcess
-from tests.integration.test_tending import operate, reports
-from tests.person import Landing, Person, connection_path
+from finch_connections.aws import connection_table, session_table, work_queue
+from finch_connections.domain.connection import CompanyKey, ConnectionStatus
+from finch_connections.domain.work_item import ConnectionSubject, FinchConnectionSubject, WorkItem
+from finch_connections.finch.connect_api import ConnectApi
+from finch_connections.use_cases import schedule_checks
+from local.fake_finch.seed_world import HARBOR_LANE, JUNIPER_VALE, MAYA, NORTHFOLD, OWEN, TALLY
+from tests.integration.test_process_work import operate, reports
+from tests.support.in_process import Call, InProcess
+from tests.support.person import Landing, Person, connection_path
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 KEY = CompanyKey("gusto", HARBOR_LANE.id)
@@ -33,7 +34,7 @@ def acme(deployed: InProcess) -> Person:
 def doubt(deployed: InProcess, key: CompanyKey = KEY, customer_id: str = "acme") -> None:
     """Somebody says that there is something to see."""
     now = deployed.clock.now
-    tend_queue.connect().send(Task.at_once(ConnectionTask(customer_id, key), now), now)
+    work_queue.from_settings().send(WorkItem.at_once(ConnectionSubject(customer_id, key), now), now)
 
 
 def status_at_finch(deployed: InProcess, status: str) -> None:
@@ -120,11 +121,11 @@ def test_a_connection_that_died_at_finch_keeps_its_token_for_an_hour_and_then_fr
     doubt(deployed)
     deployed.queue.pass_time(55 * MINUTE)
     [item] = deployed.tables.items(deployed.tables.connections)
-    assert item["sealed"]["M"]
+    assert item["ciphertexts"]["M"]
     deployed.queue.pass_time(10 * MINUTE)
     assert acme.connection()["status"] == "disconnected"
     assert acme.connection()["logins"] == []
-    assert deployed.tables.items(deployed.tables.claims) == []
+    assert deployed.tables.items(deployed.tables.ownerships) == []
     assert Person(deployed, "globex").connect(login=OWEN).outcome["status"] == "connected"
 
 
@@ -139,7 +140,7 @@ def test_one_dead_login_of_several_goes_alone(deployed: InProcess) -> None:
     deployed.queue.drain()
     [login] = acme.connection()["logins"]
     assert (login["id"], acme.connection()["status"]) == (second.id, "connected")
-    claims = {one["claimed"]["S"] for one in deployed.tables.items(deployed.tables.claims)}
+    claims = {one["owned_id"]["S"] for one in deployed.tables.items(deployed.tables.ownerships)}
     assert claims == {f"company#{KEY}", f"connection#{second.connection_id}"}
 
 
@@ -191,16 +192,16 @@ def test_each_entity_and_each_authentication_method_has_its_status(deployed: InP
 def test_a_refresh_never_overwrites_what_happened_meanwhile(
     deployed: InProcess, acme: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, once = FinchConnect.introspect, [True]
+    real, once = ConnectApi.introspect, [True]
 
-    def meanwhile(finch: FinchConnect, token: Any) -> Any:
+    def meanwhile(finch: ConnectApi, token: Any) -> Any:
         said = real(finch, token)
         if once:
             once.pop()
             assert acme.disconnect().status == 200
         return said
 
-    monkeypatch.setattr(FinchConnect, "introspect", meanwhile)
+    monkeypatch.setattr(ConnectApi, "introspect", meanwhile)
     doubt(deployed)
     deployed.queue.drain()
     assert acme.connection()["status"] == "disconnected"
@@ -212,8 +213,8 @@ def test_many_hints_cost_one_look(deployed: InProcess, acme: Person) -> None:
     now = deployed.clock.now
     for _ in range(10):
         doubt(deployed)
-        task = Task.at_once(FinchConnectionTask(token.connection_id), now)
-        tend_queue.connect().send(task, now)
+        work_item = WorkItem.at_once(FinchConnectionSubject(token.connection_id), now)
+        work_queue.from_settings().send(work_item, now)
     deployed.queue.drain()
     assert introspections(deployed) == before + 1
 
@@ -223,7 +224,7 @@ def test_a_hint_about_a_connection_that_nobody_has_costs_finch_nothing(
 ) -> None:
     before = introspections(deployed)
     now = deployed.clock.now
-    tend_queue.connect().send(Task.at_once(FinchConnectionTask("nobodys"), now), now)
+    work_queue.from_settings().send(WorkItem.at_once(FinchConnectionSubject("nobodys"), now), now)
     assert deployed.queue.drain()
     assert deployed.queue.waiting() == []
     assert introspections(deployed) == before
@@ -232,23 +233,23 @@ def test_a_hint_about_a_connection_that_nobody_has_costs_finch_nothing(
 # The sweep
 
 
-def sweep(deployed: InProcess) -> None:
+def check_on_schedule(deployed: InProcess) -> None:
     assert deployed.invoke is not None
-    deployed.invoke("sweep_connections", {})
+    deployed.invoke("schedule_checks", {})
 
 
 def test_the_sweep_finds_what_nobody_has_checked_for_a_day(
     deployed: InProcess, acme: Person
 ) -> None:
     status_at_finch(deployed, "reauth")
-    sweep(deployed)
+    check_on_schedule(deployed)
     assert deployed.queue.waiting() == []
     deployed.queue.pass_time(DAY + MINUTE)
-    sweep(deployed)
+    check_on_schedule(deployed)
     deployed.queue.drain()
     assert acme.connection()["status"] == "reauth"
     before = introspections(deployed)
-    sweep(deployed)
+    check_on_schedule(deployed)
     deployed.queue.drain()
     assert introspections(deployed) == before
 
@@ -256,7 +257,7 @@ def test_the_sweep_finds_what_nobody_has_checked_for_a_day(
 def test_the_sweep_goes_on_where_it_ended_at_the_pace_that_finch_allows(
     deployed: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweeping, "PERIOD", 3 * MINUTE)
+    monkeypatch.setattr(schedule_checks, "PERIOD", 3 * MINUTE)
     people = [Person(deployed, f"customer-{number}") for number in range(7)]
     for number, person in enumerate(people):
         company_id = deployed.finch.add_company(f"Company {number}")
@@ -266,15 +267,15 @@ def test_the_sweep_goes_on_where_it_ended_at_the_pace_that_finch_allows(
         assert landing.outcome["status"] == "connected"
     deployed.queue.drain()
     deployed.queue.pass_time(2 * DAY)
-    now, table = deployed.clock.now, connection_table.connect()
+    now, table = deployed.clock.now, connection_table.from_settings()
 
     def run() -> int:
-        return sweeping.sweep(
+        return schedule_checks.schedule(
             1,
             now=deployed.clock.now,
-            sessions=session_table.connect(),
+            sessions=session_table.from_settings(),
             connections=table,
-            queue=tend_queue.connect(),
+            queue=work_queue.from_settings(),
         )
 
     assert run() == 3
@@ -297,12 +298,12 @@ def test_the_sweep_finds_the_unfinished_whose_task_was_lost(deployed: InProcess)
     elsewhere.connect(provider_id="justworks")
     deployed.queue.clear()
     deployed.queue.pass_time(DAY - HOUR)
-    sweep(deployed)
+    check_on_schedule(deployed)
     assert deployed.queue.waiting() == []
     deployed.queue.pass_time(2 * HOUR)
-    sweep(deployed)
+    check_on_schedule(deployed)
     waiting = len(deployed.queue.waiting())
-    sweep(deployed)
+    check_on_schedule(deployed)
     assert len(deployed.queue.waiting()) == waiting == 2
     deployed.queue.drain()
     assert here.connection()["status"] == "disconnected"
@@ -362,7 +363,7 @@ def test_a_connection_that_was_repaired_elsewhere_clears_by_itself(
     deployed.queue.drain()
     status_at_finch(deployed, "connected")
     deployed.queue.pass_time(DAY + HOUR)
-    sweep(deployed)
+    check_on_schedule(deployed)
     deployed.queue.drain()
     assert acme.connection()["status"] == "connected"
 
@@ -462,7 +463,7 @@ def hint(deployed: InProcess, by: str) -> None:
         assert deployed.deliver_webhooks() == [200]
     elif by == "sweep":
         deployed.queue.pass_time(DAY + MINUTE)
-        deployed.invoke("sweep_connections", {})
+        deployed.invoke("schedule_checks", {})
     else:
         [login] = Person(deployed, "acme").connection()["logins"]
         where = {
@@ -506,7 +507,7 @@ def test_an_end_at_finch_is_seen_through_each_hint_alone(
     hint(deployed, by)
     deployed.queue.drain()
     assert acme.connection()["status"] == "disconnected"
-    assert deployed.tables.items(deployed.tables.claims) == []
+    assert deployed.tables.items(deployed.tables.ownerships) == []
 
 
 # What must not go round in circles
@@ -515,7 +516,7 @@ def test_an_end_at_finch_is_seen_through_each_hint_alone(
 def quarters(deployed: InProcess, hours: int) -> None:
     """Lets the sweep run every quarter of an hour."""
     for _ in range(4 * hours):
-        sweep(deployed)
+        check_on_schedule(deployed)
         deployed.queue.pass_time(15 * MINUTE)
 
 
@@ -563,17 +564,17 @@ def test_connections_that_finch_cannot_tell_of_do_not_keep_the_sweep_from_the_ot
     deployed.finch.add_login("gusto", "another@example.com", [company_id])
     globex.connect(login="another@example.com", company_id=company_id)
     deployed.queue.drain()
-    monkeypatch.setattr(sweeping, "PERIOD", MINUTE)
+    monkeypatch.setattr(schedule_checks, "PERIOD", MINUTE)
     deployed.queue.pass_time(2 * DAY)
     deployed.finch.faults.add("GET", "/introspect", status=500)
     began = deployed.clock.now.isoformat()
     for _ in range(4):
-        sweeping.sweep(
+        schedule_checks.schedule(
             1,
             now=deployed.clock.now,
-            sessions=session_table.connect(),
-            connections=connection_table.connect(),
-            queue=tend_queue.connect(),
+            sessions=session_table.from_settings(),
+            connections=connection_table.from_settings(),
+            queue=work_queue.from_settings(),
         )
         deployed.queue.pass_time(2 * MINUTE)
     [shown] = globex.connections()

@@ -8,14 +8,16 @@ from typing import Any, Literal
 import boto3
 import pytest
 
-from finch_connections import dynamodb, settings, step_request, token_vault
-from finch_connections.session_table import SessionTable
-from local.finch.seed_world import CEDARLINE, HARBOR_LANE, IRIS, JUNIPER_VALE, LENA, MAYA, OWEN
+from finch_connections import settings
+from finch_connections.aws import dynamodb, token_vault
+from finch_connections.aws.session_table import SessionTable
+from finch_connections.web import batch_request
+from local.fake_finch.seed_world import CEDARLINE, HARBOR_LANE, IRIS, JUNIPER_VALE, LENA, MAYA, OWEN
 from operations.long_work import Round, go_through
-from tests.in_process import Call, InProcess, let_through
-from tests.integration.test_tending import Killed, kill
-from tests.invariants import Kept, Watch, broken
-from tests.person import Person
+from tests.integration.test_process_work import Killed, kill
+from tests.support.in_process import Call, InProcess, let_through
+from tests.support.invariants import Kept, Watch, broken
+from tests.support.person import Person
 
 GONE: dict[str, list[Any]] = {"connections": [], "sessions": [], "audit": []}
 VEND = {
@@ -35,9 +37,9 @@ def said(line: str) -> None:
 def go(deployed: InProcess, function: str, **event: Any) -> Round:
     """One round of long work, as the operator's program drives it."""
     names = {
-        "ResealTokens": "reseal_tokens",
+        "ReencryptTokens": "reencrypt_tokens",
         "EraseCustomer": "erase_customer",
-        "RestoreConnections": "restore_connections",
+        "RestoreBackup": "restore_backup",
     }
 
     def invoke(name: str, event: Any) -> Any:
@@ -71,7 +73,9 @@ def kept(deployed: InProcess, customer_id: str = "acme") -> dict[str, list[Any]]
             ("audit", tables.audit),
         )
     }
-    owned = [one for one in tables.items(tables.claims) if one.get("customer_id") == {"S": "acme"}]
+    owned = [
+        one for one in tables.items(tables.ownerships) if one.get("customer_id") == {"S": "acme"}
+    ]
     assert not owned or found["connections"]
     return found
 
@@ -84,7 +88,7 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
         left = [True]
         return lambda: bool(left and left.pop())
 
-    monkeypatch.setattr(step_request, "in_time", once)
+    monkeypatch.setattr(batch_request, "in_time", once)
     monkeypatch.setattr(dynamodb, "_SCANNED_AT_ONCE", 1)
 
 
@@ -110,7 +114,7 @@ def new_key(deployed: InProcess, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ca
 
 def forget() -> None:
     settings.read.cache_clear()
-    token_vault.connect.cache_clear()
+    token_vault.from_settings.cache_clear()
 
 
 def keys_in_use(deployed: InProcess) -> set[str]:
@@ -121,7 +125,7 @@ def keys_in_use(deployed: InProcess) -> set[str]:
         provider_id, _, company_id = item["provider_id#company_id"]["S"].partition("#")
         context = {"purpose": "stored", "customer_id": item["customer_id"]["S"]}
         context |= {"provider_id": provider_id, "company_id": company_id}
-        found += [(one["B"], context) for one in item["sealed"]["M"].values()]
+        found += [(one["B"], context) for one in item["ciphertexts"]["M"].values()]
     for item in tables.all_sessions():
         if "escrow" in item:
             context = {"purpose": "escrow", "session": item["handle_hash"]["S"]}
@@ -160,12 +164,12 @@ def test_every_token_comes_under_the_new_key_and_nobody_sees_it_opened(
         return send()
 
     deployed.border.guard = note
-    first = go(deployed, "ResealTokens")
+    first = go(deployed, "ReencryptTokens")
     deployed.border.guard = let_through
-    assert (first.done, first.open) == ({"resealed": 4}, [])
+    assert (first.done, first.open) == ({"reencrypted": 4}, [])
     assert set(operations) == {"ReEncrypt"}
     assert keys_in_use(deployed) == {new} != old
-    assert go(deployed, "ResealTokens").done == {"already": 4}
+    assert go(deployed, "ReencryptTokens").done == {"already": 4}
     assert [acme.connection(), globex.connections()] == before
     deployed.queue.drain()
     assert broken(deployed, Watch(), at_rest=False) == []
@@ -191,7 +195,7 @@ def test_a_key_that_is_named_nowhere_opens_nothing(
     acme, *_ = many(deployed)
     new_key(old=None)
     assert acme.disconnect().code == "internal_error"
-    left = go(deployed, "ResealTokens").open
+    left = go(deployed, "ReencryptTokens").open
     assert {one["reason"] for one in left} == {"sealed by a key that is none of ours"}
     assert len(left) == 3
     assert len(deployed.finch.live_tokens()) == 4
@@ -218,10 +222,10 @@ def test_what_others_change_while_it_is_sealed_anew_stays_theirs(
         return answer
 
     deployed.border.guard = interfere
-    first = go(deployed, "ResealTokens")
+    first = go(deployed, "ReencryptTokens")
     assert struck
     assert [one["reason"] for one in first.open] == ["changed meanwhile"]
-    assert go(deployed, "ResealTokens").open == []
+    assert go(deployed, "ReencryptTokens").open == []
     assert keys_in_use(deployed) == {new}
     assert len(acme.connection()["logins"]) == 2
     deployed.queue.drain()
@@ -234,19 +238,19 @@ def test_a_ciphertext_that_lies_elsewhere_is_named_and_the_others_are_sealed_ane
     many(deployed)
     tables = deployed.tables
     theirs, other = tables.items(tables.connections)
-    stolen = next(iter(other["sealed"]["M"].values()))
+    stolen = next(iter(other["ciphertexts"]["M"].values()))
     tables.dynamodb.update_item(
         TableName=tables.connections,
         Key={name: theirs[name] for name in ("customer_id", "provider_id#company_id")},
-        UpdateExpression="SET sealed.#id = :stolen",
-        ExpressionAttributeNames={"#id": next(iter(theirs["sealed"]["M"]))},
+        UpdateExpression="SET ciphertexts.#id = :stolen",
+        ExpressionAttributeNames={"#id": next(iter(theirs["ciphertexts"]["M"]))},
         ExpressionAttributeValues={":stolen": stolen},
     )
     new_key()
-    this = go(deployed, "ResealTokens")
+    this = go(deployed, "ReencryptTokens")
     assert [one["reason"] for one in this.open] == ["does not open where it lies"]
     assert this.open[0]["customer_id"] == theirs["customer_id"]["S"]
-    assert this.done["resealed"] == (3 if len(theirs["sealed"]["M"]) == 1 else 2)
+    assert this.done["reencrypted"] == (3 if len(theirs["ciphertexts"]["M"]) == 1 else 2)
 
 
 # Erasing
@@ -371,7 +375,7 @@ def test_a_connection_that_only_finch_can_end_is_told_before_its_trace_is_erased
     this = go(deployed, "EraseCustomer", customer_id="acme")
     told = [one for one in this.open if one["reason"] == "only Finch can end it"]
     assert [one["connection_id"] for one in told] == [lost.id]
-    assert deployed.tables.items(deployed.tables.claims) == []
+    assert deployed.tables.items(deployed.tables.ownerships) == []
 
 
 def test_an_operator_ends_a_connection_as_its_customer_could(deployed: InProcess) -> None:
@@ -427,11 +431,11 @@ def back_up(deployed: InProcess) -> Iterator[Callable[[], dict[str, str]]]:
 
 
 def lose(
-    deployed: InProcess, customer_id: str, *which: Literal["connections", "sessions", "claims"]
+    deployed: InProcess, customer_id: str, *which: Literal["connections", "sessions", "ownerships"]
 ) -> None:
     """A customer's rows are gone, whoever did it: of some of the tables, or of all."""
     tables = deployed.tables
-    for name in which or ("connections", "sessions", "claims"):
+    for name in which or ("connections", "sessions", "ownerships"):
         table = getattr(tables, name)
         schema = tables.dynamodb.describe_table(TableName=table)["Table"]["KeySchema"]
         for item in tables.items(table):
@@ -454,7 +458,7 @@ def test_what_was_lost_comes_back_with_its_claims_and_what_was_revoked_does_not(
     deployed.queue.drain()
     lose(deployed, "acme")
     assert acme.connections() == []
-    this = go(deployed, "RestoreConnections", **backup)
+    this = go(deployed, "RestoreBackup", **backup)
     assert (dict(this.done), this.open) == ({"restored": 2, "dead at Finch": 1}, [])
     [back] = acme.connections()
     logins = {one["id"] for one in before["logins"]}
@@ -462,7 +466,7 @@ def test_what_was_lost_comes_back_with_its_claims_and_what_was_revoked_does_not(
     assert back["status"] == "connected"
     deployed.queue.drain()
     assert broken(deployed, Watch(), at_rest=True) == []
-    again = go(deployed, "RestoreConnections", **backup)
+    again = go(deployed, "RestoreBackup", **backup)
     assert again.done == {"there already": 2, "dead at Finch": 1}
     assert acme.disconnect().status == 200
     assert deployed.finch.live_tokens() == []
@@ -482,7 +486,7 @@ def test_what_is_there_now_is_newer_than_any_backup_and_stays(
     acme.connect(login=IRIS, company_id=JUNIPER_VALE.id)
     deployed.queue.drain()
     now = [acme.connections(), globex.connections()]
-    this = go(deployed, "RestoreConnections", **backup)
+    this = go(deployed, "RestoreBackup", **backup)
     assert (dict(this.done), this.open) == ({"dead at Finch": 2}, [])
     assert [acme.connections(), globex.connections()] == now
     assert broken(deployed, Watch(), at_rest=True) == []
@@ -496,7 +500,7 @@ def test_a_company_that_is_anothers_by_now_is_not_taken_from_them(
     backup = back_up()
     lose(deployed, "acme")
     globex.connect(login=OWEN)
-    this = go(deployed, "RestoreConnections", **backup)
+    this = go(deployed, "RestoreBackup", **backup)
     assert this.done["restored"] == 0
     [left] = this.open
     assert (left["reason"], left["customer_id"]) == ("Conflict", "acme")
@@ -512,11 +516,11 @@ def test_finch_down_or_silent_restores_nothing_and_says_so(
     backup = back_up()
     lose(deployed, "acme")
     deployed.finch.faults.add("GET", "/introspect", status=500, times=None)
-    this = go(deployed, "RestoreConnections", **backup)
+    this = go(deployed, "RestoreBackup", **backup)
     assert (this.done["restored"], len(this.open)) == (0, 1)
     assert acme.connections() == []
     deployed.finch.faults.clear()
-    assert go(deployed, "RestoreConnections", **backup).done["restored"] == 1
+    assert go(deployed, "RestoreBackup", **backup).done["restored"] == 1
 
 
 def test_a_disconnect_that_had_begun_goes_on(
@@ -529,7 +533,7 @@ def test_a_disconnect_that_had_begun_goes_on(
     backup = back_up()
     lose(deployed, "acme")
     deployed.queue.clear()
-    go(deployed, "RestoreConnections", **backup)
+    go(deployed, "RestoreBackup", **backup)
     assert acme.connection()["status"] == "disconnecting"
     deployed.queue.drain()
     assert acme.connection()["status"] == "disconnected"
@@ -544,10 +548,10 @@ def test_a_token_that_was_in_escrow_is_held_for_a_person(
     backup = back_up()
     lose(deployed, "acme")
     deployed.queue.clear()
-    this = go(deployed, "RestoreConnections", **backup)
+    this = go(deployed, "RestoreBackup", **backup)
     assert (dict(this.done), this.open) == ({"held for a person": 1}, [])
     assert Kept(deployed).phases() == {"held": 1}
-    assert go(deployed, "RestoreConnections", **backup).done == {"there already": 1}
+    assert go(deployed, "RestoreBackup", **backup).done == {"there already": 1}
     deployed.queue.pass_time(timedelta(hours=2))
     assert broken(deployed, Watch(), at_rest=True) == []
     [session] = deployed.tables.all_sessions()
@@ -571,7 +575,7 @@ def test_a_disconnect_that_had_begun_does_not_end_what_was_connected_since(
     lose(deployed, "acme")
     deployed.queue.clear()
     assert acme.connect(login=OWEN).outcome["status"] == "connected"
-    go(deployed, "RestoreConnections", **backup)
+    go(deployed, "RestoreBackup", **backup)
     deployed.queue.drain()
     assert acme.connection()["status"] == "connected"
     assert len(acme.connection()["logins"]) == len(deployed.finch.live_tokens()) == 2
@@ -592,7 +596,7 @@ def test_an_exchange_that_was_under_way_is_named(
     backup = back_up()
     lose(deployed, "acme")
     deployed.queue.clear()
-    go(deployed, "RestoreConnections", **backup)
+    go(deployed, "RestoreBackup", **backup)
     deployed.queue.pass_time(timedelta(hours=2))
     assert deployed.invoke is not None
     listed = deployed.invoke("resolve_unfinished", {"action": "list"})["result"]
@@ -606,7 +610,7 @@ def test_a_claim_that_is_left_of_a_connection_is_no_token_of_it(
     acme.connect()
     backup = back_up()
     lose(deployed, "acme", "connections")
-    this = go(deployed, "RestoreConnections", **backup)
+    this = go(deployed, "RestoreBackup", **backup)
     assert (dict(this.done), this.open) == ({"restored": 1}, [])
     deployed.queue.drain()
     assert acme.connection()["status"] == "connected"
@@ -626,7 +630,7 @@ def test_a_claim_that_is_left_of_an_attempt_is_no_token_of_it(
     elsewhere.connect()
     backup = back_up()
     lose(deployed, "acme", "sessions")
-    this = go(deployed, "RestoreConnections", **backup)
+    this = go(deployed, "RestoreBackup", **backup)
     assert (this.done["held for a person"], this.open) == (1, [])
     assert Kept(deployed).phases()["held"] == 1
     # What was revoked has not been looked at yet.
@@ -646,8 +650,8 @@ def test_what_finch_did_not_say_in_one_round_is_restored_in_the_next(
     backup = back_up()
     lose(deployed, "acme")
     deployed.finch.faults.add("GET", "/introspect", status=500)
-    first = go(deployed, "RestoreConnections", **backup)
+    first = go(deployed, "RestoreBackup", **backup)
     # What may be a token of the connection holds it by now.
     assert (first.done["held for a person"], first.done["restored"]) == (1, 0)
-    assert go(deployed, "RestoreConnections", **backup).done["restored"] == 1
+    assert go(deployed, "RestoreBackup", **backup).done["restored"] == 1
     assert acme.connection()["status"] == "connected"

@@ -8,33 +8,29 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from finch_connections import (
-    connect_session,
-    connecting,
-    connection_table,
-    session_table,
-    tending,
-)
-from finch_connections import disconnecting as disconnecting_flow
-from finch_connections.claim_table import ClaimTable
-from finch_connections.connect_session import ConnectSession
-from finch_connections.connection import CompanyKey, disconnecting
-from finch_connections.connection_table import ConnectionTable
-from finch_connections.dynamodb import Conflict
-from finch_connections.finch import Finch
-from finch_connections.secret_text import SecretText
-from finch_connections.session_table import SessionTable
-from finch_connections.task import SessionTask, Task
-from finch_connections.tending import Report
-from finch_connections.token_vault import TokenVault
-from functions.tend_connection.handler import _outside as tend_outside
-from local.finch.seed_world import HARBOR_LANE, MAYA, OWEN
-from tests.deployed import Deployed
-from tests.in_process import InProcess
+from finch_connections.aws import connection_table, session_table
+from finch_connections.aws.connection_table import ConnectionTable
+from finch_connections.aws.dynamodb import Conflict
+from finch_connections.aws.ownership_table import OwnershipTable
+from finch_connections.aws.session_table import SessionTable
+from finch_connections.aws.token_vault import TokenVault
+from finch_connections.domain import connect_session
+from finch_connections.domain.connect_session import ConnectSession
+from finch_connections.domain.connection import CompanyKey, disconnecting
+from finch_connections.domain.secret import SecretText
+from finch_connections.domain.work_item import SessionSubject, WorkItem
+from finch_connections.finch.client import FinchClient
+from finch_connections.use_cases import disconnect as disconnecting_flow
+from finch_connections.use_cases import finish_connect, process_work
+from finch_connections.use_cases.process_work import Report
+from functions.process_work.handler import _services as tend_outside
+from local.fake_finch.seed_world import HARBOR_LANE, MAYA, OWEN
 from tests.integration.test_operating import erase, kept
-from tests.invariants import Watch, broken
-from tests.metrics import outcomes
-from tests.person import Landing, Person
+from tests.support.deployed import Deployed
+from tests.support.in_process import InProcess
+from tests.support.invariants import Watch, broken
+from tests.support.metrics import outcomes
+from tests.support.person import Landing, Person
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
@@ -56,7 +52,7 @@ def before_once(
 
 def only_session(deployed: Deployed) -> ConnectSession:
     [item] = deployed.tables.all_sessions()
-    session = session_table.connect().get(item["handle_hash"]["S"])
+    session = session_table.from_settings().get(item["handle_hash"]["S"])
     assert session is not None
     return session
 
@@ -64,7 +60,7 @@ def only_session(deployed: Deployed) -> ConnectSession:
 def test_many_identical_callbacks_exchange_once_and_end_the_same(
     deployed: Deployed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connecting, "WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(finish_connect, "WAIT_SECONDS", 0.01)
     acme = Person(deployed, "acme")
     url = acme.log_in(acme.click(acme.link()))
     landings = acme.come_back_in_tabs(url, 24)
@@ -105,7 +101,7 @@ def test_an_exchange_that_was_cut_off_is_uncertain_and_nobody_waits_for_it(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as crash:
-        crash.setattr(TokenVault, "seal_escrow", killed)
+        crash.setattr(TokenVault, "encrypt_escrow", killed)
         crash.setattr("time.sleep", waits.append)
         with pytest.raises(KeyboardInterrupt):
             acme.browser.navigate(url)
@@ -178,12 +174,12 @@ def test_a_disconnect_between_finchs_word_and_the_write_is_not_overlooked(
     acme = Person(deployed, "acme")
     acme.connect(products=["company"])
     url = acme.log_in(acme.click(acme.link()), products=["directory"])
-    before_once(monkeypatch, TokenVault, "seal_stored", acme.disconnect)
+    before_once(monkeypatch, TokenVault, "encrypt_stored", acme.disconnect)
     assert acme.come_back(url).outcome == {"error": "connection_ended"}
     assert acme.connection()["status"] == "disconnected"
     [session] = [one for one in deployed.tables.all_sessions() if "escrow" in one]
-    [claim] = deployed.tables.items(deployed.tables.claims)
-    assert claim["holders"]["SS"] == [session["handle_hash"]["S"]]
+    [record] = deployed.tables.items(deployed.tables.ownerships)
+    assert record["holders"]["SS"] == [session["handle_hash"]["S"]]
 
 
 def test_a_disconnect_that_was_overtaken_leaves_the_next_connection_alone(
@@ -196,7 +192,7 @@ def test_a_disconnect_that_was_overtaken_leaves_the_next_connection_alone(
         assert acme.disconnect().status == 200
         assert acme.connect().outcome["status"] == "connected"
 
-    before_once(monkeypatch, Finch, "disconnect", ended_and_connected_again)
+    before_once(monkeypatch, FinchClient, "disconnect", ended_and_connected_again)
     overtaken = acme.disconnect()
     assert (overtaken.status, overtaken.json["status"]) == (200, "connected")
     [login] = acme.connection()["logins"]
@@ -227,7 +223,7 @@ def test_a_repeated_write_of_ours_is_not_taken_for_anothers(
     deployed: Deployed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """botocore sends a request again when its answer was lost."""
-    client = session_table.connect().client
+    client = session_table.from_settings().client
     once = client.update_item
 
     def twice(**arguments: Any) -> Any:
@@ -250,7 +246,7 @@ def test_a_move_that_was_given_up_does_not_undo_anothers(deployed: Deployed) -> 
     """A late repetition of one request's move finds the session in another request's hands."""
     acme = Person(deployed, "acme")
     acme.link()
-    sessions, session = session_table.connect(), only_session(deployed)
+    sessions, session = session_table.from_settings(), only_session(deployed)
     first = sessions.consume(session, SecretText("code"), session.created_at)
     sessions.give_back(first)
     sessions.consume(session, SecretText("code"), session.created_at)
@@ -263,7 +259,7 @@ def test_a_transaction_under_way_is_waited_for(
     deployed: Deployed, monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:
     """Else a token in our hands could be lost to a neighbour's failed attempt."""
-    client = session_table.connect().client
+    client = session_table.from_settings().client
     response: Any = {"Error": {"Code": "TransactionConflictException"}}
     if operation == "transact_write_items":
         response = {
@@ -311,7 +307,7 @@ def test_two_disconnects_at_the_same_moment_end_the_same(
 def test_a_stale_write_changes_nothing(deployed: Deployed) -> None:
     acme = Person(deployed, "acme")
     acme.connect()
-    table = connection_table.connect()
+    table = connection_table.from_settings()
     stale = table.get("acme", CompanyKey("gusto", HARBOR_LANE.id))
     assert stale is not None
     acme.connect(login=OWEN)
@@ -324,7 +320,7 @@ def test_a_stale_write_changes_nothing(deployed: Deployed) -> None:
 def test_a_session_moves_only_from_the_phase_it_was_seen_in(deployed: Deployed) -> None:
     acme = Person(deployed, "acme")
     acme.connect()
-    sessions, session = session_table.connect(), only_session(deployed)
+    sessions, session = session_table.from_settings(), only_session(deployed)
     before = deployed.tables.all_sessions()
     moves: list[Callable[[], None]] = [
         lambda: sessions.give_back(session),
@@ -365,7 +361,7 @@ def test_a_repair_that_nobody_confirms_is_held_where_it_has_the_only_token_that_
     shown = []
     for _ in range(30):
         revoking.queue.pass_time(HOUR)
-        revoking.invoke("sweep_connections", {})
+        revoking.invoke("schedule_checks", {})
         shown.append(here.connection()["status"])
     # It can be repaired, and is not over.
     assert set(shown) == {"connected", "reauth"}
@@ -373,7 +369,7 @@ def test_a_repair_that_nobody_confirms_is_held_where_it_has_the_only_token_that_
     assert [one["phase"]["S"] for one in revoking.tables.all_sessions() if "escrow" in one] == [
         "held"
     ]
-    assert Report.TOKEN_HELD in outcomes(capsys.readouterr().out, "tend_connection")
+    assert Report.TOKEN_HELD in outcomes(capsys.readouterr().out, "process_work")
     assert len(revoking.finch.live_tokens()) == 1
 
 
@@ -434,7 +430,7 @@ def test_what_a_repair_may_have_left_is_over_when_an_operator_says_so(revoking: 
     dismissed = {"action": "dismiss", "session": session["handle_hash"]["S"]}
     assert "result" in revoking.invoke("resolve_unfinished", dismissed)
     assert here.disconnect().json["status"] == "disconnected"
-    assert not revoking.tables.items(revoking.tables.claims)
+    assert not revoking.tables.items(revoking.tables.ownerships)
 
 
 def test_whoever_is_erased_is_ended_by_a_token_that_nobody_has_confirmed(
@@ -468,7 +464,9 @@ def test_two_tokens_that_finch_names_alike_are_both_kept(
 def tend_beside(deployed: InProcess, handle_hash: str) -> None:
     """Another process has a session's task at the same moment."""
     now = deployed.clock.now
-    tending.tend(Task.at_once(SessionTask(handle_hash), now), now=now, outside=tend_outside())
+    process_work.process(
+        WorkItem.at_once(SessionSubject(handle_hash), now), now=now, services=tend_outside()
+    )
 
 
 def test_of_two_tokens_that_nobody_confirms_one_is_left_to_end_their_connection(
@@ -478,22 +476,22 @@ def test_of_two_tokens_that_nobody_confirms_one_is_left_to_end_their_connection(
     for _ in range(3):
         elsewhere.connect()
     waiting = [one["handle_hash"]["S"] for one in deployed.tables.all_sessions()]
-    real = ClaimTable.leaving
+    real = OwnershipTable.leaving
 
-    def leaving(claims: ClaimTable, connection_ids: Any, handle_hash: str) -> Any:
+    def leaving(ownerships: OwnershipTable, connection_ids: Any, handle_hash: str) -> Any:
         # Each finds another one alive before any of them is dropped.
         if waiting:
             tend_beside(deployed, waiting.pop())
-        return real(claims, connection_ids, handle_hash)
+        return real(ownerships, connection_ids, handle_hash)
 
-    monkeypatch.setattr(ClaimTable, "leaving", leaving)
+    monkeypatch.setattr(OwnershipTable, "leaving", leaving)
     deployed.clock.advance(DAY)
     tend_beside(deployed, waiting.pop())
     monkeypatch.undo()
     assert broken(deployed, Watch(), at_rest=False) == []
     deployed.queue.pass_time(2 * DAY)
     assert deployed.finch.live_tokens() == []
-    assert deployed.tables.items(deployed.tables.claims) == []
+    assert deployed.tables.items(deployed.tables.ownerships) == []
 
 
 def test_who_confirms_in_the_last_moment_is_not_ended(
@@ -507,7 +505,7 @@ def test_who_confirms_in_the_last_moment_is_not_ended(
         deployed.finch.faults.add("GET", "/introspect", status=500)
         assert elsewhere.confirm(str(landing.completion)).json["status"] == "pending"
 
-    before_once(monkeypatch, SessionTable, "release", confirm)
+    before_once(monkeypatch, SessionTable, "discard", confirm)
     deployed.queue.pass_time(DAY + HOUR)
     assert elsewhere.connection()["status"] == "connected"
     assert len(deployed.finch.live_tokens()) == 1
@@ -598,4 +596,4 @@ def test_what_an_operator_puts_back_is_looked_at_though_another_look_was_noted(
     assert deployed.invoke is not None
     assert "result" in deployed.invoke("resolve_unfinished", command)
     deployed.queue.pass_time(MINUTE)
-    assert Report.TOKEN_HELD in outcomes(capsys.readouterr().out, "tend_connection")
+    assert Report.TOKEN_HELD in outcomes(capsys.readouterr().out, "process_work")

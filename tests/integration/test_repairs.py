@@ -4,15 +4,15 @@ from datetime import timedelta
 
 import pytest
 
-from finch_connections.session_table import SessionTable
-from local.finch.seed_world import HARBOR_LANE, JUNIPER_VALE, MAYA, OWEN, TALLY
-from tests.in_process import InProcess
+from finch_connections.aws.session_table import SessionTable
+from local.fake_finch.seed_world import HARBOR_LANE, JUNIPER_VALE, MAYA, OWEN, TALLY
 from tests.integration.test_operating import erase
-from tests.integration.test_publishing import look
+from tests.integration.test_process_work import phases
+from tests.integration.test_publish_events import look
 from tests.integration.test_races import before_once
-from tests.integration.test_tending import phases
-from tests.invariants import Watch, broken
-from tests.person import FinchPage, Person
+from tests.support.in_process import InProcess
+from tests.support.invariants import Watch, broken
+from tests.support.person import FinchPage, Person
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -125,7 +125,7 @@ def test_a_wrong_code_of_a_repair_is_no_more_than_that_when_its_connection_ends_
     callback = f"/callback?code=never-issued&state={page.state}"
     assert acme.come_back(callback).outcome == {"error": "code_rejected"}
     assert phases(deployed) == ["complete", "started"]
-    assert deployed.tables.items(deployed.tables.claims) == []
+    assert deployed.tables.items(deployed.tables.ownerships) == []
 
 
 def test_of_a_customer_who_is_erased_no_token_is_dropped_that_lives_alone(

@@ -1,3 +1,3 @@
 """The stories, in process."""
 
-from tests.scenarios import *  # noqa: F403
+from tests.acceptance.scenarios import *  # noqa: F403

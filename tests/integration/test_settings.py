@@ -7,8 +7,8 @@ import pytest
 
 from finch_connections import settings
 from finch_connections.settings import SettingMissing, Settings
-from tests.deployed import TEMPLATE, Deployed
-from tests.person import Person
+from tests.support.deployed import TEMPLATE, Deployed
+from tests.support.person import Person
 
 VARIABLES: dict[str, Any] = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
 

@@ -12,10 +12,11 @@ from botocore.exceptions import SSLError
 from botocore.handlers import BUILTIN_HANDLERS
 
 import trust_stores
-from finch_connections import aws, finch
-from finch_connections.finch_failure import NotReached
+from finch_connections.aws import clients
+from finch_connections.finch import client as finch_client
+from finch_connections.finch.errors import NotReached
 from tests.bench.certificates import authority
-from tests.in_process import forget_what_is_cached
+from tests.support.in_process import forget_what_is_cached
 
 
 class _Empty(BaseHTTPRequestHandler):
@@ -41,8 +42,8 @@ class _Server(HTTPServer):
 def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The stores of a build, where the functions look for them."""
     trust_stores.write(Path(certifi.where()).read_text(), tmp_path)
-    monkeypatch.setattr(aws, "_AMAZON", tmp_path / "amazon.pem")
-    monkeypatch.setattr(finch, "_ROOTS", tmp_path / "roots")
+    monkeypatch.setattr(clients, "_AMAZON", tmp_path / "amazon.pem")
+    monkeypatch.setattr(finch_client, "_ROOTS", tmp_path / "roots")
     for name, value in {
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
@@ -81,12 +82,12 @@ def test_finch_must_show_what_somebody_trusted_vouches_for(
 ) -> None:
     url, root = server
     with pytest.raises(NotReached):
-        finch.Finch(url).call("GET", "/providers")
+        finch_client.FinchClient(url).call("GET", "/providers")
     der = ssl.PEM_cert_to_DER_cert(root.decode())
     (stores / "roots" / f"{trust_stores.subject_hash(der)}.0").write_bytes(root)
-    assert finch.Finch(url).call("GET", "/providers") == {}
+    assert finch_client.FinchClient(url).call("GET", "/providers") == {}
     with pytest.raises(NotReached):
-        finch.Finch(url.replace("localhost", "127.0.0.1")).call("GET", "/providers")
+        finch_client.FinchClient(url.replace("localhost", "127.0.0.1")).call("GET", "/providers")
 
 
 @pytest.mark.usefixtures("forget")
@@ -95,7 +96,7 @@ def test_aws_must_show_what_amazon_vouches_for(
 ) -> None:
     url, root = server
     monkeypatch.setenv("AWS_ENDPOINT_URL", url)
-    client = aws.client("dynamodb")
+    client = clients.client("dynamodb")
     with pytest.raises(SSLError):
         client.get_item(TableName="any", Key={"id": {"S": "1"}})
     with (stores / "amazon.pem").open("ab") as store:
@@ -118,22 +119,22 @@ def test_others_are_asked_where_amazon_need_not_vouch(
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert (aws._trusted() is not None) is amazon
+    assert (clients._trusted() is not None) is amazon
 
 
 @pytest.mark.usefixtures("forget")
 def test_no_handler_of_botocore_for_a_service_of_ours_is_left_out(stores: Path) -> None:
-    services = ("dynamodb", "dynamodbstreams", "events", "kms", "lambda", "secretsmanager", "sqs")
+    services = ("dynamodb", "dynamodbstreams", "events", "kms", "secretsmanager", "sqs")
     ids = {
-        str(aws.client(service).meta.service_model.service_id.hyphenize())  # type: ignore[call-overload]
+        str(clients.client(service).meta.service_model.service_id.hyphenize())  # type: ignore[call-overload]
         for service in services
     }
-    assert ids == aws.SERVICE_IDS
-    left_out = [one[0] for one in BUILTIN_HANDLERS if not aws.of_ours(one[0])]
+    assert ids == clients.SERVICE_IDS
+    left_out = [one[0] for one in BUILTIN_HANDLERS if not clients.of_ours(one[0])]
     about_ours = [one for one in left_out if ids & set(one.split("."))]
     # What only writes documentation.
     assert all(one.startswith("docs.") for one in about_ours)
-    kept = [one for one in BUILTIN_HANDLERS if aws.of_ours(one[0])]
+    kept = [one for one in BUILTIN_HANDLERS if clients.of_ours(one[0])]
     # None of them wants to be the first or the last.
     assert kept
     assert {len(one) for one in kept} == {2}

@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from finch_connections import finch_secret
+from finch_connections.finch import credentials
 from functions.receive_webhook.handler import receive_webhook
-from local.finch.webhooks import Delivery, new_secret, sign
-from tests.in_process import WEBHOOK_SECRET, Call, InProcess, context, forget_what_was_read
-from tests.metrics import outcomes
-from tests.person import Person
+from local.fake_finch.webhooks import Delivery, new_secret, sign
+from tests.support.in_process import WEBHOOK_SECRET, Call, InProcess, context, forget_what_was_read
+from tests.support.metrics import outcomes
+from tests.support.person import Person
 
 MINUTE = timedelta(minutes=1)
 
@@ -368,7 +368,7 @@ def test_a_secret_that_was_just_added_is_known_at_the_first_webhook(deployed: In
 
 def test_forged_webhooks_read_the_secret_once_a_minute(deployed: InProcess) -> None:
     headers, body = delivery_of(deployed, b"{}", new_secret())
-    finch_secret.connect().webhook_secrets()
+    credentials.from_settings().webhook_secrets()
     found = reads(deployed)
     for minute in range(1, 4):
         for _ in range(20):
@@ -396,7 +396,7 @@ def test_an_entry_that_is_no_secret_harms_neither_the_others_nor_the_credentials
     with secret_of(deployed, webhook_secrets=listed):
         forget_what_was_read()
         assert deployed.receive(delivery.headers, delivery.body).status == 200
-        assert finch_secret.connect().credentials().client_id == "our-client"
+        assert credentials.from_settings().credentials().client_id == "our-client"
     assert log.getvalue().count('"message":"webhook secret unusable"') == len(listed) - 1
 
 
@@ -408,7 +408,7 @@ def test_without_a_webhook_secret_nothing_is_genuine_and_the_credentials_are_goo
     with secret_of(deployed, webhook_secrets=listed):
         forget_what_was_read()
         assert deployed.receive(headers, body).status == 401
-        assert finch_secret.connect().credentials().client_id == "our-client"
+        assert credentials.from_settings().credentials().client_id == "our-client"
 
 
 def test_a_secret_that_cannot_be_read_refuses_nothing_for_good(deployed: InProcess) -> None:
@@ -480,6 +480,6 @@ def test_what_finch_has_given_up_to_tell_is_seen_by_the_sweep(deployed: InProces
     deployed.queue.pass_time(timedelta(days=1))
     acme = Person(deployed, "acme")
     assert acme.connection()["status"] == "connected"
-    deployed.invoke("sweep_connections", {})
+    deployed.invoke("schedule_checks", {})
     deployed.queue.drain()
     assert acme.connection()["status"] == "reauth"

@@ -1,7 +1,7 @@
 """Mixed traffic against a local world while Finch is slow, limits and is down in turns.
 
 The functions' processes are killed all the while, and in the middle the emulated AWS is saved, stopped
-and started again. At the end every promise is checked against what the stand-in Finch knows. All of
+and started again. At the end every promise is checked against what the fake Finch knows. All of
 it stays on this machine, and ends after the minutes that it is given.
 """
 
@@ -23,11 +23,11 @@ from typing import Any
 import httpx
 
 from local.world import Ports, World
-from tests.deployed import Deployed
-from tests.invariants import Kept, Watch, broken
 from tests.load.traffic import FOR_NOW, Customer, Gate, Tally, customers, keep_busy
 from tests.local.conftest import product
 from tests.local.test_recovery import Tasks, pass_time, ringing
+from tests.support.deployed import Deployed
+from tests.support.invariants import Kept, Watch, broken
 
 CUSTOMERS = 6
 # What Finch is like, one after the other, each for as long as this or a sixth of the run.
@@ -180,12 +180,12 @@ def _come_to_rest(run: Run, deployed: Deployed, tasks: Tasks) -> list[dict[str, 
     # First what takes an hour, then what nobody confirms in a day, then what that has begun.
     for by in (timedelta(hours=2), timedelta(hours=25), timedelta(hours=25)):
         assert deployed.invoke
-        deployed.invoke("sweep_connections", {})
+        deployed.invoke("schedule_checks", {})
         with _nobody_at_work(run.world):
             pass_time(deployed, by)
             letters = tasks.dead()
             run.world.aws.client("sqs").purge_queue(
-                QueueUrl=run.world.output("TendDeadLetterQueueUrl")
+                QueueUrl=run.world.output("WorkDeadLetterQueueUrl")
             )
             tasks.send(*letters)
         deadline = time.monotonic() + PATIENCE.total_seconds()
@@ -200,12 +200,12 @@ def _come_to_rest(run: Run, deployed: Deployed, tasks: Tasks) -> list[dict[str, 
 def _nobody_at_work(world: World) -> Iterator[None]:
     """While it lasts, no task is in a function's hands: rows and messages may be moved."""
     client = world.aws.client("lambda")
-    [mapping] = client.list_event_source_mappings(FunctionName=world.physical_id("TendConnection"))[
+    [mapping] = client.list_event_source_mappings(FunctionName=world.physical_id("ProcessWork"))[
         "EventSourceMappings"
     ]
     client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
     before = -1
-    while before != (now := len(world.function_log("TendConnection"))):
+    while before != (now := len(world.function_log("ProcessWork"))):
         before = now
         time.sleep(2)
     yield

@@ -14,11 +14,11 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.finch.refusals import NotFound
-from local.finch.state import CannotAuthorize, FinchState
+from local.fake_finch.refusals import NotFound
+from local.fake_finch.state import CannotAuthorize, FinchState
 from local.world import World
-from tests.deployed import Deployed, Reply
-from tests.person import FinchPage, Person
+from tests.support.deployed import Deployed, Reply
+from tests.support.person import FinchPage, Person
 
 PROVIDERS = ("gusto", "justworks", "rippling")
 # Answers that say what is so for now: another one with the same code may say more.
@@ -121,7 +121,7 @@ class Customer:
 
     @property
     def finch(self) -> FinchState:
-        """The stand-in, which is another object after the world was started again."""
+        """The fake Finch, which is another object after the world was started again."""
         return self.world().finch
 
     def connect(self) -> None:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from local.world import Ports, World
-from tests.deployed import Deployed, Reply, Tables
+from tests.support.deployed import Deployed, Reply, Tables
 
 PATIENCE = timedelta(seconds=60)
 
@@ -86,7 +86,7 @@ def product(world: World) -> Deployed:
             world.aws.client("dynamodb"),
             connections=world.output("ConnectionsTableName"),
             sessions=world.output("ConnectSessionsTableName"),
-            claims=world.output("ClaimsTableName"),
+            ownerships=world.output("OwnershipTableName"),
             audit=world.output("AuditTableName"),
         ),
         kms=world.aws.client("kms"),
@@ -108,7 +108,7 @@ def deploy_nothing_in(world: World) -> Deployed:
     """The product of a world, with nothing in it."""
     there = product(world)
     sqs = world.aws.client("sqs")
-    for queue in ("TendQueueUrl", "TendDeadLetterQueueUrl"):
+    for queue in ("WorkQueueUrl", "WorkDeadLetterQueueUrl"):
         sqs.purge_queue(QueueUrl=world.output(queue))
     there.tables.clear()
     world.finch.reset()

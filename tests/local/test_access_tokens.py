@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from local.issuer import Issuer
+from local.identity_provider import Issuer
 from local.world import World
-from tests.deployed import Deployed, Reply
+from tests.support.deployed import Deployed, Reply
 
 ROUTES = [
     ("POST", "/connect-sessions"),

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 import httpx
 
 from local.world import World
-from tests.deployed import TEMPLATE, Deployed
 from tests.local.conftest import until
-from tests.person import Person
+from tests.support.deployed import TEMPLATE, Deployed
+from tests.support.person import Person
 
 FUNCTION_ROLES = [name for name in TEMPLATE["Resources"] if name.endswith("Role")]
 

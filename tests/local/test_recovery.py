@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from local.finch.seed_world import (
+from local.fake_finch.seed_world import (
     CEDARLINE,
     DANA,
     HARBOR_LANE,
@@ -29,10 +29,10 @@ from local.finch.seed_world import (
     OWEN,
 )
 from local.world import World
-from tests.deployed import Deployed, Reply
-from tests.invariants import Watch, broken
 from tests.local.conftest import PATIENCE, until
-from tests.person import Person
+from tests.support.deployed import Deployed, Reply
+from tests.support.invariants import Watch, broken
+from tests.support.person import Person
 
 # Four customers with an employer each, so that they go through Finch Connect side by side.
 CHOICES: dict[str, dict[str, Any]] = {
@@ -51,7 +51,7 @@ class Tasks:
 
     def waiting(self) -> list[dict[str, Any]]:
         """The tasks that are not done, delayed and hidden ones too."""
-        return [json.loads(body) for body in self._bodies("TendQueueUrl")]
+        return [json.loads(body) for body in self._bodies("WorkQueueUrl")]
 
     def of_connections(self) -> list[dict[str, Any]]:
         """Those about a connection that is on its way out."""
@@ -59,11 +59,11 @@ class Tasks:
 
     def dead(self) -> list[str]:
         """The messages that nobody could work off."""
-        return self._bodies("TendDeadLetterQueueUrl")
+        return self._bodies("WorkDeadLetterQueueUrl")
 
     def send(self, *bodies: str) -> None:
         """Sends messages, to arrive at once and together."""
-        client, url = self.world.aws.client("sqs"), self.world.output("TendQueueUrl")
+        client, url = self.world.aws.client("sqs"), self.world.output("WorkQueueUrl")
         for some in batched(bodies, 10, strict=False):
             entries = [{"Id": str(n), "MessageBody": body} for n, body in enumerate(some)]
             client.send_message_batch(QueueUrl=url, Entries=entries)
@@ -71,14 +71,14 @@ class Tasks:
     def fall_due(self) -> None:
         """Brings every task at once, as it would come when its time has passed."""
         tasks, now = self.waiting(), datetime.now(UTC).isoformat()
-        url = self.world.output("TendQueueUrl")
+        url = self.world.output("WorkQueueUrl")
         self.world.aws.client("sqs").purge_queue(QueueUrl=url)
         self.send(*[json.dumps(task | {"due_at": now}) for task in tasks])
 
     def hide(self, seconds: int) -> None:
         """How long a message that was not worked off stays away."""
         self.world.aws.client("sqs").set_queue_attributes(
-            QueueUrl=self.world.output("TendQueueUrl"),
+            QueueUrl=self.world.output("WorkQueueUrl"),
             Attributes={"VisibilityTimeout": str(seconds)},
         )
 
@@ -101,7 +101,7 @@ class Gate:
         self._opened = threading.Event()
 
     def stand(self, seconds: float) -> None:
-        """What the stand-in does instead of sleeping."""
+        """What the fake Finch does instead of sleeping."""
         self._arrived.release()
         self._opened.wait(seconds)
 
@@ -118,7 +118,7 @@ class Gate:
 @pytest.fixture
 def tasks(world: World, deployed: Deployed) -> Iterator[Tasks]:
     """The queue, which is as deployed again afterwards."""
-    client, url = world.aws.client("sqs"), world.output("TendQueueUrl")
+    client, url = world.aws.client("sqs"), world.output("WorkQueueUrl")
     names = ["VisibilityTimeout"]
     kept = client.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
     yield Tasks(world)
@@ -127,7 +127,7 @@ def tasks(world: World, deployed: Deployed) -> Iterator[Tasks]:
 
 @pytest.fixture
 def gate(deployed: Deployed) -> Iterator[Gate]:
-    """Delays of the stand-in last until the gate opens."""
+    """Delays of the fake Finch last until the gate opens."""
     gate, sleep = Gate(), deployed.finch.sleep
     deployed.finch.sleep = gate.stand
     yield gate
@@ -283,7 +283,7 @@ def test_a_disconnect_leaves_the_claim_to_whoever_still_keeps_a_token(deployed: 
     acme.connect(login=MAYA)
     assert globex.connect(login=OWEN).outcome == {"error": "cannot_connect"}
     assert acme.disconnect().status == 200
-    [claim] = deployed.tables.items(deployed.tables.claims)
+    [claim] = deployed.tables.items(deployed.tables.ownerships)
     assert "holders" in claim
     assert "customer_id" not in claim
     assert broken(deployed, Watch(), at_rest=True) == []

@@ -16,17 +16,17 @@ from typing import Any
 import httpx
 import pytest
 
-from local.finch.seed_world import CEDARLINE, HARBOR_LANE, IRIS, JUNIPER_VALE, LENA, MAYA, OWEN
-from local.finch.state import Token
+from local.fake_finch.seed_world import CEDARLINE, HARBOR_LANE, IRIS, JUNIPER_VALE, LENA, MAYA, OWEN
+from local.fake_finch.state import Token
 from local.world import STACK_NAME, World
 from operations import __main__ as operations
 from operations import long_work
-from tests.deployed import Deployed
-from tests.invariants import Watch, broken
 from tests.local.conftest import until
 from tests.local.test_recovery import Tasks, pass_time, phases, ringing
-from tests.person import Person
-from tests.runbooks import commands, sections
+from tests.support.deployed import Deployed
+from tests.support.invariants import Watch, broken
+from tests.support.person import Person
+from tests.support.runbooks import commands, sections
 
 TO_DO, ALARMS = sections("To be done by a person"), sections("Alarms")
 DONE, FOR_A_PERSON, CANNOT, NOT_YET = 0, 1, 2, 3
@@ -145,18 +145,18 @@ def test_the_doctor_names_what_is_wrong_and_its_remedy(
         SecretId=name("FinchSecretArn"), SecretString='{"client_id": "", "client_secret": ""}'
     )
     aws.client("kms").disable_key_rotation(KeyId=name("TokenKeyArn"))
-    schedule = world.physical_id("SweepConnectionsSchedule")
+    schedule = world.physical_id("ScheduleChecksSchedule")
     scheduler = aws.client("scheduler")
     stated = scheduler.get_schedule(Name=schedule)
     kept = {one: stated[one] for one in ("Name", "ScheduleExpression", "Target")}
     kept["FlexibleTimeWindow"] = stated["FlexibleTimeWindow"]
     scheduler.update_schedule(**kept, State="DISABLED")
     [mapping] = aws.client("lambda").list_event_source_mappings(
-        FunctionName=world.physical_id("TendConnection")
+        FunctionName=world.physical_id("ProcessWork")
     )["EventSourceMappings"]
     aws.client("lambda").update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
     aws.client("sqs").send_message(
-        QueueUrl=name("ChangesDeadLetterQueueUrl"), MessageBody='{"not": "a letter"}'
+        QueueUrl=name("EventsDeadLetterQueueUrl"), MessageBody='{"not": "a letter"}'
     )
     gateway, api = aws.client("apigatewayv2"), name("ApiId")
     # As a deployment leaves it when API Gateway cannot read the issuer.
@@ -173,15 +173,15 @@ def test_the_doctor_names_what_is_wrong_and_its_remedy(
         aws.client("kms").enable_key_rotation(KeyId=name("TokenKeyArn"))
         scheduler.update_schedule(**kept, State="ENABLED")
         aws.client("lambda").update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
-        aws.client("sqs").purge_queue(QueueUrl=name("ChangesDeadLetterQueueUrl"))
+        aws.client("sqs").purge_queue(QueueUrl=name("EventsDeadLetterQueueUrl"))
     for line in (
         "WRONG  Finch: credentials_unreadable",
         f"-> fill in client_id and client_secret in the secret {name('FinchSecretArn')}",
         "WRONG  webhook secrets: 0 can be used",
         "WRONG  key: does not rotate",
         "WRONG  sweep: its schedule is DISABLED",
-        "WRONG  TendConnection: its source is Disabled",
-        "WRONG  ChangesDeadLetterQueue: 1 letters",
+        "WRONG  ProcessWork: its source is Disabled",
+        "WRONG  EventsDeadLetterQueue: 1 letters",
         f"WRONG  API: {world.api_url} answers 404 without an access token",
         "-> API Gateway could not read the issuer when it was deployed: mend JwtIssuer, deploy again",
     ):
@@ -256,17 +256,17 @@ def test_the_key_is_replaced_while_all_goes_on(
     old = world.output("TokenKeyArn")
     section = TO_DO["Replace the KMS key"]
     known = {"new_key_arn": "not-yet", "old_key_arn": old}
-    create, enable, reseal, disable = commands(section, known)
+    create, enable, reencrypt, disable = commands(section, known)
     operator.run(create)
     new = operator.answers[-1]["KeyMetadata"]["Arn"]
     operator.run([*enable[:-1], new])
     world.redeploy(TokenKeyArn=new, OldTokenKeyArn=old)
     assert world.output("TokenKeyArn") == new
-    assert operator.run(reseal) == NOT_YET, operator.screen
-    assert "3 resealed" in operator.screen
+    assert operator.run(reencrypt) == NOT_YET, operator.screen
+    assert "3 reencrypted" in operator.screen
     assert [one for one in operator.troubles() if f"{old} still opens tokens" in one]
     monkeypatch.setattr(long_work, "OLD_FUNCTIONS_END_AFTER", timedelta())
-    assert operator.run(reseal) == DONE, operator.screen
+    assert operator.run(reencrypt) == DONE, operator.screen
     world.redeploy(OldTokenKeyArn="")
     operator.run(disable)
     assert landing.completion
@@ -295,7 +295,7 @@ def test_a_backup_is_taken_back_and_nothing_that_was_revoked_comes_back_to_life(
     for table, key in (
         (tables.connections, ("customer_id", "provider_id#company_id")),
         (tables.sessions, ("handle_hash",)),
-        (tables.claims, ("claimed",)),
+        (tables.ownerships, ("owned_id",)),
     ):
         for item in tables.items(table):
             if item.get("customer_id") in ({"S": "acme"}, {"S": "initech"}) or "holders" in item:
@@ -407,7 +407,7 @@ def test_a_customer_is_exported_and_erased_with_a_report(
 
 def customer_secrets(exported: dict[str, Any]) -> list[str]:
     """Fields that only a thief has a use for."""
-    wanted = ("sealed", "ciphertext", "completion", "binding", "code_hash", "connect_url")
+    wanted = ("ciphertexts", "ciphertext", "completion", "binding", "code_hash", "connect_url")
     text = json.dumps(exported)
     return [one for one in wanted if f'"{one}' in text]
 
@@ -461,9 +461,9 @@ def test_what_was_given_up_is_put_back(
     assert acme.disconnect().status == 202
     task = {"customer_id": "acme", "provider_id": "gusto", "company_id": HARBOR_LANE.id}
     now = "2026-01-01T00:00:00+00:00"
-    letter = json.dumps({**task, "began_at": now, "due_at": now, "retries": 0, "swept": False})
+    letter = json.dumps({**task, "began_at": now, "due_at": now, "retries": 0, "scheduled": False})
     world.aws.client("sqs").send_message(
-        QueueUrl=world.output("TendDeadLetterQueueUrl"), MessageBody=letter
+        QueueUrl=world.output("WorkDeadLetterQueueUrl"), MessageBody=letter
     )
     assert operator.follow(ALARMS["A task is given up"]) == [DONE]
     assert "1 tasks are in the queue again." in operator.screen

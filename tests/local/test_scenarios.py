@@ -1,3 +1,3 @@
 """The stories, over HTTP against the deployed template."""
 
-from tests.scenarios import *  # noqa: F403
+from tests.acceptance.scenarios import *  # noqa: F403

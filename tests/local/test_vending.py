@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from local.finch.seed_world import CEDARLINE, LENA, people
+from local.fake_finch.seed_world import CEDARLINE, LENA, people
 from local.world import EmulatedAws, World
-from tests.deployed import Deployed
-from tests.person import Person
+from tests.support.deployed import Deployed
+from tests.support.person import Person
 
 CEDARLINES = {"customer_id": "acme", "provider_id": "rippling", "company_id": CEDARLINE.id}
 ASKED = {**CEDARLINES, "products": ["directory"], "purpose": "test", "caller": "payroll-sync"}
@@ -83,8 +83,8 @@ def test_a_backend_may_invoke_vend_token_and_touch_nothing_of_ours(
         ("lambda", "invoke", {"FunctionName": world.physical_id("ReadDirectory")}),
         ("dynamodb", "scan", {"TableName": world.output("ConnectionsTableName")}),
         ("dynamodb", "scan", {"TableName": world.output("AuditTableName")}),
-        ("sqs", "send_message", {"QueueUrl": world.output("TendQueueUrl"), "MessageBody": "{}"}),
-        ("kms", "decrypt", sealed(world, "stored")),
+        ("sqs", "send_message", {"QueueUrl": world.output("WorkQueueUrl"), "MessageBody": "{}"}),
+        ("kms", "decrypt", ciphertext(world, "stored")),
         ("secretsmanager", "get_secret_value", {"SecretId": world.output("FinchSecretArn")}),
     ]
     for service, operation, arguments in denied:
@@ -94,7 +94,7 @@ def test_a_backend_may_invoke_vend_token_and_touch_nothing_of_ours(
 
 def test_vend_token_opens_what_is_stored_and_adds_records_and_nothing_else(world: World) -> None:
     role = world.as_role("VendTokenRole")
-    opened = role.client("kms").decrypt(**sealed(world, "stored"))
+    opened = role.client("kms").decrypt(**ciphertext(world, "stored"))
     assert opened["Plaintext"] == b"canary"
     connections, audit = world.output("ConnectionsTableName"), world.output("AuditTableName")
     row = {"customer_id": {"S": "acme"}, "provider_id#company_id": {"S": "gusto#x"}}
@@ -112,11 +112,11 @@ def test_vend_token_opens_what_is_stored_and_adds_records_and_nothing_else(world
         ("dynamodb", "query", {"TableName": audit, **query}),
         ("dynamodb", "get_item", {"TableName": audit, "Key": record}),
         ("dynamodb", "delete_item", {"TableName": audit, "Key": record}),
-        ("kms", "decrypt", sealed(world, "escrow")),
+        ("kms", "decrypt", ciphertext(world, "escrow")),
         (
             "kms",
             "encrypt",
-            {**key, "EncryptionContext": sealed(world, "stored")["EncryptionContext"]},
+            {**key, "EncryptionContext": ciphertext(world, "stored")["EncryptionContext"]},
         ),
         ("secretsmanager", "get_secret_value", {"SecretId": world.output("FinchSecretArn")}),
         ("lambda", "invoke", {"FunctionName": world.physical_id("VendToken")}),
@@ -126,7 +126,7 @@ def test_vend_token_opens_what_is_stored_and_adds_records_and_nothing_else(world
             getattr(role.client(service), operation)(**arguments)
 
 
-def sealed(world: World, purpose: str) -> dict[str, Any]:
+def ciphertext(world: World, purpose: str) -> dict[str, Any]:
     """A ciphertext to open, made by somebody who may."""
     context = {"purpose": purpose, "customer_id": "acme"}
     key = {"KeyId": world.output("TokenKeyArn"), "Plaintext": b"canary"}

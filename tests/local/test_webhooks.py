@@ -1,11 +1,11 @@
-"""Finch's webhooks, from the stand-in over HTTP through the deployed API."""
+"""Finch's webhooks, from the fake Finch over HTTP through the deployed API."""
 
 import time
 
-from local.finch.webhooks import Answer, Waiting
+from local.fake_finch.webhooks import Answer, Waiting
 from local.world import World
-from tests.deployed import Deployed
-from tests.person import Person
+from tests.support.deployed import Deployed
+from tests.support.person import Person
 
 PATH = "/webhooks/finch"
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from finch_connections import metrics
-from finch_connections.finch_failure import FinchFailure
-from finch_connections.refusal import InternalError, Refusal
-from finch_connections.tending import Report
-from tests.deployed import TEMPLATE
-from tests.runbooks import RUNBOOKS, sections
+from finch_connections.domain.errors import InternalError, Refusal
+from finch_connections.finch.errors import FinchFailure
+from finch_connections.use_cases.process_work import Report
+from tests.support.deployed import TEMPLATE
+from tests.support.runbooks import RUNBOOKS, sections
 
 RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
 ALARMS = {
@@ -50,7 +50,7 @@ def codes() -> set[str]:
         return {base} | {one for kind in base.__subclasses__() for one in kinds(kind)}
 
     found = {one.code for one in kinds(Refusal) | kinds(FinchFailure) if hasattr(one, "code")}
-    return found | {report.value for report in Report} | {"swept"}
+    return found | {report.value for report in Report} | {"scheduled"}
 
 
 def looked_at(alarm: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
@@ -131,7 +131,7 @@ def test_an_alarm_tells_somebody_and_names_its_runbook(name: str) -> None:
     assert runbook
     assert f"`{name}`" in sections("Alarms")[runbook[1]].splitlines()[0]
     # What is missing is no trouble, except where somebody should have written.
-    missing = "breaching" if name == "SweepMissingAlarm" else "notBreaching"
+    missing = "breaching" if name == "ChecksMissingAlarm" else "notBreaching"
     assert alarm["TreatMissingData"] == missing
 
 
@@ -191,16 +191,16 @@ def test_all_dead_letters_ring_and_so_does_a_queue_that_is_late() -> None:
             queue = dimensions["QueueName"]["Fn::GetAtt"][0]
             rung[queue] = (metric, alarm["Threshold"])
     # Longer than the longest delay and a message's time to come again.
-    assert rung.pop("TendQueue") == ("ApproximateAgeOfOldestMessage", 3600)
-    assert set(rung) == dead_letter_queues() >= {"TendDeadLetterQueue", "ChangesDeadLetterQueue"}
+    assert rung.pop("WorkQueue") == ("ApproximateAgeOfOldestMessage", 3600)
+    assert set(rung) == dead_letter_queues() >= {"WorkDeadLetterQueue", "EventsDeadLetterQueue"}
     assert set(rung.values()) == {("ApproximateNumberOfMessagesVisible", 0)}
 
 
 def test_changes_that_are_late_ring_long_before_they_are_given_up() -> None:
-    events = RESOURCES["PublishChanges"]["Properties"]["Events"]
+    events = RESOURCES["PublishEvents"]["Properties"]["Events"]
     [mapping] = [one["Properties"] for one in events.values()]
-    alarm = ALARMS["ChangesLateAlarm"]
-    assert looked_at(alarm)[0][1:] == ("IteratorAge", {"FunctionName": {"Ref": "PublishChanges"}})
+    alarm = ALARMS["EventsLateAlarm"]
+    assert looked_at(alarm)[0][1:] == ("IteratorAge", {"FunctionName": {"Ref": "PublishEvents"}})
     a_day = 24 * 3600
     assert alarm["Threshold"] / 1000 * 2 < mapping["MaximumRecordAgeInSeconds"] <= a_day / 2
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finch_connections.connect_session import (
+from finch_connections.domain.connect_session import (
     EXCHANGE_LIMIT,
     LINK_LIFETIME,
     CannotConnect,
@@ -37,9 +37,9 @@ from finch_connections.connect_session import (
     session_of_completion,
     unguessed_finch_customer_id,
 )
-from finch_connections.connection import ConnectionStatus
-from finch_connections.grant import Grant, Introspection
-from finch_connections.secret_text import SecretText
+from finch_connections.domain.connection import ConnectionStatus
+from finch_connections.domain.secret import SecretText
+from finch_connections.domain.token_response import Introspection, TokenResponse
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 CODE = SecretText("the-code")
@@ -253,7 +253,7 @@ def test_an_unguessed_name_is_new_each_time_and_the_customers() -> None:
     assert all(issued_to(name, "acme") for name in names)
 
 
-GRANT = Grant("connection-1", "gusto", frozenset({"company"}), customer_id="acme")
+GRANT = TokenResponse("connection-1", "gusto", frozenset({"company"}), customer_id="acme")
 INTROSPECTION = Introspection(
     "token-1",
     "our-client",
@@ -265,14 +265,14 @@ INTROSPECTION = Introspection(
 )
 
 
-def escrow(state_echoed: bool, grant: Grant = GRANT) -> Escrow:
-    return Escrow(b"", grant, state_echoed=state_echoed, browser_bound=True)
+def escrow(state_echoed: bool, token_response: TokenResponse = GRANT) -> Escrow:
+    return Escrow(b"", token_response, state_echoed=state_echoed, browser_bound=True)
 
 
 def require_ours(
     session: ConnectSession, kept: Escrow, introspection: Introspection, client_id: str
 ) -> None:
-    require_same(kept.grant, introspection, client_id)
+    require_same(kept.token_response, introspection, client_id)
     require_theirs(session, kept, introspection)
 
 
@@ -287,14 +287,14 @@ def test_a_token_that_is_tied_to_the_session_is_ours() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state_echoed", "grant", "introspection", "client_id"),
+    ("state_echoed", "token_response", "introspection", "client_id"),
     [
         (True, GRANT, INTROSPECTION, "another-client"),
         (True, GRANT, replace(INTROSPECTION, customer_id="globex"), "our-client"),
         (True, replace(GRANT, customer_id="globex"), INTROSPECTION, "our-client"),
         (True, GRANT, replace(INTROSPECTION, connection_id="connection-2"), "our-client"),
         (True, GRANT, replace(INTROSPECTION, provider_id="justworks"), "our-client"),
-        (True, Grant.unreadable(), INTROSPECTION, "our-client"),
+        (True, TokenResponse.unreadable(), INTROSPECTION, "our-client"),
         (
             True,
             replace(GRANT, company_id="company-1"),
@@ -310,7 +310,7 @@ def test_a_token_that_is_tied_to_the_session_is_ours() -> None:
     ],
 )
 def test_a_token_that_could_be_anothers_is_refused(
-    state_echoed: bool, grant: Grant, introspection: Introspection, client_id: str
+    state_echoed: bool, token_response: TokenResponse, introspection: Introspection, client_id: str
 ) -> None:
     with pytest.raises(CannotConnect):
-        require_ours(started(), escrow(state_echoed, grant), introspection, client_id)
+        require_ours(started(), escrow(state_echoed, token_response), introspection, client_id)

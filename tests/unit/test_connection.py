@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finch_connections.connection import (
+from finch_connections.domain.connection import (
     DISCONNECT_REFUSED,
     MAX_SET_BYTES,
     MAX_TOKENS,
@@ -24,10 +24,16 @@ from finch_connections.connection import (
     disconnecting,
     most_urgent,
     partly_ended,
-    resealed,
+    reencrypted,
     restored,
 )
-from finch_connections.grant import Grant, Introspection, company_key, require_usable_ids, token_of
+from finch_connections.domain.token_response import (
+    Introspection,
+    TokenResponse,
+    company_key,
+    require_usable_ids,
+    token_of,
+)
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 KEY = CompanyKey("gusto", "company-1")
@@ -55,14 +61,14 @@ def connected(*tokens: Token) -> Connection:
 
 
 def ids(connection: Connection) -> set[str]:
-    assert connection.sealed.keys() == {one.id for one in connection.tokens}
-    return set(connection.sealed)
+    assert connection.ciphertexts.keys() == {one.id for one in connection.tokens}
+    return set(connection.ciphertexts)
 
 
 def test_a_first_token_makes_a_connection() -> None:
     made = connected(token("t1"))
     assert (made.revision, made.status) == (1, ConnectionStatus.CONNECTED)
-    assert made.sealed == {"t1": b"t1"}
+    assert made.ciphertexts == {"t1": b"t1"}
 
 
 def test_another_login_adds_its_token() -> None:
@@ -129,7 +135,7 @@ def test_a_connection_keeps_its_tokens_until_it_is_disconnected() -> None:
     leaving = disconnecting(connected(token("t1")), NOW)
     assert ids(leaving) == {"t1"}
     gone = disconnected(leaving, NOW)
-    assert (gone.tokens, gone.sealed, gone.status) == ((), {}, ConnectionStatus.DISCONNECTED)
+    assert (gone.tokens, gone.ciphertexts, gone.status) == ((), {}, ConnectionStatus.DISCONNECTED)
     assert (leaving.revision, gone.revision) == (2, 3)
 
 
@@ -228,8 +234,8 @@ def test_no_two_keys_are_written_the_same(provider_id: str, company_id: str) -> 
     assert CompanyKey.parse(str(key)) == key
 
 
-def grant(**fields: object) -> Grant:
-    plain = Grant("connection-1", "gusto", frozenset({"company"}), company_id="company-1")
+def token_response(**fields: object) -> TokenResponse:
+    plain = TokenResponse("connection-1", "gusto", frozenset({"company"}), company_id="company-1")
     return replace(plain, **fields)  # type: ignore[arg-type]
 
 
@@ -246,13 +252,13 @@ def introspection(**fields: object) -> Introspection:
 
 
 def test_the_connection_id_stands_in_for_a_missing_company_id() -> None:
-    assert str(company_key(grant())) == "gusto#company-1"
-    assert str(company_key(grant(company_id=None))) == "gusto#connection-1"
-    assert str(company_key(grant(company_id=""))) == "gusto#connection-1"
+    assert str(company_key(token_response())) == "gusto#company-1"
+    assert str(company_key(token_response(company_id=None))) == "gusto#connection-1"
+    assert str(company_key(token_response(company_id=""))) == "gusto#connection-1"
 
 
 def test_a_token_has_the_products_that_were_granted_and_the_status_of_now() -> None:
-    made = token_of(grant(), introspection(), "acme~2", NOW)
+    made = token_of(token_response(), introspection(), "acme~2", NOW)
     assert made.products == {"company"}
     assert made.status is ConnectionStatus.PENDING
     assert (made.id, made.finch_customer_id) == ("token-1", "acme~2")
@@ -261,16 +267,16 @@ def test_a_token_has_the_products_that_were_granted_and_the_status_of_now() -> N
 @pytest.mark.parametrize("bad", ["a#b", "", "ü"])
 def test_ids_of_finch_that_cannot_be_told_apart_are_refused(bad: str) -> None:
     for one in (
-        grant(connection_id=bad),
-        grant(account_id=bad),
-        grant(entity_ids=frozenset({bad})),
+        token_response(connection_id=bad),
+        token_response(account_id=bad),
+        token_response(entity_ids=frozenset({bad})),
     ):
         with pytest.raises(UnusableIdentifier):
             require_usable_ids(one, introspection())
     for two in (introspection(token_id=bad), introspection(account_id=bad)):
         with pytest.raises(UnusableIdentifier):
-            require_usable_ids(grant(), two)
-    require_usable_ids(grant(), introspection())
+            require_usable_ids(token_response(), two)
+    require_usable_ids(token_response(), introspection())
 
 
 # Other ciphertexts, and backups
@@ -278,10 +284,10 @@ def test_ids_of_finch_that_cannot_be_told_apart_are_refused(bad: str) -> None:
 
 def test_sealed_anew_it_is_the_same_to_everybody_else() -> None:
     before = attach(None, "acme", KEY, token("t1"), b"old", NOW)
-    after = resealed(before, {"t1": b"new"})
-    assert after.sealed == {"t1": b"new"}
+    after = reencrypted(before, {"t1": b"new"})
+    assert after.ciphertexts == {"t1": b"new"}
     assert after.quiet_revision == after.revision == before.revision + 1
-    assert replace(after, sealed=before.sealed, revision=before.revision) == before
+    assert replace(after, ciphertexts=before.ciphertexts, revision=before.revision) == before
 
 
 def test_of_a_backup_comes_back_what_lives_and_what_its_customer_wanted() -> None:
@@ -289,7 +295,7 @@ def test_of_a_backup_comes_back_what_lives_and_what_its_customer_wanted() -> Non
     both = attach(both, "acme", KEY, token("t2", connection_id="c2"), b"2", NOW)
     unwanted = replace(both, problem=DISCONNECT_REFUSED, revision=7)
     back = restored(None, unwanted, [token("t2", connection_id="c2")], NOW)
-    assert ([one.id for one in back.tokens], back.sealed) == (["t2"], {"t2": b"2"})
+    assert ([one.id for one in back.tokens], back.ciphertexts) == (["t2"], {"t2": b"2"})
     assert (back.revision, back.problem, back.checked_at) == (1, DISCONNECT_REFUSED, None)
     unwanted = disconnecting(both, NOW)
     assert restored(None, unwanted, both.tokens, NOW).status is ConnectionStatus.DISCONNECTING
@@ -300,7 +306,7 @@ def test_what_is_there_is_kept_beside_what_comes_back() -> None:
     backup = attach(None, "acme", KEY, token("t1"), b"1", NOW)
     there = attach(None, "acme", KEY, token("t3", connection_id="c3"), b"3", NOW)
     back = restored(there, backup, [token("t1")], NOW)
-    assert back.sealed == {"t1": b"1", "t3": b"3"}
+    assert back.ciphertexts == {"t1": b"1", "t3": b"3"}
     assert back.revision == there.revision + 1
     with pytest.raises(ConnectionBusy):
         restored(disconnecting(there, NOW), backup, [token("t1")], NOW)

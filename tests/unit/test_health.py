@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finch_connections.connection import (
+from finch_connections.domain.connection import (
     ANOTHER_COMPANY,
     DISCONNECT_REFUSED,
     CompanyKey,
@@ -16,8 +16,8 @@ from finch_connections.connection import (
     Token,
     urgency,
 )
-from finch_connections.grant import Introspection
-from finch_connections.health import Finding, look_again_at, refreshed
+from finch_connections.domain.health import Finding, look_again_at, with_findings
+from finch_connections.domain.token_response import Introspection
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -41,12 +41,14 @@ def connection(*statuses: ConnectionStatus) -> Connection:
         NOW,
         NOW,
         revision=1,
-        sealed={token.id: b"sealed" for token in tokens},
+        ciphertexts={token.id: b"sealed" for token in tokens},
     )
 
 
 def found(before: Connection, status: ConnectionStatus, after: timedelta) -> Connection:
-    return refreshed(before, {token.id: Finding(status) for token in before.tokens}, NOW + after)
+    return with_findings(
+        before, {token.id: Finding(status) for token in before.tokens}, NOW + after
+    )
 
 
 def test_what_is_worse_is_believed_when_it_is_said_again_a_minute_later() -> None:
@@ -72,15 +74,15 @@ def test_what_is_better_is_believed_at_once() -> None:
 
 def test_a_dead_token_goes_after_an_hour_and_the_last_one_takes_the_connection() -> None:
     before = connection(GOOD, GOOD)
-    once = refreshed(before, {"token-0": Finding(DEAD), "token-1": Finding(GOOD)}, NOW)
-    assert len(once.sealed) == 2
-    later = refreshed(once, {"token-0": Finding(DEAD)}, NOW + MINUTE)
+    once = with_findings(before, {"token-0": Finding(DEAD), "token-1": Finding(GOOD)}, NOW)
+    assert len(once.ciphertexts) == 2
+    later = with_findings(once, {"token-0": Finding(DEAD)}, NOW + MINUTE)
     assert len(later.tokens) == 2
-    gone = refreshed(later, {"token-0": Finding(DEAD)}, NOW + HOUR)
-    assert gone.sealed.keys() == {"token-1"}
+    gone = with_findings(later, {"token-0": Finding(DEAD)}, NOW + HOUR)
+    assert gone.ciphertexts.keys() == {"token-1"}
     assert gone.status is GOOD
     last = found(found(gone, DEAD, HOUR), DEAD, 2 * HOUR)
-    assert (last.status, last.tokens, dict(last.sealed)) == (DEAD, (), {})
+    assert (last.status, last.tokens, dict(last.ciphertexts)) == (DEAD, (), {})
 
 
 def test_a_suspicion_of_death_is_no_suspicion_of_less() -> None:
@@ -91,7 +93,7 @@ def test_a_suspicion_of_death_is_no_suspicion_of_less() -> None:
 
 def test_a_connection_counts_as_checked_when_all_of_its_tokens_were() -> None:
     before = connection(GOOD, GOOD)
-    assert refreshed(before, {"token-0": Finding(GOOD)}, NOW + HOUR).checked_at is None
+    assert with_findings(before, {"token-0": Finding(GOOD)}, NOW + HOUR).checked_at is None
     assert found(before, GOOD, HOUR).checked_at == NOW + HOUR
 
 
@@ -154,9 +156,9 @@ def test_no_history_of_answers_loses_a_token_that_was_not_called_dead_twice(
         }
         for id_, finding in findings.items():
             seen[id_] = [*seen.get(id_, []), at] if finding.status is DEAD else []
-        before, one = one, refreshed(one, findings, NOW + at) if one.tokens else one
+        before, one = one, with_findings(one, findings, NOW + at) if one.tokens else one
         for token in before.tokens:
-            if token.id not in one.sealed:
+            if token.id not in one.ciphertexts:
                 times = seen[token.id]
                 assert times[-1] - times[0] >= HOUR
         assert one.status is DEAD or one.status is min(

@@ -7,12 +7,13 @@ from importlib import import_module
 from typing import Any
 
 import finch_connections
-from finch_connections import api, metrics
-from finch_connections.connection import ConnectionStatus
-from finch_connections.finch_failure import FinchFailure
-from finch_connections.refusal import Refusal
+from finch_connections import metrics
+from finch_connections.domain.connection import ConnectionStatus
+from finch_connections.domain.errors import Refusal
+from finch_connections.finch.errors import FinchFailure
+from finch_connections.web import api
 from tests.bench import costs, figures
-from tests.deployed import ROOT, TEMPLATE
+from tests.support.deployed import ROOT, TEMPLATE
 
 README = (ROOT / "README.md").read_text()
 RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
@@ -31,8 +32,8 @@ def words(text: str) -> set[str]:
 
 def kinds(base: type[Any]) -> set[type[Any]]:
     """A class and all that come from it, wherever in our package."""
-    for module in pkgutil.iter_modules(finch_connections.__path__):
-        import_module(f"finch_connections.{module.name}")
+    for module in pkgutil.walk_packages(finch_connections.__path__, "finch_connections."):
+        import_module(module.name)
     return {base} | {one for kind in base.__subclasses__() for one in kinds(kind)}
 
 
@@ -172,7 +173,7 @@ def test_every_style_and_part_of_the_page_is_named() -> None:
 
 
 def test_every_promise_of_the_page_has_its_test() -> None:
-    sources = "".join(path.read_text() for path in (ROOT / "tests/page").glob("test_*.py"))
+    sources = "".join(path.read_text() for path in (ROOT / "tests/browser").glob("test_*.py"))
     for promise, tests in rows("promise"):
         assert words(tests), promise
         for test in words(tests):

@@ -7,7 +7,7 @@ import botocore.session
 import pytest
 
 from operations.__main__ import parser
-from tests.runbooks import RUNBOOKS, commands, sections
+from tests.support.runbooks import RUNBOOKS, commands, sections
 
 LINES = [line for line in commands(RUNBOOKS) if line[0] not in ("make", "alias")]
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from local import containers, sam_local
-from tests.deployed import ROOT, TEMPLATE
+from tests.support.deployed import ROOT, TEMPLATE
 
 FUNCTIONS = {
     name

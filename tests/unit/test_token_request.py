@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from finch_connections import aws
-from finch_connections.connection import (
+import finch_tokens
+from finch_connections.domain.connection import (
     DISCONNECT_REFUSED,
     CompanyKey,
     Connection,
@@ -15,8 +15,8 @@ from finch_connections.connection import (
     Token,
     most_urgent,
 )
-from finch_connections.token_request import Outcome, Refused, choose, readable_entities
-from tests.deployed import TEMPLATE
+from finch_connections.domain.token_request import Outcome, Refused, choose, readable_entities
+from tests.support.deployed import TEMPLATE
 from tests.unit.test_timeouts import AWS_CALL, function
 
 NOW = datetime(2026, 11, 22, 10, tzinfo=UTC)
@@ -134,8 +134,8 @@ def test_entities_that_cannot_be_read_are_left_out() -> None:
 
 def test_a_backend_waits_for_the_slowest_answer_and_invokes_once() -> None:
     """Connection, key, record."""
-    assert 3 * AWS_CALL < function("VendToken") < aws.INVOKE_READ_SECONDS
-    assert function("ReadDirectory") > aws.INVOKE_READ_SECONDS
+    assert 3 * AWS_CALL < function("VendToken") < finch_tokens.READ_SECONDS
+    assert function("ReadDirectory") > finch_tokens.READ_SECONDS
 
 
 def test_the_example_is_deployed_only_where_it_is_wanted() -> None:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from finch_connections.refusal import InvalidRequest
-from finch_connections.webhook import (
+from finch_connections.domain.errors import InvalidRequest
+from finch_connections.domain.webhook import (
     TOLERANCE,
     Delivery,
     Event,

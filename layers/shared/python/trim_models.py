@@ -1,7 +1,7 @@
 """Trims the botocore of a build to what our code calls: of 20 MB of models, 0.2.
 
 `python3.13 trim_models.py <packages> <our package>`, with the packages to import from. The services
-are those that `aws.client` is asked for, the operations those whose methods are called anywhere in
+are those that `clients.client` is asked for, the operations those whose methods are called anywhere in
 our package: a new call is in the next build by itself.
 """
 
@@ -35,7 +35,7 @@ def called(package: Path) -> tuple[set[str], set[str]]:
             methods.add(node.func.attr)
             if node.func.attr == "get_paginator":
                 methods |= texts
-            if ast.unparse(node.func) == "aws.client":
+            if ast.unparse(node.func) == "clients.client":
                 services |= texts
     return services, methods
 

@@ -15,10 +15,10 @@ class Settings(NamedTuple):
 
     connections_table: str
     connect_sessions_table: str
-    claims_table: str
+    ownership_table: str
     audit_table: str
-    tend_queue_url: str
-    changes_bus: str
+    work_queue_url: str
+    event_bus: str
     token_key_arn: str
     old_token_key_arn: str
     finch_secret_arn: str
@@ -27,7 +27,7 @@ class Settings(NamedTuple):
     api_url: str
     return_urls: str
     customer_claim: str
-    sweep_per_minute: str
+    checks_per_minute: str
 
     @property
     def allowed_return_urls(self) -> tuple[str, ...]:
@@ -39,13 +39,6 @@ class Settings(NamedTuple):
         return f"{self.api_url or f'https://{domain}'}/callback"
 
 
-class BackendSettings(NamedTuple):
-    """What a function of another backend needs to get tokens; Lambda itself sets the second."""
-
-    vend_token_function: str
-    aws_lambda_function_name: str
-
-
 def started_by_lambda() -> str | None:
     """How Lambda has started this function, such as `on-demand`; None where it did not, as in a test."""
     return os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE")
@@ -54,17 +47,11 @@ def started_by_lambda() -> str | None:
 @cache
 def read() -> Settings:
     """The settings of this function; raises `SettingMissing`."""
-    return Settings(**_variables(Settings))
+    return Settings(**_variables())
 
 
-@cache
-def read_backend() -> BackendSettings:
-    """The settings of a function of another backend; raises `SettingMissing`."""
-    return BackendSettings(**_variables(BackendSettings))
-
-
-def _variables(kind: type[Settings | BackendSettings]) -> dict[str, str]:
+def _variables() -> dict[str, str]:
     try:
-        return {name: os.environ[name.upper()] for name in kind._fields}
+        return {name: os.environ[name.upper()] for name in Settings._fields}
     except KeyError as error:
         raise SettingMissing(f"The environment variable {error.args[0]} is not set.") from None

@@ -24,7 +24,7 @@ def handler(event, context):
         "provider_id#company_id": {"S": f"{provider_id}#{company_id}"},
     }
     item = dynamodb.get_item(TableName=TABLE, Key=key)["Item"]
-    for sealed in item["sealed"]["M"].values():
+    for sealed in item["ciphertexts"]["M"].values():
         token = kms.decrypt(
             KeyId=os.environ["TOKEN_KEY_ARN"],
             CiphertextBlob=sealed["B"],

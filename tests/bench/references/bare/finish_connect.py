@@ -50,7 +50,7 @@ def handler(event, context):
             "status": {"S": known["connection_status"]["status"]},
             "products": {"SS": granted["products"]},
             "connection_id": {"S": granted["connection_id"]},
-            "sealed": {"B": sealed},
+            "ciphertexts": {"B": sealed},
         },
     )
     outcome = {

@@ -18,7 +18,7 @@ def handler(event, context):
         "provider_id#company_id": {"S": f"{provider_id}#{company_id}"},
     }
     item = aws("dynamodb", "GetItem", TableName=table, Key=key)["Item"]
-    for sealed in item["sealed"]["M"].values():
+    for sealed in item["ciphertexts"]["M"].values():
         opened = aws(
             "kms",
             "Decrypt",

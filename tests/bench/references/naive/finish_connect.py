@@ -38,7 +38,7 @@ def finish_connect(code: Annotated[str, Query()], state: Annotated[str, Query()]
             "status": known.connection_status.status,
             "products": set(granted.products),
             "connection_id": granted.connection_id,
-            "sealed": sealed,
+            "ciphertexts": sealed,
         }
     )
     logger.info("connected", extra={"connection_id": granted.connection_id})

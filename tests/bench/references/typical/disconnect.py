@@ -29,7 +29,7 @@ def disconnect(provider_id: str, company_id: str) -> Connection:
     item = rows.get_item(Key=key).get("Item")
     if item is None:
         raise NotFoundError
-    for sealed in item["sealed"].values():
+    for sealed in item["ciphertexts"].values():
         token = (
             kms()
             .decrypt(

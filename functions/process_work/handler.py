@@ -1,0 +1,102 @@
+"""Finishes what was left half done: takes tasks from the queue and sends on what is not over."""
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import (
+    BatchProcessor,
+    EventType,
+    process_partial_response,
+)
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+from finch_connections import cold_start, metrics
+from finch_connections.aws import (
+    connection_table,
+    ownership_table,
+    session_table,
+    token_vault,
+    work_queue,
+)
+from finch_connections.domain.work_item import WorkItem
+from finch_connections.finch import client as finch_client
+from finch_connections.finch import connect_api, names_api
+from finch_connections.log import logger
+from finch_connections.use_cases import disconnect as disconnecting_flow
+from finch_connections.use_cases import fetch_names as naming_flow
+from finch_connections.use_cases import finish_connect as connecting_flow
+from finch_connections.use_cases import process_work as use_case
+from finch_connections.use_cases.process_work import Services
+
+ROUTE = "process_work"
+# What is not over counts as this, where there is nothing to report.
+AGAIN = "again"
+# What one task can take when AWS and Finch are slow: it is not begun with less time left.
+TASK_SECONDS = 150
+
+# A message that cannot be understood comes back, and ends in the dead-letter queue.
+_batch = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
+
+
+def process_work(event: dict[str, Any], context: Any) -> Any:
+    """Answers which messages failed; all the others are done with (partial batch response)."""
+
+    def process(record: SQSRecord) -> None:
+        logger.append_keys(request_id=record.message_id, function_request_id=context.aws_request_id)
+        in_time = context.get_remaining_time_in_millis() > TASK_SECONDS * 1000
+        try:
+            work_item = work_queue.read(record.body)
+            if record.attributes.approximate_receive_count != "1":
+                work_item = replace(work_item, redelivered=True)
+            _process(work_item, datetime.now(UTC), in_time)
+        except Exception:
+            # Lambda is told which messages have failed, and nobody why.
+            logger.exception("message failed")
+            raise
+
+    return process_partial_response(event, process, _batch, context)
+
+
+def _process(work_item: WorkItem, now: datetime, in_time: bool) -> None:
+    queue = work_queue.from_settings()
+    if now < work_item.due_at or not in_time:
+        queue.send(work_item, now)
+        return
+    look = use_case.process(work_item, now=now, services=_services())
+    if look.report:
+        logger.warning("reported", report=look.report)
+    metrics.count(ROUTE, look.report or (AGAIN if look.again else metrics.OK))
+    if look.again:
+        queue.send(look.again, now)
+
+
+def _services() -> Services:
+    connections, ownerships = connection_table.from_settings(), ownership_table.from_settings()
+    vault, queue = token_vault.from_settings(), work_queue.from_settings()
+    connecting = connecting_flow.Services(
+        sessions=session_table.from_settings(),
+        connections=connections,
+        ownerships=ownerships,
+        vault=vault,
+        finch=connect_api.from_settings(),
+        queue=queue,
+        pause=time.sleep,
+    )
+    return Services(
+        connecting,
+        disconnecting_flow.Services(
+            connections=connections,
+            ownerships=ownerships,
+            vault=vault,
+            finch=finch_client.from_settings(),
+            queue=queue,
+            kept=partial(connecting_flow.kept, services=connecting),
+        ),
+        naming_flow.Services(connections=connections, vault=vault, names=names_api.from_settings()),
+    )
+
+
+cold_start.ready(_services)

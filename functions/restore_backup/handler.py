@@ -1,0 +1,59 @@
+"""Takes back from restored tables what Finch says is alive, one step for each invocation."""
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from finch_connections.aws import (
+    connection_table,
+    ownership_table,
+    session_table,
+    token_vault,
+    work_queue,
+)
+from finch_connections.finch import connect_api
+from finch_connections.log import logger
+from finch_connections.use_cases.finish_connect import Services
+from finch_connections.use_cases.operator import restore_backup as use_case
+from finch_connections.use_cases.operator.restore_backup import Backup
+from finch_connections.web import batch_request, request_body
+from finch_connections.web.batch_request import BatchRequest
+
+type TableName = Annotated[str, Field(pattern="^[A-Za-z0-9_.-]{3,255}$")]
+
+
+class RestoreRequest(BatchRequest):
+    """The names of the tables that were restored beside those in use."""
+
+    connections: TableName | None = None
+    sessions: TableName | None = None
+
+
+def restore_backup(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Answers what this step has done and what it left, and the `cursor` for the next one."""
+    logger.append_keys(request_id=context.aws_request_id)
+    asked = request_body.validate(RestoreRequest, event)
+    connections = connection_table.from_settings()
+    batch = use_case.restore(
+        Backup(
+            replace(connections, name=asked.connections) if asked.connections else None,
+            asked.sessions,
+        ),
+        asked.at,
+        now=datetime.now(UTC),
+        in_time=batch_request.in_time(),
+        services=Services(
+            sessions=session_table.from_settings(),
+            connections=connections,
+            ownerships=ownership_table.from_settings(),
+            vault=token_vault.from_settings(),
+            finch=connect_api.from_settings(),
+            queue=work_queue.from_settings(),
+            pause=time.sleep,
+        ),
+    )
+    logger.warning("restored", done=dict(batch.done), left=len(batch.open))
+    return batch_request.answer(batch)

@@ -1,0 +1,129 @@
+"""The Audit table: who asked for a token, when, why and what became of it. It holds no token."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from secrets import token_hex
+from typing import TYPE_CHECKING
+
+from finch_connections import settings
+from finch_connections.aws import clients
+from finch_connections.aws.dynamodb import (
+    Item,
+    number,
+    optional_sets,
+    optional_texts,
+    read_set,
+    read_text,
+    text,
+)
+from finch_connections.domain.token_request import AuditRecord, Outcome
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+SORT_KEY = "vended_at#id"
+KEPT_FOR = timedelta(days=400)
+# Of one request ("BatchWriteItem" in the DynamoDB API Reference).
+_ERASED_AT_ONCE = 25
+# Before and after every moment in its written form.
+_FIRST, _LAST = "0", "9"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class AuditTable:
+    """Adds records, and reads those of one customer."""
+
+    client: "DynamoDBClient"
+    name: str
+
+    def write(self, record: AuditRecord) -> None:
+        """Adds a record; when this returns it is there."""
+        self.client.put_item(TableName=self.name, Item=_item(record))
+
+    def of_customer(
+        self,
+        customer_id: str,
+        *,
+        limit: int,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> Sequence[AuditRecord]:
+        """At most `limit` records of a customer from `since` on and before `until`, newest first."""
+        answer = self.client.query(
+            TableName=self.name,
+            KeyConditionExpression="customer_id = :customer AND #key BETWEEN :since AND :until",
+            ExpressionAttributeNames={"#key": SORT_KEY},
+            ExpressionAttributeValues={
+                ":customer": text(customer_id),
+                ":since": text(_sortable(since) if since else _FIRST),
+                ":until": text(_sortable(until) if until else _LAST),
+            },
+            ScanIndexForward=False,
+            Limit=limit,
+        )
+        return [_record(item) for item in answer["Items"]]
+
+    def erase(self, customer_id: str) -> int:
+        """Removes some of a customer's records; answers how many, which is 0 when none is left."""
+        found = self.client.query(
+            TableName=self.name,
+            KeyConditionExpression="customer_id = :customer",
+            ExpressionAttributeValues={":customer": text(customer_id)},
+            ProjectionExpression="customer_id, #key",
+            ExpressionAttributeNames={"#key": SORT_KEY},
+            Limit=_ERASED_AT_ONCE,
+            ConsistentRead=True,
+        )["Items"]
+        if found:
+            self.client.batch_write_item(
+                RequestItems={self.name: [{"DeleteRequest": {"Key": key}} for key in found]}
+            )
+        return len(found)
+
+
+def _sortable(at: datetime) -> str:
+    """A moment, written so that the order of the texts is that of the moments."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _item(record: AuditRecord) -> dict[str, Item]:
+    return {
+        "customer_id": text(record.customer_id),
+        SORT_KEY: text(f"{_sortable(record.at)}#{token_hex(8)}"),
+        "outcome": text(record.outcome),
+        "ttl": number(int((record.at + KEPT_FOR).timestamp())),
+        **optional_sets({"products": record.products}),
+        **optional_texts(
+            {
+                "caller": record.caller,
+                "purpose": record.purpose,
+                "provider_id": record.provider_id,
+                "company_id": record.company_id,
+                "connection_id": record.connection_id,
+                "token_id": record.token_id,
+            }
+        ),
+    }
+
+
+def _record(item: Item) -> AuditRecord:
+    return AuditRecord(
+        customer_id=item["customer_id"]["S"],
+        at=datetime.fromisoformat(item[SORT_KEY]["S"].partition("#")[0]),
+        outcome=Outcome(item["outcome"]["S"]),
+        caller=read_text(item, "caller"),
+        purpose=read_text(item, "purpose"),
+        provider_id=read_text(item, "provider_id"),
+        company_id=read_text(item, "company_id"),
+        products=read_set(item, "products"),
+        connection_id=read_text(item, "connection_id"),
+        token_id=read_text(item, "token_id"),
+    )
+
+
+@cache
+def from_settings() -> AuditTable:
+    """The deployed table."""
+    return AuditTable(clients.client("dynamodb"), settings.read().audit_table)

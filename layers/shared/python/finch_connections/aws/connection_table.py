@@ -1,0 +1,313 @@
+"""The Connections table: a customer's connections, each with its tokens in one item."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from itertools import islice
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from finch_connections import settings
+from finch_connections.aws import clients
+from finch_connections.aws.dynamodb import (
+    FOR_EVER,
+    Due,
+    Item,
+    due,
+    due_keys,
+    moment,
+    number,
+    optional_maps,
+    optional_moments,
+    optional_sets,
+    optional_texts,
+    postpone,
+    read_map,
+    read_moment,
+    read_optional_moment,
+    read_set,
+    read_text,
+    scan,
+    text,
+    write_together,
+)
+from finch_connections.domain.connection import (
+    CHECKED_EVERY,
+    DISCONNECT_REFUSED,
+    CompanyKey,
+    Connection,
+    ConnectionStatus,
+    Token,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+    from finch_connections.aws.dynamodb import Read, Write
+
+SORT_KEY = "provider_id#company_id"
+_NAMES = {"#key": SORT_KEY, "#status": "status"}
+# All but the ciphertexts: the roles of functions that open none may read these and no others.
+_SHOWN = (
+    "#key, customer_id, tokens, #status, created_at, updated_at, revision, ended, "
+    "disconnecting_since, checked_at, problem, provider_name, company_name, entity_names"
+)
+
+
+# Nobody compares or prints these, and what does so is compiled at every cold start.
+class Page(NamedTuple):
+    """Some of a customer's connections, in the order of their keys; `last` is where the next page starts."""
+
+    connections: tuple[Connection, ...]
+    last: CompanyKey | None
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ConnectionTable:
+    """Reads and writes connections. Every write is conditional on the `revision` before it."""
+
+    client: "DynamoDBClient"
+    name: str
+
+    def get(self, customer_id: str, key: CompanyKey) -> Connection | None:
+        """The connection with its ciphertexts, as last written."""
+        return self._get(customer_id, key, {})
+
+    def reading(self, customer_id: str, key: CompanyKey) -> "Read":
+        """The same read, to happen together with others; its item is for `connection_of`."""
+        return self.name, _key(customer_id, key)
+
+    def show(self, customer_id: str, key: CompanyKey) -> Connection | None:
+        """The connection without its ciphertexts."""
+        shown = {"ProjectionExpression": _SHOWN, "ExpressionAttributeNames": _NAMES}
+        return self._get(customer_id, key, shown)
+
+    def page(
+        self,
+        customer_id: str,
+        *,
+        limit: int,
+        after: CompanyKey | None = None,
+        statuses: frozenset[ConnectionStatus] = frozenset(),
+    ) -> Page:
+        """At most `limit` connections without their ciphertexts, those with one of `statuses` if given.
+
+        One query: a filtered page may be short, even empty, and still have one behind it.
+        """
+        query: dict[str, Any] = {
+            "TableName": self.name,
+            "KeyConditionExpression": "customer_id = :customer",
+            "ExpressionAttributeValues": {":customer": text(customer_id)},
+            "ExpressionAttributeNames": _NAMES,
+            "ProjectionExpression": _SHOWN,
+            # Implied, but a role that may read no ciphertext is allowed nothing else.
+            "Select": "SPECIFIC_ATTRIBUTES",
+            "ConsistentRead": True,
+        }
+        if after:
+            query["ExclusiveStartKey"] = _key(customer_id, after)
+        if statuses:
+            values = {f":s{n}": text(status) for n, status in enumerate(sorted(statuses))}
+            query["FilterExpression"] = f"#status IN ({', '.join(values)})"
+            query["ExpressionAttributeValues"] |= values
+        else:
+            query["Limit"] = limit
+        answer = self.client.query(**query)
+        found = tuple(connection_of(item) for item in answer["Items"])
+        if len(found) > limit:
+            return Page(found[:limit], found[limit - 1].key)
+        last = answer.get("LastEvaluatedKey")
+        return Page(found, CompanyKey.parse(last[SORT_KEY]["S"]) if last else None)
+
+    def every(self, customer_id: str) -> Iterator[Connection]:
+        """All of a customer's connections without their ciphertexts."""
+        after = None
+        while True:
+            page = self.page(customer_id, limit=1000, after=after)
+            yield from page.connections
+            after = page.last
+            if after is None:
+                return
+
+    def everybodys(
+        self, after: Mapping[str, str] | None
+    ) -> tuple[list[Connection], dict[str, str] | None]:
+        """A page of all customers' connections with their ciphertexts, and where the next one starts."""
+        items, last = scan(self.client, self.name, after)
+        return [connection_of(item) for item in items], last
+
+    def erase(self, connection: Connection) -> None:
+        """Removes a connection that is over; raises `dynamodb.Conflict` where it is as it was no more."""
+        delete: Any = {
+            "TableName": self.name,
+            "Key": _key(connection.customer_id, connection.key),
+            "ConditionExpression": "revision = :revision AND #status = :disconnected",
+            "ExpressionAttributeNames": {"#status": "status"},
+            "ExpressionAttributeValues": {
+                ":revision": number(connection.revision),
+                ":disconnected": text(ConnectionStatus.DISCONNECTED),
+            },
+        }
+        write_together(self.client, [{"Delete": delete}])
+
+    def unfinished(self, before: datetime, now: datetime, limit: int) -> list[Connection]:
+        """At most `limit` connections that have waited for something since `before`."""
+        found = (self.show(*one) for one in self.due(Due.UNFINISHED, now + FOR_EVER))
+        waiting = (
+            one for one in found if one and (one.disconnecting_since or one.updated_at) <= before
+        )
+        return list(islice(waiting, limit))
+
+    def due(self, kind: Due, until: datetime) -> Iterator[tuple[str, CompanyKey]]:
+        """The customers and keys of all connections that somebody should look at by `until`."""
+        for key in due_keys(self.client, self.name, kind, until):
+            yield key["customer_id"]["S"], CompanyKey.parse(key[SORT_KEY]["S"])
+
+    def postpone(self, customer_id: str, key: CompanyKey, until: datetime) -> None:
+        """Notes when a connection that is due is looked at again; raises `dynamodb.Conflict`."""
+        postpone(self.client, self.name, _key(customer_id, key), until)
+
+    def writing(self, connection: Connection) -> "Write":
+        """The write of a connection, to happen together with others."""
+        put: Any = {"TableName": self.name, "Item": _item(connection)}
+        if connection.revision == 1:
+            put["ConditionExpression"] = "attribute_not_exists(customer_id)"
+        else:
+            put["ConditionExpression"] = "revision = :before"
+            put["ExpressionAttributeValues"] = {":before": number(connection.revision - 1)}
+        return {"Put": put}
+
+    def write(self, connection: Connection, together_with: Sequence["Write"] = ()) -> None:
+        """Writes a connection, and with it the rest or nothing; raises `dynamodb.Conflict`."""
+        write_together(self.client, [self.writing(connection), *together_with])
+
+    def _get(self, customer_id: str, key: CompanyKey, projection: Any) -> Connection | None:
+        answer = self.client.get_item(
+            TableName=self.name, Key=_key(customer_id, key), ConsistentRead=True, **projection
+        )
+        return connection_of(answer["Item"]) if "Item" in answer else None
+
+
+def _key(customer_id: str, key: CompanyKey) -> dict[str, Item]:
+    return {"customer_id": text(customer_id), SORT_KEY: text(str(key))}
+
+
+def _item(connection: Connection) -> dict[str, Item]:
+    key = _key(connection.customer_id, connection.key)
+    moments = {
+        "disconnecting_since": connection.disconnecting_since,
+        "checked_at": connection.checked_at,
+        "next_look": connection.next_look,
+    }
+    return {
+        **key,
+        "tokens": {"M": {token.id: {"M": _token_item(token)} for token in connection.tokens}},
+        "ciphertexts": {
+            "M": {id_: {"B": ciphertext} for id_, ciphertext in connection.ciphertexts.items()}
+        },
+        "status": text(connection.status),
+        "created_at": moment(connection.created_at),
+        "updated_at": moment(connection.updated_at),
+        "revision": number(connection.revision),
+        # What the stream is filtered by.
+        "news": {"BOOL": connection.quiet_revision != connection.revision},
+        **optional_sets({"ended": connection.ended}),
+        **optional_texts(
+            {
+                "problem": connection.problem,
+                "provider_name": connection.provider_name,
+                "company_name": connection.company_name,
+            }
+        ),
+        **optional_maps({"entity_names": connection.entity_names}),
+        **optional_moments(moments),
+        **_due(connection),
+    }
+
+
+def _due(connection: Connection) -> dict[str, Item]:
+    """Unfinished and troubled connections, and the others for when to look at their health."""
+    key = (connection.customer_id, str(connection.key))
+    if connection.disconnecting_since:
+        at, kind = connection.disconnecting_since, Due.UNFINISHED
+    elif connection.problem == DISCONNECT_REFUSED:
+        at, kind = connection.updated_at, Due.UNFINISHED
+    elif connection.status is ConnectionStatus.DISCONNECTED:
+        return {}
+    else:
+        checked_at = connection.checked_at or connection.created_at
+        at, kind = checked_at + CHECKED_EVERY, Due.UNCHECKED
+    return due(kind, key, max(at, connection.next_look or at))
+
+
+def _token_item(token: Token) -> dict[str, Item]:
+    return {
+        "connection_id": text(token.connection_id),
+        "status": text(token.status),
+        "connected_at": moment(token.connected_at),
+        **optional_sets({"products": token.products, "entity_ids": token.entity_ids}),
+        **optional_texts(
+            {
+                "status_detail": token.status_detail,
+                "account_id": token.account_id,
+                "finch_customer_id": token.finch_customer_id,
+                "suspected": token.suspected,
+            }
+        ),
+        **optional_moments({"suspected_since": token.suspected_since}),
+        **optional_maps({"entities": token.entities, "methods": token.methods}),
+    }
+
+
+def connection_of(item: Item) -> Connection:
+    """The connection in an item."""
+    tokens = [_token(id_, entry["M"]) for id_, entry in item["tokens"]["M"].items()]
+    return Connection(
+        customer_id=item["customer_id"]["S"],
+        key=CompanyKey.parse(item[SORT_KEY]["S"]),
+        tokens=tuple(sorted(tokens, key=lambda token: (token.connected_at, token.id))),
+        status=ConnectionStatus(item["status"]["S"]),
+        created_at=read_moment(item["created_at"]),
+        updated_at=read_moment(item["updated_at"]),
+        revision=int(item["revision"]["N"]),
+        ended=read_set(item, "ended"),
+        disconnecting_since=read_optional_moment(item, "disconnecting_since"),
+        checked_at=read_optional_moment(item, "checked_at"),
+        next_look=read_optional_moment(item, "next_look"),
+        problem=read_text(item, "problem"),
+        provider_name=read_text(item, "provider_name"),
+        company_name=read_text(item, "company_name"),
+        entity_names=read_map(item, "entity_names"),
+        ciphertexts={
+            id_: entry["B"] for id_, entry in item.get("ciphertexts", {"M": {}})["M"].items()
+        },
+    )
+
+
+def without_ciphertexts(item: Item) -> Connection:
+    """The connection in an item of the table's stream; no ciphertext is kept of it."""
+    return connection_of({name: value for name, value in item.items() if name != "ciphertexts"})
+
+
+def _token(token_id: str, entry: Item) -> Token:
+    return Token(
+        id=token_id,
+        connection_id=entry["connection_id"]["S"],
+        products=read_set(entry, "products"),
+        status=ConnectionStatus(entry["status"]["S"]),
+        connected_at=read_moment(entry["connected_at"]),
+        entity_ids=read_set(entry, "entity_ids"),
+        status_detail=read_text(entry, "status_detail"),
+        account_id=read_text(entry, "account_id"),
+        finch_customer_id=read_text(entry, "finch_customer_id"),
+        entities=read_map(entry, "entities"),
+        methods=read_map(entry, "methods"),
+        suspected=ConnectionStatus(entry["suspected"]["S"]) if "suspected" in entry else None,
+        suspected_since=read_optional_moment(entry, "suspected_since"),
+    )
+
+
+@cache
+def from_settings() -> ConnectionTable:
+    """The deployed table."""
+    return ConnectionTable(clients.client("dynamodb"), settings.read().connections_table)

@@ -1,0 +1,88 @@
+"""The bus on which changes of connections are told to whoever subscribes."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from finch_connections import settings
+from finch_connections.aws import clients
+from finch_connections.domain.connection_event import ConnectionEvent
+from finch_connections.log import logger
+
+if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
+
+SOURCE = "finch-connections"
+# Grows with a change of the detail that breaks its readers; a new field does not.
+VERSION = 1
+# Of one request ("PutEvents" in the EventBridge API Reference).
+MOST_ENTRIES = 10
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class EventBus:
+    """Puts changes on an EventBridge bus."""
+
+    client: "EventBridgeClient"
+    name: str
+
+    def put(self, events: Sequence[ConnectionEvent]) -> frozenset[str]:
+        """The ids of those that the bus did not take, at most `MOST_ENTRIES` being given.
+
+        One that fails does not stop those after it ("Handling failures with PutEvents" in the
+        EventBridge guide). Where no answer came, none counts as taken.
+        """
+        try:
+            answer = self.client.put_events(Entries=[self._entry(event) for event in events])
+        except (ClientError, BotoCoreError) as error:
+            reasons = {_reason(error)}
+            refused = frozenset(event.id for event in events)
+        else:
+            told = list(zip(events, answer["Entries"], strict=True))
+            reasons = {entry["ErrorCode"] for _, entry in told if "ErrorCode" in entry}
+            refused = frozenset(event.id for event, entry in told if "ErrorCode" in entry)
+        if refused:
+            logger.warning("changes refused", count=len(refused), reasons=sorted(reasons))
+        return refused
+
+    def _entry(self, event: ConnectionEvent) -> Any:
+        return {
+            "EventBusName": self.name,
+            "Source": SOURCE,
+            "DetailType": event.kind.value,
+            "Time": event.time,
+            "Detail": json.dumps(detail(event)),
+        }
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ClientError):
+        return error.response["Error"]["Code"]
+    return type(error).__name__
+
+
+def detail(event: ConnectionEvent) -> dict[str, Any]:
+    """The JSON of a change."""
+    return {
+        "version": VERSION,
+        "id": event.id,
+        "time": event.time.isoformat(),
+        "customer_id": event.customer_id,
+        "provider_id": event.key.provider_id,
+        "company_id": event.key.company_id,
+        "status": event.status,
+        "previous_status": event.previous_status,
+        "problem": event.problem,
+        "connection_ids": list(event.connection_ids),
+        "revision": event.revision,
+    }
+
+
+@cache
+def from_settings() -> EventBus:
+    """The deployed bus."""
+    return EventBus(clients.client("events"), settings.read().event_bus)

@@ -1,0 +1,120 @@
+"""Seals access tokens with KMS so that a ciphertext opens only in the row it was written to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from finch_connections import settings
+from finch_connections.aws import clients
+from finch_connections.domain.connection import CompanyKey
+from finch_connections.domain.secret import SecretText
+from finch_connections.log import logger
+
+if TYPE_CHECKING:
+    from mypy_boto3_kms import KMSClient
+
+
+class EncryptedByAnotherKey(Exception):
+    """A ciphertext that none of our keys has made: nobody here has written it."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TokenVault:
+    """Encrypts and decrypts with an encryption context that names what the token belongs to.
+
+    KMS refuses to decrypt under any other context ("Encryption context" in the KMS developer guide),
+    and the roles of the functions allow each purpose apart. A ciphertext names its key itself, so that
+    `old_key_arn` goes on opening what it has sealed; what any other key has sealed is refused.
+    """
+
+    client: "KMSClient"
+    key_arn: str
+    old_key_arn: str | None = None
+
+    def encrypt_escrow(self, token: SecretText, handle_hash: str, customer_id: str) -> bytes:
+        """The ciphertext of a token that a connect session keeps."""
+        return self._seal(token, _escrow(handle_hash, customer_id))
+
+    def decrypt_escrow(self, ciphertext: bytes, handle_hash: str, customer_id: str) -> SecretText:
+        """The token that a connect session keeps."""
+        return self._open(ciphertext, _escrow(handle_hash, customer_id))
+
+    def encrypt_stored(self, token: SecretText, customer_id: str, key: CompanyKey) -> bytes:
+        """The ciphertext of a token of a connection."""
+        return self._seal(token, _stored(customer_id, key))
+
+    def decrypt_stored(self, ciphertext: bytes, customer_id: str, key: CompanyKey) -> SecretText:
+        """A token of a connection."""
+        return self._open(ciphertext, _stored(customer_id, key))
+
+    def reencrypt_escrow(
+        self, ciphertext: bytes, handle_hash: str, customer_id: str
+    ) -> bytes | None:
+        """The same token under the key that seals now; None where it is so already."""
+        return self._reencrypt(ciphertext, _escrow(handle_hash, customer_id))
+
+    def reencrypt_stored(
+        self, ciphertext: bytes, customer_id: str, key: CompanyKey
+    ) -> bytes | None:
+        """The same token under the key that seals now; None where it is so already."""
+        return self._reencrypt(ciphertext, _stored(customer_id, key))
+
+    def _reencrypt(self, ciphertext: bytes, context: Mapping[str, str]) -> bytes | None:
+        # Inside KMS: the text of the token comes to nobody.
+        answer = self.client.re_encrypt(
+            CiphertextBlob=ciphertext,
+            SourceEncryptionContext=context,
+            DestinationEncryptionContext=context,
+            DestinationKeyId=self.key_arn,
+        )
+        self._require_ours(answer["SourceKeyId"])
+        return None if answer["SourceKeyId"] == self.key_arn else answer["CiphertextBlob"]
+
+    def _require_ours(self, key_arn: str) -> None:
+        if key_arn not in (self.key_arn, self.old_key_arn):
+            raise EncryptedByAnotherKey
+
+    def _seal(self, token: SecretText, context: Mapping[str, str]) -> bytes:
+        return self.client.encrypt(
+            KeyId=self.key_arn, Plaintext=token.reveal().encode(), EncryptionContext=context
+        )["CiphertextBlob"]
+
+    def _open(self, ciphertext: bytes, context: Mapping[str, str]) -> SecretText:
+        answer = self.client.decrypt(CiphertextBlob=ciphertext, EncryptionContext=context)
+        self._require_ours(answer["KeyId"])
+        return SecretText(answer["Plaintext"].decode())
+
+
+def _escrow(handle_hash: str, customer_id: str) -> dict[str, str]:
+    return {"purpose": "escrow", "session": handle_hash, "customer_id": customer_id}
+
+
+def _stored(customer_id: str, key: CompanyKey) -> dict[str, str]:
+    return {
+        "purpose": "stored",
+        "customer_id": customer_id,
+        "provider_id": key.provider_id,
+        "company_id": key.company_id,
+    }
+
+
+def about_this_one(error: ClientError | EncryptedByAnotherKey) -> str:
+    """Why a ciphertext does not open, where that is about it alone; raises everything else again."""
+    if isinstance(error, EncryptedByAnotherKey):
+        reason = "sealed by a key that is none of ours"
+    elif error.response["Error"]["Code"] == "InvalidCiphertextException":
+        reason = "does not open where it lies"
+    else:
+        raise error
+    logger.error("ciphertext does not open", reason=reason)
+    return reason
+
+
+@cache
+def from_settings() -> TokenVault:
+    """The vault with the deployed keys."""
+    keys = settings.read()
+    return TokenVault(clients.client("kms"), keys.token_key_arn, keys.old_token_key_arn or None)

@@ -1,0 +1,132 @@
+"""The queue of tasks. A message is a hint to look: what is there decides, never the message."""
+
+import json
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from itertools import batched
+from typing import TYPE_CHECKING, Any, Literal
+
+from finch_connections import settings
+from finch_connections.aws import clients
+from finch_connections.domain.connection import IDENTIFIER, CompanyKey, UnusableIdentifier
+from finch_connections.domain.work_item import (
+    ConnectionSubject,
+    FinchConnectionSubject,
+    SessionSubject,
+    Subject,
+    WorkItem,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+# As long as SQS can delay a message ("Delay queues" in its developer guide): longer waits are
+# made of several.
+LONGEST_DELAY_SECONDS = 900
+# Where the handle's hash of a session stands, nothing else of that table may be named.
+_HANDLE_HASH = re.compile("[0-9a-f]{64}")
+
+
+class NotAWorkItem(Exception):
+    """A message that nobody here has written."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class WorkQueue:
+    """Sends tasks, each to arrive when it is due, or to be sent on until then."""
+
+    client: "SQSClient"
+    url: str
+
+    def send(self, work_item: WorkItem, now: datetime) -> None:
+        """Queues a task."""
+        self.client.send_message(
+            QueueUrl=self.url, MessageBody=write(work_item), DelaySeconds=_delay(work_item, now)
+        )
+
+    def send_all(self, work_items: Iterable[WorkItem], now: datetime) -> int:
+        """Queues many tasks, each for when it is due within SQS's longest delay; how many there were."""
+        sent = 0
+        for batch in batched(work_items, 10, strict=False):
+            answer = self.client.send_message_batch(
+                QueueUrl=self.url,
+                Entries=[
+                    {
+                        "Id": str(place),
+                        "MessageBody": write(work_item),
+                        "DelaySeconds": _delay(work_item, now),
+                    }
+                    for place, work_item in enumerate(batch)
+                ],
+            )
+            sent += len(answer.get("Successful", ()))
+        return sent
+
+    def backlog(self) -> int:
+        """How many tasks are due and not looked at yet, about."""
+        name: Literal["ApproximateNumberOfMessages"] = "ApproximateNumberOfMessages"
+        answer = self.client.get_queue_attributes(QueueUrl=self.url, AttributeNames=[name])
+        return int(answer["Attributes"][name])
+
+
+def _delay(work_item: WorkItem, now: datetime) -> int:
+    seconds = math.ceil((work_item.due_at - now).total_seconds())
+    return min(max(seconds, 0), LONGEST_DELAY_SECONDS)
+
+
+def write(work_item: WorkItem) -> str:
+    """A task as a message."""
+    match work_item.subject:
+        case SessionSubject(handle_hash):
+            subject: dict[str, Any] = {"session": handle_hash}
+        case FinchConnectionSubject(connection_id):
+            subject = {"connection_id": connection_id}
+        case ConnectionSubject(customer_id, key):
+            subject = {
+                "customer_id": customer_id,
+                "provider_id": key.provider_id,
+                "company_id": key.company_id,
+            }
+    times = {"began_at": work_item.began_at.isoformat(), "due_at": work_item.due_at.isoformat()}
+    flags = {"scheduled": work_item.scheduled, "redelivered": work_item.redelivered}
+    return json.dumps({**subject, **times, "retries": work_item.retries, **flags})
+
+
+def read(message: str) -> WorkItem:
+    """The task in a message; raises `NotAWorkItem`."""
+    try:
+        match fields := json.loads(message):
+            case {"session": str(handle_hash)} if _HANDLE_HASH.fullmatch(handle_hash):
+                subject: Subject = SessionSubject(handle_hash)
+            case {"connection_id": str(connection_id)} if IDENTIFIER.fullmatch(connection_id):
+                subject = FinchConnectionSubject(connection_id)
+            case {"customer_id": str(customer_id)} if IDENTIFIER.fullmatch(customer_id):
+                key = CompanyKey(fields["provider_id"], fields["company_id"])
+                subject = ConnectionSubject(customer_id, key)
+            case _:
+                raise NotAWorkItem
+        began_at, due_at = (datetime.fromisoformat(fields[one]) for one in ("began_at", "due_at"))
+        if began_at.tzinfo is None or due_at.tzinfo is None:
+            raise NotAWorkItem
+        scheduled, redelivered = (fields.get(one) is True for one in ("scheduled", "redelivered"))
+        return WorkItem(subject, began_at, due_at, int(fields["retries"]), scheduled, redelivered)
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        ArithmeticError,
+        RecursionError,
+        UnusableIdentifier,
+    ):
+        # Not chained: what a reader says of a text holds a piece of it.
+        raise NotAWorkItem from None
+
+
+@cache
+def from_settings() -> WorkQueue:
+    """The deployed queue."""
+    return WorkQueue(clients.client("sqs"), settings.read().work_queue_url)

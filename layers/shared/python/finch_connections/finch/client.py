@@ -1,0 +1,233 @@
+"""The Finch API over HTTPS: one client while the function is warm, every answer understood or refused."""
+
+import logging
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from finch_connections import metrics, settings
+from finch_connections.domain.secret import SecretText
+from finch_connections.finch.errors import (
+    AccountSetupRequired,
+    AnswerLost,
+    ConnectionAlreadyExists,
+    FinchFailure,
+    FinchUnavailable,
+    Forbidden,
+    InsufficientPermissions,
+    InsufficientScope,
+    InvalidClient,
+    InvalidGrant,
+    NotReached,
+    PaymentRequired,
+    RateLimited,
+    ReauthenticationNeeded,
+    RequestRefused,
+    ServerError,
+    TokenDead,
+    TokenNotSent,
+    UnknownAnswer,
+)
+from finch_connections.log import logger
+
+# The only version that Finch documents ("Headers" in Finch's API reference).
+API_VERSION = "2020-09-17"
+CONNECT_SECONDS = 2.0
+# The longest pause within an answer, not the length of the whole.
+READ_SECONDS = 12.0
+# A connection that was kept longer may be dead without our knowing, above all after Lambda froze
+# the function; sending a code over it would leave its exchange uncertain.
+_KEEP_SECONDS = 5.0
+
+# All that certifi trusts, in what is built: OpenSSL reads the one it needs, where parsing all of
+# them takes 25 ms.
+_ROOTS = Path(__file__).parents[1] / "roots"
+
+# httpx writes a line for each request at INFO; ours says more.
+logging.getLogger("httpx").setLevel(logging.WARNING)
+
+_BY_WORD: Mapping[tuple[int, str], type[FinchFailure]] = {
+    (401, "reauthenticate_user"): ReauthenticationNeeded,
+    (401, "account_setup_required"): AccountSetupRequired,
+    (401, "invalid_token_error"): TokenDead,
+    (401, "unauthorized_request_error"): TokenNotSent,
+    (401, "invalid_client_error"): InvalidClient,
+    # The reference lists this name as 401 where the SDK's documentation has 400.
+    (401, "invalid_request_error"): RequestRefused,
+    (403, "error_permissions"): InsufficientPermissions,
+    (403, "insufficient_scope_error"): InsufficientScope,
+}
+_BY_STATUS: Mapping[int, type[FinchFailure]] = {
+    400: RequestRefused,
+    402: PaymentRequired,
+    403: Forbidden,
+    404: RequestRefused,
+    408: ServerError,
+    409: RequestRefused,
+    422: RequestRefused,
+    429: RateLimited,
+    501: RequestRefused,
+}
+
+
+class FinchClient:
+    """Sends one request at a time and never repeats one: it may have had its effect."""
+
+    def __init__(
+        self,
+        base_url: str,
+        transport: httpx.BaseTransport | None = None,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._base_url = base_url
+        self._transport = transport
+        self._wall_clock = wall_clock
+        self._verify = _trusting()
+        self._client = self._new_client()
+        self._last_used = wall_clock()
+
+    def disconnect(self, token: SecretText) -> None:
+        """Ends the token's connection for good, with all of its tokens (`POST /disconnect`).
+
+        Raises `FinchFailure`; after `AnswerLost` it may have happened. `TokenDead` is said by
+        `/introspect` too: said once by mistake, it would leave a connection that is billed for ever.
+        """
+        try:
+            answer = self.call("POST", "/disconnect", headers=bearer(token))
+        except TokenDead:
+            self.call("GET", "/introspect", headers=bearer(token))
+            raise UnknownAnswer from None
+        if not isinstance(answer, dict) or answer.get("status") != "success":
+            raise UnknownAnswer
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        headers: Mapping[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+        read_seconds: float = READ_SECONDS,
+    ) -> Any:
+        """The parsed body of a 200 or 201; raises a `FinchFailure` for everything else."""
+        began, failure = time.monotonic(), None
+        try:
+            return self._call(
+                method, path, json=json, headers=headers, auth=auth, read_seconds=read_seconds
+            )
+        except FinchFailure as error:
+            failure = error
+            raise
+        finally:
+            metrics.finch_called(
+                failure.kind if failure else metrics.OK,
+                failed=isinstance(failure, FinchUnavailable),
+                seconds=time.monotonic() - began,
+            )
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any,
+        headers: Mapping[str, str] | None,
+        auth: tuple[str, str] | None,
+        read_seconds: float,
+    ) -> Any:
+        if self._wall_clock() - self._last_used > _KEEP_SECONDS:
+            self._client.close()
+            self._client = self._new_client()
+        try:
+            response = self._client.request(
+                method,
+                path,
+                json=json,
+                headers=headers,
+                auth=auth,
+                timeout=httpx.Timeout(CONNECT_SECONDS, read=read_seconds),
+            )
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            logger.warning("finch not reached", path=path, reason=type(error).__name__)
+            raise NotReached from error
+        except httpx.HTTPError as error:
+            logger.warning("finch answer lost", path=path, reason=type(error).__name__)
+            raise AnswerLost from error
+        finally:
+            self._last_used = self._wall_clock()
+            # What Finch's edge sets on one customer's answer must not go out with another's token.
+            self._client.cookies.clear()
+        request_id = response.headers.get("Finch-Request-Id")
+        logger.info(
+            "finch answered", path=path, status=response.status_code, finch_request_id=request_id
+        )
+        if response.status_code in (200, 201):
+            return _parsed(response, request_id)
+        raise _failure(response, request_id)
+
+    def _new_client(self) -> httpx.Client:
+        return httpx.Client(
+            base_url=self._base_url,
+            headers={"Finch-API-Version": API_VERSION},
+            verify=self._verify,
+            transport=self._transport,
+            # A proxy or certificate store from the environment has no say over payroll tokens.
+            trust_env=False,
+        )
+
+
+def bearer(token: SecretText) -> dict[str, str]:
+    """The header that carries an access token."""
+    return {"Authorization": f"Bearer {token.reveal()}"}
+
+
+def _trusting() -> ssl.SSLContext:
+    """A context that verifies certificates and the names in them."""
+    if _ROOTS.is_dir():
+        return ssl.create_default_context(capath=_ROOTS)
+    return httpx.create_ssl_context(trust_env=False)
+
+
+def _parsed(response: httpx.Response, request_id: str | None) -> Any:
+    try:
+        return response.json()
+    except (ValueError, RecursionError):
+        # Not chained: the decoder's message holds a piece of the body.
+        raise UnknownAnswer(request_id) from None
+
+
+def _failure(response: httpx.Response, request_id: str | None) -> FinchFailure:
+    status = response.status_code
+    try:
+        body = response.json()
+    except (ValueError, RecursionError):
+        body = None
+    if not isinstance(body, dict):
+        body = {}
+    words = [word for word in (body.get("finch_code"), body.get("name")) if isinstance(word, str)]
+    if status == 400 and "connection_already_exists" in words:
+        context = body.get("context")
+        connection_id = context.get("connection_id") if isinstance(context, dict) else None
+        named = connection_id if isinstance(connection_id, str) else None
+        return ConnectionAlreadyExists(named, request_id)
+    # An answer seen in the wild is named otherwise than in the reference, but begins the same.
+    if status == 400 and any(word.startswith("invalid_grant") for word in words):
+        return InvalidGrant(request_id)
+    for word in words:
+        if (status, word) in _BY_WORD:
+            return _BY_WORD[status, word](request_id)
+    if status in _BY_STATUS:
+        return _BY_STATUS[status](request_id)
+    return (ServerError if status >= 500 else UnknownAnswer)(request_id)
+
+
+@cache
+def from_settings() -> FinchClient:
+    """The Finch API that the template names."""
+    return FinchClient(settings.read().finch_api_url)

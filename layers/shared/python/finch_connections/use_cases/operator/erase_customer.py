@@ -1,0 +1,180 @@
+"""The flow that erases a customer: everything of theirs ends at Finch first, and then here."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from finch_connections.aws.audit_table import AuditTable
+from finch_connections.aws.dynamodb import Conflict
+from finch_connections.domain.batch import Batch, Cursor
+from finch_connections.domain.connect_session import ConnectSession, Phase
+from finch_connections.domain.connection import Connection, ConnectionBusy, ConnectionStatus
+from finch_connections.domain.errors import Refusal
+from finch_connections.domain.ownership import OwnershipRecord
+from finch_connections.domain.work_item import ConnectionSubject, SessionSubject, WorkItem
+from finch_connections.finch.errors import FinchFailure
+from finch_connections.log import logger
+from finch_connections.use_cases import disconnect, finish_connect
+from finch_connections.use_cases.discard_token import begin_discard, discard
+from finch_connections.use_cases.operator import resolve_unfinished
+
+# What leads to others comes before them: an offer names a session, a session ends in a connection.
+OWNERSHIPS, SESSIONS, CONNECTIONS, AUDIT = "ownerships", "sessions", "connections", "audit"
+_AFTER = {OWNERSHIPS: SESSIONS, SESSIONS: CONNECTIONS, CONNECTIONS: AUDIT}
+
+UNDER_WAY = "under way"
+FOR_A_PERSON = "a person must decide"
+ONLY_FINCH = "only Finch can end it"
+
+
+class Services(NamedTuple):
+    """Everything outside that erasing touches."""
+
+    connecting: finish_connect.Services
+    audit: AuditTable
+
+
+def erase(
+    customer_id: str,
+    cursor: Cursor | None,
+    *,
+    now: datetime,
+    in_time: Callable[[], bool],
+    services: Services,
+) -> Batch:
+    """One step through what is kept about a customer. It may be run again from any point.
+
+    A row goes when Finch has confirmed that nothing is behind it. All is gone when one round from
+    beginning to end has found nothing.
+    """
+    batch = Batch(cursor or Cursor(OWNERSHIPS))
+    while batch.next and in_time():
+        at = batch.next
+        last = _PARTS[at.part](batch, customer_id, at, now, services)
+        if last:
+            batch.next = Cursor(at.part, last)
+        else:
+            batch.next = Cursor(_AFTER[at.part]) if at.part in _AFTER else None
+    return batch
+
+
+type _Last = dict[str, str] | None
+
+
+def _claims(batch: Batch, customer_id: str, at: Cursor, now: datetime, services: Services) -> _Last:
+    ownerships, last = services.connecting.ownerships.about(customer_id, at.after)
+    for record in ownerships:
+        if record.owner:
+            # It goes with its connection.
+            continue
+        session = services.connecting.sessions.get(record.offered_to or "")
+        if session and session.customer_id == customer_id:
+            _offer(batch, record, services)
+    return last
+
+
+def _offer(batch: Batch, record: OwnershipRecord, services: Services) -> None:
+    connection_id = record.owned_id.partition("#")[2]
+    try:
+        services.connecting.ownerships.forget_offer(record)
+    except Conflict:
+        batch.leave(UNDER_WAY, connection_id=connection_id)
+        return
+    batch.done["offers erased"] += 1
+    logger.error("a connection at finch that nobody can end", connection_id=connection_id)
+    batch.leave(ONLY_FINCH, connection_id=connection_id)
+
+
+def _sessions(
+    batch: Batch, customer_id: str, at: Cursor, now: datetime, services: Services
+) -> _Last:
+    sessions, last = services.connecting.sessions.of_customer(customer_id, at.after)
+    for session in sessions:
+        try:
+            _session(batch, session, now, services.connecting)
+        except (Conflict, Refusal, FinchFailure) as error:
+            batch.leave(UNDER_WAY, **_named(session), because=type(error).__name__)
+    return last
+
+
+def _session(
+    batch: Batch, session: ConnectSession, now: datetime, services: finish_connect.Services
+) -> None:
+    match session.phase:
+        case Phase.STARTED | Phase.COMPLETE | Phase.ENDED:
+            services.sessions.erase(session)
+            batch.done["sessions erased"] += 1
+        case Phase.EXCHANGING:
+            batch.leave(UNDER_WAY, **_named(session))
+        case Phase.UNCERTAIN:
+            batch.leave(FOR_A_PERSON, **_named(session))
+        case _:
+            _end(batch, session, now, services)
+
+
+def _end(
+    batch: Batch, session: ConnectSession, now: datetime, services: finish_connect.Services
+) -> None:
+    """Has Finch end what a session keeps, unless somebody else would be cut off."""
+    handle_hash = session.handle_hash
+    services.queue.send(WorkItem.first(SessionSubject(handle_hash), now), now)
+    given_up: ConnectSession | None = session
+    if session.phase is not Phase.DISCARDING:
+        seen = resolve_unfinished.picture(handle_hash, services=services)
+        if any(owner.customer_id == session.customer_id for owner in seen.owners):
+            # Their connection comes after the sessions, and ends with whatever token of it is alive.
+            batch.leave(UNDER_WAY, **_named(session))
+            return
+        given_up = begin_discard(seen.session, seen.key, now=now, services=services)
+    if given_up:
+        discard(given_up, now=now, services=services)
+    there = services.sessions.get(handle_hash)
+    if there and there.phase is Phase.HELD:
+        batch.leave(FOR_A_PERSON, **_named(there))
+    elif there:
+        # Over, and gone in the next round.
+        batch.done["tokens ended or dropped"] += 1
+
+
+def _named(session: ConnectSession) -> dict[str, Any]:
+    return {
+        "session": session.handle_hash,
+        "phase": session.phase,
+        "finch_customer_id": session.finch_customer_id,
+    }
+
+
+def _connections(
+    batch: Batch, customer_id: str, at: Cursor, now: datetime, services: Services
+) -> _Last:
+    for connection in services.connecting.connections.every(customer_id):
+        key = connection.key
+        row = {"provider_id": key.provider_id, "company_id": key.company_id}
+        try:
+            if connection.status is ConnectionStatus.DISCONNECTED:
+                services.connecting.connections.erase(connection)
+                batch.done["connections erased"] += 1
+            else:
+                _disconnect(connection, now, services.connecting)
+                batch.leave(UNDER_WAY, **row)
+        except (Conflict, ConnectionBusy):
+            batch.leave(UNDER_WAY, **row)
+    return None
+
+
+def _disconnect(connection: Connection, now: datetime, services: finish_connect.Services) -> None:
+    customer_id, key = connection.customer_id, connection.key
+    disconnect.begin(
+        customer_id, key, now=now, connections=services.connections, queue=services.queue
+    )
+    services.queue.send(WorkItem.at_once(ConnectionSubject(customer_id, key), now), now)
+
+
+def _audit(batch: Batch, customer_id: str, at: Cursor, now: datetime, services: Services) -> _Last:
+    erased = services.audit.erase(customer_id)
+    batch.done["records erased"] += erased
+    # Whatever it is told to go on after: what was erased is not found again.
+    return {} if erased else None
+
+
+_PARTS = {OWNERSHIPS: _claims, SESSIONS: _sessions, CONNECTIONS: _connections, AUDIT: _audit}

@@ -1,0 +1,87 @@
+"""The flow that reseals: every sealed token comes under the key that seals now, while all goes on."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from botocore.exceptions import ClientError
+
+from finch_connections.aws.connection_table import ConnectionTable
+from finch_connections.aws.dynamodb import Conflict
+from finch_connections.aws.session_table import SessionTable
+from finch_connections.aws.token_vault import EncryptedByAnotherKey, TokenVault, about_this_one
+from finch_connections.domain.batch import Batch, Cursor
+from finch_connections.domain.connect_session import ConnectSession
+from finch_connections.domain.connection import Connection, reencrypted
+
+# Sessions first: what leaves them meanwhile is sealed anew into its connection, which comes after.
+SESSIONS, CONNECTIONS = "sessions", "connections"
+REENCRYPTED, ALREADY = "reencrypted", "already"
+
+
+class Services(NamedTuple):
+    """Everything outside that resealing touches."""
+
+    sessions: SessionTable
+    connections: ConnectionTable
+    vault: TokenVault
+
+
+def reencrypt(cursor: Cursor | None, *, in_time: Callable[[], bool], services: Services) -> Batch:
+    """One step through all rows. Each write is conditional on the row as it was read.
+
+    What others have changed meanwhile, and what does not open, is left for another time and named.
+    """
+    batch = Batch(cursor or Cursor(SESSIONS))
+    while batch.next and in_time():
+        batch.next = _page(batch, batch.next, services)
+    return batch
+
+
+def _page(batch: Batch, at: Cursor, services: Services) -> Cursor | None:
+    if at.part == SESSIONS:
+        sessions, last = services.sessions.everybodys(at.after)
+        for session in sessions:
+            _session(batch, session, services)
+        return Cursor(SESSIONS, last) if last else Cursor(CONNECTIONS)
+    connections, last = services.connections.everybodys(at.after)
+    for connection in connections:
+        _connection(batch, connection, services)
+    return Cursor(CONNECTIONS, last) if last else None
+
+
+def _session(batch: Batch, session: ConnectSession, services: Services) -> None:
+    escrow, handle_hash = session.escrow, session.handle_hash
+    if escrow is None:
+        return
+    try:
+        ciphertext = services.vault.reencrypt_escrow(
+            escrow.ciphertext, handle_hash, session.customer_id
+        )
+        if ciphertext:
+            services.sessions.reencrypt(session, ciphertext)
+    except Conflict:
+        batch.leave("changed meanwhile", session=handle_hash)
+    except (ClientError, EncryptedByAnotherKey) as error:
+        batch.leave(about_this_one(error), session=handle_hash)
+    else:
+        batch.done[REENCRYPTED if ciphertext else ALREADY] += 1
+
+
+def _connection(batch: Batch, connection: Connection, services: Services) -> None:
+    customer_id, key = connection.customer_id, connection.key
+    row = {"customer_id": customer_id, "provider_id": key.provider_id, "company_id": key.company_id}
+    try:
+        ciphertexts = {
+            token_id: services.vault.reencrypt_stored(ciphertext, customer_id, key)
+            for token_id, ciphertext in connection.ciphertexts.items()
+        }
+        changed = {token_id: one for token_id, one in ciphertexts.items() if one}
+        if changed:
+            services.connections.write(reencrypted(connection, changed))
+    except Conflict:
+        batch.leave("changed meanwhile", **row)
+    except (ClientError, EncryptedByAnotherKey) as error:
+        batch.leave(about_this_one(error), **row)
+    else:
+        batch.done[REENCRYPTED] += len(changed)
+        batch.done[ALREADY] += len(ciphertexts) - len(changed)

@@ -1,0 +1,178 @@
+"""The flow that restores: of a backup of the tables comes back what Finch says is alive, and no more.
+
+A backup is older than what is there now: since then connections were made, repaired and ended, and
+companies have changed hands. So what is there now stays, every token is asked about at Finch, and
+claims are taken anew, never restored.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from botocore.exceptions import ClientError
+
+from finch_connections.aws.connection_table import ConnectionTable
+from finch_connections.aws.dynamodb import Conflict, Item, scan
+from finch_connections.aws.session_table import read_backup
+from finch_connections.aws.token_vault import EncryptedByAnotherKey, about_this_one
+from finch_connections.domain.batch import Batch, Cursor
+from finch_connections.domain.connect_session import CannotConnect, ConnectSession, Phase
+from finch_connections.domain.connection import (
+    Connection,
+    ConnectionBusy,
+    ConnectionStatus,
+    Token,
+    restored,
+)
+from finch_connections.domain.health import Finding
+from finch_connections.domain.ownership import Ownership
+from finch_connections.domain.work_item import ConnectionSubject, SessionSubject, WorkItem
+from finch_connections.finch.errors import FinchFailure, TokenDead
+from finch_connections.log import logger
+from finch_connections.use_cases import check_health, finish_connect
+from finch_connections.use_cases.discard_token import covered
+
+CONNECTIONS, SESSIONS = "connections", "sessions"
+RESTORED, DEAD, COVERED, THERE = "restored", "dead at Finch", "covered", "there already"
+
+
+@dataclass(frozen=True)
+class Backup:
+    """The tables that were restored beside those in use; either may be left out."""
+
+    connections: ConnectionTable | None
+    sessions: str | None
+
+
+def restore(
+    backup: Backup,
+    cursor: Cursor | None,
+    *,
+    now: datetime,
+    in_time: Callable[[], bool],
+    services: finish_connect.Services,
+) -> Batch:
+    """One step through a backup. It may be run again from any point, and as often as one likes."""
+    batch = Batch(cursor or Cursor(CONNECTIONS))
+    while batch.next and in_time():
+        batch.next = _page(batch, backup, batch.next, now, services)
+    return batch
+
+
+def _page(
+    batch: Batch, backup: Backup, at: Cursor, now: datetime, services: finish_connect.Services
+) -> Cursor | None:
+    if at.part == CONNECTIONS:
+        if backup.connections is None:
+            return Cursor(SESSIONS)
+        connections, last = backup.connections.everybodys(at.after)
+        for connection in connections:
+            _connection(batch, connection, now, services)
+        return Cursor(CONNECTIONS, last) if last else Cursor(SESSIONS)
+    if backup.sessions is None:
+        return None
+    items, last = scan(services.sessions.client, backup.sessions, at.after)
+    for item in items:
+        session = read_backup(item)
+        if session:
+            _session(batch, session, item, now, services)
+    return Cursor(SESSIONS, last) if last else None
+
+
+def _connection(
+    batch: Batch, backup: Connection, now: datetime, services: finish_connect.Services
+) -> None:
+    customer_id, key = backup.customer_id, backup.key
+    row = {"customer_id": customer_id, "provider_id": key.provider_id, "company_id": key.company_id}
+    there = services.connections.get(customer_id, key)
+    behind = there.connection_ids if there else ()
+    alive: list[Token] = []
+    try:
+        for token in backup.tokens:
+            if there and token.id in there.ciphertexts:
+                batch.done[THERE] += 1
+            elif token.connection_id in behind or _covered(token.connection_id, services):
+                batch.done[COVERED] += 1
+            elif said := check_health.finding(backup, token, services):
+                if said.status is ConnectionStatus.DISCONNECTED:
+                    batch.done[DEAD] += 1
+                else:
+                    alive.append(_as_found(token, said))
+            else:
+                batch.leave("Finch says nothing of use", **row, connection_id=token.connection_id)
+        if alive:
+            _write(restored(there, backup, alive, now), alive, now, services)
+            batch.done[RESTORED] += len(alive)
+    except (FinchFailure, ConnectionBusy, Conflict) as error:
+        batch.leave(type(error).__name__, **row)
+    except (ClientError, EncryptedByAnotherKey) as error:
+        batch.leave(about_this_one(error), **row)
+
+
+def _covered(connection_id: str, services: finish_connect.Services) -> bool:
+    """Whether anybody has a token of a Finch connection that lives: the claim alone may be left of it."""
+    record = services.ownerships.of_connection_id(connection_id)
+    return bool(record and covered(connection_id, record, services))
+
+
+def _as_found(token: Token, said: Finding) -> Token:
+    return replace(
+        token,
+        status=said.status,
+        status_detail=said.detail,
+        entities=token.entities if said.entities is None else said.entities,
+        methods=token.methods if said.methods is None else said.methods,
+        suspected=None,
+        suspected_since=None,
+    )
+
+
+def _write(
+    after: Connection, alive: list[Token], now: datetime, services: finish_connect.Services
+) -> None:
+    """Writes a connection with its claims, or nothing: raises `Conflict` where one is another's."""
+    customer_id, key = after.customer_id, after.key
+    work_item = WorkItem.first(ConnectionSubject(customer_id, key), now)
+    services.queue.send(work_item, now)
+    taking = [Ownership.of_company(customer_id, key)]
+    taking += [
+        Ownership.of_connection_id(one, customer_id, key)
+        for one in dict.fromkeys(token.connection_id for token in alive)
+    ]
+    services.connections.write(after, [services.ownerships.taking(one) for one in taking])
+    logger.warning("connection restored", customer_id=customer_id, provider_id=key.provider_id)
+
+
+def _session(
+    batch: Batch,
+    backup: ConnectSession,
+    item: Item,
+    now: datetime,
+    services: finish_connect.Services,
+) -> None:
+    """Puts back what only a person can decide about: a token that nobody has, or may have."""
+    handle_hash, escrow = backup.handle_hash, backup.escrow
+    if escrow is None and backup.phase not in (Phase.EXCHANGING, Phase.UNCERTAIN):
+        return
+    if services.sessions.get(handle_hash):
+        batch.done[THERE] += 1
+        return
+    try:
+        if escrow:
+            connection_id = escrow.token_response.connection_id
+            if connection_id and _covered(connection_id, services):
+                batch.done[COVERED] += 1
+                return
+            services.finch.introspect(finish_connect.decrypt_escrow(backup, escrow, services))
+            backup = replace(backup, phase=Phase.HELD, error=CannotConnect.code)
+        holding = [services.ownerships.holding(one, handle_hash) for one in backup.behind]
+        services.queue.send(WorkItem.first(SessionSubject(handle_hash), now), now)
+        services.sessions.put_back(backup, item, now, holding)
+    except TokenDead:
+        batch.done[DEAD] += 1
+    except (FinchFailure, Conflict) as error:
+        batch.leave(type(error).__name__, session=handle_hash)
+    except (ClientError, EncryptedByAnotherKey) as error:
+        batch.leave(about_this_one(error), session=handle_hash)
+    else:
+        batch.done["held for a person"] += 1

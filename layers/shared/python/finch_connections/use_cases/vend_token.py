@@ -1,0 +1,113 @@
+"""The flow that vends: opens one token for a backend, after the record of it is there."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from finch_connections import metrics
+from finch_connections.aws.audit_table import AuditTable
+from finch_connections.aws.connection_table import ConnectionTable
+from finch_connections.aws.token_vault import TokenVault
+from finch_connections.aws.work_queue import WorkQueue
+from finch_connections.domain.connection import Token
+from finch_connections.domain.secret import SecretText
+from finch_connections.domain.token_request import (
+    AuditRecord,
+    Outcome,
+    Refused,
+    TokenRequest,
+    choose,
+)
+from finch_connections.domain.work_item import ConnectionSubject, WorkItem
+from finch_connections.log import logger
+
+# What its outcomes are counted under.
+ROUTE = "vend_token"
+
+
+class Services(NamedTuple):
+    """Everything outside that vending touches."""
+
+    connections: ConnectionTable
+    audit: AuditTable
+    vault: TokenVault
+    queue: WorkQueue
+
+
+class Vended(NamedTuple):
+    """A token with its text."""
+
+    token: Token
+    text: SecretText
+
+
+def vend(request: TokenRequest, *, now: datetime, services: Services) -> Vended | Refused:
+    """A token for what is asked, or why there is none; either is recorded before it is said."""
+    connection = services.connections.get(request.customer_id, request.key)
+    if connection is None:
+        return _refuse(request, Refused(Outcome.NOT_FOUND), now, services)
+    choice = choose(connection, request.products)
+    if isinstance(choice, Refused):
+        return _refuse(request, choice, now, services)
+    ciphertext = connection.ciphertexts[choice.id]
+    opened = services.vault.decrypt_stored(ciphertext, request.customer_id, request.key)
+    _record(request, Outcome.VENDED, choice, now, services)
+    return Vended(choice, opened)
+
+
+def report(
+    request: TokenRequest, token_id: str, *, now: datetime, services: Services
+) -> Refused | None:
+    """Queues a look at a connection whose token Finch has refused to a backend, who may be wrong.
+
+    Of a token that is not there any more nothing is to be seen.
+    """
+    connection = services.connections.show(request.customer_id, request.key)
+    tokens = connection.tokens if connection else ()
+    token = next((one for one in tokens if one.id == token_id), None)
+    if token is None:
+        return _refuse(request, Refused(Outcome.NOT_FOUND), now, services)
+    _record(request, Outcome.REPORTED, token, now, services)
+    work_item = WorkItem.at_once(ConnectionSubject(request.customer_id, request.key), now)
+    services.queue.send(work_item, now)
+    return None
+
+
+def refuse_unreadable(
+    customer_id: str, caller: str | None, *, now: datetime, services: Services
+) -> None:
+    """Records a request about a customer that could not be understood otherwise."""
+    record = AuditRecord(customer_id, now, Outcome.INVALID_REQUEST, caller)
+    services.audit.write(record)
+
+
+def _refuse(request: TokenRequest, refused: Refused, now: datetime, services: Services) -> Refused:
+    _record(request, refused.reason, None, now, services)
+    return refused
+
+
+def _record(
+    request: TokenRequest, outcome: Outcome, token: Token | None, now: datetime, services: Services
+) -> None:
+    record = AuditRecord(
+        customer_id=request.customer_id,
+        at=now,
+        outcome=outcome,
+        caller=request.caller,
+        purpose=request.purpose,
+        provider_id=request.key.provider_id,
+        company_id=request.key.company_id,
+        products=request.products,
+        connection_id=token.connection_id if token else None,
+        token_id=token.id if token else None,
+    )
+    services.audit.write(record)
+    metrics.count(ROUTE, outcome)
+    logger.info(
+        "token asked for",
+        outcome=outcome,
+        caller=request.caller,
+        customer_id=request.customer_id,
+        provider_id=request.key.provider_id,
+        company_id=request.key.company_id,
+        token_id=record.token_id,
+    )

@@ -1,0 +1,103 @@
+"""A connection as its customer sees it."""
+
+from collections.abc import Mapping
+from typing import TypedDict
+
+from finch_connections.domain.connection import Connection, ConnectionStatus
+
+
+class EntityResponse(TypedDict):
+    """A legal entity of a login, with Finch's own word where its status is not known."""
+
+    id: str
+    name: str | None
+    status: ConnectionStatus
+    status_detail: str | None
+
+
+class AuthenticationMethodResponse(TypedDict):
+    """A way in which a login is connected, with Finch's own word where its status is not known."""
+
+    type: str
+    status: ConnectionStatus
+    status_detail: str | None
+
+
+class LoginResponse(TypedDict):
+    """One token of a connection."""
+
+    id: str
+    connection_id: str
+    account_id: str | None
+    products: list[str]
+    entity_ids: list[str]
+    status: ConnectionStatus
+    status_detail: str | None
+    connected_at: str
+    entities: list[EntityResponse]
+    authentication_methods: list[AuthenticationMethodResponse]
+
+
+class ConnectionResponse(TypedDict):
+    """One connection; moments are in ISO 8601. A name is null until Finch has told it."""
+
+    provider_id: str
+    company_id: str
+    provider_name: str | None
+    company_name: str | None
+    status: ConnectionStatus
+    problem: str | None
+    created_at: str
+    updated_at: str
+    checked_at: str | None
+    logins: list[LoginResponse]
+
+
+def connection_response(connection: Connection) -> ConnectionResponse:
+    """The JSON of one connection: no ciphertext, nothing of how we keep it."""
+    return {
+        "provider_id": connection.key.provider_id,
+        "company_id": connection.key.company_id,
+        "provider_name": connection.provider_name,
+        "company_name": connection.best_company_name,
+        "status": connection.status,
+        "problem": connection.problem,
+        "created_at": connection.created_at.isoformat(),
+        "updated_at": connection.updated_at.isoformat(),
+        "checked_at": connection.checked_at.isoformat() if connection.checked_at else None,
+        "logins": [
+            {
+                "id": token.id,
+                "connection_id": token.connection_id,
+                "account_id": token.account_id,
+                "products": sorted(token.products),
+                "entity_ids": sorted(token.entity_ids),
+                "status": token.status,
+                "status_detail": token.status_detail,
+                "connected_at": token.connected_at.isoformat(),
+                "entities": [
+                    {
+                        "id": one,
+                        "name": connection.entity_names.get(one),
+                        "status": status,
+                        "status_detail": detail,
+                    }
+                    for one, status, detail in _parts(token.entities)
+                ],
+                "authentication_methods": [
+                    {"type": one, "status": status, "status_detail": detail}
+                    for one, status, detail in _parts(token.methods)
+                ],
+            }
+            for token in connection.tokens
+        ],
+    }
+
+
+def _parts(words: Mapping[str, str]) -> list[tuple[str, ConnectionStatus, str | None]]:
+    """The status of each part of a login, with Finch's own word where it is not known."""
+    parts = []
+    for one, word in sorted(words.items()):
+        status = ConnectionStatus.of_part(word)
+        parts.append((one, status, word if status is ConnectionStatus.UNKNOWN else None))
+    return parts

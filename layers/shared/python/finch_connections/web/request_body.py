@@ -1,0 +1,40 @@
+"""Reads input into a model, for the functions that take one."""
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ValidationError
+
+from finch_connections.domain.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+# A field that nobody has could be called anything, a secret included, at any length.
+_FIELD = re.compile("[A-Za-z_]{1,40}")
+
+
+def parse[M: BaseModel](model: type[M], body: bytes) -> M:
+    """The body as `model`; raises `InvalidRequest` that names the fields, never their values."""
+    return _told(lambda: model.model_validate_json(body))
+
+
+def validate[M: BaseModel](model: type[M], value: Any) -> M:
+    """The value as `model`; raises `InvalidRequest` that names the fields, never their values."""
+    return _told(lambda: model.model_validate(value))
+
+
+def _told[M: BaseModel](read: Callable[[], M]) -> M:
+    try:
+        return read()
+    except ValidationError as error:
+        problems = error.errors(include_input=False, include_url=False, include_context=False)
+        raise InvalidRequest("; ".join(_problem(one) for one in problems[:5])) from None
+
+
+def _problem(problem: "ErrorDetails") -> str:
+    *parents, name = [str(one) for one in problem["loc"]] or [""]
+    if problem["type"] == "extra_forbidden" and not _FIELD.fullmatch(name):
+        name = "…"
+    return ": ".join(filter(None, [".".join([*parents, name]), problem["msg"]]))

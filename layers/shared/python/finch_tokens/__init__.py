@@ -1,0 +1,198 @@
+"""The client of VendToken, for the functions of the application's other backends.
+
+A function needs this layer, the permission to invoke VendToken, and VendToken's name or ARN in the
+environment variable VEND_TOKEN_FUNCTION. The package imports nothing of `finch_connections`.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger
+from botocore.config import Config
+from botocore.session import get_session
+
+if TYPE_CHECKING:
+    from mypy_boto3_lambda import LambdaClient
+
+_UNAUTHORIZED = 401
+# VendToken ends within 30 seconds. A shorter timeout would invoke it twice.
+READ_SECONDS = 35.0
+_CONFIG = Config(
+    connect_timeout=1.0,
+    read_timeout=READ_SECONDS,
+    retries={"mode": "standard", "total_max_attempts": 2},
+)
+
+logger = Logger()
+
+
+class SettingMissing(Exception):
+    """An environment variable that the client needs is not set; the message names it."""
+
+
+class TokenRefused(Exception):
+    """VendToken gives no token, for a `reason` that the docs page "Tokens for backends" explains.
+
+    `status` comes with `disconnected`, `reauth` and `pending`, `missing` with `missing_products`.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        status: str | None = None,
+        missing: Iterable[str] = (),
+        detail: str | None = None,
+    ) -> None:
+        super().__init__(detail or reason)
+        self.reason = reason
+        self.status = status
+        self.missing = tuple(missing)
+
+
+class VendingFailed(Exception):
+    """VendToken itself failed, and its log says why; try again later."""
+
+
+class AccessToken:
+    """The text of an access token, which does not print itself."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text, to send to Finch."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "AccessToken(...)"
+
+
+@dataclass
+class VendedToken:
+    """An access token of Finch for one connection: use it now and do not store it.
+
+    Where `entity_ids` is not empty, read each entity by a call of its own. The entities in
+    `left_out` cannot be read at the moment.
+    """
+
+    access_token: AccessToken
+    token_id: str
+    connection_id: str
+    provider_id: str
+    company_id: str
+    products: frozenset[str]
+    entity_ids: tuple[str, ...]
+    left_out: tuple[str, ...]
+    _report: Callable[[], None] = field(repr=False)
+    _reported: bool = field(default=False, repr=False)
+
+    def refused(self) -> None:
+        """Reports that Finch answered 401, so that the connection's health is checked.
+
+        Only the first call sends a report.
+        """
+        if not self._reported:
+            self._reported = True
+            self._report()
+
+
+@dataclass(frozen=True)
+class TokenClient:
+    """Invokes VendToken, whose name or ARN is `function`. `caller` names us in the audit records."""
+
+    client: "LambdaClient"
+    function: str
+    caller: str
+
+    def ask(self, request: Mapping[str, Any]) -> Any:
+        """VendToken's response; raises `VendingFailed` and the errors of boto."""
+        payload = json.dumps({**request, "caller": self.caller}).encode()
+        answer = self.client.invoke(FunctionName=self.function, Payload=payload)
+        if "FunctionError" in answer:
+            raise VendingFailed
+        return json.load(answer["Payload"])
+
+
+@contextmanager
+def token_for(
+    *,
+    customer_id: str,
+    provider_id: str,
+    company_id: str,
+    products: Iterable[str],
+    purpose: str,
+    client: TokenClient | None = None,
+) -> Iterator[VendedToken]:
+    """A token that covers these products; raises `TokenRefused` and `VendingFailed`.
+
+    An error that leaves the block and carries a `response` with status 401, as those of httpx,
+    requests and Finch's SDK do, is reported on its way.
+    """
+    client = client or from_settings()
+    request = {
+        "customer_id": customer_id,
+        "provider_id": provider_id,
+        "company_id": company_id,
+        "products": list(products),
+        "purpose": purpose,
+    }
+    token = _token(client, request, client.ask(request))
+    try:
+        yield token
+    except Exception as error:
+        if _is_unauthorized(error):
+            token.refused()
+        raise
+
+
+def _token(client: TokenClient, request: Mapping[str, Any], answer: Any) -> VendedToken:
+    if "token" not in answer:
+        raise TokenRefused(
+            answer["reason"], answer.get("status"), answer.get("missing", ()), answer.get("detail")
+        )
+    vended = answer["token"]
+    report = {**request, "report": "unauthorized", "token_id": vended["token_id"]}
+    return VendedToken(
+        access_token=AccessToken(vended["access_token"]),
+        token_id=vended["token_id"],
+        connection_id=vended["connection_id"],
+        provider_id=vended["provider_id"],
+        company_id=vended["company_id"],
+        products=frozenset(vended["products"]),
+        entity_ids=tuple(vended["entity_ids"]),
+        left_out=tuple(vended["left_out_entity_ids"]),
+        _report=lambda: _report(client, report),
+    )
+
+
+def _report(client: TokenClient, report: Mapping[str, Any]) -> None:
+    try:
+        client.ask(report)
+    except Exception as error:
+        # The caller already handles a 401. The scheduled check finds the dead token later.
+        logger.warning("401 not reported", reason=type(error).__name__)
+
+
+def _is_unauthorized(error: Exception) -> bool:
+    response = getattr(error, "response", None)
+    return getattr(response, "status_code", None) == _UNAUTHORIZED
+
+
+@cache
+def from_settings() -> TokenClient:
+    """The client of the VendToken that the environment names; raises `SettingMissing`."""
+    function, caller = _variable("VEND_TOKEN_FUNCTION"), _variable("AWS_LAMBDA_FUNCTION_NAME")
+    client: Any = get_session().create_client("lambda", config=_CONFIG)
+    return TokenClient(client, function, caller)
+
+
+def _variable(name: str) -> str:
+    try:
+        return os.environ[name]
+    except KeyError:
+        raise SettingMissing(f"The environment variable {name} is not set.") from None

@@ -1,0 +1,148 @@
+"""The fake Finch's own endpoints under /_fake_finch, for whoever reaches it by HTTP only.
+
+GET, PATCH   switches                     read them; change some (unknown names are refused)
+GET, POST, DELETE  faults                 those waiting; order one (`faults.Fault`); forget all
+GET          truth                        sessions, codes, connections, tokens, request counts
+GET          requests                     what was received, without secret values
+GET, PUT     application                  client_id, client_secret, redirect_uris, client_type,
+                                          webhook_url, webhook_secrets
+POST         application/webhook_secret   a new one; the one before signs as well for a day
+GET, POST, DELETE  webhooks               on their way and answered; send one {"event_type",
+                                          "connection_id"?, "data"?}; forget all
+PUT          connections/<id>/status      {"status", "message"?}: put a connection in any status
+POST         authorize                    as `FinchState.authorize`: {"code", "redirect_to"}
+POST         refuse                       {"session_id", "state"?}: {"redirect_to"}
+POST         clock                        {"advance_seconds"}: move the fake Finch's time ahead
+POST         reset                        back to the seeded world
+
+None of this exists at the real Finch. A request that makes no sense is answered 400 {"problem"}.
+"""
+
+import json
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, request
+from pydantic import ValidationError
+
+from local.fake_finch.faults import Fault
+from local.fake_finch.state import CannotAuthorize, FinchState
+
+
+def blueprint(finch: FinchState) -> Blueprint:
+    control = Blueprint("control", __name__, url_prefix="/_fake_finch")
+
+    @control.errorhandler(ValueError)
+    @control.errorhandler(TypeError)
+    @control.errorhandler(KeyError)
+    def senseless(error: Exception) -> tuple[dict[str, str], int]:
+        if isinstance(error, ValidationError):
+            return {"problem": str(error.errors(include_url=False, include_context=False))}, 400
+        return {"problem": f"{type(error).__name__}: {error}"}, 400
+
+    @control.errorhandler(CannotAuthorize)
+    def cannot(error: CannotAuthorize) -> tuple[dict[str, str], int]:
+        return {"problem": str(error)}, error.status
+
+    @control.get("/switches")
+    def switches() -> dict[str, Any]:
+        return finch.switches.model_dump()
+
+    @control.patch("/switches")
+    def change_switches() -> dict[str, Any]:
+        return finch.change_switches(**_fields()).model_dump()
+
+    @control.get("/faults")
+    def faults() -> Response:
+        return jsonify([fault.model_dump(mode="json") for fault in finch.faults.waiting()])
+
+    @control.post("/faults")
+    def add_fault() -> tuple[dict[str, Any], int]:
+        fault = Fault.model_validate(_fields())
+        # A copy: the one that waits is counted down.
+        answer = fault.model_dump(mode="json")
+        finch.faults.put(fault)
+        return answer, 201
+
+    @control.delete("/faults")
+    def clear_faults() -> tuple[str, int]:
+        finch.faults.clear()
+        return "", 204
+
+    @control.get("/truth")
+    def truth() -> dict[str, Any]:
+        return finch.truth()
+
+    @control.get("/requests")
+    def requests() -> Response:
+        return jsonify([recorded.outline() for recorded in finch.requests.all()])
+
+    @control.get("/application")
+    def application() -> dict[str, Any]:
+        return asdict(finch.application)
+
+    @control.put("/application")
+    def replace_application() -> dict[str, Any]:
+        return asdict(finch.replace_application(**_fields()))
+
+    @control.post("/application/webhook_secret")
+    def rotate_webhook_secret() -> dict[str, Any]:
+        return {"webhook_secret": finch.rotate_webhook_secret()}
+
+    @control.get("/webhooks")
+    def webhooks() -> dict[str, Any]:
+        waiting = [
+            {
+                "event_id": one.event_id,
+                "attempt": one.attempt,
+                "due_at": one.due_at.isoformat(),
+                "event": json.loads(one.body),
+            }
+            for one in finch.outbox.waiting()
+        ]
+        return {"waiting": waiting, "answers": [asdict(one) for one in finch.outbox.answers()]}
+
+    @control.post("/webhooks")
+    def send_webhook() -> tuple[dict[str, Any], int]:
+        return {"event_id": finch.send_webhook(**_fields())}, 201
+
+    @control.delete("/webhooks")
+    def clear_webhooks() -> tuple[str, int]:
+        finch.outbox.clear()
+        return "", 204
+
+    @control.put("/connections/<connection_id>/status")
+    def set_status(connection_id: str) -> dict[str, Any]:
+        fields = _fields()
+        connection = finch.set_connection_status(
+            connection_id, fields["status"], fields.get("message")
+        )
+        return {"connection_id": connection.id, "status": connection.status}
+
+    @control.post("/authorize")
+    def authorize() -> dict[str, Any]:
+        authorized = finch.authorize(**_fields())
+        return {"code": authorized.code, "redirect_to": authorized.redirect_to}
+
+    @control.post("/refuse")
+    def refuse() -> dict[str, Any]:
+        return {"redirect_to": finch.refuse(**_fields())}
+
+    @control.post("/clock")
+    def advance() -> dict[str, Any]:
+        return {"now": finch.advance(timedelta(seconds=_fields()["advance_seconds"])).isoformat()}
+
+    @control.post("/reset")
+    def reset() -> tuple[str, int]:
+        finch.reset()
+        return "", 204
+
+    return control
+
+
+def _fields() -> dict[str, Any]:
+    fields = request.get_json()
+    if not isinstance(fields, dict):
+        raise ValueError("the body must be a JSON object")
+    return fields

@@ -1,0 +1,29 @@
+"""An httpx transport to the fake Finch with no socket in between."""
+
+import httpx
+from flask import Flask
+
+from local.fake_finch.front import client_patience
+
+
+class InProcessTransport(httpx.WSGITransport):
+    """Calls the app in this process; dropped connections and timeouts are httpx's own errors.
+
+    A delay fault longer than the client's read timeout raises httpx.ReadTimeout at once: nobody
+    waits, and the request has had its effect, as it would have at the real Finch.
+    """
+
+    def __init__(self, app: Flask) -> None:
+        super().__init__(app=app)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Raise httpx.ReadError for a dropped connection, httpx.ReadTimeout for a slow answer."""
+        patience = client_patience.set(request.extensions.get("timeout", {}).get("read"))
+        try:
+            return super().handle_request(request)
+        except ConnectionResetError as dropped:
+            raise httpx.ReadError(str(dropped), request=request) from dropped
+        except TimeoutError as slow:
+            raise httpx.ReadTimeout(str(slow), request=request) from slow
+        finally:
+            client_patience.reset(patience)

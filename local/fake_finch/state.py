@@ -1,0 +1,1082 @@
+"""The truth about the fake Finch's world, and Finch's rules about connections, codes and tokens.
+
+One lock guards it all and is never held while anything waits. Every change of a connection's
+status passes through `FinchState._set_status`, which tells the application by webhook.
+"""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal, Self
+from urllib.parse import urlencode, urlsplit, urlunsplit
+from uuid import uuid4
+
+from pydantic import TypeAdapter
+
+from local.fake_finch import seed_world
+from local.fake_finch.faults import Faults
+from local.fake_finch.refusals import (
+    AccountSetupRequired,
+    BadRequest,
+    ConnectionAlreadyExists,
+    InsufficientPermissions,
+    InsufficientScope,
+    InvalidClient,
+    InvalidGrant,
+    InvalidRequest,
+    InvalidToken,
+    NotFound,
+    ReauthenticateUser,
+)
+from local.fake_finch.request_log import RequestLog
+from local.fake_finch.seed_world import Company, Entity, Login, Person, Provider
+from local.fake_finch.switches import Switches
+from local.fake_finch.webhooks import SECRETS_OVERLAP, Delivery, Outbox, Waiting, new_secret, signed
+
+ClientType = Literal["development", "production", "sandbox"]
+
+CODE_LIFETIME = timedelta(minutes=10)
+
+STATUSES = (
+    "pending",
+    "processing",
+    "connected",
+    "error_no_account_setup",
+    "error_permissions",
+    "reauth",
+)
+
+
+@dataclass(frozen=True)
+class Application:
+    """The client of Finch: what the dashboard's Credentials tab holds."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+    redirect_uris: tuple[str, ...]
+    client_type: ClientType = "sandbox"
+    webhook_url: str | None = None
+    webhook_secrets: tuple[str, ...] = field(default=(), repr=False)
+    """The newest first. Without one, or without the URL, nothing is told."""
+
+
+@dataclass(frozen=True)
+class Customer:
+    """Whom the application connects, in its own words."""
+
+    id: str
+    name: str
+    email: str | None = None
+
+
+@dataclass
+class Session:
+    """One Connect session. `customer` is None for a reauthentication, which names nobody."""
+
+    id: str
+    customer: Customer | None
+    products: tuple[str, ...]
+    redirect_uri: str | None
+    expires_at: datetime
+    provider_id: str | None = None
+    auth_method: str | None = None
+    manual: bool = False
+    sandbox: str | None = None
+    reauthenticates: str | None = None
+    codes_issued: int = 0
+
+
+@dataclass
+class Code:
+    """An authorization code: what the person granted, waiting to be exchanged."""
+
+    value: str = field(repr=False)
+    client_id: str
+    session_id: str
+    redirect_uri: str | None
+    expires_at: datetime
+    provider_id: str
+    company_id: str
+    login: str
+    products: tuple[str, ...]
+    entity_names: tuple[str, ...]
+    attempts: int = 0
+    exchanges: int = 0
+
+
+@dataclass
+class ConnectedEntity:
+    """A legal entity as one connection sees it."""
+
+    id: str
+    name: str
+    source_id: str
+    disconnected: bool = False
+
+
+@dataclass
+class Connection:
+    """A link to an employer at a provider. `disconnected_at` is set once and for all."""
+
+    id: str
+    provider_id: str
+    company_id: str
+    customer: Customer | None
+    method: str
+    connection_type: Literal["provider", "finch"]
+    created_at: datetime
+    logins: list[str]
+    entities: list[ConnectedEntity]
+    status: str = "connected"
+    message: str | None = None
+    disconnected_at: datetime | None = None
+
+    @property
+    def live(self) -> bool:
+        return self.disconnected_at is None
+
+    @property
+    def present_entities(self) -> list[ConnectedEntity]:
+        return [entity for entity in self.entities if not entity.disconnected]
+
+
+@dataclass
+class Token:
+    """An access token. It lives until its connection ends."""
+
+    id: str
+    access_token: str = field(repr=False)
+    connection_id: str
+    account_id: str
+    login: str
+    products: tuple[str, ...]
+    customer: Customer | None
+    created_at: datetime
+    live: bool = True
+
+
+@dataclass
+class World:
+    """Everything that outlives a restart."""
+
+    companies: dict[str, Company] = field(default_factory=dict)
+    logins: list[Login] = field(default_factory=list)
+    sessions: dict[str, Session] = field(default_factory=dict)
+    codes: dict[str, Code] = field(default_factory=dict)
+    connections: dict[str, Connection] = field(default_factory=dict)
+    tokens: dict[str, Token] = field(default_factory=dict)
+    """By access token."""
+    switches: Switches = field(default_factory=Switches)
+
+    @classmethod
+    def seeded(cls) -> Self:
+        return cls(
+            companies={company.id: company for company in seed_world.COMPANIES},
+            logins=list(seed_world.LOGINS),
+        )
+
+
+_WORLD = TypeAdapter(World)
+
+
+@dataclass(frozen=True)
+class Authorized:
+    """The end of a successful visit to Finch Connect.
+
+    `redirect_to` is None in the embedded flow, where the page hands the code over by message.
+    """
+
+    code: str = field(repr=False)
+    redirect_to: str | None = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a data call may read: one entity of one connection."""
+
+    company: Company
+    connection: Connection
+    entity: ConnectedEntity
+    people: tuple[Person, ...]
+
+
+class CannotAuthorize(Exception):
+    """Finch Connect cannot go on; `status` is the HTTP status of the page that says so."""
+
+    status = 400
+
+
+class SessionUnknown(CannotAuthorize):
+    status = 404
+
+
+class SessionOver(CannotAuthorize):
+    """The session expired, was used up, or its connection is gone."""
+
+    status = 410
+
+
+class WrongLogin(CannotAuthorize):
+    """No such user at this provider, or one who does not reach the company."""
+
+
+class NotOffered(CannotAuthorize):
+    """A provider, product or entity that this session does not offer."""
+
+
+class NotReady(Exception):
+    """The data is still on its way: Finch answers 202."""
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def new_uuid() -> str:
+    """A random UUID as text."""
+    return str(uuid4())
+
+
+class FinchState:
+    """A Finch with state. Its public methods are safe to call from any thread."""
+
+    def __init__(
+        self,
+        client_id: str,
+        client_secret: str,
+        redirect_uris: Sequence[str],
+        *,
+        client_type: ClientType = "sandbox",
+        base_url: str = "http://127.0.0.1:8082",
+        clock: Callable[[], datetime] = _utc_now,
+        new_id: Callable[[], str] = new_uuid,
+        sleep: Callable[[float], None] = time.sleep,
+        path: Path | None = None,
+        webhook_url: str | None = None,
+        webhook_secrets: Sequence[str] = (),
+    ) -> None:
+        """A fresh seeded world.
+
+        `clock` answers aware datetimes. `new_id` answers UUID texts, each once: the ids of
+        sessions, connections, tokens and codes. `sleep` is what a delay fault calls. With a
+        `path`, every change is written there; see `load`.
+        """
+        self.application = Application(
+            client_id,
+            client_secret,
+            tuple(redirect_uris),
+            client_type,
+            webhook_url,
+            tuple(webhook_secrets),
+        )
+        self.base_url = base_url.rstrip("/")
+        self.faults = Faults()
+        self.requests = RequestLog()
+        self.outbox = Outbox()
+        self.sleep = sleep
+        self._clock = clock
+        self._offset = timedelta()
+        self._old_secrets_until: datetime | None = None
+        self._new_id = new_id
+        self._path = path
+        self._lock = threading.RLock()
+        self._world = World.seeded()
+
+    @classmethod
+    def load(
+        cls,
+        path: Path,
+        client_id: str,
+        client_secret: str,
+        redirect_uris: Sequence[str],
+        **kwargs: Any,
+    ) -> Self:
+        """The world kept at `path`, or a fresh one where there is none; changes are kept there.
+
+        Application, faults, recorded requests and webhooks on their way are not kept: the first
+        is the caller's to know, the others belong to one run. Raises pydantic's ValidationError
+        for a file that is not a world.
+        """
+        finch = cls(client_id, client_secret, redirect_uris, path=path, **kwargs)
+        if path.exists():
+            finch._world = _WORLD.validate_json(path.read_bytes())
+        return finch
+
+    # Time, switches and storage.
+
+    @property
+    def switches(self) -> Switches:
+        return self._world.switches
+
+    def change_switches(self, **values: Any) -> Switches:
+        """Set several switches at once, all or none; raises ValueError for a bad name or value."""
+        with self._change():
+            changed = Switches.model_validate({**self.switches.model_dump(), **values})
+            self._world.switches = changed
+            return changed
+
+    def now(self) -> datetime:
+        return self._clock() + self._offset
+
+    def advance(self, by: timedelta) -> datetime:
+        """Move the fake Finch's clock ahead of its source; gives the new time."""
+        with self._lock:
+            self._offset += by
+            return self.now()
+
+    def replace_application(self, **fields: Any) -> Application:
+        """Change any of what the application is to Finch, as in a rotation.
+
+        Several webhook secrets all sign, until the next `rotate_webhook_secret`.
+        """
+        with self._lock:
+            for name in {"redirect_uris", "webhook_secrets"} & fields.keys():
+                fields[name] = tuple(fields[name])
+            if "webhook_secrets" in fields:
+                self._old_secrets_until = None
+            self.application = replace(self.application, **fields)
+            return self.application
+
+    def reset(self) -> None:
+        """Back to the seeded world, switches, faults, requests and clock included.
+
+        The application stays as it is.
+        """
+        with self._change():
+            self._world = World.seeded()
+            self._offset = timedelta()
+            self.faults.clear()
+            self.requests.clear()
+            self.outbox.clear()
+
+    @contextmanager
+    def _change(self) -> Iterator[None]:
+        with self._lock:
+            yield
+            if self._path is not None:
+                written = self._path.with_name(self._path.name + ".new")
+                written.touch(mode=0o600)
+                written.write_bytes(_WORLD.dump_json(self._world))
+                written.replace(self._path)
+
+    # The seeded side: providers, companies, logins.
+
+    def provider(self, provider_id: str) -> Provider | None:
+        return next((p for p in seed_world.PROVIDERS if p.id == provider_id), None)
+
+    def company(self, company_id: str) -> Company:
+        """The company with this id; raises KeyError."""
+        with self._lock:
+            return self._world.companies[company_id]
+
+    def logins_at(self, provider_id: str) -> list[Login]:
+        with self._lock:
+            return [login for login in self._world.logins if login.provider_id == provider_id]
+
+    def add_company(
+        self, legal_name: str, entities: Sequence[str] = (), headcount: int = 20
+    ) -> str:
+        """Make up another employer and give its id. `headcount` is that of each entity."""
+        with self._change():
+            number = len(self._world.companies) + 1
+            company = Company(
+                id=seed_world.seed_id("company", legal_name, str(number)),
+                legal_name=legal_name,
+                entities=tuple(
+                    Entity(name, f"E{number}-{index}", headcount)
+                    for index, name in enumerate(entities or (legal_name,))
+                ),
+            )
+            self._world.companies[company.id] = company
+            return company.id
+
+    def add_login(self, provider_id: str, username: str, company_ids: Sequence[str]) -> Login:
+        """Give a user credentials at a provider, replacing what the same username reached there."""
+        if self.provider(provider_id) is None:
+            raise ValueError(f"no provider {provider_id}")
+        with self._change():
+            login = Login(provider_id, username, tuple(company_ids))
+            same = (provider_id, username)
+            others = [x for x in self._world.logins if (x.provider_id, x.username) != same]
+            self._world.logins = [*others, login]
+            return login
+
+    # Application credentials.
+
+    def check_client(self, client_id: str | None, client_secret: str | None) -> None:
+        """Raise InvalidClient unless these are the application's credentials."""
+        if (client_id, client_secret) != (
+            self.application.client_id,
+            self.application.client_secret,
+        ):
+            raise InvalidClient
+
+    # Connect sessions.
+
+    def new_session(
+        self,
+        customer: Customer,
+        products: Sequence[str],
+        *,
+        redirect_uri: str | None = None,
+        minutes_to_expire: float = 129_600,
+        provider_id: str | None = None,
+        auth_method: str | None = None,
+        manual: bool = False,
+        sandbox: str | None = None,
+    ) -> Session:
+        """Open a Connect session.
+
+        Raises BadRequest for an unregistered redirect_uri or an unknown provider, and
+        ConnectionAlreadyExists where the customer id holds a live connection (a switch).
+        """
+        with self._change():
+            self._check_redirect_uri(redirect_uri)
+            if provider_id is not None and self.provider(provider_id) is None:
+                raise BadRequest(f"{provider_id} is an invalid provider")
+            if self.switches.one_connection_per_customer_id:
+                holding = self._connection_held_by(customer.id)
+                if holding is not None:
+                    raise ConnectionAlreadyExists(holding.id)
+            return self._open(
+                Session(
+                    id=self._new_id(),
+                    customer=customer,
+                    products=tuple(products),
+                    redirect_uri=redirect_uri,
+                    expires_at=self.now() + timedelta(minutes=minutes_to_expire),
+                    provider_id=provider_id,
+                    auth_method=auth_method,
+                    manual=manual,
+                    sandbox=sandbox,
+                )
+            )
+
+    def new_reauth_session(
+        self,
+        connection_id: str,
+        products: Sequence[str] | None = None,
+        *,
+        redirect_uri: str | None = None,
+        minutes_to_expire: float = 43_200,
+    ) -> Session:
+        """Open a session that repairs a live connection; raises NotFound where there is none."""
+        with self._change():
+            self._check_redirect_uri(redirect_uri)
+            connection = self._world.connections.get(connection_id)
+            if connection is None or not connection.live:
+                raise NotFound("No such connection")
+            return self._open(
+                Session(
+                    id=self._new_id(),
+                    customer=None,
+                    products=tuple(products or self._products_of(connection)),
+                    redirect_uri=redirect_uri,
+                    expires_at=self.now() + timedelta(minutes=minutes_to_expire),
+                    provider_id=connection.provider_id,
+                    auth_method=connection.method,
+                    reauthenticates=connection.id,
+                )
+            )
+
+    def connect_url(self, session: Session) -> str:
+        """Where to send the user. The real Finch serves this from another host than its API."""
+        return f"{self.base_url}/authorize?session={session.id}"
+
+    def _open(self, session: Session) -> Session:
+        self._world.sessions[session.id] = session
+        return session
+
+    def _check_redirect_uri(self, redirect_uri: str | None) -> None:
+        if redirect_uri is not None and redirect_uri not in self.application.redirect_uris:
+            raise BadRequest("redirect_uri is not registered for this application")
+
+    def _connection_held_by(self, customer_id: str) -> Connection | None:
+        for connection in self._world.connections.values():
+            if not connection.live:
+                continue
+            named = [connection.customer, *(t.customer for t in self._tokens_of(connection))]
+            if any(customer is not None and customer.id == customer_id for customer in named):
+                return connection
+        return None
+
+    def _tokens_of(self, connection: Connection) -> list[Token]:
+        return [t for t in self._world.tokens.values() if t.connection_id == connection.id]
+
+    def _revoke_tokens_of(self, connection: Connection) -> None:
+        for token in self._tokens_of(connection):
+            token.live = False
+
+    def _products_of(self, connection: Connection) -> tuple[str, ...]:
+        return self._tokens_of(connection)[-1].products
+
+    # The person at Finch Connect.
+
+    def open_session(self, session_id: str) -> Session:
+        """The session while it can still be used; raises SessionUnknown or SessionOver."""
+        with self._lock:
+            session = self._world.sessions.get(session_id)
+            if session is None:
+                raise SessionUnknown("This link is not known.")
+            if self.now() >= session.expires_at:
+                raise SessionOver("This link has expired.")
+            if session.codes_issued and self.switches.session_single_use:
+                raise SessionOver("This link has been used.")
+            if session.reauthenticates is not None:
+                connection = self._world.connections[session.reauthenticates]
+                if not connection.live:
+                    raise SessionOver("The connection to repair has been disconnected.")
+            return session
+
+    def providers_for(self, session_id: str) -> list[Provider]:
+        """The providers that this session lets the person choose from."""
+        session = self.open_session(session_id)
+        if session.provider_id is not None:
+            provider = self.provider(session.provider_id)
+            return [provider] if provider else []
+        return [p for p in seed_world.PROVIDERS if session.manual or not p.assisted_only]
+
+    def log_in(self, session_id: str, provider_id: str, username: str) -> list[Company]:
+        """The companies this user can choose; raises WrongLogin where there is none."""
+        with self._lock:
+            session = self.open_session(session_id)
+            if provider_id not in {p.id for p in self.providers_for(session_id)}:
+                raise NotOffered("This provider is not offered here.")
+            login = next((x for x in self.logins_at(provider_id) if x.username == username), None)
+            if login is None:
+                raise WrongLogin("These credentials were not accepted.")
+            company_ids = login.company_ids
+            if session.reauthenticates and not self.switches.reauth_may_change_company:
+                original = self._world.connections[session.reauthenticates].company_id
+                company_ids = tuple(x for x in company_ids if x == original)
+            if not company_ids:
+                raise WrongLogin("This user does not reach the company that is connected.")
+            return [self.company(company_id) for company_id in company_ids]
+
+    def products_for(self, session_id: str, provider_id: str) -> list[str]:
+        """The products to grant: those asked for that the provider has."""
+        session = self.open_session(session_id)
+        provider = self.provider(provider_id)
+        return [x for x in session.products if provider is not None and x in provider.products]
+
+    def authorize(
+        self,
+        session_id: str,
+        *,
+        login: str,
+        provider_id: str | None = None,
+        company_id: str | None = None,
+        products: Sequence[str] | None = None,
+        entities: Sequence[str] | None = None,
+        state: str | None = None,
+    ) -> Authorized:
+        """Do what a person does on the Finch Connect page up to its last button.
+
+        `login` is a username at the provider. `provider_id` may be left out where the session
+        names one, `company_id` where the login reaches one. `products` and `entities` (names)
+        are what the person grants: None grants all that is offered. Raises CannotAuthorize.
+        """
+        with self._change():
+            session = self.open_session(session_id)
+            provider_id = provider_id or session.provider_id
+            if provider_id is None:
+                raise NotOffered("Choose a provider.")
+            companies = self.log_in(session_id, provider_id, login)
+            if company_id is None and len(companies) > 1:
+                raise NotOffered("Choose a company.")
+            company = next((c for c in companies if company_id in (None, c.id)), None)
+            if company is None:
+                raise WrongLogin("This user does not reach that company.")
+            offered = self.products_for(session_id, provider_id)
+            granted = tuple(offered if products is None else products)
+            if not granted or not set(granted) <= set(offered):
+                raise NotOffered("Choose at least one of the products that are asked for.")
+            names = [entity.name for entity in company.entities]
+            chosen = tuple(names if entities is None else entities)
+            if not chosen or not set(chosen) <= set(names):
+                raise NotOffered("Choose at least one of the company's entities.")
+            code = Code(
+                value=self._new_id(),
+                client_id=self.application.client_id,
+                session_id=session.id,
+                redirect_uri=session.redirect_uri,
+                expires_at=self.now() + CODE_LIFETIME,
+                provider_id=provider_id,
+                company_id=company.id,
+                login=login,
+                products=granted,
+                entity_names=chosen,
+            )
+            self._world.codes[code.value] = code
+            session.codes_issued += 1
+            answer = {"code": code.value}
+            if state is not None and self.switches.echo_state:
+                answer["state"] = state
+            return Authorized(code.value, _with_query(session.redirect_uri, answer))
+
+    def refuse(
+        self,
+        session_id: str,
+        *,
+        state: str | None = None,
+        error: str = "access_denied",
+        description: str = "The user did not grant access",
+    ) -> str | None:
+        """Where the browser goes when the person cancels; None in the embedded flow.
+
+        The parameter names are a guess: Finch documents none for its error redirect.
+        """
+        session = self.open_session(session_id)
+        answer = {"error": error, "error_description": description}
+        if state is not None and self.switches.echo_state_on_error:
+            answer["state"] = state
+        return _with_query(session.redirect_uri, answer)
+
+    # Codes become tokens.
+
+    def exchange(
+        self,
+        value: str,
+        *,
+        client_id: str | None,
+        client_secret: str | None,
+        redirect_uri: str | None,
+    ) -> tuple[Token, Connection]:
+        """Exchange a code for an access token.
+
+        A refused attempt leaves the code as it was, so the true client can still use it. Raises
+        InvalidClient for wrong credentials, else InvalidGrant.
+        """
+        with self._change():
+            self.check_client(client_id, client_secret)
+            code = self._world.codes.get(value)
+            if code is None:
+                raise InvalidGrant("Invalid grant: authorization code is invalid")
+            code.attempts += 1
+            if (code.exchanges and self.switches.code_single_use) or code.client_id != client_id:
+                raise InvalidGrant("Invalid grant: authorization code is invalid")
+            if self.now() >= code.expires_at:
+                raise InvalidGrant("Invalid grant: authorization code has expired")
+            if code.redirect_uri != redirect_uri:
+                raise InvalidGrant("Invalid grant: redirect_uri does not match the session's")
+            session = self._world.sessions[code.session_id]
+            customer = session.customer
+            repaired = None
+            if session.reauthenticates is not None:
+                repaired = self._world.connections[session.reauthenticates]
+                customer = repaired.customer
+                if not repaired.live:
+                    raise InvalidGrant("Invalid grant: the connection has been disconnected")
+            if repaired is not None and repaired.company_id == code.company_id:
+                connection = repaired
+                self._rejoin(connection, code)
+                if self.switches.reauth_kills_old_tokens:
+                    self._revoke_tokens_of(connection)
+            else:
+                connection = self._connection_for(session, code, customer)
+            token = self._new_token(connection, code.login, code.products, customer)
+            code.exchanges += 1
+            return token, connection
+
+    def _connection_for(
+        self, session: Session, code: Code, customer: Customer | None
+    ) -> Connection:
+        for connection in self._world.connections.values():
+            same_pair = (connection.provider_id, connection.company_id) == (
+                code.provider_id,
+                code.company_id,
+            )
+            joins = code.login in connection.logins or self.switches.other_login_same_connection
+            if connection.live and same_pair and joins:
+                self._rejoin(connection, code)
+                if self.switches.login_kills_old_tokens:
+                    self._revoke_tokens_of(connection)
+                return connection
+        return self._new_connection(
+            code.provider_id,
+            self._world.companies[code.company_id],
+            code.login,
+            customer=customer,
+            method=session.auth_method,
+            connection_type="finch" if session.sandbox == "finch" else "provider",
+            entity_names=code.entity_names,
+        )
+
+    def _rejoin(self, connection: Connection, code: Code) -> None:
+        """Note that somebody logged in to a connection that was already there."""
+        if connection.status == "reauth":
+            self._set_status(connection, "connected")
+        # A later login may add entities (or bring disconnected ones back), never remove any.
+        if code.login not in connection.logins:
+            connection.logins.append(code.login)
+        company = self._world.companies[connection.company_id]
+        known = {entity.name: entity for entity in connection.entities}
+        for entity in company.entities:
+            if entity.name not in code.entity_names:
+                continue
+            if entity.name in known:
+                known[entity.name].disconnected = False
+            else:
+                connection.entities.append(_connected(connection.id, entity))
+
+    def _new_connection(
+        self,
+        provider_id: str,
+        company: Company,
+        login: str,
+        *,
+        customer: Customer | None,
+        method: str | None,
+        connection_type: Literal["provider", "finch"],
+        entity_names: Sequence[str],
+    ) -> Connection:
+        provider = self.provider(provider_id)
+        method = method or (provider.methods[0] if provider else "credential")
+        connection_id = self._new_id()
+        chosen = [entity for entity in company.entities if entity.name in entity_names]
+        connection = Connection(
+            id=connection_id,
+            provider_id=provider_id,
+            company_id=company.id,
+            customer=customer,
+            method=method,
+            connection_type=connection_type,
+            created_at=self.now(),
+            logins=[login],
+            entities=[_connected(connection_id, entity) for entity in chosen],
+            # Assisted connections have a token long before they have data.
+            status="pending" if method == "assisted" else "connected",
+        )
+        self._world.connections[connection.id] = connection
+        if self.switches.webhook_on_new_connection:
+            self._tell_status(connection)
+        return connection
+
+    def _new_token(
+        self,
+        connection: Connection,
+        login: str,
+        products: Sequence[str],
+        customer: Customer | None,
+    ) -> Token:
+        token = Token(
+            id=self._new_id(),
+            access_token=self._new_id(),
+            connection_id=connection.id,
+            account_id=seed_world.seed_id(
+                "account", connection.provider_id, connection.company_id, login
+            ),
+            login=login,
+            products=tuple(products),
+            customer=customer,
+            created_at=self.now(),
+        )
+        self._world.tokens[token.access_token] = token
+        return token
+
+    # What a token can do.
+
+    def look_up(self, access_token: str) -> tuple[Token, Connection]:
+        """The token and its connection, whatever its status; raises InvalidToken for a dead one."""
+        with self._lock:
+            token = self._world.tokens.get(access_token)
+            if token is None or not token.live:
+                raise InvalidToken
+            return token, self._world.connections[token.connection_id]
+
+    def disconnect(self, access_token: str) -> Connection:
+        """End the token's connection for good, with every token of it."""
+        with self._change():
+            _, connection = self.look_up(access_token)
+            if connection.status == "reauth" and (
+                self.switches.disconnect_in_reauth == "reauthenticate_user"
+            ):
+                raise ReauthenticateUser
+            ending = [connection]
+            if self.switches.disconnect_scope == "employer_provider":
+                pair = (connection.provider_id, connection.company_id)
+                ending = [
+                    other
+                    for other in self._world.connections.values()
+                    if other.live and (other.provider_id, other.company_id) == pair
+                ]
+            for ended in ending:
+                ended.disconnected_at = self.now()
+                self._set_status(ended, "disconnected")
+                self._revoke_tokens_of(ended)
+            return connection
+
+    def disconnect_entities(self, access_token: str, entity_ids: Sequence[str]) -> Connection:
+        """Take entities off the token's connection; a reauthentication can bring them back."""
+        with self._change():
+            _, connection = self.look_up(access_token)
+            present = {entity.id: entity for entity in connection.present_entities}
+            if not set(entity_ids) <= set(present):
+                raise BadRequest("entity_ids must all belong to the connection")
+            for entity_id in entity_ids:
+                present[entity_id].disconnected = True
+            return connection
+
+    def read(self, access_token: str, product: str, entity_ids: Sequence[str]) -> Reading:
+        """What a data call for this product may see.
+
+        Raises Refused for each reason to say no, in the order in which Finch finds them, and
+        NotReady while there is no data yet.
+        """
+        with self._lock:
+            token, connection = self.look_up(access_token)
+            match connection.status:
+                case "reauth":
+                    raise ReauthenticateUser
+                case "error_no_account_setup":
+                    raise AccountSetupRequired
+                case "error_permissions":
+                    raise InsufficientPermissions
+            if product not in token.products:
+                raise InsufficientScope(product)
+            entity = self._chosen_entity(connection, entity_ids)
+            syncing = self.switches.data_sync == "in_progress"
+            if syncing or connection.status in ("pending", "processing"):
+                raise NotReady
+            company = self._world.companies[connection.company_id]
+            known = next(e for e in company.entities if e.name == entity.name)
+            return Reading(company, connection, entity, seed_world.people(company, known))
+
+    def _chosen_entity(self, connection: Connection, entity_ids: Sequence[str]) -> ConnectedEntity:
+        status = self.switches.invalid_request_status
+        present = connection.present_entities
+        if len(entity_ids) > 1:
+            raise InvalidRequest("entity_ids takes at most one entity", status=status)
+        if not entity_ids:
+            if len(present) != 1:
+                raise InvalidRequest(
+                    "entity_ids is required: the connection has several entities", status=status
+                )
+            return present[0]
+        for entity in present:
+            if entity.id == entity_ids[0]:
+                return entity
+        raise NotFound("No such entity on this connection")
+
+    # Statuses.
+
+    def set_connection_status(
+        self, connection_id: str, status: str, message: str | None = None
+    ) -> Connection:
+        """Put a live connection in any status, e.g. `reauth`; raises NotFound."""
+        with self._change():
+            connection = self._world.connections.get(connection_id)
+            if connection is None or not connection.live:
+                raise NotFound("No such connection")
+            self._set_status(connection, status, message)
+            return connection
+
+    def _set_status(self, connection: Connection, status: str, message: str | None = None) -> None:
+        changed = connection.status != status
+        connection.status = status
+        connection.message = message
+        if changed and (connection.live or self.switches.webhook_on_disconnect):
+            self._tell_status(connection)
+
+    # Webhooks.
+
+    def send_webhook(
+        self, event_type: str, connection_id: str | None = None, data: Any = None
+    ) -> str:
+        """Send an event of any type, documented or not, about a connection or about nothing known.
+
+        `test` is what the dashboard's button sends. Answers the event's id.
+        """
+        with self._lock:
+            connection = self._world.connections.get(connection_id or "")
+            return self._tell(event_type, connection, connection_id, {} if data is None else data)
+
+    def rotate_webhook_secret(self) -> str:
+        """Make a new secret, as in the dashboard; the one before signs as well for a day."""
+        with self._lock:
+            new = new_secret()
+            self.replace_application(webhook_secrets=(new, *self.application.webhook_secrets[:1]))
+            self._old_secrets_until = self.now() + SECRETS_OVERLAP
+            return new
+
+    def deliver_webhooks(self, post: Callable[[Delivery], int | None]) -> int:
+        """Send what is due by `post`, which answers the status, or None where no answer came.
+
+        Gives the number of deliveries. What was not taken is due again later.
+        """
+        due = self.outbox.take(self.now())
+        if self.switches.webhook_order == "reversed":
+            due.reverse()
+        for waiting in due:
+            status = post(self.signed_webhook(waiting))
+            self.outbox.answered(waiting, status, self.now())
+        return len(due)
+
+    def signed_webhook(self, waiting: Waiting) -> Delivery:
+        """One delivery as it would be sent now."""
+        with self._lock:
+            secrets, until = self.application.webhook_secrets, self._old_secrets_until
+            if until is not None and self.now() >= until:
+                secrets = secrets[:1]
+            return signed(waiting, secrets, self.switches, self.now())
+
+    def _tell_status(self, connection: Connection) -> None:
+        method: Any = connection.method
+        if self.switches.webhook_authentication_method == "object":
+            method = {
+                "type": connection.method,
+                "benefits_support": {},
+                "supported_fields": seed_world.supported_fields(),
+            }
+        data = {"status": connection.status, "authentication_method": method}
+        self._tell("account.updated", connection, connection.id, data)
+
+    def _tell(
+        self, event_type: str, connection: Connection | None, connection_id: str | None, data: Any
+    ) -> str:
+        event_id = f"msg_{new_uuid().replace('-', '')}"
+        if self.application.webhook_url is None or not self.application.webhook_secrets:
+            return event_id
+        several = connection is not None and len(connection.present_entities) > 1
+        account = (
+            (connection.provider_id, connection.company_id, connection.logins[0])
+            if connection
+            else ("nobody",)
+        )
+        body = {
+            "company_id": connection.company_id if connection else new_uuid(),
+            "account_id": seed_world.seed_id("account", *account),
+            "connection_id": connection_id,
+            "entity_id": connection.present_entities[0].id if connection and several else None,
+            "event_type": event_type,
+            "data": data,
+        }
+        if self.switches.webhook_connection_id == "null":
+            body["connection_id"] = None
+        elif self.switches.webhook_connection_id == "absent":
+            del body["connection_id"]
+        # Not as Python writes JSON by itself: whoever signs it anew must not find the same.
+        text = json.dumps(body, separators=(",", ":"))
+        waiting = Waiting(event_id, text.encode(), self.now(), self.now())
+        self.outbox.put(waiting, self.switches.webhook_copies)
+        return event_id
+
+    # Sandbox: connections without a person.
+
+    def new_sandbox_connection(
+        self,
+        provider_id: str,
+        *,
+        products: Sequence[str] | None = None,
+        method: str | None = None,
+        employee_size: int = 20,
+    ) -> tuple[Token, Connection]:
+        """A connection to an employer made up for it."""
+        with self._change():
+            company_id = self.add_company(
+                f"Sandbox Employer {len(self._world.companies) + 1}", headcount=employee_size
+            )
+            return self.new_sandbox_account(
+                company_id, provider_id, products=products, method=method
+            )
+
+    def new_sandbox_account(
+        self,
+        company_id: str,
+        provider_id: str,
+        *,
+        products: Sequence[str] | None = None,
+        method: str | None = None,
+    ) -> tuple[Token, Connection]:
+        """Another connection, with a login of its own, to an employer that exists."""
+        with self._change():
+            provider = self.provider(provider_id)
+            if provider is None:
+                raise BadRequest(f"{provider_id} is an invalid provider")
+            company = self._world.companies.get(company_id)
+            if company is None:
+                raise NotFound("No such company")
+            username = f"sandbox-{len(self._world.connections) + 1}@{provider_id}.example"
+            self.add_login(provider_id, username, [company_id])
+            connection = self._new_connection(
+                provider_id,
+                company,
+                username,
+                customer=None,
+                method=method,
+                connection_type="finch",
+                entity_names=[entity.name for entity in company.entities],
+            )
+            granted = products or ("company", "directory", "employment", "individual")
+            return self._new_token(connection, username, granted, None), connection
+
+    # For tests: what is true.
+
+    def connections(self) -> list[Connection]:
+        with self._lock:
+            return list(self._world.connections.values())
+
+    def connection(self, connection_id: str) -> Connection:
+        """The connection with this id, ended or not; raises KeyError."""
+        with self._lock:
+            return self._world.connections[connection_id]
+
+    def tokens(self, connection_id: str | None = None) -> list[Token]:
+        """All tokens, dead ones too, or those of one connection."""
+        with self._lock:
+            everything = self._world.tokens.values()
+            return [t for t in everything if connection_id in (None, t.connection_id)]
+
+    def live_tokens(self) -> list[Token]:
+        return [token for token in self.tokens() if token.live]
+
+    def code(self, value: str) -> Code:
+        """The code as it stands, with its attempts and exchanges; raises KeyError."""
+        with self._lock:
+            return self._world.codes[value]
+
+    def session(self, session_id: str) -> Session:
+        """The session, usable or not; raises KeyError."""
+        with self._lock:
+            return self._world.sessions[session_id]
+
+    def sessions(self) -> list[Session]:
+        with self._lock:
+            return list(self._world.sessions.values())
+
+    def truth(self) -> dict[str, Any]:
+        """Everything at once as plain JSON types, secrets of the test world included."""
+        with self._lock:
+            world = _WORLD.dump_python(self._world, mode="json")
+            return {
+                "now": self.now().isoformat(),
+                "sessions": list(world["sessions"].values()),
+                "codes": list(world["codes"].values()),
+                "connections": [
+                    {**connection, "live": connection["disconnected_at"] is None}
+                    for connection in world["connections"].values()
+                ],
+                "tokens": {token["id"]: token for token in world["tokens"].values()},
+                "request_counts": self.requests.counts(),
+            }
+
+
+def _connected(connection_id: str, entity: Entity) -> ConnectedEntity:
+    return ConnectedEntity(
+        id=seed_world.seed_id("entity", connection_id, entity.source_id),
+        name=entity.name,
+        source_id=entity.source_id,
+    )
+
+
+def _with_query(uri: str | None, answer: dict[str, str]) -> str | None:
+    if uri is None:
+        return None
+    parts = urlsplit(uri)
+    query = "&".join(text for text in (parts.query, urlencode(answer)) if text)
+    return urlunsplit(parts._replace(query=query))

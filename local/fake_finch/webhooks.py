@@ -1,0 +1,158 @@
+"""Webhooks: what Finch tells the application unasked, signed as Finch signs, and sent again.
+
+"Webhooks" in Finch's documentation (developer-resources); its retries as the page of 2023 had them.
+"""
+
+import base64
+import hashlib
+import hmac
+import secrets
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from local.fake_finch.switches import Switches
+
+# The pauses after the first try; then Finch gives up without a word.
+RETRY_PAUSES = (
+    timedelta(seconds=5),
+    timedelta(minutes=5),
+    timedelta(minutes=30),
+    timedelta(hours=2),
+)
+# For how long the secret that was replaced signs as well.
+SECRETS_OVERLAP = timedelta(hours=24)
+
+# Long runs of a local world must not grow without bound.
+_KEPT = 2000
+
+
+def new_secret() -> str:
+    """A secret as the dashboard shows it: bare base64."""
+    return base64.b64encode(secrets.token_bytes(24)).decode()
+
+
+def secret_kept_at(path: Path) -> str:
+    """A secret, made the first time: it stays over a restart."""
+    if not path.exists():
+        written = path.with_name(path.name + ".new")
+        written.touch(mode=0o600)
+        written.write_text(new_secret())
+        written.replace(path)
+    return path.read_text()
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """An event on its way; `attempt` counts from one."""
+
+    event_id: str
+    body: bytes = field(repr=False)
+    created_at: datetime
+    due_at: datetime
+    attempt: int = 1
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One POST to the application."""
+
+    waiting: Waiting
+    headers: dict[str, str]
+
+    @property
+    def body(self) -> bytes:
+        return self.waiting.body
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the application said to one delivery; `status` is None where it said nothing."""
+
+    event_id: str
+    attempt: int
+    status: int | None
+
+
+def signed(waiting: Waiting, secrets: Sequence[str], switches: Switches, now: datetime) -> Delivery:
+    """The delivery with one signature for each secret."""
+    sent_at = now if switches.webhook_timestamp_refreshed else waiting.created_at
+    timestamp = str(int(sent_at.timestamp()) + switches.webhook_timestamp_offset_seconds)
+    signatures = [f"v1,{sign(one, waiting.event_id, timestamp, waiting.body)}" for one in secrets]
+    if switches.webhook_v2_signature:
+        # What a later version would look like is not known: it may not be read at all.
+        signatures.insert(
+            0, f"v2,{base64.b64encode(hashlib.sha512(waiting.body).digest()).decode()}"
+        )
+    headers = {
+        "Content-Type": "application/json",
+        "Finch-Event-Id": waiting.event_id,
+        "Finch-Timestamp": timestamp,
+        "Finch-Signature": " ".join(signatures),
+    }
+    return Delivery(waiting, headers)
+
+
+def sign(secret: str, event_id: str, timestamp: str, body: bytes) -> str:
+    """HMAC-SHA256 of id, timestamp and raw body, keyed with the decoded secret; in base64."""
+    message = b".".join([event_id.encode(), timestamp.encode(), body])
+    return base64.b64encode(hmac.digest(base64.b64decode(secret), message, "sha256")).decode()
+
+
+class Outbox:
+    """What is to be delivered, oldest first, and what the application has answered.
+
+    `news` is set whenever something was added.
+    """
+
+    def __init__(self) -> None:
+        self.news = threading.Event()
+        self._lock = threading.Lock()
+        self._waiting: list[Waiting] = []
+        self._answers: deque[Answer] = deque(maxlen=_KEPT)
+
+    def put(self, waiting: Waiting, copies: int = 1) -> None:
+        with self._lock:
+            self._waiting = [*self._waiting, *[waiting] * copies][-_KEPT:]
+        self.news.set()
+
+    def take(self, now: datetime) -> list[Waiting]:
+        """What is due, and not here any more."""
+        with self._lock:
+            due = [one for one in self._waiting if one.due_at <= now]
+            self._waiting = [one for one in self._waiting if one.due_at > now]
+        return due
+
+    def answered(self, waiting: Waiting, status: int | None, now: datetime) -> None:
+        """Notes an answer; what was not taken comes again, as often as Finch tries."""
+        with self._lock:
+            self._answers.append(Answer(waiting.event_id, waiting.attempt, status))
+        taken = status is not None and 200 <= status < 300
+        if not taken and waiting.attempt <= len(RETRY_PAUSES):
+            due_at = now + RETRY_PAUSES[waiting.attempt - 1]
+            self.put(
+                Waiting(
+                    waiting.event_id,
+                    waiting.body,
+                    waiting.created_at,
+                    due_at,
+                    waiting.attempt + 1,
+                )
+            )
+
+    def waiting(self) -> list[Waiting]:
+        with self._lock:
+            return list(self._waiting)
+
+    def answers(self) -> list[Answer]:
+        """The newest answers in order."""
+        with self._lock:
+            return list(self._answers)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._waiting = []
+            self._answers.clear()

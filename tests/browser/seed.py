@@ -1,0 +1,89 @@
+"""Connections written straight into the table, for what takes too long to connect or to break."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from finch_connections.aws.connection_table import ConnectionTable
+from finch_connections.domain import connection as rules
+from finch_connections.domain.connection import CompanyKey, Connection, ConnectionStatus, Token
+from local.fake_finch.seed_world import seed_id
+from tests.support.deployed import Deployed
+
+BEGAN = datetime(2026, 3, 4, 9, 30, tzinfo=UTC)
+PRODUCTS = frozenset({"company", "directory", "employment", "individual", "payment"})
+
+
+def table(deployed: Deployed) -> ConnectionTable:
+    """The table of the deployed product."""
+    return ConnectionTable(deployed.tables.dynamodb, deployed.tables.connections)
+
+
+def login(name: str, status: str = "connected", **fields: Any) -> Token:
+    """A login."""
+    plain = Token(
+        id=seed_id("token", name),
+        connection_id=seed_id("connection", name),
+        products=PRODUCTS,
+        status=ConnectionStatus(status),
+        connected_at=BEGAN,
+        account_id=seed_id("account", name),
+    )
+    return replace(plain, **fields)
+
+
+def connection(
+    company: str,
+    provider: tuple[str, str | None] = ("gusto", "Gusto"),
+    status: str = "connected",
+    *logins: Token,
+    **fields: Any,
+) -> Connection:
+    """A connection with one login, unless it is given others."""
+    provider_id, provider_name = provider
+    ended = status == "disconnected"
+    tokens = () if ended else logins or (login(f"{company}-{provider_id}", status),)
+    now = datetime.now(UTC)
+    plain = Connection(
+        customer_id="acme",
+        key=CompanyKey(provider_id, seed_id("company", company)),
+        tokens=tokens,
+        status=ConnectionStatus(status),
+        created_at=BEGAN,
+        updated_at=BEGAN,
+        revision=1,
+        checked_at=now - timedelta(minutes=40),
+        disconnecting_since=now if status == "disconnecting" else None,
+        provider_name=provider_name,
+        company_name=company,
+        ciphertexts={one.id: b"sealed" for one in tokens},
+    )
+    return replace(plain, **fields)
+
+
+def write(deployed: Deployed, connections: Iterable[Connection]) -> None:
+    """Writes new connections."""
+    for one in connections:
+        table(deployed).write(one)
+
+
+def change(deployed: Deployed, provider_id: str, company_id: str, status: str) -> None:
+    """Gives a connection and all of its logins another status."""
+    there = table(deployed).get("acme", CompanyKey(provider_id, company_id))
+    assert there
+    word = ConnectionStatus(status)
+    tokens = tuple(replace(one, status=word) for one in there.tokens)
+    after = replace(there, status=word, tokens=tokens, revision=there.revision + 1)
+    table(deployed).write(after)
+
+
+def named(
+    deployed: Deployed, provider_id: str, company_id: str, provider: str, company: str
+) -> Connection:
+    """Gives a connection its names, as the queue does a minute after it was made."""
+    there = table(deployed).get("acme", CompanyKey(provider_id, company_id))
+    assert there
+    after = rules.named(there, provider, company)
+    table(deployed).write(after)
+    return after

@@ -1,0 +1,451 @@
+"""What people do on the page, through the fake Finch's Finch Connect and back."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from playwright.sync_api import Route, expect
+
+from local.fake_finch.seed_world import HARBOR_LANE, JUNIPER_VALE, MAYA, NORTHFOLD, OWEN, TALLY
+from tests.browser import seed
+from tests.browser.conftest import Visit
+from tests.browser.visitor import Visitor, cut_off, posted, refuse
+from tests.support.deployed import Deployed
+from tests.support.person import Person
+
+HARBOR, JUNIPER = HARBOR_LANE.legal_name, JUNIPER_VALE.legal_name
+
+
+def broken(deployed: Deployed) -> None:
+    """A connection of Harbor Lane at Gusto that needs its person."""
+    acme = Person(deployed, "acme")
+    acme.connect(products=["company", "directory"])
+    [live] = deployed.finch.live_tokens()
+    deployed.finch.set_connection_status(live.connection_id, "reauth")
+    seed.change(deployed, "gusto", HARBOR_LANE.id, "reauth")
+
+
+# Connecting
+
+
+def test_connecting_again_and_again(visitor: Visitor, deployed: Deployed) -> None:
+    visitor.arrive()
+    visitor.connect("Connect payroll", provider="Gusto", login=MAYA)
+    visitor.sees(f"{HARBOR} at Gusto is connected")
+    expect(visitor.card(HARBOR, "Gusto", "1 login", "Connected")).to_have_count(1)
+    visitor.looks("connected")
+    visitor.connect(provider="Gusto", login=OWEN)
+    visitor.sees(f"Another login was added to {HARBOR} at Gusto")
+    expect(visitor.card(HARBOR, "Gusto", "2 logins")).to_have_count(1)
+    visitor.connect(provider="Gusto", login=OWEN)
+    visitor.sees(f"{HARBOR} at Gusto was connected already")
+    expect(visitor.card("2 logins")).to_have_count(1)
+    visitor.connect(provider="Justworks", login=MAYA)
+    visitor.sees(f"{HARBOR} at Justworks is connected")
+    visitor.connect(provider="Gusto", login=TALLY, company=JUNIPER)
+    visitor.sees(f"{JUNIPER} at Gusto is connected")
+    expect(visitor.cards).to_have_count(3)
+    assert len(deployed.finch.live_tokens()) == 5
+    # The way back leads to Finch's pages, and to the same page again.
+    visitor.page.reload()
+    visitor.settled()
+    expect(visitor.cards).to_have_count(3)
+    expect(visitor.notice).to_have_count(0)
+
+
+def test_another_login_of_one_provider_skips_the_choice(
+    visitor: Visitor, deployed: Deployed
+) -> None:
+    Person(deployed, "acme").connect()
+    visitor.arrive()
+    visitor.details(visitor.card(HARBOR))
+    visitor.connect("Add another login", provider=None, login=OWEN)
+    visitor.sees("Another login was added")
+
+
+def test_refusing_connects_nothing(visitor: Visitor, deployed: Deployed) -> None:
+    visitor.arrive()
+    visitor.button("Connect payroll").click()
+    visitor.page.get_by_role("button", name="Cancel").click()
+    visitor.sees("Nothing was connected", "without giving access")
+    expect(visitor.page).to_have_url(visitor.page_pattern)
+    visitor.looks("refused")
+    visitor.button("Try again").click()
+    visitor.go_through()
+    visitor.sees(f"{HARBOR} at Gusto is connected")
+
+
+def test_a_link_that_is_too_old_says_so(visitor: Visitor, deployed: Deployed) -> None:
+    link = Person(deployed, "acme").link()
+    deployed.tables.age_sessions(timedelta(days=8))
+    visitor.arrive()
+    visitor.page.goto(link)
+    visitor.sees("That did not work", "too old")
+    visitor.looks("expired")
+
+
+def test_a_company_of_another_customer_leads_to_support(
+    visitor: Visitor, deployed: Deployed
+) -> None:
+    Person(deployed, "globex").connect()
+    visitor.arrive()
+    visitor.connect("Connect payroll")
+    visitor.sees("another account has it")
+    support = visitor.element.get_by_role("link", name="Contact support")
+    expect(support).to_have_attribute("href", re.compile("^mailto:"))
+    expect(visitor.cards).to_have_count(0)
+    visitor.looks("cannot-connect")
+
+
+def test_a_name_that_is_told_later_appears_by_itself(visitor: Visitor, deployed: Deployed) -> None:
+    deployed.finch.faults.add(
+        "GET", "/introspect", times=None, edit={"set": {"entities": [{"id": "e-1"}]}}
+    )
+    visitor.arrive()
+    visitor.connect("Connect payroll")
+    expect(visitor.card(f"Company {HARBOR_LANE.id[:8]}", "Gusto")).to_be_visible()
+    deployed.finch.faults.clear()
+    named = seed.named(deployed, "gusto", HARBOR_LANE.id, "Gusto", HARBOR)
+    assert named
+    expect(visitor.card(HARBOR)).to_be_visible()
+
+
+# Repairing
+
+
+def test_repairing(visitor: Visitor, deployed: Deployed) -> None:
+    broken(deployed)
+    visitor.arrive()
+    expect(visitor.summary).to_contain_text("1 connection needs your attention")
+    visitor.button("Sign in again").click()
+    visitor.go_through(provider=None)
+    visitor.sees(f"{HARBOR} at Gusto works again")
+    expect(visitor.summary).to_contain_text("Everything is connected and working")
+    visitor.looks("repaired")
+
+
+def test_a_repair_that_ends_at_another_company(visitor: Visitor, deployed: Deployed) -> None:
+    broken(deployed)
+    deployed.finch.change_switches(reauth_may_change_company=True)
+    visitor.arrive()
+    visitor.button("Sign in again").click()
+    visitor.go_through(provider=None, login=TALLY, company=JUNIPER)
+    visitor.sees(f"{JUNIPER} at Gusto is connected, but it is not the one you wanted to repair")
+    expect(visitor.card(HARBOR)).to_contain_text("which is now a connection of its own")
+    visitor.looks("another-company")
+
+
+# Disconnecting
+
+
+def test_disconnecting(visitor: Visitor, deployed: Deployed) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect(login=MAYA)
+    acme.connect(login=OWEN)
+    acme.connect(provider_id="justworks")
+    visitor.arrive()
+    card = visitor.card("Gusto")
+    visitor.details(card)
+    card.get_by_role("button", name="Disconnect").click()
+    expect(visitor.dialog.get_by_role("button", name="Keep it")).to_be_focused()
+    expect(visitor.dialog).to_contain_text("Your other connections stay as they are")
+    visitor.page.keyboard.press("Escape")
+    expect(card.get_by_role("button", name="Disconnect")).to_be_focused()
+    assert len(deployed.finch.live_tokens()) == 3
+    visitor.page.keyboard.press("Enter")
+    visitor.dialog.get_by_role("button", name="Disconnect").click()
+    visitor.sees(f"{HARBOR} at Gusto is disconnected", "Acme Benefits cannot read it")
+    expect(visitor.element.get_by_role("heading", name="is disconnected")).to_be_focused()
+    expect(visitor.element.locator("summary")).to_have_text("1 disconnected connection")
+    visitor.looks("disconnected")
+    [left] = deployed.finch.live_tokens()
+    assert deployed.finch.connection(left.connection_id).provider_id == "justworks"
+
+
+def test_a_dialog_that_is_closed_and_opened_at_once_works(
+    visitor: Visitor, deployed: Deployed
+) -> None:
+    Person(deployed, "acme").connect()
+    visitor.arrive()
+    visitor.details(visitor.cards.first)
+    button = visitor.cards.first.get_by_role("button", name="Disconnect")
+    button.click()
+    button.evaluate("one => { one.getRootNode().querySelector('dialog').close(); one.click(); }")
+    visitor.dialog.get_by_role("button", name="Disconnect").click()
+    visitor.sees("is disconnected")
+
+
+def test_a_disconnect_that_finch_has_yet_to_confirm_ends_by_itself_on_the_page(
+    visitor: Visitor, deployed: Deployed
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    deployed.finch.faults.add("POST", "/disconnect", error="server_error", times=None)
+    visitor.arrive()
+    visitor.details(visitor.cards.first)
+    visitor.button("Disconnect").click()
+    visitor.dialog.get_by_role("button", name="Disconnect").click()
+    visitor.sees("is being disconnected")
+    expect(visitor.cards.first).to_contain_text("has yet to confirm")
+    visitor.looks("disconnecting")
+    deployed.finch.faults.clear()
+    # Elsewhere; this page asks again and sees it.
+    assert acme.disconnect().status == 200
+    expect(visitor.element.locator("summary")).to_have_text("1 disconnected connection")
+    expect(visitor.said).to_contain_text("Disconnected")
+
+
+def test_a_disconnect_that_was_left_alone_fails_where_it_is_seen(
+    visitor: Visitor, deployed: Deployed
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    acme.connect(provider_id="justworks")
+    visitor.arrive()
+    held: list[Route] = []
+    visitor.answers("/connections/gusto/.*", held.append, times=1)
+    for name in ("Gusto", "Justworks"):
+        visitor.details(visitor.card(name))
+    visitor.card("Gusto").get_by_role("button", name="Disconnect").click()
+    visitor.dialog.get_by_role("button", name="Disconnect").click()
+    expect(visitor.dialog).to_contain_text("Disconnecting…")
+    # What is being done is not left by one press; a browser lets the second one through.
+    visitor.page.keyboard.press("Escape")
+    visitor.page.keyboard.press("Escape")
+    expect(visitor.dialog).not_to_be_visible()
+    visitor.card("Justworks").get_by_role("button", name="Disconnect").click()
+    refuse(503, "finch_unavailable")(held[0])
+    visitor.sees("Finch cannot be reached")
+    expect(visitor.dialog).to_contain_text("at Justworks?")
+    expect(visitor.dialog).not_to_contain_text("Finch cannot be reached")
+    visitor.dialog.get_by_role("button", name="Keep it").click()
+    expect(visitor.notice).to_contain_text("Finch cannot be reached")
+    assert len(deployed.finch.live_tokens()) == 2
+
+
+def test_a_disconnect_that_fails_says_so_in_the_dialog(
+    visitor: Visitor, deployed: Deployed
+) -> None:
+    Person(deployed, "acme").connect()
+    visitor.arrive()
+    visitor.details(visitor.cards.first)
+    visitor.button("Disconnect").click()
+    visitor.answers("/connections/.*", refuse(503, "finch_unavailable"), times=1)
+    visitor.dialog.get_by_role("button", name="Disconnect").click()
+    expect(visitor.dialog).to_contain_text("Finch cannot be reached")
+    visitor.looks("dialog-failed")
+    visitor.dialog.get_by_role("button", name="Disconnect").click()
+    visitor.sees("is disconnected")
+
+
+# The other site: a confirmation
+
+
+def test_the_return_to_another_site_waits_for_a_click(visitor: Visitor, deployed: Deployed) -> None:
+    visitor.arrive(other_site=True)
+    with visitor.requests("/callback") as sent:
+        visitor.button("Connect payroll").click()
+        visitor.go_through(login=TALLY, company=NORTHFOLD.legal_name)
+        expect(visitor.element.get_by_role("heading", name="Was this you?")).to_be_focused()
+        for entity in NORTHFOLD.entities:
+            expect(visitor.element).to_contain_text(entity.name)
+        expect(visitor.page).to_have_url(visitor.page_pattern)
+        visitor.looks("confirm")
+        # A reload keeps the question, the address and the history have nothing of it.
+        visitor.page.reload()
+        expect(visitor.element.get_by_role("heading", name="Was this you?")).to_be_visible()
+        looks = posted(sent)
+        assert looks
+        assert all(one["look"] is True for one in looks)
+    assert Person(deployed, "acme").connections() == []
+    completion = looks[0]["completion"]
+    assert completion not in visitor.page.evaluate("JSON.stringify([history.state, location])")
+    visitor.button("Yes, connect it").click()
+    visitor.sees("and 2 more at Gusto is connected")
+    assert len(Person(deployed, "acme").connections()) == 1
+    visitor.page.reload()
+    visitor.settled()
+    expect(visitor.element.get_by_role("heading", name="Was this you?")).to_have_count(0)
+
+
+def test_that_was_not_me(visitor: Visitor, deployed: Deployed) -> None:
+    visitor.arrive(other_site=True)
+    visitor.button("Connect payroll").click()
+    visitor.go_through()
+    visitor.button("No, that was not me").click()
+    visitor.sees("Nothing was connected", "within a day")
+    visitor.page.reload()
+    visitor.settled()
+    expect(visitor.element).to_contain_text("Connect your payroll")
+    assert Person(deployed, "acme").connections() == []
+
+
+def test_a_confirmation_is_for_the_customer_who_began(visitor: Visitor, deployed: Deployed) -> None:
+    visitor.arrive(other_site=True)
+    visitor.button("Connect payroll").click()
+    visitor.page.evaluate("sessionStorage.setItem('acme:customer', 'globex')")
+    visitor.page.get_by_role("button", name="Gusto", exact=True).wait_for()
+    visitor.page.context.add_init_script("sessionStorage['acme:customer'] ??= 'globex'")
+    visitor.go_through(provider="Gusto")
+    visitor.settled()
+    visitor.page.get_by_label("Account").select_option("Globex Clinics")
+    visitor.sees("This is not for your account")
+    visitor.settled()
+    visitor.looks("foreign")
+    visitor.page.get_by_label("Account").select_option("Harbor & Vale Holdings")
+    expect(visitor.element.get_by_role("heading", name="Was this you?")).to_be_visible()
+    expect(visitor.element.locator("dl")).to_contain_text(HARBOR)
+    for customer_id in ("acme", "globex"):
+        assert Person(deployed, customer_id).connections() == []
+
+
+def test_a_confirmation_whose_answer_is_lost_can_be_clicked_again(
+    visitor: Visitor, deployed: Deployed
+) -> None:
+    visitor.arrive(other_site=True)
+    visitor.button("Connect payroll").click()
+    visitor.go_through()
+    expect(visitor.button("Yes, connect it")).to_be_visible()
+    visitor.answers("/callback", cut_off, times=1)
+    visitor.button("Yes, connect it").click()
+    expect(visitor.element.get_by_role("alert")).to_contain_text("does not answer")
+    visitor.button("Yes, connect it").click()
+    visitor.sees(f"{HARBOR} at Gusto is connected")
+
+
+def test_what_finch_keeps_from_ending_goes_on_by_itself(
+    visitor: Visitor, deployed: Deployed
+) -> None:
+    deployed.finch.faults.add("GET", "/introspect", error="server_error", times=None)
+    visitor.arrive()
+    visitor.button("Connect payroll").click()
+    visitor.go_through()
+    visitor.sees("Almost there")
+    visitor.looks("pending")
+    deployed.finch.faults.clear()
+    visitor.sees(f"{HARBOR} at Gusto is connected")
+
+
+# Inside the page
+
+
+def inside(visitor: Visitor) -> None:
+    """Chooses to have Finch Connect inside the page."""
+    visitor.arrive()
+    visitor.page.get_by_label("Finch Connect").select_option("inside this page")
+
+
+FRAME = "#finch-connect-iframe"
+
+
+def test_connecting_inside_the_page(visitor: Visitor, deployed: Deployed) -> None:
+    inside(visitor)
+    with visitor.requests("/callback") as sent:
+        visitor.button("Connect payroll").click()
+        frame = visitor.page.frame_locator(FRAME)
+        expect(frame.get_by_role("button", name="Gusto")).to_be_visible()
+        visitor.page.screenshot(path=visitor.shots / "embedded.png")
+        visitor.go_through(frame=frame)
+        visitor.sees(f"{HARBOR} at Gusto is connected")
+    [one] = posted(sent)
+    assert one.keys() == {"code", "state"}
+    expect(visitor.page.locator(FRAME)).to_have_count(0)
+    expect(visitor.page).to_have_url(visitor.page_pattern)
+    expect(visitor.cards).to_have_count(1)
+    # Its names come soon, and are looked for soon: a quarter of a minute is half the longest pause.
+    with visitor.page.expect_request(re.compile("/connections/gusto/"), timeout=15_000):
+        pass
+
+
+@pytest.mark.parametrize(("way", "words"), [("Leave", "You closed"), ("Cancel", "did not take")])
+def test_leaving_inside_the_page_connects_nothing(
+    visitor: Visitor, deployed: Deployed, way: str, words: str
+) -> None:
+    inside(visitor)
+    visitor.button("Connect payroll").click()
+    visitor.page.frame_locator(FRAME).get_by_text(way, exact=True).click()
+    visitor.sees(words)
+    expect(visitor.page.locator(FRAME)).to_have_count(0)
+    visitor.button("Try again").click()
+    visitor.go_through(frame=visitor.page.frame_locator(FRAME))
+    visitor.sees("is connected")
+
+
+def test_repairing_inside_the_page(visitor: Visitor, deployed: Deployed) -> None:
+    broken(deployed)
+    inside(visitor)
+    visitor.button("Sign in again").click()
+    visitor.page.frame_locator(FRAME).get_by_text("Leave", exact=True).click()
+    visitor.sees("You closed")
+    # What is tried again is the repair.
+    with visitor.requests("/connect") as sent:
+        visitor.notice.get_by_role("button", name="Sign in again").click()
+        visitor.go_through(provider=None, frame=visitor.page.frame_locator(FRAME))
+        visitor.sees(f"{HARBOR} at Gusto works again")
+    assert not any(one.url.endswith("/connect-sessions") for one in sent)
+
+
+def test_a_code_of_the_frame_whose_answer_is_lost_can_be_sent_again(
+    visitor: Visitor, deployed: Deployed
+) -> None:
+    inside(visitor)
+    visitor.answers("/callback", cut_off, times=1)
+    visitor.button("Connect payroll").click()
+    visitor.go_through(frame=visitor.page.frame_locator(FRAME))
+    visitor.sees("does not answer")
+    visitor.button("Try again").click()
+    visitor.sees(f"{HARBOR} at Gusto is connected")
+    assert deployed.finch.requests.count("POST", "/auth/token") == 1
+
+
+def test_a_message_of_another_page_is_no_code(visitor: Visitor, deployed: Deployed) -> None:
+    inside(visitor)
+    with visitor.requests("/callback") as sent:
+        visitor.button("Connect payroll").click()
+        frame = visitor.page.frame_locator(FRAME)
+        expect(frame.get_by_role("button", name="Gusto")).to_be_visible()
+        forged = {"name": "finch-auth-message-v2", "kind": "success", "code": "planted"}
+        visitor.page.evaluate("message => window.postMessage(message, '*')", forged)
+        visitor.go_through(frame=frame)
+        visitor.sees("is connected")
+    [one] = posted(sent)
+    assert one["code"] != "planted"
+
+
+# Twice, at once, and back
+
+
+def test_two_clicks_are_one_attempt(visitor: Visitor, deployed: Deployed) -> None:
+    visitor.arrive()
+    with visitor.requests("/connect-sessions") as sent:
+        visitor.button("Connect payroll").dblclick()
+        visitor.page.get_by_role("button", name="Gusto", exact=True).wait_for()
+    assert len(sent) == 1
+    assert len(deployed.tables.all_sessions()) == 1
+
+
+def test_back_from_finch_leaves_a_page_that_works(visitor: Visitor, deployed: Deployed) -> None:
+    visitor.arrive()
+    visitor.button("Connect payroll").click()
+    visitor.page.get_by_role("button", name="Gusto", exact=True).wait_for()
+    visitor.page.go_back()
+    visitor.settled()
+    visitor.connect("Connect payroll")
+    visitor.sees("is connected")
+
+
+def test_what_one_tab_ends_the_other_sees(visit: Visit, deployed: Deployed) -> None:
+    Person(deployed, "acme").connect()
+    visitor = visit()
+    visitor.arrive()
+    other = visitor.another_tab()
+    visitor.details(visitor.cards.first)
+    visitor.button("Disconnect").click()
+    other.details(other.cards.first)
+    other.button("Disconnect").click()
+    for tab in (visitor, other):
+        tab.dialog.get_by_role("button", name="Disconnect").click()
+    for tab in (visitor, other):
+        tab.sees("is disconnected")
+        expect(tab.element.locator("summary")).to_have_text("1 disconnected connection")
+    assert deployed.finch.requests.count("POST", "/disconnect") == 1

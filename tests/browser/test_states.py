@@ -1,0 +1,225 @@
+"""Every state of the page, seen by axe, in both colour schemes, on a desk and on a phone."""
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from finch_connections.domain.connection import Connection, ConnectionStatus
+from tests.browser import seed
+from tests.browser.conftest import Visit
+from tests.browser.seed import connection, login
+from tests.support.deployed import Deployed
+
+RUN = ("adp_run", "RUN Powered by ADP")
+JUSTWORKS, BAMBOO = ("justworks", "Justworks"), ("bamboo_hr", "BambooHR")
+PAYCHEX, TRINET = ("paychex_flex", "Paychex Flex"), ("trinet", "TriNet")
+HARBOR, JUNIPER = "Harbor Lane Coffee Roasters, Inc.", "Juniper & Vale Outfitters LLC"
+EAST, WEST, LAB = "Northfold Clinics East LLC", "Northfold Clinics West LLC", "Northfold Labs, Inc."
+
+LOOKS = [
+    pytest.param({}, id="desk-light"),
+    pytest.param({"dark": True}, id="desk-dark"),
+    pytest.param({"phone": True}, id="phone-light"),
+    pytest.param({"phone": True, "dark": True}, id="phone-dark"),
+]
+
+
+def name_of(looks: dict[str, Any]) -> str:
+    return f"{'phone' if looks.get('phone') else 'desk'}-{'dark' if looks.get('dark') else 'light'}"
+
+
+def entities(*words: str) -> dict[str, Any]:
+    """Three entities of one login, with these statuses."""
+    ids = ("entity-1", "entity-2", "entity-3")
+    return {"entities": dict(zip(ids, words, strict=True)), "entity_ids": frozenset(ids)}
+
+
+def everything() -> list[Connection]:
+    """One of each kind."""
+    clinics = login("clinics", **entities("connected", "connected", "disconnected"))
+    return [
+        connection(HARBOR, RUN, "reauth"),
+        connection(HARBOR, ("gusto", "Gusto"), "connected", login("maya"), login("owen")),
+        connection(JUNIPER, BAMBOO),
+        replace(
+            connection("Northfold Clinics", ("rippling", "Rippling"), "connected", clinics),
+            company_name=None,
+            entity_names={"entity-1": EAST, "entity-2": WEST, "entity-3": LAB},
+        ),
+        connection("Cedarline Robotics, Inc.", TRINET, "processing"),
+        connection(JUNIPER, PAYCHEX, "disconnecting"),
+        connection("Cedarline Robotics, Inc.", JUSTWORKS, "disconnected"),
+    ]
+
+
+TROUBLES = [
+    connection(HARBOR, RUN, "reauth"),
+    connection(HARBOR, JUSTWORKS, "error_permissions"),
+    connection(HARBOR, BAMBOO, "error_no_account_setup"),
+    connection(
+        HARBOR, PAYCHEX, "unknown", login("odd", "unknown", status_detail="error_provider_moved")
+    ),
+    replace(connection(JUNIPER, RUN, "reauth"), problem="another_company"),
+    replace(connection(JUNIPER, JUSTWORKS, "reauth"), problem="disconnect_refused"),
+    connection(JUNIPER, TRINET, "pending"),
+]
+
+
+@pytest.mark.parametrize("looks", LOOKS)
+def test_the_list(visit: Visit, deployed: Deployed, looks: dict[str, Any]) -> None:
+    seed.write(deployed, everything())
+    visitor = visit(**looks)
+    visitor.arrive()
+    expect(visitor.cards).to_have_count(7)
+    expect(visitor.cards.first).to_contain_text("asks you to sign in again")
+    visitor.looks(f"list-{name_of(looks)}", height=900)
+    visitor.details(visitor.card("Rippling"))
+    expect(visitor.card("Rippling")).to_contain_text(EAST)
+    visitor.looks(f"details-{name_of(looks)}", height=1600 if looks.get("phone") else 1030)
+    visitor.details(visitor.card("Gusto", "2 logins"))
+    visitor.element.locator("summary").click()
+    expect(visitor.card("Justworks")).to_contain_text("Disconnected on Mar 4, 2026")
+    visitor.looks(f"ended-{name_of(looks)}")
+
+
+@pytest.mark.parametrize("looks", LOOKS)
+def test_nothing_is_connected(visit: Visit, looks: dict[str, Any]) -> None:
+    visitor = visit(**looks)
+    visitor.open()
+    visitor.looks(f"sign-in-{name_of(looks)}")
+    visitor.sign_in()
+    expect(visitor.element).to_contain_text("Your password never reaches Acme Benefits")
+    visitor.looks(f"empty-{name_of(looks)}", height=900)
+
+
+@pytest.mark.parametrize("looks", LOOKS)
+def test_the_dialog_says_what_ends_and_for_whom(
+    visit: Visit, deployed: Deployed, looks: dict[str, Any]
+) -> None:
+    seed.write(deployed, everything())
+    visitor = visit(**looks)
+    visitor.arrive()
+    card = visitor.card("Gusto", "2 logins")
+    visitor.details(card)
+    card.get_by_role("button", name="Disconnect").click()
+    expect(visitor.dialog).to_contain_text(f"Disconnect {HARBOR} at Gusto?")
+    expect(visitor.dialog).to_contain_text(f"will stop receiving data for {HARBOR} from Gusto.")
+    expect(visitor.dialog.locator("li")).to_have_count(2)
+    visitor.looks(f"dialog-{name_of(looks)}")
+
+
+def test_every_status_and_problem_has_its_words(visit: Visit, deployed: Deployed) -> None:
+    moved_on = connection(JUNIPER, ("gusto", "Gusto"), "disconnected", problem="another_company")
+    seed.write(deployed, [*TROUBLES, moved_on])
+    visitor = visit(viewport={"width": 1080, "height": 1700})
+    visitor.arrive()
+    expect(visitor.cards).to_have_count(8)
+    for words in (
+        "asks you to sign in again",
+        "may not see the data",
+        "is not complete",
+        "error_provider_moved",
+        "which is now a connection of its own",
+        "would not end this connection",
+        "has yet to grant access",
+    ):
+        expect(visitor.element).to_contain_text(words)
+    expect(visitor.summary).to_contain_text("6 connections need your attention")
+    visitor.looks("troubles")
+    visitor.element.locator("summary").click()
+    expect(visitor.card("Gusto")).to_contain_text("Last changed on Mar 4, 2026")
+
+
+def test_the_dialog_is_whole_where_the_window_is_very_small(
+    visit: Visit, deployed: Deployed
+) -> None:
+    # A desk at 400 percent, in high contrast.
+    seed.write(deployed, everything())
+    visitor = visit(viewport={"width": 320, "height": 256}, forced_colors="active")
+    visitor.arrive()
+    spinner = visitor.element.locator(".chip .spinner")
+    colors = spinner.evaluate(
+        "(one) => { const it = getComputedStyle(one);"
+        " return [it.borderTopColor, it.borderLeftColor]; }"
+    )
+    assert colors[0] != colors[1]
+    visitor.details(visitor.card("Gusto"))
+    visitor.card("Gusto").get_by_role("button", name="Disconnect").click()
+    expect(visitor.dialog).to_have_accessible_description(
+        re.compile("will stop receiving data .* This ends: Login 1 · connected Mar 4, 2026")
+    )
+    expect(visitor.dialog.get_by_role("heading")).to_be_in_viewport(ratio=1)
+    keep, end = (visitor.dialog.get_by_role("button", name=name) for name in ("Keep", "Disconnect"))
+    boxes = [one.bounding_box() for one in (keep, end)]
+    assert boxes[0]
+    assert boxes[1]
+    assert boxes[0]["y"] == boxes[1]["y"]
+    expect(keep).to_be_focused()
+    visitor.page.screenshot(path=visitor.shots / "dialog-small.png")
+    visitor.page.keyboard.press("End")
+    expect(visitor.dialog.get_by_text("To undo it")).to_be_in_viewport(ratio=1)
+
+
+def test_in_german(visit: Visit, deployed: Deployed) -> None:
+    seed.write(deployed, everything())
+    visitor = visit(phone=True)
+    visitor.arrive()
+    visitor.page.get_by_label("Language").select_option("Deutsch")
+    expect(visitor.cards.first).to_contain_text("verlangt, dass Sie sich neu anmelden")
+    visitor.looks("german")
+    for word in ConnectionStatus:
+        assert word not in visitor.element.inner_text()
+
+
+def test_the_example_lets_no_inline_script_or_style_run(visit: Visit) -> None:
+    visitor = visit()
+    opened = visitor.page.goto(visitor.world.page_url)
+    assert opened
+    policy = opened.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "require-trusted-types-for 'script'" in policy
+    visitor.page.evaluate("document.body.append(document.createElement('style'))")
+    visitor.page.evaluate("document.querySelector('style').textContent = 'main { width: 7px }'")
+    assert visitor.page.locator("main").evaluate("one => one.clientWidth") > 7
+    assert any("style-src" in error for error in visitor.errors)
+    visitor.errors.clear()
+
+
+HOSTILE = [
+    "<img src=x onerror=document.body.remove()>",
+    "</script><script>document.body.remove()</script>",
+    "A company whose name goes on and on " * 5,
+    "Averyverylongnamewithoutanyspaceinit" * 5,
+    "שיווק הצפון בע״מ (Gusto)",
+    "{provider} {app} {name}",
+]
+
+
+def test_a_hostile_name_is_a_name(visit: Visit, deployed: Deployed) -> None:
+    seed.write(
+        deployed,
+        [connection(name, (f"p{n}", name[:60])) for n, name in enumerate(HOSTILE)],
+    )
+    visitor = visit(phone=True, viewport={"width": 390, "height": 1200})
+    visitor.arrive()
+    expect(visitor.cards).to_have_count(len(HOSTILE))
+    for name in HOSTILE:
+        expect(
+            visitor.element.get_by_role("heading", name=name.strip(), exact=True, level=4)
+        ).to_be_visible()
+    width = visitor.page.evaluate("document.documentElement.scrollWidth")
+    assert width <= 390
+    visitor.looks("hostile-names")
+    visitor.details(visitor.card(HOSTILE[3]))
+    # Cut off above, and here in full.
+    expect(visitor.element.locator("dd").get_by_text(HOSTILE[3])).to_be_visible()
+    visitor.details(visitor.card(HOSTILE[3]))
+    visitor.details(visitor.cards.first)
+    visitor.cards.first.get_by_role("button", name="Disconnect").click()
+    expect(visitor.dialog).to_contain_text(HOSTILE[0])
+    visitor.looks("hostile-dialog")

@@ -1,0 +1,264 @@
+"""Somebody who looks at the Connections page of the example application in a browser."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import BrowserContext, Locator, Page, Request, Route, expect
+
+from local.fake_finch.seed_world import MAYA
+from local.world import World
+
+NAMES = {"acme": "Harbor & Vale Holdings", "globex": "Globex Clinics"}
+_AXE = Axe()
+# What a browser says where a test takes the network away, or the API refuses.
+_EXPECTED = re.compile(r"Failed to load resource|net::ERR_|Access to fetch|Blocked autofocusing")
+
+
+@dataclass
+class Visitor:
+    """One tab. `errors` is what the browser's console has complained of."""
+
+    page: Page
+    world: World
+    shots: Path
+    errors: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("console", self._console)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    def _console(self, message: Any) -> None:
+        if message.type == "error" and not _EXPECTED.search(message.text):
+            self.errors.append(message.text)
+
+    # Where they are
+
+    def arrive(self, customer_id: str = "acme", *, other_site: bool = False) -> None:
+        """Opens the page and signs in; what is there is shown."""
+        self.open(other_site=other_site)
+        self.sign_in(customer_id)
+        self.settled()
+
+    def open(self, *, other_site: bool = False, query: str = "") -> None:
+        """Opens the page."""
+        home = self.world.other_site_page_url if other_site else self.world.page_url
+        self.page.goto(home + query)
+
+    def visits_host(self, markup: str, script: str, *, query: str = "", **options: str) -> None:
+        """Opens a page of another make, on the application's site: its markup and its script."""
+        page, head = self.world.page_url, options.get("head", "")
+        self.page.route(
+            re.compile(f"^{re.escape(page)}(/x/)?([?#].*)?$"),
+            lambda route: route.fulfill(
+                content_type="text/html",
+                body=f"<!doctype html><html {options.get('root', '')}><title>Host</title>{head}"
+                f'<script type="module" src="/finch-connections.js"></script>{markup}'
+                '<script type="module" src="/host.js"></script>',
+            ),
+        )
+        self.page.route(
+            f"{page}host.js",
+            lambda route: route.fulfill(content_type="text/javascript", body=script),
+        )
+        self.open(query=query)
+
+    def sign_in(self, customer_id: str = "acme") -> None:
+        """Signs in."""
+        self.page.get_by_role("button", name=NAMES[customer_id]).click()
+
+    def settled(self) -> None:
+        """Waits until the element has something to show."""
+        expect(self.element.locator(".all")).to_have_attribute("aria-busy", "false")
+
+    def another_tab(self) -> "Visitor":
+        """A second tab of the same browser, signed in as well."""
+        other = Visitor(self.page.context.new_page(), self.world, self.shots)
+        other.arrive()
+        return other
+
+    # What they see
+
+    @property
+    def element(self) -> Locator:
+        """The element."""
+        return self.page.locator("finch-connections")
+
+    @property
+    def cards(self) -> Locator:
+        """All connections that are shown."""
+        return self.element.locator("li.card")
+
+    def card(self, *texts: str) -> Locator:
+        """The connection that says all of this."""
+        found = self.cards
+        for text in texts:
+            found = found.filter(has_text=text)
+        return found
+
+    @property
+    def notice(self) -> Locator:
+        """What the page has to say."""
+        return self.element.locator(".notice")
+
+    @property
+    def dialog(self) -> Locator:
+        """The open dialog."""
+        return self.element.locator("dialog")
+
+    @property
+    def summary(self) -> Locator:
+        """The line below the title."""
+        return self.element.locator(".summary")
+
+    @property
+    def said(self) -> Locator:
+        """What is read aloud."""
+        return self.element.get_by_role("status")
+
+    def button(self, name: str) -> Locator:
+        """A button of the element by what is written on it, or read aloud."""
+        return self.element.get_by_role("button", name=name)
+
+    def sees(self, *texts: str) -> None:
+        """The page says all of this, sooner or later."""
+        for text in texts:
+            expect(self.notice.filter(has_text=text).first).to_be_visible()
+
+    def looks(self, name: str, *, height: int | None = None) -> None:
+        """Takes a picture of what is there; axe must find nothing in it.
+
+        With a height it begins at the top of the element.
+        """
+        self.page.mouse.move(0, 0)
+        options: dict[str, Any] = {}
+        if height:
+            box = self.element.bounding_box()
+            scrolled = self.page.evaluate("scrollY")
+            assert box
+            options["full_page"] = True
+            options["clip"] = {
+                "x": max(0, box["x"] - 24),
+                "y": box["y"] + scrolled - 20,
+                "width": min(box["width"] + 48, self.page.evaluate("innerWidth")),
+                "height": min(box["height"] + 40, height),
+            }
+        path = self.shots / f"{name}.png"
+        self.page.screenshot(path=path, animations="disabled", **options)
+        found = _AXE.run(self.page)
+        problems = [
+            f"{one['id']}: {node['html'][:200]} {node['failureSummary'][:300]}"
+            for one in found.response["violations"]
+            for node in one["nodes"]
+        ]
+        assert not problems, (name, problems)
+
+    # What they do
+
+    def details(self, card: Locator) -> None:
+        """Opens the details of a connection."""
+        card.get_by_role("button", name="Details").click()
+
+    def connect(self, button: str = "Connect another", **choices: str | None) -> None:
+        """Presses the button and goes through Finch Connect; waits for the return."""
+        self.button(button).click()
+        self.go_through(**choices)
+        self.page.wait_for_url(self.page_pattern)
+        self.settled()
+
+    @property
+    def page_pattern(self) -> re.Pattern[str]:
+        """The address of the page, with nothing in it of the return."""
+        pages = (self.world.page_url, self.world.other_site_page_url)
+        return re.compile(f"^({'|'.join(map(re.escape, pages))})$")
+
+    def go_through(
+        self,
+        provider: str | None = "Gusto",
+        login: str | None = MAYA,
+        company: str | None = None,
+        *,
+        frame: Any = None,
+    ) -> None:
+        """Goes through Finch Connect's own page, or the same in a frame."""
+        finch = frame or self.page
+        if provider:
+            finch.get_by_role("button", name=provider, exact=True).click()
+        finch.get_by_label("Username").fill(login or MAYA)
+        finch.get_by_role("button", name="Log in").click()
+        if company:
+            finch.get_by_role("button", name=company).click()
+        finch.get_by_role("button", name="Continue").click()
+
+    # What goes over the network
+
+    def answers(self, pattern: str, respond: Callable[[Route], None], times: int = 0) -> None:
+        """Lets these requests to the API end otherwise, the first few or all; preflights go through."""
+        left = count(times or 1_000_000, -1)
+
+        def handle(route: Route) -> None:
+            if route.request.method == "OPTIONS" or next(left) <= 0:
+                route.continue_()
+            else:
+                respond(route)
+
+        self.page.route(re.compile(re.escape(self.world.api_url) + pattern), handle)
+
+    def goes_on(self, held: list[Route]) -> None:
+        """Lets through what was held, and all after it."""
+        for route in held:
+            route.continue_()
+        self.page.unroute_all()
+
+    @contextmanager
+    def requests(self, path: str) -> Iterator[list[Request]]:
+        """The requests to the API with this path that are sent meanwhile."""
+        seen: list[Request] = []
+
+        def note(request: Request) -> None:
+            if request.url.startswith(self.world.api_url + path) and request.method != "OPTIONS":
+                seen.append(request)
+
+        self.page.on("request", note)
+        yield seen
+        self.page.remove_listener("request", note)
+
+
+def posted(requests: list[Request]) -> list[dict[str, Any]]:
+    """What the POSTs among them have said."""
+    return [json.loads(one.post_data or "{}") for one in requests if one.method == "POST"]
+
+
+def say(status: int, body: str) -> Callable[[Route], None]:
+    """An answer with this body."""
+
+    def respond(route: Route) -> None:
+        headers = {
+            "access-control-allow-origin": route.request.headers.get("origin", ""),
+            "access-control-allow-credentials": "true",
+        }
+        route.fulfill(status=status, body=body, content_type="application/json", headers=headers)
+
+    return respond
+
+
+def refuse(status: int, code: str | None = None) -> Callable[[Route], None]:
+    """An answer that refuses: the API's, or without a code the gateway's."""
+    body = {"code": code, "request_id": "JKJaXmPLvHcESHA="} if code else {"message": "No"}
+    return say(status, json.dumps(body))
+
+
+def cut_off(route: Route) -> None:
+    """No answer at all."""
+    route.abort()
+
+
+def new_tab(context: BrowserContext, world: World, shots: Path) -> Visitor:
+    """A visitor in a tab of this browser."""
+    return Visitor(context.new_page(), world, shots)

@@ -1,0 +1,295 @@
+"""What can go wrong with one call to AWS or to Finch, before or after it had its effect."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Literal
+
+import httpx
+from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
+
+from local.fake_finch.refusals import DOCUMENTED_ERRORS, documented_error, error_body
+from tests.support.in_process import Call, InProcess, Stopped
+
+type Send = Callable[[], Any]
+type Kind = Literal["stopped before", "stopped after", "refused", "contended", "lost", "nonsense"]
+
+_WRITES = ("Put", "Update", "Delete", "Transact", "Send")
+_THROTTLED = {
+    "dynamodb": "ThrottlingException",
+    "kms": "ThrottlingException",
+    "secretsmanager": "ThrottlingException",
+    "sqs": "RequestThrottled",
+}
+_ANSWER_LOST = (500, 502)
+# Longer than anything waits for a person.
+A_DAY = timedelta(hours=30)
+# Longer than a disconnect that Finch refuses is tried.
+_DAYS = timedelta(days=4)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`strike` does to a call what its name says, and answers or raises what the product gets.
+
+    It strikes once, and in a second run for as long as it `lasts`, where it does. `kind` is what it
+    comes to for whoever made the call.
+    """
+
+    name: str
+    strike: Callable[[InProcess, Call, Send], Any] = field(repr=False)
+    lasts: timedelta | None = None
+    kind: Kind = "refused"
+
+
+def _stop_before(world: InProcess, call: Call, send: Send) -> Any:
+    raise Stopped
+
+
+def _stop_after(world: InProcess, call: Call, send: Send) -> Any:
+    # Whatever came of it, nobody is left to see it.
+    with suppress(Exception):
+        send()
+    raise Stopped
+
+
+STOPS = (
+    Fault("stop before", _stop_before, A_DAY, "stopped before"),
+    Fault("stop after", _stop_after, A_DAY, "stopped after"),
+)
+
+
+def faults_of(call: Call) -> Iterator[Fault]:
+    """Everything that can go wrong with this call."""
+    yield from STOPS
+    yield from _finch(call) if call.service == "finch" else _aws(call)
+
+
+# AWS
+
+
+def _aws(call: Call) -> Iterator[Fault]:
+    """The errors that a service may answer with, and answers that are lost on the way.
+
+    botocore sends a call again that was throttled, failed or timed out: what is raised here is what
+    remains after that.
+    """
+    writes = call.operation.startswith(_WRITES)
+    yield _refused("throttled", _THROTTLED[call.service], 400, lasts=A_DAY)
+    yield _refused("access denied", "AccessDeniedException", 400, lasts=A_DAY)
+    yield _refused("internal error", "InternalServerError", 500)
+    yield Fault("not reached", _not_connected)
+    yield Fault("timeout", _timeout, kind="lost")
+    if writes:
+        failed_after = _after(_client_error("InternalServerError", 500))
+        yield Fault("internal error after", failed_after, kind="lost")
+        yield Fault("timeout after", _timeout_after, A_DAY, "lost")
+        yield Fault("timeout, late effect", _late(_timeout), kind="lost")
+        yield Fault("sent twice", _twice, kind="contended")
+    if call.service == "dynamodb":
+        yield from _dynamodb(call)
+
+
+def _dynamodb(call: Call) -> Iterator[Fault]:
+    if call.operation == "TransactWriteItems":
+        writes = [next(iter(one.values())) for one in call.arguments["TransactItems"]]
+        conflict = _cancelled(len(writes), 0, "TransactionConflict")
+        yield Fault("transaction conflict", conflict, kind="contended")
+        for place, write in enumerate(writes):
+            if "ConditionExpression" in write:
+                name = f"condition of {write['TableName'].removesuffix('Table')} failed"
+                strike = _cancelled(len(writes), place, "ConditionalCheckFailed")
+                yield Fault(name + f" ({place + 1})", strike, kind="contended")
+    elif call.operation in ("PutItem", "UpdateItem", "DeleteItem"):
+        yield _refused("transaction conflict", "TransactionConflictException", 400)
+        if "ConditionExpression" in call.arguments:
+            yield _refused("condition failed", "ConditionalCheckFailedException", 400)
+
+
+def _client_error(code: str, status: int, **more: Any) -> Callable[[Call], Exception]:
+    def make(call: Call) -> Exception:
+        response: Any = {
+            "Error": {"Code": code, "Message": "On demand"},
+            "ResponseMetadata": {"HTTPStatusCode": status},
+            **more,
+        }
+        return ClientError(response, call.operation)
+
+    return make
+
+
+def _refused(name: str, code: str, status: int, *, lasts: timedelta | None = None) -> Fault:
+    make = _client_error(code, status)
+
+    def strike(world: InProcess, call: Call, send: Send) -> Any:
+        raise make(call)
+
+    return Fault(name, strike, lasts)
+
+
+def _cancelled(writes: int, place: int, code: str) -> Callable[[InProcess, Call, Send], Any]:
+    reasons = [{"Code": code if place == n else "None"} for n in range(writes)]
+    make = _client_error("TransactionCanceledException", 400, CancellationReasons=reasons)
+
+    def strike(world: InProcess, call: Call, send: Send) -> Any:
+        raise make(call)
+
+    return strike
+
+
+def _after(make: Callable[[Call], Exception]) -> Callable[[InProcess, Call, Send], Any]:
+    def strike(world: InProcess, call: Call, send: Send) -> Any:
+        send()
+        raise make(call)
+
+    return strike
+
+
+def _not_connected(world: InProcess, call: Call, send: Send) -> Any:
+    raise ConnectTimeoutError(endpoint_url=f"https://{call.service}.example")
+
+
+def _timeout(world: InProcess, call: Call, send: Send) -> Any:
+    raise ReadTimeoutError(endpoint_url=f"https://{call.service}.example")
+
+
+def _timeout_after(world: InProcess, call: Call, send: Send) -> Any:
+    send()
+    return _timeout(world, call, send)
+
+
+def _late(
+    strike: Callable[[InProcess, Call, Send], Any],
+) -> Callable[[InProcess, Call, Send], Any]:
+    """Has its effect when the function is through with what it did instead."""
+
+    def strike_and_do(world: InProcess, call: Call, send: Send) -> Any:
+        world.border.late.append(send)
+        return strike(world, call, send)
+
+    return strike_and_do
+
+
+def _twice(world: InProcess, call: Call, send: Send) -> Any:
+    """As botocore does where the first answer was lost: the second answer is the one that is seen."""
+    send()
+    return send()
+
+
+# Finch
+
+
+def _finch(call: Call) -> Iterator[Fault]:
+    reads = call.operation.startswith("GET")
+    yield Fault("not reached", _finch_not_reached, lasts=A_DAY)
+    yield Fault("timeout", _finch_timeout, kind="lost")
+    yield Fault("read error", _finch_read_error, kind="lost")
+    for status, name, code in DOCUMENTED_ERRORS:
+        if name == "invalid_token_error" or (code or "") in _FOR_DATA_ALONE:
+            continue
+        yield Fault(
+            f"{status} {code or name}", _finch_error(name, code), _FOR_A_WHILE.get(code or name)
+        )
+    yield Fault("401 without a name", _finch_answer(401, b"{}"))
+    yield Fault("504 without a body", _finch_answer(504, b""))
+    if call.operation.endswith("/connect/sessions"):
+        yield Fault("400 an unknown connection exists", _unknown_connection_exists)
+    if "authorization" in call.arguments.headers and not call.operation.endswith("/sessions"):
+        yield Fault("401 invalid_token_error, truly", _ended_at_finch)
+        yield Fault("401 invalid_token_error, wrongly", _finch_error("invalid_token_error", None))
+    if not reads:
+        yield Fault("timeout after", _finch_timeout_after, A_DAY, "lost")
+        yield Fault("timeout, late effect", _late(_finch_timeout), kind="lost")
+        for status in _ANSWER_LOST:
+            yield Fault(f"{status} after", _finch_answer(status, b"{}", after=True), kind="lost")
+    for name, body in {
+        "not json": b"certainly not json",
+        "[]": b"[]",
+        "null": b"null",
+        "html": b"<h1>It works</h1>",
+    }.items():
+        lasts = A_DAY if name == "html" else None
+        strike = _finch_answer(200, body, after=not reads)
+        yield Fault(f"200 {name}", strike, lasts, "nonsense")
+    yield Fault("200 truncated", _truncated, kind="nonsense")
+
+
+_FOR_A_WHILE = {
+    "finch_application_rl": A_DAY,
+    "server_error": A_DAY,
+    "invalid_client_error": A_DAY,
+    "item_not_found": _DAYS,
+    "reauthenticate_user": _DAYS,
+    "insufficient_account_permissions": _DAYS,
+}
+# These are about the data of employees, which this product does not ask for.
+_FOR_DATA_ALONE = (
+    "benefit_not_found",
+    "individual_not_found",
+    "payment_not_found",
+    "enrollment_not_found",
+    "invalid_employee_enrollment",
+)
+
+
+def _finch_not_reached(world: InProcess, call: Call, send: Send) -> Any:
+    raise httpx.ConnectError("on demand", request=call.arguments)
+
+
+def _finch_timeout(world: InProcess, call: Call, send: Send) -> Any:
+    raise httpx.ReadTimeout("on demand", request=call.arguments)
+
+
+def _finch_read_error(world: InProcess, call: Call, send: Send) -> Any:
+    raise httpx.ReadError("on demand", request=call.arguments)
+
+
+def _finch_timeout_after(world: InProcess, call: Call, send: Send) -> Any:
+    send().read()
+    return _finch_timeout(world, call, send)
+
+
+def _finch_answer(
+    status: int, body: bytes, *, after: bool = False
+) -> Callable[[InProcess, Call, Send], Any]:
+    def strike(world: InProcess, call: Call, send: Send) -> Any:
+        if after:
+            send().read()
+        return httpx.Response(status, content=body)
+
+    return strike
+
+
+def _finch_error(name: str, code: str | None) -> Callable[[InProcess, Call, Send], Any]:
+    body = documented_error(name, code)
+
+    def strike(world: InProcess, call: Call, send: Send) -> Any:
+        return httpx.Response(body["status"], json=body)
+
+    return strike
+
+
+def _truncated(world: InProcess, call: Call, send: Send) -> Any:
+    answer = send()
+    body = answer.read()
+    return httpx.Response(answer.status_code, content=body[: len(body) // 2])
+
+
+def _unknown_connection_exists(world: InProcess, call: Call, send: Send) -> Any:
+    body = error_body(
+        400,
+        "bad_request",
+        "A connection already exists",
+        finch_code="connection_already_exists",
+        context={"connection_id": "00000000-0000-4000-8000-000000000000"},
+    )
+    return httpx.Response(400, json=body)
+
+
+def _ended_at_finch(world: InProcess, call: Call, send: Send) -> Any:
+    """Somebody has ended the connection in Finch's dashboard."""
+    token = call.arguments.headers["authorization"].removeprefix("Bearer ")
+    if any(one.access_token == token for one in world.finch.live_tokens()):
+        world.finch.disconnect(token)
+    return send()

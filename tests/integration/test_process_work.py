@@ -1,0 +1,822 @@
+"""What was left half done is finished by the queue alone, or a person is told."""
+
+import time
+from datetime import timedelta
+from io import StringIO
+from typing import Any
+
+import boto3
+import pytest
+
+from finch_connections.aws.session_table import SessionTable
+from finch_connections.aws.token_vault import TokenVault
+from finch_connections.aws.work_queue import WorkQueue
+from finch_connections.finch.client import FinchClient
+from finch_connections.finch.errors import NotReached
+from finch_connections.use_cases.process_work import Report
+from local.fake_finch.seed_world import HARBOR_LANE, JUNIPER_VALE, MAYA, OWEN, TALLY
+from tests.support.in_process import InProcess
+from tests.support.metrics import outcomes
+from tests.support.person import Person
+
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+DISCONNECT = "/disconnect"
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+def kill(*_: Any, **__: Any) -> Any:
+    raise Killed
+
+
+def operate(deployed: InProcess, **command: Any) -> Any:
+    assert deployed.invoke is not None
+    return deployed.invoke("resolve_unfinished", command)
+
+
+def phases(deployed: InProcess) -> list[str]:
+    return sorted(one["phase"]["S"] for one in deployed.tables.all_sessions())
+
+
+def live(deployed: InProcess) -> set[str]:
+    return {token.id for token in deployed.finch.live_tokens()}
+
+
+def reports(capsys: pytest.CaptureFixture[str]) -> set[str]:
+    """What was reported since the last look."""
+    return set(outcomes(capsys.readouterr().out, "process_work")) & set(Report)
+
+
+def lose_the_answer(deployed: InProcess, person: Person, **choices: Any) -> str:
+    """Connects, but Finch's answer to the code is lost after its effect."""
+    url = person.log_in(person.click(person.link()), **choices)
+    deployed.finch.faults.add("POST", "/auth/token", drop="after_effect")
+    assert person.come_back(url).outcome == {"error": "exchange_uncertain"}
+    return url
+
+
+# A connect that was cut off
+
+
+@pytest.mark.parametrize("step", ["complete", "escrow"])
+def test_a_callback_that_dies_is_finished_or_reported(
+    deployed: InProcess, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    acme = Person(deployed, "acme")
+    url = acme.log_in(acme.click(acme.link()))
+    with monkeypatch.context() as crash:
+        crash.setattr(SessionTable, step, kill)
+        with pytest.raises(Killed):
+            acme.come_back(url)
+    deployed.queue.drain()
+    if step == "complete":
+        assert acme.connection()["status"] == "connected"
+        assert phases(deployed) == ["complete"]
+    else:
+        assert acme.connections() == []
+        assert acme.come_back(url).outcome == {"error": "exchange_uncertain"}
+    assert deployed.finch.requests.count("POST", "/auth/token") == 1
+
+
+def test_a_callback_that_finch_keeps_from_ending_is_pending_and_the_listing_shows_it_later(
+    deployed: InProcess,
+) -> None:
+    acme = Person(deployed, "acme")
+    url = acme.log_in(acme.click(acme.link()))
+    deployed.finch.faults.add("GET", "/introspect", status=500, times=3)
+    landing = acme.come_back(url)
+    assert landing.outcome["status"] == "pending"
+    assert acme.connections() == []
+    deployed.queue.drain(5 * MINUTE)
+    assert acme.connection()["status"] == "connected"
+    assert acme.come_back(url).outcome["status"] == "connected"
+
+
+def test_an_aws_failure_after_the_token_is_kept_is_pending_too(
+    deployed: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme = Person(deployed, "acme")
+    url = acme.log_in(acme.click(acme.link()))
+    with monkeypatch.context() as failing:
+        failing.setattr(TokenVault, "encrypt_stored", lambda *_: 1 / 0)
+        assert acme.come_back(url).outcome == {"status": "pending"}
+    deployed.queue.drain(5 * MINUTE)
+    assert acme.connection()["status"] == "connected"
+
+
+@pytest.mark.parametrize(
+    ("owner", "step"), [(TokenVault, "encrypt_escrow"), (SessionTable, "escrow")]
+)
+def test_a_token_in_our_hands_is_kept_as_soon_as_aws_lets_us(
+    deployed: InProcess, monkeypatch: pytest.MonkeyPatch, owner: type, step: str
+) -> None:
+    acme = Person(deployed, "acme")
+    url = acme.log_in(acme.click(acme.link()))
+    real, failures = getattr(owner, step), [OSError(), OSError(), OSError()]
+
+    def failing(*arguments: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return real(*arguments)
+
+    monkeypatch.setattr(time, "sleep", deployed.clock.sleep)
+    monkeypatch.setattr(owner, step, failing)
+    assert acme.come_back(url).outcome["status"] == "connected"
+    assert failures == []
+    assert phases(deployed) == ["complete"]
+
+
+@pytest.mark.parametrize(
+    ("owner", "step"), [(TokenVault, "encrypt_escrow"), (SessionTable, "escrow")]
+)
+def test_a_token_that_aws_never_lets_us_keep_is_uncertain(
+    deployed: InProcess,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    owner: type,
+    step: str,
+) -> None:
+    acme = Person(deployed, "acme")
+    url = acme.log_in(acme.click(acme.link()))
+    began = deployed.clock.now
+    monkeypatch.setattr(time, "sleep", deployed.clock.sleep)
+    with monkeypatch.context() as failing:
+        failing.setattr(owner, step, lambda *_: 1 / 0)
+        assert acme.come_back(url).outcome == {"error": "exchange_uncertain"}
+    assert deployed.clock.now - began > 5 * SECOND
+    assert phases(deployed) == ["uncertain"]
+    deployed.queue.drain(HOUR)
+    assert reports(capsys) == {"exchange_uncertain"}
+    assert acme.come_back(url).outcome == {"error": "exchange_uncertain"}
+    assert acme.connect().outcome["status"] == "connected"
+
+
+def test_a_keeper_who_was_thought_dead_still_keeps_the_token(
+    deployed: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The exchange took longer than anybody believed: its session was called uncertain meanwhile."""
+    acme = Person(deployed, "acme")
+    url = acme.log_in(acme.click(acme.link()))
+    real, once = TokenVault.encrypt_escrow, [True]
+
+    def late(*arguments: Any) -> bytes:
+        if once:
+            once.pop()
+            deployed.queue.pass_time(10 * MINUTE)
+            assert phases(deployed) == ["uncertain"]
+        return real(*arguments)
+
+    monkeypatch.setattr(TokenVault, "encrypt_escrow", late)
+    assert acme.come_back(url).outcome["status"] == "connected"
+    assert phases(deployed) == ["complete"]
+
+
+def test_a_stranded_session_that_nobody_can_finish_is_reported_until_somebody_can(
+    deployed: InProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    acme = Person(deployed, "acme")
+    deployed.finch.faults.add("GET", "/introspect", status=500, times=None)
+    assert acme.connect().outcome["status"] == "pending"
+    deployed.queue.pass_time(50 * MINUTE)
+    assert reports(capsys) == set()
+    deployed.queue.pass_time(20 * MINUTE)
+    assert reports(capsys) == {"unfinished"}
+    for _ in range(10):
+        deployed.queue.pass_time(DAY)
+        assert reports(capsys) == {"unfinished"}
+    [listed] = operate(deployed, action="list")["result"]["sessions"]
+    assert (listed["phase"], listed["customer_id"]) == ("escrowed", "acme")
+    deployed.finch.faults.clear()
+    deployed.queue.pass_time(7 * HOUR)
+    assert acme.connection()["status"] == "connected"
+    assert operate(deployed, action="list")["result"]["sessions"] == []
+
+
+# An exchange whose answer was lost
+
+
+@pytest.mark.parametrize("embedded", [False, True])
+def test_the_next_attempt_recovers_what_a_lost_answer_left_at_finch(
+    deployed: InProcess, capsys: pytest.CaptureFixture[str], embedded: bool
+) -> None:
+    acme = Person(deployed, "acme")
+    lose_the_answer(deployed, acme)
+    [lost] = deployed.finch.connections()
+    deployed.queue.drain(HOUR)
+    assert reports(capsys) == {"exchange_uncertain"}
+    if embedded:
+        started = acme.start(mode="embedded").json
+        authorized = deployed.finch.authorize(
+            started["session_id"], provider_id="gusto", login=MAYA, company_id=HARBOR_LANE.id
+        )
+        body = {"code": authorized.code, "state": started["state"]}
+        assert acme.call("POST", "/callback", body).status == 200
+    else:
+        assert acme.connect().outcome["status"] == "connected"
+    assert deployed.finch.requests.count("POST", "/connect/sessions/reauthenticate") == 1
+    assert acme.connection()["logins"][0]["connection_id"] == lost.id
+    assert len(deployed.finch.connections()) == 1
+    deployed.queue.pass_time(2 * HOUR)
+    # That it was this attempt which was recovered is likely, and an operator's to say.
+    [listed] = operate(deployed, action="list")["result"]["sessions"]
+    assert (listed["phase"], listed["seems_recovered"]) == ("uncertain", True)
+    assert operate(deployed, action="dismiss", session=listed["session"])["result"]
+    assert acme.disconnect().status == 200
+    assert live(deployed) == set()
+    deployed.queue.drain()
+    assert deployed.queue.waiting() == []
+    assert operate(deployed, action="list")["result"] == {"sessions": [], "connections": []}
+
+
+def test_an_uncertain_exchange_is_reported_hour_after_hour_until_an_operator_dismisses_it(
+    deployed: InProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    acme = Person(deployed, "acme")
+    lose_the_answer(deployed, acme)
+    for hour in range(30):
+        deployed.queue.pass_time(HOUR + MINUTE)
+        assert reports(capsys) == {Report.EXCHANGE_UNCERTAIN}, hour
+        if hour == 5:
+            assert acme.connect().outcome["status"] == "connected"
+    [listed] = operate(deployed, action="list")["result"]["sessions"]
+    assert operate(deployed, action="dismiss", session=listed["session"])["result"]
+    deployed.queue.pass_time(DAY)
+    assert reports(capsys) == set()
+
+
+def test_one_recovery_does_not_hide_that_two_answers_were_lost(deployed: InProcess) -> None:
+    """Links that were clicked before anything was connected told Finch one name."""
+    acme = Person(deployed, "acme")
+    pages = [acme.click(acme.link()) for _ in range(3)]
+    for page, provider in zip(pages, ("gusto", "justworks"), strict=False):
+        url = acme.log_in(page, provider_id=provider)
+        deployed.finch.faults.add("POST", "/auth/token", drop="after_effect")
+        assert acme.come_back(url).outcome == {"error": "exchange_uncertain"}
+    assert acme.come_back(acme.log_in(pages[2])).outcome["status"] == "connected"
+    deployed.queue.pass_time(DAY)
+    listed = operate(deployed, action="list")["result"]["sessions"]
+    assert [one["phase"] for one in listed] == ["uncertain", "uncertain"]
+
+
+def test_a_recovery_is_offered_once_and_another_provider_can_be_connected_beside_it(
+    deployed: InProcess,
+) -> None:
+    acme = Person(deployed, "acme")
+    lose_the_answer(deployed, acme)
+    left_alone = acme.link()
+    acme.click(left_alone)
+    acme.click(left_alone)
+    assert deployed.finch.requests.count("POST", "/connect/sessions/reauthenticate") == 1
+    assert acme.connect(provider_id="justworks").outcome["provider_id"] == "justworks"
+    assert deployed.finch.requests.count("POST", "/connect/sessions/reauthenticate") == 1
+    # The same login without the repair: Finch has one connection for it.
+    assert acme.connect().outcome["provider_id"] == "gusto"
+    assert len(deployed.finch.connections()) == 2
+
+
+def test_a_connection_that_somebody_has_is_never_offered_for_recovery(
+    deployed: InProcess,
+) -> None:
+    acme, elsewhere = Person(deployed, "acme"), Person(deployed, "acme", same_site=False)
+    acme.connect()
+    elsewhere.connect(provider_id="justworks")
+    for _ in range(3):
+        acme.click(acme.link())
+    assert deployed.finch.requests.count("POST", "/connect/sessions/reauthenticate") == 0
+
+
+def test_a_recovery_that_finch_refuses_gives_way_to_another_name(deployed: InProcess) -> None:
+    acme = Person(deployed, "acme")
+    lose_the_answer(deployed, acme)
+    deployed.finch.faults.add("POST", "/connect/sessions/reauthenticate", status=404)
+    before = deployed.finch.requests.count("POST", "/connect/sessions")
+    assert acme.connect().outcome["status"] == "connected"
+    assert deployed.finch.requests.count("POST", "/connect/sessions") - before == 2
+
+
+def test_an_operator_dismisses_an_uncertain_exchange_that_left_nothing(
+    deployed: InProcess,
+) -> None:
+    acme = Person(deployed, "acme")
+    url = lose_the_answer(deployed, acme)
+    deployed.queue.pass_time(2 * HOUR)
+    [listed] = operate(deployed, action="list")["result"]["sessions"]
+    assert (listed["phase"], listed["seems_recovered"]) == ("uncertain", False)
+    assert operate(deployed, action="dismiss", session=listed["session"])["result"]
+    assert operate(deployed, action="list")["result"]["sessions"] == []
+    assert operate(deployed, action="dismiss", session=listed["session"])["error"]
+    deployed.queue.drain()
+    assert deployed.queue.waiting() == []
+    assert acme.come_back(url).outcome == {"error": "exchange_uncertain"}
+
+
+# Tokens that nobody confirms, or may have
+
+
+def test_what_nobody_confirms_in_a_day_is_ended_at_finch(deployed: InProcess) -> None:
+    acme = Person(deployed, "acme", same_site=False)
+    url = acme.log_in(acme.click(acme.link()))
+    landing = acme.come_back(url)
+    assert landing.completion
+    deployed.queue.pass_time(23 * HOUR)
+    assert len(live(deployed)) == 1
+    deployed.queue.drain()
+    assert live(deployed) == set()
+    assert phases(deployed) == ["ended"]
+    assert deployed.tables.items(deployed.tables.ownerships) == []
+    assert acme.confirm(landing.completion).code == "session_expired"
+    assert acme.come_back(url).outcome == {"error": "session_expired"}
+    assert acme.connect().outcome["status"] == "confirm"
+
+
+def test_a_confirmation_at_the_last_minute_is_taken_and_nothing_is_ended(
+    deployed: InProcess,
+) -> None:
+    acme = Person(deployed, "acme", same_site=False)
+    landing = acme.connect()
+    assert landing.completion
+    deployed.queue.pass_time(DAY - MINUTE)
+    assert acme.confirm(landing.completion).status == 200
+    deployed.queue.drain()
+    assert deployed.finch.requests.count("POST", DISCONNECT) == 0
+    assert acme.connection()["status"] == "connected"
+
+
+@pytest.mark.parametrize("holder", ["connection", "session"])
+def test_an_unconfirmed_token_of_a_connection_that_we_hold_is_dropped_not_ended(
+    deployed: InProcess, holder: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here, elsewhere = Person(deployed, "acme"), Person(deployed, "acme", same_site=False)
+    elsewhere.connect()
+    if holder == "connection":
+        here.connect()
+        deployed.queue.drain()
+        assert here.connection()["status"] == "connected"
+        assert deployed.finch.requests.count("POST", DISCONNECT) == 0
+        assert phases(deployed) == ["complete", "ended"]
+    else:
+        deployed.queue.pass_time(HOUR)
+        landing = elsewhere.connect()
+        deployed.queue.pass_time(DAY - HOUR / 2)
+        assert phases(deployed) == ["ended", "escrowed"]
+        assert len(live(deployed)) == 2
+        assert landing.completion
+        assert elsewhere.confirm(landing.completion).status == 200
+        assert here.connection()["status"] == "connected"
+    assert Report.TOKEN_HELD not in reports(capsys)
+
+
+@pytest.mark.parametrize("owner", ["globex", "acme"])
+def test_an_unconfirmed_token_of_a_company_that_somebody_owns_is_a_persons_to_decide(
+    deployed: InProcess, capsys: pytest.CaptureFixture[str], owner: str
+) -> None:
+    """By an older page of Finch's reference, ending it would end theirs."""
+    here, elsewhere = Person(deployed, owner), Person(deployed, "acme", same_site=False)
+    elsewhere.connect(login=OWEN)
+    here.connect(login=MAYA)
+    deployed.queue.drain()
+    assert deployed.finch.requests.count("POST", DISCONNECT) == 0
+    assert phases(deployed) == ["complete", "held"]
+    assert len(live(deployed)) == 2
+    assert "token_held" in reports(capsys)
+
+
+def test_who_connects_while_a_token_is_released_waits_and_is_never_cut_off_unseen(
+    deployed: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere, here = Person(deployed, "acme", same_site=False), Person(deployed, "acme")
+    elsewhere.connect()
+    landings = []
+    real = FinchClient.disconnect
+
+    def meanwhile(finch: FinchClient, token: Any) -> None:
+        landings.append(here.connect())
+        real(finch, token)
+
+    monkeypatch.setattr(FinchClient, "disconnect", meanwhile)
+    deployed.queue.pass_time(DAY + MINUTE)
+    assert landings[0].outcome["status"] == "pending"
+    deployed.queue.drain()
+    assert here.connections() == []
+    assert live(deployed) == set()
+    assert phases(deployed) == ["ended", "ended"]
+    assert deployed.tables.items(deployed.tables.ownerships) == []
+
+
+def test_a_release_that_finch_refuses_for_days_is_held_for_a_person(
+    deployed: InProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    acme = Person(deployed, "acme", same_site=False)
+    acme.connect()
+    deployed.finch.faults.add("POST", DISCONNECT, error="insufficient_scope_error", times=None)
+    # It was given up after a day.
+    deployed.queue.pass_time(4 * DAY - HOUR)
+    assert phases(deployed) == ["discarding"]
+    deployed.queue.pass_time(8 * HOUR)
+    assert phases(deployed) == ["held"]
+    assert reports(capsys) == {"unfinished", "token_held"}
+    [claim] = deployed.tables.items(deployed.tables.ownerships)
+    assert "discarding" not in claim
+    assert len(claim["holders"]["SS"]) == 1
+
+
+def test_a_token_that_finch_calls_dead_is_forgotten_when_it_says_so_again(
+    deployed: InProcess,
+) -> None:
+    acme = Person(deployed, "acme", same_site=False)
+    acme.connect()
+    [token] = deployed.finch.live_tokens()
+    deployed.finch.disconnect(token.access_token)
+    deployed.queue.pass_time(HOUR)
+    [session] = deployed.tables.all_sessions()
+    assert "escrow" in session
+    deployed.queue.pass_time(5 * MINUTE)
+    assert phases(deployed) == ["ended"]
+    assert deployed.tables.items(deployed.tables.ownerships) == []
+
+
+def test_one_wrong_word_of_finch_does_not_end_a_token(deployed: InProcess) -> None:
+    acme = Person(deployed, "acme")
+    url = acme.log_in(acme.click(acme.link()))
+    deployed.finch.faults.add("GET", "/introspect", error="invalid_token_error")
+    assert acme.come_back(url).outcome == {"error": "connection_ended"}
+    deployed.queue.drain()
+    assert acme.connection()["status"] == "connected"
+
+
+# The operator
+
+
+def test_two_wrong_words_of_finch_with_a_good_one_between_do_not_end_a_token(
+    deployed: InProcess,
+) -> None:
+    acme = Person(deployed, "acme", same_site=False)
+    url = acme.log_in(acme.click(acme.link()))
+    for _ in range(2):
+        deployed.finch.faults.add("GET", "/introspect", error="invalid_token_error")
+        assert acme.come_back(url).outcome == {"error": "connection_ended"}
+        deployed.queue.pass_time(3 * HOUR)
+        assert acme.come_back(url).outcome["status"] == "confirm"
+    assert len(live(deployed)) == 1
+
+
+def test_what_was_confirmed_while_finch_is_down_is_connected_and_never_ended(
+    deployed: InProcess,
+) -> None:
+    acme = Person(deployed, "acme", same_site=False)
+    landing = acme.connect()
+    assert landing.completion
+    deployed.finch.faults.add("GET", "/introspect", status=500)
+    reply = acme.confirm(landing.completion)
+    assert (reply.status, reply.json["status"]) == (202, "pending")
+    deployed.queue.pass_time(10 * MINUTE)
+    assert acme.connection()["status"] == "connected"
+    deployed.queue.pass_time(2 * DAY)
+    assert acme.connection()["status"] == "connected"
+    assert len(live(deployed)) == 1
+
+
+def test_one_wrong_word_of_finch_at_a_disconnect_is_no_end(deployed: InProcess) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    deployed.queue.drain()
+    deployed.finch.faults.add("POST", DISCONNECT, error="invalid_token_error")
+    reply = acme.disconnect()
+    assert (reply.status, reply.json["status"]) == (202, "disconnecting")
+    assert live(deployed)
+    deployed.queue.drain()
+    assert acme.connection()["status"] == "disconnected"
+    assert not live(deployed)
+
+
+def test_one_wrong_word_of_finch_at_a_release_is_no_end(deployed: InProcess) -> None:
+    Person(deployed, "acme", same_site=False).connect()
+    deployed.finch.faults.add("POST", DISCONNECT, error="invalid_token_error")
+    deployed.queue.pass_time(DAY + MINUTE / 2)
+    assert phases(deployed) == ["discarding"]
+    assert live(deployed)
+    deployed.queue.pass_time(HOUR)
+    assert phases(deployed) == ["ended"]
+    assert not live(deployed)
+
+
+def test_a_token_held_when_it_is_confirmed_is_reported_soon_and_whenever_it_is_asked_for(
+    deployed: InProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    acme, globex = Person(deployed, "acme", same_site=False), Person(deployed, "globex")
+    landing = acme.connect(login=MAYA)
+    deployed.queue.pass_time(10 * MINUTE)
+    globex.connect(login=OWEN)
+    assert landing.completion
+    assert acme.confirm(landing.completion).code == "cannot_connect"
+    reports(capsys)
+    deployed.queue.pass_time(5 * MINUTE)
+    assert Report.TOKEN_HELD in reports(capsys)
+
+
+def held(deployed: InProcess) -> str:
+    deployed.queue.pass_time(2 * HOUR)
+    [listed] = operate(deployed, action="list")["result"]["sessions"]
+    assert listed["phase"] == "held"
+    return str(listed["session"])
+
+
+def test_an_operator_attaches_a_held_token_after_seeing_what_it_is(
+    deployed: InProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    acme = Person(deployed, "acme")
+    url = acme.log_in(acme.click(acme.link()))
+    edit = {"set": {"customer_id": "somebody"}}
+    deployed.finch.faults.add("POST", "/auth/token", edit=edit)
+    assert acme.come_back(url).outcome == {"error": "cannot_connect"}
+    deployed.queue.pass_time(DAY)
+    assert acme.connections() == []
+    session = held(deployed)
+    assert Report.TOKEN_HELD in reports(capsys)
+    seen = operate(deployed, action="attach", session=session)["result"]
+    assert (seen["customer_id"], seen["company_id"]) == ("acme", HARBOR_LANE.id)
+    assert seen["finch_says"]["status"] == "connected"
+    assert acme.connections() == []
+    wrong = operate(deployed, action="attach", session=session, decision="0123456789abcdef")
+    assert wrong["error"] == "changed"
+    done = operate(deployed, action="attach", session=session, decision=seen["decision"])
+    assert done["result"]["status"] == "connected"
+    assert acme.connection()["status"] == "connected"
+    assert deployed.queue.drain()
+    assert deployed.queue.waiting() == []
+    again = operate(deployed, action="attach", session=session, decision=seen["decision"])
+    assert again["error"] == "session_used"
+
+
+def test_an_operator_cannot_attach_what_another_customer_owns(deployed: InProcess) -> None:
+    acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
+    acme.connect(login=MAYA)
+    assert globex.connect(login=OWEN).outcome == {"error": "cannot_connect"}
+    session = held(deployed)
+    seen = operate(deployed, action="attach", session=session)["result"]
+    tried = operate(deployed, action="attach", session=session, decision=seen["decision"])
+    assert tried["error"] == "cannot_connect"
+    assert globex.connections() == []
+    acme.disconnect()
+    seen = operate(deployed, action="attach", session=session)["result"]
+    done = operate(deployed, action="attach", session=session, decision=seen["decision"])
+    assert done["result"]["status"] == "connected"
+    assert globex.connection()["status"] == "connected"
+
+
+def test_an_operator_who_disconnects_is_told_first_whom_that_cuts_off(
+    deployed: InProcess,
+) -> None:
+    deployed.finch.change_switches(other_login_same_connection=True)
+    acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
+    acme.connect(login=MAYA)
+    assert globex.connect(login=OWEN).outcome == {"error": "cannot_connect"}
+    session = held(deployed)
+    seen = operate(deployed, action="disconnect", session=session)["result"]
+    [cut_off] = {str(one) for one in seen["would_be_cut_off"]["connections"]}
+    assert "acme" in cut_off
+    assert len(live(deployed)) == 2
+    done = operate(deployed, action="disconnect", session=session, decision=seen["decision"])
+    assert done == {"result": {"status": "disconnected"}}
+    assert live(deployed) == set()
+    assert sorted(phases(deployed)) == ["complete", "ended"]
+    [claim] = [
+        one for one in deployed.tables.items(deployed.tables.ownerships) if "holders" in one
+    ] or [{}]
+    assert claim == {}
+
+
+def test_an_operator_disconnects_what_nobody_else_uses(deployed: InProcess) -> None:
+    acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
+    acme.connect(login=MAYA)
+    globex.connect(login=OWEN)
+    session = held(deployed)
+    acme.disconnect()
+    seen = operate(deployed, action="disconnect", session=session)["result"]
+    assert seen["would_be_cut_off"] == {"connections": [], "sessions": []}
+    deployed.finch.faults.add("POST", DISCONNECT, status=500)
+    tried = operate(deployed, action="disconnect", session=session, decision=seen["decision"])
+    assert tried["error"] == "finch_unavailable"
+    assert deployed.queue.drain()
+    assert live(deployed) == set()
+    assert deployed.tables.items(deployed.tables.ownerships) == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        {},
+        {"action": "delete everything"},
+        {"action": "list", "limit": 0},
+        {"action": "attach"},
+        {"action": "retry", "session": "x", "customer_id": "acme"},
+    ],
+)
+def test_an_operators_mistake_is_explained(deployed: InProcess, command: Any) -> None:
+    assert operate(deployed, **command)["error"] == "invalid_request"
+
+
+def test_an_operator_asks_for_what_is_not_there(deployed: InProcess) -> None:
+    for action in ("attach", "disconnect", "dismiss", "retry"):
+        assert operate(deployed, action=action, session="0" * 64)["error"] == "session_not_found"
+    nobody = {"customer_id": "acme", "provider_id": "gusto", "company_id": "x"}
+    assert operate(deployed, action="retry", **nobody)["error"] == "connection_not_found"
+
+
+def test_an_operator_puts_a_lost_task_back(
+    deployed: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme = Person(deployed, "acme")
+    deployed.finch.faults.add("GET", "/introspect", status=500)
+    acme.connect()
+    deployed.queue.clear()
+    deployed.queue.pass_time(2 * HOUR)
+    [listed] = operate(deployed, action="list")["result"]["sessions"]
+    operate(deployed, action="retry", session=listed["session"])
+    deployed.queue.drain()
+    deployed.finch.faults.add("POST", DISCONNECT, status=500)
+    assert acme.disconnect().status == 202
+    deployed.queue.clear()
+    deployed.queue.pass_time(2 * HOUR)
+    [listed] = operate(deployed, action="list")["result"]["connections"]
+    where = {name: listed[name] for name in ("customer_id", "provider_id", "company_id")}
+    operate(deployed, action="retry", **where)
+    deployed.queue.drain()
+    assert acme.connection()["status"] == "disconnected"
+
+
+# A disconnect that was cut off
+
+
+@pytest.mark.parametrize("crash", ["before", "after"])
+def test_a_disconnect_that_dies_is_finished_by_the_queue(
+    deployed: InProcess, monkeypatch: pytest.MonkeyPatch, crash: str
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    real = FinchClient.disconnect
+
+    def dying(finch: FinchClient, token: Any) -> None:
+        if crash == "after":
+            real(finch, token)
+        raise Killed
+
+    with monkeypatch.context() as killing:
+        killing.setattr(FinchClient, "disconnect", dying)
+        with pytest.raises(Killed):
+            acme.disconnect()
+    assert acme.connection()["status"] == "disconnecting"
+    deployed.queue.drain()
+    assert acme.connection()["status"] == "disconnected"
+    assert live(deployed) == set()
+
+
+def test_a_disconnect_while_finch_is_down_ends_when_finch_is_back(
+    deployed: InProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect(login=TALLY, company_id=HARBOR_LANE.id)
+    acme.connect(login=TALLY, company_id=JUNIPER_VALE.id)
+    deployed.finch.faults.add("POST", DISCONNECT, status=502, times=None)
+    for _ in range(3):
+        assert acme.disconnect().status == 202
+    assert len(deployed.queue.waiting()) == 3, "one for each connect, one for the disconnect"
+    deployed.queue.pass_time(10 * DAY)
+    assert "unfinished" in reports(capsys)
+    assert acme.connection()["status"] == "disconnecting"
+    assert len(live(deployed)) == 2
+    deployed.finch.faults.clear()
+    deployed.queue.drain()
+    assert acme.connection()["status"] == "disconnected"
+    assert acme.connection(company_id=JUNIPER_VALE.id)["status"] == "connected"
+
+
+def test_what_finch_refuses_to_end_for_days_is_the_customers_again(
+    deployed: InProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect(login=MAYA)
+    acme.connect(login=OWEN)
+    first, second = acme.connection()["logins"]
+    deployed.finch.faults.add("POST", DISCONNECT, error="error_permissions", times=None)
+    assert acme.disconnect().status == 202
+    deployed.finch.faults.clear()
+    refusing = deployed.finch.faults
+
+    def refuse_the_second() -> None:
+        refusing.add("POST", DISCONNECT, when="before", delay_seconds=0)
+        refusing.add("POST", DISCONNECT, error="error_permissions", times=None)
+
+    refuse_the_second()
+    deployed.queue.pass_time(3 * DAY - HOUR)
+    assert acme.connection()["status"] == "disconnecting"
+    deployed.queue.pass_time(8 * HOUR)
+    shown = acme.connection()
+    assert (shown["status"], shown["problem"]) == ("reauth", "disconnect_refused")
+    assert [login["id"] for login in shown["logins"]] == [second["id"]]
+    assert first["connection_id"] != second["connection_id"]
+    claims = {one["owned_id"]["S"] for one in deployed.tables.items(deployed.tables.ownerships)}
+    assert f"connection#{second['connection_id']}" in claims
+    assert f"connection#{first['connection_id']}" not in claims
+    assert "disconnect_refused" in reports(capsys)
+    [listed] = operate(deployed, action="list")["result"]["connections"]
+    assert listed["problem"] == "disconnect_refused"
+    # Repaired by connecting again, and then Finch lets it go.
+    refusing.clear()
+    acme.connect(login=OWEN)
+    assert acme.connection()["problem"] is None
+    assert acme.disconnect().status == 200
+    assert live(deployed) == set()
+
+
+def test_a_disconnect_under_way_has_one_task_however_often_finch_speaks_of_it(
+    deployed: InProcess,
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    deployed.queue.drain()
+    deployed.finch.faults.add("POST", DISCONNECT, status=500, times=None)
+    assert acme.disconnect().status == 202
+    [token] = deployed.finch.live_tokens()
+    for _ in range(6):
+        deployed.finch.set_connection_status(token.connection_id, "connected")
+        deployed.deliver_webhooks()
+        deployed.queue.pass_time(7 * MINUTE)
+    deployed.queue.pass_time(DAY)
+    assert len(deployed.queue.waiting()) == 1
+    deployed.finch.faults.clear()
+    deployed.queue.pass_time(DAY)
+    assert acme.connection()["status"] == "disconnected"
+    assert deployed.queue.waiting() == []
+
+
+def test_a_late_task_leaves_a_connection_alone_that_was_made_since(deployed: InProcess) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    deployed.finch.faults.add("POST", DISCONNECT, status=500)
+    acme.disconnect()
+    assert acme.disconnect().status == 200
+    assert acme.connect().outcome["status"] == "connected"
+    [login] = acme.connection()["logins"]
+    assert len(deployed.queue.waiting()) == 3
+    while deployed.queue.deliver(twice=True) or deployed.queue.waiting():
+        deployed.queue.drain()
+    assert acme.connection()["status"] == "connected"
+    assert live(deployed) == {login["id"]}
+
+
+# The queue itself
+
+
+def test_a_message_that_nobody_understands_ends_with_the_dead_letters(
+    deployed: InProcess, log: StringIO
+) -> None:
+    sqs = boto3.client("sqs")
+    for body in ("{}", '{"session": 1}', '{"customer_id": "acme"}'):
+        sqs.send_message(QueueUrl=deployed.queue.url, MessageBody=body)
+    acme = Person(deployed, "acme")
+    deployed.finch.faults.add("GET", "/introspect", status=500)
+    acme.connect()
+    deployed.queue.pass_time(2 * HOUR)
+    assert len(deployed.queue.dead()) == 3
+    assert log.getvalue().count("message failed") == 3 * 5
+    assert deployed.queue.waiting() == []
+    assert acme.connection()["status"] == "connected"
+
+
+def test_without_the_queue_no_code_is_spent_and_nothing_is_disconnected(
+    deployed: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    url = acme.log_in(acme.click(acme.link()), login=OWEN)
+    before = live(deployed)
+    with monkeypatch.context() as failing:
+        failing.setattr(WorkQueue, "send", lambda *_: 1 / 0)
+        assert acme.come_back(url).outcome == {"error": "internal_error"}
+        assert acme.disconnect().code == "internal_error"
+    assert live(deployed) == before
+    assert deployed.finch.requests.count("POST", DISCONNECT) == 0
+    assert acme.connection()["status"] == "connected"
+    assert deployed.finch.requests.count("POST", "/auth/token") == 1
+    assert acme.come_back(url).outcome["status"] == "connected"
+
+
+def test_finch_that_is_not_reached_costs_no_task_that_lasts(
+    deployed: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme = Person(deployed, "acme")
+    url = acme.log_in(acme.click(acme.link()))
+    with monkeypatch.context() as down:
+
+        def unreachable(*_: Any, **__: Any) -> Any:
+            raise NotReached
+
+        down.setattr(FinchClient, "call", unreachable)
+        assert acme.come_back(url).outcome == {"error": "finch_unavailable"}
+        assert deployed.queue.drain()
+        assert deployed.queue.waiting() == []
+    assert acme.come_back(url).outcome["status"] == "connected"

@@ -1,0 +1,510 @@
+"""A token for another backend: what it gets, why it gets none, and that both are written down."""
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from io import StringIO
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from finch_connections.aws import connection_table
+from finch_connections.domain.connection import DISCONNECT_REFUSED, CompanyKey, ConnectionStatus
+from functions.read_directory import directory
+from local.fake_finch import InProcessTransport, create_app
+from local.fake_finch.seed_world import CEDARLINE, DANA, HARBOR_LANE, LENA, NORTHFOLD, people
+from tests.support.deployed import ROOT
+from tests.support.in_process import Call, InProcess
+from tests.support.person import Person
+
+ASKED = {
+    "customer_id": "acme",
+    "provider_id": "gusto",
+    "company_id": HARBOR_LANE.id,
+    "products": ["directory"],
+    "purpose": "test: who works there",
+    "caller": "payroll-sync",
+}
+
+
+def invoke(deployed: InProcess, function: str, event: Any) -> Any:
+    assert deployed.invoke is not None
+    return deployed.invoke(function, event)
+
+
+def vend(deployed: InProcess, **changes: Any) -> Any:
+    return invoke(deployed, "vend_token", ASKED | changes)
+
+
+def read(deployed: InProcess, **changes: Any) -> Any:
+    where = {name: ASKED[name] for name in ("customer_id", "provider_id", "company_id")}
+    return invoke(deployed, "read_directory", where | changes)
+
+
+def records(deployed: InProcess, **command: Any) -> list[dict[str, Any]]:
+    """The records of a customer as an operator sees them, newest first."""
+    asked = {"action": "audit", "customer_id": "acme"} | command
+    found: list[dict[str, Any]] = invoke(deployed, "resolve_unfinished", asked)["result"]["records"]
+    return found
+
+
+def outcomes(deployed: InProcess) -> list[str]:
+    return [one["outcome"] for one in records(deployed)]
+
+
+def change(deployed: InProcess, status: ConnectionStatus, **more: Any) -> None:
+    """Writes another status into the connection and its tokens."""
+    table = connection_table.from_settings()
+    there = table.get("acme", CompanyKey("gusto", HARBOR_LANE.id))
+    assert there is not None
+    tokens = tuple(replace(one, status=status) for one in there.tokens)
+    revision = there.revision + 1
+    table.write(replace(there, tokens=tokens, status=status, revision=revision, **more))
+
+
+@pytest.fixture
+def acme(deployed: InProcess) -> Person:
+    person = Person(deployed, "acme")
+    person.connect()
+    deployed.queue.drain()
+    return person
+
+
+@pytest.fixture
+def reading(deployed: InProcess, monkeypatch: pytest.MonkeyPatch) -> list[httpx.Request]:
+    """The way of the example to the fake Finch; the requests that it sends."""
+    sent: list[httpx.Request] = []
+    transport = InProcessTransport(create_app(deployed.finch))
+
+    def connect() -> httpx.Client:
+        return httpx.Client(
+            base_url="https://finch.example.com",
+            headers={"Finch-API-Version": "2020-09-17"},
+            transport=transport,
+            event_hooks={"request": [sent.append]},
+        )
+
+    monkeypatch.setattr(directory, "from_settings", connect)
+    return sent
+
+
+# What a backend gets
+
+
+def test_a_vended_token_works_at_finch_and_says_what_it_is_for(
+    deployed: InProcess, acme: Person
+) -> None:
+    token = vend(deployed)["token"]
+    answer = httpx.Client(transport=InProcessTransport(create_app(deployed.finch))).get(
+        "https://finch.example.com/employer/directory",
+        headers={
+            "Authorization": f"Bearer {token.pop('access_token')}",
+            "Finch-API-Version": "2020-09-17",
+        },
+    )
+    assert len(answer.json()["individuals"]) == HARBOR_LANE.entities[0].headcount
+    [login] = acme.connection()["logins"]
+    assert token == {
+        "token_id": login["id"],
+        "connection_id": login["connection_id"],
+        "provider_id": "gusto",
+        "company_id": HARBOR_LANE.id,
+        "products": ["company", "directory"],
+        "entity_ids": login["entity_ids"],
+        "left_out_entity_ids": [],
+    }
+
+
+def test_the_newest_token_that_covers_the_products_is_vended(
+    deployed: InProcess, acme: Person
+) -> None:
+    acme.connect(products=["directory", "employment"])
+    acme.connect(products=["company"])
+    newest_first = [one["id"] for one in acme.connection()["logins"]][::-1]
+    assert len(newest_first) == 3
+    company, employment, _ = newest_first
+    assert vend(deployed)["token"]["token_id"] == employment
+    assert vend(deployed, products=["company"])["token"]["token_id"] == company
+    assert vend(deployed, products=[])["token"]["token_id"] == company
+
+
+def test_another_customers_connection_is_not_found(deployed: InProcess, acme: Person) -> None:
+    assert vend(deployed, customer_id="globex") == {"reason": "not_found"}
+    assert vend(deployed, company_id="nothing") == {"reason": "not_found"}
+    assert vend(deployed, provider_id="justworks") == {"reason": "not_found"}
+
+
+def test_what_is_being_disconnected_or_was_is_not_vended(deployed: InProcess, acme: Person) -> None:
+    deployed.finch.faults.add("POST", "/disconnect", status=500)
+    acme.disconnect()
+    assert vend(deployed) == {"reason": "disconnected", "status": "disconnecting"}
+    acme.disconnect()
+    assert vend(deployed) == {"reason": "disconnected", "status": "disconnected"}
+
+
+def test_what_finch_refuses_to_end_for_its_customer_is_not_vended(
+    deployed: InProcess, acme: Person
+) -> None:
+    change(deployed, ConnectionStatus.REAUTH, problem=DISCONNECT_REFUSED)
+    assert vend(deployed) == {"reason": "disconnected", "status": "reauth"}
+    change(deployed, ConnectionStatus.CONNECTED, problem=DISCONNECT_REFUSED)
+    assert vend(deployed)["reason"] == "disconnected"
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        ("reauth", "reauth"),
+        ("error_permissions", "reauth"),
+        ("error_no_account_setup", "reauth"),
+        ("pending", "pending"),
+        ("processing", "pending"),
+    ],
+)
+def test_a_login_that_cannot_be_read_with_is_refused_for_its_reason(
+    deployed: InProcess, acme: Person, status: str, reason: str
+) -> None:
+    change(deployed, ConnectionStatus(status))
+    assert vend(deployed) == {"reason": reason, "status": status}
+    assert outcomes(deployed) == [reason]
+
+
+def test_a_status_that_nobody_knows_is_left_to_finch(deployed: InProcess, acme: Person) -> None:
+    change(deployed, ConnectionStatus.UNKNOWN)
+    assert "token" in vend(deployed)
+
+
+def test_products_that_no_login_covers_are_named(deployed: InProcess, acme: Person) -> None:
+    asked = ["payment", "directory", "ssn"]
+    assert vend(deployed, products=asked) == {
+        "reason": "missing_products",
+        "missing": ["payment", "ssn"],
+    }
+
+
+@pytest.mark.parametrize("function", ["vend_token", "read_directory"])
+def test_the_example_event_is_about_nobody_we_know(deployed: InProcess, function: str) -> None:
+    event = json.loads((ROOT / "events" / f"{function}.json").read_text())
+    assert invoke(deployed, function, event)["reason"] == "not_found"
+
+
+# What is written down
+
+
+def test_every_token_and_every_refusal_is_recorded(deployed: InProcess, acme: Person) -> None:
+    text = vend(deployed)["token"]["access_token"]
+    vend(deployed, products=["payment"], purpose="payslips", caller="payslip-sync")
+    vend(deployed, company_id="nothing")
+    vend(deployed, purpose="")
+    change(deployed, ConnectionStatus.REAUTH)
+    vend(deployed)
+    found = records(deployed)
+    assert [one["outcome"] for one in found] == [
+        "reauth",
+        "invalid_request",
+        "not_found",
+        "missing_products",
+        "vended",
+    ]
+    *_, missing, vended = found
+    [login] = acme.connection()["logins"]
+    assert vended.pop("at")
+    assert vended == {
+        "outcome": "vended",
+        "caller": "payroll-sync",
+        "purpose": "test: who works there",
+        "provider_id": "gusto",
+        "company_id": HARBOR_LANE.id,
+        "products": ["directory"],
+        "connection_id": login["connection_id"],
+        "token_id": login["id"],
+    }
+    assert (missing["caller"], missing["purpose"]) == ("payslip-sync", "payslips")
+    assert missing["token_id"] is None
+    kept = deployed.tables.items(deployed.tables.audit)
+    assert len(kept) == 5
+    assert text not in str(kept)
+    for item in kept:
+        until = deployed.clock.now + timedelta(days=400)
+        assert 0 <= until.timestamp() - int(item["ttl"]["N"]) < 60
+
+
+def test_without_a_record_there_is_no_token_and_no_reason(
+    deployed: InProcess, acme: Person
+) -> None:
+    class Down(Exception):
+        pass
+
+    def guard(call: Call, send: Callable[[], Any]) -> Any:
+        if (call.function, call.operation) == ("vend_token", "PutItem"):
+            raise Down
+        return send()
+
+    deployed.border.guard = guard
+    for changes in ({}, {"products": ["payment"]}, {"company_id": "nothing"}, {"purpose": ""}):
+        with pytest.raises(Down):
+            vend(deployed, **changes)
+    deployed.border.open()
+    assert records(deployed) == []
+
+
+def test_nothing_is_written_but_the_record_and_that_last(deployed: InProcess, acme: Person) -> None:
+    seen: list[tuple[str, str]] = []
+
+    def guard(call: Call, send: Callable[[], Any]) -> Any:
+        seen.append((call.operation, call.arguments.get("TableName", "")))
+        return send()
+
+    before = deployed.tables.items(deployed.tables.connections)
+    deployed.border.guard = guard
+    assert "token" in vend(deployed)
+    assert seen == [("GetItem", "ConnectionsTable"), ("Decrypt", ""), ("PutItem", "AuditTable")]
+    assert deployed.tables.items(deployed.tables.connections) == before
+    assert deployed.queue.waiting() == []
+
+
+def test_an_operator_reads_the_records_of_one_customer_newest_first_and_in_pages(
+    deployed: InProcess, acme: Person
+) -> None:
+    for number in range(5):
+        vend(deployed, purpose=f"read {number}")
+        deployed.clock.advance(timedelta(hours=1))
+    vend(deployed, customer_id="globex")
+    first = records(deployed, limit=2)
+    assert [one["purpose"] for one in first] == ["read 4", "read 3"]
+    second = records(deployed, limit=2, until=first[-1]["at"])
+    assert [one["purpose"] for one in second] == ["read 2", "read 1"]
+    since = records(deployed, since=first[-1]["at"])
+    assert [one["purpose"] for one in since] == ["read 4", "read 3"]
+    # The same moment, as somebody with another clock writes it.
+    elsewhere = datetime.fromisoformat(first[-1]["at"]).astimezone(timezone(timedelta(hours=-9)))
+    assert records(deployed, since=elsewhere.isoformat()) == since
+    assert [one["provider_id"] for one in records(deployed, customer_id="globex")] == ["gusto"]
+    assert records(deployed, customer_id="nobody") == []
+    for wrong in ({"since": "2026-11-22T10:00:00"}, {"limit": 0}, {"customer_id": None}):
+        asked = {"action": "audit", "customer_id": "acme"} | wrong
+        answer = invoke(deployed, "resolve_unfinished", asked)
+        assert answer["error"] == "invalid_request"
+
+
+def test_no_token_reaches_the_log(
+    deployed: InProcess,
+    acme: Person,
+    reading: list[httpx.Request],
+    log: StringIO,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG, "finch_connections")
+    text = vend(deployed)["token"]["access_token"]
+    read(deployed)
+    deployed.finch.faults.add("GET", "/employer/directory", error="invalid_token_error")
+    assert read(deployed) == {"reason": "unauthorized"}
+    # Where the token's text is taken for its id, it is not recorded either.
+    assert vend(deployed, report="unauthorized", token_id=text) == {"reason": "not_found"}
+    vend(deployed, purpose=text + "\n")
+    records(deployed)
+    logged = log.getvalue() + caplog.text
+    assert '"message":"token asked for"' in logged
+    assert '"message":"directory read"' in logged
+    assert text not in logged
+    assert text not in str(deployed.tables.items(deployed.tables.audit))
+    names = {one.last_name for one in people(HARBOR_LANE, HARBOR_LANE.entities[0])}
+    assert not [name for name in names if name in logged]
+
+
+# What is not understood
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"customer_id": "a#b"},
+        {"customer_id": ""},
+        {"provider_id": None},
+        {"company_id": "a" * 201},
+        {"products": "directory"},
+        {"products": ["Directory"]},
+        {"products": ["directory"] * 51},
+        {"purpose": ""},
+        {"purpose": "with a\nline"},
+        {"purpose": "x" * 101},
+        {"caller": "somebody else"},
+        {"report": "unauthorized"},
+        {"token_id": "t1"},
+        {"report": "forbidden", "token_id": "t1"},
+        {"access_token": "none of our words"},
+    ],
+)
+def test_a_request_that_is_not_understood_is_refused_with_what_is_wrong(
+    deployed: InProcess, acme: Person, wrong: dict[str, Any]
+) -> None:
+    answer = vend(deployed, **wrong)
+    assert answer["reason"] == "invalid_request"
+    field = next(iter(wrong))
+    assert field in answer["detail"]
+    known = {"customer_id", "caller"} - wrong.keys()
+    assert outcomes(deployed) == (["invalid_request"] if len(known) == 2 else [])
+    assert deployed.queue.waiting() == []
+
+
+NOBODYS = ASKED | {"customer_id": "nobody"}
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+ALMOST = st.fixed_dictionaries(
+    {},
+    # What asks rightly, and for what is there, is answered with a token.
+    optional={name: st.just(value) | ANYTHING for name, value in NOBODYS.items()}
+    | {"report": st.just("unauthorized") | ANYTHING, "token_id": st.text() | ANYTHING},
+)
+
+
+@given(event=ANYTHING | ALMOST)
+@hypothesis_settings(deadline=None)
+def test_nonsense_is_answered_and_never_with_a_token(in_process: InProcess, event: Any) -> None:
+    answer = invoke(in_process, "vend_token", event)
+    assert answer["reason"] in ("invalid_request", "not_found")
+
+
+# A 401
+
+
+def test_a_reported_401_is_looked_at(
+    deployed: InProcess, acme: Person, reading: list[httpx.Request]
+) -> None:
+    before = acme.connection()["logins"][0]["id"]
+    deployed.finch.faults.add("GET", "/employer/directory", error="invalid_token_error")
+    assert read(deployed) == {"reason": "unauthorized"}
+    [task] = deployed.queue.waiting()
+    assert (task["customer_id"], task["provider_id"]) == ("acme", "gusto")
+    assert task["company_id"] == HARBOR_LANE.id
+    reported, vended = records(deployed)
+    assert (reported["outcome"], vended["outcome"]) == ("reported", "vended")
+    assert reported["token_id"] == before
+    deployed.queue.drain()
+    # It was one wrong word: the token is there as before.
+    assert acme.connection()["status"] == "connected"
+    assert "token" in vend(deployed)
+
+
+def test_a_report_gives_no_token(deployed: InProcess, acme: Person) -> None:
+    token_id = vend(deployed)["token"]["token_id"]
+    assert vend(deployed, report="unauthorized", token_id=token_id) == {"reported": True}
+    assert len(deployed.queue.waiting()) == 1
+
+
+def test_a_report_about_a_token_that_is_not_there_changes_nothing(
+    deployed: InProcess, acme: Person
+) -> None:
+    token_id = vend(deployed)["token"]["token_id"]
+    acme.connect()
+    deployed.queue.drain()
+    stale = {"report": "unauthorized", "token_id": token_id}
+    assert vend(deployed, **stale) == {"reason": "not_found"}
+    assert vend(deployed, customer_id="globex", **stale) == {"reason": "not_found"}
+    assert deployed.queue.waiting() == []
+
+
+# A backend that reads
+
+
+def ids_of(company: Any) -> list[str]:
+    return [one.id for entity in company.entities for one in people(company, entity)]
+
+
+@pytest.fixture(params=[True, False], ids=["counted", "not counted"])
+def counted(deployed: InProcess, request: pytest.FixtureRequest) -> bool:
+    counts: bool = request.param
+    deployed.finch.switches.omit_paging_count = not counts
+    return counts
+
+
+@pytest.mark.parametrize("headcount", [0, 1, 99, 100, 101, 200, 250])
+def test_a_directory_is_read_to_its_end(
+    deployed: InProcess, reading: list[httpx.Request], counted: bool, headcount: int
+) -> None:
+    company_id = deployed.finch.add_company("Made Up, Inc.", headcount=headcount)
+    deployed.finch.add_login("gusto", "somebody", [company_id])
+    Person(deployed, "acme").connect(login="somebody", company_id=company_id)
+    answer = read(deployed, company_id=company_id)
+    assert answer["count"] == len(set(answer["individual_ids"])) == headcount
+    assert len(reading) <= headcount // 100 + 1
+
+
+def test_a_large_company_has_more_than_one_page(
+    deployed: InProcess, reading: list[httpx.Request]
+) -> None:
+    Person(deployed, "acme").connect(provider_id="rippling", login=LENA, company_id=CEDARLINE.id)
+    answer = read(deployed, provider_id="rippling", company_id=CEDARLINE.id)
+    assert answer["individual_ids"] == ids_of(CEDARLINE)
+    assert len(reading) == 2
+
+
+def test_every_entity_is_read_by_a_call_of_its_own(
+    deployed: InProcess, reading: list[httpx.Request]
+) -> None:
+    Person(deployed, "acme").connect(login=DANA, company_id=NORTHFOLD.id)
+    answer = read(deployed, company_id=NORTHFOLD.id)
+    assert sorted(answer["individual_ids"]) == sorted(ids_of(NORTHFOLD))
+    assert answer["left_out_entity_ids"] == []
+    assert len(reading) == 3
+
+
+def test_data_that_is_not_there_yet_is_not_nobody(
+    deployed: InProcess, acme: Person, reading: list[httpx.Request]
+) -> None:
+    deployed.finch.switches.data_sync = "in_progress"
+    assert read(deployed) == {"reason": "not_ready"}
+    deployed.finch.switches.accepted_with_body = False
+    assert read(deployed) == {"reason": "not_ready"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ({"error": "rate_limit_exceeded_error"}, "rate_limited"),
+        ({"error": "insufficient_scope_error"}, "finch_refused"),
+        ({"status": 500}, "finch_refused"),
+        ({"drop": "after_effect"}, "finch_unavailable"),
+    ],
+)
+def test_a_finch_that_does_not_answer_is_asked_once_and_not_reported(
+    deployed: InProcess,
+    acme: Person,
+    reading: list[httpx.Request],
+    fault: dict[str, Any],
+    reason: str,
+) -> None:
+    deployed.finch.faults.add("GET", "/employer/directory", **fault)
+    assert read(deployed) == {"reason": reason}
+    assert len(reading) == 1
+    assert deployed.queue.waiting() == []
+
+
+def test_a_backend_hears_why_it_gets_no_token(
+    deployed: InProcess, acme: Person, reading: list[httpx.Request]
+) -> None:
+    change(deployed, ConnectionStatus.REAUTH)
+    assert read(deployed) == {"reason": "reauth", "status": "reauth", "missing": []}
+    assert read(deployed, company_id="nothing")["reason"] == "not_found"
+    assert read(deployed, company_id="a#b")["reason"] == "invalid_request"
+    assert reading == []
+
+
+def test_a_page_that_brings_nothing_new_is_the_last_one() -> None:
+    everyone = {"individuals": [{"id": str(n)} for n in range(100)], "paging": {"offset": 0}}
+    finch = httpx.Client(
+        base_url="https://finch.example.com",
+        transport=httpx.MockTransport(lambda request: httpx.Response(200, json=everyone)),
+    )
+    token = SimpleNamespace(entity_ids=(), access_token=SimpleNamespace(reveal=lambda: "x"))
+    assert len(directory.individual_ids(token, finch)) == 100  # type: ignore[arg-type]

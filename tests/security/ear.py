@@ -1,0 +1,50 @@
+"""Somebody on the way to the API who writes down every answer, and every secret that goes past."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import parse_qs, urlsplit
+
+from tests.security.canaries import Canary
+from tests.support.deployed import Api, Reply
+
+
+@dataclass
+class Ear:
+    """The API, with somebody who writes down every answer and every secret that went past."""
+
+    api: Api
+    canaries: set[Canary] = field(default_factory=set)
+    answers: list[str] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
+    addresses: list[str] = field(default_factory=list)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> Reply:
+        """Sends one request."""
+        reply = self.api.send(method, path, headers=headers, body=body)
+        asked = parse_qs(urlsplit(path).query)
+        self._hear("code", *asked.get("code", []))
+        self._hear("handle", *asked.get("state", []), *re.findall("/connect/(.{43})", path))
+        for name, value in (headers or {}).items():
+            if name == "authorization":
+                self._hear("access token of ours", value.removeprefix("Bearer "), value[-40:])
+            if name.lower() == "finch-signature":
+                self._hear("signature", value.partition(",")[2])
+        for cookie in reply.set_cookies:
+            name, _, value = cookie.partition(";")[0].partition("=")
+            self._hear("handle" if name.endswith("-last") else "binding cookie", value)
+        location = reply.headers.get("location", "")
+        self._hear("completion", *parse_qs(urlsplit(location).fragment).get("completion", []))
+        self.addresses.append(location)
+        (self.refusals if reply.status >= 400 else self.answers).append(reply.text)
+        return reply
+
+    def _hear(self, kind: str, *texts: str) -> None:
+        self.canaries |= {Canary(kind, text) for text in texts if len(text) > 5}

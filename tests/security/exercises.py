@@ -1,0 +1,500 @@
+"""Each function at its work, so that together they do everything that their roles allow.
+
+The stage is set once; every exercise begins from there, in process and in the local world alike.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
+from copy import deepcopy
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from local.fake_finch.seed_world import (
+    CEDARLINE,
+    DANA,
+    HARBOR_LANE,
+    IRIS,
+    JUNIPER_VALE,
+    LENA,
+    NORTHFOLD,
+    OWEN,
+    TALLY,
+)
+from local.fake_finch.webhooks import Waiting
+from tests.security.permissions import Need
+from tests.support.deployed import ROOT, Deployed
+from tests.support.person import Landing, Person, connection_path
+
+_LONG_AGO = timedelta(days=2)
+_LOST = "00000000-0000-4000-8000-000000000000"
+
+
+_ASKED = {
+    "provider_id": "gusto",
+    "company_id": HARBOR_LANE.id,
+    "products": ["directory"],
+    "purpose": "test",
+}
+
+
+@dataclass
+class Stage:
+    """Customers in every state that there is, each with a company of its own."""
+
+    deployed: Deployed
+    acme: Person
+    callback: str
+    again: str
+    unconfirmed: Landing
+    dead: Landing
+    held_by_another: Person
+    escrowed: str
+    given_up: str
+    held: str
+    given_up_batch: Mapping[str, str]
+    old_key: Callable[[], AbstractContextManager[str]]
+    _kept: list[tuple[str, list[dict[str, Any]]]] = field(repr=False)
+    _finch: Any = field(repr=False)
+
+    def restore(self) -> None:
+        """Brings everything back to where the exercises begin."""
+        self.deployed.finch.faults.clear()
+        self.deployed.finch._world = deepcopy(self._finch)
+        for table, items in self._kept:
+            _put_back(self.deployed, table, items)
+
+    def invoke(self, function: str, event: Any) -> Any:
+        """Invokes a function by the name of its handler; what it fails with is nobody's concern here."""
+        assert self.deployed.invoke
+        return self.deployed.invoke(function, event)
+
+    def process(self, **subject: str) -> None:
+        """The queue brings a task."""
+        event = json.loads((ROOT / "events" / "process_work.json").read_text())
+        now = datetime.now(UTC).isoformat()
+        task = {**subject, "began_at": now, "due_at": now, "retries": 0}
+        event["Records"][0]["body"] = json.dumps(task)
+        self.invoke("process_work", event)
+
+
+def _put_back(deployed: Deployed, table: str, items: list[dict[str, Any]]) -> None:
+    client = deployed.tables.dynamodb
+    schema = client.describe_table(TableName=table)["Table"]["KeySchema"]
+    names = [part["AttributeName"] for part in schema]
+    there = deployed.tables.items(table)
+    kept = [[item[name] for name in names] for item in items]
+    requests: list[Any] = [
+        {"DeleteRequest": {"Key": {name: item[name] for name in names}}}
+        for item in there
+        if [item[name] for name in names] not in kept
+    ]
+    requests += [{"PutRequest": {"Item": item}} for item in items if item not in there]
+    for begin in range(0, len(requests), 25):
+        client.batch_write_item(RequestItems={table: requests[begin : begin + 25]})
+
+
+def set_stage(deployed: Deployed, old_key: Callable[[], AbstractContextManager[str]]) -> Stage:
+    """Everything that the exercises begin from.
+
+    `old_key` makes a key that the functions know, while it lasts, as the one that sealed before.
+    """
+    finch = deployed.finch
+    # A look that nobody has asked for would do an exercise's work before it.
+    finch.change_switches(webhook_connection_id="absent")
+    acme = Person(deployed, "acme")
+    acme.connect()
+    [connected] = finch.live_tokens()
+    finch.set_connection_status(connected.connection_id, "reauth")
+    # Disconnected beside a token that waits for its confirmation.
+    shared = Person(deployed, "shared")
+    choice = {"provider_id": "justworks", "login": LENA, "company_id": CEDARLINE.id}
+    shared.connect(**choice)
+    Person(deployed, "shared", same_site=False).connect(**choice)
+    # On the way: a code that nobody has brought yet, and one whose token nobody could ask about.
+    choice = {"provider_id": "gusto", "login": IRIS, "company_id": JUNIPER_VALE.id}
+    coming = Person(deployed, "coming")
+    callback = coming.log_in(coming.click(coming.link()), **choice)
+    again = _of_a_row_of_another_name(deployed)
+    finch.faults.add("GET", "/introspect", status=500)
+    choice = {"provider_id": "bamboo_hr", "login": IRIS, "company_id": JUNIPER_VALE.id}
+    Person(deployed, "escrowed").connect(**choice)
+    # Nobody has confirmed: just now, for days, and until Finch called the token dead.
+    choice = {"provider_id": "gusto", "login": DANA, "company_id": NORTHFOLD.id}
+    unconfirmed = Person(deployed, "unconfirmed", same_site=False).connect(**choice)
+    choice = {"provider_id": "bamboo_hr", "login": LENA, "company_id": CEDARLINE.id}
+    Person(deployed, "given-up", same_site=False).connect(**choice)
+    dead = Person(deployed, "dead", same_site=False).connect(provider_id="justworks")
+    finch.disconnect(finch.tokens()[-1].access_token)
+    # Half done: a disconnect that Finch has not confirmed, and an exchange whose answer was lost.
+    leaving = Person(deployed, "leaving")
+    choice = {"provider_id": "rippling", "login": IRIS, "company_id": JUNIPER_VALE.id}
+    leaving.connect(**choice)
+    finch.faults.add("POST", "/disconnect", status=500)
+    leaving.disconnect("rippling", JUNIPER_VALE.id)
+    finch.faults.add("POST", "/auth/token", status=500, when="after")
+    choice = {"provider_id": "rippling", "login": LENA, "company_id": CEDARLINE.id}
+    Person(deployed, "uncertain").connect(**choice)
+    # Over, and asked for.
+    gone = Person(deployed, "gone")
+    gone.connect(provider_id="adp_run", login=OWEN)
+    gone.disconnect("adp_run")
+    assert deployed.invoke
+    deployed.invoke("vend_token", {**_ASKED, "customer_id": "acme", "caller": "test"})
+    # Held beside another customer's token of the same connection.
+    choice = {"provider_id": "paychex_flex", "login": TALLY, "company_id": CEDARLINE.id}
+    assert Person(deployed, "early").connect(**choice).outcome["status"] == "connected"
+    assert Person(deployed, "late").connect(**choice).outcome == {"error": "cannot_connect"}
+    # Held, for an operator.
+    finch.change_switches(introspect_customer_id_override="somebody-else")
+    choice = {"provider_id": "rippling", "login": DANA, "company_id": NORTHFOLD.id}
+    Person(deployed, "held").connect(**choice)
+    finch.change_switches(introspect_customer_id_override=None)
+    hashes = {item["customer_id"]["S"]: item["handle_hash"]["S"] for item in _sessions(deployed)}
+    for customer in ("escrowed", "uncertain", "given-up"):
+        _age(deployed, hashes[customer], "consumed_at", "due_at")
+    _age(deployed, hashes["dead"], "dead_since")
+    _age_disconnect(deployed, "leaving")
+    tables = deployed.tables
+    names = (tables.connections, tables.sessions, tables.ownerships, tables.audit)
+    return Stage(
+        deployed,
+        acme,
+        callback,
+        again,
+        unconfirmed,
+        dead,
+        shared,
+        hashes["escrowed"],
+        hashes["given-up"],
+        hashes["held"],
+        {"streamArn": "stream", "shardId": "shard", "startSequenceNumber": "1"}
+        | {"endSequenceNumber": "1"},
+        old_key,
+        [(name, tables.items(name)) for name in names],
+        deepcopy(finch._world),
+    )
+
+
+def _of_a_row_of_another_name(deployed: Deployed) -> str:
+    """A callback for what was connected before Finch knew the company.
+
+    The row is named after the connection, also from then on.
+    """
+    finch, nameless = deployed.finch, Person(deployed, "nameless")
+    choice = {"provider_id": "paychex_flex", "login": TALLY, "company_id": JUNIPER_VALE.id}
+    finch.change_switches(token_company_id="absent", introspect_company_id="absent")
+    nameless.connect(**choice)
+    finch.change_switches(token_company_id="present", introspect_company_id="present")
+    return nameless.log_in(nameless.click(nameless.link()), **choice)
+
+
+def _sessions(deployed: Deployed) -> list[dict[str, Any]]:
+    return deployed.tables.all_sessions()
+
+
+def _age(deployed: Deployed, handle_hash: str, *names: str) -> None:
+    key = {"handle_hash": {"S": handle_hash}}
+    _set(deployed, deployed.tables.sessions, key, names)
+
+
+def _age_disconnect(deployed: Deployed, customer_id: str) -> None:
+    key = {
+        "customer_id": {"S": customer_id},
+        "provider_id#company_id": {"S": f"rippling#{JUNIPER_VALE.id}"},
+    }
+    _set(deployed, deployed.tables.connections, key, ("disconnecting_since", "due_at"))
+
+
+def _set(deployed: Deployed, table: str, key: Mapping[str, Any], names: tuple[str, ...]) -> None:
+    then = datetime.now(UTC) - _LONG_AGO
+    moment = {"S": then.isoformat()}, {"N": str(int(then.timestamp()))}
+    for name in names:
+        deployed.tables.dynamodb.update_item(
+            TableName=table,
+            Key=key,
+            UpdateExpression="SET #name = :then",
+            ExpressionAttributeNames={"#name": name},
+            ExpressionAttributeValues={":then": moment[name == "due_at"]},
+        )
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One function at one piece of its work."""
+
+    function: str
+    name: str
+    act: Callable[[Stage], None] = field(repr=False)
+
+
+EXERCISES: list[Exercise] = []
+# What each was seen to need in process, for whoever wants to try the likeliest first.
+NEEDED: dict[Exercise, set[Need]] = {}
+
+type Act = Callable[[Stage], None]
+
+
+def exercise(function: str) -> Callable[[Act], Act]:
+    """Adds an exercise of a function; what is quickest for it comes first."""
+
+    def add(act: Act) -> Act:
+        EXERCISES.append(Exercise(function, act.__name__, act))
+        return act
+
+    return add
+
+
+@exercise("ListConnections")
+def lists(stage: Stage) -> None:
+    stage.acme.call("GET", "/connections")
+
+
+@exercise("ListConnections")
+def shows(stage: Stage) -> None:
+    stage.acme.call("GET", connection_path("gusto", HARBOR_LANE.id))
+
+
+@exercise("StartConnect")
+def repairs(stage: Stage) -> None:
+    path = connection_path("gusto", HARBOR_LANE.id) + "/reauthenticate"
+    stage.acme.call("POST", path, {"mode": "embedded"})
+
+
+@exercise("StartConnect")
+def recovers_a_lost_connection(stage: Stage) -> None:
+    link = stage.acme.start().json.get("connect_url", "/connect/none")
+    body = {"code": 400, "name": "bad_request", "message": ""}
+    exists = {"finch_code": "connection_already_exists", "context": {"connection_id": _LOST}}
+    stage.deployed.finch.faults.add("POST", "/connect/sessions", status=400, body=body | exists)
+    stage.acme.browser.navigate(link)
+
+
+@exercise("FinishConnect")
+def confirms(stage: Stage) -> None:
+    assert stage.unconfirmed.completion
+    person = Person(stage.deployed, "unconfirmed", same_site=False)
+    person.confirm(stage.unconfirmed.completion)
+
+
+@exercise("FinishConnect")
+def confirms_what_is_dead(stage: Stage) -> None:
+    assert stage.dead.completion
+    Person(stage.deployed, "dead", same_site=False).confirm(stage.dead.completion)
+
+
+@exercise("FinishConnect")
+def takes_the_callback(stage: Stage) -> None:
+    Person(stage.deployed, "coming").browser.navigate(stage.callback)
+
+
+@exercise("FinishConnect")
+def takes_the_callback_of_a_row_of_another_name(stage: Stage) -> None:
+    Person(stage.deployed, "nameless").browser.navigate(stage.again)
+
+
+@exercise("Disconnect")
+def disconnects(stage: Stage) -> None:
+    stage.held_by_another.disconnect("justworks", CEDARLINE.id)
+
+
+@exercise("ReceiveWebhook")
+def takes_a_webhook(stage: Stage) -> None:
+    finch = stage.deployed.finch
+    [connection, *_] = [one for one in finch.connections() if one.live]
+    event = {"event_type": "account.updated", "connection_id": connection.id}
+    now = finch.now()
+    sent = finch.signed_webhook(Waiting("msg_1", json.dumps(event).encode(), now, now))
+    stage.deployed.api.send("POST", "/webhooks/finch", headers=sent.headers, body=sent.body)
+
+
+@exercise("ProcessWork")
+def finishes_what_is_escrowed(stage: Stage) -> None:
+    stage.process(session=stage.escrowed)
+
+
+@exercise("ProcessWork")
+def looks_at_the_health(stage: Stage) -> None:
+    company = {"provider_id": "gusto", "company_id": HARBOR_LANE.id}
+    stage.process(customer_id="acme", **company)
+
+
+@exercise("ProcessWork")
+def ends_what_nobody_confirms(stage: Stage) -> None:
+    stage.process(session=stage.given_up)
+
+
+@exercise("ScheduleChecks")
+def sweeps(stage: Stage) -> None:
+    stage.invoke("schedule_checks", {})
+
+
+@exercise("PublishEvents")
+def publishes(stage: Stage) -> None:
+    event = json.loads((ROOT / "events" / "publish_events.json").read_text())
+    stage.invoke("publish_events", event)
+
+
+@exercise("PublishEvents")
+def publishes_what_was_given_up(stage: Stage) -> None:
+    with suppress(Exception):
+        stage.invoke("publish_events", {"DDBStreamBatchInfo": stage.given_up_batch})
+
+
+@exercise("ResolveUnfinished")
+def lists_what_is_unfinished(stage: Stage) -> None:
+    stage.invoke("resolve_unfinished", {"action": "list"})
+
+
+@exercise("ResolveUnfinished")
+def reads_the_audit(stage: Stage) -> None:
+    stage.invoke("resolve_unfinished", {"action": "audit", "customer_id": "acme"})
+
+
+def _decides(stage: Stage, action: str) -> None:
+    command = {"action": action, "session": stage.held}
+    shown = stage.invoke("resolve_unfinished", command)
+    decision = shown["result"]["decision"]
+    stage.invoke("resolve_unfinished", command | {"decision": decision})
+
+
+@exercise("ResolveUnfinished")
+def attaches_what_is_held(stage: Stage) -> None:
+    _decides(stage, "attach")
+
+
+@exercise("ResolveUnfinished")
+def ends_what_is_held(stage: Stage) -> None:
+    _decides(stage, "disconnect")
+
+
+def _asks(stage: Stage, **more: str) -> None:
+    asked = _ASKED | {"customer_id": "acme", "caller": "test"} | more
+    stage.invoke("vend_token", asked)
+
+
+@exercise("EraseCustomer")
+def erases_what_is_over(stage: Stage) -> None:
+    stage.invoke("erase_customer", {"customer_id": "gone"})
+
+
+@exercise("EraseCustomer")
+def erases_what_is_connected(stage: Stage) -> None:
+    stage.invoke("erase_customer", {"customer_id": "acme"})
+
+
+@exercise("EraseCustomer")
+def erases_what_waits(stage: Stage) -> None:
+    stage.invoke("erase_customer", {"customer_id": "given-up"})
+
+
+@exercise("EraseCustomer")
+def erases_what_another_has_too(stage: Stage) -> None:
+    stage.invoke("erase_customer", {"customer_id": "late"})
+
+
+@exercise("ReencryptTokens")
+def reseals(stage: Stage) -> None:
+    with stage.old_key() as old_key:
+        _seal_with(stage, old_key)
+        stage.invoke("reencrypt_tokens", {})
+
+
+def _seal_with(stage: Stage, key_arn: str) -> None:
+    """As an older key has sealed a connection's token, and one that waits."""
+    tables, kms = stage.deployed.tables, stage.deployed.kms
+    row = {"customer_id": {"S": "acme"}, "provider_id#company_id": {"S": f"gusto#{HARBOR_LANE.id}"}}
+    item = tables.dynamodb.get_item(TableName=tables.connections, Key=row)["Item"]
+    [token_id] = item["ciphertexts"]["M"]
+    stored = {"purpose": "stored", "customer_id": "acme", "provider_id": "gusto"}
+    session = {"purpose": "escrow", "session": stage.given_up, "customer_id": "given-up"}
+    texts = {one.id: one.access_token for one in stage.deployed.finch.tokens()}
+    for table, key, path, names, context, text in (
+        (
+            *(tables.connections, row, "ciphertexts.#id", {"#id": token_id}),
+            *(stored | {"company_id": HARBOR_LANE.id}, texts[token_id]),
+        ),
+        (
+            *(tables.sessions, {"handle_hash": {"S": stage.given_up}}, "escrow.#id"),
+            *({"#id": "ciphertext"}, session, "whatever"),
+        ),
+    ):
+        ciphertext = kms.encrypt(KeyId=key_arn, Plaintext=text.encode(), EncryptionContext=context)
+        tables.dynamodb.update_item(
+            TableName=table,
+            Key=key,
+            UpdateExpression=f"SET {path} = :sealed",
+            ExpressionAttributeNames=names,
+            ExpressionAttributeValues={":sealed": {"B": ciphertext["CiphertextBlob"]}},
+        )
+
+
+@exercise("RestoreBackup")
+def restores(stage: Stage) -> None:
+    tables, restored = stage.deployed.tables, {}
+    kept = dict(stage._kept)
+    lost = {
+        "connections": [
+            one for one in kept[tables.connections] if one["customer_id"]["S"] == "acme"
+        ],
+        "sessions": [one for one in kept[tables.sessions] if _hash(one) == stage.held],
+    }
+    for part, name, key in (
+        ("connections", tables.connections, ("customer_id", "provider_id#company_id")),
+        ("sessions", tables.sessions, ("handle_hash",)),
+    ):
+        restored[part] = _copied(
+            stage.deployed, f"finch-connections-restored-{part}", key, lost[part]
+        )
+        for item in lost[part]:
+            tables.dynamodb.delete_item(TableName=name, Key={one: item[one] for one in key})
+    for claim in tables.items(tables.ownerships):
+        tables.dynamodb.delete_item(
+            TableName=tables.ownerships, Key={"owned_id": claim["owned_id"]}
+        )
+    try:
+        stage.invoke("restore_backup", restored)
+    finally:
+        for name in restored.values():
+            tables.dynamodb.delete_table(TableName=name)
+
+
+def _hash(item: Mapping[str, Any]) -> str:
+    return str(item["handle_hash"]["S"])
+
+
+def _copied(
+    deployed: Deployed, name: str, key: tuple[str, ...], items: Sequence[Mapping[str, Any]]
+) -> str:
+    """A table with these items, as DynamoDB restores one."""
+    client = deployed.tables.dynamodb
+    kinds: Any = ("HASH", "RANGE")
+    client.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": one, "AttributeType": "S"} for one in key],
+        KeySchema=[
+            {"AttributeName": one, "KeyType": kind} for one, kind in zip(key, kinds, strict=False)
+        ],
+    )
+    for item in items:
+        client.put_item(TableName=name, Item=item)
+    return name
+
+
+@exercise("VendToken")
+def vends(stage: Stage) -> None:
+    _asks(stage)
+
+
+@exercise("VendToken")
+def takes_a_report(stage: Stage) -> None:
+    [login] = stage.acme.connection()["logins"]
+    _asks(stage, report="unauthorized", token_id=login["id"])
+
+
+@exercise("ReadDirectory")
+def reads_a_directory(stage: Stage) -> None:
+    company = {"provider_id": "gusto", "company_id": HARBOR_LANE.id}
+    stage.invoke("read_directory", {"customer_id": "acme", **company})

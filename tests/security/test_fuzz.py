@@ -1,0 +1,202 @@
+"""Thousands of requests that the description of the API allows, and many that it does not.
+
+No answer is a failure of ours, every one is as described, and every failure has our shape.
+"""
+
+import base64
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import given
+from hypothesis import strategies as st
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+from werkzeug.wrappers import Request, Response
+
+from finch_connections.domain.connection import IDENTIFIER, CompanyKey
+from finch_connections.domain.errors import InvalidRequest
+from finch_connections.domain.webhook import WebhookSecret
+from functions.list_connections.handler import _cursor, _read_cursor
+from local.fake_finch.seed_world import HARBOR_LANE
+from tests.security.examples import examples
+from tests.security.test_headers import assert_protected
+from tests.security.test_injection import assert_sound
+from tests.support import openapi
+from tests.support.deployed import Reply
+from tests.support.in_process import RETURN_URLS, WEBHOOK_SECRET, InProcess
+from tests.support.person import Person
+
+DESCRIPTION = openapi.description()
+CHECKS = (
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+)
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value).encode()
+
+
+def test_the_description_is_as_the_template_and_the_code_have_it() -> None:
+    assert openapi.FILE.read_text() == openapi.text(), "make openapi"
+
+
+class Front:
+    """The API in process, as a WSGI application, for somebody who has an access token."""
+
+    def __init__(self, product: InProcess) -> None:
+        self.product = product
+
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        """Takes one request past the HTTP library, as the client has spelt it."""
+        request = Request(environ)
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        headers["authorization"] = f"Bearer {self.product.token('acme')}"
+        path = environ["REQUEST_URI"]
+        body = request.get_data()
+        reply = self.product.api.send(request.method, path, headers=headers, body=body or None)
+        response = Response(reply.text, reply.status, dict(reply.headers))
+        return response(environ, start_response)
+
+
+@dataclass
+class Described:
+    """The operations of the description, and the way back to where each is asked from."""
+
+    operations: dict[str, Any]
+    restore: Callable[[], None]
+
+
+@pytest.fixture(scope="module")
+def described(in_process: InProcess) -> Described:
+    """The description, on the product in process with something in it."""
+    in_process.reset()
+    acme = Person(in_process, "acme")
+    acme.connect()
+    acme.connect(provider_id="justworks")
+    schema = schemathesis.openapi.from_dict(DESCRIPTION)
+    schema.app = Front(in_process)
+    operations = {
+        f"{one.method.upper()} {one.path}": one
+        for result in schema.get_all_operations()
+        if isinstance(result, Ok) and (one := result.ok())
+    }
+    return Described(operations, in_process.snapshot())
+
+
+POSITIVE, NEGATIVE = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE
+# Of these routes anything is a request.
+TAKING_ANYTHING = {"GET /connect/{handle}", "POST /webhooks/finch"}
+ASKED = [
+    (f"{method.upper()} {path}", mode)
+    for path, there in DESCRIPTION["paths"].items()
+    for method in there
+    for mode in (POSITIVE, NEGATIVE)
+    if mode is POSITIVE or f"{method.upper()} {path}" not in TAKING_ANYTHING
+]
+
+
+@pytest.mark.parametrize(("name", "mode"), ASKED, ids=str)
+def test_every_answer_is_as_described(
+    described: Described, name: str, mode: schemathesis.GenerationMode
+) -> None:
+    described.restore()
+    answered = Counter[int]()
+
+    @examples(60)
+    @given(described.operations[name].as_strategy(generation_mode=mode), st.booleans())
+    def ask(case: Any, hit: bool) -> None:
+        if hit and mode is POSITIVE:
+            _aim(case)
+        response = case.call()
+        case.validate_response(response, checks=CHECKS)
+        headers = {key: ", ".join(value) for key, value in response.headers.items()}
+        del headers["content-length"]
+        reply = Reply(response.status_code, headers, [], response.content.decode())
+        assert_protected(reply)
+        assert_sound(reply)
+        assert reply.status < 400 or reply.code
+        answered[reply.status] += 1
+
+    ask()
+    method, path = name.split()
+    described_as = DESCRIPTION["paths"][path][method.lower()]["responses"]
+    if mode is POSITIVE and name not in ("POST /callback", "POST /webhooks/finch"):
+        # What only ever refuses would conform as well.
+        assert answered.keys() & {int(one) for one in described_as if int(one) < 400}, answered
+
+
+def _aim(case: Any) -> None:
+    """Puts what is there where chance would never find it."""
+    if isinstance(case.body, dict) and "return_to" in case.body:
+        case.body["return_to"] = RETURN_URLS[0]
+    if "company_id" in (case.path_parameters or {}):
+        case.path_parameters |= {"provider_id": "gusto", "company_id": HARBOR_LANE.id}
+    if "cursor" in (case.query or {}):
+        case.query["cursor"] = _cursor(CompanyKey("gusto", HARBOR_LANE.id))
+
+
+# The two readers of what strangers send
+
+
+@examples(300)
+@given(st.one_of(st.text(), st.binary().map(lambda data: base64.urlsafe_b64encode(data).decode())))
+def test_a_cursor_is_a_place_in_a_list_or_refused(cursor: str) -> None:
+    try:
+        key = _read_cursor(cursor)
+    except InvalidRequest:
+        return
+    assert _read_cursor(_cursor(key)) == key
+
+
+@examples(100)
+@given(st.from_regex(IDENTIFIER, fullmatch=True), st.from_regex(IDENTIFIER, fullmatch=True))
+def test_every_cursor_of_ours_is_read_again(provider_id: str, company_id: str) -> None:
+    key = CompanyKey(provider_id, company_id)
+    assert _read_cursor(_cursor(key)) == key
+
+
+@examples(150)
+@given(
+    st.one_of(st.binary(), st.recursive(st.none() | st.text() | st.floats(), st.lists).map(_json))
+)
+def test_whatever_finch_has_signed_is_taken_or_refused(in_process: InProcess, body: bytes) -> None:
+    seconds = str(int(in_process.clock.now.timestamp()))
+    secret = WebhookSecret.read(WEBHOOK_SECRET)
+    headers = {
+        "finch-event-id": "msg_1",
+        "finch-timestamp": seconds,
+        "finch-signature": "v1," + secret.sign(f"msg_1.{seconds}.".encode() + body),
+    }
+    reply = in_process.receive(headers, body)
+    assert reply.status == 200 or (reply.status, reply.code) == (400, "invalid_request")
+    forged = in_process.receive(headers | {"finch-event-id": "msg_2"}, body)
+    assert (forged.status, forged.code) == (401, "signature_invalid")
+
+
+_HEADER = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), max_size=200)
+
+
+@examples(200)
+@given(
+    st.dictionaries(st.sampled_from(["event-id", "timestamp", "signature"]), _HEADER), st.binary()
+)
+def test_no_head_that_a_stranger_makes_up_is_a_failure_of_ours(
+    in_process: InProcess, head: dict[str, str], body: bytes
+) -> None:
+    reply = in_process.receive({f"finch-{name}": text for name, text in head.items()}, body)
+    assert (reply.status, reply.code) == (401, "signature_invalid")

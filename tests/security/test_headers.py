@@ -1,0 +1,73 @@
+"""What a browser is told of every answer that our functions give."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.support.deployed import Reply
+from tests.support.in_process import InProcess, routes_of_template
+from tests.support.person import Person
+
+PROTECTION = {
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "referrer-policy": "no-referrer",
+    "strict-transport-security": "max-age=63072000",
+    "x-content-type-options": "nosniff",
+}
+KEY = "/connections/gusto/company-1"
+
+# For each route of the template what it answers, well and badly.
+ASKED: dict[str, list[Callable[[Person], Reply]]] = {
+    "POST /connect-sessions": [
+        lambda acme: acme.start(),
+        lambda acme: acme.start(products=[]),
+    ],
+    "POST /connections/{provider_id}/{company_id}/reauthenticate": [
+        lambda acme: acme.call("POST", f"{KEY}/reauthenticate", {}),
+    ],
+    "GET /connect/{handle}": [
+        lambda acme: acme.browser.navigate(acme.link()),
+        lambda acme: acme.browser.navigate("/connect/nobodys"),
+    ],
+    "GET /callback": [
+        lambda acme: acme.browser.navigate("/callback?code=x"),
+        lambda acme: acme.browser.navigate(acme.log_in(acme.click(acme.link()))),
+    ],
+    "POST /callback": [lambda acme: acme.call("POST", "/callback", {"completion": "x"})],
+    "GET /connections": [
+        lambda acme: acme.call("GET", "/connections"),
+        lambda acme: acme.call("GET", "/connections?limit=0"),
+    ],
+    "GET /connections/{provider_id}/{company_id}": [lambda acme: acme.call("GET", KEY)],
+    "DELETE /connections/{provider_id}/{company_id}": [lambda acme: acme.call("DELETE", KEY)],
+    "POST /webhooks/finch": [
+        lambda acme: acme.deployed.api.send("POST", "/webhooks/finch", body=b"{}"),
+    ],
+    "$default": [
+        lambda acme: acme.deployed.api.send("GET", "/nowhere"),
+        lambda acme: acme.deployed.api.send("OPTIONS", "/nowhere"),
+        lambda acme: acme.deployed.api.send("HEAD", "/connections"),
+    ],
+}
+
+
+def assert_protected(reply: Reply) -> None:
+    assert {name: reply.headers.get(name) for name in PROTECTION} == PROTECTION
+
+
+@pytest.mark.parametrize("route", [route.key for route in routes_of_template()])
+def test_every_answer_of_every_route_protects_whoever_gets_it(
+    deployed: InProcess, route: str
+) -> None:
+    for ask in ASKED[route]:
+        assert_protected(ask(Person(deployed, "acme")))
+
+
+def test_a_failure_of_ours_is_as_protected(
+    deployed: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployed.border.guard = lambda call, send: 1 // 0
+    reply = Person(deployed, "acme").call("GET", "/connections")
+    assert (reply.status, reply.code) == (500, "internal_error")
+    assert_protected(reply)

@@ -1,0 +1,378 @@
+"""Least privilege, by taking away: each permission of each role, and a function that then fails.
+
+The policies are those of the deployed roles, and IAM is the emulator's.
+"""
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local.fake_finch.seed_world import HARBOR_LANE
+from local.world import World
+from tests.local.conftest import until
+from tests.security.examples import FUZZ
+from tests.security.exercises import EXERCISES, NEEDED, Exercise, Stage
+from tests.security.permissions import RESTORED, Permission, permissions, without
+from tests.support.deployed import TEMPLATE
+
+ROLES = sorted({one.role for one in permissions()})
+REACHED_FROM_OUTSIDE = {
+    name
+    for name, one in TEMPLATE["Resources"].items()
+    if one["Type"] == "AWS::Serverless::Function" and one["Properties"].get("Events")
+}
+# Where a denial is told in words of ours, or by the name of the call.
+SAID_INSTEAD = {
+    "kms:ReEncryptFrom": "not authorized to perform: kms:ReEncrypt ",
+    "kms:ReEncryptTo": "not authorized to perform: kms:ReEncrypt ",
+    "secretsmanager:GetSecretValue": '"message":"finch secret unreadable"',
+    "events:PutEvents": '"reasons":["AccessDenied',
+}
+# How long a line may take from a function that has answered to its log.
+PATIENCE = 2.0
+
+
+@pytest.fixture(scope="module")
+def left_to_schedule(world: World, stage: Stage) -> None:
+    """A batch of the stream for the exercise that reads one again."""
+    stage.given_up_batch = until(lambda: a_batch_of_the_stream(world))
+
+
+def a_batch_of_the_stream(world: World) -> Mapping[str, str]:
+    """The first write of a connection as Lambda names it in a dead letter; empty while there is none."""
+    table = world.output("ConnectionsTableName")
+    found = world.aws.client("dynamodb").describe_table(TableName=table)["Table"]
+    arn, streams = found["LatestStreamArn"], world.aws.client("dynamodbstreams")
+    [shard, *_] = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
+    place = {"StreamArn": arn, "ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
+    iterator = streams.get_shard_iterator(**place)["ShardIterator"]
+    records = streams.get_records(ShardIterator=iterator)["Records"]
+    if not records:
+        return {}
+    number = records[0]["dynamodb"]["SequenceNumber"]
+    return {
+        "streamArn": arn,
+        "shardId": shard["ShardId"],
+        "startSequenceNumber": number,
+        "endSequenceNumber": number,
+    }
+
+
+@contextmanager
+def less(world: World, permission: Permission) -> Iterator[None]:
+    """While it lasts, a role allows one thing less."""
+    iam, role = world.aws.client("iam"), world.physical_id(permission.role)
+    name = TEMPLATE["Resources"][permission.role]["Properties"]["Policies"][0]["PolicyName"]
+    whole = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
+    rest = json.dumps(without(permission, whole))
+    iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=rest)
+    if permission.action.startswith("secretsmanager:"):
+        # A process that has read the secret would go on with what it knows.
+        world.kill_execution_environments()
+    try:
+        yield
+    finally:
+        iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=json.dumps(whole))
+
+
+def likeliest_first(permission: Permission) -> list[Exercise]:
+    """The exercises of a function, those that were seen to need this before the others."""
+    own = [one for one in EXERCISES if one.function == permission.need.function]
+    return sorted(own, key=lambda one: permission.need not in NEEDED.get(one, {permission.need}))
+
+
+def is_missed(world: World, stage: Stage, permission: Permission) -> bool:
+    """Whether the function meets a denial of exactly this."""
+    function = permission.need.function
+    word = SAID_INSTEAD.get(permission.action, f"not authorized to perform: {permission.action} ")
+    for exercise in likeliest_first(permission):
+        stage.restore()
+        purge(world)
+        before = len(world.function_log(function))
+        # What its caller sees of the failure is not the point, and differs.
+        with suppress(AssertionError, LookupError):
+            exercise.act(stage)
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            if any(word in line for line in world.function_log(function)[before:]):
+                return True
+            time.sleep(0.05)
+    return False
+
+
+def purge(world: World) -> None:
+    """What was queued would be worked off in the middle of another exercise."""
+    world.aws.client("sqs").purge_queue(QueueUrl=world.output("WorkQueueUrl"))
+
+
+def tried(role: str) -> list[Permission]:
+    """What is taken away from a role: everything, but of whom nobody outside reaches one of each need.
+
+    A function that is invoked begins anew after each failure. `make fuzz` takes everything from all.
+    """
+    mine = [one for one in permissions() if one.role == role and not one.by_lambda]
+    if FUZZ > 1 or role.removesuffix("Role") in REACHED_FROM_OUTSIDE:
+        return mine
+    return list({one.sid: one for one in mine}.values())
+
+
+@pytest.mark.usefixtures("given_up")
+@pytest.mark.parametrize("role", ROLES)
+def test_every_permission_of_a_role_is_missed_where_it_is_taken_away(
+    world: World, stage: Stage, role: str
+) -> None:
+    mine = tried(role)
+    idle = []
+    for permission in mine:
+        with less(world, permission):
+            if not is_missed(world, stage, permission):
+                idle.append(permission)
+    assert idle == []
+
+
+# And the other way round: what no role allows is denied, with the role's own credentials
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A call to AWS that somebody with a role's credentials might make."""
+
+    need: tuple[str, str, str]
+    service: str
+    operation: str
+    arguments: Mapping[str, Any] = field(repr=False)
+
+
+def attempts(world: World) -> Iterator[Attempt]:
+    """Everything that any function may do, and what none may."""
+    yield from on_tables(world)
+    yield from on_the_key(world)
+    yield from on_queues_and_bus(world)
+    yield from on_functions(world)
+    secret = {"SecretId": world.output("FinchSecretArn")}
+    for operation, more in (
+        ("GetSecretValue", {}),
+        ("PutSecretValue", {"SecretString": "{}"}),
+        ("DeleteSecret", {}),
+    ):
+        need = (f"secretsmanager:{operation}", "FinchSecret", "")
+        yield Attempt(need, "secretsmanager", snake(operation), secret | more)
+    role = world.physical_id("VendTokenRole")
+    arn = world.aws.client("iam").get_role(RoleName=role)["Role"]["Arn"]
+    policy = {"RoleName": role, "PolicyName": "mine", "PolicyDocument": '{"Statement": []}'}
+    yield Attempt(("iam:PutRolePolicy", role, ""), "iam", "put_role_policy", policy)
+    assume = {"RoleArn": arn, "RoleSessionName": "mine"}
+    yield Attempt(("sts:AssumeRole", role, ""), "sts", "assume_role", assume)
+
+
+TABLES = {
+    "ConnectionsTable": {"customer_id": {"S": "acme"}, "provider_id#company_id": {"S": "gusto#x"}},
+    "ConnectSessionsTable": {"handle_hash": {"S": "x"}},
+    "OwnershipTable": {"owned_id": {"S": "x"}},
+    "AuditTable": {"customer_id": {"S": "acme"}, "vended_at#id": {"S": "x"}},
+}
+
+
+def on_tables(world: World) -> Iterator[Attempt]:
+    for table, key in TABLES.items():
+        there = {"TableName": world.physical_id(table)}
+        name, value = next(iter(key.items()))
+        query = {
+            "KeyConditionExpression": "#key = :value",
+            "ExpressionAttributeNames": {"#key": name},
+            "ExpressionAttributeValues": {":value": value},
+        }
+        update = {
+            "UpdateExpression": "SET mine = :mine",
+            "ExpressionAttributeValues": {":mine": {"S": "x"}},
+        }
+        by_operation: dict[str, dict[str, Any]] = {
+            "GetItem": {"Key": key},
+            "Query": query,
+            "PutItem": {"Item": key},
+            "UpdateItem": {"Key": key, **update},
+            "DeleteItem": {"Key": key},
+            "Scan": {},
+            "DeleteTable": {},
+        }
+        for operation, arguments in by_operation.items():
+            yield Attempt(
+                (f"dynamodb:{operation}", table, ""),
+                "dynamodb",
+                snake(operation),
+                there | arguments,
+            )
+        # PartiQL, batches and transactions are other ways to the same.
+        read = {"RequestItems": {there["TableName"]: {"Keys": [key]}}}
+        yield Attempt(("dynamodb:BatchGetItem", table, ""), "dynamodb", "batch_get_item", read)
+        write = {"RequestItems": {there["TableName"]: [{"DeleteRequest": {"Key": key}}]}}
+        yield Attempt(("dynamodb:BatchWriteItem", table, ""), "dynamodb", "batch_write_item", write)
+        said = {"Statement": f'SELECT * FROM "{there["TableName"]}"'}  # noqa: S608
+        yield Attempt(("dynamodb:PartiQLSelect", table, ""), "dynamodb", "execute_statement", said)
+    for table in ("ConnectionsTable", "ConnectSessionsTable"):
+        due = {
+            "TableName": world.physical_id(table),
+            "IndexName": "due",
+            "KeyConditionExpression": "due_shard = :shard",
+            "ExpressionAttributeValues": {":shard": {"S": "unfinished0"}},
+        }
+        yield Attempt(("dynamodb:Query", f"{table}/index/due", ""), "dynamodb", "query", due)
+
+    restored = {"TableName": "finch-connections-restored-mine"}
+    yield Attempt(("dynamodb:Scan", RESTORED, ""), "dynamodb", "scan", restored)
+
+
+def on_the_key(world: World) -> Iterator[Attempt]:
+    key = {"KeyId": world.output("TokenKeyArn")}
+    kms = world.aws.client("kms")
+    contexts = [
+        ({"purpose": "stored", "customer_id": "acme"}, "stored"),
+        ({"purpose": "escrow", "customer_id": "acme"}, "escrow"),
+        ({"purpose": "another", "customer_id": "acme"}, "another"),
+        ({"purpose": "stored"}, "of nobody"),
+        ({"purpose": "escrow"}, "of nobody"),
+        ({"customer_id": "acme"}, "for nothing"),
+        ({}, "without a context"),
+    ]
+    for context, purpose in contexts:
+        encrypt = key | {"Plaintext": b"canary", "EncryptionContext": context}
+        blob = kms.encrypt(**encrypt)["CiphertextBlob"]
+        decrypt = {"CiphertextBlob": blob, "EncryptionContext": context}
+        again = {
+            "DestinationKeyId": key["KeyId"],
+            "SourceEncryptionContext": context,
+            "DestinationEncryptionContext": context,
+        }
+        yield Attempt(("kms:Encrypt", "TokenKey", purpose), "kms", "encrypt", encrypt)
+        yield Attempt(("kms:Decrypt", "TokenKey", purpose), "kms", "decrypt", decrypt)
+        # One call, and a permission on either key.
+        both = {"CiphertextBlob": blob} | again
+        yield Attempt(("kms:ReEncryptFrom", "TokenKey", purpose), "kms", "re_encrypt", both)
+        yield Attempt(("kms:ReEncryptTo", "TokenKey", purpose), "kms", "re_encrypt", both)
+    for operation, more in (
+        ("generate_data_key", {"KeySpec": "AES_256"}),
+        ("disable_key", {}),
+        ("schedule_key_deletion", {"PendingWindowInDays": 7}),
+        ("put_key_policy", {"PolicyName": "default", "Policy": "{}"}),
+    ):
+        yield Attempt((f"kms:{operation}", "TokenKey", ""), "kms", operation, key | more)
+
+
+def on_queues_and_bus(world: World) -> Iterator[Attempt]:
+    for queue in ("WorkQueue", "WorkDeadLetterQueue", "EventsDeadLetterQueue"):
+        there = {"QueueUrl": world.physical_id(queue)}
+        for operation, more in (
+            ("SendMessage", {"MessageBody": "{}"}),
+            ("ReceiveMessage", {}),
+            ("DeleteMessage", {"ReceiptHandle": "x"}),
+            ("GetQueueAttributes", {"AttributeNames": ["All"]}),
+            ("PurgeQueue", {}),
+        ):
+            yield Attempt((f"sqs:{operation}", queue, ""), "sqs", snake(operation), there | more)
+    entry = {"Source": "finch-connections", "DetailType": "connection.created", "Detail": "{}"}
+    for name, bus in (("EventBus", world.output("EventBusName")), ("the default", "default")):
+        told = {"Entries": [entry | {"EventBusName": bus}]}
+        yield Attempt(("events:PutEvents", name, ""), "events", "put_events", told)
+    table = world.output("ConnectionsTableName")
+    found = world.aws.client("dynamodb").describe_table(TableName=table)["Table"]
+    stream = {"StreamArn": found["LatestStreamArn"]}
+    of_stream = ("dynamodb:DescribeStream", "ConnectionsTable/stream/*", "")
+    yield Attempt(of_stream, "dynamodbstreams", "describe_stream", stream)
+
+
+def on_functions(world: World) -> Iterator[Attempt]:
+    for name, resource in TEMPLATE["Resources"].items():
+        if resource["Type"] == "AWS::Serverless::Function":
+            invoke = {"FunctionName": world.physical_id(name), "InvocationType": "DryRun"}
+            yield Attempt(("lambda:InvokeFunction", name, ""), "lambda", "invoke", invoke)
+    function = world.physical_id("VendToken")
+    environment = {"FunctionName": function, "Environment": {"Variables": {}}}
+    for operation, arguments in (
+        ("update_function_configuration", environment),
+        ("get_function", {"FunctionName": function}),
+    ):
+        yield Attempt((f"lambda:{operation}", "VendToken", ""), "lambda", operation, arguments)
+
+
+def snake(operation: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", operation).lower()
+
+
+@pytest.fixture(scope="module")
+def everything(world: World, stage: Stage) -> list[Attempt]:
+    """Every attempt, made once."""
+    return list(attempts(world))
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_allows_nothing_beside_its_permissions(
+    world: World, everything: list[Attempt], role: str
+) -> None:
+    allowed = {(one.action, one.resource, one.purpose) for one in permissions() if one.role == role}
+    aws = world.as_role(role)
+    clients = {service: aws.client(service) for service in {one.service for one in everything}}
+    wrong = []
+    for one in everything:
+        if one.need in allowed:
+            continue
+        try:
+            getattr(clients[one.service], one.operation)(**one.arguments)
+        except ClientError as error:
+            if "AccessDenied" in error.response["Error"]["Code"]:
+                continue
+            wrong.append((one, error.response["Error"]["Code"]))
+        else:
+            wrong.append((one, "allowed"))
+    assert wrong == []
+
+
+def test_every_permission_of_every_role_is_among_what_is_tried(everything: list[Attempt]) -> None:
+    tried = {one.need for one in everything}
+    by_lambda = {one for one in permissions() if one.by_lambda}
+    rest = set(permissions()) - by_lambda
+    missing = {one for one in rest if (one.action, one.resource, one.purpose) not in tried}
+    # A stream is read by its own, and the function that may is the one that does.
+    assert {one.action for one in missing} == {"dynamodb:GetRecords", "dynamodb:GetShardIterator"}
+
+
+@pytest.mark.parametrize("role", ["ListConnectionsRole", "StartConnectRole"])
+def test_who_opens_no_token_reads_no_ciphertext(world: World, stage: Stage, role: str) -> None:
+    stage.restore()
+    there = {"TableName": world.output("ConnectionsTableName")}
+    key = {
+        "customer_id": {"S": "acme"},
+        "provider_id#company_id": {"S": f"gusto#{HARBOR_LANE.id}"},
+    }
+    query: dict[str, Any] = {
+        **there,
+        "KeyConditionExpression": "customer_id = :customer",
+        "ExpressionAttributeValues": {":customer": {"S": "acme"}},
+    }
+    names = {"ExpressionAttributeNames": {"#hidden": "ciphertexts"}}
+    only = {"ProjectionExpression": "customer_id, tokens", "Select": "SPECIFIC_ATTRIBUTES"}
+    dynamodb = world.as_role(role).client("dynamodb")
+    assert "ciphertexts" in world.aws.client("dynamodb").get_item(**there, Key=key)["Item"]
+    assert dynamodb.get_item(**there, Key=key, ProjectionExpression="tokens")["Item"]["tokens"]
+    assert dynamodb.query(**query, **only)["Items"]
+    refused: list[Callable[[], object]] = [
+        lambda: dynamodb.get_item(**there, Key=key),
+        lambda: dynamodb.get_item(**there, Key=key, ProjectionExpression="ciphertexts"),
+        lambda: dynamodb.get_item(**there, Key=key, ProjectionExpression="tokens, ciphertexts.x"),
+        lambda: dynamodb.get_item(**there, Key=key, ProjectionExpression="#hidden", **names),
+        lambda: dynamodb.query(**query),
+        lambda: dynamodb.query(**query, Select="ALL_ATTRIBUTES"),
+        lambda: dynamodb.query(**query, Select="COUNT"),
+        lambda: dynamodb.query(**query | {"ProjectionExpression": "ciphertexts"}),
+        # Not even by asking what is in them.
+        lambda: dynamodb.query(**query, **only, FilterExpression="attribute_exists(ciphertexts)"),
+    ]
+    for ask in refused:
+        with pytest.raises(ClientError, match="AccessDenied"):
+            ask()

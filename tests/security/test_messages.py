@@ -1,0 +1,200 @@
+"""Attacks from inside: messages, events and commands that somebody with an AWS permission sends."""
+
+import json
+from collections import Counter
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from finch_connections.aws import work_queue
+from finch_connections.domain.work_item import WorkItem
+from local.fake_finch.seed_world import HARBOR_LANE
+from tests.security.examples import examples
+from tests.support.in_process import InProcess
+from tests.support.person import Person
+
+NOW = datetime(2026, 11, 22, 10, tzinfo=UTC).isoformat()
+WHEN = {"began_at": NOW, "due_at": NOW, "retries": 0}
+CANARY = "canary-4711"
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3)
+    ),
+    max_leaves=10,
+)
+messages = st.fixed_dictionaries(
+    {},
+    optional={
+        name: st.one_of(anything, st.just(value))
+        for name, value in {
+            "session": "0" * 64,
+            "connection_id": "connection-1",
+            "customer_id": "acme",
+            "provider_id": "gusto",
+            "company_id": HARBOR_LANE.id,
+            "scheduled": True,
+            **WHEN,
+        }.items()
+    },
+)
+
+
+@examples(300)
+@given(st.one_of(st.text(), messages.map(json.dumps), anything.map(json.dumps)))
+def test_a_message_is_a_task_or_none(message: str) -> None:
+    with suppress(work_queue.NotAWorkItem):
+        work_item = work_queue.read(message)
+        assert isinstance(work_item, WorkItem)
+        assert work_queue.read(work_queue.write(work_item)) == work_item
+
+
+NOT_TASKS: list[Any] = [
+    {"session": CANARY, **WHEN},
+    {"session": f"code#{'0' * 64}", **WHEN},
+    {"session": "", **WHEN},
+    {"customer_id": "", "provider_id": "gusto", "company_id": "x", **WHEN},
+    {"customer_id": "acme#gusto", "provider_id": "gusto", "company_id": "x", **WHEN},
+    {"customer_id": "acme", "provider_id": "gusto#x", "company_id": "x", **WHEN},
+    {"connection_id": f"{CANARY}#x", **WHEN},
+    {"session": "0" * 64, **WHEN, "due_at": CANARY},
+    {"session": "0" * 64, **WHEN, "due_at": "2026-11-22T10:00:00"},
+    {"session": "0" * 64, **WHEN, "retries": CANARY},
+    {"session": "0" * 64, **WHEN, "retries": float("inf")},
+    [CANARY],
+    CANARY,
+]
+
+
+def send(deployed: InProcess, *bodies: Any) -> None:
+    """What somebody puts into the queue who may."""
+    client = work_queue.from_settings()
+    for body in bodies:
+        client.client.send_message(QueueUrl=client.url, MessageBody=json.dumps(body))
+
+
+@pytest.mark.parametrize("body", NOT_TASKS, ids=str)
+def test_what_nobody_here_has_written_ends_with_the_dead_letters_and_is_not_repeated(
+    deployed: InProcess, log: StringIO, body: Any
+) -> None:
+    send(deployed, body)
+    deployed.queue.pass_time(timedelta(hours=4), hop=True)
+    assert deployed.queue.waiting() == []
+    assert deployed.queue.dead() == [json.loads(json.dumps(body))]
+    assert '"message":"message failed"' in log.getvalue()
+    assert CANARY not in log.getvalue()
+    assert deployed.finch.requests.count("GET", "/introspect") == 0
+
+
+def test_a_message_about_anybodys_connection_is_one_look_and_changes_nothing(
+    deployed: InProcess,
+) -> None:
+    """The worst that a forged message can do is to have Finch asked."""
+    acme = Person(deployed, "acme")
+    acme.connect()
+    deployed.queue.drain()
+    before, [login] = acme.connection(), acme.connection()["logins"]
+    key = {"provider_id": "gusto", "company_id": HARBOR_LANE.id}
+    now = deployed.clock.now.isoformat()
+    when = {"began_at": now, "due_at": now, "retries": 0, "scheduled": True}
+    send(
+        deployed,
+        {"customer_id": "acme", **key, **when},
+        {"customer_id": "globex", **key, **when},
+        {"connection_id": login["connection_id"], **when},
+        {"connection_id": "nobodys", **when},
+        {"session": "0" * 64, **when},
+        {"customer_id": "acme", **key, **when, "status": "disconnected", "tokens": {}},
+    )
+    deployed.queue.drain()
+    assert acme.connection() | {"checked_at": None} == before | {"checked_at": None}
+    assert deployed.queue.dead() == []
+    assert deployed.finch.requests.count("POST", "/disconnect") == 0
+
+
+# An operator's function
+
+
+@examples(150)
+@given(st.one_of(anything, st.dictionaries(st.sampled_from(["action", "session"]), anything)))
+def test_a_command_that_is_none_is_refused(in_process: InProcess, command: Any) -> None:
+    assert in_process.invoke
+    answer = in_process.invoke("resolve_unfinished", command)
+    assert answer["error"] == "invalid_request"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        {"action": "attach", "session": CANARY},
+        {"action": "attach", "session": f"code#{'0' * 64}"},
+        {"action": "disconnect", "session": "", "decision": ""},
+        {"action": "dismiss", "session": "0" * 63},
+        {"action": "retry", "session": "0" * 65},
+        {"action": "retry", "customer_id": "", "provider_id": "gusto", "company_id": "x"},
+        {"action": "retry", "customer_id": CANARY + "#", "provider_id": "gusto", "company_id": "x"},
+        {"action": "audit", "customer_id": CANARY + "#"},
+        {"action": "audit", "customer_id": "acme", "since": CANARY},
+        {"action": "audit", "customer_id": "acme", "limit": 10**9},
+        {"action": "erase", "customer_id": "acme"},
+        {"action": "list", CANARY: 1},
+    ],
+    ids=str,
+)
+def test_what_an_operator_has_mistyped_is_neither_done_nor_logged(
+    deployed: InProcess, log: StringIO, command: Any
+) -> None:
+    assert deployed.invoke
+    answer = deployed.invoke("resolve_unfinished", command)
+    assert answer["error"] == "invalid_request"
+    assert CANARY not in str(answer) + log.getvalue()
+    assert deployed.queue.waiting() == []
+
+
+@pytest.mark.parametrize("action", ["attach", "disconnect"])
+def test_no_decision_is_guessed(deployed: InProcess, action: str) -> None:
+    acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
+    acme.connect()
+    globex.connect()
+    [held] = [one for one in deployed.tables.all_sessions() if one["phase"]["S"] == "held"]
+    assert deployed.invoke
+    command = {"action": action, "session": held["handle_hash"]["S"]}
+    shown = deployed.invoke("resolve_unfinished", command)["result"]
+    other = {"attach": "disconnect", "disconnect": "attach"}[action]
+    for decision in ("", "0" * 16, shown["decision"].upper(), shown["decision"][:-1]):
+        answer = deployed.invoke("resolve_unfinished", command | {"decision": decision})
+        assert answer["error"] == "changed", decision
+    for_another = {**command, "action": other, "decision": shown["decision"]}
+    assert deployed.invoke("resolve_unfinished", for_another)["error"] == "changed"
+    assert len(deployed.finch.live_tokens()) == 2
+    assert globex.connections() == []
+
+
+# The function that vends
+
+
+def test_a_backend_that_calls_itself_another_gets_no_more(deployed: InProcess) -> None:
+    """What it calls itself is recorded, and decides nothing: IAM says who may invoke."""
+    Person(deployed, "acme").connect()
+    assert deployed.invoke
+    asked = {
+        "customer_id": "globex",
+        "provider_id": "gusto",
+        "company_id": HARBOR_LANE.id,
+        "products": ["directory"],
+        "purpose": "test",
+        "caller": "arn:aws:iam::123456789012:role/root",
+    }
+    assert deployed.invoke("vend_token", asked) == {"reason": "not_found"}
+    for forged in ({"outcome": "vended"}, {"vended_at#id": "0"}, {"at": "2020-01-01T00:00:00Z"}):
+        answer = deployed.invoke("vend_token", asked | {"customer_id": "acme"} | forged)
+        assert answer["reason"] == "invalid_request"
+    records = deployed.tables.items(deployed.tables.audit)
+    outcomes = Counter(one["outcome"]["S"] for one in records)
+    assert outcomes == {"not_found": 1, "invalid_request": 3}

@@ -1,0 +1,142 @@
+"""Least privilege: what the functions do is what the template allows, piece by piece.
+
+That each permission is missed where it is taken away is shown in `test_least_privilege.py`.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import boto3
+import pytest
+
+from finch_connections import settings
+from finch_connections.aws import connection_table, token_vault
+from tests.security.exercises import EXERCISES, NEEDED, Exercise, set_stage
+from tests.security.permissions import BY_LAMBDA, Need, Permission, needs, permissions
+from tests.support.deployed import TEMPLATE
+from tests.support.in_process import Call, InProcess, forget_what_was_read
+
+
+@contextmanager
+def old_key() -> Iterator[str]:
+    """A key that the functions know as the one before."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        arn = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
+        monkeypatch.setenv("OLD_TOKEN_KEY_ARN", arn)
+        for kept in (settings.read, token_vault.from_settings):
+            kept.cache_clear()
+        yield arn
+    for kept in (settings.read, token_vault.from_settings):
+        kept.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def needed(in_process: InProcess) -> dict[Exercise, set[Need]]:
+    """What each exercise needs of AWS."""
+    in_process.reset()
+    stage = set_stage(in_process, old_key)
+    NEEDED.clear()
+    for one in EXERCISES:
+        stage.restore()
+        forget_what_was_read()
+        seen = NEEDED[one] = set()
+
+        def note(call: Call, send: Callable[[], Any], seen: set[Need] = seen) -> Any:
+            seen |= set(needs(call))
+            # moto keeps no stream of the tables.
+            return {"ShardIterator": "x"} if call.service == "dynamodbstreams" else send()
+
+        in_process.border.guard = note
+        one.act(stage)
+    return NEEDED
+
+
+def test_no_function_does_what_its_role_does_not_allow(needed: dict[Exercise, set[Need]]) -> None:
+    allowed = {permission.need for permission in permissions()}
+    assert set().union(*needed.values()) <= allowed
+
+
+def test_no_role_allows_what_its_function_does_not_do(needed: dict[Exercise, set[Need]]) -> None:
+    every = set().union(*needed.values())
+    idle = [one for one in permissions() if not one.by_lambda and one.need not in every]
+    assert idle == []
+
+
+def test_what_lambda_itself_needs_is_allowed_and_not_more() -> None:
+    allowed = {(one.need.function, one.action) for one in permissions() if one.by_lambda}
+    functions = [name for name, one in TEMPLATE["Resources"].items() if _is_function(one)]
+    logging = {
+        (one, f"logs:{what}") for one in functions for what in ("CreateLogStream", "PutLogEvents")
+    }
+    assert allowed == logging | {(one, what) for one, done in BY_LAMBDA.items() for what in done}
+
+
+def _is_function(resource: dict[str, Any]) -> bool:
+    return bool(resource["Type"] == "AWS::Serverless::Function")
+
+
+# Nothing is allowed in general
+
+
+def statements() -> list[tuple[str, dict[str, Any]]]:
+    return [
+        (f"{role}.{statement['Sid']}", statement)
+        for role, resource in TEMPLATE["Resources"].items()
+        if resource["Type"] == "AWS::IAM::Role"
+        for policy in resource["Properties"]["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]
+    ]
+
+
+def test_every_statement_names_its_actions_and_resources() -> None:
+    for one in permissions():
+        assert re.fullmatch(r"[a-z]+:[A-Za-z]+", one.action), one
+        assert "*" not in one.resource.removesuffix("/stream/*"), one
+    assert all(statement["Effect"] == "Allow" for _, statement in statements())
+    roles = [one for one in TEMPLATE["Resources"].values() if one["Type"] == "AWS::IAM::Role"]
+    assert all("ManagedPolicyArns" not in role["Properties"] for role in roles)
+
+
+def test_no_key_is_used_but_for_a_stated_purpose_and_a_customer() -> None:
+    using = [
+        (name, statement.get("Condition"))
+        for name, statement in statements()
+        if "kms:" in str(statement["Action"])
+    ]
+    assert using
+    for name, condition in using:
+        assert condition, name
+        assert condition["StringEquals"].keys() == {"kms:EncryptionContext:purpose"}, name
+        assert condition["Null"] == {"kms:EncryptionContext:customer_id": "false"}, name
+
+
+def test_who_opens_no_stored_token_may_not_even_read_its_ciphertext() -> None:
+    """But for those who write connections: the item that they write has it."""
+    shown = re.findall(r"#?[a-z_]+", connection_table._SHOWN)
+    attributes = {connection_table._NAMES.get(one, one) for one in shown}
+    assert "ciphertexts" not in attributes
+    opening = {one.role for one in permissions() if _opens_stored(one)}
+    writing = {one.role for one in permissions() if _on_connections(one, "PutItem")}
+    for name, statement in statements():
+        role = name.partition(".")[0]
+        actions = str(statement["Action"])
+        reads = "dynamodb:GetItem" in actions or "dynamodb:Query" in actions
+        if not reads or statement["Resource"] != {"Fn::GetAtt": ["ConnectionsTable", "Arn"]}:
+            continue
+        if role in opening | writing:
+            continue
+        condition = statement["Condition"]
+        assert set(condition["ForAllValues:StringEquals"]["dynamodb:Attributes"]) == attributes
+        assert condition["StringEqualsIfExists"] == {"dynamodb:Select": "SPECIFIC_ATTRIBUTES"}
+    restricted = {name for name, one in statements() if "ForAllValues:StringEquals" in str(one)}
+    assert restricted == {"StartConnectRole.ReadConnections", "ListConnectionsRole.ReadConnections"}
+
+
+def _opens_stored(one: Permission) -> bool:
+    return (one.action, one.purpose) == ("kms:Decrypt", "stored")
+
+
+def _on_connections(one: Permission, operation: str) -> bool:
+    return (one.action, one.resource) == (f"dynamodb:{operation}", "ConnectionsTable")

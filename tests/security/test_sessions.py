@@ -1,0 +1,178 @@
+"""Attacks on sessions, cookies and the callback (RFC 9700, RFC 6819, RFC 6265bis).
+
+Many others are stories of `tests/scenarios.py`, under "Whose browser it is".
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from local.fake_finch.seed_world import CEDARLINE, HARBOR_LANE, LENA, MAYA
+from tests.security.examples import examples
+from tests.support.deployed import Deployed
+from tests.support.in_process import InProcess
+from tests.support.person import Browser, Person
+
+# Cookies
+
+
+@pytest.mark.parametrize("disguise", ["\u2000", "\u00a0", "\u0085", "\u3000", "\x1f", "\v"])
+@pytest.mark.parametrize("place", ["{disguise}{name}", "{name}{disguise}"])
+def test_a_binding_cookie_that_a_sibling_site_has_planted_binds_nobody(
+    deployed: Deployed, disguise: str, place: str
+) -> None:
+    """A browser takes a name that only looks like `__Host-` from any site of the same domain."""
+    attacker, victim = Person(deployed, "acme"), Person(deployed, "globex")
+    link = attacker.link()
+    [(name, value)] = attacker.browser.cookies.items()
+    victim.browser.cookies = {place.format(name=name, disguise=disguise): value}
+    landing = victim.go_through(link)
+    assert landing.outcome["status"] == "confirm"
+    assert attacker.connections() == []
+
+
+# States, codes and cookies of two customers, put together by somebody who has them all
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a customer's browser and Finch have made of one attempt: a login at Finch, not yet here."""
+
+    customer_id: str
+    company_id: str
+    state: str
+    code: str
+    binding: tuple[str, str]
+
+
+def attempt(world: InProcess, customer_id: str, **choices: str) -> Part:
+    """A person goes through Finch Connect, and everything that came of it is stolen."""
+    person = Person(world, customer_id)
+    link = person.link()
+    [binding] = person.browser.cookies.items()
+    page = person.click(link)
+    url = person.log_in(page, **choices)
+    code = parse_qs(urlsplit(url).query)["code"][0]
+    return Part(customer_id, choices["company_id"], page.state, code, binding)
+
+
+FINDING = "__Host-finch-connect-last"
+JUNK = "A" * 43
+
+
+@dataclass(frozen=True)
+class Callback:
+    """A callback that somebody has put together: each part is 0, 1, or something else."""
+
+    state: int | None
+    code: int
+    bindings: frozenset[int]
+    swapped: bool
+    finding: int | None
+
+    def url(self, parts: Sequence[Part]) -> str:
+        state = (
+            {} if self.state is None else {"state": [*(p.state for p in parts), JUNK][self.state]}
+        )
+        return "/callback?" + urlencode(
+            {"code": [*(p.code for p in parts), "junk"][self.code], **state}
+        )
+
+    def cookies(self, parts: Sequence[Part]) -> dict[str, str]:
+        names = [part.binding[0] for part in parts]
+        values = [part.binding[1] for part in parts]
+        if self.swapped:
+            values.reverse()
+        cookies = {names[n]: values[n] for n in self.bindings}
+        if self.finding is not None:
+            cookies[FINDING] = [*(part.state for part in parts), JUNK][self.finding]
+        return cookies
+
+
+callbacks = st.builds(
+    Callback,
+    state=st.sampled_from([None, 0, 1, 2]),
+    code=st.sampled_from([0, 1, 2]),
+    bindings=st.frozensets(st.sampled_from([0, 1])),
+    swapped=st.booleans(),
+    finding=st.sampled_from([None, 0, 1, 2]),
+)
+
+
+@pytest.fixture(scope="module")
+def stolen(in_process: InProcess) -> tuple[list[Part], Callable[[], None]]:
+    """Two attempts with all that belongs to them, and the way back to that."""
+    in_process.reset()
+    parts = [
+        attempt(in_process, "acme", provider_id="gusto", login=MAYA, company_id=HARBOR_LANE.id),
+        attempt(in_process, "globex", provider_id="rippling", login=LENA, company_id=CEDARLINE.id),
+    ]
+    return parts, in_process.snapshot()
+
+
+@examples(40)
+@given(sent=st.lists(callbacks, min_size=1, max_size=4))
+def test_whatever_is_put_together_a_company_is_attached_to_its_own_customer_alone(
+    in_process: InProcess,
+    stolen: tuple[list[Part], Callable[[], None]],
+    sent: list[Callback],
+) -> None:
+    """With its own binding cookie alone; what is attached to nobody, nobody can read."""
+    parts, restore = stolen
+    restore()
+    bound: set[int] = set()
+    for callback in sent:
+        browser = Browser(in_process, callback.cookies(parts))
+        reply = browser.navigate(callback.url(parts))
+        assert reply.status == 302
+        if not callback.swapped:
+            bound |= callback.bindings
+    for number, part in enumerate(parts):
+        found = Person(in_process, part.customer_id).connections()
+        assert {one["company_id"] for one in found} <= {part.company_id}
+        assert not found or number in bound
+    codes = Counter(one.code_hash for one in in_process.border.exchanges)
+    assert all(count == 1 for count in codes.values())
+
+
+# Somebody who is lured, and the company that they may log in to
+
+
+@pytest.mark.parametrize("lured", ["before", "after"])
+def test_who_is_lured_keeps_their_company_from_nobody(deployed: InProcess, lured: str) -> None:
+    """The attacker's attempt holds a token of the company: it blocks nobody, and ends nothing."""
+    attacker, acme = Person(deployed, "globex"), Person(deployed, "acme")
+    if lured == "after":
+        acme.connect()
+    landing = acme.go_through(attacker.link())
+    assert (landing.completion is None) == (lured == "after")
+    if lured == "before":
+        assert acme.connect().outcome["status"] == "connected"
+    deployed.queue.pass_time(timedelta(days=3))
+    assert acme.connection()["status"] == "connected"
+    assert attacker.connections() == []
+    kept = {login["connection_id"] for login in acme.connection()["logins"]}
+    assert kept <= {token.connection_id for token in deployed.finch.live_tokens()}
+
+
+def test_a_name_that_a_customer_gives_itself_at_finch_is_no_other_customers(
+    deployed: InProcess,
+) -> None:
+    """Finch is told `acme~2` for a second connection: nobody can be called that."""
+    acme = Person(deployed, "acme")
+    acme.connect()
+    acme.connect(provider_id="justworks")
+    names = {one.customer.id for one in deployed.finch.connections() if one.customer}
+    assert names == {"acme", "acme~2"}
+    refused = Person(deployed, "acme~2").call("GET", "/connections")
+    assert refused.code == "customer_unknown"
+    deployed.finch.switches.introspect_customer_id_override = "acme~2"
+    other = Person(deployed, "acme2")
+    landing = other.connect(provider_id="rippling", login=LENA, company_id=CEDARLINE.id)
+    assert landing.outcome == {"error": "cannot_connect"}

@@ -1,0 +1,75 @@
+"""Whatever happens, in whatever order, the promises hold."""
+
+import io
+import logging
+import os
+import random
+import secrets
+import time
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from uuid import UUID
+
+import pytest
+from botocore.useragent import UserAgentString
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from finch_connections.log import logger
+from tests.stateful.machine import Model
+from tests.support.in_process import deploy
+
+EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "30"))
+PHASES = [one for one in Phase if one.name not in os.environ.get("MODEL_WITHOUT", "").split()]
+STEPS = int(os.environ.get("MODEL_STEPS", "40"))
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+    """The world of the model: nobody waits in it, and its random numbers come again."""
+    numbers, log = random.Random(0), io.StringIO()  # noqa: S311
+    with deploy(ticks=False) as deployed:
+        monkeypatch.setattr(time, "sleep", deployed.clock.sleep)
+        # It is put together anew for each request, and nobody reads it.
+        monkeypatch.setattr(UserAgentString, "to_string", lambda _: "model")
+        monkeypatch.setattr(secrets, "token_bytes", numbers.randbytes)
+        monkeypatch.setattr(secrets, "token_hex", lambda n: numbers.randbytes(n).hex())
+        monkeypatch.setattr(
+            secrets,
+            "token_urlsafe",
+            lambda n: urlsafe_b64encode(numbers.randbytes(n)).rstrip(b"=").decode(),
+        )
+        monkeypatch.setattr(secrets, "randbelow", numbers.randrange)
+        deployed.finch._new_id = lambda: str(UUID(int=numbers.getrandbits(128), version=4))
+        monkeypatch.setattr(logging.getLogger(logger.name), "disabled", True)
+        Model.world = deployed
+
+        def seed() -> None:
+            numbers.seed(0)
+            log.seek(0)
+            log.truncate()
+
+        Model.seed = seed
+        with redirect_stdout(log):
+            yield log
+    print(
+        f"{Model.steps} steps, {Model.examples} examples:",
+        ", ".join(f"{n} {name}" for name, n in Model.ran.most_common()),
+    )
+
+
+def test_whatever_happens_the_promises_hold(world: io.StringIO) -> None:
+    run_state_machine_as_test(
+        Model,
+        settings=settings(
+            max_examples=EXAMPLES,
+            stateful_step_count=STEPS,
+            deadline=None,
+            # A long run finds something new each time; the one of every day is the same one.
+            derandomize="MODEL_EXAMPLES" not in os.environ,
+            print_blob=True,
+            suppress_health_check=[HealthCheck.too_slow],
+            phases=PHASES,
+        ),
+    )

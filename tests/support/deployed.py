@@ -1,0 +1,139 @@
+"""What a test needs of a running Finch Connections, wherever it runs."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from samtranslator.yaml_helper import yaml_parse
+
+from local.fake_finch import FinchState
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_kms import KMSClient
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+ROOT = Path(__file__).parents[2]
+TEMPLATE: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer of the API; header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    set_cookies: Sequence[str] = ()
+    text: str = field(default="", repr=False)
+
+    @property
+    def json(self) -> Any:
+        """The body as parsed JSON."""
+        return json.loads(self.text)
+
+    @property
+    def code(self) -> str:
+        """The machine word of a failure; fails where the answer is none in our one shape."""
+        problem = self.json
+        assert self.headers["content-type"] == "application/problem+json"
+        assert problem.keys() == {"type", "title", "status", "detail", "code", "request_id"}
+        assert problem["status"] == self.status
+        return str(problem["code"])
+
+
+class Api(Protocol):
+    """The deployed API, as a browser's network stack sees it."""
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> Reply:
+        """Sends one request; `path` has the query, redirects are not followed."""
+
+
+class Queue(Protocol):
+    """The queue of what is unfinished, with the function that works it off."""
+
+    def waiting(self) -> list[dict[str, Any]]:
+        """The messages that are not done, hidden ones too."""
+
+    def dead(self) -> list[dict[str, Any]]:
+        """The messages that nobody could work off."""
+
+    def deliver(self) -> int:
+        """Invokes the function with what is visible now; answers the number of messages."""
+
+    def drain(self, within: timedelta = ...) -> bool:
+        """Delivers, and lets time pass, until nothing is left to be done; whether it came to that."""
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The emulated tables, for looking at what was kept and for making time pass."""
+
+    dynamodb: "DynamoDBClient"
+    connections: str
+    sessions: str
+    ownerships: str
+    audit: str
+
+    def age_sessions(self, by: timedelta) -> None:
+        """Makes every connect session older, as if it had begun earlier."""
+        for item in self.items(self.sessions):
+            for name in ("created_at", "consumed_at", "finch_session_made_at"):
+                if name in item:
+                    moment = datetime.fromisoformat(item[name]["S"]) - by
+                    self.dynamodb.update_item(
+                        TableName=self.sessions,
+                        Key={"handle_hash": item["handle_hash"]},
+                        UpdateExpression="SET #name = :moment",
+                        ExpressionAttributeNames={"#name": name},
+                        ExpressionAttributeValues={":moment": {"S": moment.isoformat()}},
+                    )
+
+    def clear(self) -> None:
+        """Empties the tables."""
+        for table in (self.connections, self.sessions, self.ownerships, self.audit):
+            schema = self.dynamodb.describe_table(TableName=table)["Table"]["KeySchema"]
+            for item in self.items(table):
+                key = {part["AttributeName"]: item[part["AttributeName"]] for part in schema}
+                self.dynamodb.delete_item(TableName=table, Key=key)
+
+    def all_sessions(self) -> list[dict[str, Any]]:
+        """The connect sessions, without the notes of their codes."""
+        found = self.items(self.sessions)
+        return [item for item in found if not item["handle_hash"]["S"].startswith("code#")]
+
+    def items(self, table: str) -> list[dict[str, Any]]:
+        """Everything in a table."""
+        found: list[dict[str, Any]] = []
+        for page in self.dynamodb.get_paginator("scan").paginate(TableName=table):
+            found += page["Items"]
+        return found
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A running Finch Connections with its outside world.
+
+    `token` makes an access token of the application for a customer id; `invoke` calls a function
+    by the name of its handler, as an operator does. `queue` is there where time can be made to pass.
+    """
+
+    api: Api
+    finch: FinchState
+    tables: Tables
+    kms: "KMSClient"
+    secrets: "SecretsManagerClient"
+    secret_arn: str
+    return_urls: Sequence[str]
+    token: Callable[[str], str]
+    invoke: Callable[[str, Any], Any] | None = None
+    queue: Queue | None = None

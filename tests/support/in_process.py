@@ -1,0 +1,919 @@
+"""The product in this process: real handlers and events, moto for AWS, the fake Finch for Finch.
+
+All of its time is simulated, and every call of the handlers to AWS and to Finch passes a border
+where it can be watched, refused, lost, or be the last one of its process.
+"""
+
+import base64
+import importlib
+import json
+import os
+import pkgutil
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from copy import deepcopy
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache, partial
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+from uuid import uuid4
+
+import boto3
+import httpx
+import pytest
+import time_machine
+from botocore.client import BaseClient
+from moto import mock_aws
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.dynamodb.models import dynamodb_backends
+from moto.dynamodb.models.utilities import dynamo_to_dict
+from moto.dynamodb.responses import DynamoHandler
+from moto.sqs.models import Message, Queue, sqs_backends
+
+import finch_connections
+from finch_connections import background, settings
+from finch_connections.finch import client as finch_client
+from finch_connections.finch import credentials, names_api
+from local.fake_finch import FinchState, InProcessTransport, create_app
+from local.fake_finch.webhooks import Delivery
+from tests.support.deployed import ROOT, TEMPLATE, Deployed, Reply, Tables
+
+API_URL = "https://api.example.com"
+RETURN_URLS = ("https://app.example.com/payroll", "https://app.example.com/settings?tab=payroll")
+WEBHOOK_SECRET = "5WbX5kEWLlfzsGNjH64I8lOOqUB6e8FH"
+BEGINNING = datetime(2026, 11, 22, 10, tzinfo=UTC)
+_REGION = "eu-west-1"
+# Where what `sam build` made is tested, its folder.
+BUILT = os.environ.get("BUILT")
+# No task is looked at so often, and none is there so often: the queue would go in circles.
+_MOST_DELIVERIES = 5000
+_MOST_MESSAGES = 200
+# Longer than the pause between two reports of the same.
+_REMINDED_WITHIN = timedelta(minutes=90)
+_RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
+
+type Handler = Callable[[dict[str, Any], Any], Any]
+
+
+class Storm(AssertionError):
+    """The queue makes more work than it gets done."""
+
+
+class Stopped(BaseException):
+    """The process of a function ends here, as where Lambda's host dies: nothing may catch it."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call that leaves the product: `service` is AWS's name for one, or `finch`."""
+
+    function: str
+    service: str
+    operation: str
+    arguments: Any = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A request with a code as its sender saw it end: `status` is None where no answer came."""
+
+    code_hash: str
+    status: int | None
+    sent: bool
+
+    @property
+    def may_have_had_an_effect(self) -> bool:
+        """Whether its sender must think that there may be a token."""
+        if self.status is None:
+            return self.sent
+        return self.status == 408 or not 400 <= self.status < 500
+
+
+type Guard = Callable[[Call, Callable[[], Any]], Any]
+
+
+@dataclass(eq=False)
+class _Invocation:
+    function: str
+    stopped: bool = False
+
+
+class Beside(Executor):
+    """Does at once, or not before somebody wants its result, what the product does beside other work.
+
+    So that every run makes the same calls in the same order. Two calls side by side are as one before
+    the other, for whoever sees them arrive, and for a process that ends.
+    """
+
+    def __init__(self) -> None:
+        self.at_once = False
+
+    def submit(self, work: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
+        """What has the `result`."""
+        waiting = cache(partial(_tried, partial(work, *arguments, **named)))
+        if self.at_once:
+            waiting()
+
+        def result() -> Any:
+            return waiting()()
+
+        return SimpleNamespace(result=result)
+
+
+def _tried(work: Callable[[], Any]) -> Callable[[], Any]:
+    """Does the work, and answers what gives its result or raises its failure."""
+    try:
+        value = work()
+    except Exception as error:
+        failure = error
+
+        def fail() -> Any:
+            raise failure
+
+        return fail
+    return lambda: value
+
+
+class Border:
+    """Where the calls of the handlers leave. `guard` gets each, with what sends it.
+
+    What it answers or raises is what the product gets; after `Stopped` its process makes no other
+    call. `exchanges` are all requests with a code, `late` are calls that nobody waits for any more
+    and that have their effect all the same. `apart` are functions that share no memory, as
+    in Lambda; in most tests they do, for what one process keeps is to be tested as well. `beside` is
+    what happens beside other work.
+    """
+
+    def __init__(self) -> None:
+        self._running: ContextVar[_Invocation | None] = ContextVar("running", default=None)
+        self._last: str | None = None
+        self.apart = False
+        self.beside = Beside()
+        self.guard: Guard = let_through
+        self.exchanges: list[Exchange] = []
+        self.late: list[Callable[[], Any]] = []
+
+    @contextmanager
+    def invocation(self, function: str) -> Iterator[None]:
+        """While it lasts, calls are those of this function; what is late happens after it."""
+        if self.apart and function != self._last:
+            forget_what_was_read()
+        self._last = function
+        running = self._running.set(_Invocation(function))
+        try:
+            yield
+        finally:
+            self._running.reset(running)
+            while self.late:
+                with suppress(Exception):
+                    self.late.pop(0)()
+
+    def cross(self, service: str, operation: str, arguments: Any, send: Callable[[], Any]) -> Any:
+        """One call; those of the test itself are nobody's concern."""
+        invocation = self._running.get()
+        if invocation is None:
+            return send()
+        if invocation.stopped:
+            raise Stopped
+        try:
+            return self.guard(Call(invocation.function, service, operation, arguments), send)
+        except Stopped:
+            invocation.stopped = True
+            forget_what_was_read()
+            raise
+
+    @property
+    def inside(self) -> bool:
+        """Whether it is a function that calls, and not the test."""
+        return self._running.get() is not None
+
+    def open(self) -> None:
+        """Lets everything through and forgets what has passed."""
+        self.guard = let_through
+        self.exchanges.clear()
+        self.late.clear()
+
+
+def let_through(call: Call, send: Callable[[], Any]) -> Any:
+    """The guard of a world in which nothing goes wrong."""
+    return send()
+
+
+def forget_what_was_read() -> None:
+    """What a new process of a function does not know yet."""
+    secret = credentials.from_settings()
+    secret._kept = secret._doubted_at = None
+    names_api.from_settings.cache_clear()
+
+
+class _FinchLine(httpx.BaseTransport):
+    """The way to the fake Finch, over the border."""
+
+    def __init__(self, border: Border, transport: httpx.BaseTransport) -> None:
+        self._border = border
+        self._transport = transport
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        operation = f"{request.method} {request.url.path}"
+        sent = False
+
+        def send() -> httpx.Response:
+            nonlocal sent
+            sent = True
+            return self._transport.handle_request(request)
+
+        status = None
+        try:
+            response: httpx.Response = self._border.cross("finch", operation, request, send)
+            status = response.status_code
+            return response
+        except (httpx.ReadTimeout, httpx.ReadError):
+            sent = True
+            raise
+        finally:
+            if operation == "POST /auth/token":
+                code = str(json.loads(request.content)["code"])
+                digest = sha256(code.encode()).hexdigest()
+                self._border.exchanges.append(Exchange(digest, status, sent))
+
+
+class Clock:
+    """Simulated time: what the product, moto and the fake Finch all read."""
+
+    def __init__(self, traveller: time_machine.Traveller) -> None:
+        self._traveller = traveller
+
+    @property
+    def now(self) -> datetime:
+        """The simulated moment."""
+        return datetime.now(UTC)
+
+    def advance(self, by: timedelta) -> None:
+        """Lets time pass."""
+        self._traveller.shift(by)
+
+    def sleep(self, seconds: float) -> None:
+        """What `time.sleep` is while nobody really waits."""
+        self.advance(timedelta(seconds=seconds))
+
+    def move_to(self, moment: datetime) -> None:
+        """Goes to a moment, also back."""
+        self._traveller.move_to(moment)
+
+    def reset(self) -> None:
+        """Back to the beginning."""
+        self.move_to(BEGINNING)
+
+
+def _name_of(resource: Mapping[str, Any]) -> str:
+    return str(resource["Properties"]["Handler"].rpartition(".")[2])
+
+
+def _functions() -> dict[str, dict[str, Any]]:
+    """The functions of the template by the names of their handlers."""
+    return {
+        _name_of(resource): resource
+        for resource in _RESOURCES.values()
+        if resource["Type"] == "AWS::Serverless::Function"
+    }
+
+
+def handler_of(name: str) -> Handler:
+    """The handler of a function; raises ModuleNotFoundError."""
+    handler: Handler = getattr(importlib.import_module(f"functions.{name}.handler"), name)
+    return handler
+
+
+@dataclass(frozen=True)
+class Route:
+    """One route of the template: which function it leads to and who may call it."""
+
+    key: str
+    handler: Handler
+    event_file: Path
+    needs_token: bool
+
+    def match(self, method: str, path: str) -> dict[str, str] | None:
+        """The path parameters, or None where the route does not take this request."""
+        route_method, _, route_path = self.key.partition(" ")
+        pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(route_path))
+        found = re.fullmatch(pattern, path)
+        if route_method != method or found is None:
+            return None
+        return {name: unquote(value) for name, value in found.groupdict().items()}
+
+
+def routes_of_template() -> list[Route]:
+    """The routes as API Gateway would make them, the default one last."""
+    routes = []
+    for name, resource in _functions().items():
+        for event in resource["Properties"].get("Events", {}).values():
+            if event["Type"] != "HttpApi":
+                continue
+            properties = event["Properties"]
+            key = (
+                f"{properties['Method']} {properties['Path']}"
+                if "Path" in properties
+                else "$default"
+            )
+            needs_token = properties.get("Auth", {}).get("Authorizer") != "NONE"
+            file = ROOT / "events" / f"{name}.json"
+            routes.append(Route(key, handler_of(name), file, needs_token))
+    return sorted(routes, key=lambda route: route.key == "$default")
+
+
+def context(name: str) -> SimpleNamespace:
+    """What Lambda tells a handler of its invocation."""
+    properties = _functions().get(name, {}).get("Properties", {})
+    return SimpleNamespace(
+        aws_request_id=str(uuid4()),
+        function_name=name,
+        get_remaining_time_in_millis=lambda: 1000 * int(properties.get("Timeout", 60)),
+    )
+
+
+@dataclass
+class InProcessApi:
+    """API Gateway as far as our functions see it: routing, the JWT authorizer, payload 2.0."""
+
+    routes: list[Route]
+    border: Border
+
+    def token(self, customer_id: str) -> str:
+        """An access token that the authorizer below lets through."""
+        return f"token of {customer_id}"
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> Reply:
+        """Sends one request through the function that the template routes it to."""
+        headers = dict(headers or {})
+        url = urlsplit(path)
+        route, parameters = self._route(method, url.path)
+        event = json.loads(route.event_file.read_text())
+        for name in ("cookies", "body", "pathParameters", "queryStringParameters"):
+            event.pop(name, None)
+        event |= {"routeKey": route.key, "rawPath": url.path, "rawQueryString": url.query}
+        event["requestContext"].pop("authorizer", None)
+        event["requestContext"]["http"] |= {"method": method, "path": url.path}
+        if route.needs_token:
+            customer_id = headers.pop("authorization").removeprefix("Bearer token of ")
+            claims = {"sub": customer_id}
+            event["requestContext"]["authorizer"] = {"jwt": {"claims": claims, "scopes": None}}
+        if cookie := headers.pop("cookie", None):
+            event["cookies"] = cookie.split("; ")
+        if parameters:
+            event["pathParameters"] = parameters
+        if url.query:
+            pairs: dict[str, str] = {}
+            for key, value in parse_qsl(url.query, keep_blank_values=True):
+                pairs[key] = f"{pairs[key]},{value}" if key in pairs else value
+            event["queryStringParameters"] = pairs
+        if body is not None:
+            event |= _body(body)
+        event["headers"] = {
+            name: value for name, value in event["headers"].items() if not name.startswith("finch-")
+        } | {name.lower(): value for name, value in headers.items()}
+        name = route.event_file.stem
+        try:
+            with self.border.invocation(name):
+                answer = route.handler(event, context(name))
+        except Stopped:
+            return Reply(
+                502, {"content-type": "application/json"}, [], '{"message":"Internal Server Error"}'
+            )
+        return Reply(
+            answer["statusCode"],
+            {name.lower(): value for name, value in answer["headers"].items()},
+            answer.get("cookies", []),
+            answer.get("body", ""),
+        )
+
+    def _route(self, method: str, path: str) -> tuple[Route, dict[str, str]]:
+        for route in self.routes:
+            parameters = route.match(method, path)
+            if parameters is not None:
+                return route, parameters
+        return self.routes[-1], {}
+
+
+def _body(body: bytes) -> dict[str, Any]:
+    try:
+        return {"body": body.decode(), "isBase64Encoded": False}
+    except UnicodeDecodeError:
+        return {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}
+
+
+@dataclass
+class InProcessQueue:
+    """The queue of what is unfinished, and Lambda's event source mapping that works it off.
+
+    A message whose handler failed is hidden for the queue's visibility timeout and comes again; one
+    that came too often goes to the dead letters. SQS may deliver a message `twice`. `expired` are
+    those that it has kept for as long as it keeps any.
+    """
+
+    name: str
+    url: str
+    border: Border
+    clock: Clock
+    tables: Tables
+    twice: bool = False
+    failed: list[Exception] = field(default_factory=list)
+    deliveries: list[int] = field(default_factory=lambda: [0])
+    expired: list[dict[str, Any]] = field(default_factory=list)
+
+    def waiting(self) -> list[dict[str, Any]]:
+        """The messages that are not done, hidden ones too."""
+        return [json.loads(message.body) for message in self._queue._messages]
+
+    def dead(self) -> list[dict[str, Any]]:
+        """The messages that nobody could work off."""
+        return [json.loads(message.body) for message in self._dead_letters._messages]
+
+    def redrive(self) -> None:
+        """Puts the dead letters back, as an operator does when the cause is mended."""
+        for message in self._dead_letters._messages:
+            message.approximate_receive_count = 0
+            message.visible_at = 0
+            # It is a new message ("Moving messages out of a dead-letter queue" in its guide).
+            message.sent_timestamp = int(self.clock.now.timestamp() * 1000)  # type: ignore[assignment]
+        self._queue._messages += self._dead_letters._messages
+        self._dead_letters._messages = []
+
+    def clear(self) -> None:
+        """Empties both queues."""
+        for queue in (self._queue, self._dead_letters):
+            queue._messages = []
+            queue.pending_messages.clear()
+            queue.deleted_messages.clear()
+        self.failed.clear()
+        self.expired.clear()
+        self.deliveries[0] = 0
+
+    def snapshot(self) -> list[list[Message]]:
+        """The messages of both queues, for `restore`."""
+        return [deepcopy(queue._messages) for queue in (self._queue, self._dead_letters)]
+
+    def restore(self, messages: list[list[Message]]) -> None:
+        """Puts back what `snapshot` has answered."""
+        self.clear()
+        for queue, there in zip((self._queue, self._dead_letters), messages, strict=True):
+            queue._messages = deepcopy(there)
+
+    def deliver(self, *, twice: bool = False) -> int:
+        """Invokes the function with the messages that are visible now; answers how many there were.
+
+        What it has done is deleted, unless SQS delivers it `twice`.
+        """
+        mapping = _mapping()
+        self.deliveries[0] += 1
+        if self.deliveries[0] >= _MOST_DELIVERIES:
+            raise Storm("the queue goes in circles")
+        if len(self._queue._messages) >= _MOST_MESSAGES:
+            raise Storm("the messages multiply")
+        self._expire()
+        batch = sqs_backends[DEFAULT_ACCOUNT_ID][_REGION].receive_message(
+            self.name,
+            min(int(mapping.get("BatchSize", 10)), 10),
+            wait_seconds_timeout=0,
+            visibility_timeout=self._queue.visibility_timeout,  # type: ignore[attr-defined]
+        )
+        if not batch:
+            return 0
+        try:
+            unfinished = self._invoke(batch)
+        except Stopped:
+            return len(batch)
+        except Exception as error:
+            self.failed.append(error)
+            return len(batch)
+        if "ReportBatchItemFailures" not in mapping.get("FunctionResponseTypes", ()):
+            unfinished = set()
+        for message in batch:
+            if message.id not in unfinished:
+                if twice or (self.twice and message.approximate_receive_count < 2):
+                    self._again_at_once(message.id)
+                elif message.receipt_handle:
+                    self._queue.delete_message(message.receipt_handle)
+        return len(batch)
+
+    def drain(self, within: timedelta = timedelta(days=14), *, hop: bool = False) -> bool:
+        """Delivers, and lets time pass where nothing is visible, until nothing is left to be done.
+
+        Answers whether it came to rest in this time: the queue is empty, or what is left only
+        reports again what waits for a person, and has done so. A message that is sent on until it
+        is due is moved there at once, unless it shall `hop`.
+        """
+        end = self.clock.now + within
+        while not self.at_rest():
+            if not self._deliver_next(end, hop):
+                return self.at_rest()
+        if self.waiting():
+            self.pass_time(_REMINDED_WITHIN, hop=hop)
+        return self.at_rest()
+
+    def pass_time(self, by: timedelta, *, hop: bool = False) -> None:
+        """Lets time pass and delivers what comes up in it."""
+        end = self.clock.now + by
+        while self._deliver_next(end, hop):
+            pass
+        self.clock.advance(max(end - self.clock.now, timedelta()))
+
+    def at_rest(self) -> bool:
+        """Whether every message left is about something that waits for a person."""
+        messages = self.waiting()
+        if not messages:
+            return True
+        held = {
+            item["handle_hash"]["S"]
+            for item in self.tables.all_sessions()
+            if item["phase"]["S"] in ("held", "uncertain")
+        }
+        refused = {
+            (item["customer_id"]["S"], item["provider_id#company_id"]["S"])
+            for item in self.tables.items(self.tables.connections)
+            if "problem" in item
+        }
+        return all(
+            message.get("session") in held
+            or (
+                message.get("customer_id"),
+                f"{message.get('provider_id')}#{message.get('company_id')}",
+            )
+            in refused
+            for message in messages
+        )
+
+    def _deliver_next(self, end: datetime, hop: bool) -> bool:
+        """Delivers what is visible next; False where nothing is until `end`."""
+        if not hop:
+            self._skip_hops()
+        if self.deliver():
+            return True
+        messages = self._queue._messages
+        if not messages:
+            return False
+        seconds = min(max(m.visible_at, m.delayed_until) for m in messages) / 1000
+        # moto shows a message only after the moment until which it was hidden.
+        visible = datetime.fromtimestamp(seconds, UTC) + timedelta(milliseconds=2)
+        if visible > end:
+            return False
+        self.clock.advance(max(visible - self.clock.now, timedelta(milliseconds=1)))
+        return True
+
+    def _skip_hops(self) -> None:
+        """Delays what would only be sent on."""
+        for message in self._queue._messages:
+            due_at = json.loads(message.body).get("due_at")
+            if due_at is not None:
+                millis = datetime.fromisoformat(due_at).timestamp() * 1000
+                message.delayed_until = max(message.delayed_until, millis)
+
+    def _invoke(self, batch: list[Message]) -> set[str]:
+        """The ids of the messages that the function did not work off; raises what it raises."""
+        name = "process_work"
+        handler, event = handler_of(name), _sqs_event(batch, self._queue)
+        with self.border.invocation(name):
+            answer = handler(event, context(name)) or {}
+        named = {item["itemIdentifier"] for item in answer.get("batchItemFailures", ())}
+        # Lambda takes an answer that names what was not in the batch for a failure of all of it.
+        ids = {message.id for message in batch}
+        return named if named <= ids else ids
+
+    def _expire(self) -> None:
+        """Drops what is too old. That it became a dead letter did not make a message younger."""
+        for queue in (self._queue, self._dead_letters):
+            kept_seconds: int = queue.message_retention_period  # type: ignore[attr-defined]
+            oldest = (self.clock.now.timestamp() - kept_seconds) * 1000
+            old = [one for one in queue._messages if one.sent_timestamp <= oldest]  # type: ignore[operator]
+            if old:
+                self.expired += [json.loads(message.body) for message in old]
+                queue._messages = [one for one in queue._messages if one not in old]
+
+    def _again_at_once(self, message_id: str) -> None:
+        for message in self._queue._messages:
+            if message.id == message_id:
+                message.visible_at = 0
+
+    @property
+    def _queue(self) -> Queue:
+        return sqs_backends[DEFAULT_ACCOUNT_ID][_REGION].queues[self.name]
+
+    @property
+    def _dead_letters(self) -> Queue:
+        queue = self._queue.dead_letter_queue
+        assert queue is not None
+        return queue
+
+
+def _mapping() -> dict[str, Any]:
+    """The event source mapping of the function that tends, as the template has it."""
+    events = _functions().get("process_work", {}).get("Properties", {}).get("Events", {})
+    for event in events.values():
+        if event["Type"] == "SQS":
+            properties: dict[str, Any] = event["Properties"]
+            return properties
+    return {"BatchSize": 10, "FunctionResponseTypes": ["ReportBatchItemFailures"]}
+
+
+def _sqs_event(batch: list[Message], queue: Queue) -> dict[str, Any]:
+    """The event that Lambda makes of messages ("Using Lambda with Amazon SQS" in its guide)."""
+    example = ROOT / "events" / "process_work.json"
+    shape = json.loads(example.read_text())["Records"][0] if example.exists() else {}
+    return {
+        "Records": [
+            shape
+            | {
+                "messageId": message.id,
+                "receiptHandle": message.receipt_handle,
+                "body": message.body,
+                "attributes": {
+                    "ApproximateReceiveCount": str(message.approximate_receive_count),
+                    "SentTimestamp": str(message.sent_timestamp),
+                    "SenderId": message.sender_id,
+                    "ApproximateFirstReceiveTimestamp": str(
+                        message.approximate_first_receive_timestamp
+                    ),
+                },
+                "messageAttributes": {},
+                "md5OfBody": message.body_md5,
+                "eventSource": "aws:sqs",
+                "eventSourceARN": queue.queue_arn,
+                "awsRegion": _REGION,
+            }
+            for message in batch
+        ]
+    }
+
+
+def _invoked(arguments: Mapping[str, Any], border: Border) -> dict[str, Any]:
+    """What Lambda answers when a function invokes another, here by the name of its handler."""
+    name, event = arguments["FunctionName"], json.loads(arguments["Payload"])
+    failed = {}
+    try:
+        with border.invocation(name):
+            answer = handler_of(name)(event, context(name))
+    except Exception as error:
+        failed = {"FunctionError": "Unhandled"}
+        answer = {"errorType": type(error).__name__, "errorMessage": str(error)}
+    return {"StatusCode": 200, "Payload": BytesIO(json.dumps(answer).encode()), **failed}
+
+
+class MotoTables(Tables):
+    """The tables, read past their API: nothing else is looked at so often."""
+
+    def items(self, table: str) -> list[dict[str, Any]]:
+        """Everything in a table."""
+        found = dynamodb_backends[DEFAULT_ACCOUNT_ID][_REGION].tables[table].all_items()
+        return [
+            {name: dynamo_to_dict(value) for name, value in item.attrs.items()} for item in found
+        ]
+
+
+@cache
+def _shipped(service: str) -> set[str]:
+    """The operations of a service in the models that are built."""
+    data = ROOT / str(BUILT) / "AwsLayer" / "python" / "botocore" / "data"
+    [path] = (data / service).glob("*/service-2.json")
+    return set(json.loads(path.read_text())["operations"])
+
+
+def require_shipped(service: str, operation: str) -> None:
+    """Fails where what is built is tested and calls what its botocore does not know."""
+    assert not BUILT or operation in _shipped(service), f"{service} {operation} is not built"
+
+
+def make_table(client: Any, logical_id: str) -> str:
+    """Creates a table with the schema of the template; answers its name."""
+    properties = _RESOURCES[logical_id]["Properties"]
+    schema = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
+    wanted = {name: properties[name] for name in schema if name in properties}
+    client.create_table(TableName=logical_id, **wanted)
+    return logical_id
+
+
+def make_queue(client: Any, logical_id: str) -> str:
+    """Creates a queue and its dead-letter queue with the attributes of the template; answers the URL."""
+    properties = _RESOURCES[logical_id]["Properties"]
+    [dead_id, _] = properties["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"]
+    kept = {
+        "MessageRetentionPeriod": str(_RESOURCES[dead_id]["Properties"]["MessageRetentionPeriod"])
+    }
+    dead_letters = client.create_queue(QueueName=dead_id, Attributes=kept)["QueueUrl"]
+    arn = client.get_queue_attributes(QueueUrl=dead_letters, AttributeNames=["QueueArn"])
+    redrive = {
+        "deadLetterTargetArn": arn["Attributes"]["QueueArn"],
+        "maxReceiveCount": properties["RedrivePolicy"]["maxReceiveCount"],
+    }
+    attributes = {
+        "VisibilityTimeout": str(properties["VisibilityTimeout"]),
+        "MessageRetentionPeriod": str(properties["MessageRetentionPeriod"]),
+        "RedrivePolicy": json.dumps(redrive),
+    }
+    return str(client.create_queue(QueueName=logical_id, Attributes=attributes)["QueueUrl"])
+
+
+def _modules() -> list[ModuleType]:
+    found = pkgutil.walk_packages(finch_connections.__path__, "finch_connections.")
+    return [importlib.import_module(one.name) for one in found]
+
+
+def forget_what_is_cached() -> None:
+    """Makes the package as it is when Lambda has just loaded it."""
+    for module in _modules():
+        for value in list(vars(module).values()):
+            if getattr(value, "__module__", None) == module.__name__ and hasattr(
+                value, "cache_clear"
+            ):
+                value.cache_clear()
+
+
+@dataclass(frozen=True, kw_only=True)
+class InProcess(Deployed):
+    """The product in this process, with the means to watch it, stop it and let time pass."""
+
+    queue: InProcessQueue
+    border: Border
+    clock: Clock
+
+    def deliver_webhooks(self) -> list[int]:
+        """Sends what Finch has to tell now; the statuses that it is answered with."""
+        statuses: list[int] = []
+
+        def post(delivery: Delivery) -> int:
+            statuses.append(self.receive(delivery.headers, delivery.body).status)
+            return statuses[-1]
+
+        self.finch.deliver_webhooks(post)
+        return statuses
+
+    def receive(self, headers: Mapping[str, str], body: bytes) -> Reply:
+        """Sends one webhook."""
+        return self.api.send("POST", "/webhooks/finch", headers=headers, body=body)
+
+    def reset(self) -> None:
+        """As just deployed, at the beginning of time."""
+        for table in self._moto_tables():
+            table.items.clear()
+        self.queue.clear()
+        self.finch.reset()
+        self.border.open()
+        self.clock.reset()
+        forget_what_was_read()
+
+    def snapshot(self) -> Callable[[], None]:
+        """How things stand: what it answers brings them back, the fake Finch's faults excepted."""
+        items = [deepcopy(table.items) for table in self._moto_tables()]
+        messages = self.queue.snapshot()
+        world, offset = deepcopy(self.finch._world), self.finch._offset
+        exchanges, now = list(self.border.exchanges), self.clock.now
+
+        def restore() -> None:
+            self.reset()
+            for table, there in zip(self._moto_tables(), items, strict=True):
+                table.items = deepcopy(there)
+            self.queue.restore(messages)
+            self.finch._world, self.finch._offset = deepcopy(world), offset
+            self.border.exchanges += exchanges
+            self.clock.move_to(now)
+
+        return restore
+
+    def _moto_tables(self) -> list[Any]:
+        backend = dynamodb_backends[DEFAULT_ACCOUNT_ID][_REGION]
+        kept = self.tables
+        names = (kept.connections, kept.sessions, kept.ownerships, kept.audit)
+        return [backend.tables[name] for name in names]
+
+
+@contextmanager
+def deploy(*, ticks: bool = True) -> Iterator[InProcess]:
+    """The product, deployed; without `ticks` time passes only where somebody lets it."""
+    with (
+        pytest.MonkeyPatch.context() as monkeypatch,
+        time_machine.travel(BEGINNING, tick=ticks) as traveller,
+        mock_aws(),
+    ):
+        yield _deploy(monkeypatch, Clock(traveller))
+
+
+def _deploy(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> InProcess:
+    for one in settings.Settings._fields:
+        monkeypatch.setenv(one.upper(), "not-in-this-world")
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": _REGION,
+        "FINCH_API_URL": "https://finch.example.com",
+        "FINCH_SANDBOX": "",
+        "API_URL": API_URL,
+        "RETURN_URLS": ",".join(RETURN_URLS),
+        "CUSTOMER_CLAIM": "sub",
+        "EVENT_BUS": "changes",
+        "VEND_TOKEN_FUNCTION": "vend_token",
+        "AWS_LAMBDA_FUNCTION_NAME": "read_directory",
+        "CHECKS_PER_MINUTE": "100",
+        "POWERTOOLS_SERVICE_NAME": "finch-connections",
+        "OLD_TOKEN_KEY_ARN": "",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    # moto reads and writes an item without a lock: two conditional writes could both succeed.
+    call, lock = DynamoHandler.call_action, threading.RLock()
+
+    def one_at_a_time(handler: Any) -> Any:
+        with lock:
+            return call(handler)
+
+    monkeypatch.setattr(DynamoHandler, "call_action", one_at_a_time)
+    border = Border()
+    make_api_call = BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def over_the_border(client: Any, operation: str, arguments: Any) -> Any:
+        service = client.meta.service_model.service_name
+        if border.inside:
+            require_shipped(service, operation)
+
+        def send() -> Any:
+            if service == "lambda":
+                return _invoked(arguments, border)
+            return make_api_call(client, operation, arguments)
+
+        return border.cross(service, operation, arguments, send)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", over_the_border)
+    monkeypatch.setattr(background, "_threads", lambda: border.beside)
+    dynamodb, kms = boto3.client("dynamodb"), boto3.client("kms")
+    secrets = boto3.client("secretsmanager")
+    tables = MotoTables(
+        dynamodb,
+        connections=make_table(dynamodb, "ConnectionsTable"),
+        sessions=make_table(dynamodb, "ConnectSessionsTable"),
+        ownerships=make_table(dynamodb, "OwnershipTable"),
+        audit=make_table(dynamodb, "AuditTable"),
+    )
+    queue_url = make_queue(boto3.client("sqs"), "WorkQueue")
+    key_arn = kms.create_key()["KeyMetadata"]["Arn"]
+    application = {
+        "client_id": "our-client",
+        "client_secret": "our-secret",
+        "webhook_secrets": [WEBHOOK_SECRET],
+    }
+    secret = secrets.create_secret(Name="finch", SecretString=json.dumps(application))
+    monkeypatch.setenv("CONNECTIONS_TABLE", tables.connections)
+    monkeypatch.setenv("CONNECT_SESSIONS_TABLE", tables.sessions)
+    monkeypatch.setenv("OWNERSHIP_TABLE", tables.ownerships)
+    monkeypatch.setenv("AUDIT_TABLE", tables.audit)
+    monkeypatch.setenv("TOKEN_KEY_ARN", key_arn)
+    monkeypatch.setenv("FINCH_SECRET_ARN", secret["ARN"])
+    monkeypatch.setenv("WORK_QUEUE_URL", queue_url)
+    forget_what_is_cached()
+    # A monotonic clock would not know of simulated time.
+    credentials.from_settings().clock = time.time
+    state = FinchState(
+        "our-client",
+        "our-secret",
+        [f"{API_URL}/callback"],
+        sleep=lambda _: None,
+        webhook_url=f"{API_URL}/webhooks/finch",
+        webhook_secrets=[WEBHOOK_SECRET],
+    )
+    line = _FinchLine(border, InProcessTransport(create_app(state)))
+    fake_finch = finch_client.FinchClient("https://finch.example.com", line)
+    monkeypatch.setattr(finch_client, "from_settings", lambda: fake_finch)
+    api = InProcessApi(routes_of_template(), border)
+
+    def invoke(name: str, payload: Any) -> Any:
+        with border.invocation(name):
+            return handler_of(name)(payload, context(name))
+
+    return InProcess(
+        api=api,
+        finch=state,
+        tables=tables,
+        kms=kms,
+        secrets=secrets,
+        secret_arn=secret["ARN"],
+        return_urls=RETURN_URLS,
+        token=api.token,
+        invoke=invoke,
+        queue=InProcessQueue("WorkQueue", queue_url, border, clock, tables),
+        border=border,
+        clock=clock,
+    )

@@ -1,0 +1,226 @@
+"""A person with a browser, who goes through Finch Connect and comes back."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from json import dumps
+from typing import Any
+from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
+
+from local.fake_finch.seed_world import HARBOR_LANE, MAYA
+from tests.support.deployed import Deployed, Reply
+from tests.support.described import assert_described
+
+
+@dataclass
+class Browser:
+    """A cookie jar and what a browser does with it; every request goes to the API's host."""
+
+    deployed: Deployed
+    cookies: dict[str, str] = field(default_factory=dict)
+
+    def navigate(self, url: str) -> Reply:
+        """A click or a redirect: Lax cookies come along, wherever it came from."""
+        return self._send("GET", url, {}, None, keeps=True)
+
+    def fetch(
+        self, method: str, path: str, headers: Mapping[str, str], body: Any, *, same_site: bool
+    ) -> Reply:
+        """A script's request with credentials: from another site Lax cookies do not travel."""
+        return self._send(method, path, headers, body, keeps=same_site)
+
+    def _send(
+        self, method: str, url: str, headers: Mapping[str, str], body: Any, *, keeps: bool
+    ) -> Reply:
+        parts = urlsplit(url)
+        path = parts.path + (f"?{parts.query}" if parts.query else "")
+        sent = dict(headers)
+        if keeps and self.cookies:
+            sent["cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        data = None
+        if body is not None:
+            data = body if isinstance(body, bytes) else dumps(body).encode()
+            sent["content-type"] = "application/json"
+        reply = self.deployed.api.send(method, path, headers=sent, body=data)
+        for cookie in reply.set_cookies if keeps else ():
+            pair, *attributes = cookie.split("; ")
+            name, _, value = pair.partition("=")
+            # What a browser asks of a name with this prefix (RFC 6265bis section 4.1.3).
+            assert name.startswith("__Host-")
+            assert {"Path=/", "Secure", "HttpOnly", "SameSite=Lax"} <= set(attributes)
+            if "Max-Age=0" in attributes:
+                self.cookies.pop(name, None)
+            else:
+                self.cookies[name] = value
+        return reply
+
+
+@dataclass(frozen=True)
+class Landing:
+    """Where the browser landed at the application: the page, the outcome, the completion code."""
+
+    page: str
+    outcome: dict[str, str]
+    completion: str | None
+
+    @classmethod
+    def of(cls, reply: Reply) -> "Landing":
+        """Reads a redirect to the application."""
+        assert reply.status == 302, reply
+        assert reply.headers["cache-control"] == "no-store"
+        assert reply.headers["referrer-policy"] == "no-referrer"
+        url = urlsplit(reply.headers["location"])
+        fragment = dict(parse_qsl(url.fragment))
+        page = url._replace(query="", fragment="").geturl()
+        return cls(page, dict(parse_qsl(url.query)), fragment.get("completion"))
+
+
+@dataclass
+class Person:
+    """Somebody signed in at the application as a customer."""
+
+    deployed: Deployed
+    customer_id: str
+    same_site: bool = True
+    browser: Browser = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.browser = Browser(self.deployed)
+
+    def call(self, method: str, path: str, body: Any = None) -> Reply:
+        """A request of the application's page."""
+        headers = {"authorization": f"Bearer {self.deployed.token(self.customer_id)}"}
+        reply = self.browser.fetch(method, path, headers, body, same_site=self.same_site)
+        assert_described(method, path, reply)
+        return reply
+
+    def start(self, **body: Any) -> Reply:
+        """Presses "Connect"."""
+        body = {
+            "products": ["company", "directory"],
+            "return_to": self.deployed.return_urls[0],
+        } | body
+        return self.call("POST", "/connect-sessions", body)
+
+    def link(self, **body: Any) -> str:
+        """A link to connect."""
+        reply = self.start(**body)
+        assert reply.status == 201, reply.text
+        return str(reply.json["connect_url"])
+
+    def click(self, link: str) -> "FinchPage":
+        """Follows a link to connect to the page at Finch."""
+        reply = self.browser.navigate(link)
+        assert reply.status == 302, reply
+        assert "/authorize?" in reply.headers["location"], reply.headers["location"]
+        return FinchPage.at(reply.headers["location"])
+
+    def log_in(
+        self,
+        page: "FinchPage",
+        provider_id: str = "gusto",
+        login: str = MAYA,
+        company_id: str = HARBOR_LANE.id,
+        products: Sequence[str] = ("company", "directory"),
+    ) -> str:
+        """Goes through Finch Connect; answers the URL that Finch sends the browser to."""
+        authorized = self.deployed.finch.authorize(
+            page.session_id,
+            provider_id=provider_id,
+            login=login,
+            company_id=company_id,
+            products=products,
+            state=page.state,
+        )
+        assert authorized.redirect_to is not None
+        return authorized.redirect_to
+
+    def come_back(self, url: str) -> Landing:
+        """Follows Finch's redirect to where it ends at the application."""
+        return Landing.of(self.browser.navigate(url))
+
+    def go_through(self, link: str, **choices: Any) -> Landing:
+        """From the click on a link to the landing at the application."""
+        return self.come_back(self.log_in(self.click(link), **choices))
+
+    def connect(
+        self, products: Sequence[str] = ("company", "directory"), **choices: Any
+    ) -> Landing:
+        """The whole way, from "Connect" to the landing."""
+        link = self.link(products=list(products))
+        return self.go_through(link, products=products, **choices)
+
+    def repair_link(self) -> str:
+        """A link to log in again to the connection of Harbor Lane at Gusto."""
+        path = connection_path("gusto", HARBOR_LANE.id) + "/reauthenticate"
+        reply = self.call("POST", path, {"return_to": self.deployed.return_urls[0]})
+        assert reply.status == 201, reply.text
+        return str(reply.json["connect_url"])
+
+    def repair(self, **choices: Any) -> Landing:
+        """The whole way of a repair, from its button to the landing."""
+        return self.go_through(self.repair_link(), **choices)
+
+    def come_back_in_tabs(self, url: str, tabs: int) -> list[Landing]:
+        """Follows Finch's redirect in many tabs of this browser at once."""
+
+        def tab(cookies: Mapping[str, str]) -> Landing:
+            person = Person(self.deployed, self.customer_id)
+            person.browser.cookies = dict(cookies)
+            return person.come_back(url)
+
+        with ThreadPoolExecutor(16) as threads:
+            return list(threads.map(tab, [dict(self.browser.cookies)] * tabs))
+
+    def confirm(self, completion: str) -> Reply:
+        """Clicks on what the landing showed."""
+        return self.call("POST", "/callback", {"completion": completion})
+
+    def connections(self, **query: Any) -> list[dict[str, Any]]:
+        """All of the customer's connections, through all pages."""
+        found: list[dict[str, Any]] = []
+        cursor = None
+        while True:
+            asked = query | ({"cursor": cursor} if cursor else {})
+            reply = self.call("GET", "/connections" + (f"?{urlencode(asked)}" if asked else ""))
+            assert reply.status == 200, reply.text
+            found += reply.json["connections"]
+            cursor = reply.json["next_cursor"]
+            if cursor is None:
+                return found
+
+    def connection(self, provider_id: str = "gusto", company_id: str = HARBOR_LANE.id) -> Any:
+        """One connection."""
+        reply = self.call("GET", connection_path(provider_id, company_id))
+        assert reply.status == 200, reply.text
+        return reply.json
+
+    def disconnect(self, provider_id: str = "gusto", company_id: str = HARBOR_LANE.id) -> Reply:
+        """Disconnects one connection."""
+        return self.call("DELETE", connection_path(provider_id, company_id))
+
+
+@dataclass(frozen=True)
+class FinchPage:
+    """Finch Connect's page as the browser reached it."""
+
+    session_id: str
+    state: str
+
+    @classmethod
+    def at(cls, url: str) -> "FinchPage":
+        """The page at this URL."""
+        query = parse_qs(urlsplit(url).query)
+        return cls(query["session"][0], query["state"][0])
+
+
+def connection_path(provider_id: str, company_id: str) -> str:
+    """The route of one connection."""
+    return f"/connections/{quote(provider_id, safe='')}/{quote(company_id, safe='')}"
+
+
+def without_state(url: str) -> str:
+    """The callback as a Finch that does not echo `state` would send it."""
+    parts = urlsplit(url)
+    query = [(name, value) for name, value in parse_qsl(parts.query) if name != "state"]
+    return parts._replace(query=urlencode(query)).geturl()

@@ -1,0 +1,114 @@
+"""Names that Finch gives: what of them a page may show, and what a connection has room for."""
+
+from dataclasses import replace
+
+import pytest
+
+from finch_connections.domain.connection import (
+    Connection,
+    ConnectionStatus,
+    named,
+    token_for_name,
+    with_entity_names,
+)
+from finch_connections.domain.display_name import LONGEST, MOST_BYTES, readable, that_fit
+from tests.unit.test_connection import KEY, NOW, token
+
+HOSTILE = [
+    "Acme\nPayroll",
+    "Acme\x00",
+    "Acme\x1b[31m",
+    "Acme\x85",
+    "\u202egnp.exe",
+    "Acme \u2066x",
+    "Acme \u2069",
+    "\u200fAcme",
+    "Acme\u2028Payroll",
+    "Acme \ud800",
+]
+
+
+def connection(**changes: object) -> Connection:
+    one = Connection("acme", KEY, (), ConnectionStatus.CONNECTED, NOW, NOW, 1)
+    return replace(one, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("said", [*HOSTILE, None, 7, ["Acme"], {"name": "Acme"}])
+def test_what_could_make_a_page_say_something_else_is_no_name(said: object) -> None:
+    assert readable(said) is None
+
+
+@pytest.mark.parametrize(
+    "said", ["Harbor Lane Coffee, Inc.", "Müller & Söhne", "شركة النور", "株式会社"]
+)
+def test_a_name_of_any_script_is_kept_as_it_is(said: str) -> None:
+    assert readable(f" {said} ") == said
+
+
+def test_markup_is_text_like_any_other() -> None:
+    assert readable("<img src=x onerror=alert(1)>") == "<img src=x onerror=alert(1)>"
+
+
+@pytest.mark.parametrize("said", ["", "  "])
+def test_an_empty_name_names_nothing(said: str) -> None:
+    assert readable(said) is None
+
+
+def test_a_long_name_is_cut() -> None:
+    name = readable("Acme " * 1000)
+    assert name is not None
+    assert len(name) <= LONGEST
+    assert name.endswith("Acme…")
+
+
+def test_as_many_entity_names_are_kept_as_there_is_room_for() -> None:
+    names = {f"entity-{n:04}": "ä" * LONGEST for n in range(1000)}
+    kept = that_fit(names)
+    assert 40 < len(kept) < 60
+    assert sum(len(one.encode()) + len(name.encode()) for one, name in kept.items()) < MOST_BYTES
+    assert that_fit({"a": "A"}) == {"a": "A"}
+
+
+def test_names_of_entities_that_are_gone_are_forgotten() -> None:
+    before = connection(
+        tokens=(token("t", entities={"one": "connected"}),), entity_names={"gone": "G", "one": "O"}
+    )
+    assert with_entity_names(before, {"other": "X"}).entity_names == {"one": "O"}
+    assert with_entity_names(before, {"one": "New"}).entity_names == {"one": "New"}
+
+
+def test_the_only_entity_names_the_company_until_finch_does() -> None:
+    one = connection(tokens=(token("t", entities={"e": "connected"}),), entity_names={"e": "East"})
+    assert one.best_company_name == "East"
+    assert replace(one, company_name="East LLC").best_company_name == "East LLC"
+    several = token("t", entities={"e": "connected", "w": "connected"})
+    assert replace(one, tokens=(several,)).best_company_name is None
+    twice = replace(one, tokens=(several,), entity_names={"e": "East", "w": "East"})
+    assert twice.best_company_name == "East"
+    assert replace(twice, entity_names={"e": "East", "w": "West"}).best_company_name is None
+    assert connection().best_company_name is None
+
+
+def test_only_a_login_that_works_and_may_read_the_company_is_asked_for_its_name() -> None:
+    may, may_not = frozenset({"company"}), frozenset({"directory"})
+    works, broken = ConnectionStatus.CONNECTED, ConnectionStatus.REAUTH
+    tokens = (
+        token("old", products=may, status=works),
+        token("new", products=may, status=works),
+        token("broken", products=may, status=broken),
+        token("other", products=may_not, status=works),
+    )
+    found = token_for_name(connection(tokens=tokens))
+    assert found is not None
+    assert found.id == "new"
+    assert token_for_name(connection(tokens=tokens[2:])) is None
+    several = replace(tokens[0], entities={"e": "connected", "w": "connected"})
+    assert token_for_name(connection(tokens=(several, tokens[1]))) is None
+
+
+def test_a_name_is_a_quiet_write_and_none_where_nothing_is_new() -> None:
+    before = connection()
+    after = named(before, "Gusto", None)
+    assert (after.revision, after.quiet_revision) == (2, 2)
+    assert after.updated_at == before.updated_at
+    assert named(after, "Gusto", None) is after

@@ -1,0 +1,168 @@
+"""The client that other backends get their tokens with."""
+
+import json
+import subprocess
+import sys
+from io import BytesIO
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+
+import finch_tokens
+from finch_tokens import (
+    SettingMissing,
+    TokenClient,
+    TokenRefused,
+    VendingFailed,
+    token_for,
+)
+from tests.support.deployed import ROOT
+
+TEXT = "canary-token"
+ASKED = {
+    "customer_id": "acme",
+    "provider_id": "gusto",
+    "company_id": "c",
+    "products": ["directory"],
+    "purpose": "test",
+}
+TOKEN = {
+    "token": {
+        "access_token": TEXT,
+        "token_id": "t1",
+        "connection_id": "k1",
+        "provider_id": "gusto",
+        "company_id": "c",
+        "products": ["company", "directory"],
+        "entity_ids": ["e1"],
+        "left_out_entity_ids": ["e2"],
+    }
+}
+REPORT = {**ASKED, "caller": "sync", "report": "unauthorized", "token_id": "t1"}
+
+
+class Lambda:
+    """Answers one invocation after the other, or fails in them."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+        self.asked: list[Any] = []
+
+    def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:
+        assert FunctionName == "vend"
+        self.asked.append(json.loads(Payload))
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        failed = {"FunctionError": "Unhandled"} if "errorType" in answer else {}
+        return {"Payload": BytesIO(json.dumps(answer).encode()), **failed}
+
+
+def open_block(there: Lambda) -> Any:
+    client = TokenClient(there, "vend", "sync")  # type: ignore[arg-type]
+    return token_for(**ASKED, client=client)  # type: ignore[arg-type]
+
+
+def answered(status: int) -> httpx.HTTPStatusError:
+    request = httpx.Request("GET", "https://finch.example.com/employer/directory")
+    return httpx.HTTPStatusError("", request=request, response=httpx.Response(status))
+
+
+def test_a_token_comes_with_all_that_its_use_needs_and_does_not_print_itself() -> None:
+    there = Lambda(TOKEN)
+    with open_block(there) as token:
+        assert token.access_token.reveal() == TEXT
+        assert TEXT not in repr(token)
+        assert (token.token_id, token.connection_id) == ("t1", "k1")
+        assert (token.entity_ids, token.left_out) == (("e1",), ("e2",))
+        assert token.products == {"company", "directory"}
+    assert there.asked == [{**ASKED, "caller": "sync"}]
+
+
+def test_a_refusal_carries_its_reason_and_the_block_does_not_run() -> None:
+    refused = {"reason": "missing_products", "missing": ["payment"]}
+    with pytest.raises(TokenRefused) as caught, open_block(Lambda(refused)):
+        pytest.fail("there is no token")
+    assert (caught.value.reason, caught.value.missing) == ("missing_products", ("payment",))
+    with (
+        pytest.raises(TokenRefused, match="reauth") as caught,
+        open_block(Lambda({"reason": "reauth", "status": "error_permissions"})),
+    ):
+        pytest.fail("there is no token")
+    assert caught.value.status == "error_permissions"
+
+
+def test_a_function_that_fails_is_told_apart_and_says_nothing() -> None:
+    failure = {"errorType": "ClientError", "errorMessage": TEXT}
+    with pytest.raises(VendingFailed) as caught, open_block(Lambda(failure)):
+        pytest.fail("there is no token")
+    assert TEXT not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        answered(401),
+        type("SdkError", (Exception,), {"response": SimpleNamespace(status_code=401)})(),
+    ],
+)
+def test_a_401_that_leaves_the_block_is_reported_on_its_way(error: Exception) -> None:
+    there = Lambda(TOKEN, {"reported": True})
+    with pytest.raises(type(error)), open_block(there):
+        raise error
+    assert there.asked[1:] == [REPORT]
+
+
+@pytest.mark.parametrize("error", [answered(403), answered(429), ValueError()])
+def test_another_error_is_no_report(error: Exception) -> None:
+    there = Lambda(TOKEN)
+    with pytest.raises(type(error)), open_block(there):
+        raise error
+    assert len(there.asked) == 1
+
+
+def test_a_401_is_reported_once() -> None:
+    there = Lambda(TOKEN, {"reported": True})
+    with open_block(there) as token:
+        token.refused()
+        token.refused()
+    assert there.asked[1:] == [REPORT]
+
+
+def test_a_report_that_fails_hides_nothing() -> None:
+    for failure in (OSError("unreachable"), {"errorType": "Bug"}):
+        there = Lambda(TOKEN, failure)
+        with pytest.raises(httpx.HTTPStatusError), open_block(there):
+            raise answered(401)
+        assert len(there.asked) == 2
+
+
+def test_a_deployed_function_needs_the_name_of_vend_token_and_nothing_else_of_ours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    script = (
+        "import sys, finch_tokens; print(finch_tokens.from_settings());"
+        "print(*[one for one in ('httpx', 'pydantic', 'boto3', 'finch_connections') if one in sys.modules])"
+    )
+    environment = {
+        "PYTHONPATH": str(ROOT / "layers" / "shared" / "python"),
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_LAMBDA_FUNCTION_NAME": "payroll-sync",
+        "VEND_TOKEN_FUNCTION": "vend",
+    }
+    made, loaded = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split("\n")[:2]
+    assert "function='vend', caller='payroll-sync'" in made
+    assert loaded == ""
+    monkeypatch.delenv("VEND_TOKEN_FUNCTION", raising=False)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    finch_tokens.from_settings.cache_clear()
+    with pytest.raises(SettingMissing, match="VEND_TOKEN_FUNCTION"):
+        finch_tokens.from_settings()

@@ -1,0 +1,99 @@
+"""The rules of claims."""
+
+from dataclasses import replace
+
+import pytest
+
+from finch_connections.domain.connection import CompanyKey, ConnectionBusy
+from finch_connections.domain.ownership import (
+    Discard,
+    OwnedByAnother,
+    Ownership,
+    OwnershipRecord,
+    discard_of,
+    require_free,
+    row_of,
+)
+from finch_connections.domain.token_response import TokenResponse
+
+GRANT = TokenResponse("connection-1", "gusto", frozenset(), company_id="company-1")
+ROW = CompanyKey("gusto", "company-1")
+
+
+def owned(customer_id: str, key: CompanyKey = ROW) -> OwnershipRecord:
+    owner = Ownership.of_connection_id("connection-1", customer_id, key)
+    return OwnershipRecord(owner.owned_id, owner)
+
+
+def held(*sessions: str, discarding: str | None = None) -> OwnershipRecord:
+    return OwnershipRecord("connection#connection-1", None, frozenset(sessions), discarding)
+
+
+def test_a_grant_that_nobody_claims_belongs_to_its_company() -> None:
+    assert row_of(GRANT, "acme", None) == CompanyKey("gusto", "company-1")
+
+
+def test_a_connection_id_that_has_a_row_keeps_it() -> None:
+    row = CompanyKey("gusto", "connection-1")
+    record = owned("acme", row)
+    assert row_of(GRANT, "acme", record) == row
+
+
+def test_a_connection_id_of_another_customer_is_refused() -> None:
+    record = owned("globex")
+    with pytest.raises(OwnedByAnother):
+        row_of(GRANT, "acme", record)
+
+
+def test_a_connection_id_does_not_move_to_another_provider() -> None:
+    record = owned("acme")
+    with pytest.raises(OwnedByAnother):
+        row_of(replace(GRANT, provider_id="justworks"), "acme", record)
+
+
+def test_claims_on_companies_and_on_connections_are_never_the_same() -> None:
+    key = CompanyKey("connection", "x")
+    company = Ownership.of_company("acme", key)
+    connection = Ownership.of_connection_id("x", "acme", key)
+    assert company.owned_id != connection.owned_id
+
+
+def test_a_refusal_says_nothing_of_the_other_customer() -> None:
+    assert "connected elsewhere" not in str(OwnedByAnother())
+    assert "another" not in str(OwnedByAnother())
+
+
+def test_a_connection_that_is_being_released_is_nobodys_until_that_is_over() -> None:
+    with pytest.raises(ConnectionBusy):
+        row_of(GRANT, "acme", held("one", discarding="one"))
+
+
+def test_a_claim_that_is_ours_or_nobodys_is_free() -> None:
+    wanted = Ownership.of_connection_id("connection-1", "acme", ROW)
+    for record in (None, owned("acme"), held("one", "two")):
+        require_free(wanted, record)
+    with pytest.raises(OwnedByAnother):
+        require_free(wanted, owned("globex"))
+    with pytest.raises(OwnedByAnother):
+        require_free(wanted, owned("acme", CompanyKey("gusto", "company-2")))
+    with pytest.raises(ConnectionBusy):
+        require_free(wanted, held("one", discarding="one"))
+
+
+@pytest.mark.parametrize(
+    ("connection", "company", "release"),
+    [
+        (held("one"), None, Discard.END),
+        (None, None, Discard.END),
+        (held("one"), OwnershipRecord("company#x", None, discarding="two"), Discard.END),
+        (held("one", "two"), None, Discard.DROP),
+        (owned("globex"), owned("globex"), Discard.DROP),
+        (owned("acme"), owned("acme"), Discard.DROP),
+        (held("one"), owned("globex"), Discard.ASK),
+        (held("one"), owned("acme"), Discard.ASK),
+    ],
+)
+def test_a_token_ends_its_connection_only_where_that_cuts_off_nobody(
+    connection: OwnershipRecord | None, company: OwnershipRecord | None, release: Discard
+) -> None:
+    assert discard_of("one", connection, company) is release

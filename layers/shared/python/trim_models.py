@@ -1,8 +1,8 @@
 """Trims the botocore of a build to what our code calls: of 20 MB of models, 0.2.
 
-`python3.13 trim_models.py <packages> <our package>`, with the packages to import from. The services
-are those that `clients.client` is asked for, the operations those whose methods are called anywhere in
-our package: a new call is in the next build by itself.
+`python3.13 trim_models.py <packages> <our packages...>`, with the packages to import from. The services
+are those that `clients.client` or botocore's `create_client` is called with, the operations those whose
+methods are called anywhere in our packages: a new call is in the next build by itself.
 """
 
 import ast
@@ -10,7 +10,7 @@ import gzip
 import json
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,11 @@ type Model = dict[str, Any]
 _OF_ALL = ("_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json")
 
 
-def called(package: Path) -> tuple[set[str], set[str]]:
+def called(packages: Iterable[Path]) -> tuple[set[str], set[str]]:
     """The services that our code makes clients of, and the names of all methods that it calls."""
     services: set[str] = set()
     methods: set[str] = set()
-    for path in package.rglob("*.py"):
+    for path in (path for package in packages for path in package.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
                 continue
@@ -35,7 +35,7 @@ def called(package: Path) -> tuple[set[str], set[str]]:
             methods.add(node.func.attr)
             if node.func.attr == "get_paginator":
                 methods |= texts
-            if ast.unparse(node.func) == "clients.client":
+            if node.func.attr == "create_client" or ast.unparse(node.func) == "clients.client":
                 services |= texts
     return services, methods
 
@@ -92,7 +92,7 @@ def _write(path: Path, content: Any) -> None:
     path.write_text(json.dumps(content, separators=(",", ":")))
 
 
-def trim(packages: Path, ours: Path) -> None:
+def trim(packages: Path, ours: Iterable[Path]) -> None:
     """Replaces the models of the botocore in `packages`."""
     services, methods = called(ours)
     data, less = packages / "botocore" / "data", packages / "botocore" / "less"
@@ -124,4 +124,4 @@ def trim(packages: Path, ours: Path) -> None:
 
 
 if __name__ == "__main__":
-    trim(Path(sys.argv[1]), Path(sys.argv[2]))
+    trim(Path(sys.argv[1]), [Path(each) for each in sys.argv[2:]])

@@ -19,7 +19,8 @@ __all__ = ["world"]
 def empty_product(request: pytest.FixtureRequest) -> Iterator[Callable[[], Deployed]]:
     """Empties the product and returns it: moto in this process, or over HTTP in the local world.
 
-    The local world starts only when a selected test needs it, after the one in this process ended.
+    The local world starts only when a selected test needs it. By then the simulated time of
+    the other world has ended.
     """
     if request.param == "deployed":
         yield partial(deploy_nothing_in, request.getfixturevalue("world"))

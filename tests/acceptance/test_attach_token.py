@@ -69,7 +69,7 @@ def test_token_with_another_customers_name_is_not_attached(deployed: Deployed) -
 
 
 def test_token_of_another_application_is_not_attached(deployed: Deployed) -> None:
-    deployed.finch.switches.introspect_client_id_override = "somebody-else"
+    deployed.finch.switches.introspect_client_id_override = "another-client"
     acme = Person(deployed, "acme")
     assert acme.connect().outcome == {"error": "cannot_connect"}
     assert acme.connections() == []

@@ -26,9 +26,7 @@ def test_expired_session_is_refused_and_its_code_is_not_exchanged(deployed: Depl
     assert acme.connections() == []
 
 
-def test_user_who_refuses_consent_can_log_in_afterwards(
-    deployed: Deployed,
-) -> None:
+def test_user_who_refuses_consent_can_log_in_afterwards(deployed: Deployed) -> None:
     acme = Person(deployed, "acme")
     page = acme.click(acme.link())
     refusal = deployed.finch.refuse(page.session_id, state=page.state)
@@ -56,9 +54,7 @@ def test_reloaded_callback_gets_the_first_outcome(deployed: Deployed) -> None:
     assert len(acme.connection()["logins"]) == 1
 
 
-def test_reloaded_callback_gets_the_same_completion_code(
-    deployed: Deployed,
-) -> None:
+def test_reloaded_callback_gets_the_same_completion_code(deployed: Deployed) -> None:
     acme = Person(deployed, "acme", same_site=False)
     url = acme.log_in(acme.click(acme.link()))
     first = acme.come_back(url)

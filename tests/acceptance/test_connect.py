@@ -37,7 +37,7 @@ def test_customer_connects_sees_the_connection_and_disconnects(deployed: Deploye
     assert live_token_count(deployed) == 0
 
 
-def test_connection_shows_granted_products_not_requested_ones(deployed: Deployed) -> None:
+def test_connection_shows_granted_not_requested_products(deployed: Deployed) -> None:
     acme = Person(deployed, "acme")
     link = acme.link(products=["company", "directory", "employment"])
     acme.go_through(link, products=["company"])
@@ -50,7 +50,7 @@ def test_no_table_contains_a_plaintext_token_or_cookie(deployed: Deployed) -> No
     other_site.connect(provider_id="justworks", login=MAYA)
     tables = deployed.tables
     kept = repr(
-        [tables.items(one) for one in (tables.connections, tables.sessions, tables.ownerships)]
+        [tables.items(table) for table in (tables.connections, tables.sessions, tables.ownerships)]
     )
     for token in deployed.finch.live_tokens():
         assert token.access_token not in kept
@@ -85,7 +85,7 @@ def test_customer_with_connections_gets_the_next_free_name_at_finch(deployed: De
         acme.connect(login=TALLY, company_id=company.id)
     calls = deployed.finch.requests.count("POST", "/connect/sessions")
     acme.connect(provider_id="justworks", login=TALLY, company_id=CEDARLINE.id)
-    names = [one.customer.id for one in deployed.finch.connections() if one.customer]
+    names = [at_finch.customer.id for at_finch in deployed.finch.connections() if at_finch.customer]
     assert names == ["acme", "acme~2", "acme~3", "acme~4"]
     assert deployed.finch.requests.count("POST", "/connect/sessions") - calls == 2
 

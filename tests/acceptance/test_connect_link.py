@@ -36,9 +36,7 @@ def test_link_expires_after_seven_days_but_a_started_login_finishes(deployed: De
     assert acme.come_back(acme.log_in(page)).outcome == CONNECTED
 
 
-def test_link_still_works_after_finch_was_down_at_the_first_click(
-    deployed: Deployed,
-) -> None:
+def test_link_still_works_after_finch_was_down_at_the_first_click(deployed: Deployed) -> None:
     acme = Person(deployed, "acme")
     link = acme.link()
     deployed.finch.faults.add("POST", "/connect/sessions", status=503)

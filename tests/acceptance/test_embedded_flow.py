@@ -11,7 +11,7 @@ from tests.support.person import FinchPage, Person
 
 
 def log_in_embedded(deployed: Deployed, person: Person) -> tuple[str, str]:
-    """A code from Finch's SDK, and the state of the session it belongs to."""
+    """Logs in through Finch's SDK; returns the code and the state of its session."""
     started = person.start(mode="embedded").json
     page = FinchPage(started["session_id"], started["state"])
     authorized = deployed.finch.authorize(

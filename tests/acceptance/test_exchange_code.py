@@ -50,7 +50,7 @@ def test_code_is_exchanged_once_even_when_sent_to_other_sessions(deployed: Deplo
     assert acme.come_back(without_state(used)).outcome == CONNECTED
     code = dict(parse_qsl(urlsplit(used).query))["code"]
     page = acme.click(acme.link())
-    # Without a state the code finds its own session, whichever link was clicked last.
+    # Without a state the code finds its session, not the link that was clicked last.
     assert acme.come_back(without_state(used)).outcome == CONNECTED
     for person, other in ((acme, page), (globex, globex.click(globex.link()))):
         elsewhere = f"/callback?{urlencode({'code': code, 'state': other.state})}"

@@ -6,7 +6,6 @@ from tests.support.person import Person
 
 
 def test_code_is_exchanged_after_an_unreadable_secret_is_repaired(deployed: Deployed) -> None:
-    """The codes that wait for the secret are exchanged when it can be read again."""
     acme = Person(deployed, "acme")
     url = acme.log_in(acme.click(acme.link()))
     kept = deployed.secrets.get_secret_value(SecretId=deployed.secret_arn)["SecretString"]

@@ -1,4 +1,4 @@
-"""Listing connections, reading one connection, and unknown routes."""
+"""The list of connections, a single connection, and unknown routes."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def test_list_is_paged_and_filtered_by_status(deployed: Deployed) -> None:
     ]
     assert [shown["provider_id"] for shown in acme.connections(status="disconnected")] == ["gusto"]
     chosen = acme.connections(status="connected,reauth", limit=1)
-    assert [one["provider_id"] for one in chosen] == ["adp_run", "justworks"]
+    assert [connection["provider_id"] for connection in chosen] == ["adp_run", "justworks"]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_invalid_list_query_is_refused(deployed: Deployed, query: str) -> None:
     assert (refused.status, refused.code) == (400, "invalid_request")
 
 
-@pytest.mark.parametrize("hostile", ["a#b", "ü", "%", "a b", "x" * 201, "nobodys"])
+@pytest.mark.parametrize("hostile", ["a#b", "ü", "%", "a b", "x" * 201, "unknown"])
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_invalid_or_unknown_connection_id_is_not_found(
     deployed: Deployed, method: str, hostile: str

@@ -15,10 +15,10 @@ def test_customers_cannot_read_or_end_each_others_connections(deployed: Deployed
     assert [shown["provider_id"] for shown in acme.connections()] == ["gusto"]
     assert [shown["provider_id"] for shown in globex.connections()] == ["justworks"]
     for method in ("GET", "DELETE"):
-        theirs = globex.call(method, connection_path("gusto", HARBOR_LANE.id))
-        nobodys = globex.call(method, connection_path("gusto", "nobodys"))
-        assert (theirs.status, theirs.code) == (nobodys.status, nobodys.code)
-        assert theirs.code == "connection_not_found"
+        other_customers = globex.call(method, connection_path("gusto", HARBOR_LANE.id))
+        unknown = globex.call(method, connection_path("gusto", "unknown"))
+        assert (other_customers.status, other_customers.code) == (unknown.status, unknown.code)
+        assert other_customers.code == "connection_not_found"
     assert live_token_count(deployed) == 2
 
 
@@ -29,12 +29,10 @@ def test_cursor_of_another_customer_lists_only_own_connections(deployed: Deploye
     globex.connect(provider_id="justworks")
     cursor = acme.call("GET", "/connections?limit=1").json["next_cursor"]
     shown = globex.call("GET", f"/connections?cursor={cursor}").json["connections"]
-    assert [one["provider_id"] for one in shown] == ["justworks"]
+    assert [connection["provider_id"] for connection in shown] == ["justworks"]
 
 
-def test_company_of_another_customer_is_refused_and_not_changed(
-    deployed: Deployed,
-) -> None:
+def test_company_of_another_customer_is_refused_and_not_changed(deployed: Deployed) -> None:
     acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
     acme.connect()
     before = acme.connection()
@@ -43,15 +41,13 @@ def test_company_of_another_customer_is_refused_and_not_changed(
     assert landing.completion is None
     assert globex.connections() == []
     assert acme.connection() == before
-    [held] = [one for one in deployed.tables.all_sessions() if one["phase"]["S"] == "held"]
+    [held] = [row for row in deployed.tables.all_sessions() if row["phase"]["S"] == "held"]
     assert "escrow" in held
     assert "ttl" not in held
     assert live_token_count(deployed) == 2
 
 
-def test_another_customer_can_connect_after_the_owner_disconnects(
-    deployed: Deployed,
-) -> None:
+def test_another_customer_can_connect_after_the_owner_disconnects(deployed: Deployed) -> None:
     acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
     acme.connect()
     acme.disconnect()

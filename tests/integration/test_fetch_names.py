@@ -9,7 +9,7 @@ import pytest
 from finch_connections.domain.connection import CompanyKey
 from finch_connections.domain.display_name import LONGEST
 from local.fake_finch.seed_world import HARBOR_LANE, NORTHFOLD, TALLY
-from tests.integration.test_health import doubt
+from tests.integration.test_health import request_check
 from tests.support.in_process import Call, InProcess
 from tests.support.person import Person
 
@@ -59,7 +59,7 @@ def test_names_are_fetched_once(deployed: InProcess) -> None:
     deployed.queue.drain()
     assert names(acme, provider_id="justworks") == ("Justworks", HARBOR_LANE.legal_name)
     for _ in range(3):
-        doubt(deployed)
+        request_check(deployed)
         deployed.queue.drain()
     assert company_request_count(deployed) == 2
     assert deployed.finch.requests.count(*PROVIDERS) == 1
@@ -164,7 +164,7 @@ def test_after_a_429_no_company_name_is_fetched_for_a_minute(deployed: InProcess
     acme.connect(provider_id="justworks")
     deployed.finch.faults.add(*COMPANY, error="rate_limit_exceeded_error")
     for provider_id in ("gusto", "justworks"):
-        doubt(deployed, CompanyKey(provider_id, HARBOR_LANE.id))
+        request_check(deployed, CompanyKey(provider_id, HARBOR_LANE.id))
     deployed.queue.pass_time(timedelta(seconds=30))
     assert company_request_count(deployed) == 1
     deployed.queue.pass_time(10 * timedelta(minutes=1))
@@ -217,7 +217,7 @@ def test_disconnect_during_a_fetch_is_not_overwritten(deployed: InProcess) -> No
     assert "company_name" not in item
 
 
-def test_disconnecting_connection_is_not_asked_about(deployed: InProcess) -> None:
+def test_no_names_are_fetched_for_a_disconnecting_connection(deployed: InProcess) -> None:
     acme = Person(deployed, "acme")
     acme.connect()
     deployed.finch.faults.add("POST", "/disconnect", error="server_error", times=None)
@@ -287,6 +287,7 @@ def test_stored_name_makes_no_connection_event(deployed: InProcess) -> None:
 
 
 def view_completion(person: Person, completion: str) -> Any:
+    """Gets the pending connection of a completion code with `look`, which does not confirm it."""
     reply = person.call("POST", "/callback", {"completion": completion, "look": True})
     return reply.status, reply.json
 

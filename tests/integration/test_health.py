@@ -463,7 +463,7 @@ def test_disconnecting_is_not_a_valid_status_of_a_part() -> None:
 
 
 def hint(deployed: InProcess, by: str) -> None:
-    """Gives one of the three hints that a status changed at Finch."""
+    """Sends a hint, of the kind `by`, that a status changed at Finch."""
     assert deployed.invoke is not None
     if by == "webhook":
         assert deployed.deliver_webhooks() == [200]

@@ -15,7 +15,7 @@ from tests.conftest import BUILT
 from tests.support.in_process import Call, InProcess
 from tests.support.metrics import outcomes, points
 from tests.support.person import Person
-from tests.unit.test_alarms import ALARMS, OURS, looked_at
+from tests.unit.test_alarms import ALARMS, OURS, metrics_of
 
 # A build writes the same lines, so the sources alone are enough.
 pytestmark = pytest.mark.skipif(BUILT is not None, reason="runs only with the sources")
@@ -168,7 +168,7 @@ def stage(deployed: InProcess, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stag
 
 def values(alarm: str, text: str) -> list[float]:
     """The values of an alarm's metric that CloudWatch would have."""
-    [(namespace, name, dimensions)] = looked_at(ALARMS[alarm])
+    [(namespace, name, dimensions)] = metrics_of(ALARMS[alarm])
     wanted = dimensions | {"service": STACK}
     return [one.value for one in points(text) if one.is_of(namespace, name, wanted)]
 

@@ -1,4 +1,4 @@
-"""The client that other backends get their tokens with."""
+"""The client with which other backends get their tokens."""
 
 import json
 import subprocess
@@ -44,7 +44,7 @@ REPORT = {**ASKED, "caller": "sync", "report": "unauthorized", "token_id": "t1"}
 
 
 class Lambda:
-    """Answers one invocation after the other, or fails in them."""
+    """A fake Lambda client that returns or raises the given answers in order."""
 
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
@@ -70,7 +70,7 @@ def answered(status: int) -> httpx.HTTPStatusError:
     return httpx.HTTPStatusError("", request=request, response=httpx.Response(status))
 
 
-def test_a_token_comes_with_all_that_its_use_needs_and_does_not_print_itself() -> None:
+def test_token_comes_with_its_scope_and_does_not_print_itself() -> None:
     there = Lambda(TOKEN)
     with open_block(there) as token:
         assert token.access_token.reveal() == TEXT
@@ -81,7 +81,7 @@ def test_a_token_comes_with_all_that_its_use_needs_and_does_not_print_itself() -
     assert there.asked == [{**ASKED, "caller": "sync"}]
 
 
-def test_a_refusal_carries_its_reason_and_the_block_does_not_run() -> None:
+def test_refusal_raises_its_reason_and_the_block_does_not_run() -> None:
     refused = {"reason": "missing_products", "missing": ["payment"]}
     with pytest.raises(TokenRefused) as caught, open_block(Lambda(refused)):
         pytest.fail("there is no token")
@@ -94,7 +94,7 @@ def test_a_refusal_carries_its_reason_and_the_block_does_not_run() -> None:
     assert caught.value.status == "error_permissions"
 
 
-def test_a_function_that_fails_is_told_apart_and_says_nothing() -> None:
+def test_failed_function_raises_another_error_without_details() -> None:
     failure = {"errorType": "ClientError", "errorMessage": TEXT}
     with pytest.raises(VendingFailed) as caught, open_block(Lambda(failure)):
         pytest.fail("there is no token")
@@ -108,7 +108,7 @@ def test_a_function_that_fails_is_told_apart_and_says_nothing() -> None:
         type("SdkError", (Exception,), {"response": SimpleNamespace(status_code=401)})(),
     ],
 )
-def test_a_401_that_leaves_the_block_is_reported_on_its_way(error: Exception) -> None:
+def test_401_that_leaves_the_block_is_reported(error: Exception) -> None:
     there = Lambda(TOKEN, {"reported": True})
     with pytest.raises(type(error)), open_block(there):
         raise error
@@ -116,14 +116,14 @@ def test_a_401_that_leaves_the_block_is_reported_on_its_way(error: Exception) ->
 
 
 @pytest.mark.parametrize("error", [answered(403), answered(429), ValueError()])
-def test_another_error_is_no_report(error: Exception) -> None:
+def test_other_errors_are_not_reported(error: Exception) -> None:
     there = Lambda(TOKEN)
     with pytest.raises(type(error)), open_block(there):
         raise error
     assert len(there.asked) == 1
 
 
-def test_a_401_is_reported_once() -> None:
+def test_401_is_reported_only_once() -> None:
     there = Lambda(TOKEN, {"reported": True})
     with open_block(there) as token:
         token.refused()
@@ -131,7 +131,7 @@ def test_a_401_is_reported_once() -> None:
     assert there.asked[1:] == [REPORT]
 
 
-def test_a_report_that_fails_hides_nothing() -> None:
+def test_failed_report_does_not_hide_the_401() -> None:
     for failure in (OSError("unreachable"), {"errorType": "Bug"}):
         there = Lambda(TOKEN, failure)
         with pytest.raises(httpx.HTTPStatusError), open_block(there):
@@ -139,7 +139,7 @@ def test_a_report_that_fails_hides_nothing() -> None:
         assert len(there.asked) == 2
 
 
-def test_a_deployed_function_needs_the_name_of_vend_token_and_nothing_else_of_ours(
+def test_client_needs_only_the_vend_function_name_and_no_other_package(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     script = (

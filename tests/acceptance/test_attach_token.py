@@ -10,14 +10,14 @@ from tests.support.person import Person
 
 
 @pytest.mark.parametrize("name", ["company_id", "connection_id", "provider_id", "account_id"])
-@pytest.mark.parametrize("hostile", ["a#b", "a/b", "a b", "ü", "x" * 201])
+@pytest.mark.parametrize("ambiguous_id", ["a#b", "a/b", "a b", "ü", "x" * 201])
 def test_token_with_an_ambiguous_id_is_kept_and_not_attached(
-    deployed: Deployed, name: str, hostile: str
+    deployed: Deployed, name: str, ambiguous_id: str
 ) -> None:
     acme = Person(deployed, "acme")
     url = acme.log_in(acme.click(acme.link()))
     for path in ("/auth/token", "/introspect"):
-        deployed.finch.faults.add("*", path, edit={"set": {name: hostile}})
+        deployed.finch.faults.add("*", path, edit={"set": {name: ambiguous_id}})
     assert acme.come_back(url).outcome == {"error": "cannot_connect"}
     assert acme.connections() == []
     assert live_token_count(deployed) == 1

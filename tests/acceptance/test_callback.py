@@ -9,9 +9,9 @@ from tests.support.person import Person
 
 
 def test_callback_without_a_session_redirects_with_session_not_found(deployed: Deployed) -> None:
-    stranger = Person(deployed, "acme")
+    visitor = Person(deployed, "acme")
     for query in ("code=c&state=" + "A" * 43, "code=c&state=short", "code=c", "state=", ""):
-        landing = stranger.come_back(f"/callback?{query}")
+        landing = visitor.come_back(f"/callback?{query}")
         assert landing.page == deployed.return_urls[0]
         assert landing.outcome == {"error": "session_not_found"}
     assert exchange_count(deployed) == 0

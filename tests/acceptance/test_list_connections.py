@@ -54,12 +54,12 @@ def test_invalid_list_query_is_refused(deployed: Deployed, query: str) -> None:
     assert (refused.status, refused.code) == (400, "invalid_request")
 
 
-@pytest.mark.parametrize("hostile", ["a#b", "ü", "%", "a b", "x" * 201, "unknown"])
+@pytest.mark.parametrize("company_id", ["a#b", "ü", "%", "a b", "x" * 201, "unknown"])
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_invalid_or_unknown_connection_id_is_not_found(
-    deployed: Deployed, method: str, hostile: str
+    deployed: Deployed, method: str, company_id: str
 ) -> None:
-    refused = Person(deployed, "acme").call(method, connection_path("gusto", hostile))
+    refused = Person(deployed, "acme").call(method, connection_path("gusto", company_id))
     assert (refused.status, refused.code) == (404, "connection_not_found")
 
 

@@ -72,7 +72,7 @@ def test_ciphertext_moved_to_another_row_disconnects_nothing(
 def test_ciphertext_moved_to_another_session_is_not_attached(deployed: InProcess) -> None:
     acme = Person(deployed, "acme", same_site=False)
     globex = Person(deployed, "globex", same_site=False)
-    mine = acme.connect()
+    landing = acme.connect()
     globex.connect(provider_id="justworks")
     tables = deployed.tables
     sessions = {row["customer_id"]["S"]: row for row in tables.all_sessions()}
@@ -82,8 +82,8 @@ def test_ciphertext_moved_to_another_session_is_not_attached(deployed: InProcess
         UpdateExpression="SET escrow.ciphertext = :stolen",
         ExpressionAttributeValues={":stolen": sessions["globex"]["escrow"]["M"]["ciphertext"]},
     )
-    assert mine.completion
-    assert acme.confirm(mine.completion).code == "internal_error"
+    assert landing.completion
+    assert acme.confirm(landing.completion).code == "internal_error"
     deployed.queue.pass_time(timedelta(days=2))
     assert acme.connections() == []
     [left] = deployed.finch.live_tokens()

@@ -194,14 +194,14 @@ def test_health_check_does_not_overwrite_a_concurrent_disconnect(
 ) -> None:
     real, once = ConnectApi.introspect, [True]
 
-    def meanwhile(finch: ConnectApi, token: Any) -> Any:
+    def introspect_then_disconnect(finch: ConnectApi, token: Any) -> Any:
         answer = real(finch, token)
         if once:
             once.pop()
             assert acme.disconnect().status == 200
         return answer
 
-    monkeypatch.setattr(ConnectApi, "introspect", meanwhile)
+    monkeypatch.setattr(ConnectApi, "introspect", introspect_then_disconnect)
     request_check(deployed)
     deployed.queue.drain()
     assert acme.connection()["status"] == "disconnected"

@@ -183,8 +183,8 @@ def test_old_key_decrypts_and_new_key_encrypts_until_reencryption(
     new = new_key()
     assert acme.disconnect().status == 200
     acme.connect(provider_id="justworks", login=MAYA)
-    [there] = [one for one in acme.connections() if one["status"] == "connected"]
-    assert there["provider_id"] == "justworks"
+    [connected] = [row for row in acme.connections() if row["status"] == "connected"]
+    assert connected["provider_id"] == "justworks"
     assert new in keys_in_use(deployed)
     assert globex.disconnect(company_id=JUNIPER_VALE.id).status == 200
 
@@ -237,20 +237,20 @@ def test_moved_ciphertext_is_reported_and_the_others_are_reencrypted(
 ) -> None:
     connect_four_tokens(deployed)
     tables = deployed.tables
-    theirs, other = tables.items(tables.connections)
-    stolen = next(iter(other["ciphertexts"]["M"].values()))
+    changed_row, other_row = tables.items(tables.connections)
+    stolen = next(iter(other_row["ciphertexts"]["M"].values()))
     tables.dynamodb.update_item(
         TableName=tables.connections,
-        Key={name: theirs[name] for name in ("customer_id", "provider_id#company_id")},
+        Key={name: changed_row[name] for name in ("customer_id", "provider_id#company_id")},
         UpdateExpression="SET ciphertexts.#id = :stolen",
-        ExpressionAttributeNames={"#id": next(iter(theirs["ciphertexts"]["M"]))},
+        ExpressionAttributeNames={"#id": next(iter(changed_row["ciphertexts"]["M"]))},
         ExpressionAttributeValues={":stolen": stolen},
     )
     new_key()
     this = run_round(deployed, "ReencryptTokens")
     assert [one["reason"] for one in this.open] == ["does not open where it lies"]
-    assert this.open[0]["customer_id"] == theirs["customer_id"]["S"]
-    assert this.done["reencrypted"] == (3 if len(theirs["ciphertexts"]["M"]) == 1 else 2)
+    assert this.open[0]["customer_id"] == changed_row["customer_id"]["S"]
+    assert this.done["reencrypted"] == (3 if len(changed_row["ciphertexts"]["M"]) == 1 else 2)
 
 
 # Erasing a customer

@@ -392,11 +392,11 @@ def test_connect_during_a_discard_waits_and_ends_with_it(
     landings = []
     real = FinchClient.disconnect
 
-    def meanwhile(finch: FinchClient, token: Any) -> None:
+    def connect_first(finch: FinchClient, token: Any) -> None:
         landings.append(here.connect())
         real(finch, token)
 
-    monkeypatch.setattr(FinchClient, "disconnect", meanwhile)
+    monkeypatch.setattr(FinchClient, "disconnect", connect_first)
     deployed.queue.pass_time(DAY + MINUTE)
     assert landings[0].outcome["status"] == "pending"
     deployed.queue.drain()
@@ -445,9 +445,6 @@ def test_one_wrong_invalid_token_response_does_not_end_a_token(deployed: InProce
     assert acme.come_back(url).outcome == {"error": "connection_ended"}
     deployed.queue.drain()
     assert acme.connection()["status"] == "connected"
-
-
-# The operator
 
 
 def test_two_separate_wrong_responses_do_not_end_a_token(
@@ -515,6 +512,9 @@ def test_token_held_at_its_confirmation_is_reported_within_minutes(
     reports(capsys)
     deployed.queue.pass_time(5 * MINUTE)
     assert Report.TOKEN_HELD in reports(capsys)
+
+
+# The operator
 
 
 def held_session_id(deployed: InProcess) -> str:

@@ -78,7 +78,7 @@ class Subscriber:
                 sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
         return found
 
-    def listen(self) -> list[dict[str, Any]]:
+    def publish(self) -> list[dict[str, Any]]:
         """Delivers the writes that pass the filter; returns the published events."""
         records = [record for record in self.records() if passes_filter(record)]
         if records:
@@ -169,13 +169,13 @@ def test_events_cover_a_connection_from_creation_to_disconnect(subscriber: Subsc
     deployed = subscriber.deployed
     acme = Person(deployed, "acme")
     acme.connect()
-    made = subscriber.listen()
+    made = subscriber.publish()
     break_at_finch(deployed, "reauth")
-    broken = subscriber.listen()
+    broken = subscriber.publish()
     acme.connect()
-    repaired = subscriber.listen()
+    repaired = subscriber.publish()
     acme.disconnect()
-    ended = subscriber.listen()
+    ended = subscriber.publish()
     assert kinds(made) == [CREATED]
     assert kinds(broken) == [STATUS]
     assert kinds(repaired)[0] == REPAIRED
@@ -201,7 +201,7 @@ def test_reconnected_connection_is_created_again(subscriber: Subscriber) -> None
     acme.connect()
     acme.disconnect()
     acme.connect()
-    events = subscriber.listen()
+    events = subscriber.publish()
     assert kinds(events) == [CREATED, STATUS, DISCONNECTED, CREATED]
     assert events[-1]["detail"]["previous_status"] == "disconnected"
 
@@ -210,7 +210,7 @@ def test_another_login_makes_a_logins_changed_event(subscriber: Subscriber) -> N
     acme = Person(subscriber.deployed, "acme")
     acme.connect()
     acme.connect(login=OWEN)
-    events = subscriber.listen()
+    events = subscriber.publish()
     assert kinds(events) == [CREATED, LOGINS]
     assert len(events[-1]["detail"]["connection_ids"]) >= 1
 
@@ -248,7 +248,7 @@ def test_filter_drops_no_write_that_makes_an_event(subscriber: Subscriber) -> No
 
 def test_removed_row_makes_no_event(subscriber: Subscriber) -> None:
     Person(subscriber.deployed, "acme").connect()
-    subscriber.listen()
+    subscriber.publish()
     tables = subscriber.deployed.tables
     row = {"customer_id": {"S": "acme"}, "provider_id#company_id": {"S": str(KEY)}}
     tables.dynamodb.delete_item(TableName=tables.connections, Key=row)
@@ -447,7 +447,7 @@ def test_stream_image_is_read_without_its_ciphertexts(subscriber: Subscriber) ->
 
 def test_readme_lists_every_event_and_detail_field(subscriber: Subscriber) -> None:
     Person(subscriber.deployed, "acme").connect()
-    [event] = subscriber.listen()
+    [event] = subscriber.publish()
     stated = [cells[0].strip("`") for cells in rows("detail")]
     assert stated == list(event["detail"])
     assert event["detail"]["version"] == event_bus.VERSION

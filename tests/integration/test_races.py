@@ -146,10 +146,10 @@ def test_two_customers_connecting_one_company_at_once_do_not_share_it(
     deployed: Deployed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
-    mine = acme.log_in(acme.click(acme.link()), login=MAYA)
-    theirs = globex.log_in(globex.click(globex.link()), login=OWEN)
-    before_once(monkeypatch, SessionTable, "complete", lambda: globex.come_back(theirs))
-    assert acme.come_back(mine).outcome == {"error": "cannot_connect"}
+    acme_callback = acme.log_in(acme.click(acme.link()), login=MAYA)
+    globex_callback = globex.log_in(globex.click(globex.link()), login=OWEN)
+    before_once(monkeypatch, SessionTable, "complete", lambda: globex.come_back(globex_callback))
+    assert acme.come_back(acme_callback).outcome == {"error": "cannot_connect"}
     assert acme.connections() == []
     assert len(globex.connections()) == 1
 
@@ -526,11 +526,11 @@ def test_disconnect_also_ends_a_token_stored_during_it(
 
     def escrow(table: SessionTable, *arguments: Any) -> ConnectSession:
         kept_now: list[ConnectSession] = []
-        with monkeypatch.context() as meanwhile:
-            meanwhile.setattr(SessionTable, "escrow", real)
+        with monkeypatch.context() as patched:
+            patched.setattr(SessionTable, "escrow", real)
             keep = partial(real, table, *arguments)
             before_once(
-                meanwhile, disconnecting_flow, "disconnected", lambda: kept_now.append(keep())
+                patched, disconnecting_flow, "disconnected", lambda: kept_now.append(keep())
             )
             replies.append(acme.disconnect())
         [session] = kept_now

@@ -32,9 +32,9 @@ def test_missing_setting_is_named_in_the_error(monkeypatch: pytest.MonkeyPatch, 
 def test_callback_url_is_the_api_url_or_else_the_request_host(
     deployed: Deployed,
 ) -> None:
-    there = dict.fromkeys(Settings._fields, "")
-    assert Settings(**there).callback_url("abc.example.com") == "https://abc.example.com/callback"
-    named = Settings(**there | {"api_url": "https://payroll.example.com"})
+    empty = dict.fromkeys(Settings._fields, "")
+    assert Settings(**empty).callback_url("abc.example.com") == "https://abc.example.com/callback"
+    named = Settings(**empty | {"api_url": "https://payroll.example.com"})
     assert named.callback_url("abc.example.com") == "https://payroll.example.com/callback"
 
 

@@ -253,7 +253,7 @@ def test_random_name_is_new_each_time_and_belongs_to_the_customer() -> None:
     assert all(issued_to(name, "acme") for name in names)
 
 
-GRANT = TokenResponse("connection-1", "gusto", frozenset({"company"}), customer_id="acme")
+TOKEN_RESPONSE = TokenResponse("connection-1", "gusto", frozenset({"company"}), customer_id="acme")
 INTROSPECTION = Introspection(
     "token-1",
     "our-client",
@@ -265,7 +265,7 @@ INTROSPECTION = Introspection(
 )
 
 
-def escrow(state_echoed: bool, token_response: TokenResponse = GRANT) -> Escrow:
+def escrow(state_echoed: bool, token_response: TokenResponse = TOKEN_RESPONSE) -> Escrow:
     return Escrow(b"", token_response, state_echoed=state_echoed, browser_bound=True)
 
 
@@ -277,7 +277,7 @@ def require_ours(
 
 
 def test_token_tied_to_the_session_is_accepted() -> None:
-    unnamed = replace(GRANT, customer_id=None)
+    unnamed = replace(TOKEN_RESPONSE, customer_id=None)
     require_ours(started(), escrow(True), INTROSPECTION, "our-client")
     require_ours(started(), escrow(False), INTROSPECTION, "our-client")
     require_ours(started(), escrow(False, unnamed), INTROSPECTION, "our-client")
@@ -289,21 +289,21 @@ def test_token_tied_to_the_session_is_accepted() -> None:
 @pytest.mark.parametrize(
     ("state_echoed", "token_response", "introspection", "client_id"),
     [
-        (True, GRANT, INTROSPECTION, "another-client"),
-        (True, GRANT, replace(INTROSPECTION, customer_id="globex"), "our-client"),
-        (True, replace(GRANT, customer_id="globex"), INTROSPECTION, "our-client"),
-        (True, GRANT, replace(INTROSPECTION, connection_id="connection-2"), "our-client"),
-        (True, GRANT, replace(INTROSPECTION, provider_id="justworks"), "our-client"),
+        (True, TOKEN_RESPONSE, INTROSPECTION, "another-client"),
+        (True, TOKEN_RESPONSE, replace(INTROSPECTION, customer_id="globex"), "our-client"),
+        (True, replace(TOKEN_RESPONSE, customer_id="globex"), INTROSPECTION, "our-client"),
+        (True, TOKEN_RESPONSE, replace(INTROSPECTION, connection_id="connection-2"), "our-client"),
+        (True, TOKEN_RESPONSE, replace(INTROSPECTION, provider_id="justworks"), "our-client"),
         (True, TokenResponse.unreadable(), INTROSPECTION, "our-client"),
         (
             True,
-            replace(GRANT, company_id="company-1"),
+            replace(TOKEN_RESPONSE, company_id="company-1"),
             replace(INTROSPECTION, company_id="company-2"),
             "our-client",
         ),
         (
             False,
-            replace(GRANT, customer_id=None),
+            replace(TOKEN_RESPONSE, customer_id=None),
             replace(INTROSPECTION, customer_id=None),
             "our-client",
         ),

@@ -304,9 +304,9 @@ def test_restore_takes_live_tokens_and_the_wanted_disconnect() -> None:
 
 def test_restore_keeps_the_existing_tokens() -> None:
     backup = attach(None, "acme", KEY, token("t1"), b"1", NOW)
-    there = attach(None, "acme", KEY, token("t3", connection_id="c3"), b"3", NOW)
-    back = restored(there, backup, [token("t1")], NOW)
+    existing = attach(None, "acme", KEY, token("t3", connection_id="c3"), b"3", NOW)
+    back = restored(existing, backup, [token("t1")], NOW)
     assert back.ciphertexts == {"t1": b"1", "t3": b"3"}
-    assert back.revision == there.revision + 1
+    assert back.revision == existing.revision + 1
     with pytest.raises(ConnectionBusy):
-        restored(disconnecting(there, NOW), backup, [token("t1")], NOW)
+        restored(disconnecting(existing, NOW), backup, [token("t1")], NOW)

@@ -48,11 +48,11 @@ class Lambda:
 
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
-        self.asked: list[Any] = []
+        self.requests: list[Any] = []
 
     def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:
         assert FunctionName == "vend"
-        self.asked.append(json.loads(Payload))
+        self.requests.append(json.loads(Payload))
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -60,8 +60,8 @@ class Lambda:
         return {"Payload": BytesIO(json.dumps(answer).encode()), **failed}
 
 
-def open_block(there: Lambda) -> Any:
-    client = TokenClient(there, "vend", "sync")  # type: ignore[arg-type]
+def open_block(function: Lambda) -> Any:
+    client = TokenClient(function, "vend", "sync")  # type: ignore[arg-type]
     return token_for(**ASKED, client=client)  # type: ignore[arg-type]
 
 
@@ -71,33 +71,33 @@ def answered(status: int) -> httpx.HTTPStatusError:
 
 
 def test_token_comes_with_its_scope_and_does_not_print_itself() -> None:
-    there = Lambda(TOKEN)
-    with open_block(there) as token:
+    function = Lambda(TOKEN)
+    with open_block(function) as token:
         assert token.access_token.reveal() == TEXT
         assert TEXT not in repr(token)
         assert (token.token_id, token.connection_id) == ("t1", "k1")
         assert (token.entity_ids, token.left_out) == (("e1",), ("e2",))
         assert token.products == {"company", "directory"}
-    assert there.asked == [{**ASKED, "caller": "sync"}]
+    assert function.requests == [{**ASKED, "caller": "sync"}]
 
 
 def test_refusal_raises_its_reason_and_the_block_does_not_run() -> None:
     refused = {"reason": "missing_products", "missing": ["payment"]}
     with pytest.raises(TokenRefused) as caught, open_block(Lambda(refused)):
-        pytest.fail("there is no token")
+        pytest.fail("the block ran without a token")
     assert (caught.value.reason, caught.value.missing) == ("missing_products", ("payment",))
     with (
         pytest.raises(TokenRefused, match="reauth") as caught,
         open_block(Lambda({"reason": "reauth", "status": "error_permissions"})),
     ):
-        pytest.fail("there is no token")
+        pytest.fail("the block ran without a token")
     assert caught.value.status == "error_permissions"
 
 
 def test_failed_function_raises_another_error_without_details() -> None:
     failure = {"errorType": "ClientError", "errorMessage": TEXT}
     with pytest.raises(VendingFailed) as caught, open_block(Lambda(failure)):
-        pytest.fail("there is no token")
+        pytest.fail("the block ran without a token")
     assert TEXT not in str(caught.value)
 
 
@@ -109,34 +109,34 @@ def test_failed_function_raises_another_error_without_details() -> None:
     ],
 )
 def test_401_that_leaves_the_block_is_reported(error: Exception) -> None:
-    there = Lambda(TOKEN, {"reported": True})
-    with pytest.raises(type(error)), open_block(there):
+    function = Lambda(TOKEN, {"reported": True})
+    with pytest.raises(type(error)), open_block(function):
         raise error
-    assert there.asked[1:] == [REPORT]
+    assert function.requests[1:] == [REPORT]
 
 
 @pytest.mark.parametrize("error", [answered(403), answered(429), ValueError()])
 def test_other_errors_are_not_reported(error: Exception) -> None:
-    there = Lambda(TOKEN)
-    with pytest.raises(type(error)), open_block(there):
+    function = Lambda(TOKEN)
+    with pytest.raises(type(error)), open_block(function):
         raise error
-    assert len(there.asked) == 1
+    assert len(function.requests) == 1
 
 
 def test_401_is_reported_only_once() -> None:
-    there = Lambda(TOKEN, {"reported": True})
-    with open_block(there) as token:
+    function = Lambda(TOKEN, {"reported": True})
+    with open_block(function) as token:
         token.refused()
         token.refused()
-    assert there.asked[1:] == [REPORT]
+    assert function.requests[1:] == [REPORT]
 
 
 def test_failed_report_does_not_hide_the_401() -> None:
     for failure in (OSError("unreachable"), {"errorType": "Bug"}):
-        there = Lambda(TOKEN, failure)
-        with pytest.raises(httpx.HTTPStatusError), open_block(there):
+        function = Lambda(TOKEN, failure)
+        with pytest.raises(httpx.HTTPStatusError), open_block(function):
             raise answered(401)
-        assert len(there.asked) == 2
+        assert len(function.requests) == 2
 
 
 def test_client_needs_only_the_vend_function_name_and_no_other_package(

@@ -143,15 +143,15 @@ def test_token_shows_the_most_urgent_status_of_its_parts(
 )
 def test_no_history_of_responses_drops_a_token_that_was_not_dead_twice(
     statuses: list[ConnectionStatus],
-    looks: list[tuple[int, list[ConnectionStatus | None]]],
+    checks: list[tuple[int, list[ConnectionStatus | None]]],
 ) -> None:
     seen: dict[str, list[timedelta]] = {}
     one, at = connection(*statuses), timedelta()
-    for minutes, said in looks:
+    for minutes, responses in checks:
         at += minutes * MINUTE
         findings = {
             f"token-{n}": Finding(word)
-            for n, word in enumerate(said)
+            for n, word in enumerate(responses)
             if word not in (None, ConnectionStatus.DISCONNECTING)
         }
         for id_, finding in findings.items():

@@ -16,7 +16,7 @@ from finch_connections.domain.ownership import (
 )
 from finch_connections.domain.token_response import TokenResponse
 
-GRANT = TokenResponse("connection-1", "gusto", frozenset(), company_id="company-1")
+TOKEN_RESPONSE = TokenResponse("connection-1", "gusto", frozenset(), company_id="company-1")
 ROW = CompanyKey("gusto", "company-1")
 
 
@@ -30,25 +30,25 @@ def held(*sessions: str, discarding: str | None = None) -> OwnershipRecord:
 
 
 def test_token_response_without_an_owner_belongs_to_its_company() -> None:
-    assert row_of(GRANT, "acme", None) == CompanyKey("gusto", "company-1")
+    assert row_of(TOKEN_RESPONSE, "acme", None) == CompanyKey("gusto", "company-1")
 
 
 def test_connection_id_that_has_a_row_keeps_it() -> None:
     row = CompanyKey("gusto", "connection-1")
     record = owned("acme", row)
-    assert row_of(GRANT, "acme", record) == row
+    assert row_of(TOKEN_RESPONSE, "acme", record) == row
 
 
 def test_connection_id_of_another_customer_is_refused() -> None:
     record = owned("globex")
     with pytest.raises(OwnedByAnother):
-        row_of(GRANT, "acme", record)
+        row_of(TOKEN_RESPONSE, "acme", record)
 
 
 def test_connection_id_does_not_move_to_another_provider() -> None:
     record = owned("acme")
     with pytest.raises(OwnedByAnother):
-        row_of(replace(GRANT, provider_id="justworks"), "acme", record)
+        row_of(replace(TOKEN_RESPONSE, provider_id="justworks"), "acme", record)
 
 
 def test_company_and_connection_ownerships_never_have_the_same_id() -> None:
@@ -65,7 +65,7 @@ def test_refusal_does_not_mention_another_customer() -> None:
 
 def test_connection_is_busy_while_its_token_is_discarded() -> None:
     with pytest.raises(ConnectionBusy):
-        row_of(GRANT, "acme", held("one", discarding="one"))
+        row_of(TOKEN_RESPONSE, "acme", held("one", discarding="one"))
 
 
 def test_ownership_is_free_without_another_owner_or_discard() -> None:

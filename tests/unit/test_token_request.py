@@ -34,12 +34,12 @@ def token(
 
 def connection(*tokens: Token, **more: Any) -> Connection:
     status = most_urgent(one.status for one in tokens) if tokens else CONNECTED
-    there = Connection("acme", CompanyKey("gusto", "c"), tokens, status, NOW, NOW, 1)
-    return replace(there, **more)
+    made = Connection("acme", CompanyKey("gusto", "c"), tokens, status, NOW, NOW, 1)
+    return replace(made, **more)
 
 
-def chosen(there: Connection, products: frozenset[str] = DIRECTORY) -> str:
-    choice = choose(there, products)
+def chosen(among: Connection, products: frozenset[str] = DIRECTORY) -> str:
+    choice = choose(among, products)
     return choice.id if isinstance(choice, Token) else choice.reason
 
 
@@ -50,10 +50,10 @@ def test_newest_token_that_covers_the_products_is_chosen() -> None:
         token("t3", "payment"),
     ]
     for order in (tokens, tokens[::-1]):
-        there = connection(*order)
-        assert chosen(there) == "t2"
-        assert chosen(there, frozenset({"payment"})) == "t3"
-        assert chosen(there, frozenset()) == "t3"
+        made = connection(*order)
+        assert chosen(made) == "t2"
+        assert chosen(made, frozenset({"payment"})) == "t3"
+        assert chosen(made, frozenset()) == "t3"
 
 
 def test_working_token_is_chosen_before_newer_doubtful_tokens() -> None:
@@ -84,23 +84,23 @@ def test_unusable_token_is_refused_with_its_status(
 
 
 def test_pending_data_is_reported_before_a_needed_repair() -> None:
-    there = connection(
+    made = connection(
         token("t1", status=ConnectionStatus.PROCESSING), token("t2", status=ConnectionStatus.REAUTH)
     )
-    assert choose(there, DIRECTORY) == Refused(Outcome.PENDING, ConnectionStatus.PROCESSING)
+    assert choose(made, DIRECTORY) == Refused(Outcome.PENDING, ConnectionStatus.PROCESSING)
 
 
 def test_products_missing_from_the_closest_token_are_reported() -> None:
-    there = connection(token("t1", "directory company"), token("t2", "payment"))
+    made = connection(token("t1", "directory company"), token("t2", "payment"))
     wanted = frozenset({"directory", "company", "payment"})
     refused = Refused(Outcome.MISSING_PRODUCTS, missing=frozenset({"payment"}))
-    assert choose(there, wanted) == refused
+    assert choose(made, wanted) == refused
 
 
 def test_reauth_is_reported_when_only_a_broken_token_covers_the_products() -> None:
-    there = connection(token("t1", "directory payment", REAUTH), token("t2", "directory"))
-    assert chosen(there, frozenset({"payment"})) == "reauth"
-    assert chosen(there) == "t2"
+    made = connection(token("t1", "directory payment", REAUTH), token("t2", "directory"))
+    assert chosen(made, frozenset({"payment"})) == "reauth"
+    assert chosen(made) == "t2"
 
 
 @pytest.mark.parametrize(
@@ -113,8 +113,8 @@ def test_reauth_is_reported_when_only_a_broken_token_covers_the_products() -> No
     ],
 )
 def test_connection_that_the_customer_ended_is_refused(ended: dict[str, Any]) -> None:
-    there = connection(token("t1"), **ended)
-    assert choose(there, DIRECTORY) == Refused(Outcome.DISCONNECTED, ended["status"])
+    made = connection(token("t1"), **ended)
+    assert choose(made, DIRECTORY) == Refused(Outcome.DISCONNECTED, ended["status"])
 
 
 def test_unreadable_entities_are_left_out() -> None:

@@ -161,9 +161,7 @@ def test_deeply_nested_response_is_an_unknown_answer() -> None:
 
 
 def test_connection_that_was_idle_too_long_is_not_reused() -> None:
-    """Lambda freezes the process between requests. The connection may be closed by then, and a code
-    sent over it would be lost.
-    """
+    """After a freeze by Lambda the connection may be closed, and a code sent over it would be lost."""
     moments: Iterator[float] = iter([0.0, 0.0, 1.0, 2.0, 3.0, 100.0, 101.0])
     finch = client(
         lambda _: httpx.Response(200, json={"status": "success"}),

@@ -279,7 +279,7 @@ def test_scheduled_check_continues_where_it_stopped_within_finchs_limit(
         )
 
     assert run() == 3
-    # Nothing was looked at yet, so nothing more is queued on top.
+    # No connection has been checked yet, so a second run queues at most the same number again.
     assert run() in (0, 2, 3)
     deployed.queue.pass_time(4 * MINUTE)
     checked = [person.connections()[0]["checked_at"] > now.isoformat() for person in people]

@@ -373,7 +373,7 @@ def test_unconfirmed_token_of_a_kept_connection_is_dropped_not_revoked(
 def test_unconfirmed_token_of_an_owned_company_is_held(
     deployed: InProcess, capsys: pytest.CaptureFixture[str], owner: str
 ) -> None:
-    """An older page of Finch's reference says that its end would end the owner's connection too."""
+    """An older page of Finch's reference says that ending this connection also ends the owner's."""
     here, elsewhere = Person(deployed, owner), Person(deployed, "acme", same_site=False)
     elsewhere.connect(login=OWEN)
     here.connect(login=MAYA)

@@ -25,9 +25,7 @@ def finch_call(read_seconds: float = finch_client.READ_SECONDS) -> float:
 
 
 def test_slowest_exchange_still_stores_its_token() -> None:
-    """Calls: session, work item, secret, consume, two exchanges around a changed secret; then encrypt and
-    escrow, twice.
-    """
+    """Session, work item, secret, consume, two exchanges (changed secret); encrypt and escrow, twice."""
     slowest = 4 * AWS_CALL + 2 * finch_call(connect_api.EXCHANGE_READ_SECONDS)
     keeping = 2 * (3 * AWS_CALL) + sum(finish_connect.KEEPING_PAUSES)
     assert slowest + keeping < function("FinishConnect")
@@ -50,11 +48,11 @@ def test_work_item_arrives_after_its_code_was_consumed() -> None:
 
 
 def test_work_item_finishes_before_it_is_delivered_again() -> None:
-    """Calls of a discard: session, token, ownership, row, introspect, two ownerships, mark, disconnect,
-    ownership, end.
+    """Counts the calls of a discard and of a health check.
 
-    Calls of a health check: ownership, row twice, two tokens, two failing introspections, write; then a
-    token, two names, write.
+    Discard: session, token, ownership, row, introspect, two ownerships, mark, disconnect, ownership, end.
+    Health check: ownership, row twice, two tokens, two failing introspections, write; then a token, two
+    names, write.
     """
     slowest = 9 * AWS_CALL + 2 * finch_call()
     names = 2 * AWS_CALL + 2 * finch_call(names_api.READ_SECONDS)
@@ -65,7 +63,7 @@ def test_work_item_finishes_before_it_is_delivered_again() -> None:
 
 
 def test_slowest_webhook_responds_in_time() -> None:
-    """Calls: the secret, the secret again, the queue."""
+    """The secret, the secret again, the queue."""
     assert 3 * AWS_CALL < function("ReceiveWebhook") < GATEWAY
 
 

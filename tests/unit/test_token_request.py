@@ -133,7 +133,7 @@ def test_unreadable_entities_are_left_out() -> None:
 
 
 def test_client_timeout_is_longer_than_the_vend_token_function() -> None:
-    """Calls: connection, key, audit record."""
+    """Connection, key, audit record."""
     assert 3 * AWS_CALL < function("VendToken") < finch_tokens.READ_SECONDS
     assert function("ReadDirectory") > finch_tokens.READ_SECONDS
 

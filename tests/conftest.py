@@ -1,4 +1,4 @@
-"""Puts what is tested on the path: the sources, or with BUILT what `sam build` made of them."""
+"""Puts the tested code on the path: the sources, or with BUILT the result of `sam build`."""
 
 import os
 import sys
@@ -12,24 +12,34 @@ BUILT = os.environ.get("BUILT")
 if BUILT:
     built = (ROOT / BUILT).resolve()
     sys.path[:0] = [
-        str(one) for one in [built / "SharedLayer" / "python", *sorted(built.iterdir())]
+        str(folder) for folder in [built / "SharedLayer" / "python", *sorted(built.iterdir())]
     ]
 else:
     sys.path[:0] = [str(ROOT / "layers" / "shared" / "python")]
-# Last what makes a build, and is in none.
+# The sources come last: the tests need modules that no build contains, for example `local`.
 sys.path += [str(ROOT), str(ROOT / "layers" / "shared" / "python")]
 
 
 def pytest_report_header() -> str:
-    """Says which code is tested."""
+    """Reports which code is tested."""
     import finch_connections
 
     return f"finch_connections of {Path(finch_connections.__path__[0]).relative_to(ROOT)}"
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Runs last what needs the local world: other tests simulate time, and forbid sockets, for all.
+    """Runs the tests in the local world last.
 
-    It lasts from its first test to the end of the session.
+    That world lasts from its first test to the end of the session. Other tests simulate time and
+    forbid sockets for the whole process.
     """
-    items.sort(key=lambda item: "world" in getattr(item, "fixturenames", ()))
+    items.sort(key=needs_local_world)
+
+
+def needs_local_world(item: pytest.Item) -> bool:
+    """True if this test runs in the local world: it uses `world`, or is an acceptance test there."""
+    if "world" in getattr(item, "fixturenames", ()):
+        return True
+    callspec = getattr(item, "callspec", None)
+    return callspec is not None and callspec.params.get("empty_product") == "deployed"

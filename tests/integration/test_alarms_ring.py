@@ -1,4 +1,4 @@
-"""What each alarm is for, done to the product: its own metric moves past its threshold."""
+"""Each alarm rings: its cause happens to the product, and its metric passes its threshold."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ from tests.conftest import BUILT
 from tests.support.in_process import Call, InProcess
 from tests.support.metrics import outcomes, points
 from tests.support.person import Person
-from tests.unit.test_alarms import ALARMS, OURS, looked_at
+from tests.unit.test_alarms import ALARMS, OURS, metrics_of
 
-# What is built writes the same lines: once is enough.
-pytestmark = pytest.mark.skipif(BUILT is not None, reason="told of the sources alone")
+# A build writes the same lines, so the sources alone are enough.
+pytestmark = pytest.mark.skipif(BUILT is not None, reason="runs only with the sources")
 
 STACK = "finch-connections"
 DAY = timedelta(days=1)
-# What only AWS writes. Of these the local world makes dead letters ring; the others are matched
-# against AWS's documentation alone, in the tests of the template.
+# Alarms on metrics that only AWS writes. tests/local makes the dead letter alarm ring; the tests of
+# the template compare the others with AWS's documentation.
 AWS_OWN = {
     *("ApiFailingAlarm", "FunctionErrorsAlarm", "ThrottledAlarm", "EventsLateAlarm"),
     *("QueueLateAlarm", "DeadLetterAlarm", "EventsDeadLetterAlarm"),
@@ -35,19 +35,19 @@ STORIES: dict[str, Story] = {}
 
 @dataclass
 class Stage:
-    """The product, and the means to bring its configuration out of order."""
+    """The product, and the means to break its configuration."""
 
     deployed: InProcess
     monkeypatch: pytest.MonkeyPatch
 
     def invoke(self, name: str, event: Any) -> Any:
-        """Calls a function."""
+        """Invokes a function."""
         assert self.deployed.invoke
         return self.deployed.invoke(name, event)
 
 
 def rings(alarm: str) -> Callable[[Story], Story]:
-    """Names the alarm that a story is for."""
+    """Registers a story for its alarm."""
 
     def named(story: Story) -> Story:
         STORIES[alarm] = story
@@ -57,7 +57,7 @@ def rings(alarm: str) -> Callable[[Story], Story]:
 
 
 @rings("InternalErrorAlarm")
-def aws_fails_in_a_way_that_nobody_foresaw(stage: Stage) -> None:
+def aws_fails_unexpectedly(stage: Stage) -> None:
     acme = Person(stage.deployed, "acme")
 
     def down(call: Call, send: Callable[[], Any]) -> Any:
@@ -92,7 +92,7 @@ def another_customer_connects_the_same_company(stage: Stage) -> None:
 
 
 @rings("ExchangeUncertainAlarm")
-def finchs_answer_to_a_code_is_lost(stage: Stage) -> None:
+def finchs_response_to_a_code_is_lost(stage: Stage) -> None:
     acme = Person(stage.deployed, "acme")
     url = acme.log_in(acme.click(acme.link()))
     stage.deployed.finch.faults.add("POST", "/auth/token", drop="after_effect")
@@ -101,7 +101,7 @@ def finchs_answer_to_a_code_is_lost(stage: Stage) -> None:
 
 
 @rings("DisconnectRefusedAlarm")
-def finch_refuses_for_days_to_end_a_connection(stage: Stage) -> None:
+def finch_refuses_a_disconnect_for_days(stage: Stage) -> None:
     acme = Person(stage.deployed, "acme")
     acme.connect()
     stage.deployed.finch.faults.add("POST", "/disconnect", error="error_permissions", times=None)
@@ -119,7 +119,7 @@ def a_disconnect_does_not_end(stage: Stage) -> None:
 
 
 @rings("WaitsForDaysAlarm")
-def nobody_logs_in_again(stage: Stage) -> None:
+def customer_does_not_log_in_again(stage: Stage) -> None:
     Person(stage.deployed, "acme").connect()
     [token] = stage.deployed.finch.live_tokens()
     stage.deployed.finch.set_connection_status(token.connection_id, "reauth")
@@ -130,13 +130,13 @@ def nobody_logs_in_again(stage: Stage) -> None:
 
 
 @rings("WebhookRefusedAlarm")
-def somebody_forges_webhooks(stage: Stage) -> None:
+def attacker_forges_webhooks(stage: Stage) -> None:
     for _ in range(11):
         assert stage.deployed.receive({}, b"{}").status == 401
 
 
 @rings("KmsFailingAlarm")
-def a_ciphertext_lies_where_it_was_not_written(stage: Stage) -> None:
+def ciphertext_was_moved_to_another_row(stage: Stage) -> None:
     acme = Person(stage.deployed, "acme")
     acme.connect()
     tables = stage.deployed.tables
@@ -147,14 +147,14 @@ def a_ciphertext_lies_where_it_was_not_written(stage: Stage) -> None:
 
 
 @rings("DatabaseFailingAlarm")
-def dynamodb_refuses(stage: Stage) -> None:
+def dynamodb_refuses_every_call(stage: Stage) -> None:
     stage.monkeypatch.setenv("CONNECTIONS_TABLE", "gone")
-    forget()
+    clear_caches()
     for _ in range(6):
         assert Person(stage.deployed, "acme").call("GET", "/connections").status == 500
 
 
-def forget() -> None:
+def clear_caches() -> None:
     settings.read.cache_clear()
     connection_table.from_settings.cache_clear()
 
@@ -163,18 +163,18 @@ def forget() -> None:
 def stage(deployed: InProcess, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     yield Stage(deployed, monkeypatch)
     monkeypatch.undo()
-    forget()
+    clear_caches()
 
 
 def values(alarm: str, text: str) -> list[float]:
-    """The values that CloudWatch would have of an alarm's metric."""
-    [(namespace, name, dimensions)] = looked_at(ALARMS[alarm])
+    """The values of an alarm's metric that CloudWatch would have."""
+    [(namespace, name, dimensions)] = metrics_of(ALARMS[alarm])
     wanted = dimensions | {"service": STACK}
     return [one.value for one in points(text) if one.is_of(namespace, name, wanted)]
 
 
 def breaches(alarm: str, found: list[float]) -> bool:
-    """Whether a period with these values is over the threshold."""
+    """True if a period with these values is above the threshold."""
     properties = ALARMS[alarm]
     average = properties["Statistic"] == "Average"
     if not found:
@@ -182,17 +182,17 @@ def breaches(alarm: str, found: list[float]) -> bool:
     statistic = sum(found) / len(found) if average else sum(found)
     threshold = properties["Threshold"]
     assert properties["ComparisonOperator"] == "GreaterThanThreshold"
-    # The one that is a parameter is as its default.
+    # A threshold that is a parameter of the template has its default.
     return bool(statistic > (threshold if isinstance(threshold, int | float) else 0))
 
 
-def test_every_alarm_has_its_story_or_is_about_what_only_aws_writes() -> None:
+def test_every_alarm_has_a_story_or_a_metric_that_only_aws_writes() -> None:
     assert set(STORIES) | {"ChecksMissingAlarm"} == set(OURS)
     assert set(OURS) | AWS_OWN == set(ALARMS)
 
 
 @pytest.mark.parametrize("alarm", STORIES)
-def test_an_alarm_rings_when_what_it_is_for_happens(
+def test_alarm_rings_when_its_cause_happens(
     stage: Stage, alarm: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     acme = Person(stage.deployed, "acme")
@@ -205,7 +205,7 @@ def test_an_alarm_rings_when_what_it_is_for_happens(
     assert breaches(alarm, values(alarm, capsys.readouterr().out))
 
 
-def test_a_sweep_that_ends_is_what_keeps_its_alarm_silent(
+def test_finished_scheduled_check_keeps_its_alarm_silent(
     stage: Stage, capsys: pytest.CaptureFixture[str]
 ) -> None:
     alarm = ALARMS["ChecksMissingAlarm"]
@@ -214,13 +214,13 @@ def test_a_sweep_that_ends_is_what_keeps_its_alarm_silent(
     stage.invoke("schedule_checks", {})
     assert sum(values("ChecksMissingAlarm", capsys.readouterr().out)) >= alarm["Threshold"]
     stage.monkeypatch.setenv("CONNECTIONS_TABLE", "gone")
-    forget()
+    clear_caches()
     with pytest.raises(Exception, match="ResourceNotFound"):
         stage.invoke("schedule_checks", {})
     assert values("ChecksMissingAlarm", capsys.readouterr().out) == []
 
 
-def test_each_way_a_browser_returns_counts_as_what_its_person_is_told(
+def test_callback_metric_counts_the_outcome_that_the_user_sees(
     deployed: InProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
     acme = Person(deployed, "acme")
@@ -233,7 +233,7 @@ def test_each_way_a_browser_returns_counts_as_what_its_person_is_told(
     ]
 
 
-def test_tokens_and_changes_are_counted_by_what_became_of_them(
+def test_vend_token_metric_counts_each_outcome(
     deployed: InProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = {"customer_id": "acme", "provider_id": "gusto", "company_id": HARBOR_LANE.id}
@@ -249,7 +249,7 @@ def test_tokens_and_changes_are_counted_by_what_became_of_them(
     ]
 
 
-def test_that_somebody_else_wrote_first_is_no_failure_of_the_database(
+def test_lost_conditional_write_is_not_counted_as_a_database_failure(
     deployed: InProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
     client = clients.client("dynamodb")
@@ -265,7 +265,7 @@ def test_that_somebody_else_wrote_first_is_no_failure_of_the_database(
     assert [one for one in points(capsys.readouterr().out) if one.name == "AwsFailures"] == []
 
 
-def test_no_metric_says_who_it_was_about(
+def test_no_metric_names_a_customer_or_company(
     deployed: InProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
     acme = Person(deployed, "acme")
@@ -275,9 +275,9 @@ def test_no_metric_says_who_it_was_about(
     acme.call("GET", "/connections/gusto/acme-company")
     deployed.queue.drain()
     found = list(points(capsys.readouterr().out))
-    assert {one.name for one in found} == {
+    assert {point.name for point in found} == {
         *(metrics.OUTCOMES, metrics.FINCH_FAILURES, metrics.FINCH_TIME),
     }
-    said = {value for one in found for value in one.dimensions.values()}
-    assert not [one for one in said if "acme" in one or HARBOR_LANE.id in one]
-    assert {name for one in found for name in one.dimensions} <= {"service", "route", "outcome"}
+    values = {value for point in found for value in point.dimensions.values()}
+    assert not [value for value in values if "acme" in value or HARBOR_LANE.id in value]
+    assert {name for point in found for name in point.dimensions} <= {"service", "route", "outcome"}

@@ -1,4 +1,4 @@
-"""What is kept, and that it opens nowhere else."""
+"""The stored rows: their keys, and ciphertexts that decrypt in no other row."""
 
 import base64
 import json
@@ -25,7 +25,7 @@ TOKEN = SecretText("canary-token")
 KEY = CompanyKey("gusto", "company-1")
 
 
-def test_a_ciphertext_opens_only_where_it_was_written(deployed: Deployed) -> None:
+def test_ciphertext_decrypts_only_in_the_row_it_was_written_to(deployed: Deployed) -> None:
     vault = token_vault.from_settings()
     stored = vault.encrypt_stored(TOKEN, "acme", KEY)
     escrowed = vault.encrypt_escrow(TOKEN, "session-1", "acme")
@@ -46,7 +46,7 @@ def test_a_ciphertext_opens_only_where_it_was_written(deployed: Deployed) -> Non
             moved()
 
 
-def test_a_ciphertext_moved_to_another_row_does_not_disconnect_anything(
+def test_ciphertext_moved_to_another_row_disconnects_nothing(
     deployed: Deployed,
 ) -> None:
     acme = Person(deployed, "acme")
@@ -69,38 +69,38 @@ def test_a_ciphertext_moved_to_another_row_does_not_disconnect_anything(
     assert len(deployed.finch.live_tokens()) == 2
 
 
-def test_a_ciphertext_moved_to_another_attempt_connects_nobody(deployed: InProcess) -> None:
+def test_ciphertext_moved_to_another_session_is_not_attached(deployed: InProcess) -> None:
     acme = Person(deployed, "acme", same_site=False)
     globex = Person(deployed, "globex", same_site=False)
-    mine = acme.connect()
+    landing = acme.connect()
     globex.connect(provider_id="justworks")
     tables = deployed.tables
-    sessions = {one["customer_id"]["S"]: one for one in tables.all_sessions()}
+    sessions = {row["customer_id"]["S"]: row for row in tables.all_sessions()}
     tables.dynamodb.update_item(
         TableName=tables.sessions,
         Key={"handle_hash": sessions["acme"]["handle_hash"]},
         UpdateExpression="SET escrow.ciphertext = :stolen",
         ExpressionAttributeValues={":stolen": sessions["globex"]["escrow"]["M"]["ciphertext"]},
     )
-    assert mine.completion
-    assert acme.confirm(mine.completion).code == "internal_error"
+    assert landing.completion
+    assert acme.confirm(landing.completion).code == "internal_error"
     deployed.queue.pass_time(timedelta(days=2))
     assert acme.connections() == []
     [left] = deployed.finch.live_tokens()
     assert deployed.finch.connection(left.connection_id).provider_id == "gusto"
 
 
-def test_the_keys_of_the_tables_are_the_promised_ones(deployed: Deployed) -> None:
+def test_connections_and_ownerships_have_the_promised_keys(deployed: Deployed) -> None:
     Person(deployed, "acme").connect()
     [item] = deployed.tables.items(deployed.tables.connections)
     assert item["customer_id"] == {"S": "acme"}
     assert item["provider_id#company_id"] == {"S": f"gusto#{HARBOR_LANE.id}"}
-    claimed = {one["owned_id"]["S"] for one in deployed.tables.items(deployed.tables.ownerships)}
+    owned = {row["owned_id"]["S"] for row in deployed.tables.items(deployed.tables.ownerships)}
     [token] = deployed.finch.live_tokens()
-    assert claimed == {f"company#gusto#{HARBOR_LANE.id}", f"connection#{token.connection_id}"}
+    assert owned == {f"company#gusto#{HARBOR_LANE.id}", f"connection#{token.connection_id}"}
 
 
-def test_a_disconnected_connection_keeps_no_ciphertext_and_no_claim(deployed: Deployed) -> None:
+def test_disconnected_connection_keeps_no_ciphertext_and_no_ownership(deployed: Deployed) -> None:
     acme = Person(deployed, "acme")
     acme.connect()
     acme.disconnect()
@@ -111,7 +111,7 @@ def test_a_disconnected_connection_keeps_no_ciphertext_and_no_claim(deployed: De
     assert "escrow" not in session
 
 
-def test_what_is_unfinished_or_unchecked_is_in_the_index_of_what_is_due(
+def test_unfinished_and_unchecked_rows_are_in_the_due_index(
     deployed: Deployed,
 ) -> None:
     def due() -> list[str]:
@@ -135,7 +135,7 @@ def test_what_is_unfinished_or_unchecked_is_in_the_index_of_what_is_due(
     assert due() == []
 
 
-def test_a_session_expires_by_itself_only_while_it_can_hold_no_token(deployed: Deployed) -> None:
+def test_session_has_a_ttl_only_while_it_cannot_have_a_token(deployed: Deployed) -> None:
     def ttl() -> bool:
         [session] = deployed.tables.all_sessions()
         return "ttl" in session
@@ -153,7 +153,7 @@ def test_a_session_expires_by_itself_only_while_it_can_hold_no_token(deployed: D
     assert ttl()
 
 
-def test_a_secret_is_kept_for_five_minutes(deployed: Deployed) -> None:
+def test_secret_is_cached_for_five_minutes(deployed: Deployed) -> None:
     now = [0.0]
     reads: list[str] = []
 
@@ -169,7 +169,7 @@ def test_a_secret_is_kept_for_five_minutes(deployed: Deployed) -> None:
     assert len(reads) == 2
 
 
-def test_no_secret_reaches_the_log(
+def test_no_secret_is_written_to_the_log(
     deployed: Deployed, log: StringIO, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)

@@ -1,4 +1,4 @@
-"""How often each request asks AWS and Finch, in which order, and what waits for what."""
+"""Which calls to AWS and Finch each request makes, and in which order."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -11,13 +11,13 @@ from tests.bench.costs import REQUESTS
 from tests.support.in_process import Call, InProcess
 from tests.support.person import Person
 
-# What is done beside other work comes after what it is beside, or as early as it may.
+# Background work runs when its result is needed, or as early as possible.
 LATE, EARLY = False, True
 
 
 @pytest.fixture
 def person(deployed: InProcess) -> Iterator[Person]:
-    """Somebody whose customer's functions are warm: the credentials have been read."""
+    """A person whose functions are warm: they have read the credentials."""
     Person(deployed, "globex").connect(login=OWEN)
     deployed.finch.reset()
     deployed.tables.clear()
@@ -26,7 +26,7 @@ def person(deployed: InProcess) -> Iterator[Person]:
 
 
 def calls(deployed: InProcess, act: Callable[[], Any], *, early: bool = LATE) -> list[str]:
-    """The names of the calls that this leads to."""
+    """The names of the calls that an action makes."""
     seen: list[str] = []
 
     def note(call: Call, send: Callable[[], Any]) -> Any:
@@ -40,13 +40,13 @@ def calls(deployed: InProcess, act: Callable[[], Any], *, early: bool = LATE) ->
     return seen
 
 
-def test_a_listing_is_one_query(deployed: InProcess, person: Person) -> None:
+def test_list_connections_makes_one_query(deployed: InProcess, person: Person) -> None:
     person.connect()
     seen = calls(deployed, lambda: person.call("GET", "/connections"))
     assert seen == REQUESTS["GET /connections"].names == ["Query"]
 
 
-def test_a_start_is_one_write_and_a_click_reads_asks_and_writes(
+def test_start_writes_once_and_a_click_reads_calls_finch_and_writes(
     deployed: InProcess, person: Person
 ) -> None:
     links: list[str] = []
@@ -73,11 +73,11 @@ def test_a_start_is_one_write_and_a_click_reads_asks_and_writes(
                 "SendMessage",
                 "TransactWriteItems",
                 "POST /auth/token",
-                # Beside the escrow: what is there for the grant.
+                # In the background of the escrow: the rows that the token response names.
                 "BatchGetItem",
                 "Encrypt",
                 "TransactWriteItems",
-                # Beside Finch's answer: the token sealed for its row.
+                # In the background of the introspection: the token encrypted for its row.
                 "Encrypt",
                 "GET /introspect",
                 "TransactWriteItems",
@@ -86,7 +86,7 @@ def test_a_start_is_one_write_and_a_click_reads_asks_and_writes(
     ],
     ids=["late", "early"],
 )
-def test_a_callback_asks_finch_twice_and_nobody_twice_the_same(
+def test_callback_calls_finch_twice_and_repeats_no_call(
     deployed: InProcess, person: Person, early: bool, expected: list[str]
 ) -> None:
     url = person.log_in(person.click(person.link()))
@@ -94,9 +94,7 @@ def test_a_callback_asks_finch_twice_and_nobody_twice_the_same(
 
 
 @pytest.mark.parametrize("early", [LATE, EARLY], ids=["late", "early"])
-def test_the_credentials_are_read_beside_the_rest_and_once(
-    deployed: InProcess, early: bool
-) -> None:
+def test_credentials_are_read_once_in_the_background(deployed: InProcess, early: bool) -> None:
     person = Person(deployed, "acme")
     url = person.log_in(person.click(person.link()))
     deployed.border.apart = True
@@ -109,7 +107,7 @@ def test_the_credentials_are_read_beside_the_rest_and_once(
     assert (seen.index("GetSecretValue") < seen.index("SendMessage")) is early
 
 
-def test_a_disconnect_of_one_login_is_five_calls_of_aws(
+def test_disconnect_of_one_login_makes_the_documented_calls(
     deployed: InProcess, person: Person
 ) -> None:
     person.connect()
@@ -118,7 +116,7 @@ def test_a_disconnect_of_one_login_is_five_calls_of_aws(
 
 
 @pytest.mark.parametrize("early", [LATE, EARLY], ids=["late", "early"])
-def test_a_disconnect_asks_finch_once_for_each_connection_id(
+def test_disconnect_calls_finch_once_for_each_connection_id(
     deployed: InProcess, person: Person, early: bool
 ) -> None:
     person.connect()
@@ -137,7 +135,7 @@ def test_a_disconnect_asks_finch_once_for_each_connection_id(
     ]
 
 
-def test_a_token_is_vended_after_one_read_one_decryption_and_one_record(
+def test_vended_token_costs_one_read_one_decrypt_and_one_record(
     deployed: InProcess, person: Person
 ) -> None:
     person.connect()
@@ -156,7 +154,7 @@ def test_a_token_is_vended_after_one_read_one_decryption_and_one_record(
     assert seen == REQUESTS["vend_token"].names == ["GetItem", "Decrypt", "PutItem"]
 
 
-def test_a_webhook_is_one_message(deployed: InProcess, person: Person) -> None:
+def test_webhook_sends_one_message(deployed: InProcess, person: Person) -> None:
     person.connect()
     [connection] = [one for one in deployed.finch.connections() if one.live]
     deployed.finch.set_connection_status(connection.id, "reauth")
@@ -164,7 +162,9 @@ def test_a_webhook_is_one_message(deployed: InProcess, person: Person) -> None:
     assert seen == REQUESTS["POST /webhooks/finch"].names == ["SendMessage"]
 
 
-def test_a_check_of_one_login_reads_asks_and_writes(deployed: InProcess, person: Person) -> None:
+def test_health_check_of_one_login_decrypts_and_introspects_once(
+    deployed: InProcess, person: Person
+) -> None:
     person.connect()
     deployed.queue.drain()
     [connection] = [one for one in deployed.finch.connections() if one.live]

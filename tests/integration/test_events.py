@@ -1,4 +1,4 @@
-"""The example events, each sent to its function as it stands."""
+"""The example events, each sent unchanged to its function."""
 
 import json
 from types import SimpleNamespace
@@ -23,14 +23,14 @@ def test_every_function_has_an_event_and_every_event_a_function() -> None:
 @pytest.mark.parametrize(
     ("name", "status"),
     [
-        ("start_connect", 400),  # The page that it returns to is the local world's.
+        ("start_connect", 400),  # Its return page belongs to the local world.
         ("finish_connect", 302),
         ("list_connections", 200),
         ("disconnect", 404),
-        ("receive_webhook", 401),  # Its signature is true, and from 2023.
+        ("receive_webhook", 401),  # Its signature is genuine, but from 2023.
     ],
 )
-def test_an_event_gets_its_answer(deployed: Deployed, name: str, status: int) -> None:
+def test_event_gets_the_expected_status(deployed: Deployed, name: str, status: int) -> None:
     event: dict[str, Any] = json.loads((ROOT / "events" / f"{name}.json").read_text())
-    [handler] = {one.handler for one in routes_of_template() if one.event_file.stem == name}
+    [handler] = {route.handler for route in routes_of_template() if route.event_file.stem == name}
     assert handler(event, SimpleNamespace(aws_request_id="r"))["statusCode"] == status

@@ -1,4 +1,4 @@
-"""What provider and company are called: asked after the connection is there, never in its way."""
+"""Names of provider and company: fetched after the connect, which never waits for them."""
 
 from datetime import timedelta
 from io import StringIO
@@ -9,7 +9,7 @@ import pytest
 from finch_connections.domain.connection import CompanyKey
 from finch_connections.domain.display_name import LONGEST
 from local.fake_finch.seed_world import HARBOR_LANE, NORTHFOLD, TALLY
-from tests.integration.test_health import doubt
+from tests.integration.test_health import request_check
 from tests.support.in_process import Call, InProcess
 from tests.support.person import Person
 
@@ -18,40 +18,40 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 KEY = CompanyKey("gusto", HARBOR_LANE.id)
 
 
-def names(person: Person, **which: str) -> tuple[str | None, str | None]:
-    shown = person.connection(**which)
+def names(person: Person, **ids: str) -> tuple[str | None, str | None]:
+    shown = person.connection(**ids)
     return shown["provider_name"], shown["company_name"]
 
 
-def nameless(deployed: InProcess) -> None:
-    """A Finch whose introspection names no entity."""
+def introspection_without_names(deployed: InProcess) -> None:
+    """Makes Finch leave out the entity names in its introspection."""
     deployed.finch.faults.add(
         "GET", "/introspect", times=None, edit={"set": {"entities": [{"id": "e-1"}]}}
     )
 
 
-def asked(deployed: InProcess) -> int:
+def company_request_count(deployed: InProcess) -> int:
     return deployed.finch.requests.count(*COMPANY)
 
 
-def test_names_are_there_once_the_queue_has_looked(deployed: InProcess) -> None:
-    nameless(deployed)
+def test_names_are_shown_after_the_work_item_is_processed(deployed: InProcess) -> None:
+    introspection_without_names(deployed)
     acme = Person(deployed, "acme")
     acme.connect()
     assert names(acme) == (None, None)
-    assert deployed.finch.requests.count(*PROVIDERS) == asked(deployed) == 0
+    assert deployed.finch.requests.count(*PROVIDERS) == company_request_count(deployed) == 0
     deployed.queue.drain()
     assert names(acme) == ("Gusto", HARBOR_LANE.legal_name)
     assert acme.connections() == [acme.connection()]
 
 
-def test_an_only_entity_names_the_company_from_the_first_moment(deployed: InProcess) -> None:
+def test_single_entity_names_the_company_at_once(deployed: InProcess) -> None:
     acme = Person(deployed, "acme")
     acme.connect()
     assert names(acme) == (None, HARBOR_LANE.legal_name)
 
 
-def test_names_are_asked_for_once(deployed: InProcess) -> None:
+def test_names_are_fetched_once(deployed: InProcess) -> None:
     acme = Person(deployed, "acme")
     acme.connect()
     deployed.queue.drain()
@@ -59,13 +59,13 @@ def test_names_are_asked_for_once(deployed: InProcess) -> None:
     deployed.queue.drain()
     assert names(acme, provider_id="justworks") == ("Justworks", HARBOR_LANE.legal_name)
     for _ in range(3):
-        doubt(deployed)
+        request_check(deployed)
         deployed.queue.drain()
-    assert asked(deployed) == 2
+    assert company_request_count(deployed) == 2
     assert deployed.finch.requests.count(*PROVIDERS) == 1
 
 
-def test_of_several_entities_each_is_named_and_no_company(deployed: InProcess) -> None:
+def test_several_entities_are_named_and_the_company_is_not(deployed: InProcess) -> None:
     acme = Person(deployed, "acme")
     acme.connect(login=TALLY, company_id=NORTHFOLD.id)
     deployed.queue.drain()
@@ -74,16 +74,16 @@ def test_of_several_entities_each_is_named_and_no_company(deployed: InProcess) -
         one.name for one in NORTHFOLD.entities
     }
     assert (shown["provider_name"], shown["company_name"]) == ("Gusto", None)
-    assert asked(deployed) == 0
+    assert company_request_count(deployed) == 0
 
 
-def test_without_the_product_nothing_is_asked(deployed: InProcess) -> None:
-    nameless(deployed)
+def test_company_name_is_not_fetched_without_the_company_product(deployed: InProcess) -> None:
+    introspection_without_names(deployed)
     acme = Person(deployed, "acme")
     acme.connect(products=["directory"])
     deployed.queue.drain()
     assert names(acme) == ("Gusto", None)
-    assert asked(deployed) == 0
+    assert company_request_count(deployed) == 0
 
 
 BUSY: list[dict[str, Any]] = [
@@ -97,10 +97,10 @@ BUSY: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("fault", BUSY, ids=str)
-def test_what_finch_cannot_tell_yet_is_asked_again_and_then_there(
+def test_names_are_fetched_again_after_a_temporary_failure(
     deployed: InProcess, fault: dict[str, Any]
 ) -> None:
-    nameless(deployed)
+    introspection_without_names(deployed)
     acme = Person(deployed, "acme")
     acme.connect()
     for call in (COMPANY, PROVIDERS):
@@ -112,21 +112,21 @@ def test_what_finch_cannot_tell_yet_is_asked_again_and_then_there(
 
 
 @pytest.mark.parametrize("fault", [BUSY[0], BUSY[2]], ids=str)
-def test_it_is_not_asked_for_ever_but_by_every_sweep(
+def test_failing_fetch_stops_and_resumes_with_each_scheduled_check(
     deployed: InProcess, fault: dict[str, Any]
 ) -> None:
-    nameless(deployed)
+    introspection_without_names(deployed)
     acme = Person(deployed, "acme")
     acme.connect()
     deployed.finch.faults.add(*COMPANY, times=None, **fault)
     assert deployed.queue.drain(DAY / 2)
-    assert asked(deployed) == 9
+    assert company_request_count(deployed) == 9
     assert deployed.invoke
-    for seen in (10, 11):
+    for count in (10, 11):
         deployed.queue.pass_time(DAY)
         deployed.invoke("schedule_checks", {})
         deployed.queue.drain(DAY / 2)
-        assert asked(deployed) == seen
+        assert company_request_count(deployed) == count
     deployed.finch.faults.clear()
     deployed.queue.pass_time(DAY)
     deployed.invoke("schedule_checks", {})
@@ -146,47 +146,45 @@ def test_it_is_not_asked_for_ever_but_by_every_sweep(
     ],
     ids=lambda fault: fault["error"],
 )
-def test_what_finch_will_not_tell_is_left_at_that(
-    deployed: InProcess, fault: dict[str, Any]
-) -> None:
-    nameless(deployed)
+def test_refused_name_is_not_fetched_again(deployed: InProcess, fault: dict[str, Any]) -> None:
+    introspection_without_names(deployed)
     acme = Person(deployed, "acme")
     acme.connect()
     deployed.finch.faults.add(*COMPANY, times=None, **fault)
     deployed.queue.pass_time(DAY / 2)
     assert names(acme) == ("Gusto", None)
     assert acme.connection()["status"] == "connected"
-    assert asked(deployed) == 1
+    assert company_request_count(deployed) == 1
 
 
-def test_after_a_429_the_next_company_is_not_asked_for_a_minute(deployed: InProcess) -> None:
-    nameless(deployed)
+def test_after_a_429_no_company_name_is_fetched_for_a_minute(deployed: InProcess) -> None:
+    introspection_without_names(deployed)
     acme = Person(deployed, "acme")
     acme.connect(provider_id="gusto")
     acme.connect(provider_id="justworks")
     deployed.finch.faults.add(*COMPANY, error="rate_limit_exceeded_error")
     for provider_id in ("gusto", "justworks"):
-        doubt(deployed, CompanyKey(provider_id, HARBOR_LANE.id))
+        request_check(deployed, CompanyKey(provider_id, HARBOR_LANE.id))
     deployed.queue.pass_time(timedelta(seconds=30))
-    assert asked(deployed) == 1
+    assert company_request_count(deployed) == 1
     deployed.queue.pass_time(10 * timedelta(minutes=1))
     assert names(acme)[1] == names(acme, provider_id="justworks")[1] == HARBOR_LANE.legal_name
 
 
 @pytest.mark.parametrize("name", ["\u202eevil", "Acme\nPaid", 7, None, ""])
-def test_a_name_that_cannot_be_shown_is_none(deployed: InProcess, name: Any) -> None:
+def test_unsafe_or_missing_name_is_not_stored(deployed: InProcess, name: Any) -> None:
     acme = Person(deployed, "acme")
     for call, field in ((COMPANY, "legal_name"), (("GET", "/introspect"), "entities")):
-        said = [{"id": "e-1", "name": name}] if field == "entities" else name
-        deployed.finch.faults.add(*call, times=None, edit={"set": {field: said}})
-    said_of_all = [{"id": "gusto", "display_name": name}, "nonsense", {"id": 7}]
-    deployed.finch.faults.add(*PROVIDERS, times=None, status=200, body=said_of_all)
+        value = [{"id": "e-1", "name": name}] if field == "entities" else name
+        deployed.finch.faults.add(*call, times=None, edit={"set": {field: value}})
+    providers = [{"id": "gusto", "display_name": name}, "nonsense", {"id": 7}]
+    deployed.finch.faults.add(*PROVIDERS, times=None, status=200, body=providers)
     assert acme.connect().outcome["status"] == "connected"
     deployed.queue.pass_time(HOUR)
     assert names(acme) == (None, None)
 
 
-def test_a_name_without_end_is_cut(deployed: InProcess) -> None:
+def test_long_name_is_truncated(deployed: InProcess) -> None:
     deployed.finch.faults.add(
         *COMPANY, times=None, edit={"set": {"legal_name": "<b>Acme</b> " * 99}}
     )
@@ -199,7 +197,7 @@ def test_a_name_without_end_is_cut(deployed: InProcess) -> None:
     assert len(name) <= LONGEST
 
 
-def test_a_disconnect_that_begins_meanwhile_is_not_written_over(deployed: InProcess) -> None:
+def test_disconnect_during_a_fetch_is_not_overwritten(deployed: InProcess) -> None:
     acme = Person(deployed, "acme")
     acme.connect()
     deployed.finch.faults.add("POST", "/disconnect", error="server_error", times=None)
@@ -214,24 +212,24 @@ def test_a_disconnect_that_begins_meanwhile_is_not_written_over(deployed: InProc
     deployed.queue.deliver()
     deployed.queue.pass_time(timedelta(minutes=1, seconds=1))
     [item] = deployed.tables.items(deployed.tables.connections)
-    assert asked(deployed) == 1
+    assert company_request_count(deployed) == 1
     assert item["status"]["S"] == "disconnecting"
     assert "company_name" not in item
 
 
-def test_one_on_its_way_out_is_not_asked_about(deployed: InProcess) -> None:
+def test_no_names_are_fetched_for_a_disconnecting_connection(deployed: InProcess) -> None:
     acme = Person(deployed, "acme")
     acme.connect()
     deployed.finch.faults.add("POST", "/disconnect", error="server_error", times=None)
     acme.disconnect()
     deployed.queue.pass_time(HOUR)
-    assert asked(deployed) == deployed.finch.requests.count(*PROVIDERS) == 0
+    assert company_request_count(deployed) == deployed.finch.requests.count(*PROVIDERS) == 0
     deployed.finch.faults.clear()
     deployed.queue.drain()
     assert acme.connection()["status"] == "disconnected"
 
 
-def test_names_outlive_the_connection_and_come_back_with_it(deployed: InProcess) -> None:
+def test_names_are_kept_after_disconnect_and_reused_on_reconnect(deployed: InProcess) -> None:
     acme = Person(deployed, "acme")
     acme.connect()
     deployed.queue.drain()
@@ -240,10 +238,10 @@ def test_names_outlive_the_connection_and_come_back_with_it(deployed: InProcess)
     acme.connect()
     deployed.queue.drain()
     assert names(acme) == ("Gusto", HARBOR_LANE.legal_name)
-    assert asked(deployed) == 1
+    assert company_request_count(deployed) == 1
 
 
-def test_a_failure_of_naming_is_none_of_the_look(
+def test_failure_to_fetch_names_does_not_fail_the_health_check(
     deployed: InProcess, monkeypatch: pytest.MonkeyPatch, log: StringIO
 ) -> None:
     acme = Person(deployed, "acme")
@@ -259,7 +257,7 @@ def test_a_failure_of_naming_is_none_of_the_look(
     assert "names not asked for" in log.getvalue()
 
 
-def test_no_name_is_logged(
+def test_no_name_is_written_to_the_log(
     deployed: InProcess, log: StringIO, capsys: pytest.CaptureFixture[str]
 ) -> None:
     acme = Person(deployed, "acme")
@@ -268,13 +266,13 @@ def test_no_name_is_logged(
     deployed.queue.drain()
     acme.disconnect()
     deployed.queue.drain()
-    said = log.getvalue() + capsys.readouterr().out
-    assert "finch answered" in said
+    written = log.getvalue() + capsys.readouterr().out
+    assert "finch answered" in written
     for name in (HARBOR_LANE.legal_name, *(one.name for one in NORTHFOLD.entities)):
-        assert name not in said
+        assert name not in written
 
 
-def test_a_name_is_no_news(deployed: InProcess) -> None:
+def test_stored_name_makes_no_connection_event(deployed: InProcess) -> None:
     acme = Person(deployed, "acme")
     acme.connect()
     before = acme.connection()
@@ -285,22 +283,23 @@ def test_a_name_is_no_news(deployed: InProcess) -> None:
     assert acme.connection()["updated_at"] == before["updated_at"]
 
 
-# What there is to confirm
+# View of a connection before its confirmation
 
 
-def look(person: Person, completion: str) -> Any:
+def view_completion(person: Person, completion: str) -> Any:
+    """Gets the pending connection of a completion code with `look`, which does not confirm it."""
     reply = person.call("POST", "/callback", {"completion": completion, "look": True})
     return reply.status, reply.json
 
 
-def test_a_look_says_what_there_is_to_confirm_and_confirms_nothing(deployed: InProcess) -> None:
+def test_view_shows_the_pending_connection_and_confirms_nothing(deployed: InProcess) -> None:
     acme = Person(deployed, "acme", same_site=False)
     completion = acme.connect(login=TALLY, company_id=NORTHFOLD.id).completion
     assert completion
     for _ in range(3):
-        status, said = look(acme, completion)
-        assert (status, said.pop("completion")) == (202, completion)
-        assert said == {
+        status, view = view_completion(acme, completion)
+        assert (status, view.pop("completion")) == (202, completion)
+        assert view == {
             "status": "confirm",
             "provider_id": "gusto",
             "company_id": NORTHFOLD.id,
@@ -310,45 +309,45 @@ def test_a_look_says_what_there_is_to_confirm_and_confirms_nothing(deployed: InP
     [session] = deployed.tables.all_sessions()
     assert session["phase"]["S"] == "escrowed"
     assert acme.confirm(completion).json["status"] == "connected"
-    assert look(acme, completion)[1] == {
+    assert view_completion(acme, completion)[1] == {
         "status": "connected",
         "provider_id": "gusto",
         "company_id": NORTHFOLD.id,
     }
 
 
-def test_a_look_of_another_customer_sees_nothing(deployed: InProcess) -> None:
-    acme, globex = (Person(deployed, one, same_site=False) for one in ("acme", "globex"))
+def test_view_by_another_customer_is_not_found(deployed: InProcess) -> None:
+    acme, globex = (Person(deployed, name, same_site=False) for name in ("acme", "globex"))
     completion = acme.connect().completion
     assert completion
-    asked_before = len(deployed.finch.requests.all())
-    status, problem = look(globex, completion)
+    requests_before = len(deployed.finch.requests.all())
+    status, problem = view_completion(globex, completion)
     assert (status, problem["code"]) == (404, "session_not_found")
-    assert len(deployed.finch.requests.all()) == asked_before
+    assert len(deployed.finch.requests.all()) == requests_before
     assert acme.connections() == globex.connections() == []
 
 
-def test_a_look_while_finch_is_down_is_pending_and_attaches_nothing(deployed: InProcess) -> None:
+def test_view_while_finch_is_down_is_pending_and_attaches_nothing(deployed: InProcess) -> None:
     acme = Person(deployed, "acme", same_site=False)
     completion = acme.connect().completion
     assert completion
     deployed.finch.faults.add("GET", "/introspect", error="server_error")
-    assert look(acme, completion)[1]["status"] == "pending"
-    assert look(acme, completion)[1]["status"] == "confirm"
+    assert view_completion(acme, completion)[1]["status"] == "pending"
+    assert view_completion(acme, completion)[1]["status"] == "confirm"
     assert acme.connections() == []
 
 
-def test_what_the_browser_has_proven_a_look_may_finish(deployed: InProcess) -> None:
+def test_view_finishes_a_connect_that_the_browser_has_proven(deployed: InProcess) -> None:
     acme = Person(deployed, "acme")
     deployed.finch.faults.add("GET", "/introspect", error="server_error")
     landing = acme.connect()
     assert landing.outcome["status"] == "pending"
     assert landing.completion
-    assert look(acme, landing.completion)[1]["status"] == "connected"
+    assert view_completion(acme, landing.completion)[1]["status"] == "connected"
     assert acme.connection()["status"] == "connected"
 
 
-def test_no_name_stands_in_the_address_that_a_browser_comes_back_to(deployed: InProcess) -> None:
+def test_return_url_contains_no_name(deployed: InProcess) -> None:
     landing = Person(deployed, "acme", same_site=False).connect()
     assert landing.outcome == {
         "status": "confirm",

@@ -1,4 +1,4 @@
-"""Our client of Finch against everything that Finch may answer."""
+"""Our Finch client with every response that Finch may send."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -55,7 +55,7 @@ DOCUMENTED: list[tuple[int, dict[str, Any], type[FinchFailure]]] = [
     (501, {"name": "not_implemented_error"}, failures.RequestRefused),
     (502, {"name": "bad_gateway_error"}, failures.ServerError),
     (504, {}, failures.ServerError),
-    # A 401 that no document knows says nothing of the connection.
+    # An undocumented 401 says nothing about the connection.
     (401, {}, failures.UnknownAnswer),
     (401, {"name": "authentication_error"}, failures.UnknownAnswer),
     (202, {"name": "accepted"}, failures.UnknownAnswer),
@@ -69,7 +69,7 @@ def client(answer: Callable[[httpx.Request], httpx.Response], **options: Any) ->
 
 
 @pytest.mark.parametrize(("status", "body", "kind"), DOCUMENTED)
-def test_every_documented_error_has_a_kind_of_its_own(
+def test_every_documented_error_raises_its_own_exception(
     status: int, body: dict[str, Any], kind: type[FinchFailure]
 ) -> None:
     full = {"code": status, "statusCode": status, "status": status, "message": "…"} | body
@@ -81,7 +81,7 @@ def test_every_documented_error_has_a_kind_of_its_own(
 
 
 @pytest.mark.parametrize("body", [b"", b"<h1>Bad gateway</h1>", b"[]", b"null", b"7", b"\xff"])
-def test_an_error_without_a_readable_body_is_still_told_by_its_status(body: bytes) -> None:
+def test_error_without_a_readable_body_is_classified_by_its_status(body: bytes) -> None:
     with pytest.raises(failures.ServerError):
         client(lambda _: httpx.Response(503, content=body)).disconnect(TOKEN)
     with pytest.raises(failures.UnknownAnswer):
@@ -89,7 +89,7 @@ def test_an_error_without_a_readable_body_is_still_told_by_its_status(body: byte
 
 
 @pytest.mark.parametrize("context", [{"connection_id": "c-1"}, {}, None, "text"])
-def test_the_connection_that_already_exists_is_named_where_finch_names_it(context: Any) -> None:
+def test_connection_already_exists_carries_finchs_connection_id(context: Any) -> None:
     body = {"finch_code": "connection_already_exists", "context": context}
     with pytest.raises(failures.ConnectionAlreadyExists) as caught:
         client(lambda _: httpx.Response(400, json=body)).disconnect(TOKEN)
@@ -110,7 +110,7 @@ def test_the_connection_that_already_exists_is_named_where_finch_names_it(contex
         (httpx.RemoteProtocolError, failures.AnswerLost),
     ],
 )
-def test_what_may_have_happened_is_told_from_what_cannot_have(
+def test_request_that_was_not_sent_differs_from_a_lost_response(
     error: type[httpx.TransportError], kind: type[FinchFailure]
 ) -> None:
     calls = []
@@ -126,7 +126,7 @@ def test_what_may_have_happened_is_told_from_what_cannot_have(
     assert "canary" not in str(caught.value)
 
 
-def test_every_request_names_the_version_and_has_its_timeouts() -> None:
+def test_every_request_has_the_api_version_and_timeouts() -> None:
     seen: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -142,7 +142,7 @@ def test_every_request_names_the_version_and_has_its_timeouts() -> None:
     assert all(seconds and seconds < 30 for seconds in request.extensions["timeout"].values())
 
 
-def test_a_cookie_of_one_answer_does_not_go_out_with_the_next_token() -> None:
+def test_cookie_from_finch_is_not_sent_with_the_next_token() -> None:
     seen: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -155,13 +155,13 @@ def test_a_cookie_of_one_answer_does_not_go_out_with_the_next_token() -> None:
     assert "cookie" not in seen[1].headers
 
 
-def test_an_answer_nested_without_end_is_no_answer() -> None:
+def test_deeply_nested_response_is_an_unknown_answer() -> None:
     with pytest.raises(failures.UnknownAnswer):
         client(lambda _: httpx.Response(200, content=b"[" * 100_000)).disconnect(TOKEN)
 
 
-def test_a_connection_that_rested_too_long_is_not_used_again() -> None:
-    """After a freeze it may be dead without our knowing, and a code sent over it be lost."""
+def test_connection_that_was_idle_too_long_is_not_reused() -> None:
+    """After a freeze by Lambda the connection may be closed, and a code sent over it would be lost."""
     moments: Iterator[float] = iter([0.0, 0.0, 1.0, 2.0, 3.0, 100.0, 101.0])
     finch = client(
         lambda _: httpx.Response(200, json={"status": "success"}),

@@ -1,4 +1,4 @@
-"""A connection's status is what Finch says of it, whoever hints that it changed."""
+"""A connection gets its status from Finch's introspection, after any hint that it changed."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -31,8 +31,8 @@ def acme(deployed: InProcess) -> Person:
     return person
 
 
-def doubt(deployed: InProcess, key: CompanyKey = KEY, customer_id: str = "acme") -> None:
-    """Somebody says that there is something to see."""
+def request_check(deployed: InProcess, key: CompanyKey = KEY, customer_id: str = "acme") -> None:
+    """Sends a work item that checks the health of a connection."""
     now = deployed.clock.now
     work_queue.from_settings().send(WorkItem.at_once(ConnectionSubject(customer_id, key), now), now)
 
@@ -46,26 +46,26 @@ def introspections(deployed: InProcess) -> int:
     return deployed.finch.requests.count("GET", "/introspect")
 
 
-# What Finch says becomes the status
+# The status that Finch reports
 
 
-def test_a_broken_connection_is_shown_a_minute_later_and_a_mended_one_at_once(
+def test_worse_status_is_shown_after_a_minute_and_a_better_status_at_once(
     deployed: InProcess, acme: Person
 ) -> None:
     status_at_finch(deployed, "reauth")
-    doubt(deployed)
+    request_check(deployed)
     deployed.queue.pass_time(MINUTE / 2)
     assert acme.connection()["status"] == "connected"
     deployed.queue.pass_time(2 * MINUTE)
     shown = acme.connection()
     assert (shown["status"], shown["logins"][0]["status"]) == ("reauth", "reauth")
     status_at_finch(deployed, "connected")
-    doubt(deployed)
+    request_check(deployed)
     deployed.queue.drain()
     assert acme.connection()["status"] == "connected"
 
 
-def test_one_bad_answer_does_not_flip_a_connection(deployed: InProcess, acme: Person) -> None:
+def test_one_bad_response_does_not_change_the_status(deployed: InProcess, acme: Person) -> None:
     before = acme.connection()
     for fault in (
         {"edit": {"set": {"connection_status": {"status": "reauth"}}}},
@@ -74,7 +74,7 @@ def test_one_bad_answer_does_not_flip_a_connection(deployed: InProcess, acme: Pe
         {"error": "error_permissions"},
     ):
         deployed.finch.faults.add("GET", "/introspect", **fault)
-        doubt(deployed)
+        request_check(deployed)
         deployed.queue.drain()
         after = acme.connection()
         assert after.pop("checked_at") > before["checked_at"]
@@ -98,11 +98,11 @@ def test_one_bad_answer_does_not_flip_a_connection(deployed: InProcess, acme: Pe
         ({"edit": {"set": {"id": "another"}}}, "connected"),
     ],
 )
-def test_what_finch_says_again_and_again_is_believed(
+def test_repeated_response_of_finch_becomes_the_status(
     deployed: InProcess, acme: Person, fault: dict[str, Any], status: str | None
 ) -> None:
     deployed.finch.faults.add("GET", "/introspect", times=None, **fault)
-    doubt(deployed)
+    request_check(deployed)
     deployed.queue.pass_time(3 * HOUR)
     shown = acme.connection()
     if status is None:
@@ -113,12 +113,12 @@ def test_what_finch_says_again_and_again_is_believed(
         assert shown["logins"][0]["status_detail"] == "error_no_accout_setup"
 
 
-def test_a_connection_that_died_at_finch_keeps_its_token_for_an_hour_and_then_frees_its_company(
+def test_dead_token_is_kept_for_an_hour_and_then_frees_its_company(
     deployed: InProcess, acme: Person
 ) -> None:
     [token] = deployed.finch.live_tokens()
     deployed.finch.disconnect(token.access_token)
-    doubt(deployed)
+    request_check(deployed)
     deployed.queue.pass_time(55 * MINUTE)
     [item] = deployed.tables.items(deployed.tables.connections)
     assert item["ciphertexts"]["M"]
@@ -129,40 +129,40 @@ def test_a_connection_that_died_at_finch_keeps_its_token_for_an_hour_and_then_fr
     assert Person(deployed, "globex").connect(login=OWEN).outcome["status"] == "connected"
 
 
-def test_one_dead_login_of_several_goes_alone(deployed: InProcess) -> None:
+def test_one_dead_login_is_removed_and_the_others_stay(deployed: InProcess) -> None:
     acme = Person(deployed, "acme")
     acme.connect(login=MAYA)
     acme.connect(login=OWEN)
     deployed.queue.drain()
     [first, second] = sorted(deployed.finch.live_tokens(), key=lambda token: token.created_at)
     deployed.finch.disconnect(first.access_token)
-    doubt(deployed)
+    request_check(deployed)
     deployed.queue.drain()
     [login] = acme.connection()["logins"]
     assert (login["id"], acme.connection()["status"]) == (second.id, "connected")
-    claims = {one["owned_id"]["S"] for one in deployed.tables.items(deployed.tables.ownerships)}
-    assert claims == {f"company#{KEY}", f"connection#{second.connection_id}"}
+    owned = {row["owned_id"]["S"] for row in deployed.tables.items(deployed.tables.ownerships)}
+    assert owned == {f"company#{KEY}", f"connection#{second.connection_id}"}
 
 
-def test_credentials_that_finch_refuses_change_nothing_and_ring(
+def test_refused_client_credentials_are_reported_and_change_no_status(
     deployed: InProcess, acme: Person, capsys: pytest.CaptureFixture[str]
 ) -> None:
     reports(capsys)
     deployed.finch.faults.add("GET", "/introspect", error="invalid_client_error", times=3)
-    doubt(deployed)
+    request_check(deployed)
     deployed.queue.drain()
     assert reports(capsys) == {"finch_misconfigured"}
     assert acme.connection()["status"] == "connected"
 
 
-def test_each_entity_and_each_authentication_method_has_its_status(deployed: InProcess) -> None:
+def test_every_entity_and_authentication_method_has_its_own_status(deployed: InProcess) -> None:
     acme = Person(deployed, "acme")
     acme.connect(login=TALLY, company_id=NORTHFOLD.id)
     deployed.queue.drain()
     entities = acme.connection(company_id=NORTHFOLD.id)["logins"][0]["entities"]
-    assert [one["status"] for one in entities] == ["connected"] * 3
-    ids = [one["id"] for one in entities]
-    said = [
+    assert [entity["status"] for entity in entities] == ["connected"] * 3
+    ids = [entity["id"] for entity in entities]
+    changed = [
         {"id": ids[0], "status": "connected"},
         {"id": ids[1], "status": "disconnected"},
         {"id": ids[2], "status": "a new word"},
@@ -171,9 +171,9 @@ def test_each_entity_and_each_authentication_method_has_its_status(deployed: InP
         {"type": "credential", "connection_status": {"status": "reauth"}, "products": []},
         {"type": "api_token", "connection_status": {"status": "connected"}, "products": []},
     ]
-    edit = {"set": {"entities": said, "authentication_methods": methods}}
+    edit = {"set": {"entities": changed, "authentication_methods": methods}}
     deployed.finch.faults.add("GET", "/introspect", edit=edit, times=None)
-    doubt(deployed, CompanyKey("gusto", NORTHFOLD.id))
+    request_check(deployed, CompanyKey("gusto", NORTHFOLD.id))
     deployed.queue.drain()
     shown = acme.connection(company_id=NORTHFOLD.id)
     assert shown["status"] == "reauth"
@@ -189,48 +189,48 @@ def test_each_entity_and_each_authentication_method_has_its_status(deployed: InP
     }
 
 
-def test_a_refresh_never_overwrites_what_happened_meanwhile(
+def test_health_check_does_not_overwrite_a_concurrent_disconnect(
     deployed: InProcess, acme: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, once = ConnectApi.introspect, [True]
 
-    def meanwhile(finch: ConnectApi, token: Any) -> Any:
-        said = real(finch, token)
+    def introspect_then_disconnect(finch: ConnectApi, token: Any) -> Any:
+        answer = real(finch, token)
         if once:
             once.pop()
             assert acme.disconnect().status == 200
-        return said
+        return answer
 
-    monkeypatch.setattr(ConnectApi, "introspect", meanwhile)
-    doubt(deployed)
+    monkeypatch.setattr(ConnectApi, "introspect", introspect_then_disconnect)
+    request_check(deployed)
     deployed.queue.drain()
     assert acme.connection()["status"] == "disconnected"
 
 
-def test_many_hints_cost_one_look(deployed: InProcess, acme: Person) -> None:
+def test_many_hints_cause_one_introspection(deployed: InProcess, acme: Person) -> None:
     [token] = deployed.finch.live_tokens()
     before = introspections(deployed)
     now = deployed.clock.now
     for _ in range(10):
-        doubt(deployed)
+        request_check(deployed)
         work_item = WorkItem.at_once(FinchConnectionSubject(token.connection_id), now)
         work_queue.from_settings().send(work_item, now)
     deployed.queue.drain()
     assert introspections(deployed) == before + 1
 
 
-def test_a_hint_about_a_connection_that_nobody_has_costs_finch_nothing(
+def test_hint_about_an_unknown_connection_makes_no_finch_call(
     deployed: InProcess, acme: Person
 ) -> None:
     before = introspections(deployed)
     now = deployed.clock.now
-    work_queue.from_settings().send(WorkItem.at_once(FinchConnectionSubject("nobodys"), now), now)
+    work_queue.from_settings().send(WorkItem.at_once(FinchConnectionSubject("unknown"), now), now)
     assert deployed.queue.drain()
     assert deployed.queue.waiting() == []
     assert introspections(deployed) == before
 
 
-# The sweep
+# The scheduled check
 
 
 def check_on_schedule(deployed: InProcess) -> None:
@@ -238,7 +238,7 @@ def check_on_schedule(deployed: InProcess) -> None:
     deployed.invoke("schedule_checks", {})
 
 
-def test_the_sweep_finds_what_nobody_has_checked_for_a_day(
+def test_scheduled_check_finds_connections_unchecked_for_a_day(
     deployed: InProcess, acme: Person
 ) -> None:
     status_at_finch(deployed, "reauth")
@@ -254,7 +254,7 @@ def test_the_sweep_finds_what_nobody_has_checked_for_a_day(
     assert introspections(deployed) == before
 
 
-def test_the_sweep_goes_on_where_it_ended_at_the_pace_that_finch_allows(
+def test_scheduled_check_continues_where_it_stopped_within_finchs_limit(
     deployed: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(schedule_checks, "PERIOD", 3 * MINUTE)
@@ -279,7 +279,7 @@ def test_the_sweep_goes_on_where_it_ended_at_the_pace_that_finch_allows(
         )
 
     assert run() == 3
-    # Nothing was looked at yet, so nothing more is queued on top.
+    # No connection has been checked yet, so a second run queues at most the same number again.
     assert run() in (0, 2, 3)
     deployed.queue.pass_time(4 * MINUTE)
     checked = [person.connections()[0]["checked_at"] > now.isoformat() for person in people]
@@ -290,7 +290,9 @@ def test_the_sweep_goes_on_where_it_ended_at_the_pace_that_finch_allows(
     assert all(person.connections()[0]["checked_at"] > now.isoformat() for person in people)
 
 
-def test_the_sweep_finds_the_unfinished_whose_task_was_lost(deployed: InProcess) -> None:
+def test_scheduled_check_finds_unfinished_rows_whose_work_item_was_lost(
+    deployed: InProcess,
+) -> None:
     here, elsewhere = Person(deployed, "acme"), Person(deployed, "globex", same_site=False)
     here.connect()
     deployed.finch.faults.add("POST", "/disconnect", status=500)
@@ -313,10 +315,12 @@ def test_the_sweep_finds_the_unfinished_whose_task_was_lost(deployed: InProcess)
 # Repair
 
 
-def test_a_broken_connection_is_repaired_in_place(deployed: InProcess, acme: Person) -> None:
+def test_repair_replaces_the_token_of_the_broken_connection(
+    deployed: InProcess, acme: Person
+) -> None:
     [before] = acme.connection()["logins"]
     status_at_finch(deployed, "reauth")
-    doubt(deployed)
+    request_check(deployed)
     deployed.queue.drain()
     assert acme.connection()["status"] == "reauth"
     landing = acme.repair()
@@ -335,7 +339,7 @@ def test_a_broken_connection_is_repaired_in_place(deployed: InProcess, acme: Per
     assert deployed.finch.live_tokens() == []
 
 
-def test_a_repair_leaves_the_other_logins_alone(deployed: InProcess) -> None:
+def test_repair_does_not_change_other_logins(deployed: InProcess) -> None:
     acme = Person(deployed, "acme")
     acme.connect(login=MAYA, products=["company", "directory"])
     acme.connect(login=MAYA, products=["employment"])
@@ -344,7 +348,7 @@ def test_a_repair_leaves_the_other_logins_alone(deployed: InProcess) -> None:
     logins = acme.connection()["logins"]
     [*_, owen] = logins
     deployed.finch.set_connection_status(logins[0]["connection_id"], "reauth")
-    doubt(deployed)
+    request_check(deployed)
     deployed.queue.drain()
     landing = acme.repair(products=["company", "directory", "employment"])
     assert landing.outcome["repaired"] == "true"
@@ -355,11 +359,11 @@ def test_a_repair_leaves_the_other_logins_alone(deployed: InProcess) -> None:
     assert repaired["products"] == ["company", "directory", "employment"]
 
 
-def test_a_connection_that_was_repaired_elsewhere_clears_by_itself(
+def test_connection_that_recovers_at_finch_becomes_connected_again(
     deployed: InProcess, acme: Person
 ) -> None:
     status_at_finch(deployed, "reauth")
-    doubt(deployed)
+    request_check(deployed)
     deployed.queue.drain()
     status_at_finch(deployed, "connected")
     deployed.queue.pass_time(DAY + HOUR)
@@ -368,7 +372,7 @@ def test_a_connection_that_was_repaired_elsewhere_clears_by_itself(
     assert acme.connection()["status"] == "connected"
 
 
-def test_a_link_to_repair_is_good_for_days_and_asks_finch_when_it_is_clicked(
+def test_repair_link_works_for_days_and_calls_finch_only_on_the_click(
     deployed: InProcess, acme: Person
 ) -> None:
     link = acme.repair_link()
@@ -381,16 +385,16 @@ def test_a_link_to_repair_is_good_for_days_and_asks_finch_when_it_is_clicked(
     assert acme.come_back(link).outcome == {"error": "session_expired"}
 
 
-def test_a_repair_that_ends_at_another_company_is_its_own_connection_and_says_so(
+def test_repair_that_ends_at_another_company_makes_another_connection(
     deployed: InProcess,
 ) -> None:
     acme = Person(deployed, "acme")
     acme.connect(login=TALLY, company_id=HARBOR_LANE.id)
     deployed.queue.drain()
     status_at_finch(deployed, "reauth")
-    doubt(deployed)
+    request_check(deployed)
     deployed.queue.drain()
-    landing = _repair_elsewhere(deployed, acme)
+    landing = _repair_at_another_company(deployed, acme)
     assert landing.outcome["repaired"] == "false"
     assert landing.outcome["company_id"] == JUNIPER_VALE.id
     broken = acme.connection(company_id=HARBOR_LANE.id)
@@ -401,8 +405,8 @@ def test_a_repair_that_ends_at_another_company_is_its_own_connection_and_says_so
     assert acme.connection(company_id=HARBOR_LANE.id)["problem"] is None
 
 
-def _repair_elsewhere(deployed: InProcess, person: Person) -> Landing:
-    """A Finch that lets a person log in to another company than the one to repair."""
+def _repair_at_another_company(deployed: InProcess, person: Person) -> Landing:
+    """Starts a repair, but Finch lets the user log in to another company."""
     link = person.repair_link()
     page = person.click(link)
     code = person.log_in(person.click(person.link()), login=TALLY, company_id=JUNIPER_VALE.id)
@@ -410,10 +414,12 @@ def _repair_elsewhere(deployed: InProcess, person: Person) -> Landing:
     return person.come_back(f"/callback?code={value}&state={page.state}")
 
 
-@pytest.mark.parametrize("state", ["never", "disconnected", "disconnecting", "another's"])
-def test_what_cannot_be_repaired_is_refused(deployed: InProcess, state: str) -> None:
+@pytest.mark.parametrize("state", ["never", "disconnected", "disconnecting", "another customer's"])
+def test_repair_of_a_missing_or_disconnecting_connection_is_refused(
+    deployed: InProcess, state: str
+) -> None:
     acme = Person(deployed, "acme")
-    if state == "another's":
+    if state == "another customer's":
         Person(deployed, "globex").connect()
     elif state != "never":
         acme.connect()
@@ -426,7 +432,7 @@ def test_what_cannot_be_repaired_is_refused(deployed: InProcess, state: str) -> 
     assert reply.code == wanted
 
 
-def test_a_connection_that_ended_before_the_click_says_so(
+def test_repair_link_of_a_disconnected_connection_is_refused(
     deployed: InProcess, acme: Person
 ) -> None:
     link = acme.repair_link()
@@ -434,9 +440,9 @@ def test_a_connection_that_ended_before_the_click_says_so(
     assert acme.come_back(link).outcome == {"error": "connection_not_found"}
 
 
-def test_an_embedded_repair_answers_what_it_mended(deployed: InProcess, acme: Person) -> None:
+def test_embedded_repair_responds_with_repaired_true(deployed: InProcess, acme: Person) -> None:
     status_at_finch(deployed, "reauth")
-    doubt(deployed)
+    request_check(deployed)
     deployed.queue.drain()
     path = connection_path("gusto", HARBOR_LANE.id) + "/reauthenticate"
     started = acme.call("POST", path, {"mode": "embedded"}).json
@@ -448,20 +454,20 @@ def test_an_embedded_repair_answers_what_it_mended(deployed: InProcess, acme: Pe
     assert acme.connection()["status"] == "connected"
 
 
-def test_every_status_of_finch_can_be_shown() -> None:
+def test_disconnecting_is_not_a_valid_status_of_a_part() -> None:
     assert ConnectionStatus.of_part("disconnected") is ConnectionStatus.DISCONNECTED
     assert ConnectionStatus.of_part("disconnecting") is ConnectionStatus.UNKNOWN
 
 
-# Who hints, and what a repair mends
+# Hints, and repair
 
 
 def hint(deployed: InProcess, by: str) -> None:
-    """Tells us, in one of the three ways, that something happened at Finch."""
+    """Sends a hint, of the kind `by`, that a status changed at Finch."""
     assert deployed.invoke is not None
     if by == "webhook":
         assert deployed.deliver_webhooks() == [200]
-    elif by == "sweep":
+    elif by == "scheduled check":
         deployed.queue.pass_time(DAY + MINUTE)
         deployed.invoke("schedule_checks", {})
     else:
@@ -481,8 +487,8 @@ def hint(deployed: InProcess, by: str) -> None:
         assert answer == {"reported": True}
 
 
-@pytest.mark.parametrize("by", ["webhook", "sweep", "a caller's 401"])
-def test_a_break_is_seen_through_each_hint_alone_and_a_repair_mends_it(
+@pytest.mark.parametrize("by", ["webhook", "scheduled check", "a caller's 401"])
+def test_each_hint_alone_reveals_a_broken_connection_that_repair_fixes(
     deployed: InProcess, acme: Person, by: str
 ) -> None:
     [before] = acme.connection()["logins"]
@@ -498,8 +504,8 @@ def test_a_break_is_seen_through_each_hint_alone_and_a_repair_mends_it(
     assert acme.connection()["status"] == "connected"
 
 
-@pytest.mark.parametrize("by", ["webhook", "sweep"])
-def test_an_end_at_finch_is_seen_through_each_hint_alone(
+@pytest.mark.parametrize("by", ["webhook", "scheduled check"])
+def test_each_hint_alone_reveals_a_disconnect_at_finch(
     deployed: InProcess, acme: Person, by: str
 ) -> None:
     [token] = deployed.finch.live_tokens()
@@ -510,17 +516,17 @@ def test_an_end_at_finch_is_seen_through_each_hint_alone(
     assert deployed.tables.items(deployed.tables.ownerships) == []
 
 
-# What must not go round in circles
+# Limits on repeated work
 
 
-def quarters(deployed: InProcess, hours: int) -> None:
-    """Lets the sweep run every quarter of an hour."""
+def run_quarter_hour_checks(deployed: InProcess, hours: int) -> None:
+    """Runs the scheduled check every quarter of an hour."""
     for _ in range(4 * hours):
         check_on_schedule(deployed)
         deployed.queue.pass_time(15 * MINUTE)
 
 
-def refused(deployed: InProcess, person: Person) -> None:
+def refuse_disconnect_for_days(deployed: InProcess, person: Person) -> None:
     fault = {"error": "authentication_error", "finch_code": "reauthenticate_user"}
     deployed.finch.faults.add("POST", "/disconnect", times=None, **fault)
     assert person.disconnect().status == 202
@@ -528,33 +534,33 @@ def refused(deployed: InProcess, person: Person) -> None:
     assert person.connection()["problem"] == "disconnect_refused"
 
 
-def test_a_connection_that_finch_cannot_tell_of_costs_a_look_an_hour_and_one_task(
+def test_failing_introspection_costs_one_check_an_hour_and_one_work_item(
     deployed: InProcess, acme: Person
 ) -> None:
     deployed.finch.faults.add("GET", "/introspect", status=500, times=None)
     deployed.queue.pass_time(DAY + MINUTE)
-    quarters(deployed, 2)
+    run_quarter_hour_checks(deployed, 2)
     before = introspections(deployed)
-    quarters(deployed, 6)
+    run_quarter_hour_checks(deployed, 6)
     assert len(deployed.queue.waiting()) <= 1
     assert introspections(deployed) - before <= 8
     deployed.finch.faults.clear()
     status_at_finch(deployed, "reauth")
-    quarters(deployed, 3)
+    run_quarter_hour_checks(deployed, 3)
     assert acme.connection()["status"] == "reauth"
 
 
-def test_a_refused_disconnect_and_a_held_token_have_one_task_each_however_often_it_is_swept(
+def test_refused_disconnect_and_held_token_keep_one_work_item_each(
     deployed: InProcess, acme: Person
 ) -> None:
     assert Person(deployed, "globex").connect(login=OWEN).outcome == {"error": "cannot_connect"}
-    refused(deployed, acme)
+    refuse_disconnect_for_days(deployed, acme)
     deployed.queue.pass_time(2 * DAY)
-    quarters(deployed, 6)
+    run_quarter_hour_checks(deployed, 6)
     assert len(deployed.queue.waiting()) == 2
 
 
-def test_connections_that_finch_cannot_tell_of_do_not_keep_the_sweep_from_the_others(
+def test_failing_introspection_does_not_block_the_check_of_others(
     deployed: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
@@ -581,7 +587,7 @@ def test_connections_that_finch_cannot_tell_of_do_not_keep_the_sweep_from_the_ot
     assert shown["checked_at"] > began
 
 
-def test_a_login_attached_meanwhile_does_not_swallow_a_hint_about_another(
+def test_login_attached_during_a_check_does_not_hide_a_hint_about_another(
     deployed: InProcess, acme: Person
 ) -> None:
     elsewhere = Person(deployed, "acme", same_site=False)
@@ -595,10 +601,10 @@ def test_a_login_attached_meanwhile_does_not_swallow_a_hint_about_another(
     assert [login["status"] for login in acme.connection()["logins"]] == ["reauth", "connected"]
 
 
-# What must not be overwritten
+# Data that must not be overwritten
 
 
-def test_another_company_under_the_same_connection_id_is_held_not_stored(
+def test_other_company_with_the_same_connection_id_is_held_and_not_stored(
     deployed: InProcess, acme: Person
 ) -> None:
     [before] = acme.connection()["logins"]
@@ -606,35 +612,35 @@ def test_another_company_under_the_same_connection_id_is_held_not_stored(
     for method, path in (("POST", "/auth/token"), ("GET", "/introspect")):
         deployed.finch.faults.add(method, path, edit=edit, times=None)
     assert acme.repair().outcome == {"error": "cannot_connect"}
-    doubt(deployed)
+    request_check(deployed)
     deployed.queue.pass_time(3 * HOUR)
     assert [login["id"] for login in acme.connection()["logins"]] == [before["id"]]
 
 
-def test_a_repair_elsewhere_does_not_hide_that_the_customer_wanted_an_end(
+def test_repair_at_another_company_keeps_the_refused_disconnect_problem(
     deployed: InProcess,
 ) -> None:
     acme = Person(deployed, "acme")
     acme.connect(login=TALLY, company_id=HARBOR_LANE.id)
     deployed.queue.drain()
-    refused(deployed, acme)
-    assert _repair_elsewhere(deployed, acme).outcome["repaired"] == "false"
+    refuse_disconnect_for_days(deployed, acme)
+    assert _repair_at_another_company(deployed, acme).outcome["repaired"] == "false"
     deployed.queue.pass_time(3 * HOUR)
     shown = acme.connection()
     assert (shown["status"], shown["problem"]) == ("reauth", "disconnect_refused")
 
 
-def test_a_repair_of_a_healthy_connection_that_ends_elsewhere_is_no_trouble(
+def test_healthy_connection_has_no_problem_after_repair_at_another_company(
     deployed: InProcess,
 ) -> None:
     acme = Person(deployed, "acme")
     acme.connect(login=TALLY, company_id=HARBOR_LANE.id)
-    assert _repair_elsewhere(deployed, acme).outcome["repaired"] == "false"
+    assert _repair_at_another_company(deployed, acme).outcome["repaired"] == "false"
     assert acme.connection()["problem"] is None
 
 
-def test_a_refused_end_that_finch_makes_itself_is_an_end(deployed: InProcess, acme: Person) -> None:
-    refused(deployed, acme)
+def test_disconnect_at_finch_ends_a_refused_disconnect(deployed: InProcess, acme: Person) -> None:
+    refuse_disconnect_for_days(deployed, acme)
     deployed.finch.faults.add("GET", "/introspect", error="invalid_token_error", times=None)
     deployed.queue.pass_time(4 * HOUR)
     shown = acme.connection()
@@ -642,11 +648,11 @@ def test_a_refused_end_that_finch_makes_itself_is_an_end(deployed: InProcess, ac
     assert operate(deployed, action="list")["result"]["connections"] == []
 
 
-def test_a_repair_counts_also_where_finch_names_no_account_any_more(
+def test_repair_works_when_finch_no_longer_sends_an_account_id(
     deployed: InProcess, acme: Person
 ) -> None:
     status_at_finch(deployed, "reauth")
-    doubt(deployed)
+    request_check(deployed)
     deployed.queue.drain()
     edit = {"set": {"account_id": None}}
     for method, path in (("POST", "/auth/token"), ("GET", "/introspect")):
@@ -656,21 +662,23 @@ def test_a_repair_counts_also_where_finch_names_no_account_any_more(
     assert acme.connection()["status"] == "connected"
 
 
-def test_what_finch_gives_and_takes_is_followed(deployed: InProcess, acme: Person) -> None:
+def test_entities_and_products_follow_finchs_introspection(
+    deployed: InProcess, acme: Person
+) -> None:
     [entity] = acme.connection()["logins"][0]["entity_ids"]
     edit = {
         "entities": [{"id": entity, "status": "connected"}, {"id": "e-2", "status": "connected"}],
         "products": ["company"],
     }
     deployed.finch.faults.add("GET", "/introspect", edit={"set": edit})
-    doubt(deployed)
+    request_check(deployed)
     deployed.queue.drain()
     [login] = acme.connection()["logins"]
     assert login["entity_ids"] == sorted([entity, "e-2"])
     assert login["products"] == ["company"]
 
 
-def test_the_return_and_the_refresh_agree_on_the_status(deployed: InProcess) -> None:
+def test_callback_and_health_check_agree_on_the_status(deployed: InProcess) -> None:
     methods = [{"type": "credential", "connection_status": {"status": "a new word"}}]
     edit = {"set": {"authentication_methods": methods}}
     deployed.finch.faults.add("GET", "/introspect", edit=edit, times=None)
@@ -682,10 +690,10 @@ def test_the_return_and_the_refresh_agree_on_the_status(deployed: InProcess) -> 
     assert acme.connection()["logins"][0] == first
 
 
-def test_a_refused_disconnect_has_one_task_however_often_finch_speaks_of_it(
+def test_refused_disconnect_keeps_one_work_item_despite_many_webhooks(
     deployed: InProcess, acme: Person
 ) -> None:
-    refused(deployed, acme)
+    refuse_disconnect_for_days(deployed, acme)
     for _ in range(6):
         status_at_finch(deployed, "connected")
         deployed.deliver_webhooks()
@@ -697,7 +705,7 @@ def test_a_refused_disconnect_has_one_task_however_often_finch_speaks_of_it(
     assert introspections(deployed) - before <= 12
 
 
-def test_logins_that_finch_cannot_tell_of_do_not_hide_another(deployed: InProcess) -> None:
+def test_logins_with_failing_introspection_do_not_hide_another_status(deployed: InProcess) -> None:
     deployed.finch.change_switches(one_connection_per_customer_id=False)
     acme = Person(deployed, "acme")
     acme.connect(login=MAYA, products=["company"])
@@ -721,6 +729,6 @@ def test_logins_that_finch_cannot_tell_of_do_not_hide_another(deployed: InProces
         return send()
 
     deployed.border.guard = guard
-    quarters(deployed, 30)
+    run_quarter_hour_checks(deployed, 30)
     deployed.border.open()
     assert acme.connection()["status"] == "reauth"

@@ -1,4 +1,4 @@
-"""What an operator has done to everything: sealed anew, erased, taken back from a backup."""
+"""The operator's work on all rows: reencrypt tokens, erase a customer, restore a backup."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -30,12 +30,12 @@ VEND = {
 }
 
 
-def said(line: str) -> None:
-    """Nobody reads the progress here."""
+def ignore_progress(line: str) -> None:
+    """Discards the progress line."""
 
 
-def go(deployed: InProcess, function: str, **event: Any) -> Round:
-    """One round of long work, as the operator's program drives it."""
+def run_round(deployed: InProcess, function: str, **event: Any) -> Round:
+    """Runs one round of long work as the operator's program does."""
     names = {
         "ReencryptTokens": "reencrypt_tokens",
         "EraseCustomer": "erase_customer",
@@ -47,13 +47,13 @@ def go(deployed: InProcess, function: str, **event: Any) -> Round:
         return deployed.invoke(names[name], event)["result"]
 
     stack: Any = SimpleNamespace(invoke=invoke)
-    return go_through(stack, function, event, said)
+    return go_through(stack, function, event, ignore_progress)
 
 
 def erase(deployed: InProcess, customer_id: str = "acme") -> list[dict[str, Any]]:
-    """Rounds until nothing is found, the queue being worked off between them; what is still open."""
+    """Repeats rounds, with the queue drained between them; returns the rows that are still open."""
     for _ in range(8):
-        this = go(deployed, "EraseCustomer", customer_id=customer_id)
+        this = run_round(deployed, "EraseCustomer", customer_id=customer_id)
         if this.open and not this.waits():
             return this.open
         if not this.open and not sum(this.done.values()):
@@ -63,7 +63,7 @@ def erase(deployed: InProcess, customer_id: str = "acme") -> list[dict[str, Any]
 
 
 def kept(deployed: InProcess, customer_id: str = "acme") -> dict[str, list[Any]]:
-    """All that is kept about a customer."""
+    """All rows of a customer, by table."""
     tables = deployed.tables
     found = {
         name: [one for one in tables.items(table) if one.get("customer_id") == {"S": customer_id}]
@@ -81,8 +81,8 @@ def kept(deployed: InProcess, customer_id: str = "acme") -> dict[str, list[Any]]
 
 
 @pytest.fixture
-def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A step is one page, and a page is one row."""
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes each batch one page, and each page one row."""
 
     def once() -> Callable[[], bool]:
         left = [True]
@@ -92,33 +92,33 @@ def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dynamodb, "_SCANNED_AT_ONCE", 1)
 
 
-# Sealing anew
+# Reencrypting tokens
 
 
 @pytest.fixture
 def new_key(deployed: InProcess, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
-    """Brings a key in as the template's parameters do; without `old` none is named beside it."""
+    """Sets a new key as the template's parameters do; with `old=None` no old key is configured."""
     before = settings.read().token_key_arn
 
     def bring(*, old: str | None = before) -> str:
         arn = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
         monkeypatch.setenv("TOKEN_KEY_ARN", arn)
         monkeypatch.setenv("OLD_TOKEN_KEY_ARN", old or "")
-        forget()
+        clear_caches()
         return str(arn)
 
     yield bring
     monkeypatch.undo()
-    forget()
+    clear_caches()
 
 
-def forget() -> None:
+def clear_caches() -> None:
     settings.read.cache_clear()
     token_vault.from_settings.cache_clear()
 
 
 def keys_in_use(deployed: InProcess) -> set[str]:
-    """The keys that any ciphertext needs."""
+    """The keys that the stored ciphertexts need."""
     found = []
     tables = deployed.tables
     for item in tables.items(tables.connections):
@@ -137,8 +137,8 @@ def keys_in_use(deployed: InProcess) -> set[str]:
     }
 
 
-def many(deployed: InProcess) -> list[Person]:
-    """Four tokens in three rows: two logins of one connection, another customer's, one in escrow."""
+def connect_four_tokens(deployed: InProcess) -> list[Person]:
+    """Makes four tokens in three rows: two logins of one connection, another customer's, an escrow."""
     acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
     unconfirmed = Person(deployed, "initech", same_site=False)
     acme.connect(login=MAYA)
@@ -148,11 +148,11 @@ def many(deployed: InProcess) -> list[Person]:
     return [acme, globex, unconfirmed]
 
 
-@pytest.mark.usefixtures("small_steps")
-def test_every_token_comes_under_the_new_key_and_nobody_sees_it_opened(
+@pytest.mark.usefixtures("small_batches")
+def test_every_token_is_reencrypted_without_being_decrypted(
     deployed: InProcess, new_key: Callable[..., str]
 ) -> None:
-    acme, globex, _ = many(deployed)
+    acme, globex, _ = connect_four_tokens(deployed)
     before = [acme.connection(), globex.connections()]
     old = keys_in_use(deployed)
     new = new_key()
@@ -164,47 +164,47 @@ def test_every_token_comes_under_the_new_key_and_nobody_sees_it_opened(
         return send()
 
     deployed.border.guard = note
-    first = go(deployed, "ReencryptTokens")
+    first = run_round(deployed, "ReencryptTokens")
     deployed.border.guard = let_through
     assert (first.done, first.open) == ({"reencrypted": 4}, [])
     assert set(operations) == {"ReEncrypt"}
     assert keys_in_use(deployed) == {new} != old
-    assert go(deployed, "ReencryptTokens").done == {"already": 4}
+    assert run_round(deployed, "ReencryptTokens").done == {"already": 4}
     assert [acme.connection(), globex.connections()] == before
     deployed.queue.drain()
     assert broken(deployed, Watch(), at_rest=False) == []
     assert acme.disconnect().status == 200
 
 
-def test_until_it_is_sealed_anew_the_old_key_opens_and_the_new_one_seals(
+def test_old_key_decrypts_and_new_key_encrypts_until_reencryption(
     deployed: InProcess, new_key: Callable[..., str]
 ) -> None:
-    acme, globex, _ = many(deployed)
+    acme, globex, _ = connect_four_tokens(deployed)
     new = new_key()
     assert acme.disconnect().status == 200
     acme.connect(provider_id="justworks", login=MAYA)
-    [there] = [one for one in acme.connections() if one["status"] == "connected"]
-    assert there["provider_id"] == "justworks"
+    [connected] = [row for row in acme.connections() if row["status"] == "connected"]
+    assert connected["provider_id"] == "justworks"
     assert new in keys_in_use(deployed)
     assert globex.disconnect(company_id=JUNIPER_VALE.id).status == 200
 
 
-def test_a_key_that_is_named_nowhere_opens_nothing(
+def test_key_that_is_not_configured_decrypts_nothing(
     deployed: InProcess, new_key: Callable[..., str]
 ) -> None:
-    acme, *_ = many(deployed)
+    acme, *_ = connect_four_tokens(deployed)
     new_key(old=None)
     assert acme.disconnect().code == "internal_error"
-    left = go(deployed, "ReencryptTokens").open
+    left = run_round(deployed, "ReencryptTokens").open
     assert {one["reason"] for one in left} == {"sealed by a key that is none of ours"}
     assert len(left) == 3
     assert len(deployed.finch.live_tokens()) == 4
 
 
-def test_what_others_change_while_it_is_sealed_anew_stays_theirs(
+def test_reencryption_does_not_overwrite_a_concurrent_connect(
     deployed: InProcess, new_key: Callable[..., str]
 ) -> None:
-    acme, *_ = many(deployed)
+    acme, *_ = connect_four_tokens(deployed)
     new = new_key()
     struck: list[Call] = []
 
@@ -222,42 +222,42 @@ def test_what_others_change_while_it_is_sealed_anew_stays_theirs(
         return answer
 
     deployed.border.guard = interfere
-    first = go(deployed, "ReencryptTokens")
+    first = run_round(deployed, "ReencryptTokens")
     assert struck
     assert [one["reason"] for one in first.open] == ["changed meanwhile"]
-    assert go(deployed, "ReencryptTokens").open == []
+    assert run_round(deployed, "ReencryptTokens").open == []
     assert keys_in_use(deployed) == {new}
     assert len(acme.connection()["logins"]) == 2
     deployed.queue.drain()
     assert broken(deployed, Watch(), at_rest=False) == []
 
 
-def test_a_ciphertext_that_lies_elsewhere_is_named_and_the_others_are_sealed_anew(
+def test_moved_ciphertext_is_reported_and_the_others_are_reencrypted(
     deployed: InProcess, new_key: Callable[..., str]
 ) -> None:
-    many(deployed)
+    connect_four_tokens(deployed)
     tables = deployed.tables
-    theirs, other = tables.items(tables.connections)
-    stolen = next(iter(other["ciphertexts"]["M"].values()))
+    changed_row, other_row = tables.items(tables.connections)
+    stolen = next(iter(other_row["ciphertexts"]["M"].values()))
     tables.dynamodb.update_item(
         TableName=tables.connections,
-        Key={name: theirs[name] for name in ("customer_id", "provider_id#company_id")},
+        Key={name: changed_row[name] for name in ("customer_id", "provider_id#company_id")},
         UpdateExpression="SET ciphertexts.#id = :stolen",
-        ExpressionAttributeNames={"#id": next(iter(theirs["ciphertexts"]["M"]))},
+        ExpressionAttributeNames={"#id": next(iter(changed_row["ciphertexts"]["M"]))},
         ExpressionAttributeValues={":stolen": stolen},
     )
     new_key()
-    this = go(deployed, "ReencryptTokens")
+    this = run_round(deployed, "ReencryptTokens")
     assert [one["reason"] for one in this.open] == ["does not open where it lies"]
-    assert this.open[0]["customer_id"] == theirs["customer_id"]["S"]
-    assert this.done["reencrypted"] == (3 if len(theirs["ciphertexts"]["M"]) == 1 else 2)
+    assert this.open[0]["customer_id"] == changed_row["customer_id"]["S"]
+    assert this.done["reencrypted"] == (3 if len(changed_row["ciphertexts"]["M"]) == 1 else 2)
 
 
-# Erasing
+# Erasing a customer
 
 
-@pytest.mark.usefixtures("small_steps")
-def test_everything_of_a_customer_ends_at_finch_and_is_erased_and_nothing_of_another(
+@pytest.mark.usefixtures("small_batches")
+def test_erasure_ends_and_deletes_all_data_of_one_customer_only(
     deployed: InProcess,
 ) -> None:
     acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
@@ -282,14 +282,14 @@ def test_everything_of_a_customer_ends_at_finch_and_is_erased_and_nothing_of_ano
     assert broken(deployed, Watch(), at_rest=True) == []
 
 
-def test_while_finch_is_down_nothing_is_called_gone(deployed: InProcess) -> None:
+def test_erasure_deletes_nothing_while_finch_is_down(deployed: InProcess) -> None:
     acme = Person(deployed, "acme")
     acme.connect()
     deployed.queue.drain()
     deployed.finch.faults.add("*", "*", status=500, times=None)
-    this = go(deployed, "EraseCustomer", customer_id="acme")
+    this = run_round(deployed, "EraseCustomer", customer_id="acme")
     deployed.queue.pass_time(timedelta(hours=3))
-    this = go(deployed, "EraseCustomer", customer_id="acme")
+    this = run_round(deployed, "EraseCustomer", customer_id="acme")
     assert [one["reason"] for one in this.open] == ["under way"]
     assert this.waits()
     assert acme.connection()["status"] == "disconnecting"
@@ -301,14 +301,14 @@ def test_while_finch_is_down_nothing_is_called_gone(deployed: InProcess) -> None
     assert deployed.finch.live_tokens() == []
 
 
-def test_a_connect_that_is_under_way_meanwhile_is_ended_too(deployed: InProcess) -> None:
+def test_connect_that_finishes_during_erasure_is_erased_too(deployed: InProcess) -> None:
     acme = Person(deployed, "acme")
     acme.connect()
     url = acme.log_in(acme.click(acme.link()), provider_id="justworks")
     struck: list[Call] = []
 
     def come_back(call: Call, send: Callable[[], Any]) -> Any:
-        # While the sessions are gone through, the person returns from Finch Connect.
+        # During the scan of the sessions, the user returns from Finch Connect.
         if call.function == "erase_customer" and call.operation == "Scan" and len(struck) < 2:
             struck.append(call)
             if len(struck) == 2:
@@ -322,7 +322,7 @@ def test_a_connect_that_is_under_way_meanwhile_is_ended_too(deployed: InProcess)
     assert deployed.finch.live_tokens() == []
 
 
-def test_a_link_that_was_erased_leads_nowhere(deployed: InProcess) -> None:
+def test_erased_connect_link_is_not_found(deployed: InProcess) -> None:
     acme = Person(deployed, "acme")
     link = acme.link()
     url = acme.log_in(acme.click(acme.link()))
@@ -332,7 +332,7 @@ def test_a_link_that_was_erased_leads_nowhere(deployed: InProcess) -> None:
     assert deployed.finch.requests.count("POST", "/auth/token") == 0
 
 
-def test_what_is_uncertain_waits_for_a_person_and_is_named(deployed: InProcess) -> None:
+def test_erasure_leaves_an_uncertain_exchange_to_the_operator(deployed: InProcess) -> None:
     acme = Person(deployed, "acme")
     url = acme.log_in(acme.click(acme.link()))
     deployed.finch.faults.add("POST", "/auth/token", drop="after_effect")
@@ -346,7 +346,7 @@ def test_what_is_uncertain_waits_for_a_person_and_is_named(deployed: InProcess) 
     assert kept(deployed) == GONE
 
 
-def test_a_held_token_is_ended_and_the_company_of_another_is_left_to_a_person(
+def test_erasure_of_a_held_token_waits_while_another_customer_is_the_owner(
     deployed: InProcess,
 ) -> None:
     acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
@@ -362,23 +362,23 @@ def test_a_held_token_is_ended_and_the_company_of_another_is_left_to_a_person(
     assert deployed.finch.live_tokens() == []
 
 
-def test_a_connection_that_only_finch_can_end_is_told_before_its_trace_is_erased(
+def test_erasure_reports_a_connection_that_only_finch_can_end(
     deployed: InProcess,
 ) -> None:
     acme = Person(deployed, "acme")
     url = acme.log_in(acme.click(acme.link()))
     deployed.finch.faults.add("POST", "/auth/token", drop="after_effect")
     acme.come_back(url)
-    # The next attempt leads to the connection that was lost, and is not gone through with.
+    # The next attempt leads to the lost connection, but the user does not finish it.
     acme.click(acme.link())
     [lost] = [one for one in deployed.finch.connections() if one.live]
-    this = go(deployed, "EraseCustomer", customer_id="acme")
-    told = [one for one in this.open if one["reason"] == "only Finch can end it"]
-    assert [one["connection_id"] for one in told] == [lost.id]
+    this = run_round(deployed, "EraseCustomer", customer_id="acme")
+    reported = [row for row in this.open if row["reason"] == "only Finch can end it"]
+    assert [row["connection_id"] for row in reported] == [lost.id]
     assert deployed.tables.items(deployed.tables.ownerships) == []
 
 
-def test_an_operator_ends_a_connection_as_its_customer_could(deployed: InProcess) -> None:
+def test_operator_can_disconnect_a_connection(deployed: InProcess) -> None:
     acme = Person(deployed, "acme")
     acme.connect()
     assert deployed.invoke
@@ -392,12 +392,12 @@ def test_an_operator_ends_a_connection_as_its_customer_could(deployed: InProcess
     assert unknown["error"] == "connection_not_found"
 
 
-# Restoring
+# Restoring a backup
 
 
 @pytest.fixture
 def back_up(deployed: InProcess) -> Iterator[Callable[[], dict[str, str]]]:
-    """Copies the tables as they are now to tables beside them, as DynamoDB restores a moment."""
+    """Copies the tables to new tables, as DynamoDB's point-in-time recovery does."""
     client = deployed.tables.dynamodb
     made: list[str] = []
 
@@ -430,12 +430,12 @@ def back_up(deployed: InProcess) -> Iterator[Callable[[], dict[str, str]]]:
         client.delete_table(TableName=table)
 
 
-def lose(
-    deployed: InProcess, customer_id: str, *which: Literal["connections", "sessions", "ownerships"]
+def delete_rows(
+    deployed: InProcess, customer_id: str, *names: Literal["connections", "sessions", "ownerships"]
 ) -> None:
-    """A customer's rows are gone, whoever did it: of some of the tables, or of all."""
+    """Deletes a customer's rows from the given tables, or from all."""
     tables = deployed.tables
-    for name in which or ("connections", "sessions", "ownerships"):
+    for name in names or ("connections", "sessions", "ownerships"):
         table = getattr(tables, name)
         schema = tables.dynamodb.describe_table(TableName=table)["Table"]["KeySchema"]
         for item in tables.items(table):
@@ -444,8 +444,8 @@ def lose(
                 tables.dynamodb.delete_item(TableName=table, Key=key)
 
 
-@pytest.mark.usefixtures("small_steps")
-def test_what_was_lost_comes_back_with_its_claims_and_what_was_revoked_does_not(
+@pytest.mark.usefixtures("small_batches")
+def test_restore_brings_back_lost_rows_but_no_revoked_tokens(
     deployed: InProcess, back_up: Callable[[], dict[str, str]]
 ) -> None:
     acme = Person(deployed, "acme")
@@ -456,9 +456,9 @@ def test_what_was_lost_comes_back_with_its_claims_and_what_was_revoked_does_not(
     backup = back_up()
     assert acme.disconnect("justworks").status == 200
     deployed.queue.drain()
-    lose(deployed, "acme")
+    delete_rows(deployed, "acme")
     assert acme.connections() == []
-    this = go(deployed, "RestoreBackup", **backup)
+    this = run_round(deployed, "RestoreBackup", **backup)
     assert (dict(this.done), this.open) == ({"restored": 2, "dead at Finch": 1}, [])
     [back] = acme.connections()
     logins = {one["id"] for one in before["logins"]}
@@ -466,41 +466,41 @@ def test_what_was_lost_comes_back_with_its_claims_and_what_was_revoked_does_not(
     assert back["status"] == "connected"
     deployed.queue.drain()
     assert broken(deployed, Watch(), at_rest=True) == []
-    again = go(deployed, "RestoreBackup", **backup)
+    again = run_round(deployed, "RestoreBackup", **backup)
     assert again.done == {"there already": 2, "dead at Finch": 1}
     assert acme.disconnect().status == 200
     assert deployed.finch.live_tokens() == []
 
 
-def test_what_is_there_now_is_newer_than_any_backup_and_stays(
+def test_restore_does_not_change_rows_that_exist(
     deployed: InProcess, back_up: Callable[[], dict[str, str]]
 ) -> None:
     acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
     acme.connect(login=MAYA)
     globex.connect(login=IRIS, company_id=JUNIPER_VALE.id)
     backup = back_up()
-    # Since then one was ended and is another's now, and one was given a new token.
+    # After the backup, one connection ended and changed its customer, the other got a new token.
     acme.disconnect()
     globex.disconnect(company_id=JUNIPER_VALE.id)
     globex.connect(login=MAYA)
     acme.connect(login=IRIS, company_id=JUNIPER_VALE.id)
     deployed.queue.drain()
     now = [acme.connections(), globex.connections()]
-    this = go(deployed, "RestoreBackup", **backup)
+    this = run_round(deployed, "RestoreBackup", **backup)
     assert (dict(this.done), this.open) == ({"dead at Finch": 2}, [])
     assert [acme.connections(), globex.connections()] == now
     assert broken(deployed, Watch(), at_rest=True) == []
 
 
-def test_a_company_that_is_anothers_by_now_is_not_taken_from_them(
+def test_restore_does_not_take_a_company_from_its_new_owner(
     deployed: InProcess, back_up: Callable[[], dict[str, str]]
 ) -> None:
     acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
     acme.connect(login=MAYA)
     backup = back_up()
-    lose(deployed, "acme")
+    delete_rows(deployed, "acme")
     globex.connect(login=OWEN)
-    this = go(deployed, "RestoreBackup", **backup)
+    this = run_round(deployed, "RestoreBackup", **backup)
     assert this.done["restored"] == 0
     [left] = this.open
     assert (left["reason"], left["customer_id"]) == ("Conflict", "acme")
@@ -508,22 +508,22 @@ def test_a_company_that_is_anothers_by_now_is_not_taken_from_them(
     assert globex.connection()["status"] == "connected"
 
 
-def test_finch_down_or_silent_restores_nothing_and_says_so(
+def test_restore_reports_connections_while_finch_is_down(
     deployed: InProcess, back_up: Callable[[], dict[str, str]]
 ) -> None:
     acme = Person(deployed, "acme")
     acme.connect()
     backup = back_up()
-    lose(deployed, "acme")
+    delete_rows(deployed, "acme")
     deployed.finch.faults.add("GET", "/introspect", status=500, times=None)
-    this = go(deployed, "RestoreBackup", **backup)
+    this = run_round(deployed, "RestoreBackup", **backup)
     assert (this.done["restored"], len(this.open)) == (0, 1)
     assert acme.connections() == []
     deployed.finch.faults.clear()
-    assert go(deployed, "RestoreBackup", **backup).done["restored"] == 1
+    assert run_round(deployed, "RestoreBackup", **backup).done["restored"] == 1
 
 
-def test_a_disconnect_that_had_begun_goes_on(
+def test_restored_disconnect_continues(
     deployed: InProcess, back_up: Callable[[], dict[str, str]]
 ) -> None:
     acme = Person(deployed, "acme")
@@ -531,27 +531,27 @@ def test_a_disconnect_that_had_begun_goes_on(
     deployed.finch.faults.add("POST", "/disconnect", status=500)
     assert acme.disconnect().status == 202
     backup = back_up()
-    lose(deployed, "acme")
+    delete_rows(deployed, "acme")
     deployed.queue.clear()
-    go(deployed, "RestoreBackup", **backup)
+    run_round(deployed, "RestoreBackup", **backup)
     assert acme.connection()["status"] == "disconnecting"
     deployed.queue.drain()
     assert acme.connection()["status"] == "disconnected"
     assert deployed.finch.live_tokens() == []
 
 
-def test_a_token_that_was_in_escrow_is_held_for_a_person(
+def test_restored_escrow_is_held_for_the_operator(
     deployed: InProcess, back_up: Callable[[], dict[str, str]]
 ) -> None:
     acme = Person(deployed, "acme", same_site=False)
     acme.connect()
     backup = back_up()
-    lose(deployed, "acme")
+    delete_rows(deployed, "acme")
     deployed.queue.clear()
-    this = go(deployed, "RestoreBackup", **backup)
+    this = run_round(deployed, "RestoreBackup", **backup)
     assert (dict(this.done), this.open) == ({"held for a person": 1}, [])
     assert Kept(deployed).phases() == {"held": 1}
-    assert go(deployed, "RestoreBackup", **backup).done == {"there already": 1}
+    assert run_round(deployed, "RestoreBackup", **backup).done == {"there already": 1}
     deployed.queue.pass_time(timedelta(hours=2))
     assert broken(deployed, Watch(), at_rest=True) == []
     [session] = deployed.tables.all_sessions()
@@ -563,7 +563,7 @@ def test_a_token_that_was_in_escrow_is_held_for_a_person(
     assert acme.connection()["status"] == "connected"
 
 
-def test_a_disconnect_that_had_begun_does_not_end_what_was_connected_since(
+def test_restored_disconnect_does_not_end_a_newer_connection(
     deployed: InProcess, back_up: Callable[[], dict[str, str]]
 ) -> None:
     deployed.finch.change_switches(one_connection_per_customer_id=False)
@@ -572,16 +572,16 @@ def test_a_disconnect_that_had_begun_does_not_end_what_was_connected_since(
     deployed.finch.faults.add("POST", "/disconnect", status=500)
     assert acme.disconnect().status == 202
     backup = back_up()
-    lose(deployed, "acme")
+    delete_rows(deployed, "acme")
     deployed.queue.clear()
     assert acme.connect(login=OWEN).outcome["status"] == "connected"
-    go(deployed, "RestoreBackup", **backup)
+    run_round(deployed, "RestoreBackup", **backup)
     deployed.queue.drain()
     assert acme.connection()["status"] == "connected"
     assert len(acme.connection()["logins"]) == len(deployed.finch.live_tokens()) == 2
 
 
-def test_an_exchange_that_was_under_way_is_named(
+def test_restored_unfinished_exchange_becomes_uncertain(
     deployed: InProcess,
     back_up: Callable[[], dict[str, str]],
     monkeypatch: pytest.MonkeyPatch,
@@ -594,23 +594,23 @@ def test_an_exchange_that_was_under_way_is_named(
             acme.come_back(url)
     assert len(deployed.finch.live_tokens()) == 1
     backup = back_up()
-    lose(deployed, "acme")
+    delete_rows(deployed, "acme")
     deployed.queue.clear()
-    go(deployed, "RestoreBackup", **backup)
+    run_round(deployed, "RestoreBackup", **backup)
     deployed.queue.pass_time(timedelta(hours=2))
     assert deployed.invoke is not None
     listed = deployed.invoke("resolve_unfinished", {"action": "list"})["result"]
     assert [one["phase"] for one in listed["sessions"]] == ["uncertain"]
 
 
-def test_a_claim_that_is_left_of_a_connection_is_no_token_of_it(
+def test_ownership_without_a_connection_does_not_block_the_restore(
     deployed: InProcess, back_up: Callable[[], dict[str, str]]
 ) -> None:
     acme = Person(deployed, "acme")
     acme.connect()
     backup = back_up()
-    lose(deployed, "acme", "connections")
-    this = go(deployed, "RestoreBackup", **backup)
+    delete_rows(deployed, "acme", "connections")
+    this = run_round(deployed, "RestoreBackup", **backup)
     assert (dict(this.done), this.open) == ({"restored": 1}, [])
     deployed.queue.drain()
     assert acme.connection()["status"] == "connected"
@@ -618,10 +618,10 @@ def test_a_claim_that_is_left_of_a_connection_is_no_token_of_it(
 
 
 @pytest.mark.parametrize("revokes", [False, True])
-def test_a_claim_that_is_left_of_an_attempt_is_no_token_of_it(
+def test_ownership_without_a_session_does_not_block_the_restore(
     deployed: InProcess, back_up: Callable[[], dict[str, str]], *, revokes: bool
 ) -> None:
-    """With a connection beside it whose own token has been revoked, or without one."""
+    """With or without a connection of the same company whose token Finch has revoked."""
     deployed.finch.change_switches(login_kills_old_tokens=revokes)
     here, elsewhere = Person(deployed, "acme"), Person(deployed, "acme", same_site=False)
     if revokes:
@@ -629,16 +629,16 @@ def test_a_claim_that_is_left_of_an_attempt_is_no_token_of_it(
         deployed.queue.drain()
     elsewhere.connect()
     backup = back_up()
-    lose(deployed, "acme", "sessions")
-    this = go(deployed, "RestoreBackup", **backup)
+    delete_rows(deployed, "acme", "sessions")
+    this = run_round(deployed, "RestoreBackup", **backup)
     assert (this.done["held for a person"], this.open) == (1, [])
     assert Kept(deployed).phases()["held"] == 1
-    # What was revoked has not been looked at yet.
+    # No check has seen the revoked tokens yet.
     revoked = {one.id for one in deployed.finch.connections()} if revokes else set()
     assert broken(deployed, Watch(), at_rest=False, lost_at_finch=revoked) == []
 
 
-def test_what_finch_did_not_say_in_one_round_is_restored_in_the_next(
+def test_failed_introspection_is_retried_in_the_next_restore_round(
     deployed: InProcess, back_up: Callable[[], dict[str, str]]
 ) -> None:
     acme = Person(deployed, "acme")
@@ -648,10 +648,10 @@ def test_what_finch_did_not_say_in_one_round_is_restored_in_the_next(
     deployed.finch.faults.add("POST", "/auth/token", drop="after_effect")
     assert acme.come_back(url).outcome == {"error": "exchange_uncertain"}
     backup = back_up()
-    lose(deployed, "acme")
+    delete_rows(deployed, "acme")
     deployed.finch.faults.add("GET", "/introspect", status=500)
-    first = go(deployed, "RestoreBackup", **backup)
-    # What may be a token of the connection holds it by now.
+    first = run_round(deployed, "RestoreBackup", **backup)
+    # The uncertain session may have a token of this connection, so it holds the Finch connection.
     assert (first.done["held for a person"], first.done["restored"]) == (1, 0)
-    assert go(deployed, "RestoreBackup", **backup).done["restored"] == 1
+    assert run_round(deployed, "RestoreBackup", **backup).done["restored"] == 1
     assert acme.connection()["status"] == "connected"

@@ -1,4 +1,4 @@
-"""What was left half done is finished by the queue alone, or a person is told."""
+"""The queue finishes all interrupted work, or reports it to the operator."""
 
 import time
 from datetime import timedelta
@@ -25,7 +25,7 @@ DISCONNECT = "/disconnect"
 
 
 class Killed(BaseException):
-    """The process is gone."""
+    """The process ends here."""
 
 
 def kill(*_: Any, **__: Any) -> Any:
@@ -41,28 +41,28 @@ def phases(deployed: InProcess) -> list[str]:
     return sorted(one["phase"]["S"] for one in deployed.tables.all_sessions())
 
 
-def live(deployed: InProcess) -> set[str]:
+def live_token_ids(deployed: InProcess) -> set[str]:
     return {token.id for token in deployed.finch.live_tokens()}
 
 
 def reports(capsys: pytest.CaptureFixture[str]) -> set[str]:
-    """What was reported since the last look."""
+    """The reports since the last call."""
     return set(outcomes(capsys.readouterr().out, "process_work")) & set(Report)
 
 
-def lose_the_answer(deployed: InProcess, person: Person, **choices: Any) -> str:
-    """Connects, but Finch's answer to the code is lost after its effect."""
+def connect_with_lost_response(deployed: InProcess, person: Person, **choices: Any) -> str:
+    """Connects, but Finch's response to the code is lost after the exchange."""
     url = person.log_in(person.click(person.link()), **choices)
     deployed.finch.faults.add("POST", "/auth/token", drop="after_effect")
     assert person.come_back(url).outcome == {"error": "exchange_uncertain"}
     return url
 
 
-# A connect that was cut off
+# Interrupted connects
 
 
 @pytest.mark.parametrize("step", ["complete", "escrow"])
-def test_a_callback_that_dies_is_finished_or_reported(
+def test_interrupted_callback_is_finished_or_reported_uncertain(
     deployed: InProcess, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     acme = Person(deployed, "acme")
@@ -81,7 +81,7 @@ def test_a_callback_that_dies_is_finished_or_reported(
     assert deployed.finch.requests.count("POST", "/auth/token") == 1
 
 
-def test_a_callback_that_finch_keeps_from_ending_is_pending_and_the_listing_shows_it_later(
+def test_callback_during_finch_failure_is_pending_and_finished_later(
     deployed: InProcess,
 ) -> None:
     acme = Person(deployed, "acme")
@@ -95,7 +95,7 @@ def test_a_callback_that_finch_keeps_from_ending_is_pending_and_the_listing_show
     assert acme.come_back(url).outcome["status"] == "connected"
 
 
-def test_an_aws_failure_after_the_token_is_kept_is_pending_too(
+def test_callback_with_aws_failure_after_escrow_is_finished_later(
     deployed: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acme = Person(deployed, "acme")
@@ -110,7 +110,7 @@ def test_an_aws_failure_after_the_token_is_kept_is_pending_too(
 @pytest.mark.parametrize(
     ("owner", "step"), [(TokenVault, "encrypt_escrow"), (SessionTable, "escrow")]
 )
-def test_a_token_in_our_hands_is_kept_as_soon_as_aws_lets_us(
+def test_escrow_is_retried_until_aws_accepts_it(
     deployed: InProcess, monkeypatch: pytest.MonkeyPatch, owner: type, step: str
 ) -> None:
     acme = Person(deployed, "acme")
@@ -132,7 +132,7 @@ def test_a_token_in_our_hands_is_kept_as_soon_as_aws_lets_us(
 @pytest.mark.parametrize(
     ("owner", "step"), [(TokenVault, "encrypt_escrow"), (SessionTable, "escrow")]
 )
-def test_a_token_that_aws_never_lets_us_keep_is_uncertain(
+def test_token_that_aws_never_accepts_is_reported_uncertain(
     deployed: InProcess,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -154,10 +154,10 @@ def test_a_token_that_aws_never_lets_us_keep_is_uncertain(
     assert acme.connect().outcome["status"] == "connected"
 
 
-def test_a_keeper_who_was_thought_dead_still_keeps_the_token(
+def test_late_exchange_still_stores_its_token(
     deployed: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The exchange took longer than anybody believed: its session was called uncertain meanwhile."""
+    """The exchange takes longer than its limit, so its session becomes uncertain in the meantime."""
     acme = Person(deployed, "acme")
     url = acme.log_in(acme.click(acme.link()))
     real, once = TokenVault.encrypt_escrow, [True]
@@ -174,7 +174,7 @@ def test_a_keeper_who_was_thought_dead_still_keeps_the_token(
     assert phases(deployed) == ["complete"]
 
 
-def test_a_stranded_session_that_nobody_can_finish_is_reported_until_somebody_can(
+def test_unfinished_session_is_reported_until_it_finishes(
     deployed: InProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
     acme = Person(deployed, "acme")
@@ -195,15 +195,15 @@ def test_a_stranded_session_that_nobody_can_finish_is_reported_until_somebody_ca
     assert operate(deployed, action="list")["result"]["sessions"] == []
 
 
-# An exchange whose answer was lost
+# Exchanges with a lost response
 
 
 @pytest.mark.parametrize("embedded", [False, True])
-def test_the_next_attempt_recovers_what_a_lost_answer_left_at_finch(
+def test_next_attempt_recovers_a_connection_with_a_lost_response(
     deployed: InProcess, capsys: pytest.CaptureFixture[str], embedded: bool
 ) -> None:
     acme = Person(deployed, "acme")
-    lose_the_answer(deployed, acme)
+    connect_with_lost_response(deployed, acme)
     [lost] = deployed.finch.connections()
     deployed.queue.drain(HOUR)
     assert reports(capsys) == {"exchange_uncertain"}
@@ -220,22 +220,22 @@ def test_the_next_attempt_recovers_what_a_lost_answer_left_at_finch(
     assert acme.connection()["logins"][0]["connection_id"] == lost.id
     assert len(deployed.finch.connections()) == 1
     deployed.queue.pass_time(2 * HOUR)
-    # That it was this attempt which was recovered is likely, and an operator's to say.
+    # The next attempt probably recovered this connection. An operator decides.
     [listed] = operate(deployed, action="list")["result"]["sessions"]
     assert (listed["phase"], listed["seems_recovered"]) == ("uncertain", True)
     assert operate(deployed, action="dismiss", session=listed["session"])["result"]
     assert acme.disconnect().status == 200
-    assert live(deployed) == set()
+    assert live_token_ids(deployed) == set()
     deployed.queue.drain()
     assert deployed.queue.waiting() == []
     assert operate(deployed, action="list")["result"] == {"sessions": [], "connections": []}
 
 
-def test_an_uncertain_exchange_is_reported_hour_after_hour_until_an_operator_dismisses_it(
+def test_uncertain_exchange_is_reported_hourly_until_it_is_dismissed(
     deployed: InProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
     acme = Person(deployed, "acme")
-    lose_the_answer(deployed, acme)
+    connect_with_lost_response(deployed, acme)
     for hour in range(30):
         deployed.queue.pass_time(HOUR + MINUTE)
         assert reports(capsys) == {Report.EXCHANGE_UNCERTAIN}, hour
@@ -247,8 +247,8 @@ def test_an_uncertain_exchange_is_reported_hour_after_hour_until_an_operator_dis
     assert reports(capsys) == set()
 
 
-def test_one_recovery_does_not_hide_that_two_answers_were_lost(deployed: InProcess) -> None:
-    """Links that were clicked before anything was connected told Finch one name."""
+def test_one_recovery_does_not_resolve_two_lost_responses(deployed: InProcess) -> None:
+    """All links that are clicked before the first connection use the same customer name at Finch."""
     acme = Person(deployed, "acme")
     pages = [acme.click(acme.link()) for _ in range(3)]
     for page, provider in zip(pages, ("gusto", "justworks"), strict=False):
@@ -261,23 +261,23 @@ def test_one_recovery_does_not_hide_that_two_answers_were_lost(deployed: InProce
     assert [one["phase"] for one in listed] == ["uncertain", "uncertain"]
 
 
-def test_a_recovery_is_offered_once_and_another_provider_can_be_connected_beside_it(
+def test_recovery_is_offered_once_and_another_provider_can_connect(
     deployed: InProcess,
 ) -> None:
     acme = Person(deployed, "acme")
-    lose_the_answer(deployed, acme)
+    connect_with_lost_response(deployed, acme)
     left_alone = acme.link()
     acme.click(left_alone)
     acme.click(left_alone)
     assert deployed.finch.requests.count("POST", "/connect/sessions/reauthenticate") == 1
     assert acme.connect(provider_id="justworks").outcome["provider_id"] == "justworks"
     assert deployed.finch.requests.count("POST", "/connect/sessions/reauthenticate") == 1
-    # The same login without the repair: Finch has one connection for it.
+    # The same login again, without the repair: Finch keeps one connection for it.
     assert acme.connect().outcome["provider_id"] == "gusto"
     assert len(deployed.finch.connections()) == 2
 
 
-def test_a_connection_that_somebody_has_is_never_offered_for_recovery(
+def test_existing_connection_is_never_offered_for_recovery(
     deployed: InProcess,
 ) -> None:
     acme, elsewhere = Person(deployed, "acme"), Person(deployed, "acme", same_site=False)
@@ -288,20 +288,20 @@ def test_a_connection_that_somebody_has_is_never_offered_for_recovery(
     assert deployed.finch.requests.count("POST", "/connect/sessions/reauthenticate") == 0
 
 
-def test_a_recovery_that_finch_refuses_gives_way_to_another_name(deployed: InProcess) -> None:
+def test_refused_recovery_continues_with_another_customer_name(deployed: InProcess) -> None:
     acme = Person(deployed, "acme")
-    lose_the_answer(deployed, acme)
+    connect_with_lost_response(deployed, acme)
     deployed.finch.faults.add("POST", "/connect/sessions/reauthenticate", status=404)
     before = deployed.finch.requests.count("POST", "/connect/sessions")
     assert acme.connect().outcome["status"] == "connected"
     assert deployed.finch.requests.count("POST", "/connect/sessions") - before == 2
 
 
-def test_an_operator_dismisses_an_uncertain_exchange_that_left_nothing(
+def test_operator_can_dismiss_an_uncertain_exchange(
     deployed: InProcess,
 ) -> None:
     acme = Person(deployed, "acme")
-    url = lose_the_answer(deployed, acme)
+    url = connect_with_lost_response(deployed, acme)
     deployed.queue.pass_time(2 * HOUR)
     [listed] = operate(deployed, action="list")["result"]["sessions"]
     assert (listed["phase"], listed["seems_recovered"]) == ("uncertain", False)
@@ -313,18 +313,18 @@ def test_an_operator_dismisses_an_uncertain_exchange_that_left_nothing(
     assert acme.come_back(url).outcome == {"error": "exchange_uncertain"}
 
 
-# Tokens that nobody confirms, or may have
+# Unconfirmed tokens
 
 
-def test_what_nobody_confirms_in_a_day_is_ended_at_finch(deployed: InProcess) -> None:
+def test_unconfirmed_token_is_disconnected_after_a_day(deployed: InProcess) -> None:
     acme = Person(deployed, "acme", same_site=False)
     url = acme.log_in(acme.click(acme.link()))
     landing = acme.come_back(url)
     assert landing.completion
     deployed.queue.pass_time(23 * HOUR)
-    assert len(live(deployed)) == 1
+    assert len(live_token_ids(deployed)) == 1
     deployed.queue.drain()
-    assert live(deployed) == set()
+    assert live_token_ids(deployed) == set()
     assert phases(deployed) == ["ended"]
     assert deployed.tables.items(deployed.tables.ownerships) == []
     assert acme.confirm(landing.completion).code == "session_expired"
@@ -332,7 +332,7 @@ def test_what_nobody_confirms_in_a_day_is_ended_at_finch(deployed: InProcess) ->
     assert acme.connect().outcome["status"] == "confirm"
 
 
-def test_a_confirmation_at_the_last_minute_is_taken_and_nothing_is_ended(
+def test_confirmation_in_the_last_minute_prevents_the_discard(
     deployed: InProcess,
 ) -> None:
     acme = Person(deployed, "acme", same_site=False)
@@ -346,7 +346,7 @@ def test_a_confirmation_at_the_last_minute_is_taken_and_nothing_is_ended(
 
 
 @pytest.mark.parametrize("holder", ["connection", "session"])
-def test_an_unconfirmed_token_of_a_connection_that_we_hold_is_dropped_not_ended(
+def test_unconfirmed_token_of_a_kept_connection_is_dropped_not_revoked(
     deployed: InProcess, holder: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     here, elsewhere = Person(deployed, "acme"), Person(deployed, "acme", same_site=False)
@@ -362,7 +362,7 @@ def test_an_unconfirmed_token_of_a_connection_that_we_hold_is_dropped_not_ended(
         landing = elsewhere.connect()
         deployed.queue.pass_time(DAY - HOUR / 2)
         assert phases(deployed) == ["ended", "escrowed"]
-        assert len(live(deployed)) == 2
+        assert len(live_token_ids(deployed)) == 2
         assert landing.completion
         assert elsewhere.confirm(landing.completion).status == 200
         assert here.connection()["status"] == "connected"
@@ -370,21 +370,21 @@ def test_an_unconfirmed_token_of_a_connection_that_we_hold_is_dropped_not_ended(
 
 
 @pytest.mark.parametrize("owner", ["globex", "acme"])
-def test_an_unconfirmed_token_of_a_company_that_somebody_owns_is_a_persons_to_decide(
+def test_unconfirmed_token_of_an_owned_company_is_held(
     deployed: InProcess, capsys: pytest.CaptureFixture[str], owner: str
 ) -> None:
-    """By an older page of Finch's reference, ending it would end theirs."""
+    """An older page of Finch's reference says that ending this connection also ends the owner's."""
     here, elsewhere = Person(deployed, owner), Person(deployed, "acme", same_site=False)
     elsewhere.connect(login=OWEN)
     here.connect(login=MAYA)
     deployed.queue.drain()
     assert deployed.finch.requests.count("POST", DISCONNECT) == 0
     assert phases(deployed) == ["complete", "held"]
-    assert len(live(deployed)) == 2
+    assert len(live_token_ids(deployed)) == 2
     assert "token_held" in reports(capsys)
 
 
-def test_who_connects_while_a_token_is_released_waits_and_is_never_cut_off_unseen(
+def test_connect_during_a_discard_waits_and_ends_with_it(
     deployed: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elsewhere, here = Person(deployed, "acme", same_site=False), Person(deployed, "acme")
@@ -392,38 +392,38 @@ def test_who_connects_while_a_token_is_released_waits_and_is_never_cut_off_unsee
     landings = []
     real = FinchClient.disconnect
 
-    def meanwhile(finch: FinchClient, token: Any) -> None:
+    def connect_first(finch: FinchClient, token: Any) -> None:
         landings.append(here.connect())
         real(finch, token)
 
-    monkeypatch.setattr(FinchClient, "disconnect", meanwhile)
+    monkeypatch.setattr(FinchClient, "disconnect", connect_first)
     deployed.queue.pass_time(DAY + MINUTE)
     assert landings[0].outcome["status"] == "pending"
     deployed.queue.drain()
     assert here.connections() == []
-    assert live(deployed) == set()
+    assert live_token_ids(deployed) == set()
     assert phases(deployed) == ["ended", "ended"]
     assert deployed.tables.items(deployed.tables.ownerships) == []
 
 
-def test_a_release_that_finch_refuses_for_days_is_held_for_a_person(
+def test_discard_that_finch_refuses_for_days_is_held(
     deployed: InProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
     acme = Person(deployed, "acme", same_site=False)
     acme.connect()
     deployed.finch.faults.add("POST", DISCONNECT, error="insufficient_scope_error", times=None)
-    # It was given up after a day.
+    # The discard began after a day.
     deployed.queue.pass_time(4 * DAY - HOUR)
     assert phases(deployed) == ["discarding"]
     deployed.queue.pass_time(8 * HOUR)
     assert phases(deployed) == ["held"]
     assert reports(capsys) == {"unfinished", "token_held"}
-    [claim] = deployed.tables.items(deployed.tables.ownerships)
-    assert "discarding" not in claim
-    assert len(claim["holders"]["SS"]) == 1
+    [record] = deployed.tables.items(deployed.tables.ownerships)
+    assert "discarding" not in record
+    assert len(record["holders"]["SS"]) == 1
 
 
-def test_a_token_that_finch_calls_dead_is_forgotten_when_it_says_so_again(
+def test_dead_token_is_forgotten_when_finch_repeats_it(
     deployed: InProcess,
 ) -> None:
     acme = Person(deployed, "acme", same_site=False)
@@ -438,7 +438,7 @@ def test_a_token_that_finch_calls_dead_is_forgotten_when_it_says_so_again(
     assert deployed.tables.items(deployed.tables.ownerships) == []
 
 
-def test_one_wrong_word_of_finch_does_not_end_a_token(deployed: InProcess) -> None:
+def test_one_wrong_invalid_token_response_does_not_end_a_token(deployed: InProcess) -> None:
     acme = Person(deployed, "acme")
     url = acme.log_in(acme.click(acme.link()))
     deployed.finch.faults.add("GET", "/introspect", error="invalid_token_error")
@@ -447,10 +447,7 @@ def test_one_wrong_word_of_finch_does_not_end_a_token(deployed: InProcess) -> No
     assert acme.connection()["status"] == "connected"
 
 
-# The operator
-
-
-def test_two_wrong_words_of_finch_with_a_good_one_between_do_not_end_a_token(
+def test_two_separate_wrong_responses_do_not_end_a_token(
     deployed: InProcess,
 ) -> None:
     acme = Person(deployed, "acme", same_site=False)
@@ -460,10 +457,10 @@ def test_two_wrong_words_of_finch_with_a_good_one_between_do_not_end_a_token(
         assert acme.come_back(url).outcome == {"error": "connection_ended"}
         deployed.queue.pass_time(3 * HOUR)
         assert acme.come_back(url).outcome["status"] == "confirm"
-    assert len(live(deployed)) == 1
+    assert len(live_token_ids(deployed)) == 1
 
 
-def test_what_was_confirmed_while_finch_is_down_is_connected_and_never_ended(
+def test_confirmation_while_finch_is_down_is_finished_and_not_discarded(
     deployed: InProcess,
 ) -> None:
     acme = Person(deployed, "acme", same_site=False)
@@ -476,34 +473,34 @@ def test_what_was_confirmed_while_finch_is_down_is_connected_and_never_ended(
     assert acme.connection()["status"] == "connected"
     deployed.queue.pass_time(2 * DAY)
     assert acme.connection()["status"] == "connected"
-    assert len(live(deployed)) == 1
+    assert len(live_token_ids(deployed)) == 1
 
 
-def test_one_wrong_word_of_finch_at_a_disconnect_is_no_end(deployed: InProcess) -> None:
+def test_one_wrong_invalid_token_response_does_not_end_a_disconnect(deployed: InProcess) -> None:
     acme = Person(deployed, "acme")
     acme.connect()
     deployed.queue.drain()
     deployed.finch.faults.add("POST", DISCONNECT, error="invalid_token_error")
     reply = acme.disconnect()
     assert (reply.status, reply.json["status"]) == (202, "disconnecting")
-    assert live(deployed)
+    assert live_token_ids(deployed)
     deployed.queue.drain()
     assert acme.connection()["status"] == "disconnected"
-    assert not live(deployed)
+    assert not live_token_ids(deployed)
 
 
-def test_one_wrong_word_of_finch_at_a_release_is_no_end(deployed: InProcess) -> None:
+def test_one_wrong_invalid_token_response_does_not_end_a_discard(deployed: InProcess) -> None:
     Person(deployed, "acme", same_site=False).connect()
     deployed.finch.faults.add("POST", DISCONNECT, error="invalid_token_error")
     deployed.queue.pass_time(DAY + MINUTE / 2)
     assert phases(deployed) == ["discarding"]
-    assert live(deployed)
+    assert live_token_ids(deployed)
     deployed.queue.pass_time(HOUR)
     assert phases(deployed) == ["ended"]
-    assert not live(deployed)
+    assert not live_token_ids(deployed)
 
 
-def test_a_token_held_when_it_is_confirmed_is_reported_soon_and_whenever_it_is_asked_for(
+def test_token_held_at_its_confirmation_is_reported_within_minutes(
     deployed: InProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
     acme, globex = Person(deployed, "acme", same_site=False), Person(deployed, "globex")
@@ -517,24 +514,27 @@ def test_a_token_held_when_it_is_confirmed_is_reported_soon_and_whenever_it_is_a
     assert Report.TOKEN_HELD in reports(capsys)
 
 
-def held(deployed: InProcess) -> str:
+# The operator
+
+
+def held_session_id(deployed: InProcess) -> str:
     deployed.queue.pass_time(2 * HOUR)
     [listed] = operate(deployed, action="list")["result"]["sessions"]
     assert listed["phase"] == "held"
     return str(listed["session"])
 
 
-def test_an_operator_attaches_a_held_token_after_seeing_what_it_is(
+def test_operator_attaches_a_held_token_with_the_decision_it_was_shown(
     deployed: InProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
     acme = Person(deployed, "acme")
     url = acme.log_in(acme.click(acme.link()))
-    edit = {"set": {"customer_id": "somebody"}}
+    edit = {"set": {"customer_id": "another-customer"}}
     deployed.finch.faults.add("POST", "/auth/token", edit=edit)
     assert acme.come_back(url).outcome == {"error": "cannot_connect"}
     deployed.queue.pass_time(DAY)
     assert acme.connections() == []
-    session = held(deployed)
+    session = held_session_id(deployed)
     assert Report.TOKEN_HELD in reports(capsys)
     seen = operate(deployed, action="attach", session=session)["result"]
     assert (seen["customer_id"], seen["company_id"]) == ("acme", HARBOR_LANE.id)
@@ -551,11 +551,11 @@ def test_an_operator_attaches_a_held_token_after_seeing_what_it_is(
     assert again["error"] == "session_used"
 
 
-def test_an_operator_cannot_attach_what_another_customer_owns(deployed: InProcess) -> None:
+def test_operator_cannot_attach_a_company_of_another_customer(deployed: InProcess) -> None:
     acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
     acme.connect(login=MAYA)
     assert globex.connect(login=OWEN).outcome == {"error": "cannot_connect"}
-    session = held(deployed)
+    session = held_session_id(deployed)
     seen = operate(deployed, action="attach", session=session)["result"]
     tried = operate(deployed, action="attach", session=session, decision=seen["decision"])
     assert tried["error"] == "cannot_connect"
@@ -567,33 +567,33 @@ def test_an_operator_cannot_attach_what_another_customer_owns(deployed: InProces
     assert globex.connection()["status"] == "connected"
 
 
-def test_an_operator_who_disconnects_is_told_first_whom_that_cuts_off(
+def test_operator_sees_affected_customers_before_a_disconnect(
     deployed: InProcess,
 ) -> None:
     deployed.finch.change_switches(other_login_same_connection=True)
     acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
     acme.connect(login=MAYA)
     assert globex.connect(login=OWEN).outcome == {"error": "cannot_connect"}
-    session = held(deployed)
+    session = held_session_id(deployed)
     seen = operate(deployed, action="disconnect", session=session)["result"]
     [cut_off] = {str(one) for one in seen["would_be_cut_off"]["connections"]}
     assert "acme" in cut_off
-    assert len(live(deployed)) == 2
+    assert len(live_token_ids(deployed)) == 2
     done = operate(deployed, action="disconnect", session=session, decision=seen["decision"])
     assert done == {"result": {"status": "disconnected"}}
-    assert live(deployed) == set()
+    assert live_token_ids(deployed) == set()
     assert sorted(phases(deployed)) == ["complete", "ended"]
-    [claim] = [
-        one for one in deployed.tables.items(deployed.tables.ownerships) if "holders" in one
+    [record] = [
+        row for row in deployed.tables.items(deployed.tables.ownerships) if "holders" in row
     ] or [{}]
-    assert claim == {}
+    assert record == {}
 
 
-def test_an_operator_disconnects_what_nobody_else_uses(deployed: InProcess) -> None:
+def test_operator_disconnects_a_token_that_no_other_customer_uses(deployed: InProcess) -> None:
     acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
     acme.connect(login=MAYA)
     globex.connect(login=OWEN)
-    session = held(deployed)
+    session = held_session_id(deployed)
     acme.disconnect()
     seen = operate(deployed, action="disconnect", session=session)["result"]
     assert seen["would_be_cut_off"] == {"connections": [], "sessions": []}
@@ -601,7 +601,7 @@ def test_an_operator_disconnects_what_nobody_else_uses(deployed: InProcess) -> N
     tried = operate(deployed, action="disconnect", session=session, decision=seen["decision"])
     assert tried["error"] == "finch_unavailable"
     assert deployed.queue.drain()
-    assert live(deployed) == set()
+    assert live_token_ids(deployed) == set()
     assert deployed.tables.items(deployed.tables.ownerships) == []
 
 
@@ -615,18 +615,18 @@ def test_an_operator_disconnects_what_nobody_else_uses(deployed: InProcess) -> N
         {"action": "retry", "session": "x", "customer_id": "acme"},
     ],
 )
-def test_an_operators_mistake_is_explained(deployed: InProcess, command: Any) -> None:
+def test_invalid_operator_command_is_refused(deployed: InProcess, command: Any) -> None:
     assert operate(deployed, **command)["error"] == "invalid_request"
 
 
-def test_an_operator_asks_for_what_is_not_there(deployed: InProcess) -> None:
+def test_operator_command_for_an_unknown_subject_is_not_found(deployed: InProcess) -> None:
     for action in ("attach", "disconnect", "dismiss", "retry"):
         assert operate(deployed, action=action, session="0" * 64)["error"] == "session_not_found"
-    nobody = {"customer_id": "acme", "provider_id": "gusto", "company_id": "x"}
-    assert operate(deployed, action="retry", **nobody)["error"] == "connection_not_found"
+    unknown = {"customer_id": "acme", "provider_id": "gusto", "company_id": "x"}
+    assert operate(deployed, action="retry", **unknown)["error"] == "connection_not_found"
 
 
-def test_an_operator_puts_a_lost_task_back(
+def test_operator_can_retry_a_lost_work_item(
     deployed: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acme = Person(deployed, "acme")
@@ -648,11 +648,11 @@ def test_an_operator_puts_a_lost_task_back(
     assert acme.connection()["status"] == "disconnected"
 
 
-# A disconnect that was cut off
+# Interrupted disconnects
 
 
 @pytest.mark.parametrize("crash", ["before", "after"])
-def test_a_disconnect_that_dies_is_finished_by_the_queue(
+def test_interrupted_disconnect_is_finished_by_the_queue(
     deployed: InProcess, monkeypatch: pytest.MonkeyPatch, crash: str
 ) -> None:
     acme = Person(deployed, "acme")
@@ -671,10 +671,10 @@ def test_a_disconnect_that_dies_is_finished_by_the_queue(
     assert acme.connection()["status"] == "disconnecting"
     deployed.queue.drain()
     assert acme.connection()["status"] == "disconnected"
-    assert live(deployed) == set()
+    assert live_token_ids(deployed) == set()
 
 
-def test_a_disconnect_while_finch_is_down_ends_when_finch_is_back(
+def test_disconnect_while_finch_is_down_ends_when_finch_is_back(
     deployed: InProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
     acme = Person(deployed, "acme")
@@ -687,14 +687,14 @@ def test_a_disconnect_while_finch_is_down_ends_when_finch_is_back(
     deployed.queue.pass_time(10 * DAY)
     assert "unfinished" in reports(capsys)
     assert acme.connection()["status"] == "disconnecting"
-    assert len(live(deployed)) == 2
+    assert len(live_token_ids(deployed)) == 2
     deployed.finch.faults.clear()
     deployed.queue.drain()
     assert acme.connection()["status"] == "disconnected"
     assert acme.connection(company_id=JUNIPER_VALE.id)["status"] == "connected"
 
 
-def test_what_finch_refuses_to_end_for_days_is_the_customers_again(
+def test_disconnect_refused_for_days_gives_the_connection_back(
     deployed: InProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
     acme = Person(deployed, "acme")
@@ -718,21 +718,21 @@ def test_what_finch_refuses_to_end_for_days_is_the_customers_again(
     assert (shown["status"], shown["problem"]) == ("reauth", "disconnect_refused")
     assert [login["id"] for login in shown["logins"]] == [second["id"]]
     assert first["connection_id"] != second["connection_id"]
-    claims = {one["owned_id"]["S"] for one in deployed.tables.items(deployed.tables.ownerships)}
-    assert f"connection#{second['connection_id']}" in claims
-    assert f"connection#{first['connection_id']}" not in claims
+    owned = {row["owned_id"]["S"] for row in deployed.tables.items(deployed.tables.ownerships)}
+    assert f"connection#{second['connection_id']}" in owned
+    assert f"connection#{first['connection_id']}" not in owned
     assert "disconnect_refused" in reports(capsys)
     [listed] = operate(deployed, action="list")["result"]["connections"]
     assert listed["problem"] == "disconnect_refused"
-    # Repaired by connecting again, and then Finch lets it go.
+    # The customer connects again, and then Finch allows the disconnect.
     refusing.clear()
     acme.connect(login=OWEN)
     assert acme.connection()["problem"] is None
     assert acme.disconnect().status == 200
-    assert live(deployed) == set()
+    assert live_token_ids(deployed) == set()
 
 
-def test_a_disconnect_under_way_has_one_task_however_often_finch_speaks_of_it(
+def test_unfinished_disconnect_keeps_one_work_item_despite_webhooks(
     deployed: InProcess,
 ) -> None:
     acme = Person(deployed, "acme")
@@ -753,7 +753,7 @@ def test_a_disconnect_under_way_has_one_task_however_often_finch_speaks_of_it(
     assert deployed.queue.waiting() == []
 
 
-def test_a_late_task_leaves_a_connection_alone_that_was_made_since(deployed: InProcess) -> None:
+def test_late_work_item_does_not_change_a_newer_connection(deployed: InProcess) -> None:
     acme = Person(deployed, "acme")
     acme.connect()
     deployed.finch.faults.add("POST", DISCONNECT, status=500)
@@ -765,15 +765,13 @@ def test_a_late_task_leaves_a_connection_alone_that_was_made_since(deployed: InP
     while deployed.queue.deliver(twice=True) or deployed.queue.waiting():
         deployed.queue.drain()
     assert acme.connection()["status"] == "connected"
-    assert live(deployed) == {login["id"]}
+    assert live_token_ids(deployed) == {login["id"]}
 
 
-# The queue itself
+# The queue
 
 
-def test_a_message_that_nobody_understands_ends_with_the_dead_letters(
-    deployed: InProcess, log: StringIO
-) -> None:
+def test_invalid_message_goes_to_the_dead_letter_queue(deployed: InProcess, log: StringIO) -> None:
     sqs = boto3.client("sqs")
     for body in ("{}", '{"session": 1}', '{"customer_id": "acme"}'):
         sqs.send_message(QueueUrl=deployed.queue.url, MessageBody=body)
@@ -787,25 +785,25 @@ def test_a_message_that_nobody_understands_ends_with_the_dead_letters(
     assert acme.connection()["status"] == "connected"
 
 
-def test_without_the_queue_no_code_is_spent_and_nothing_is_disconnected(
+def test_without_the_queue_no_code_is_exchanged_and_no_token_revoked(
     deployed: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acme = Person(deployed, "acme")
     acme.connect()
     url = acme.log_in(acme.click(acme.link()), login=OWEN)
-    before = live(deployed)
+    before = live_token_ids(deployed)
     with monkeypatch.context() as failing:
         failing.setattr(WorkQueue, "send", lambda *_: 1 / 0)
         assert acme.come_back(url).outcome == {"error": "internal_error"}
         assert acme.disconnect().code == "internal_error"
-    assert live(deployed) == before
+    assert live_token_ids(deployed) == before
     assert deployed.finch.requests.count("POST", DISCONNECT) == 0
     assert acme.connection()["status"] == "connected"
     assert deployed.finch.requests.count("POST", "/auth/token") == 1
     assert acme.come_back(url).outcome["status"] == "connected"
 
 
-def test_finch_that_is_not_reached_costs_no_task_that_lasts(
+def test_unreachable_finch_leaves_no_work_item(
     deployed: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acme = Person(deployed, "acme")

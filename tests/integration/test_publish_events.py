@@ -1,4 +1,4 @@
-"""What others are told of connections: the writes of real flows, through the function, to the bus."""
+"""Connection events: the writes of real flows go through the function to the event bus."""
 
 import base64
 import json
@@ -45,7 +45,7 @@ TOO_LARGE = 256 * 1024
 
 @dataclass
 class Subscriber:
-    """The stream of the table, Lambda's mapping of it, and a queue that a rule of the bus fills."""
+    """The table's stream, Lambda's mapping of it, and a queue that a rule of the bus fills."""
 
     deployed: InProcess
     queue_url: str
@@ -53,13 +53,13 @@ class Subscriber:
     refuse: Callable[[dict[str, Any]], bool] = field(default=lambda entry: False)
 
     def records(self) -> list[dict[str, Any]]:
-        """The writes since the last time, as Lambda gives them to the function."""
+        """The writes since the last call, as Lambda passes them to the function."""
         found = self._shard.items[self.seen :]
         self.seen += len(found)
         return [_record(one.to_json()) for one in found]
 
     def deliver(self, records: list[dict[str, Any]]) -> Any:
-        """Invokes the function; answers the sequence number that it stopped at."""
+        """Invokes the function; returns the sequence number at which it stopped."""
         function = "publish_events"
         with self.deployed.border.invocation(function):
             answer = handler_of(function)({"Records": records}, context(function))
@@ -67,8 +67,8 @@ class Subscriber:
         assert len(failures) <= 1
         return failures[0] if failures else None
 
-    def told(self) -> list[dict[str, Any]]:
-        """What a rule of the bus has delivered since the last time."""
+    def events(self) -> list[dict[str, Any]]:
+        """The events that a rule of the bus has delivered since the last call."""
         sqs, found = boto3.client("sqs"), []
         while messages := sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10).get(
             "Messages"
@@ -78,15 +78,15 @@ class Subscriber:
                 sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
         return found
 
-    def listen(self) -> list[dict[str, Any]]:
-        """Delivers all that the filter lets through; answers what was told."""
-        records = [record for record in self.records() if passes(record)]
+    def publish(self) -> list[dict[str, Any]]:
+        """Delivers the writes that pass the filter; returns the published events."""
+        records = [record for record in self.records() if passes_filter(record)]
         if records:
             assert self.deliver(records) is None
-        return self.told()
+        return self.events()
 
     def guard(self, call: Call, send: Callable[[], Any]) -> Any:
-        """A bus that refuses some entries, each for itself."""
+        """Makes the bus refuse single entries."""
         if call.operation != "PutEvents":
             return send()
         entries = call.arguments["Entries"]
@@ -104,7 +104,7 @@ class Subscriber:
 
 
 def _record(record: Any) -> dict[str, Any]:
-    """As JSON: Lambda gives moments as numbers and binary as base64."""
+    """The record as JSON. Lambda passes times as numbers and binary as base64."""
 
     def plain(value: Any) -> Any:
         if isinstance(value, datetime):
@@ -116,7 +116,7 @@ def _record(record: Any) -> dict[str, Any]:
     return made
 
 
-def passes(record: dict[str, Any]) -> bool:
+def passes_filter(record: dict[str, Any]) -> bool:
     return EventPattern.load(FILTER["Pattern"]).matches_event(record)  # type: ignore[arg-type]
 
 
@@ -124,8 +124,8 @@ def kinds(events: list[dict[str, Any]]) -> list[str]:
     return [event["detail-type"] for event in events]
 
 
-def look(deployed: InProcess, key: CompanyKey = KEY) -> None:
-    """Somebody says that the connection should be looked at."""
+def check_health(deployed: InProcess, key: CompanyKey = KEY) -> None:
+    """Sends a work item that checks the health of a connection, and processes it."""
     now = deployed.clock.now
     work_queue.from_settings().send(WorkItem.at_once(ConnectionSubject("acme", key), now), now)
     deployed.queue.drain()
@@ -135,12 +135,12 @@ def break_at_finch(deployed: InProcess, status: str) -> None:
     for connection in deployed.finch.connections():
         if connection.live:
             deployed.finch.set_connection_status(connection.id, status)
-    look(deployed)
+    check_health(deployed)
 
 
 @pytest.fixture(scope="module")
 def bus(in_process: InProcess) -> str:
-    """The bus and the stream, as deployed, and a queue that hears everything."""
+    """The bus and the stream, as deployed, and a queue that gets every event."""
     boto3.client("dynamodb").update_table(
         TableName=in_process.tables.connections,
         StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
@@ -160,22 +160,22 @@ def bus(in_process: InProcess) -> str:
 def subscriber(deployed: InProcess, bus: str) -> Subscriber:
     subscriber = Subscriber(deployed, bus)
     subscriber.records()
-    subscriber.told()
+    subscriber.events()
     deployed.border.guard = subscriber.guard
     return subscriber
 
 
-def test_a_connection_is_told_of_from_its_making_to_its_end(subscriber: Subscriber) -> None:
+def test_events_cover_a_connection_from_creation_to_disconnect(subscriber: Subscriber) -> None:
     deployed = subscriber.deployed
     acme = Person(deployed, "acme")
     acme.connect()
-    made = subscriber.listen()
+    made = subscriber.publish()
     break_at_finch(deployed, "reauth")
-    broken = subscriber.listen()
+    broken = subscriber.publish()
     acme.connect()
-    repaired = subscriber.listen()
+    repaired = subscriber.publish()
     acme.disconnect()
-    ended = subscriber.listen()
+    ended = subscriber.publish()
     assert kinds(made) == [CREATED]
     assert kinds(broken) == [STATUS]
     assert kinds(repaired)[0] == REPAIRED
@@ -185,9 +185,9 @@ def test_a_connection_is_told_of_from_its_making_to_its_end(subscriber: Subscrib
     assert {(one["customer_id"], one["provider_id"], one["company_id"]) for one in details} == {
         ("acme", "gusto", HARBOR_LANE.id)
     }
-    told = [(one["previous_status"], one["status"]) for one in details]
-    assert told[:3] == [(None, "connected"), ("connected", "reauth"), ("reauth", "connected")]
-    assert told[-2:] == [("connected", "disconnecting"), ("disconnecting", "disconnected")]
+    changes = [(one["previous_status"], one["status"]) for one in details]
+    assert changes[:3] == [(None, "connected"), ("connected", "reauth"), ("reauth", "connected")]
+    assert changes[-2:] == [("connected", "disconnecting"), ("disconnecting", "disconnected")]
     assert details[-1]["connection_ids"] == details[-2]["connection_ids"] != []
     revisions = [one["revision"] for one in details]
     assert revisions == sorted(set(revisions))
@@ -196,41 +196,41 @@ def test_a_connection_is_told_of_from_its_making_to_its_end(subscriber: Subscrib
         assert event["source"] == "finch-connections"
 
 
-def test_a_connection_made_again_is_created_again(subscriber: Subscriber) -> None:
+def test_reconnected_connection_is_created_again(subscriber: Subscriber) -> None:
     acme = Person(subscriber.deployed, "acme")
     acme.connect()
     acme.disconnect()
     acme.connect()
-    events = subscriber.listen()
+    events = subscriber.publish()
     assert kinds(events) == [CREATED, STATUS, DISCONNECTED, CREATED]
     assert events[-1]["detail"]["previous_status"] == "disconnected"
 
 
-def test_another_login_is_told(subscriber: Subscriber) -> None:
+def test_another_login_makes_a_logins_changed_event(subscriber: Subscriber) -> None:
     acme = Person(subscriber.deployed, "acme")
     acme.connect()
     acme.connect(login=OWEN)
-    events = subscriber.listen()
+    events = subscriber.publish()
     assert kinds(events) == [CREATED, LOGINS]
     assert len(events[-1]["detail"]["connection_ids"]) >= 1
 
 
-def test_a_look_that_finds_nothing_new_does_not_even_invoke_the_function(
+def test_unchanged_health_check_does_not_invoke_the_function(
     subscriber: Subscriber,
 ) -> None:
     deployed = subscriber.deployed
     acme = Person(deployed, "acme")
     acme.connect()
-    look(deployed)
+    check_health(deployed)
     subscriber.records()
     deployed.clock.advance(timedelta(days=1))
-    look(deployed)
+    check_health(deployed)
     checks = subscriber.records()
     assert checks
-    assert not [record for record in checks if passes(record)]
+    assert not [record for record in checks if passes_filter(record)]
 
 
-def test_the_filter_keeps_back_nothing_that_would_be_told(subscriber: Subscriber) -> None:
+def test_filter_drops_no_write_that_makes_an_event(subscriber: Subscriber) -> None:
     deployed = subscriber.deployed
     acme = Person(deployed, "acme")
     acme.connect()
@@ -239,38 +239,38 @@ def test_the_filter_keeps_back_nothing_that_would_be_told(subscriber: Subscriber
     break_at_finch(deployed, "connected")
     acme.disconnect()
     records = subscriber.records()
-    assert [record for record in records if passes(record)] != records
+    assert [record for record in records if passes_filter(record)] != records
     assert subscriber.deliver(records) is None
-    all_told = [event["detail"]["id"] for event in subscriber.told()]
-    assert subscriber.deliver([record for record in records if passes(record)]) is None
-    assert [event["detail"]["id"] for event in subscriber.told()] == all_told
+    all_events = [event["detail"]["id"] for event in subscriber.events()]
+    assert subscriber.deliver([record for record in records if passes_filter(record)]) is None
+    assert [event["detail"]["id"] for event in subscriber.events()] == all_events
 
 
-def test_a_removed_row_tells_nothing(subscriber: Subscriber) -> None:
+def test_removed_row_makes_no_event(subscriber: Subscriber) -> None:
     Person(subscriber.deployed, "acme").connect()
-    subscriber.listen()
+    subscriber.publish()
     tables = subscriber.deployed.tables
     row = {"customer_id": {"S": "acme"}, "provider_id#company_id": {"S": str(KEY)}}
     tables.dynamodb.delete_item(TableName=tables.connections, Key=row)
     [removed] = subscriber.records()
     assert removed["eventName"] == "REMOVE"
-    assert not passes(removed)
+    assert not passes_filter(removed)
     assert subscriber.deliver([removed]) is None
-    assert subscriber.told() == []
+    assert subscriber.events() == []
 
 
-def test_a_record_that_comes_twice_is_told_under_the_same_id(subscriber: Subscriber) -> None:
+def test_duplicate_record_makes_an_event_with_the_same_id(subscriber: Subscriber) -> None:
     acme = Person(subscriber.deployed, "acme")
     acme.connect()
     acme.disconnect()
     records = subscriber.records()
     subscriber.deliver(records)
-    first = subscriber.told()
+    first = subscriber.events()
     subscriber.deliver(records)
-    assert [event["detail"] for event in subscriber.told()] == [one["detail"] for one in first]
+    assert [event["detail"] for event in subscriber.events()] == [one["detail"] for one in first]
 
 
-def test_nothing_is_told_that_is_secret(subscriber: Subscriber, log: StringIO) -> None:
+def test_events_and_log_contain_no_secret(subscriber: Subscriber, log: StringIO) -> None:
     deployed = subscriber.deployed
     acme = Person(deployed, "acme")
     landing = acme.connect()
@@ -288,49 +288,51 @@ def test_nothing_is_told_that_is_secret(subscriber: Subscriber, log: StringIO) -
     }
     assert ciphertext
     subscriber.deliver(records)
-    told = json.dumps(subscriber.told()) + log.getvalue()
-    assert HARBOR_LANE.id in told
+    written = json.dumps(subscriber.events()) + log.getvalue()
+    assert HARBOR_LANE.id in written
     secrets = {token.access_token for token in deployed.finch.tokens()} | ciphertext
     secrets |= {deployed.finch.application.client_secret, "owen", "maya", "ciphertexts"}
     assert landing.outcome["status"] == "connected"
-    assert not [secret for secret in secrets if secret in told]
+    assert not [secret for secret in secrets if secret in written]
 
 
 def two_customers(subscriber: Subscriber) -> list[dict[str, Any]]:
-    """The writes of acme: made, ended; then of globex: made; in this order."""
+    """In this order: acme connects, acme disconnects, globex connects."""
     acme, globex = Person(subscriber.deployed, "acme"), Person(subscriber.deployed, "globex")
     acme.connect()
     acme.disconnect()
     globex.connect(provider_id="rippling", login=IRIS, company_id=JUNIPER_VALE.id)
-    return [record for record in subscriber.records() if passes(record)]
+    return [record for record in subscriber.records() if passes_filter(record)]
 
 
-def test_what_the_bus_refuses_comes_again_with_all_after_it_and_stays_in_order(
+def test_refused_entry_is_retried_in_order_with_all_later_records(
     subscriber: Subscriber,
 ) -> None:
     records = two_customers(subscriber)
     subscriber.refuse = lambda entry: entry["DetailType"] == DISCONNECTED
     stopped = subscriber.deliver(records)
-    before = subscriber.told()
+    before = subscriber.events()
     [place] = [n for n, one in enumerate(records) if one["dynamodb"]["SequenceNumber"] == stopped]
-    # The other customer's change was in the same request, and does not wait.
+    # The other customer's event was in the same request and does not wait.
     assert kinds(before) == [CREATED, STATUS, CREATED]
     subscriber.refuse = lambda entry: False
     assert subscriber.deliver(records[place:]) is None
-    after = subscriber.told()
+    after = subscriber.events()
     assert kinds(after) == [DISCONNECTED, CREATED]
     assert after[1]["detail"] == before[2]["detail"]
 
 
-def test_a_connections_changes_never_overtake_each_other(subscriber: Subscriber) -> None:
+def test_events_of_a_connection_never_overtake_each_other(subscriber: Subscriber) -> None:
     records = two_customers(subscriber)
     subscriber.refuse = lambda entry: entry["DetailType"] == STATUS
     stopped = subscriber.deliver(records)
     assert stopped == records[1]["dynamodb"]["SequenceNumber"]
-    assert kinds(subscriber.told()) == [CREATED]
+    assert kinds(subscriber.events()) == [CREATED]
 
 
-def test_a_bus_that_takes_nothing_stops_at_the_first(subscriber: Subscriber, log: StringIO) -> None:
+def test_failing_bus_stops_the_batch_at_the_first_record(
+    subscriber: Subscriber, log: StringIO
+) -> None:
     records = two_customers(subscriber)
 
     def down(call: Call, send: Callable[[], Any]) -> Any:
@@ -343,26 +345,26 @@ def test_a_bus_that_takes_nothing_stops_at_the_first(subscriber: Subscriber, log
     assert "InternalException" in log.getvalue()
     subscriber.deployed.border.guard = subscriber.guard
     assert subscriber.deliver(records) is None
-    assert kinds(subscriber.told()) == [CREATED, STATUS, DISCONNECTED, CREATED]
+    assert kinds(subscriber.events()) == [CREATED, STATUS, DISCONNECTED, CREATED]
 
 
-def test_what_cannot_be_read_holds_up_only_what_comes_after_it(
+def test_unreadable_record_delays_only_the_records_after_it(
     subscriber: Subscriber, log: StringIO
 ) -> None:
     records = two_customers(subscriber)
     poison = json.loads(json.dumps(records[1]))
-    poison["dynamodb"]["NewImage"]["status"] = {"S": "a status of tomorrow"}
+    poison["dynamodb"]["NewImage"]["status"] = {"S": "a_future_status"}
     batch = [records[0], poison, *records[2:]]
     assert subscriber.deliver(batch) == poison["dynamodb"]["SequenceNumber"]
-    assert kinds(subscriber.told()) == [CREATED]
-    # Then it is the first of its batch: Lambda halves that until it is alone, and gives it up.
+    assert kinds(subscriber.events()) == [CREATED]
+    # Then it is the first of its batch. Lambda halves the batch until it is alone, and gives it up.
     with pytest.raises(NothingPublished):
         subscriber.deliver(batch[1:])
     assert subscriber.deliver([poison]) == poison["dynamodb"]["SequenceNumber"]
     assert "write unreadable" in log.getvalue()
 
 
-def test_a_request_has_as_many_entries_as_the_bus_takes(subscriber: Subscriber) -> None:
+def test_put_events_request_has_at_most_the_allowed_entries(subscriber: Subscriber) -> None:
     deployed = subscriber.deployed
     sizes = []
 
@@ -383,13 +385,13 @@ def test_a_request_has_as_many_entries_as_the_bus_takes(subscriber: Subscriber) 
     deployed.border.guard = count
     assert subscriber.deliver(batch) is None
     assert sizes == [MOST_ENTRIES, 1]
-    assert [event["detail"]["id"] for event in subscriber.told()] == [
+    assert [event["detail"]["id"] for event in subscriber.events()] == [
         str(n) for n in range(MOST_ENTRIES + 1)
     ]
 
 
 def largest() -> ConnectionEvent:
-    """A change with the longest ids that there can be."""
+    """An event with the longest possible ids."""
     return ConnectionEvent(
         id="x" * 36,
         kind=EventKind.STATUS_CHANGED,
@@ -404,12 +406,12 @@ def largest() -> ConnectionEvent:
     )
 
 
-def test_the_largest_request_is_not_too_large() -> None:
+def test_largest_possible_put_events_request_is_within_the_limit() -> None:
     size = sum(len(json.dumps(detail(largest()))) + 200 for _ in range(MOST_ENTRIES))
     assert size < TOO_LARGE
 
 
-def test_an_operator_has_what_was_given_up_told_after_all(subscriber: Subscriber) -> None:
+def test_operator_can_publish_a_batch_that_lambda_gave_up(subscriber: Subscriber) -> None:
     two_customers(subscriber)
     streams = boto3.client("dynamodbstreams")
     arn = boto3.client("dynamodb").describe_table(TableName=subscriber.deployed.tables.connections)[
@@ -427,13 +429,13 @@ def test_an_operator_has_what_was_given_up_told_after_all(subscriber: Subscriber
     invoke = subscriber.deployed.invoke
     assert invoke
     assert invoke("publish_events", {"DDBStreamBatchInfo": given_up}) == {"batchItemFailures": []}
-    assert kinds(subscriber.told()) == [CREATED, STATUS, DISCONNECTED]
+    assert kinds(subscriber.events()) == [CREATED, STATUS, DISCONNECTED]
     given_up["endSequenceNumber"] = str(int(numbers[-1]) + 1)
     with pytest.raises(NotInStream):
         invoke("publish_events", {"DDBStreamBatchInfo": given_up})
 
 
-def test_the_image_of_a_stream_is_read_without_its_ciphertexts(subscriber: Subscriber) -> None:
+def test_stream_image_is_read_without_its_ciphertexts(subscriber: Subscriber) -> None:
     Person(subscriber.deployed, "acme").connect()
     [record] = subscriber.records()
     image = record["dynamodb"]["NewImage"]
@@ -443,9 +445,9 @@ def test_the_image_of_a_stream_is_read_without_its_ciphertexts(subscriber: Subsc
     assert read.ciphertexts == {}
 
 
-def test_the_readme_says_what_is_told(subscriber: Subscriber) -> None:
+def test_readme_lists_every_event_and_detail_field(subscriber: Subscriber) -> None:
     Person(subscriber.deployed, "acme").connect()
-    [event] = subscriber.listen()
+    [event] = subscriber.publish()
     stated = [cells[0].strip("`") for cells in rows("detail")]
     assert stated == list(event["detail"])
     assert event["detail"]["version"] == event_bus.VERSION

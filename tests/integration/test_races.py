@@ -1,4 +1,4 @@
-"""Many at once: each race is decided by a condition, and every loser looks again."""
+"""Concurrent requests: a write condition decides each race, and the loser reads again."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -23,7 +23,7 @@ from finch_connections.finch.client import FinchClient
 from finch_connections.use_cases import disconnect as disconnecting_flow
 from finch_connections.use_cases import finish_connect, process_work
 from finch_connections.use_cases.process_work import Report
-from functions.process_work.handler import _services as tend_outside
+from functions.process_work.handler import _services as process_work_services
 from local.fake_finch.seed_world import HARBOR_LANE, MAYA, OWEN
 from tests.integration.test_operating import erase, kept
 from tests.support.deployed import Deployed
@@ -38,7 +38,7 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 def before_once(
     monkeypatch: pytest.MonkeyPatch, owner: object, method: str, act: Callable[[], Any]
 ) -> None:
-    """Does something else right before the next call of a method, as another request would."""
+    """Calls `act` right before the next call of a method, like a concurrent request."""
     real = getattr(owner, method)
     acts = [act]
 
@@ -57,7 +57,7 @@ def only_session(deployed: Deployed) -> ConnectSession:
     return session
 
 
-def test_many_identical_callbacks_exchange_once_and_end_the_same(
+def test_many_identical_callbacks_exchange_once_and_get_one_outcome(
     deployed: Deployed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(finish_connect, "WAIT_SECONDS", 0.01)
@@ -70,7 +70,7 @@ def test_many_identical_callbacks_exchange_once_and_end_the_same(
     assert len(acme.connection()["logins"]) == 1
 
 
-def test_a_second_callback_waits_for_the_first_ones_outcome(
+def test_second_callback_waits_and_is_pending_while_the_first_runs(
     deployed: Deployed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acme = Person(deployed, "acme")
@@ -79,7 +79,7 @@ def test_a_second_callback_waits_for_the_first_ones_outcome(
     waits: list[float] = []
 
     def reload_in_the_middle() -> None:
-        # The first callback has consumed the code and not yet its answer: the reload gives up waiting.
+        # The first callback has consumed the code but has no response yet. The reload stops waiting.
         monkeypatch.setattr("time.sleep", waits.append)
         second.append(acme.come_back(url))
 
@@ -90,7 +90,7 @@ def test_a_second_callback_waits_for_the_first_ones_outcome(
     assert deployed.finch.requests.count("POST", "/auth/token") == 1
 
 
-def test_an_exchange_that_was_cut_off_is_uncertain_and_nobody_waits_for_it(
+def test_interrupted_exchange_becomes_uncertain_and_is_not_waited_for(
     deployed: Deployed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acme = Person(deployed, "acme")
@@ -116,7 +116,7 @@ def test_an_exchange_that_was_cut_off_is_uncertain_and_nobody_waits_for_it(
     assert deployed.finch.requests.count("POST", "/auth/token") == 1
 
 
-def test_a_true_code_that_waited_in_vain_is_not_refused(
+def test_real_code_that_waited_too_long_is_pending_and_succeeds_later(
     deployed: Deployed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acme = Person(deployed, "acme")
@@ -130,7 +130,7 @@ def test_a_true_code_that_waited_in_vain_is_not_refused(
     assert acme.come_back(true).outcome["status"] == "connected"
 
 
-def test_two_logins_attached_at_the_same_moment_are_both_kept(
+def test_two_logins_attached_at_the_same_moment_are_both_stored(
     deployed: Deployed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acme = Person(deployed, "acme")
@@ -142,19 +142,19 @@ def test_two_logins_attached_at_the_same_moment_are_both_kept(
     assert len(deployed.finch.live_tokens()) == 2
 
 
-def test_two_customers_who_connect_one_company_at_the_same_moment_do_not_share_it(
+def test_two_customers_connecting_one_company_at_once_do_not_share_it(
     deployed: Deployed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
-    mine = acme.log_in(acme.click(acme.link()), login=MAYA)
-    theirs = globex.log_in(globex.click(globex.link()), login=OWEN)
-    before_once(monkeypatch, SessionTable, "complete", lambda: globex.come_back(theirs))
-    assert acme.come_back(mine).outcome == {"error": "cannot_connect"}
+    acme_callback = acme.log_in(acme.click(acme.link()), login=MAYA)
+    globex_callback = globex.log_in(globex.click(globex.link()), login=OWEN)
+    before_once(monkeypatch, SessionTable, "complete", lambda: globex.come_back(globex_callback))
+    assert acme.come_back(acme_callback).outcome == {"error": "cannot_connect"}
     assert acme.connections() == []
     assert len(globex.connections()) == 1
 
 
-def test_a_disconnect_that_begins_while_a_login_is_attached_makes_it_wait(
+def test_disconnect_that_begins_during_an_attach_makes_it_wait(
     deployed: Deployed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acme = Person(deployed, "acme")
@@ -168,7 +168,7 @@ def test_a_disconnect_that_begins_while_a_login_is_attached_makes_it_wait(
     assert len(deployed.finch.live_tokens()) == 1
 
 
-def test_a_disconnect_between_finchs_word_and_the_write_is_not_overlooked(
+def test_disconnect_between_introspection_and_write_is_detected(
     deployed: Deployed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acme = Person(deployed, "acme")
@@ -182,7 +182,7 @@ def test_a_disconnect_between_finchs_word_and_the_write_is_not_overlooked(
     assert record["holders"]["SS"] == [session["handle_hash"]["S"]]
 
 
-def test_a_disconnect_that_was_overtaken_leaves_the_next_connection_alone(
+def test_overtaken_disconnect_does_not_end_the_next_connection(
     deployed: Deployed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acme = Person(deployed, "acme")
@@ -199,7 +199,7 @@ def test_a_disconnect_that_was_overtaken_leaves_the_next_connection_alone(
     assert [token.id for token in deployed.finch.live_tokens()] == [login["id"]]
 
 
-def test_the_true_code_waits_while_a_wrong_one_is_tried(
+def test_real_code_waits_while_a_wrong_code_is_exchanged(
     deployed: Deployed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acme = Person(deployed, "acme")
@@ -209,7 +209,7 @@ def test_the_true_code_waits_while_a_wrong_one_is_tried(
     real = SessionTable.reject
 
     def interrupted(*rejected: Any) -> None:
-        # While the true code waits, the wrong one is told to be wrong.
+        # While the real code waits, the wrong code is rejected.
         monkeypatch.setattr("time.sleep", lambda _: real(*rejected))
         landings.append(acme.come_back(true))
 
@@ -219,10 +219,10 @@ def test_the_true_code_waits_while_a_wrong_one_is_tried(
     assert landings[0].outcome["status"] == "connected"
 
 
-def test_a_repeated_write_of_ours_is_not_taken_for_anothers(
+def test_repeated_write_is_recognized_as_our_own(
     deployed: Deployed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """botocore sends a request again when its answer was lost."""
+    """botocore repeats a request when its response was lost."""
     client = session_table.from_settings().client
     once = client.update_item
 
@@ -242,8 +242,8 @@ def test_a_repeated_write_of_ours_is_not_taken_for_anothers(
     assert acme.come_back(url).outcome["status"] == "confirm"
 
 
-def test_a_move_that_was_given_up_does_not_undo_anothers(deployed: Deployed) -> None:
-    """A late repetition of one request's move finds the session in another request's hands."""
+def test_late_repetition_of_a_write_does_not_undo_another_request(deployed: Deployed) -> None:
+    """Another request has consumed the session before the first request's write is repeated."""
     acme = Person(deployed, "acme")
     acme.link()
     sessions, session = session_table.from_settings(), only_session(deployed)
@@ -255,10 +255,10 @@ def test_a_move_that_was_given_up_does_not_undo_anothers(deployed: Deployed) -> 
 
 
 @pytest.mark.parametrize("operation", ["update_item", "transact_write_items"])
-def test_a_transaction_under_way_is_waited_for(
+def test_write_is_retried_during_a_conflicting_transaction(
     deployed: Deployed, monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:
-    """Else a token in our hands could be lost to a neighbour's failed attempt."""
+    """Otherwise a conflicting transaction could make us lose a new token."""
     client = session_table.from_settings().client
     response: Any = {"Error": {"Code": "TransactionConflictException"}}
     if operation == "transact_write_items":
@@ -282,7 +282,7 @@ def test_a_transaction_under_way_is_waited_for(
     assert len(pauses) == 3
 
 
-def test_a_login_attached_before_a_disconnect_begins_is_ended_with_it(
+def test_login_attached_just_before_a_disconnect_is_ended_with_it(
     deployed: Deployed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acme = Person(deployed, "acme")
@@ -294,7 +294,7 @@ def test_a_login_attached_before_a_disconnect_begins_is_ended_with_it(
     assert acme.connection()["logins"] == []
 
 
-def test_two_disconnects_at_the_same_moment_end_the_same(
+def test_two_disconnects_at_the_same_moment_both_succeed(
     deployed: Deployed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acme = Person(deployed, "acme")
@@ -304,7 +304,7 @@ def test_two_disconnects_at_the_same_moment_end_the_same(
     assert deployed.finch.live_tokens() == []
 
 
-def test_a_stale_write_changes_nothing(deployed: Deployed) -> None:
+def test_stale_write_changes_nothing(deployed: Deployed) -> None:
     acme = Person(deployed, "acme")
     acme.connect()
     table = connection_table.from_settings()
@@ -317,7 +317,7 @@ def test_a_stale_write_changes_nothing(deployed: Deployed) -> None:
     assert acme.connection() == before
 
 
-def test_a_session_moves_only_from_the_phase_it_was_seen_in(deployed: Deployed) -> None:
+def test_session_changes_only_from_the_phase_that_was_read(deployed: Deployed) -> None:
     acme = Person(deployed, "acme")
     acme.connect()
     sessions, session = session_table.from_settings(), only_session(deployed)
@@ -333,18 +333,18 @@ def test_a_session_moves_only_from_the_phase_it_was_seen_in(deployed: Deployed) 
     assert deployed.tables.all_sessions() == before
 
 
-# A repair revokes the tokens before it, where Finch does so, and its own waits for somebody to confirm
+# Unconfirmed repairs at a Finch that revokes the earlier tokens
 
 
 @pytest.fixture
 def revoking(deployed: InProcess) -> InProcess:
-    """Finch revokes a connection's tokens when its person logs in again."""
+    """Finch revokes a connection's tokens when its user logs in again."""
     deployed.finch.change_switches(reauth_kills_old_tokens=True)
     return deployed
 
 
-def broken_and_repaired_elsewhere(deployed: InProcess) -> Person:
-    """A connection whose only live token is in an attempt that nobody has confirmed."""
+def repair_without_confirmation(deployed: InProcess) -> Person:
+    """Makes a connection whose only live token is in an unconfirmed repair."""
     here, elsewhere = Person(deployed, "acme"), Person(deployed, "acme", same_site=False)
     here.connect()
     deployed.queue.drain()
@@ -353,17 +353,17 @@ def broken_and_repaired_elsewhere(deployed: InProcess) -> Person:
     return here
 
 
-def test_a_repair_that_nobody_confirms_is_held_where_it_has_the_only_token_that_lives(
+def test_unconfirmed_repair_with_the_only_live_token_is_held(
     revoking: InProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    here = broken_and_repaired_elsewhere(revoking)
+    here = repair_without_confirmation(revoking)
     assert revoking.invoke is not None
     shown = []
     for _ in range(30):
         revoking.queue.pass_time(HOUR)
         revoking.invoke("schedule_checks", {})
         shown.append(here.connection()["status"])
-    # It can be repaired, and is not over.
+    # The customer can repair the connection. It is not disconnected.
     assert set(shown) == {"connected", "reauth"}
     assert set(shown[24:]) == {"reauth"}
     assert [one["phase"]["S"] for one in revoking.tables.all_sessions() if "escrow" in one] == [
@@ -373,10 +373,10 @@ def test_a_repair_that_nobody_confirms_is_held_where_it_has_the_only_token_that_
     assert len(revoking.finch.live_tokens()) == 1
 
 
-def test_a_disconnect_while_a_repair_waits_to_be_confirmed_ends_what_the_repair_has_made(
+def test_disconnect_ends_the_token_of_an_unconfirmed_repair(
     revoking: InProcess,
 ) -> None:
-    here = broken_and_repaired_elsewhere(revoking)
+    here = repair_without_confirmation(revoking)
     reply = here.disconnect()
     assert (reply.status, reply.json["status"]) == (202, "disconnecting")
     revoking.queue.pass_time(10 * MINUTE)
@@ -387,7 +387,7 @@ def test_a_disconnect_while_a_repair_waits_to_be_confirmed_ends_what_the_repair_
     assert not [one for one in revoking.tables.all_sessions() if "escrow" in one]
 
 
-def test_a_disconnect_while_a_repair_is_pending_ends_it_for_good(revoking: InProcess) -> None:
+def test_disconnect_ends_a_pending_repair(revoking: InProcess) -> None:
     here = Person(revoking, "acme")
     here.connect()
     revoking.queue.drain()
@@ -399,7 +399,7 @@ def test_a_disconnect_while_a_repair_is_pending_ends_it_for_good(revoking: InPro
     assert revoking.finch.live_tokens() == []
 
 
-def test_a_disconnect_after_a_repair_whose_answer_was_lost_is_no_end_until_somebody_knows(
+def test_disconnect_after_a_repair_with_a_lost_response_is_not_finished(
     revoking: InProcess,
 ) -> None:
     here = Person(revoking, "acme")
@@ -413,13 +413,13 @@ def test_a_disconnect_after_a_repair_whose_answer_was_lost_is_no_end_until_someb
         "reauth",
         "disconnect_refused",
     )
-    # As it is told to: to log in again, and then to disconnect again.
+    # The customer follows the instruction: log in again, then disconnect again.
     assert here.repair().outcome["status"] == "connected"
     assert here.disconnect().json["status"] == "disconnected"
     assert revoking.finch.live_tokens() == []
 
 
-def test_what_a_repair_may_have_left_is_over_when_an_operator_says_so(revoking: InProcess) -> None:
+def test_dismissed_uncertain_repair_no_longer_blocks_the_disconnect(revoking: InProcess) -> None:
     here = Person(revoking, "acme")
     here.connect()
     revoking.queue.drain()
@@ -433,16 +433,16 @@ def test_what_a_repair_may_have_left_is_over_when_an_operator_says_so(revoking: 
     assert not revoking.tables.items(revoking.tables.ownerships)
 
 
-def test_whoever_is_erased_is_ended_by_a_token_that_nobody_has_confirmed(
+def test_erasure_ends_a_connection_with_an_unconfirmed_token(
     revoking: InProcess,
 ) -> None:
-    broken_and_repaired_elsewhere(revoking)
+    repair_without_confirmation(revoking)
     assert erase(revoking) == []
     assert revoking.finch.live_tokens() == []
     assert not any(kept(revoking).values())
 
 
-def test_two_tokens_that_finch_names_alike_are_both_kept(
+def test_two_tokens_with_the_same_id_are_both_kept(
     deployed: InProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
     deployed.finch.change_switches(one_connection_per_customer_id=False)
@@ -458,18 +458,20 @@ def test_two_tokens_that_finch_names_alike_are_both_kept(
     ]
 
 
-# Two processes that decide about one thing at the same moment
+# Two processes that decide at the same moment
 
 
-def tend_beside(deployed: InProcess, handle_hash: str) -> None:
-    """Another process has a session's task at the same moment."""
+def process_concurrently(deployed: InProcess, handle_hash: str) -> None:
+    """Processes a session's work item as another process does at the same moment."""
     now = deployed.clock.now
     process_work.process(
-        WorkItem.at_once(SessionSubject(handle_hash), now), now=now, services=tend_outside()
+        WorkItem.at_once(SessionSubject(handle_hash), now),
+        now=now,
+        services=process_work_services(),
     )
 
 
-def test_of_two_tokens_that_nobody_confirms_one_is_left_to_end_their_connection(
+def test_last_of_several_unconfirmed_tokens_ends_their_connection(
     deployed: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elsewhere = Person(deployed, "acme", same_site=False)
@@ -479,14 +481,14 @@ def test_of_two_tokens_that_nobody_confirms_one_is_left_to_end_their_connection(
     real = OwnershipTable.leaving
 
     def leaving(ownerships: OwnershipTable, connection_ids: Any, handle_hash: str) -> Any:
-        # Each finds another one alive before any of them is dropped.
+        # Each process sees another live token before any token is dropped.
         if waiting:
-            tend_beside(deployed, waiting.pop())
+            process_concurrently(deployed, waiting.pop())
         return real(ownerships, connection_ids, handle_hash)
 
     monkeypatch.setattr(OwnershipTable, "leaving", leaving)
     deployed.clock.advance(DAY)
-    tend_beside(deployed, waiting.pop())
+    process_concurrently(deployed, waiting.pop())
     monkeypatch.undo()
     assert broken(deployed, Watch(), at_rest=False) == []
     deployed.queue.pass_time(2 * DAY)
@@ -494,7 +496,7 @@ def test_of_two_tokens_that_nobody_confirms_one_is_left_to_end_their_connection(
     assert deployed.tables.items(deployed.tables.ownerships) == []
 
 
-def test_who_confirms_in_the_last_moment_is_not_ended(
+def test_confirmation_just_before_the_discard_prevents_it(
     deployed: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elsewhere = Person(deployed, "acme", same_site=False)
@@ -511,10 +513,10 @@ def test_who_confirms_in_the_last_moment_is_not_ended(
     assert len(deployed.finch.live_tokens()) == 1
 
 
-def test_a_token_that_comes_after_all_others_are_dead_is_not_overlooked(
+def test_disconnect_also_ends_a_token_stored_during_it(
     deployed: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where Finch revokes older tokens at any login: the one under way is kept a moment later."""
+    """Applies to a Finch that revokes older tokens at each login. The new token is stored a moment later."""
     deployed.finch.change_switches(login_kills_old_tokens=True)
     acme, again = Person(deployed, "acme"), Person(deployed, "acme")
     acme.connect()
@@ -524,11 +526,11 @@ def test_a_token_that_comes_after_all_others_are_dead_is_not_overlooked(
 
     def escrow(table: SessionTable, *arguments: Any) -> ConnectSession:
         kept_now: list[ConnectSession] = []
-        with monkeypatch.context() as meanwhile:
-            meanwhile.setattr(SessionTable, "escrow", real)
+        with monkeypatch.context() as patched:
+            patched.setattr(SessionTable, "escrow", real)
             keep = partial(real, table, *arguments)
             before_once(
-                meanwhile, disconnecting_flow, "disconnected", lambda: kept_now.append(keep())
+                patched, disconnecting_flow, "disconnected", lambda: kept_now.append(keep())
             )
             replies.append(acme.disconnect())
         [session] = kept_now
@@ -543,7 +545,7 @@ def test_a_token_that_comes_after_all_others_are_dead_is_not_overlooked(
     assert deployed.finch.live_tokens() == []
 
 
-def test_who_disconnects_when_finch_has_refused_for_days_is_told_so(deployed: InProcess) -> None:
+def test_disconnect_after_days_of_refusals_gives_disconnect_refused(deployed: InProcess) -> None:
     acme = Person(deployed, "acme")
     acme.connect()
     deployed.finch.faults.add("POST", "/disconnect", error="insufficient_scope_error", times=None)
@@ -557,7 +559,9 @@ def test_who_disconnects_when_finch_has_refused_for_days_is_told_so(deployed: In
     assert acme.disconnect().json["status"] == "disconnected"
 
 
-def test_what_finch_would_not_release_ends_as_an_operator_decides(deployed: InProcess) -> None:
+def test_operators_disconnect_of_a_held_token_is_finished_after_a_refusal(
+    deployed: InProcess,
+) -> None:
     elsewhere, here = Person(deployed, "acme", same_site=False), Person(deployed, "acme")
     elsewhere.connect(login=MAYA)
     deployed.finch.faults.add("POST", "/disconnect", error="insufficient_scope_error", times=None)
@@ -566,7 +570,7 @@ def test_what_finch_would_not_release_ends_as_an_operator_decides(deployed: InPr
     assert deployed.invoke is not None
     [listed] = deployed.invoke("resolve_unfinished", {"action": "list"})["result"]["sessions"]
     assert listed["phase"] == "held"
-    # Somebody has the company by now, and Finch refuses once more.
+    # In the meantime the customer has connected the company. Finch refuses the disconnect once more.
     assert here.connect(login=OWEN).outcome["status"] == "connected"
     command = {"action": "disconnect", "session": listed["session"]}
     seen = deployed.invoke("resolve_unfinished", command)["result"]
@@ -582,7 +586,7 @@ def test_what_finch_would_not_release_ends_as_an_operator_decides(deployed: InPr
     assert broken(deployed, Watch(), at_rest=True) == []
 
 
-def test_what_an_operator_puts_back_is_looked_at_though_another_look_was_noted(
+def test_work_item_retried_by_the_operator_is_not_skipped(
     deployed: InProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
     acme, globex = Person(deployed, "acme"), Person(deployed, "globex")

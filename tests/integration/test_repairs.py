@@ -1,4 +1,4 @@
-"""Repairs that end elsewhere, or that revoke what was there: whose token is whose, and what covers what."""
+"""Repairs that end at another company or revoke older tokens: which token belongs to which connection."""
 
 from datetime import timedelta
 
@@ -8,7 +8,7 @@ from finch_connections.aws.session_table import SessionTable
 from local.fake_finch.seed_world import HARBOR_LANE, JUNIPER_VALE, MAYA, OWEN, TALLY
 from tests.integration.test_operating import erase
 from tests.integration.test_process_work import phases
-from tests.integration.test_publish_events import look
+from tests.integration.test_publish_events import check_health
 from tests.integration.test_races import before_once
 from tests.support.in_process import InProcess
 from tests.support.invariants import Watch, broken
@@ -18,103 +18,109 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 def live(deployed: InProcess) -> list[str]:
-    """The companies that Finch has a connection to."""
+    """The company ids of the live connections at Finch."""
     return sorted(one.company_id for one in deployed.finch.connections() if one.live)
 
 
 def end_at_finch(deployed: InProcess, company_id: str) -> None:
-    """Somebody ends a connection at Finch's dashboard."""
+    """Ends a company's connection at Finch, as a user of Finch's dashboard does."""
     ids = {one.id for one in deployed.finch.connections() if one.company_id == company_id}
     [token] = [one for one in deployed.finch.live_tokens() if one.connection_id in ids]
     deployed.finch.disconnect(token.access_token)
 
 
 @pytest.fixture
-def wandering(deployed: InProcess) -> InProcess:
-    """A repair may end at another company."""
+def changing_company(deployed: InProcess) -> InProcess:
+    """Finch lets a repair end at another company."""
     deployed.finch.change_switches(reauth_may_change_company=True)
     return deployed
 
 
 @pytest.mark.parametrize("owner", ["globex", "acme"])
-def test_a_disconnect_shows_finch_no_token_of_another_connection(
-    wandering: InProcess, owner: str
+def test_disconnect_sends_finch_no_token_of_another_connection(
+    changing_company: InProcess, owner: str
 ) -> None:
-    acme, other = Person(wandering, "acme"), Person(wandering, owner)
+    acme, other = Person(changing_company, "acme"), Person(changing_company, owner)
     acme.connect(login=TALLY)
     other.connect(login=TALLY, company_id=JUNIPER_VALE.id)
-    wandering.queue.drain()
-    # Held where it is another customer's, and waiting for its confirmation where it is their own.
-    elsewhere = Person(wandering, "acme", same_site=False)
+    changing_company.queue.drain()
+    # The token is held if the company is another customer's. Otherwise it waits for its confirmation.
+    elsewhere = Person(changing_company, "acme", same_site=False)
     elsewhere.repair(login=TALLY, company_id=JUNIPER_VALE.id)
-    end_at_finch(wandering, HARBOR_LANE.id)
+    end_at_finch(changing_company, HARBOR_LANE.id)
     assert acme.disconnect().status == 202
-    wandering.queue.pass_time(HOUR)
+    changing_company.queue.pass_time(HOUR)
     assert acme.connection()["status"] == "disconnected"
-    assert live(wandering) == [JUNIPER_VALE.id]
+    assert live(changing_company) == [JUNIPER_VALE.id]
     assert other.connection(company_id=JUNIPER_VALE.id)["status"] == "connected"
 
 
-def test_a_token_of_another_connection_covers_nothing(wandering: InProcess) -> None:
-    wandering.finch.change_switches(reauth_kills_old_tokens=True)
-    here, elsewhere = Person(wandering, "acme"), Person(wandering, "acme", same_site=False)
+def test_token_of_another_connection_covers_no_dropped_token(changing_company: InProcess) -> None:
+    changing_company.finch.change_switches(reauth_kills_old_tokens=True)
+    here, elsewhere = (
+        Person(changing_company, "acme"),
+        Person(changing_company, "acme", same_site=False),
+    )
     here.connect(login=TALLY)
-    wandering.queue.drain()
+    changing_company.queue.drain()
     elsewhere.repair(login=TALLY)
-    wandering.queue.pass_time(HOUR)
+    changing_company.queue.pass_time(HOUR)
     elsewhere.repair(login=TALLY, company_id=JUNIPER_VALE.id)
-    wandering.queue.pass_time(DAY - HOUR / 2)
-    assert phases(wandering) == ["complete", "escrowed", "held"]
-    # What was revoked is looked at once a day.
-    revoked = {one.id for one in wandering.finch.connections()}
-    assert broken(wandering, Watch(), at_rest=False, lost_at_finch=revoked) == []
+    changing_company.queue.pass_time(DAY - HOUR / 2)
+    assert phases(changing_company) == ["complete", "escrowed", "held"]
+    # Revoked tokens are checked once a day.
+    revoked = {one.id for one in changing_company.finch.connections()}
+    assert broken(changing_company, Watch(), at_rest=False, lost_at_finch=revoked) == []
 
 
-def clicked_before_another_is_worse(
+def click_before_another_login_is_worse(
     deployed: InProcess, acme: Person, later: timedelta
 ) -> tuple[str, FinchPage]:
-    """A link to repair the worst of two logins, where its click led, and then the other one is worse."""
+    """Clicks a link to repair the worse of two logins; then the other login becomes the worse.
+
+    Returns the link and the page that the click led to.
+    """
     acme.connect(login=MAYA)
     acme.connect(login=OWEN)
     mayas, owens = (one.id for one in deployed.finch.connections())
     deployed.finch.set_connection_status(mayas, "reauth")
     deployed.queue.pass_time(HOUR)
-    look(deployed)
+    check_health(deployed)
     link = acme.repair_link()
     page = acme.click(link)
     deployed.finch.set_connection_status(mayas, "connected")
     deployed.finch.set_connection_status(owens, "reauth")
     deployed.queue.pass_time(later)
-    look(deployed)
+    check_health(deployed)
     return link, page
 
 
-def test_a_second_click_repairs_what_the_first_may_still_have_repaired(
+def test_second_click_repairs_the_login_of_the_first_click(
     deployed: InProcess,
 ) -> None:
     deployed.finch.change_switches(reauth_kills_old_tokens=True)
     acme = Person(deployed, "acme")
-    link, first = clicked_before_another_is_worse(deployed, acme, timedelta(minutes=55))
+    link, first = click_before_another_login_is_worse(deployed, acme, timedelta(minutes=55))
     acme.click(link)
     deployed.finch.faults.add("POST", "/auth/token", drop="after_effect")
     url = acme.log_in(first, login=MAYA)
     assert acme.come_back(url).outcome == {"error": "exchange_uncertain"}
     acme.disconnect()
     deployed.queue.pass_time(DAY)
-    # Finch has revoked the only token of one of them that is kept, and has another that nobody has.
+    # Finch has revoked the only kept token of a login, and made a token that we never received.
     assert acme.connection()["status"] == "disconnecting"
     assert broken(deployed, Watch(), at_rest=False) == []
 
 
-def test_a_later_click_repairs_what_is_worst_by_then(deployed: InProcess) -> None:
+def test_later_click_repairs_the_login_that_is_worst_then(deployed: InProcess) -> None:
     acme = Person(deployed, "acme")
-    link, _ = clicked_before_another_is_worse(deployed, acme, timedelta(minutes=71))
+    link, _ = click_before_another_login_is_worse(deployed, acme, timedelta(minutes=71))
     landing = acme.come_back(acme.log_in(acme.click(link), login=OWEN))
     assert landing.outcome["repaired"] == "true"
     assert acme.connection()["status"] == "connected"
 
 
-def test_a_wrong_code_of_a_repair_is_no_more_than_that_when_its_connection_ends_meanwhile(
+def test_wrong_repair_code_is_rejected_after_its_connection_ended(
     deployed: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acme = Person(deployed, "acme")
@@ -128,10 +134,10 @@ def test_a_wrong_code_of_a_repair_is_no_more_than_that_when_its_connection_ends_
     assert deployed.tables.items(deployed.tables.ownerships) == []
 
 
-def test_of_a_customer_who_is_erased_no_token_is_dropped_that_lives_alone(
+def test_erasure_does_not_drop_the_only_live_token_of_a_connection(
     deployed: InProcess,
 ) -> None:
-    """Where Finch revokes older tokens at any login, also at another customer's."""
+    """Applies to a Finch that revokes older tokens at each login, also at another customer's."""
     deployed.finch.change_switches(login_kills_old_tokens=True)
     acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
     acme.connect()
@@ -140,7 +146,7 @@ def test_of_a_customer_who_is_erased_no_token_is_dropped_that_lives_alone(
     [left] = erase(deployed, "globex")
     assert left["reason"] == "a person must decide"
     assert broken(deployed, Watch(), at_rest=False) == []
-    # Another token of it lives where Finch revokes none.
+    # If Finch revokes no tokens, another token of the connection is live.
     deployed.finch.change_switches(login_kills_old_tokens=False)
     acme.connect()
     assert erase(deployed, "globex") == []

@@ -1,4 +1,4 @@
-"""The settings, and what a function does without them."""
+"""The settings, and the response of a function when a setting is missing."""
 
 from io import StringIO
 from typing import Any
@@ -13,13 +13,13 @@ from tests.support.person import Person
 VARIABLES: dict[str, Any] = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
 
 
-def test_the_template_sets_every_setting_and_nothing_that_nobody_reads() -> None:
+def test_template_sets_exactly_the_settings_that_are_read() -> None:
     ours = {name for name in VARIABLES if not name.startswith(("POWERTOOLS_", "PYDANTIC_"))}
     assert ours == {name.upper() for name in Settings._fields}
 
 
 @pytest.mark.parametrize("name", [name.upper() for name in Settings._fields])
-def test_a_missing_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_missing_setting_is_named_in_the_error(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     for field in Settings._fields:
         monkeypatch.setenv(field.upper(), "x")
     monkeypatch.delenv(name)
@@ -29,16 +29,16 @@ def test_a_missing_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str) 
     settings.read.cache_clear()
 
 
-def test_the_callback_is_where_the_request_came_to_unless_the_api_has_a_domain(
+def test_callback_url_is_the_api_url_or_else_the_request_host(
     deployed: Deployed,
 ) -> None:
-    there = dict.fromkeys(Settings._fields, "")
-    assert Settings(**there).callback_url("abc.example.com") == "https://abc.example.com/callback"
-    named = Settings(**there | {"api_url": "https://payroll.example.com"})
+    empty = dict.fromkeys(Settings._fields, "")
+    assert Settings(**empty).callback_url("abc.example.com") == "https://abc.example.com/callback"
+    named = Settings(**empty | {"api_url": "https://payroll.example.com"})
     assert named.callback_url("abc.example.com") == "https://payroll.example.com/callback"
 
 
-def test_a_failure_of_ours_has_the_one_shape_and_says_nothing(
+def test_internal_error_has_the_common_shape_and_no_details(
     deployed: Deployed, monkeypatch: pytest.MonkeyPatch, log: StringIO
 ) -> None:
     monkeypatch.delenv("CONNECTIONS_TABLE")

@@ -1,4 +1,4 @@
-"""Whose certificates are trusted: of AWS Amazon's, of Finch what certifi trusts, and nobody without."""
+"""Trusted certificates: Amazon's roots for AWS, certifi's roots for Finch, and no others."""
 
 import ssl
 import threading
@@ -30,17 +30,17 @@ class _Empty(BaseHTTPRequestHandler):
     do_POST = do_GET
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """Says nothing."""
+        """Writes no log."""
 
 
 class _Server(HTTPServer):
     def handle_error(self, request: object, client_address: object) -> None:
-        """Whoever does not trust us hangs up."""
+        """Ignores clients that hang up because they do not trust this server."""
 
 
 @pytest.fixture
 def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The stores of a build, where the functions look for them."""
+    """The trust stores of a build, at the paths where the functions look for them."""
     trust_stores.write(Path(certifi.where()).read_text(), tmp_path)
     monkeypatch.setattr(clients, "_AMAZON", tmp_path / "amazon.pem")
     monkeypatch.setattr(finch_client, "_ROOTS", tmp_path / "roots")
@@ -55,8 +55,8 @@ def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def forget() -> Iterator[None]:
-    """Clients and their session are made anew."""
+def fresh_clients() -> Iterator[None]:
+    """Makes the test create new AWS clients and a new session."""
     forget_what_is_cached()
     yield
     forget_what_is_cached()
@@ -64,7 +64,7 @@ def forget() -> Iterator[None]:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[tuple[str, bytes]]:
-    """The address of a server of its own authority, and that authority's root."""
+    """The address of a server with its own authority, and the root certificate of that authority."""
     folder = tmp_path / "authority"
     folder.mkdir()
     made = authority(folder)
@@ -77,7 +77,7 @@ def server(tmp_path: Path) -> Iterator[tuple[str, bytes]]:
         thread.join()
 
 
-def test_finch_must_show_what_somebody_trusted_vouches_for(
+def test_finch_client_accepts_only_certificates_of_trusted_roots(
     stores: Path, server: tuple[str, bytes]
 ) -> None:
     url, root = server
@@ -90,8 +90,8 @@ def test_finch_must_show_what_somebody_trusted_vouches_for(
         finch_client.FinchClient(url.replace("localhost", "127.0.0.1")).call("GET", "/providers")
 
 
-@pytest.mark.usefixtures("forget")
-def test_aws_must_show_what_amazon_vouches_for(
+@pytest.mark.usefixtures("fresh_clients")
+def test_aws_client_accepts_only_certificates_of_amazon_roots(
     stores: Path, server: tuple[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url, root = server
@@ -104,7 +104,7 @@ def test_aws_must_show_what_amazon_vouches_for(
     assert "Item" not in client.get_item(TableName="any", Key={"id": {"S": "1"}})
 
 
-@pytest.mark.usefixtures("forget", "stores")
+@pytest.mark.usefixtures("fresh_clients", "stores")
 @pytest.mark.parametrize(
     ("variables", "amazon"),
     [
@@ -114,7 +114,7 @@ def test_aws_must_show_what_amazon_vouches_for(
         ({"AWS_CA_BUNDLE": "/somewhere/else.pem"}, False),
     ],
 )
-def test_others_are_asked_where_amazon_need_not_vouch(
+def test_amazon_roots_are_not_used_in_other_partitions_or_with_a_bundle(
     monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], amazon: bool
 ) -> None:
     for name, value in variables.items():
@@ -122,8 +122,8 @@ def test_others_are_asked_where_amazon_need_not_vouch(
     assert (clients._trusted() is not None) is amazon
 
 
-@pytest.mark.usefixtures("forget")
-def test_no_handler_of_botocore_for_a_service_of_ours_is_left_out(stores: Path) -> None:
+@pytest.mark.usefixtures("fresh_clients")
+def test_no_botocore_handler_for_a_used_service_is_left_out(stores: Path) -> None:
     services = ("dynamodb", "dynamodbstreams", "events", "kms", "secretsmanager", "sqs")
     ids = {
         str(clients.client(service).meta.service_model.service_id.hyphenize())  # type: ignore[call-overload]
@@ -132,9 +132,9 @@ def test_no_handler_of_botocore_for_a_service_of_ours_is_left_out(stores: Path) 
     assert ids == clients.SERVICE_IDS
     left_out = [one[0] for one in BUILTIN_HANDLERS if not clients.of_ours(one[0])]
     about_ours = [one for one in left_out if ids & set(one.split("."))]
-    # What only writes documentation.
+    # Handlers that only write documentation.
     assert all(one.startswith("docs.") for one in about_ours)
     kept = [one for one in BUILTIN_HANDLERS if clients.of_ours(one[0])]
-    # None of them wants to be the first or the last.
+    # No kept handler must be the first or the last.
     assert kept
     assert {len(one) for one in kept} == {2}

@@ -1,4 +1,4 @@
-"""A token for another backend: what it gets, why it gets none, and that both are written down."""
+"""Tokens for other backends: the response, the reasons for a refusal, and the audit record of both."""
 
 import json
 import logging
@@ -49,7 +49,7 @@ def read(deployed: InProcess, **changes: Any) -> Any:
 
 
 def records(deployed: InProcess, **command: Any) -> list[dict[str, Any]]:
-    """The records of a customer as an operator sees them, newest first."""
+    """The audit records of a customer as an operator sees them, newest first."""
     asked = {"action": "audit", "customer_id": "acme"} | command
     found: list[dict[str, Any]] = invoke(deployed, "resolve_unfinished", asked)["result"]["records"]
     return found
@@ -60,13 +60,13 @@ def outcomes(deployed: InProcess) -> list[str]:
 
 
 def change(deployed: InProcess, status: ConnectionStatus, **more: Any) -> None:
-    """Writes another status into the connection and its tokens."""
+    """Writes another status to the connection and its tokens."""
     table = connection_table.from_settings()
-    there = table.get("acme", CompanyKey("gusto", HARBOR_LANE.id))
-    assert there is not None
-    tokens = tuple(replace(one, status=status) for one in there.tokens)
-    revision = there.revision + 1
-    table.write(replace(there, tokens=tokens, status=status, revision=revision, **more))
+    connection = table.get("acme", CompanyKey("gusto", HARBOR_LANE.id))
+    assert connection is not None
+    tokens = tuple(replace(token, status=status) for token in connection.tokens)
+    revision = connection.revision + 1
+    table.write(replace(connection, tokens=tokens, status=status, revision=revision, **more))
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def acme(deployed: InProcess) -> Person:
 
 @pytest.fixture
 def reading(deployed: InProcess, monkeypatch: pytest.MonkeyPatch) -> list[httpx.Request]:
-    """The way of the example to the fake Finch; the requests that it sends."""
+    """Connects the example backend to the fake Finch; returns the list of its requests."""
     sent: list[httpx.Request] = []
     transport = InProcessTransport(create_app(deployed.finch))
 
@@ -95,10 +95,10 @@ def reading(deployed: InProcess, monkeypatch: pytest.MonkeyPatch) -> list[httpx.
     return sent
 
 
-# What a backend gets
+# The response to a backend
 
 
-def test_a_vended_token_works_at_finch_and_says_what_it_is_for(
+def test_vended_token_works_at_finch_and_comes_with_its_scope(
     deployed: InProcess, acme: Person
 ) -> None:
     token = vend(deployed)["token"]
@@ -122,9 +122,7 @@ def test_a_vended_token_works_at_finch_and_says_what_it_is_for(
     }
 
 
-def test_the_newest_token_that_covers_the_products_is_vended(
-    deployed: InProcess, acme: Person
-) -> None:
+def test_newest_token_that_covers_the_products_is_vended(deployed: InProcess, acme: Person) -> None:
     acme.connect(products=["directory", "employment"])
     acme.connect(products=["company"])
     newest_first = [one["id"] for one in acme.connection()["logins"]][::-1]
@@ -135,13 +133,15 @@ def test_the_newest_token_that_covers_the_products_is_vended(
     assert vend(deployed, products=[])["token"]["token_id"] == company
 
 
-def test_another_customers_connection_is_not_found(deployed: InProcess, acme: Person) -> None:
+def test_connection_of_another_customer_is_not_found(deployed: InProcess, acme: Person) -> None:
     assert vend(deployed, customer_id="globex") == {"reason": "not_found"}
     assert vend(deployed, company_id="nothing") == {"reason": "not_found"}
     assert vend(deployed, provider_id="justworks") == {"reason": "not_found"}
 
 
-def test_what_is_being_disconnected_or_was_is_not_vended(deployed: InProcess, acme: Person) -> None:
+def test_disconnecting_or_disconnected_connection_is_not_vended(
+    deployed: InProcess, acme: Person
+) -> None:
     deployed.finch.faults.add("POST", "/disconnect", status=500)
     acme.disconnect()
     assert vend(deployed) == {"reason": "disconnected", "status": "disconnecting"}
@@ -149,7 +149,7 @@ def test_what_is_being_disconnected_or_was_is_not_vended(deployed: InProcess, ac
     assert vend(deployed) == {"reason": "disconnected", "status": "disconnected"}
 
 
-def test_what_finch_refuses_to_end_for_its_customer_is_not_vended(
+def test_connection_with_a_refused_disconnect_is_not_vended(
     deployed: InProcess, acme: Person
 ) -> None:
     change(deployed, ConnectionStatus.REAUTH, problem=DISCONNECT_REFUSED)
@@ -168,7 +168,7 @@ def test_what_finch_refuses_to_end_for_its_customer_is_not_vended(
         ("processing", "pending"),
     ],
 )
-def test_a_login_that_cannot_be_read_with_is_refused_for_its_reason(
+def test_login_with_an_unusable_status_is_refused_with_a_reason(
     deployed: InProcess, acme: Person, status: str, reason: str
 ) -> None:
     change(deployed, ConnectionStatus(status))
@@ -176,12 +176,14 @@ def test_a_login_that_cannot_be_read_with_is_refused_for_its_reason(
     assert outcomes(deployed) == [reason]
 
 
-def test_a_status_that_nobody_knows_is_left_to_finch(deployed: InProcess, acme: Person) -> None:
+def test_token_with_unknown_status_is_vended(deployed: InProcess, acme: Person) -> None:
     change(deployed, ConnectionStatus.UNKNOWN)
     assert "token" in vend(deployed)
 
 
-def test_products_that_no_login_covers_are_named(deployed: InProcess, acme: Person) -> None:
+def test_products_that_no_login_covers_are_named_as_missing(
+    deployed: InProcess, acme: Person
+) -> None:
     asked = ["payment", "directory", "ssn"]
     assert vend(deployed, products=asked) == {
         "reason": "missing_products",
@@ -190,15 +192,17 @@ def test_products_that_no_login_covers_are_named(deployed: InProcess, acme: Pers
 
 
 @pytest.mark.parametrize("function", ["vend_token", "read_directory"])
-def test_the_example_event_is_about_nobody_we_know(deployed: InProcess, function: str) -> None:
+def test_example_event_is_about_an_unknown_customer(deployed: InProcess, function: str) -> None:
     event = json.loads((ROOT / "events" / f"{function}.json").read_text())
     assert invoke(deployed, function, event)["reason"] == "not_found"
 
 
-# What is written down
+# The audit record
 
 
-def test_every_token_and_every_refusal_is_recorded(deployed: InProcess, acme: Person) -> None:
+def test_every_vended_token_and_every_refusal_is_recorded(
+    deployed: InProcess, acme: Person
+) -> None:
     text = vend(deployed)["token"]["access_token"]
     vend(deployed, products=["payment"], purpose="payslips", caller="payslip-sync")
     vend(deployed, company_id="nothing")
@@ -236,7 +240,7 @@ def test_every_token_and_every_refusal_is_recorded(deployed: InProcess, acme: Pe
         assert 0 <= until.timestamp() - int(item["ttl"]["N"]) < 60
 
 
-def test_without_a_record_there_is_no_token_and_no_reason(
+def test_no_token_and_no_reason_is_returned_without_an_audit_record(
     deployed: InProcess, acme: Person
 ) -> None:
     class Down(Exception):
@@ -255,7 +259,9 @@ def test_without_a_record_there_is_no_token_and_no_reason(
     assert records(deployed) == []
 
 
-def test_nothing_is_written_but_the_record_and_that_last(deployed: InProcess, acme: Person) -> None:
+def test_only_the_audit_record_is_written_and_it_is_written_last(
+    deployed: InProcess, acme: Person
+) -> None:
     seen: list[tuple[str, str]] = []
 
     def guard(call: Call, send: Callable[[], Any]) -> Any:
@@ -270,7 +276,7 @@ def test_nothing_is_written_but_the_record_and_that_last(deployed: InProcess, ac
     assert deployed.queue.waiting() == []
 
 
-def test_an_operator_reads_the_records_of_one_customer_newest_first_and_in_pages(
+def test_operator_reads_audit_records_of_a_customer_newest_first_in_pages(
     deployed: InProcess, acme: Person
 ) -> None:
     for number in range(5):
@@ -283,18 +289,18 @@ def test_an_operator_reads_the_records_of_one_customer_newest_first_and_in_pages
     assert [one["purpose"] for one in second] == ["read 2", "read 1"]
     since = records(deployed, since=first[-1]["at"])
     assert [one["purpose"] for one in since] == ["read 4", "read 3"]
-    # The same moment, as somebody with another clock writes it.
+    # The same moment in another time zone.
     elsewhere = datetime.fromisoformat(first[-1]["at"]).astimezone(timezone(timedelta(hours=-9)))
     assert records(deployed, since=elsewhere.isoformat()) == since
     assert [one["provider_id"] for one in records(deployed, customer_id="globex")] == ["gusto"]
-    assert records(deployed, customer_id="nobody") == []
+    assert records(deployed, customer_id="unknown") == []
     for wrong in ({"since": "2026-11-22T10:00:00"}, {"limit": 0}, {"customer_id": None}):
         asked = {"action": "audit", "customer_id": "acme"} | wrong
         answer = invoke(deployed, "resolve_unfinished", asked)
         assert answer["error"] == "invalid_request"
 
 
-def test_no_token_reaches_the_log(
+def test_no_token_is_written_to_the_log_or_audit_table(
     deployed: InProcess,
     acme: Person,
     reading: list[httpx.Request],
@@ -306,7 +312,7 @@ def test_no_token_reaches_the_log(
     read(deployed)
     deployed.finch.faults.add("GET", "/employer/directory", error="invalid_token_error")
     assert read(deployed) == {"reason": "unauthorized"}
-    # Where the token's text is taken for its id, it is not recorded either.
+    # A caller that sends the token as its id does not put it into the audit record.
     assert vend(deployed, report="unauthorized", token_id=text) == {"reason": "not_found"}
     vend(deployed, purpose=text + "\n")
     records(deployed)
@@ -319,7 +325,7 @@ def test_no_token_reaches_the_log(
     assert not [name for name in names if name in logged]
 
 
-# What is not understood
+# Invalid requests
 
 
 @pytest.mark.parametrize(
@@ -335,14 +341,14 @@ def test_no_token_reaches_the_log(
         {"purpose": ""},
         {"purpose": "with a\nline"},
         {"purpose": "x" * 101},
-        {"caller": "somebody else"},
+        {"caller": "with a space"},
         {"report": "unauthorized"},
         {"token_id": "t1"},
         {"report": "forbidden", "token_id": "t1"},
-        {"access_token": "none of our words"},
+        {"access_token": "not a field"},
     ],
 )
-def test_a_request_that_is_not_understood_is_refused_with_what_is_wrong(
+def test_invalid_request_is_refused_and_names_the_wrong_field(
     deployed: InProcess, acme: Person, wrong: dict[str, Any]
 ) -> None:
     answer = vend(deployed, **wrong)
@@ -354,7 +360,7 @@ def test_a_request_that_is_not_understood_is_refused_with_what_is_wrong(
     assert deployed.queue.waiting() == []
 
 
-NOBODYS = ASKED | {"customer_id": "nobody"}
+UNKNOWN = ASKED | {"customer_id": "unknown"}
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
@@ -362,15 +368,15 @@ ANYTHING = st.recursive(
 )
 ALMOST = st.fixed_dictionaries(
     {},
-    # What asks rightly, and for what is there, is answered with a token.
-    optional={name: st.just(value) | ANYTHING for name, value in NOBODYS.items()}
+    # A valid request for an existing connection would get a token, so the customer is unknown.
+    optional={name: st.just(value) | ANYTHING for name, value in UNKNOWN.items()}
     | {"report": st.just("unauthorized") | ANYTHING, "token_id": st.text() | ANYTHING},
 )
 
 
 @given(event=ANYTHING | ALMOST)
 @hypothesis_settings(deadline=None)
-def test_nonsense_is_answered_and_never_with_a_token(in_process: InProcess, event: Any) -> None:
+def test_random_input_never_gets_a_token(in_process: InProcess, event: Any) -> None:
     answer = invoke(in_process, "vend_token", event)
     assert answer["reason"] in ("invalid_request", "not_found")
 
@@ -378,33 +384,31 @@ def test_nonsense_is_answered_and_never_with_a_token(in_process: InProcess, even
 # A 401
 
 
-def test_a_reported_401_is_looked_at(
+def test_reported_401_starts_a_health_check(
     deployed: InProcess, acme: Person, reading: list[httpx.Request]
 ) -> None:
     before = acme.connection()["logins"][0]["id"]
     deployed.finch.faults.add("GET", "/employer/directory", error="invalid_token_error")
     assert read(deployed) == {"reason": "unauthorized"}
-    [task] = deployed.queue.waiting()
-    assert (task["customer_id"], task["provider_id"]) == ("acme", "gusto")
-    assert task["company_id"] == HARBOR_LANE.id
+    [message] = deployed.queue.waiting()
+    assert (message["customer_id"], message["provider_id"]) == ("acme", "gusto")
+    assert message["company_id"] == HARBOR_LANE.id
     reported, vended = records(deployed)
     assert (reported["outcome"], vended["outcome"]) == ("reported", "vended")
     assert reported["token_id"] == before
     deployed.queue.drain()
-    # It was one wrong word: the token is there as before.
+    # It was a single wrong response, so the token is still stored.
     assert acme.connection()["status"] == "connected"
     assert "token" in vend(deployed)
 
 
-def test_a_report_gives_no_token(deployed: InProcess, acme: Person) -> None:
+def test_report_returns_no_token(deployed: InProcess, acme: Person) -> None:
     token_id = vend(deployed)["token"]["token_id"]
     assert vend(deployed, report="unauthorized", token_id=token_id) == {"reported": True}
     assert len(deployed.queue.waiting()) == 1
 
 
-def test_a_report_about_a_token_that_is_not_there_changes_nothing(
-    deployed: InProcess, acme: Person
-) -> None:
+def test_report_about_an_unknown_token_changes_nothing(deployed: InProcess, acme: Person) -> None:
     token_id = vend(deployed)["token"]["token_id"]
     acme.connect()
     deployed.queue.drain()
@@ -414,7 +418,7 @@ def test_a_report_about_a_token_that_is_not_there_changes_nothing(
     assert deployed.queue.waiting() == []
 
 
-# A backend that reads
+# A backend that reads the directory
 
 
 def ids_of(company: Any) -> list[str]:
@@ -429,18 +433,18 @@ def counted(deployed: InProcess, request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.mark.parametrize("headcount", [0, 1, 99, 100, 101, 200, 250])
-def test_a_directory_is_read_to_its_end(
+def test_directory_is_read_to_its_last_page(
     deployed: InProcess, reading: list[httpx.Request], counted: bool, headcount: int
 ) -> None:
     company_id = deployed.finch.add_company("Made Up, Inc.", headcount=headcount)
-    deployed.finch.add_login("gusto", "somebody", [company_id])
-    Person(deployed, "acme").connect(login="somebody", company_id=company_id)
+    deployed.finch.add_login("gusto", "employer", [company_id])
+    Person(deployed, "acme").connect(login="employer", company_id=company_id)
     answer = read(deployed, company_id=company_id)
     assert answer["count"] == len(set(answer["individual_ids"])) == headcount
     assert len(reading) <= headcount // 100 + 1
 
 
-def test_a_large_company_has_more_than_one_page(
+def test_directory_of_a_large_company_is_read_in_pages(
     deployed: InProcess, reading: list[httpx.Request]
 ) -> None:
     Person(deployed, "acme").connect(provider_id="rippling", login=LENA, company_id=CEDARLINE.id)
@@ -449,7 +453,7 @@ def test_a_large_company_has_more_than_one_page(
     assert len(reading) == 2
 
 
-def test_every_entity_is_read_by_a_call_of_its_own(
+def test_every_entity_is_read_with_its_own_request(
     deployed: InProcess, reading: list[httpx.Request]
 ) -> None:
     Person(deployed, "acme").connect(login=DANA, company_id=NORTHFOLD.id)
@@ -459,7 +463,7 @@ def test_every_entity_is_read_by_a_call_of_its_own(
     assert len(reading) == 3
 
 
-def test_data_that_is_not_there_yet_is_not_nobody(
+def test_directory_that_is_still_syncing_is_not_ready(
     deployed: InProcess, acme: Person, reading: list[httpx.Request]
 ) -> None:
     deployed.finch.switches.data_sync = "in_progress"
@@ -477,7 +481,7 @@ def test_data_that_is_not_there_yet_is_not_nobody(
         ({"drop": "after_effect"}, "finch_unavailable"),
     ],
 )
-def test_a_finch_that_does_not_answer_is_asked_once_and_not_reported(
+def test_failed_directory_request_is_not_retried_or_reported(
     deployed: InProcess,
     acme: Person,
     reading: list[httpx.Request],
@@ -490,7 +494,7 @@ def test_a_finch_that_does_not_answer_is_asked_once_and_not_reported(
     assert deployed.queue.waiting() == []
 
 
-def test_a_backend_hears_why_it_gets_no_token(
+def test_directory_response_has_the_reason_without_a_token(
     deployed: InProcess, acme: Person, reading: list[httpx.Request]
 ) -> None:
     change(deployed, ConnectionStatus.REAUTH)
@@ -500,7 +504,7 @@ def test_a_backend_hears_why_it_gets_no_token(
     assert reading == []
 
 
-def test_a_page_that_brings_nothing_new_is_the_last_one() -> None:
+def test_page_without_new_individuals_ends_the_reading() -> None:
     everyone = {"individuals": [{"id": str(n)} for n in range(100)], "paging": {"offset": 0}}
     finch = httpx.Client(
         base_url="https://finch.example.com",

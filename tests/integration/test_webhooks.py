@@ -1,4 +1,4 @@
-"""Finch's webhooks: what is genuine becomes a task, nothing else is noticed."""
+"""Finch's webhooks: a genuine webhook becomes a work item, and all others are refused."""
 
 import base64
 import json
@@ -22,21 +22,21 @@ from tests.support.person import Person
 MINUTE = timedelta(minutes=1)
 
 
-def counted(capsys: pytest.CaptureFixture[str]) -> list[str]:
-    """How webhooks ended since the last look."""
+def webhook_outcomes(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """The outcomes of webhooks since the last call."""
     return outcomes(capsys.readouterr().out, "POST /webhooks/finch")
 
 
-def connected(deployed: InProcess) -> str:
-    """A connection with nothing left to be done; its id at Finch."""
+def connect_acme(deployed: InProcess) -> str:
+    """Makes a connection with no work left; returns its id at Finch."""
     Person(deployed, "acme").connect()
     deployed.queue.clear()
     [token] = deployed.finch.live_tokens()
     return token.connection_id
 
 
-def taken(deployed: InProcess) -> list[Delivery]:
-    """What Finch would send now, for the test to send as it likes."""
+def take_deliveries(deployed: InProcess) -> list[Delivery]:
+    """Takes the webhooks that Finch would send now, so that the test can send them itself."""
     found: list[Delivery] = []
 
     def post(delivery: Delivery) -> int:
@@ -47,16 +47,16 @@ def taken(deployed: InProcess) -> list[Delivery]:
     return found
 
 
-def changed_status(deployed: InProcess, status: str = "reauth") -> Delivery:
-    deployed.finch.set_connection_status(connected(deployed), status)
-    [delivery] = taken(deployed)
+def change_status(deployed: InProcess, status: str = "reauth") -> Delivery:
+    deployed.finch.set_connection_status(connect_acme(deployed), status)
+    [delivery] = take_deliveries(deployed)
     return delivery
 
 
 def delivery_of(
     deployed: InProcess, body: bytes, secret: str = WEBHOOK_SECRET
 ) -> tuple[dict[str, str], bytes]:
-    """A genuine delivery of any body."""
+    """Headers and body of a genuine delivery of any body."""
     timestamp = str(int(deployed.clock.now.timestamp()))
     headers = {
         "Finch-Event-Id": "msg_1",
@@ -67,8 +67,8 @@ def delivery_of(
 
 
 @contextmanager
-def secret_of(deployed: InProcess, **fields: Any) -> Iterator[None]:
-    """The Finch secret with other fields, put there by somebody just now."""
+def changed_secret(deployed: InProcess, **fields: Any) -> Iterator[None]:
+    """Changes fields of the Finch secret, and restores the secret afterwards."""
     client, arn = deployed.secrets, deployed.secret_arn
     kept = client.get_secret_value(SecretId=arn)["SecretString"]
     client.put_secret_value(SecretId=arn, SecretString=json.dumps(json.loads(kept) | fields))
@@ -78,8 +78,8 @@ def secret_of(deployed: InProcess, **fields: Any) -> Iterator[None]:
         client.put_secret_value(SecretId=arn, SecretString=kept)
 
 
-def reads(deployed: InProcess) -> list[Call]:
-    """The reads of the secret from now on."""
+def record_secret_reads(deployed: InProcess) -> list[Call]:
+    """Records all reads of the secret from now on; returns their list."""
     found: list[Call] = []
 
     def guard(call: Call, send: Any) -> Any:
@@ -91,30 +91,30 @@ def reads(deployed: InProcess) -> list[Call]:
     return found
 
 
-# What is genuine
+# Genuine webhooks
 
 
-def test_a_changed_status_becomes_a_task_to_look_at_that_connection(
+def test_changed_status_sends_a_work_item_for_that_connection(
     deployed: InProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    connection_id = connected(deployed)
+    connection_id = connect_acme(deployed)
     deployed.finch.set_connection_status(connection_id, "reauth")
     capsys.readouterr()
     assert deployed.deliver_webhooks() == [200]
-    [task] = deployed.queue.waiting()
-    assert task["connection_id"] == connection_id
-    assert task["began_at"] == task["due_at"]
-    assert counted(capsys) == ["ok"]
+    [message] = deployed.queue.waiting()
+    assert message["connection_id"] == connection_id
+    assert message["began_at"] == message["due_at"]
+    assert webhook_outcomes(capsys) == ["ok"]
 
 
-def test_the_answer_comes_after_the_queue_and_says_nothing(deployed: InProcess) -> None:
-    delivery = changed_status(deployed)
+def test_response_has_no_details(deployed: InProcess) -> None:
+    delivery = change_status(deployed)
     reply = deployed.receive(delivery.headers, delivery.body)
     assert (reply.status, reply.json) == (200, {"status": "received"})
 
 
-def test_a_webhook_touches_neither_tables_nor_finch(deployed: InProcess) -> None:
-    delivery = changed_status(deployed)
+def test_webhook_uses_neither_tables_nor_finch(deployed: InProcess) -> None:
+    delivery = change_status(deployed)
     services: set[str] = set()
 
     def guard(call: Call, send: Any) -> Any:
@@ -138,18 +138,18 @@ def test_a_webhook_touches_neither_tables_nor_finch(deployed: InProcess) -> None
     ],
     ids=str,
 )
-def test_whatever_finch_leaves_open_a_webhook_is_understood(
+def test_webhook_is_accepted_in_every_form_that_finch_may_send(
     deployed: InProcess, switches: dict[str, Any]
 ) -> None:
-    connection_id = connected(deployed)
+    connection_id = connect_acme(deployed)
     deployed.finch.change_switches(**switches)
     deployed.finch.set_connection_status(connection_id, "error_permissions")
     assert deployed.deliver_webhooks() == [200]
     assert [one["connection_id"] for one in deployed.queue.waiting()] == [connection_id]
 
 
-def test_duplicates_in_any_order_are_each_a_look_and_no_more(deployed: InProcess) -> None:
-    connection_id = connected(deployed)
+def test_duplicate_webhooks_send_one_work_item_each(deployed: InProcess) -> None:
+    connection_id = connect_acme(deployed)
     deployed.finch.change_switches(webhook_copies=3, webhook_order="reversed")
     for status in ("reauth", "connected", "error_permissions"):
         deployed.finch.set_connection_status(connection_id, status)
@@ -157,18 +157,18 @@ def test_duplicates_in_any_order_are_each_a_look_and_no_more(deployed: InProcess
     assert [one["connection_id"] for one in deployed.queue.waiting()] == [connection_id] * 9
 
 
-def test_a_disconnect_at_finch_is_told_too(deployed: InProcess) -> None:
-    connection_id = connected(deployed)
+def test_disconnect_at_finch_sends_a_work_item(deployed: InProcess) -> None:
+    connection_id = connect_acme(deployed)
     [token] = deployed.finch.live_tokens()
     deployed.finch.disconnect(token.access_token)
     assert deployed.deliver_webhooks() == [200]
     assert [one["connection_id"] for one in deployed.queue.waiting()] == [connection_id]
 
 
-def test_a_body_that_the_gateway_has_encoded_is_verified_as_it_was_sent(
+def test_base64_encoded_body_is_decoded_before_verification(
     deployed: InProcess,
 ) -> None:
-    delivery = changed_status(deployed)
+    delivery = change_status(deployed)
     event: dict[str, Any] = {
         "routeKey": "POST /webhooks/finch",
         "requestContext": {"requestId": "r"},
@@ -182,7 +182,7 @@ def test_a_body_that_the_gateway_has_encoded_is_verified_as_it_was_sent(
     assert len(deployed.queue.waiting()) == 1
 
 
-# What is genuine and nothing to look at
+# Genuine webhooks about nothing that we check
 
 
 @pytest.mark.parametrize(
@@ -195,27 +195,27 @@ def test_a_body_that_the_gateway_has_encoded_is_verified_as_it_was_sent(
         "pay_statement.created",
         "account.created",
         "Account.Updated",
-        "a type\nof tomorrow \N{SNOWMAN}" * 100,
+        "a future\ntype \N{SNOWMAN}" * 100,
         "",
     ],
 )
-def test_an_event_that_says_nothing_of_a_connection_is_taken_and_counted(
+def test_event_of_another_type_is_accepted_and_counted(
     deployed: InProcess,
     event_type: str,
     capsys: pytest.CaptureFixture[str],
     log: StringIO,
 ) -> None:
-    deployed.finch.send_webhook(event_type, connected(deployed), {"individual_id": "canary"})
+    deployed.finch.send_webhook(event_type, connect_acme(deployed), {"individual_id": "canary"})
     capsys.readouterr()
     assert deployed.deliver_webhooks() == [200]
     assert deployed.queue.waiting() == []
-    assert counted(capsys) == ["ok"]
-    [line] = [one for one in map(json.loads, log.getvalue().splitlines()) if "event_id" in one]
+    assert webhook_outcomes(capsys) == ["ok"]
+    [line] = [line for line in map(json.loads, log.getvalue().splitlines()) if "event_id" in line]
     assert line.get("event_type") in (event_type, None)
     assert "canary" not in log.getvalue()
 
 
-def test_an_event_about_nothing_known_is_a_look_that_finds_nothing(deployed: InProcess) -> None:
+def test_event_about_an_unknown_connection_changes_nothing(deployed: InProcess) -> None:
     deployed.finch.send_webhook("account.updated", "never-seen")
     assert deployed.deliver_webhooks() == [200]
     assert deployed.queue.drain()
@@ -225,15 +225,15 @@ def test_an_event_about_nothing_known_is_a_look_that_finds_nothing(deployed: InP
 @pytest.mark.parametrize(
     "connection_id", [None, "", 17, [], {}, "a#b", "a/b", "x" * 201, "a\n", "\N{SNOWMAN}"]
 )
-def test_an_odd_connection_id_reaches_no_queue(deployed: InProcess, connection_id: object) -> None:
+def test_invalid_connection_id_is_not_queued(deployed: InProcess, connection_id: object) -> None:
     body = json.dumps({"event_type": "account.updated", "connection_id": connection_id}).encode()
     assert deployed.receive(*delivery_of(deployed, body)).status == 200
     assert deployed.queue.waiting() == []
 
 
 @pytest.mark.parametrize("presence", ["null", "absent"])
-def test_an_event_without_a_connection_id_is_taken(deployed: InProcess, presence: str) -> None:
-    connection_id = connected(deployed)
+def test_event_without_a_connection_id_is_accepted(deployed: InProcess, presence: str) -> None:
+    connection_id = connect_acme(deployed)
     deployed.finch.change_switches(webhook_connection_id=presence)
     deployed.finch.set_connection_status(connection_id, "reauth")
     assert deployed.deliver_webhooks() == [200]
@@ -241,14 +241,14 @@ def test_an_event_without_a_connection_id_is_taken(deployed: InProcess, presence
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 100_000])
-def test_a_signed_body_that_is_no_event_is_refused(deployed: InProcess, body: bytes) -> None:
+def test_signed_body_that_is_not_an_event_is_refused(deployed: InProcess, body: bytes) -> None:
     reply = deployed.receive(*delivery_of(deployed, body))
     assert (reply.status, reply.code) == (400, "invalid_request")
     assert deployed.queue.waiting() == []
 
 
-def test_a_large_webhook_is_taken_and_a_large_forgery_is_not(deployed: InProcess) -> None:
-    """As large as Lambda's limit on a request lets through ("Lambda quotas")."""
+def test_large_webhook_is_accepted_and_a_large_forgery_is_refused(deployed: InProcess) -> None:
+    """The size is just below Lambda's limit for a request ("Lambda quotas")."""
     fields = {"event_type": "account.updated", "connection_id": "c-1", "data": "x" * 5_900_000}
     headers, body = delivery_of(deployed, json.dumps(fields).encode())
     assert deployed.receive(headers, body).status == 200
@@ -256,11 +256,11 @@ def test_a_large_webhook_is_taken_and_a_large_forgery_is_not(deployed: InProcess
     assert len(deployed.queue.waiting()) == 1
 
 
-# What is not genuine
+# Forged and stale webhooks
 
 
 def forgeries(delivery: Delivery) -> dict[str, tuple[Mapping[str, str], bytes]]:
-    """Deliveries that Finch has not sent, or not just now."""
+    """Deliveries that Finch has not sent, or not recently."""
     headers, body = delivery.headers, delivery.body
     other = sign(new_secret(), headers["Finch-Event-Id"], headers["Finch-Timestamp"], delivery.body)
     moved = str(int(headers["Finch-Timestamp"]) + 60)
@@ -270,36 +270,36 @@ def forgeries(delivery: Delivery) -> dict[str, tuple[Mapping[str, str], bytes]]:
         "no id": ({k: v for k, v in headers.items() if "Id" not in k}, body),
         "no timestamp": ({k: v for k, v in headers.items() if "Time" not in k}, body),
         "no signature": ({k: v for k, v in headers.items() if "Sig" not in k}, body),
-        "another's signature": (headers | {"Finch-Signature": f"v1,{other}"}, body),
+        "signature of another secret": (headers | {"Finch-Signature": f"v1,{other}"}, body),
         "another version": (headers | {"Finch-Signature": signature.replace("v1", "v2")}, body),
         "half a signature": (headers | {"Finch-Signature": signature[:20]}, body),
-        "no base64": (headers | {"Finch-Signature": "v1,a"}, body),
+        "not base64": (headers | {"Finch-Signature": "v1,a"}, body),
         "another id": (headers | {"Finch-Event-Id": "msg_other"}, body),
         "another time": (headers | {"Finch-Timestamp": moved}, body),
-        "a time that is none": (headers | {"Finch-Timestamp": "now"}, body),
+        "invalid time": (headers | {"Finch-Timestamp": "now"}, body),
         "truncated": (headers, body[:-1]),
         "empty": (headers, b""),
         "another status": (headers, body.replace(b"reauth", b"connected")),
-        "written anew": (headers, json.dumps(json.loads(body)).encode()),
-        "no text": (headers, b"\xff" + body),
+        "reformatted": (headers, json.dumps(json.loads(body)).encode()),
+        "not text": (headers, b"\xff" + body),
     }
 
 
-def test_a_forged_webhook_is_refused_counted_and_queues_nothing(
+def test_forged_webhook_is_refused_and_counted_and_not_queued(
     deployed: InProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    delivery = changed_status(deployed)
+    delivery = change_status(deployed)
     capsys.readouterr()
     for name, (headers, body) in forgeries(delivery).items():
         reply = deployed.receive(headers, body)
         assert (reply.status, reply.code) == (401, "signature_invalid"), name
-        assert counted(capsys) == ["signature_invalid"], name
+        assert webhook_outcomes(capsys) == ["signature_invalid"], name
     assert deployed.queue.waiting() == []
     assert deployed.receive(delivery.headers, delivery.body).status == 200
 
 
-def test_a_stale_webhook_is_refused_however_well_it_is_signed(deployed: InProcess) -> None:
-    delivery = changed_status(deployed)
+def test_genuine_but_stale_webhook_is_refused(deployed: InProcess) -> None:
+    delivery = change_status(deployed)
     deployed.clock.advance(timedelta(minutes=4, seconds=50))
     assert deployed.receive(delivery.headers, delivery.body).status == 200
     deployed.clock.advance(timedelta(seconds=20))
@@ -309,16 +309,16 @@ def test_a_stale_webhook_is_refused_however_well_it_is_signed(deployed: InProces
     assert len(deployed.queue.waiting()) == 1
 
 
-def test_no_secret_and_no_word_of_a_stranger_reaches_the_log(
+def test_log_contains_no_secret_and_no_text_of_a_forgery(
     deployed: InProcess, log: StringIO, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    delivery = changed_status(deployed)
-    stranger = {"Finch-Event-Id": "canary-1", "Finch-Timestamp": "canary-2"}
-    deployed.receive(delivery.headers | stranger, b"canary-3")
+    delivery = change_status(deployed)
+    forged = {"Finch-Event-Id": "canary-1", "Finch-Timestamp": "canary-2"}
+    deployed.receive(delivery.headers | forged, b"canary-3")
     deployed.receive(delivery.headers | {"Finch-Signature": "v1,canary-4"}, delivery.body)
     deployed.receive(delivery.headers, delivery.body)
-    with secret_of(deployed, webhook_secrets=["canary-5"]):
+    with changed_secret(deployed, webhook_secrets=["canary-5"]):
         forget_what_was_read()
         deployed.receive(delivery.headers, delivery.body)
     logged = log.getvalue() + caplog.text
@@ -332,22 +332,22 @@ def test_no_secret_and_no_word_of_a_stranger_reaches_the_log(
 # The secret
 
 
-def test_while_the_secret_is_replaced_either_signature_is_enough(deployed: InProcess) -> None:
-    """The dashboard makes the new one; for a day, Finch signs with both."""
+def test_either_signature_is_accepted_while_the_secret_rotates(deployed: InProcess) -> None:
+    """Finch's dashboard makes the new secret. For a day, Finch signs with both."""
     old = deployed.finch.application.webhook_secrets
-    connection_id = connected(deployed)
+    connection_id = connect_acme(deployed)
     try:
         new = deployed.finch.rotate_webhook_secret()
         deployed.finch.set_connection_status(connection_id, "reauth")
         assert deployed.deliver_webhooks() == [200]
-        with secret_of(deployed, webhook_secrets=[new]):
+        with changed_secret(deployed, webhook_secrets=[new]):
             forget_what_was_read()
             deployed.finch.set_connection_status(connection_id, "connected")
             assert deployed.deliver_webhooks() == [200]
-        with secret_of(deployed, webhook_secrets=[new, *old]):
+        with changed_secret(deployed, webhook_secrets=[new, *old]):
             deployed.clock.advance(timedelta(days=1))
             deployed.finch.set_connection_status(connection_id, "reauth")
-            [delivery] = taken(deployed)
+            [delivery] = take_deliveries(deployed)
             assert delivery.headers["Finch-Signature"].count("v1,") == 1
             assert deployed.receive(delivery.headers, delivery.body).status == 200
         forget_what_was_read()
@@ -357,19 +357,19 @@ def test_while_the_secret_is_replaced_either_signature_is_enough(deployed: InPro
     assert len(deployed.queue.waiting()) == 3
 
 
-def test_a_secret_that_was_just_added_is_known_at_the_first_webhook(deployed: InProcess) -> None:
-    delivery = changed_status(deployed)
+def test_new_secret_is_read_at_its_first_webhook(deployed: InProcess) -> None:
+    delivery = change_status(deployed)
     assert deployed.receive(delivery.headers, delivery.body).status == 200
     new = new_secret()
     headers, body = delivery_of(deployed, delivery.body, new)
-    with secret_of(deployed, webhook_secrets=[new]):
+    with changed_secret(deployed, webhook_secrets=[new]):
         assert deployed.receive(headers, body).status == 200
 
 
-def test_forged_webhooks_read_the_secret_once_a_minute(deployed: InProcess) -> None:
+def test_forged_webhooks_read_the_secret_at_most_once_a_minute(deployed: InProcess) -> None:
     headers, body = delivery_of(deployed, b"{}", new_secret())
     credentials.from_settings().webhook_secrets()
-    found = reads(deployed)
+    found = record_secret_reads(deployed)
     for minute in range(1, 4):
         for _ in range(20):
             assert deployed.receive(headers, body).status == 401
@@ -389,11 +389,11 @@ def test_forged_webhooks_read_the_secret_once_a_minute(deployed: InProcess) -> N
     ],
     ids=str,
 )
-def test_an_entry_that_is_no_secret_harms_neither_the_others_nor_the_credentials(
+def test_invalid_webhook_secret_affects_no_other_secret_or_credential(
     deployed: InProcess, listed: list[object], log: StringIO
 ) -> None:
-    delivery = changed_status(deployed)
-    with secret_of(deployed, webhook_secrets=listed):
+    delivery = change_status(deployed)
+    with changed_secret(deployed, webhook_secrets=listed):
         forget_what_was_read()
         assert deployed.receive(delivery.headers, delivery.body).status == 200
         assert credentials.from_settings().credentials().client_id == "our-client"
@@ -401,18 +401,20 @@ def test_an_entry_that_is_no_secret_harms_neither_the_others_nor_the_credentials
 
 
 @pytest.mark.parametrize("listed", [[], None, 17, "text", {"a": 1}, [""], ["AAAA"]], ids=str)
-def test_without_a_webhook_secret_nothing_is_genuine_and_the_credentials_are_good(
+def test_without_a_webhook_secret_every_webhook_is_refused(
     deployed: InProcess, listed: object
 ) -> None:
     headers, body = delivery_of(deployed, b"{}", "")
-    with secret_of(deployed, webhook_secrets=listed):
+    with changed_secret(deployed, webhook_secrets=listed):
         forget_what_was_read()
         assert deployed.receive(headers, body).status == 401
         assert credentials.from_settings().credentials().client_id == "our-client"
 
 
-def test_a_secret_that_cannot_be_read_refuses_nothing_for_good(deployed: InProcess) -> None:
-    delivery = changed_status(deployed)
+def test_webhook_succeeds_later_when_the_secret_cannot_be_read_at_first(
+    deployed: InProcess,
+) -> None:
+    delivery = change_status(deployed)
     client, arn = deployed.secrets, deployed.secret_arn
     kept = client.get_secret_value(SecretId=arn)["SecretString"]
     client.put_secret_value(SecretId=arn, SecretString="not json")
@@ -427,10 +429,10 @@ def test_a_secret_that_cannot_be_read_refuses_nothing_for_good(deployed: InProce
 # The queue
 
 
-def test_a_webhook_that_cannot_be_queued_is_sent_again_by_finch(
+def test_webhook_that_cannot_be_queued_is_retried_by_finch(
     deployed: InProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    connection_id = connected(deployed)
+    connection_id = connect_acme(deployed)
     deployed.finch.set_connection_status(connection_id, "reauth")
     capsys.readouterr()
 
@@ -441,7 +443,7 @@ def test_a_webhook_that_cannot_be_queued_is_sent_again_by_finch(
 
     deployed.border.guard = down
     assert deployed.deliver_webhooks() == [500]
-    assert counted(capsys) == ["internal_error"]
+    assert webhook_outcomes(capsys) == ["internal_error"]
     assert deployed.deliver_webhooks() == []
     deployed.border.open()
     deployed.clock.advance(timedelta(seconds=5))
@@ -449,19 +451,19 @@ def test_a_webhook_that_cannot_be_queued_is_sent_again_by_finch(
     assert [one["connection_id"] for one in deployed.queue.waiting()] == [connection_id]
 
 
-def test_late_retries_that_keep_their_timestamp_are_stale(deployed: InProcess) -> None:
-    """Whether Finch refreshes it is documented nowhere: what is missed so is seen by the next look."""
-    connection_id = connected(deployed)
+def test_late_retries_with_the_old_timestamp_are_refused_as_stale(deployed: InProcess) -> None:
+    """Finch does not document whether a retry has a new timestamp. The scheduled check finds the change."""
+    connection_id = connect_acme(deployed)
     deployed.border.guard = lambda call, send: 1 / 0 if call.service == "sqs" else send()
     for refreshed, last in ((False, 401), (True, 500)):
         deployed.finch.change_switches(webhook_timestamp_refreshed=refreshed)
         deployed.finch.set_connection_status(connection_id, "reauth" if refreshed else "pending")
-        assert every_attempt(deployed) == [500, 500, last, last, last]
+        assert deliver_until_given_up(deployed) == [500, 500, last, last, last]
         assert deployed.finch.outbox.waiting() == []
 
 
-def every_attempt(deployed: InProcess) -> list[int]:
-    """The answers to a webhook until Finch gives it up."""
+def deliver_until_given_up(deployed: InProcess) -> list[int]:
+    """The responses to a webhook until Finch gives it up."""
     statuses = deployed.deliver_webhooks()
     for pause in (timedelta(seconds=5), 5 * MINUTE, 30 * MINUTE, 120 * MINUTE, 120 * MINUTE):
         deployed.clock.advance(pause)
@@ -469,11 +471,11 @@ def every_attempt(deployed: InProcess) -> list[int]:
     return statuses
 
 
-def test_what_finch_has_given_up_to_tell_is_seen_by_the_sweep(deployed: InProcess) -> None:
-    connection_id = connected(deployed)
+def test_scheduled_check_sees_a_change_whose_webhook_was_lost(deployed: InProcess) -> None:
+    connection_id = connect_acme(deployed)
     deployed.border.guard = lambda call, send: 1 / 0 if call.service == "sqs" else send()
     deployed.finch.set_connection_status(connection_id, "reauth")
-    assert set(every_attempt(deployed)) == {500, 401}
+    assert set(deliver_until_given_up(deployed)) == {500, 401}
     assert deployed.finch.outbox.waiting() == []
     deployed.border.open()
     assert deployed.invoke

@@ -1,4 +1,4 @@
-"""Unit tests need Python alone."""
+"""Unit tests need only Python: sockets are disabled."""
 
 import pytest
 from pytest_socket import disable_socket

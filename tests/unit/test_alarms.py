@@ -1,4 +1,4 @@
-"""Every alarm counts what is written, has its runbook, and somebody hears it."""
+"""Every alarm uses metrics that are written, names its runbook, and notifies the operator."""
 
 import json
 import re
@@ -21,7 +21,7 @@ ALARMS = {
 }
 SERVICE = {"Name": "service", "Value": {"Ref": "AWS::StackName"}}
 OURS = {name: one for name, one in ALARMS.items() if one.get("Namespace") == metrics.NAMESPACE}
-# AWS's own metrics in the dimensions in which it writes them: nothing here can make them.
+# AWS's own metrics with their dimensions, from AWS's documentation. No test can produce them.
 AWS_WRITES = {
     # "Monitor CloudWatch metrics for HTTP APIs" in API Gateway's guide.
     ("AWS/ApiGateway", "5xx"): {"ApiId"},
@@ -34,7 +34,7 @@ AWS_WRITES = {
     ("AWS/SQS", "ApproximateAgeOfOldestMessage"): {"QueueName"},
     ("AWS/SQS", "ApproximateNumberOfMessagesVisible"): {"QueueName"},
 }
-# Our own, in the sets of dimensions that `metrics` writes.
+# Our metrics, with the sets of dimensions that `metrics` writes.
 WE_WRITE = {
     metrics.OUTCOMES: [{"service", "outcome"}, {"service", "route", "outcome"}],
     metrics.FINCH_FAILURES: [{"service"}, {"service", "outcome"}],
@@ -44,7 +44,7 @@ WE_WRITE = {
 
 
 def codes() -> set[str]:
-    """Every outcome that is counted and that is no success."""
+    """Every counted outcome that is not a success."""
 
     def kinds(base: type[Any]) -> set[type[Any]]:
         return {base} | {one for kind in base.__subclasses__() for one in kinds(kind)}
@@ -53,8 +53,8 @@ def codes() -> set[str]:
     return found | {report.value for report in Report} | {"scheduled"}
 
 
-def looked_at(alarm: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
-    """The metrics of an alarm: one, or those that its expression adds."""
+def metrics_of(alarm: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    """The metrics of an alarm: its single metric, or those that its expression adds."""
     if "MetricName" in alarm:
         listed = [alarm]
     else:
@@ -70,15 +70,15 @@ def looked_at(alarm: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
 
 
 def is_written(namespace: str, name: str, dimensions: set[str]) -> bool:
-    """Whether anybody writes this metric in these dimensions."""
+    """True if AWS or our functions write this metric with these dimensions."""
     if namespace == metrics.NAMESPACE:
         return dimensions in WE_WRITE[name]
     return AWS_WRITES[namespace, name] == dimensions
 
 
 @pytest.mark.parametrize("name", ALARMS)
-def test_an_alarm_is_about_what_somebody_writes(name: str) -> None:
-    for namespace, metric, dimensions in looked_at(ALARMS[name]):
+def test_every_metric_of_an_alarm_is_written(name: str) -> None:
+    for namespace, metric, dimensions in metrics_of(ALARMS[name]):
         assert is_written(namespace, metric, set(dimensions))
         if namespace == metrics.NAMESPACE:
             assert dimensions["service"] == {"Ref": "AWS::StackName"}
@@ -86,37 +86,37 @@ def test_an_alarm_is_about_what_somebody_writes(name: str) -> None:
             assert outcome in codes()
 
 
-def test_each_stack_has_metrics_of_its_own() -> None:
+def test_metrics_carry_the_stack_name() -> None:
     variables = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
     assert variables["POWERTOOLS_SERVICE_NAME"] == {"Ref": "AWS::StackName"}
 
 
-def test_each_report_has_its_alarm() -> None:
+def test_every_report_has_an_alarm() -> None:
     rung = {
         dimensions["outcome"]
         for one in OURS.values()
-        for _, _, dimensions in looked_at(one)
+        for _, _, dimensions in metrics_of(one)
         if "outcome" in dimensions
     }
     assert set(Report) <= rung
     assert "signature_invalid" in rung
 
 
-def test_every_server_error_of_ours_is_heard_at_once_or_when_it_lasts() -> None:
-    assert ("AWS/ApiGateway", "5xx", {"ApiId": {"Ref": "HttpApi"}}) in looked_at(
+def test_every_server_error_has_an_alarm() -> None:
+    assert ("AWS/ApiGateway", "5xx", {"ApiId": {"Ref": "HttpApi"}}) in metrics_of(
         ALARMS["ApiFailingAlarm"]
     )
-    [(_, _, dimensions)] = looked_at(ALARMS["InternalErrorAlarm"])
+    [(_, _, dimensions)] = metrics_of(ALARMS["InternalErrorAlarm"])
     assert dimensions["outcome"] == InternalError.code
 
 
-def test_what_waits_is_reported_often_enough_to_keep_its_alarm_on() -> None:
+def test_lasting_reports_repeat_within_the_period_of_their_alarm() -> None:
     waits = {
         *(Report.TOKEN_HELD, Report.EXCHANGE_UNCERTAIN, Report.DISCONNECT_REFUSED),
         *(Report.UNFINISHED, Report.FINCH_MISCONFIGURED),
     }
     for alarm in OURS.values():
-        [(_, _, dimensions)] = looked_at(alarm)
+        [(_, _, dimensions)] = metrics_of(alarm)
         if dimensions.get("outcome") in waits:
             hours = 6 if dimensions["outcome"] == Report.UNFINISHED else 1
             assert alarm["Period"] * alarm["EvaluationPeriods"] > hours * 3600
@@ -124,18 +124,18 @@ def test_what_waits_is_reported_often_enough_to_keep_its_alarm_on() -> None:
 
 
 @pytest.mark.parametrize("name", ALARMS)
-def test_an_alarm_tells_somebody_and_names_its_runbook(name: str) -> None:
+def test_alarm_notifies_the_topic_and_names_its_runbook(name: str) -> None:
     alarm = ALARMS[name]
     assert alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}]
     runbook = re.fullmatch(r".+\. RUNBOOKS\.md: (.+)\.", alarm["AlarmDescription"])
     assert runbook
     assert f"`{name}`" in sections("Alarms")[runbook[1]].splitlines()[0]
-    # What is missing is no trouble, except where somebody should have written.
+    # Missing data is not a problem, except for the scheduled check, which always writes its metric.
     missing = "breaching" if name == "ChecksMissingAlarm" else "notBreaching"
     assert alarm["TreatMissingData"] == missing
 
 
-def test_every_section_about_an_alarm_is_named_by_one() -> None:
+def test_every_alarm_section_of_the_runbooks_is_named_by_an_alarm() -> None:
     named = {
         one["AlarmDescription"].rpartition("RUNBOOKS.md: ")[2].rstrip(".")
         for one in ALARMS.values()
@@ -144,7 +144,7 @@ def test_every_section_about_an_alarm_is_named_by_one() -> None:
     assert len(named) == len(ALARMS)
 
 
-def test_every_link_of_the_runbooks_leads_somewhere() -> None:
+def test_every_link_within_the_runbooks_has_a_target() -> None:
     headings = re.findall(r"^#+ (.+)$", RUNBOOKS, re.MULTILINE)
     anchors = {re.sub(r"[^a-z0-9 -]", "", one.lower()).replace(" ", "-") for one in headings}
     links = re.findall(r"\]\(#([^)]+)\)", RUNBOOKS)
@@ -152,14 +152,14 @@ def test_every_link_of_the_runbooks_leads_somewhere() -> None:
     assert set(links) <= anchors
 
 
-def test_every_function_that_runs_unattended_is_heard_when_it_is_stopped() -> None:
+def test_every_unattended_function_has_error_and_throttle_alarms() -> None:
     unattended = {
         name
         for name, resource in RESOURCES.items()
         if resource["Type"] == "AWS::Serverless::Function" and resource["Properties"].get("Events")
     }
     for alarm, metric in (("FunctionErrorsAlarm", "Errors"), ("ThrottledAlarm", "Throttles")):
-        listed = looked_at(ALARMS[alarm])
+        listed = metrics_of(ALARMS[alarm])
         assert {one[1] for one in listed} == {metric}
         functions = {one[2]["FunctionName"]["Ref"] for one in listed}
         assert functions == unattended | {"VendToken"}
@@ -170,7 +170,7 @@ def test_every_function_that_runs_unattended_is_heard_when_it_is_stopped() -> No
 
 
 def dead_letter_queues() -> set[str]:
-    """The queues that take what nobody could work off, by whoever sends it there."""
+    """The queues that receive failed messages, from a queue or from a function."""
     found = set()
     for resource in RESOURCES.values():
         properties = resource.get("Properties", {})
@@ -183,24 +183,24 @@ def dead_letter_queues() -> set[str]:
     return found
 
 
-def test_all_dead_letters_ring_and_so_does_a_queue_that_is_late() -> None:
+def test_dead_letter_queues_and_a_late_work_queue_have_alarms() -> None:
     rung = {}
     for alarm in ALARMS.values():
         if alarm.get("Namespace") == "AWS/SQS":
-            [(_, metric, dimensions)] = looked_at(alarm)
+            [(_, metric, dimensions)] = metrics_of(alarm)
             queue = dimensions["QueueName"]["Fn::GetAtt"][0]
             rung[queue] = (metric, alarm["Threshold"])
-    # Longer than the longest delay and a message's time to come again.
+    # Longer than the longest delay plus the visibility timeout of a message.
     assert rung.pop("WorkQueue") == ("ApproximateAgeOfOldestMessage", 3600)
     assert set(rung) == dead_letter_queues() >= {"WorkDeadLetterQueue", "EventsDeadLetterQueue"}
     assert set(rung.values()) == {("ApproximateNumberOfMessagesVisible", 0)}
 
 
-def test_changes_that_are_late_ring_long_before_they_are_given_up() -> None:
+def test_late_event_alarm_fires_long_before_records_are_given_up() -> None:
     events = RESOURCES["PublishEvents"]["Properties"]["Events"]
     [mapping] = [one["Properties"] for one in events.values()]
     alarm = ALARMS["EventsLateAlarm"]
-    assert looked_at(alarm)[0][1:] == ("IteratorAge", {"FunctionName": {"Ref": "PublishEvents"}})
+    assert metrics_of(alarm)[0][1:] == ("IteratorAge", {"FunctionName": {"Ref": "PublishEvents"}})
     a_day = 24 * 3600
     assert alarm["Threshold"] / 1000 * 2 < mapping["MaximumRecordAgeInSeconds"] <= a_day / 2
 
@@ -209,12 +209,12 @@ def test_changes_that_are_late_ring_long_before_they_are_given_up() -> None:
 
 
 def dashboard() -> Any:
-    """The body as CloudWatch gets it, with the names of things in place of what they are called."""
+    """The dashboard body, with template references replaced by their names."""
     text = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     return json.loads(re.sub(r"\$\{([^}]+)\}", r"\1", text))
 
 
-def test_every_metric_of_the_dashboard_is_written() -> None:
+def test_every_metric_on_the_dashboard_is_written() -> None:
     shown: list[tuple[str, str, set[str]]] = []
     for widget in dashboard()["widgets"]:
         for metric in widget["properties"].get("metrics", ()):
@@ -235,7 +235,7 @@ def test_every_metric_of_the_dashboard_is_written() -> None:
         assert is_written(namespace, name, dimensions), (name, dimensions)
 
 
-def test_the_dashboard_is_one_screen_with_every_alarm_on_it() -> None:
+def test_dashboard_fits_a_screen_and_shows_every_alarm() -> None:
     widgets = dashboard()["widgets"]
     places = [(one["x"], one["y"]) for one in widgets]
     assert len(set(places)) == len(places) == 9

@@ -1,4 +1,4 @@
-"""Work beside other work, in threads."""
+"""Background work in threads."""
 
 import threading
 from contextvars import ContextVar
@@ -11,7 +11,7 @@ from finch_connections.background import in_background
 asked_by: ContextVar[str] = ContextVar("asked_by")
 
 
-def test_work_goes_on_while_its_result_is_not_wanted_yet() -> None:
+def test_work_runs_before_its_result_is_requested() -> None:
     began, may_end = threading.Event(), threading.Event()
 
     def work() -> str:
@@ -25,21 +25,21 @@ def test_work_goes_on_while_its_result_is_not_wanted_yet() -> None:
     assert (result(), result()) == ("done", "done")
 
 
-def test_what_went_wrong_is_raised_where_the_result_is_wanted() -> None:
+def test_exception_is_raised_where_the_result_is_requested() -> None:
     def fail() -> None:
-        raise LookupError("beside")
+        raise LookupError("failed")
 
     result = in_background(fail)
-    with pytest.raises(LookupError, match="beside"):
+    with pytest.raises(LookupError, match="failed"):
         result()
 
 
-def test_work_knows_on_whose_behalf_it_is_done() -> None:
+def test_work_runs_in_the_context_of_its_caller() -> None:
     asked_by.set("acme")
     assert in_background(asked_by.get)() == "acme"
 
 
-def test_without_a_thread_the_work_is_done_when_its_result_is_wanted(
+def test_work_runs_on_request_when_no_thread_can_start(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     class Exhausted:

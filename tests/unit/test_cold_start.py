@@ -1,4 +1,4 @@
-"""What a function does while Lambda starts it."""
+"""The cold start of a function: clients and garbage collection."""
 
 import gc
 import random
@@ -14,7 +14,7 @@ from finch_connections.settings import SettingMissing
 
 @pytest.fixture
 def in_lambda(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """This process is one that Lambda has started."""
+    """Makes this process look like a starting Lambda function."""
     monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
     yield
     gc.enable()
@@ -22,7 +22,7 @@ def in_lambda(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("in_lambda")
-def test_nobody_looks_for_garbage_until_everything_is_loaded() -> None:
+def test_garbage_collection_is_off_until_everything_is_loaded() -> None:
     cold_start.begin()
     assert not gc.isenabled()
     cold_start.ready()
@@ -31,14 +31,14 @@ def test_nobody_looks_for_garbage_until_everything_is_loaded() -> None:
 
 
 @pytest.mark.usefixtures("in_lambda")
-def test_every_client_is_made() -> None:
+def test_every_client_is_created() -> None:
     made: list[str] = []
     cold_start.ready(lambda: made.append("table"), lambda: made.append("vault"))
     assert made == ["table", "vault"]
 
 
 @pytest.mark.usefixtures("in_lambda")
-def test_what_cannot_be_made_is_noted_and_left_to_the_first_call() -> None:
+def test_failure_to_create_a_client_is_left_to_the_first_call() -> None:
     def fail() -> None:
         raise SettingMissing("The environment variable X is not set.")
 
@@ -46,7 +46,7 @@ def test_what_cannot_be_made_is_noted_and_left_to_the_first_call() -> None:
     assert gc.isenabled()
 
 
-def test_nothing_is_made_where_no_function_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_client_is_created_outside_lambda(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_LAMBDA_INITIALIZATION_TYPE", raising=False)
     made: list[str] = []
     cold_start.begin()
@@ -56,7 +56,7 @@ def test_nothing_is_made_where_no_function_starts(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.usefixtures("in_lambda")
-def test_restored_snapshots_do_not_wait_in_step(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_restored_snapshots_have_different_random_states(monkeypatch: pytest.MonkeyPatch) -> None:
     restored: list[Callable[[], None]] = []
     hooks = SimpleNamespace(register_after_restore=restored.append)
     monkeypatch.setitem(sys.modules, "snapshot_restore_py", hooks)

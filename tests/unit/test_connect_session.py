@@ -1,4 +1,4 @@
-"""The rules of connect sessions."""
+"""Rules of connect sessions."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -71,7 +71,7 @@ def consumed(phase: Phase = Phase.EXCHANGING) -> ConnectSession:
     )
 
 
-def test_every_session_has_secrets_of_its_own_and_keeps_only_their_hashes() -> None:
+def test_every_session_has_its_own_secrets_and_stores_only_hashes() -> None:
     new = [
         begin(
             customer_id="acme",
@@ -94,7 +94,7 @@ def test_every_session_has_secrets_of_its_own_and_keeps_only_their_hashes() -> N
         assert not any(secret in repr(one) for secret in secrets)
 
 
-def test_an_embedded_session_tells_finch_no_redirect_uri() -> None:
+def test_embedded_session_has_no_redirect_uri() -> None:
     assert started(Mode.EMBEDDED).redirect_uri is None
     assert started().redirect_uri == "https://api.example.com/callback"
 
@@ -103,19 +103,19 @@ def test_an_embedded_session_tells_finch_no_redirect_uri() -> None:
     "return_to",
     [None, "", ALLOWED[0][:-1], ALLOWED[0] + "?a=b", ALLOWED[1].upper(), "//evil.example"],
 )
-def test_return_to_is_exactly_one_of_the_configured_pages(return_to: str | None) -> None:
+def test_return_to_must_equal_a_configured_page(return_to: str | None) -> None:
     with pytest.raises(ReturnToNotAllowed):
         require_return_to(return_to, ALLOWED)
     assert require_return_to(ALLOWED[1], ALLOWED) == ALLOWED[1]
 
 
 @given(st.text())
-def test_nothing_but_a_handle_is_looked_up(text: str) -> None:
+def test_text_that_is_not_a_handle_is_not_found(text: str) -> None:
     with pytest.raises(SessionNotFound):
         require_handle(text)
 
 
-def test_the_binding_is_proved_by_its_own_cookie_alone() -> None:
+def test_only_the_cookie_of_the_session_proves_the_browser() -> None:
     new = begin(
         customer_id="acme",
         customer_name=None,
@@ -136,14 +136,14 @@ def test_the_binding_is_proved_by_its_own_cookie_alone() -> None:
     assert not new.session.bound({started().binding_cookie: value})
 
 
-def test_a_link_works_for_seven_days_to_the_second() -> None:
+def test_link_works_for_exactly_seven_days() -> None:
     session = started()
     require_link(session, NOW + LINK_LIFETIME - timedelta(seconds=1))
     with pytest.raises(SessionExpired):
         require_link(session, NOW + LINK_LIFETIME)
 
 
-def test_who_clicked_in_time_may_come_back_after_the_link_ended() -> None:
+def test_user_who_clicked_in_time_can_return_after_the_link_expires() -> None:
     session = started()
     late = session.expires_at
     assert late == NOW + LINK_LIFETIME + timedelta(hours=1, minutes=10)
@@ -152,21 +152,21 @@ def test_who_clicked_in_time_may_come_back_after_the_link_ended() -> None:
         require_code(session, CODE, late)
 
 
-@pytest.mark.parametrize("phase", [one for one in Phase if one is not Phase.STARTED])
-def test_a_used_session_takes_its_own_code_for_ever_and_no_other(phase: Phase) -> None:
+@pytest.mark.parametrize("phase", [phase for phase in Phase if phase is not Phase.STARTED])
+def test_used_session_accepts_only_its_own_code(phase: Phase) -> None:
     session = consumed(phase)
     require_code(session, CODE, NOW + timedelta(days=1000))
     with pytest.raises(SessionUsed):
         require_link(session, NOW)
     if phase is Phase.EXCHANGING:
-        # The code under way may turn out wrong, so another one waits.
+        # Finch may reject the code that is being exchanged, so another code waits.
         require_code(session, SecretText("another"), NOW)
     else:
         with pytest.raises(SessionUsed):
             require_code(session, SecretText("another"), NOW)
 
 
-def test_a_code_is_spent_where_another_session_has_it_or_finch_rejected_it() -> None:
+def test_code_of_another_session_or_rejected_by_finch_is_refused() -> None:
     session = started()
     require_unspent(None, session)
     require_unspent(CodeNote(session.handle_hash, rejected=False), session)
@@ -176,7 +176,7 @@ def test_a_code_is_spent_where_another_session_has_it_or_finch_rejected_it() -> 
 
 
 @pytest.mark.parametrize("page", [None, "https://dropped.example.com/"])
-def test_a_page_that_is_configured_no_longer_gets_nobody_back(page: str | None) -> None:
+def test_return_to_that_is_no_longer_configured_uses_the_default_page(page: str | None) -> None:
     session = replace(started(), return_to=page)
     assert return_url(session, ALLOWED, {"a": "b"}) == ALLOWED[0] + "?a=b"
     assert return_url(None, ALLOWED, {"a": "b"}) == ALLOWED[0] + "?a=b"
@@ -184,19 +184,19 @@ def test_a_page_that_is_configured_no_longer_gets_nobody_back(page: str | None) 
     assert return_url(kept, ALLOWED, {"a": "b"}) == ALLOWED[1] + "?a=b"
 
 
-def test_an_embedded_session_is_useful_as_long_as_finchs() -> None:
+def test_embedded_session_is_useful_as_long_as_finchs_session() -> None:
     assert started(Mode.EMBEDDED).useful_until == NOW + timedelta(hours=1)
     assert started().useful_until == NOW + LINK_LIFETIME
 
 
-def test_an_exchange_is_given_up_when_its_function_cannot_run_any_more() -> None:
+def test_exchange_is_abandoned_after_the_timeout_of_its_function() -> None:
     session = consumed()
     assert not exchange_abandoned(session, NOW + EXCHANGE_LIMIT - timedelta(seconds=1))
     assert exchange_abandoned(session, NOW + EXCHANGE_LIMIT)
     assert not exchange_abandoned(replace(session, phase=Phase.ESCROWED), NOW + EXCHANGE_LIMIT)
 
 
-def test_a_completion_code_is_the_same_for_one_code_and_another_for_another() -> None:
+def test_completion_code_depends_on_the_session_and_the_code() -> None:
     session = consumed()
     completion = session.completion(CODE)
     assert completion == session.completion(SecretText("the-code"))
@@ -205,7 +205,7 @@ def test_a_completion_code_is_the_same_for_one_code_and_another_for_another() ->
     assert session_of_completion(completion) == session.handle_hash
 
 
-def test_a_completion_code_is_good_only_for_the_sessions_customer() -> None:
+def test_completion_code_works_only_for_the_customer_of_the_session() -> None:
     session = consumed()
     completion = session.completion(CODE)
     require_completion(session, completion, "acme")
@@ -236,24 +236,24 @@ def test_a_completion_code_is_good_only_for_the_sessions_customer() -> None:
         ("", False),
     ],
 )
-def test_a_name_at_finch_belongs_to_the_customer_it_was_made_for(name: str, ours: bool) -> None:
+def test_name_at_finch_belongs_to_the_customer_it_was_issued_to(name: str, ours: bool) -> None:
     assert issued_to(name, "acme") is ours
 
 
-def test_the_first_free_name_is_the_next() -> None:
+def test_next_name_is_the_first_free_name() -> None:
     assert next_finch_customer_id("acme", ()) == "acme"
     assert next_finch_customer_id("acme", {"acme", "acme~2", "acme~4"}) == "acme~3"
     many = {"acme", *(f"acme~{n}" for n in range(2, 1000))}
     assert next_finch_customer_id("acme", many) == "acme~1000"
 
 
-def test_an_unguessed_name_is_new_each_time_and_the_customers() -> None:
+def test_random_name_is_new_each_time_and_belongs_to_the_customer() -> None:
     names = {unguessed_finch_customer_id("acme") for _ in range(100)}
     assert len(names) == 100
     assert all(issued_to(name, "acme") for name in names)
 
 
-GRANT = TokenResponse("connection-1", "gusto", frozenset({"company"}), customer_id="acme")
+TOKEN_RESPONSE = TokenResponse("connection-1", "gusto", frozenset({"company"}), customer_id="acme")
 INTROSPECTION = Introspection(
     "token-1",
     "our-client",
@@ -265,7 +265,7 @@ INTROSPECTION = Introspection(
 )
 
 
-def escrow(state_echoed: bool, token_response: TokenResponse = GRANT) -> Escrow:
+def escrow(state_echoed: bool, token_response: TokenResponse = TOKEN_RESPONSE) -> Escrow:
     return Escrow(b"", token_response, state_echoed=state_echoed, browser_bound=True)
 
 
@@ -276,8 +276,8 @@ def require_ours(
     require_theirs(session, kept, introspection)
 
 
-def test_a_token_that_is_tied_to_the_session_is_ours() -> None:
-    unnamed = replace(GRANT, customer_id=None)
+def test_token_tied_to_the_session_is_accepted() -> None:
+    unnamed = replace(TOKEN_RESPONSE, customer_id=None)
     require_ours(started(), escrow(True), INTROSPECTION, "our-client")
     require_ours(started(), escrow(False), INTROSPECTION, "our-client")
     require_ours(started(), escrow(False, unnamed), INTROSPECTION, "our-client")
@@ -289,27 +289,27 @@ def test_a_token_that_is_tied_to_the_session_is_ours() -> None:
 @pytest.mark.parametrize(
     ("state_echoed", "token_response", "introspection", "client_id"),
     [
-        (True, GRANT, INTROSPECTION, "another-client"),
-        (True, GRANT, replace(INTROSPECTION, customer_id="globex"), "our-client"),
-        (True, replace(GRANT, customer_id="globex"), INTROSPECTION, "our-client"),
-        (True, GRANT, replace(INTROSPECTION, connection_id="connection-2"), "our-client"),
-        (True, GRANT, replace(INTROSPECTION, provider_id="justworks"), "our-client"),
+        (True, TOKEN_RESPONSE, INTROSPECTION, "another-client"),
+        (True, TOKEN_RESPONSE, replace(INTROSPECTION, customer_id="globex"), "our-client"),
+        (True, replace(TOKEN_RESPONSE, customer_id="globex"), INTROSPECTION, "our-client"),
+        (True, TOKEN_RESPONSE, replace(INTROSPECTION, connection_id="connection-2"), "our-client"),
+        (True, TOKEN_RESPONSE, replace(INTROSPECTION, provider_id="justworks"), "our-client"),
         (True, TokenResponse.unreadable(), INTROSPECTION, "our-client"),
         (
             True,
-            replace(GRANT, company_id="company-1"),
+            replace(TOKEN_RESPONSE, company_id="company-1"),
             replace(INTROSPECTION, company_id="company-2"),
             "our-client",
         ),
         (
             False,
-            replace(GRANT, customer_id=None),
+            replace(TOKEN_RESPONSE, customer_id=None),
             replace(INTROSPECTION, customer_id=None),
             "our-client",
         ),
     ],
 )
-def test_a_token_that_could_be_anothers_is_refused(
+def test_token_that_could_belong_to_another_customer_is_refused(
     state_echoed: bool, token_response: TokenResponse, introspection: Introspection, client_id: str
 ) -> None:
     with pytest.raises(CannotConnect):

@@ -1,4 +1,4 @@
-"""The rules of connections."""
+"""Rules of connections."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -37,7 +37,7 @@ from finch_connections.domain.token_response import (
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 KEY = CompanyKey("gusto", "company-1")
-FINCHS_WORDS = [status for status in ConnectionStatus if not status.startswith("disconnect")]
+FINCH_STATUSES = [status for status in ConnectionStatus if not status.startswith("disconnect")]
 
 
 def token(id_: str, **fields: object) -> Token:
@@ -65,40 +65,40 @@ def ids(connection: Connection) -> set[str]:
     return set(connection.ciphertexts)
 
 
-def test_a_first_token_makes_a_connection() -> None:
+def test_first_token_makes_a_connection() -> None:
     made = connected(token("t1"))
     assert (made.revision, made.status) == (1, ConnectionStatus.CONNECTED)
     assert made.ciphertexts == {"t1": b"t1"}
 
 
-def test_another_login_adds_its_token() -> None:
+def test_other_login_adds_a_token() -> None:
     assert ids(connected(token("t1"), token("t2", account_id="account-2"))) == {"t1", "t2"}
 
 
-def test_another_connection_id_adds_its_token() -> None:
+def test_other_connection_id_adds_a_token() -> None:
     made = connected(token("t1"), token("t2", connection_id="connection-2"))
     assert ids(made) == {"t1", "t2"}
     assert made.connection_ids == ("connection-1", "connection-2")
 
 
-def test_other_products_of_one_login_add_a_token() -> None:
+def test_other_products_of_the_same_login_add_a_token() -> None:
     assert ids(connected(token("t1"), token("t2", products=frozenset({"directory"})))) == {
         "t1",
         "t2",
     }
 
 
-def test_a_token_that_covers_an_older_one_of_its_login_replaces_it() -> None:
+def test_token_that_covers_an_older_token_of_its_login_replaces_it() -> None:
     wider = token("t2", products=frozenset({"company", "directory"}))
     assert ids(connected(token("t1"), wider)) == {"t2"}
 
 
-def test_a_narrower_token_does_not_replace_a_wider_one() -> None:
+def test_token_with_fewer_products_does_not_replace_a_wider_token() -> None:
     wider = token("t1", products=frozenset({"company", "directory"}))
     assert ids(connected(wider, token("t2"))) == {"t1", "t2"}
 
 
-def test_the_same_token_again_changes_nothing_but_the_revision() -> None:
+def test_same_token_again_changes_only_the_revision() -> None:
     once, twice = connected(token("t1")), connected(token("t1"), token("t1"))
     assert replace(twice, revision=once.revision) == once
 
@@ -116,8 +116,8 @@ def test_the_same_token_again_changes_nothing_but_the_revision() -> None:
         max_size=8,
     )
 )
-def test_every_connection_id_that_was_ever_attached_can_still_be_ended(tokens: list[Token]) -> None:
-    """A dropped token is always covered by one of the same connection id that is kept."""
+def test_every_attached_connection_id_keeps_a_token_that_can_end_it(tokens: list[Token]) -> None:
+    """A kept token of the same connection id covers each dropped token."""
     made = connected(*tokens)
     assert set(made.connection_ids) == {one.connection_id for one in tokens}
     for one in tokens:
@@ -125,13 +125,13 @@ def test_every_connection_id_that_was_ever_attached_can_still_be_ended(tokens: l
     assert ids(made) == {one.id for one in made.tokens}
 
 
-def test_a_connection_on_its_way_out_takes_no_token() -> None:
+def test_disconnecting_connection_accepts_no_token() -> None:
     leaving = disconnecting(connected(token("t1")), NOW)
     with pytest.raises(ConnectionBusy):
         attach(leaving, "acme", KEY, token("t2"), b"t2", NOW)
 
 
-def test_a_connection_keeps_its_tokens_until_it_is_disconnected() -> None:
+def test_connection_keeps_its_tokens_until_it_is_disconnected() -> None:
     leaving = disconnecting(connected(token("t1")), NOW)
     assert ids(leaving) == {"t1"}
     gone = disconnected(leaving, NOW)
@@ -139,21 +139,21 @@ def test_a_connection_keeps_its_tokens_until_it_is_disconnected() -> None:
     assert (leaving.revision, gone.revision) == (2, 3)
 
 
-def test_a_disconnected_connection_can_be_made_again() -> None:
+def test_disconnected_connection_accepts_a_new_token() -> None:
     gone = disconnected(disconnecting(connected(token("t1")), NOW), NOW)
     again = attach(gone, "acme", KEY, token("t2", connection_id="c2"), b"t2", NOW + timedelta(1))
     assert ids(again) == {"t2"}
     assert (again.status, again.created_at) == (ConnectionStatus.CONNECTED, NOW)
 
 
-def test_there_is_a_limit_to_logins() -> None:
+def test_logins_are_limited() -> None:
     full = connected(*(token(f"t{n}", account_id=f"a{n}") for n in range(MAX_TOKENS)))
     with pytest.raises(TooManyLogins):
         attach(full, "acme", KEY, token("more", account_id="more"), b"", NOW)
     assert len(attach(full, "acme", KEY, token("same", account_id="a1"), b"", NOW).tokens) == 50
 
 
-def test_there_is_a_limit_to_entities() -> None:
+def test_entities_are_limited() -> None:
     many = frozenset(f"{n:049}" for n in range(MAX_SET_BYTES // 50 - 1))
     full = connected(token("t1", entity_ids=many))
     with pytest.raises(TooManyLogins):
@@ -169,13 +169,13 @@ def test_there_is_a_limit_to_entities() -> None:
         connected(token("t1", entity_ids=many | {"x" * 60}))
 
 
-def test_an_older_token_does_not_replace_a_newer_one() -> None:
+def test_older_token_does_not_replace_a_newer_token() -> None:
     newer = token("t2", connected_at=NOW + timedelta(minutes=1))
     assert ids(connected(newer, token("t1"))) == {"t1", "t2"}
     assert ids(connected(token("t1"), newer)) == {"t2"}
 
 
-def test_what_is_said_of_a_connection_id_holds_for_all_of_its_tokens() -> None:
+def test_status_applies_to_all_tokens_of_a_connection_id() -> None:
     processing = ConnectionStatus.PROCESSING
     made = connected(
         token("t1", status=processing, products=frozenset({"ssn"})),
@@ -185,7 +185,7 @@ def test_what_is_said_of_a_connection_id_holds_for_all_of_its_tokens() -> None:
     assert [one.status.value for one in made.tokens] == ["connected", "processing", "connected"]
 
 
-def test_what_is_partly_ended_keeps_its_tokens_and_its_note_goes_with_them() -> None:
+def test_partly_ended_connection_keeps_its_tokens_until_disconnected() -> None:
     leaving = disconnecting(connected(token("t1"), token("t2", connection_id="c2")), NOW)
     part = partly_ended(leaving, {"c2"}, NOW)
     assert (set(part.ended), ids(part)) == ({"c2"}, {"t1", "t2"})
@@ -193,9 +193,9 @@ def test_what_is_partly_ended_keeps_its_tokens_and_its_note_goes_with_them() -> 
     assert disconnected(part, NOW).ended == frozenset()
 
 
-@pytest.mark.parametrize("first", FINCHS_WORDS)
-@pytest.mark.parametrize("second", FINCHS_WORDS)
-def test_the_connection_shows_the_status_that_most_needs_a_person(
+@pytest.mark.parametrize("first", FINCH_STATUSES)
+@pytest.mark.parametrize("second", FINCH_STATUSES)
+def test_connection_shows_the_most_urgent_status_of_its_tokens(
     first: ConnectionStatus, second: ConnectionStatus
 ) -> None:
     made = connected(token("t1", status=first), token("t2", connection_id="c2", status=second))
@@ -203,8 +203,8 @@ def test_the_connection_shows_the_status_that_most_needs_a_person(
     assert made.status in (first, second)
 
 
-def test_reauth_is_the_most_urgent_and_connected_the_least() -> None:
-    for order in permutations(FINCHS_WORDS, 2):
+def test_reauth_is_the_most_urgent_status_and_connected_the_least() -> None:
+    for order in permutations(FINCH_STATUSES, 2):
         if ConnectionStatus.REAUTH in order:
             assert most_urgent(order) is ConnectionStatus.REAUTH
         elif ConnectionStatus.CONNECTED in order:
@@ -212,21 +212,21 @@ def test_reauth_is_the_most_urgent_and_connected_the_least() -> None:
 
 
 @pytest.mark.parametrize(
-    "word", ["error_no_accout_setup", "error_reauth", "", "CONNECTED", "disconnected", "unknown"]
+    "status", ["error_no_accout_setup", "error_reauth", "", "CONNECTED", "disconnected", "unknown"]
 )
-def test_words_of_no_document_are_unknown(word: str) -> None:
-    assert ConnectionStatus.of_finch(word) is ConnectionStatus.UNKNOWN
+def test_undocumented_status_is_unknown(status: str) -> None:
+    assert ConnectionStatus.of_finch(status) is ConnectionStatus.UNKNOWN
 
 
 @pytest.mark.parametrize("bad", ["", "a#b", "a/b", "a b", "ü", "a\n", "x" * 201, "%23"])
-def test_a_key_has_no_part_that_could_be_mistaken(bad: str) -> None:
+def test_ambiguous_id_is_refused_in_a_key(bad: str) -> None:
     for parts in ((bad, "company-1"), ("gusto", bad)):
         with pytest.raises(UnusableIdentifier):
             CompanyKey(*parts)
 
 
 @given(st.text(), st.text())
-def test_no_two_keys_are_written_the_same(provider_id: str, company_id: str) -> None:
+def test_different_keys_are_written_differently(provider_id: str, company_id: str) -> None:
     try:
         key = CompanyKey(provider_id, company_id)
     except UnusableIdentifier:
@@ -251,13 +251,13 @@ def introspection(**fields: object) -> Introspection:
     return replace(plain, **fields)  # type: ignore[arg-type]
 
 
-def test_the_connection_id_stands_in_for_a_missing_company_id() -> None:
+def test_company_key_uses_the_connection_id_without_a_company_id() -> None:
     assert str(company_key(token_response())) == "gusto#company-1"
     assert str(company_key(token_response(company_id=None))) == "gusto#connection-1"
     assert str(company_key(token_response(company_id=""))) == "gusto#connection-1"
 
 
-def test_a_token_has_the_products_that_were_granted_and_the_status_of_now() -> None:
+def test_token_has_the_granted_products_and_the_current_status() -> None:
     made = token_of(token_response(), introspection(), "acme~2", NOW)
     assert made.products == {"company"}
     assert made.status is ConnectionStatus.PENDING
@@ -265,7 +265,7 @@ def test_a_token_has_the_products_that_were_granted_and_the_status_of_now() -> N
 
 
 @pytest.mark.parametrize("bad", ["a#b", "", "ü"])
-def test_ids_of_finch_that_cannot_be_told_apart_are_refused(bad: str) -> None:
+def test_ambiguous_ids_from_finch_are_refused(bad: str) -> None:
     for one in (
         token_response(connection_id=bad),
         token_response(account_id=bad),
@@ -279,10 +279,10 @@ def test_ids_of_finch_that_cannot_be_told_apart_are_refused(bad: str) -> None:
     require_usable_ids(token_response(), introspection())
 
 
-# Other ciphertexts, and backups
+# Reencryption and backups
 
 
-def test_sealed_anew_it_is_the_same_to_everybody_else() -> None:
+def test_reencryption_changes_only_ciphertexts_and_revision() -> None:
     before = attach(None, "acme", KEY, token("t1"), b"old", NOW)
     after = reencrypted(before, {"t1": b"new"})
     assert after.ciphertexts == {"t1": b"new"}
@@ -290,7 +290,7 @@ def test_sealed_anew_it_is_the_same_to_everybody_else() -> None:
     assert replace(after, ciphertexts=before.ciphertexts, revision=before.revision) == before
 
 
-def test_of_a_backup_comes_back_what_lives_and_what_its_customer_wanted() -> None:
+def test_restore_takes_live_tokens_and_the_wanted_disconnect() -> None:
     both = attach(None, "acme", KEY, token("t1"), b"1", NOW)
     both = attach(both, "acme", KEY, token("t2", connection_id="c2"), b"2", NOW)
     unwanted = replace(both, problem=DISCONNECT_REFUSED, revision=7)
@@ -302,11 +302,11 @@ def test_of_a_backup_comes_back_what_lives_and_what_its_customer_wanted() -> Non
     assert restored(both, unwanted, both.tokens[:1], NOW).status is ConnectionStatus.CONNECTED
 
 
-def test_what_is_there_is_kept_beside_what_comes_back() -> None:
+def test_restore_keeps_the_existing_tokens() -> None:
     backup = attach(None, "acme", KEY, token("t1"), b"1", NOW)
-    there = attach(None, "acme", KEY, token("t3", connection_id="c3"), b"3", NOW)
-    back = restored(there, backup, [token("t1")], NOW)
+    existing = attach(None, "acme", KEY, token("t3", connection_id="c3"), b"3", NOW)
+    back = restored(existing, backup, [token("t1")], NOW)
     assert back.ciphertexts == {"t1": b"1", "t3": b"3"}
-    assert back.revision == there.revision + 1
+    assert back.revision == existing.revision + 1
     with pytest.raises(ConnectionBusy):
-        restored(disconnecting(there, NOW), backup, [token("t1")], NOW)
+        restored(disconnecting(existing, NOW), backup, [token("t1")], NOW)

@@ -1,4 +1,4 @@
-"""What of a connection's writes is told, and as what."""
+"""Which writes of a connection make an event, and of which kind."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ from finch_connections.domain.health import Finding, with_findings
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 KEY = CompanyKey("gusto", "company-1")
-FINCHS_WORDS = [status for status in ConnectionStatus if not status.startswith("disconnect")]
+FINCH_STATUSES = [status for status in ConnectionStatus if not status.startswith("disconnect")]
 BROKEN = ("reauth", "error_permissions", "error_no_account_setup", "unknown")
 
 
@@ -42,7 +42,7 @@ def token(id_: str = "token-1", **fields: object) -> Token:
 
 
 def connection(status: str = "connected", **fields: object) -> Connection:
-    made = attach(None, "acme", KEY, token(), b"sealed", NOW)
+    made = attach(None, "acme", KEY, token(), b"encrypted", NOW)
     return replace(made, status=ConnectionStatus(status), **fields)  # type: ignore[arg-type]
 
 
@@ -55,32 +55,40 @@ def kind(before: Connection | None, after: Connection | None) -> EventKind | Non
     return event.kind if event else None
 
 
-@pytest.mark.parametrize("status", FINCHS_WORDS)
-def test_a_connection_is_created_where_none_was_or_one_had_ended(status: ConnectionStatus) -> None:
+@pytest.mark.parametrize("status", FINCH_STATUSES)
+def test_new_or_reconnected_connection_makes_a_created_event(status: ConnectionStatus) -> None:
     assert kind(None, connection(status)) is EventKind.CREATED
     assert kind(gone(), connection(status)) is EventKind.CREATED
 
 
-@pytest.mark.parametrize("status", [one for one in ConnectionStatus if one != "disconnected"])
-def test_a_connection_that_ends_is_disconnected_whatever_it_was(status: ConnectionStatus) -> None:
+@pytest.mark.parametrize(
+    "status", [status for status in ConnectionStatus if status != "disconnected"]
+)
+def test_ended_connection_makes_a_disconnected_event_from_any_status(
+    status: ConnectionStatus,
+) -> None:
     assert kind(connection(status), gone()) is EventKind.DISCONNECTED
 
 
-@pytest.mark.parametrize("before", [one for one in ConnectionStatus if one != "disconnected"])
-@pytest.mark.parametrize("after", [one for one in ConnectionStatus if one != "disconnected"])
-def test_a_status_that_changes_is_told_and_a_connection_that_works_again_is_repaired(
+@pytest.mark.parametrize(
+    "before", [status for status in ConnectionStatus if status != "disconnected"]
+)
+@pytest.mark.parametrize(
+    "after", [status for status in ConnectionStatus if status != "disconnected"]
+)
+def test_status_change_makes_a_status_changed_or_repaired_event(
     before: ConnectionStatus, after: ConnectionStatus
 ) -> None:
-    told = kind(connection(before), connection(after))
+    event_kind = kind(connection(before), connection(after))
     if before is after:
-        assert told is None
+        assert event_kind is None
     elif before in BROKEN and after == "connected":
-        assert told is EventKind.REPAIRED
+        assert event_kind is EventKind.REPAIRED
     else:
-        assert told is EventKind.STATUS_CHANGED
+        assert event_kind is EventKind.STATUS_CHANGED
 
 
-def test_a_row_that_is_removed_or_stays_disconnected_tells_nothing() -> None:
+def test_removed_or_still_disconnected_row_makes_no_event() -> None:
     assert kind(connection(), None) is None
     assert kind(None, None) is None
     assert kind(gone(), gone()) is None
@@ -96,7 +104,7 @@ def test_a_row_that_is_removed_or_stays_disconnected_tells_nothing() -> None:
     ],
     ids=str,
 )
-def test_logins_that_are_others_now_are_told(another: dict[str, object]) -> None:
+def test_changed_logins_make_a_logins_changed_event(another: dict[str, object]) -> None:
     before = connection()
     after = replace(before, tokens=(token(**another),))  # type: ignore[arg-type]
     assert kind(before, after) is EventKind.LOGINS_CHANGED
@@ -105,7 +113,7 @@ def test_logins_that_are_others_now_are_told(another: dict[str, object]) -> None
     )
 
 
-def test_what_only_we_write_down_tells_nothing() -> None:
+def test_internal_changes_make_no_event() -> None:
     before, later = connection(), NOW + timedelta(days=1)
     under_way = disconnecting(before, NOW)
     checked = with_findings(before, {"token-1": Finding(ConnectionStatus.CONNECTED)}, later)
@@ -122,7 +130,7 @@ def test_what_only_we_write_down_tells_nothing() -> None:
         assert kind(was, after) is None
 
 
-def test_a_change_says_what_happened_to_which_connection() -> None:
+def test_event_contains_the_change_and_the_connection() -> None:
     before = connection(revision=7)
     under_way = disconnecting(before, NOW + timedelta(minutes=1))
     ended = disconnected(under_way, NOW + timedelta(minutes=2))
@@ -143,21 +151,21 @@ def test_a_change_says_what_happened_to_which_connection() -> None:
     assert (refused.kind, refused.problem) == (EventKind.STATUS_CHANGED, DISCONNECT_REFUSED)
 
 
-MOVES = ["attach", "refresh", "disconnecting", "partly", "disconnected", "refused"]
+MOVES = ["attach", "check", "disconnecting", "partly", "disconnected", "refused"]
 
 
 def moved(
     connection: Connection | None, move: str, status: ConnectionStatus, number: int, now: datetime
 ) -> Connection | None:
-    """The connection after a move, or None where it does not take it."""
+    """The connection after a move; None if the move is impossible."""
     under_way = connection is not None and connection.status == "disconnecting"
     match move:
         case "attach" if not under_way:
             new = token(f"token-{number}", account_id=f"account-{number % 2}", status=status)
-            return attach(connection, "acme", KEY, new, b"sealed", now)
-        case "refresh" if connection and connection.tokens and not under_way:
-            says = {one.id: Finding(status) for one in connection.tokens}
-            return with_findings(connection, says, now)
+            return attach(connection, "acme", KEY, new, b"encrypted", now)
+        case "check" if connection and connection.tokens and not under_way:
+            findings = {one.id: Finding(status) for one in connection.tokens}
+            return with_findings(connection, findings, now)
         case "disconnecting" if connection and connection.tokens and not under_way:
             return disconnecting(connection, now)
         case "partly" if connection and under_way:
@@ -173,23 +181,23 @@ def moved(
     st.lists(
         st.tuples(
             st.sampled_from(MOVES),
-            st.sampled_from([*FINCHS_WORDS, ConnectionStatus.DISCONNECTED]),
+            st.sampled_from([*FINCH_STATUSES, ConnectionStatus.DISCONNECTED]),
             st.integers(0, 3),
             st.integers(0, 7200),
         ),
         max_size=30,
     )
 )
-def test_a_history_of_writes_tells_exactly_the_changes_of_status(
+def test_events_of_any_history_contain_exactly_the_status_changes(
     moves: list[tuple[str, ConnectionStatus, int, int]],
 ) -> None:
     here: Connection | None = None
     now = NOW
     statuses: list[ConnectionStatus | None] = [None]
-    told: list[ConnectionStatus | None] = [None]
+    announced: list[ConnectionStatus | None] = [None]
     for move, status, number, seconds in moves:
         now += timedelta(seconds=seconds)
-        if status == "disconnected" and move != "refresh":
+        if status == "disconnected" and move != "check":
             continue
         after = moved(here, move, status, number, now)
         if after is None:
@@ -198,11 +206,11 @@ def test_a_history_of_writes_tells_exactly_the_changes_of_status(
             statuses.append(after.status)
         event = event_between(here, after, "write")
         if event and event.kind is not EventKind.LOGINS_CHANGED:
-            assert event.previous_status is told[-1]
-            told.append(event.status)
+            assert event.previous_status is announced[-1]
+            announced.append(event.status)
         if event:
-            # The stream's filter lets it through.
+            # The event passes the stream's filter.
             assert after.quiet_revision != after.revision
             assert event.revision == after.revision
         here = after
-    assert told == statuses
+    assert announced == statuses

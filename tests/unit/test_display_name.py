@@ -1,4 +1,4 @@
-"""Names that Finch gives: what of them a page may show, and what a connection has room for."""
+"""Names from Finch: which names a page may show, and how many a connection stores."""
 
 from dataclasses import replace
 
@@ -33,35 +33,35 @@ def connection(**changes: object) -> Connection:
     return replace(one, **changes)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("said", [*HOSTILE, None, 7, ["Acme"], {"name": "Acme"}])
-def test_what_could_make_a_page_say_something_else_is_no_name(said: object) -> None:
-    assert readable(said) is None
+@pytest.mark.parametrize("name", [*HOSTILE, None, 7, ["Acme"], {"name": "Acme"}])
+def test_names_with_control_or_bidi_characters_are_rejected(name: object) -> None:
+    assert readable(name) is None
 
 
 @pytest.mark.parametrize(
-    "said", ["Harbor Lane Coffee, Inc.", "Müller & Söhne", "شركة النور", "株式会社"]
+    "name", ["Harbor Lane Coffee, Inc.", "Müller & Söhne", "شركة النور", "株式会社"]
 )
-def test_a_name_of_any_script_is_kept_as_it_is(said: str) -> None:
-    assert readable(f" {said} ") == said
+def test_name_in_any_script_is_not_changed(name: str) -> None:
+    assert readable(f" {name} ") == name
 
 
-def test_markup_is_text_like_any_other() -> None:
+def test_markup_in_a_name_is_kept_as_text() -> None:
     assert readable("<img src=x onerror=alert(1)>") == "<img src=x onerror=alert(1)>"
 
 
-@pytest.mark.parametrize("said", ["", "  "])
-def test_an_empty_name_names_nothing(said: str) -> None:
-    assert readable(said) is None
+@pytest.mark.parametrize("name", ["", "  "])
+def test_empty_name_is_rejected(name: str) -> None:
+    assert readable(name) is None
 
 
-def test_a_long_name_is_cut() -> None:
+def test_name_is_truncated_at_the_longest_length() -> None:
     name = readable("Acme " * 1000)
     assert name is not None
     assert len(name) <= LONGEST
     assert name.endswith("Acme…")
 
 
-def test_as_many_entity_names_are_kept_as_there_is_room_for() -> None:
+def test_entity_names_are_kept_up_to_the_size_limit() -> None:
     names = {f"entity-{n:04}": "ä" * LONGEST for n in range(1000)}
     kept = that_fit(names)
     assert 40 < len(kept) < 60
@@ -69,7 +69,7 @@ def test_as_many_entity_names_are_kept_as_there_is_room_for() -> None:
     assert that_fit({"a": "A"}) == {"a": "A"}
 
 
-def test_names_of_entities_that_are_gone_are_forgotten() -> None:
+def test_names_of_removed_entities_are_dropped() -> None:
     before = connection(
         tokens=(token("t", entities={"one": "connected"}),), entity_names={"gone": "G", "one": "O"}
     )
@@ -77,7 +77,7 @@ def test_names_of_entities_that_are_gone_are_forgotten() -> None:
     assert with_entity_names(before, {"one": "New"}).entity_names == {"one": "New"}
 
 
-def test_the_only_entity_names_the_company_until_finch_does() -> None:
+def test_single_entity_names_the_company_until_finch_sends_its_name() -> None:
     one = connection(tokens=(token("t", entities={"e": "connected"}),), entity_names={"e": "East"})
     assert one.best_company_name == "East"
     assert replace(one, company_name="East LLC").best_company_name == "East LLC"
@@ -89,7 +89,7 @@ def test_the_only_entity_names_the_company_until_finch_does() -> None:
     assert connection().best_company_name is None
 
 
-def test_only_a_login_that_works_and_may_read_the_company_is_asked_for_its_name() -> None:
+def test_company_name_is_read_with_a_working_token_with_company_access() -> None:
     may, may_not = frozenset({"company"}), frozenset({"directory"})
     works, broken = ConnectionStatus.CONNECTED, ConnectionStatus.REAUTH
     tokens = (
@@ -106,7 +106,7 @@ def test_only_a_login_that_works_and_may_read_the_company_is_asked_for_its_name(
     assert token_for_name(connection(tokens=(several, tokens[1]))) is None
 
 
-def test_a_name_is_a_quiet_write_and_none_where_nothing_is_new() -> None:
+def test_new_name_is_a_quiet_write_and_a_known_name_is_no_write() -> None:
     before = connection()
     after = named(before, "Gusto", None)
     assert (after.revision, after.quiet_revision) == (2, 2)

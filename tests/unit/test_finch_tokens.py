@@ -1,4 +1,4 @@
-"""The client that other backends get their tokens with."""
+"""The client with which other backends get their tokens."""
 
 import json
 import subprocess
@@ -44,15 +44,15 @@ REPORT = {**ASKED, "caller": "sync", "report": "unauthorized", "token_id": "t1"}
 
 
 class Lambda:
-    """Answers one invocation after the other, or fails in them."""
+    """A fake Lambda client that returns or raises the given answers in order."""
 
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)
-        self.asked: list[Any] = []
+        self.requests: list[Any] = []
 
     def invoke(self, *, FunctionName: str, Payload: bytes) -> dict[str, Any]:
         assert FunctionName == "vend"
-        self.asked.append(json.loads(Payload))
+        self.requests.append(json.loads(Payload))
         answer = self.answers.pop(0)
         if isinstance(answer, Exception):
             raise answer
@@ -60,8 +60,8 @@ class Lambda:
         return {"Payload": BytesIO(json.dumps(answer).encode()), **failed}
 
 
-def open_block(there: Lambda) -> Any:
-    client = TokenClient(there, "vend", "sync")  # type: ignore[arg-type]
+def open_block(function: Lambda) -> Any:
+    client = TokenClient(function, "vend", "sync")  # type: ignore[arg-type]
     return token_for(**ASKED, client=client)  # type: ignore[arg-type]
 
 
@@ -70,34 +70,34 @@ def answered(status: int) -> httpx.HTTPStatusError:
     return httpx.HTTPStatusError("", request=request, response=httpx.Response(status))
 
 
-def test_a_token_comes_with_all_that_its_use_needs_and_does_not_print_itself() -> None:
-    there = Lambda(TOKEN)
-    with open_block(there) as token:
+def test_token_comes_with_its_scope_and_does_not_print_itself() -> None:
+    function = Lambda(TOKEN)
+    with open_block(function) as token:
         assert token.access_token.reveal() == TEXT
         assert TEXT not in repr(token)
         assert (token.token_id, token.connection_id) == ("t1", "k1")
         assert (token.entity_ids, token.left_out) == (("e1",), ("e2",))
         assert token.products == {"company", "directory"}
-    assert there.asked == [{**ASKED, "caller": "sync"}]
+    assert function.requests == [{**ASKED, "caller": "sync"}]
 
 
-def test_a_refusal_carries_its_reason_and_the_block_does_not_run() -> None:
+def test_refusal_raises_its_reason_and_the_block_does_not_run() -> None:
     refused = {"reason": "missing_products", "missing": ["payment"]}
     with pytest.raises(TokenRefused) as caught, open_block(Lambda(refused)):
-        pytest.fail("there is no token")
+        pytest.fail("the block ran without a token")
     assert (caught.value.reason, caught.value.missing) == ("missing_products", ("payment",))
     with (
         pytest.raises(TokenRefused, match="reauth") as caught,
         open_block(Lambda({"reason": "reauth", "status": "error_permissions"})),
     ):
-        pytest.fail("there is no token")
+        pytest.fail("the block ran without a token")
     assert caught.value.status == "error_permissions"
 
 
-def test_a_function_that_fails_is_told_apart_and_says_nothing() -> None:
+def test_failed_function_raises_another_error_without_details() -> None:
     failure = {"errorType": "ClientError", "errorMessage": TEXT}
     with pytest.raises(VendingFailed) as caught, open_block(Lambda(failure)):
-        pytest.fail("there is no token")
+        pytest.fail("the block ran without a token")
     assert TEXT not in str(caught.value)
 
 
@@ -108,38 +108,38 @@ def test_a_function_that_fails_is_told_apart_and_says_nothing() -> None:
         type("SdkError", (Exception,), {"response": SimpleNamespace(status_code=401)})(),
     ],
 )
-def test_a_401_that_leaves_the_block_is_reported_on_its_way(error: Exception) -> None:
-    there = Lambda(TOKEN, {"reported": True})
-    with pytest.raises(type(error)), open_block(there):
+def test_401_that_leaves_the_block_is_reported(error: Exception) -> None:
+    function = Lambda(TOKEN, {"reported": True})
+    with pytest.raises(type(error)), open_block(function):
         raise error
-    assert there.asked[1:] == [REPORT]
+    assert function.requests[1:] == [REPORT]
 
 
 @pytest.mark.parametrize("error", [answered(403), answered(429), ValueError()])
-def test_another_error_is_no_report(error: Exception) -> None:
-    there = Lambda(TOKEN)
-    with pytest.raises(type(error)), open_block(there):
+def test_other_errors_are_not_reported(error: Exception) -> None:
+    function = Lambda(TOKEN)
+    with pytest.raises(type(error)), open_block(function):
         raise error
-    assert len(there.asked) == 1
+    assert len(function.requests) == 1
 
 
-def test_a_401_is_reported_once() -> None:
-    there = Lambda(TOKEN, {"reported": True})
-    with open_block(there) as token:
+def test_401_is_reported_only_once() -> None:
+    function = Lambda(TOKEN, {"reported": True})
+    with open_block(function) as token:
         token.refused()
         token.refused()
-    assert there.asked[1:] == [REPORT]
+    assert function.requests[1:] == [REPORT]
 
 
-def test_a_report_that_fails_hides_nothing() -> None:
+def test_failed_report_does_not_hide_the_401() -> None:
     for failure in (OSError("unreachable"), {"errorType": "Bug"}):
-        there = Lambda(TOKEN, failure)
-        with pytest.raises(httpx.HTTPStatusError), open_block(there):
+        function = Lambda(TOKEN, failure)
+        with pytest.raises(httpx.HTTPStatusError), open_block(function):
             raise answered(401)
-        assert len(there.asked) == 2
+        assert len(function.requests) == 2
 
 
-def test_a_deployed_function_needs_the_name_of_vend_token_and_nothing_else_of_ours(
+def test_client_needs_only_the_vend_function_name_and_no_other_package(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     script = (

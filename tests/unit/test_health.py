@@ -1,4 +1,4 @@
-"""The rules of a connection's health."""
+"""Rules of a connection's health."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -41,38 +41,38 @@ def connection(*statuses: ConnectionStatus) -> Connection:
         NOW,
         NOW,
         revision=1,
-        ciphertexts={token.id: b"sealed" for token in tokens},
+        ciphertexts={token.id: b"encrypted" for token in tokens},
     )
 
 
-def found(before: Connection, status: ConnectionStatus, after: timedelta) -> Connection:
+def check_all(before: Connection, status: ConnectionStatus, after: timedelta) -> Connection:
     return with_findings(
         before, {token.id: Finding(status) for token in before.tokens}, NOW + after
     )
 
 
-def test_what_is_worse_is_believed_when_it_is_said_again_a_minute_later() -> None:
-    once = found(connection(GOOD), BAD, HOUR)
+def test_worse_status_is_shown_when_it_is_repeated_after_a_minute() -> None:
+    once = check_all(connection(GOOD), BAD, HOUR)
     assert once.status is GOOD
     assert look_again_at(once) == NOW + HOUR + MINUTE
-    too_soon = found(once, BAD, HOUR + MINUTE / 2)
+    too_soon = check_all(once, BAD, HOUR + MINUTE / 2)
     assert (too_soon.status, look_again_at(too_soon)) == (GOOD, NOW + HOUR + MINUTE)
-    again = found(too_soon, BAD, HOUR + MINUTE)
+    again = check_all(too_soon, BAD, HOUR + MINUTE)
     assert (again.status, again.tokens[0].status, look_again_at(again)) == (BAD, BAD, None)
 
 
-def test_a_good_answer_between_two_bad_ones_calms_the_suspicion() -> None:
-    calm = found(found(connection(GOOD), BAD, HOUR), GOOD, 2 * HOUR)
+def test_good_response_between_two_bad_responses_clears_the_suspicion() -> None:
+    calm = check_all(check_all(connection(GOOD), BAD, HOUR), GOOD, 2 * HOUR)
     assert look_again_at(calm) is None
-    assert found(calm, BAD, 3 * HOUR).status is GOOD
+    assert check_all(calm, BAD, 3 * HOUR).status is GOOD
 
 
-def test_what_is_better_is_believed_at_once() -> None:
+def test_better_status_is_shown_at_once() -> None:
     for status in (BAD, ConnectionStatus.ERROR_PERMISSIONS, ConnectionStatus.UNKNOWN):
-        assert found(connection(status), GOOD, MINUTE).status is GOOD
+        assert check_all(connection(status), GOOD, MINUTE).status is GOOD
 
 
-def test_a_dead_token_goes_after_an_hour_and_the_last_one_takes_the_connection() -> None:
+def test_dead_token_is_removed_after_an_hour_and_the_last_disconnects() -> None:
     before = connection(GOOD, GOOD)
     once = with_findings(before, {"token-0": Finding(DEAD), "token-1": Finding(GOOD)}, NOW)
     assert len(once.ciphertexts) == 2
@@ -81,34 +81,34 @@ def test_a_dead_token_goes_after_an_hour_and_the_last_one_takes_the_connection()
     gone = with_findings(later, {"token-0": Finding(DEAD)}, NOW + HOUR)
     assert gone.ciphertexts.keys() == {"token-1"}
     assert gone.status is GOOD
-    last = found(found(gone, DEAD, HOUR), DEAD, 2 * HOUR)
+    last = check_all(check_all(gone, DEAD, HOUR), DEAD, 2 * HOUR)
     assert (last.status, last.tokens, dict(last.ciphertexts)) == (DEAD, (), {})
 
 
-def test_a_suspicion_of_death_is_no_suspicion_of_less() -> None:
-    dead_once = found(connection(GOOD), DEAD, MINUTE)
-    assert found(dead_once, BAD, 2 * HOUR).status is GOOD
-    assert found(found(connection(GOOD), BAD, MINUTE), DEAD, 2 * HOUR).tokens
+def test_suspected_dead_token_is_not_suspected_of_another_status() -> None:
+    dead_once = check_all(connection(GOOD), DEAD, MINUTE)
+    assert check_all(dead_once, BAD, 2 * HOUR).status is GOOD
+    assert check_all(check_all(connection(GOOD), BAD, MINUTE), DEAD, 2 * HOUR).tokens
 
 
-def test_a_connection_counts_as_checked_when_all_of_its_tokens_were() -> None:
+def test_connection_is_checked_when_all_its_tokens_are_checked() -> None:
     before = connection(GOOD, GOOD)
     assert with_findings(before, {"token-0": Finding(GOOD)}, NOW + HOUR).checked_at is None
-    assert found(before, GOOD, HOUR).checked_at == NOW + HOUR
+    assert check_all(before, GOOD, HOUR).checked_at == NOW + HOUR
 
 
-def test_only_what_is_shown_makes_an_update() -> None:
+def test_only_a_visible_change_sets_updated_at() -> None:
     before = connection(GOOD)
-    assert found(before, GOOD, HOUR).updated_at == before.updated_at
-    assert found(before, BAD, HOUR).updated_at == before.updated_at
-    assert found(connection(BAD), GOOD, HOUR).updated_at == NOW + HOUR
+    assert check_all(before, GOOD, HOUR).updated_at == before.updated_at
+    assert check_all(before, BAD, HOUR).updated_at == before.updated_at
+    assert check_all(connection(BAD), GOOD, HOUR).updated_at == NOW + HOUR
 
 
-def test_a_problem_goes_when_it_is_none_any_more() -> None:
+def test_problem_is_cleared_when_it_no_longer_exists() -> None:
     another = replace(connection(BAD), problem=ANOTHER_COMPANY)
-    assert found(another, BAD, HOUR).problem == ANOTHER_COMPANY
-    assert found(another, GOOD, HOUR).problem is None
-    refused = found(replace(connection(BAD), problem=DISCONNECT_REFUSED), GOOD, HOUR)
+    assert check_all(another, BAD, HOUR).problem == ANOTHER_COMPANY
+    assert check_all(another, GOOD, HOUR).problem is None
+    refused = check_all(replace(connection(BAD), problem=DISCONNECT_REFUSED), GOOD, HOUR)
     assert (refused.status, refused.problem) == (BAD, DISCONNECT_REFUSED)
 
 
@@ -123,7 +123,7 @@ def test_a_problem_goes_when_it_is_none_any_more() -> None:
         ({"a": "pending"}, {"oauth": "reauth"}, "reauth"),
     ],
 )
-def test_a_token_shows_the_most_urgent_of_its_parts(
+def test_token_shows_the_most_urgent_status_of_its_parts(
     entities: dict[str, str], methods: dict[str, str], status: str
 ) -> None:
     finding = Finding.of(replace(INTROSPECTION, entities=entities, methods=methods))
@@ -141,17 +141,17 @@ def test_a_token_shows_the_most_urgent_of_its_parts(
         max_size=12,
     ),
 )
-def test_no_history_of_answers_loses_a_token_that_was_not_called_dead_twice(
+def test_no_history_of_responses_drops_a_token_that_was_not_dead_twice(
     statuses: list[ConnectionStatus],
-    looks: list[tuple[int, list[ConnectionStatus | None]]],
+    checks: list[tuple[int, list[ConnectionStatus | None]]],
 ) -> None:
     seen: dict[str, list[timedelta]] = {}
     one, at = connection(*statuses), timedelta()
-    for minutes, said in looks:
+    for minutes, responses in checks:
         at += minutes * MINUTE
         findings = {
             f"token-{n}": Finding(word)
-            for n, word in enumerate(said)
+            for n, word in enumerate(responses)
             if word not in (None, ConnectionStatus.DISCONNECTING)
         }
         for id_, finding in findings.items():

@@ -18,7 +18,7 @@ LOCAL_ONLY = {"functions", "local", "operations", "tests"}
 
 
 def imported(path: Path) -> set[str]:
-    """The modules that a file imports, wherever the import stands."""
+    """The modules that a file imports, at any place in it."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -39,12 +39,12 @@ def name_of(path: Path) -> str:
 
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "domain").glob("*.py")), ids=name_of)
-def test_the_domain_imports_only_itself_and_the_standard_library(path: Path) -> None:
+def test_domain_imports_only_itself_and_the_standard_library(path: Path) -> None:
     assert packages(path) - {"finch_connections"} <= sys.stdlib_module_names
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_the_layer_imports_nothing_from_outside_itself(path: Path) -> None:
+def test_layer_imports_no_other_folder_of_the_repository(path: Path) -> None:
     assert not packages(path) & LOCAL_ONLY
 
 
@@ -54,7 +54,7 @@ def test_only_settings_reads_the_environment(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", HANDLERS, ids=name_of)
-def test_a_function_imports_no_other_function_and_no_local_tool(path: Path) -> None:
+def test_function_imports_no_other_function_and_no_local_tool(path: Path) -> None:
     assert not packages(path) & LOCAL_ONLY
 
 
@@ -82,7 +82,7 @@ USE_CASES = "finch_connections.use_cases"
         ("read_directory", {"boto3", "pydantic", "finch_connections"}),
     ],
 )
-def test_a_function_loads_only_modules_that_it_uses(function: str, unused: set[str]) -> None:
+def test_function_loads_no_unused_module(function: str, unused: set[str]) -> None:
     script = f"import sys, functions.{function}.handler; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", script],

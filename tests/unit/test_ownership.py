@@ -1,4 +1,4 @@
-"""The rules of claims."""
+"""Rules of ownership."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ from finch_connections.domain.ownership import (
 )
 from finch_connections.domain.token_response import TokenResponse
 
-GRANT = TokenResponse("connection-1", "gusto", frozenset(), company_id="company-1")
+TOKEN_RESPONSE = TokenResponse("connection-1", "gusto", frozenset(), company_id="company-1")
 ROW = CompanyKey("gusto", "company-1")
 
 
@@ -29,46 +29,46 @@ def held(*sessions: str, discarding: str | None = None) -> OwnershipRecord:
     return OwnershipRecord("connection#connection-1", None, frozenset(sessions), discarding)
 
 
-def test_a_grant_that_nobody_claims_belongs_to_its_company() -> None:
-    assert row_of(GRANT, "acme", None) == CompanyKey("gusto", "company-1")
+def test_token_response_without_an_owner_belongs_to_its_company() -> None:
+    assert row_of(TOKEN_RESPONSE, "acme", None) == CompanyKey("gusto", "company-1")
 
 
-def test_a_connection_id_that_has_a_row_keeps_it() -> None:
+def test_connection_id_that_has_a_row_keeps_it() -> None:
     row = CompanyKey("gusto", "connection-1")
     record = owned("acme", row)
-    assert row_of(GRANT, "acme", record) == row
+    assert row_of(TOKEN_RESPONSE, "acme", record) == row
 
 
-def test_a_connection_id_of_another_customer_is_refused() -> None:
+def test_connection_id_of_another_customer_is_refused() -> None:
     record = owned("globex")
     with pytest.raises(OwnedByAnother):
-        row_of(GRANT, "acme", record)
+        row_of(TOKEN_RESPONSE, "acme", record)
 
 
-def test_a_connection_id_does_not_move_to_another_provider() -> None:
+def test_connection_id_does_not_move_to_another_provider() -> None:
     record = owned("acme")
     with pytest.raises(OwnedByAnother):
-        row_of(replace(GRANT, provider_id="justworks"), "acme", record)
+        row_of(replace(TOKEN_RESPONSE, provider_id="justworks"), "acme", record)
 
 
-def test_claims_on_companies_and_on_connections_are_never_the_same() -> None:
+def test_company_and_connection_ownerships_never_have_the_same_id() -> None:
     key = CompanyKey("connection", "x")
     company = Ownership.of_company("acme", key)
     connection = Ownership.of_connection_id("x", "acme", key)
     assert company.owned_id != connection.owned_id
 
 
-def test_a_refusal_says_nothing_of_the_other_customer() -> None:
+def test_refusal_does_not_mention_another_customer() -> None:
     assert "connected elsewhere" not in str(OwnedByAnother())
     assert "another" not in str(OwnedByAnother())
 
 
-def test_a_connection_that_is_being_released_is_nobodys_until_that_is_over() -> None:
+def test_connection_is_busy_while_its_token_is_discarded() -> None:
     with pytest.raises(ConnectionBusy):
-        row_of(GRANT, "acme", held("one", discarding="one"))
+        row_of(TOKEN_RESPONSE, "acme", held("one", discarding="one"))
 
 
-def test_a_claim_that_is_ours_or_nobodys_is_free() -> None:
+def test_ownership_is_free_without_another_owner_or_discard() -> None:
     wanted = Ownership.of_connection_id("connection-1", "acme", ROW)
     for record in (None, owned("acme"), held("one", "two")):
         require_free(wanted, record)
@@ -81,7 +81,7 @@ def test_a_claim_that_is_ours_or_nobodys_is_free() -> None:
 
 
 @pytest.mark.parametrize(
-    ("connection", "company", "release"),
+    ("connection", "company", "discard"),
     [
         (held("one"), None, Discard.END),
         (None, None, Discard.END),
@@ -93,7 +93,7 @@ def test_a_claim_that_is_ours_or_nobodys_is_free() -> None:
         (held("one"), owned("acme"), Discard.ASK),
     ],
 )
-def test_a_token_ends_its_connection_only_where_that_cuts_off_nobody(
-    connection: OwnershipRecord | None, company: OwnershipRecord | None, release: Discard
+def test_discard_ends_a_connection_only_without_other_users(
+    connection: OwnershipRecord | None, company: OwnershipRecord | None, discard: Discard
 ) -> None:
-    assert discard_of("one", connection, company) is release
+    assert discard_of("one", connection, company) is discard

@@ -1,4 +1,4 @@
-"""What is written for `sam local` fits the template, the deployed functions and the README."""
+"""The files for `sam local` match the template, the deployed functions and the README."""
 
 import json
 import re
@@ -24,7 +24,7 @@ ENVIRONMENTS = {name: {"API_URL": f"http://{name}", "AWS_REGION": "here"} for na
 
 @pytest.fixture
 def written(tmp_path: Path) -> Path:
-    """The folder, from a template as `sam build` writes it: every folder beside it."""
+    """The folder for `sam local`, from a template as `sam build` writes it: with relative code paths."""
     content = json.loads(json.dumps(TEMPLATE))
     for name, resource in content["Resources"].items():
         for folder in resource.get("Properties", {}).keys() & {"CodeUri", "ContentUri"}:
@@ -41,7 +41,7 @@ def read(written: Path) -> Any:
     return yaml.safe_load((written / "template.yaml").read_text())
 
 
-def test_every_function_has_its_environment_in_the_template_and_over_the_shells(
+def test_environment_of_every_function_is_in_template_and_samconfig(
     written: Path,
 ) -> None:
     resources = read(written)["Resources"]
@@ -53,7 +53,7 @@ def test_every_function_has_its_environment_in_the_template_and_over_the_shells(
     assert json.loads(stated.read_text()) == ENVIRONMENTS
 
 
-def test_code_and_layer_are_found_from_any_folder(written: Path) -> None:
+def test_code_and_layer_have_absolute_paths(written: Path) -> None:
     built = written.parent / "build"
     found = {
         name: resource["Properties"].get("CodeUri") or resource["Properties"].get("ContentUri")
@@ -63,7 +63,7 @@ def test_code_and_layer_are_found_from_any_folder(written: Path) -> None:
     assert found == {name: str(built / name) for name in FUNCTIONS | {"AwsLayer", "SharedLayer"}}
 
 
-def test_parameters_are_as_deployed_and_the_rest_is_as_built(written: Path) -> None:
+def test_parameters_come_from_the_deployment_and_the_rest_from_the_build(written: Path) -> None:
     content = read(written)
     assert content["Parameters"]["Architecture"]["Default"] == "x86_64"
     assert content["Globals"] == json.loads(json.dumps(TEMPLATE["Globals"]))
@@ -77,7 +77,7 @@ def test_parameters_are_as_deployed_and_the_rest_is_as_built(written: Path) -> N
     ("machine", "expected"),
     [("x86_64", "x86_64"), ("aarch64", "arm64"), ("arm64", "arm64")],
 )
-def test_a_machine_is_named_in_lambdas_words(
+def test_machine_architecture_has_lambdas_name(
     machine: str, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("platform.machine", lambda: machine)
@@ -85,7 +85,7 @@ def test_a_machine_is_named_in_lambdas_words(
     assert expected in TEMPLATE["Parameters"]["Architecture"]["AllowedValues"]
 
 
-def test_what_is_relayed_arrives_and_its_end_too() -> None:
+def test_relay_copies_all_bytes_and_the_end_of_the_stream() -> None:
     client, taken = socket.socketpair()
     passed_on, server = socket.socketpair()
     with client, taken, passed_on, server:
@@ -96,7 +96,7 @@ def test_what_is_relayed_arrives_and_its_end_too() -> None:
         assert server.recv(100) == b""
 
 
-def test_the_commands_of_the_readme_name_what_exists() -> None:
+def test_sam_local_commands_of_the_readme_name_existing_files() -> None:
     readme = (ROOT / "README.md").read_text()
     commands = re.findall(r"^\.venv/bin/(sam local .*)$", readme, re.MULTILINE)
     assert [command.split()[2] for command in commands] == ["invoke", "start-api"]
@@ -108,7 +108,7 @@ def test_the_commands_of_the_readme_name_what_exists() -> None:
     assert (ROOT / invoke[invoke.index("-e") + 1]).exists()
 
 
-def test_every_function_is_shown_with_its_event_and_what_it_answers() -> None:
+def test_every_function_has_an_event_and_an_expected_answer() -> None:
     assert {name.title().replace("_", "") for name in containers.ANSWERS} == FUNCTIONS
     for name in containers.ANSWERS:
         assert (ROOT / "events" / f"{name}.json").exists()

@@ -13,7 +13,7 @@ class Holder:
     secret: SecretText
 
 
-def test_a_secret_shows_in_no_text_that_is_made_of_it() -> None:
+def test_secret_does_not_appear_in_any_text_form() -> None:
     secret = SecretText("canary")
     texts = [repr(secret), str(secret), f"{secret}", f"{secret!r}", "%s" % secret, repr([secret])]  # noqa: UP031
     texts.append(repr(Holder(secret)))
@@ -22,7 +22,7 @@ def test_a_secret_shows_in_no_text_that_is_made_of_it() -> None:
         json.dumps(secret)
 
 
-def test_a_secret_is_revealed_where_it_is_sent_and_matches_its_own_digest() -> None:
+def test_secret_is_revealed_on_request_and_matches_its_digest() -> None:
     secret = SecretText("canary")
     assert secret.reveal() == "canary"
     assert secret.matches(secret.digest())

@@ -1,4 +1,4 @@
-"""The timeouts add up: whoever waits gets an answer, and a token that exists is kept."""
+"""The timeouts fit together: each caller gets a response, and each new token is stored."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from functions.process_work import handler as process_work
 from tests.support.deployed import TEMPLATE
 
 GATEWAY = 30.0
-# botocore waits up to a second before it tries again.
+# botocore waits up to a second before a retry.
 AWS_CALL = clients.ATTEMPTS * (clients.CONNECT_SECONDS + clients.READ_SECONDS) + 1
 
 
@@ -24,8 +24,8 @@ def finch_call(read_seconds: float = finch_client.READ_SECONDS) -> float:
     return 2 * finch_client.CONNECT_SECONDS + read_seconds
 
 
-def test_an_exchange_in_the_slowest_world_still_keeps_its_token() -> None:
-    """Session, task, secret, consume, two exchanges around a changed secret; seal, escrow, again."""
+def test_slowest_exchange_still_stores_its_token() -> None:
+    """Session, work item, secret, consume, two exchanges (changed secret); encrypt and escrow, twice."""
     slowest = 4 * AWS_CALL + 2 * finch_call(connect_api.EXCHANGE_READ_SECONDS)
     keeping = 2 * (3 * AWS_CALL) + sum(finish_connect.KEEPING_PAUSES)
     assert slowest + keeping < function("FinishConnect")
@@ -33,38 +33,40 @@ def test_an_exchange_in_the_slowest_world_still_keeps_its_token() -> None:
     assert connect_api.EXCHANGE_READ_SECONDS > GATEWAY
 
 
-def test_a_click_has_time_for_all_that_finch_may_be_asked() -> None:
+def test_click_has_time_for_all_its_finch_calls() -> None:
     assert 3 * finch_call(connect_api.SESSION_READ_SECONDS) < function("StartConnect") < GATEWAY
 
 
-def test_a_callback_that_waits_is_answered_before_the_gateway_gives_up() -> None:
+def test_waiting_callback_responds_before_the_gateway_times_out() -> None:
     waited = finish_connect.WAITS * finish_connect.WAIT_SECONDS
     assert waited + finch_call() < GATEWAY
 
 
-def test_a_task_arrives_after_the_code_was_consumed_for_which_it_was_queued() -> None:
+def test_work_item_arrives_after_its_code_was_consumed() -> None:
     waited = finish_connect.WAITS * finish_connect.WAIT_SECONDS
     assert waited + 3 * AWS_CALL < work_item.FIRST_LOOK.total_seconds()
 
 
-def test_a_task_that_is_begun_is_finished_and_comes_again_only_after_that() -> None:
-    """A release: session, token, claim, row, introspect, two claims, mark, disconnect, claim, end.
+def test_work_item_finishes_before_it_is_delivered_again() -> None:
+    """Counts the calls of a discard and of a health check.
 
-    A look: claim, row twice, two tokens, two introspections that fail, write; then a token, two names, write.
+    Discard: session, token, ownership, row, introspect, two ownerships, mark, disconnect, ownership, end.
+    Health check: ownership, row twice, two tokens, two failing introspections, write; then a token, two
+    names, write.
     """
     slowest = 9 * AWS_CALL + 2 * finch_call()
     names = 2 * AWS_CALL + 2 * finch_call(names_api.READ_SECONDS)
-    look = 6 * AWS_CALL + 2 * finch_call() + names
-    assert max(slowest, look) < process_work.TASK_SECONDS < function("ProcessWork")
+    check = 6 * AWS_CALL + 2 * finch_call() + names
+    assert max(slowest, check) < process_work.TASK_SECONDS < function("ProcessWork")
     queue = TEMPLATE["Resources"]["WorkQueue"]["Properties"]
     assert queue["VisibilityTimeout"] >= 6 * function("ProcessWork")
 
 
-def test_a_webhook_is_answered_in_the_slowest_world() -> None:
+def test_slowest_webhook_responds_in_time() -> None:
     """The secret, the secret again, the queue."""
     assert 3 * AWS_CALL < function("ReceiveWebhook") < GATEWAY
 
 
-def test_a_listing_and_a_disconnect_have_time_for_their_calls() -> None:
+def test_list_and_disconnect_have_time_for_their_calls() -> None:
     assert function("ListConnections") > AWS_CALL
     assert 7 * AWS_CALL + finch_call() < function("Disconnect")

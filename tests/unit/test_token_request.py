@@ -1,4 +1,4 @@
-"""Which token of a connection a backend gets, and when there is none."""
+"""Which token of a connection a backend gets, and when it gets no token."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -27,36 +27,36 @@ CONNECTED, REAUTH = ConnectionStatus.CONNECTED, ConnectionStatus.REAUTH
 def token(
     name: str, products: str = "directory", status: ConnectionStatus = CONNECTED, **more: Any
 ) -> Token:
-    """A token; those with a higher digit at the end are newer."""
+    """A token. The digit at the end of its name is its age rank: a higher digit is newer."""
     connected_at = NOW + timedelta(hours=int(name[-1]))
     return Token(name, "connection-1", frozenset(products.split()), status, connected_at, **more)
 
 
 def connection(*tokens: Token, **more: Any) -> Connection:
     status = most_urgent(one.status for one in tokens) if tokens else CONNECTED
-    there = Connection("acme", CompanyKey("gusto", "c"), tokens, status, NOW, NOW, 1)
-    return replace(there, **more)
+    made = Connection("acme", CompanyKey("gusto", "c"), tokens, status, NOW, NOW, 1)
+    return replace(made, **more)
 
 
-def chosen(there: Connection, products: frozenset[str] = DIRECTORY) -> str:
-    choice = choose(there, products)
+def chosen(among: Connection, products: frozenset[str] = DIRECTORY) -> str:
+    choice = choose(among, products)
     return choice.id if isinstance(choice, Token) else choice.reason
 
 
-def test_the_newest_token_that_covers_the_products_is_preferred() -> None:
+def test_newest_token_that_covers_the_products_is_chosen() -> None:
     tokens = [
         token("t1", "directory company"),
         token("t2", "directory company employment"),
         token("t3", "payment"),
     ]
     for order in (tokens, tokens[::-1]):
-        there = connection(*order)
-        assert chosen(there) == "t2"
-        assert chosen(there, frozenset({"payment"})) == "t3"
-        assert chosen(there, frozenset()) == "t3"
+        made = connection(*order)
+        assert chosen(made) == "t2"
+        assert chosen(made, frozenset({"payment"})) == "t3"
+        assert chosen(made, frozenset()) == "t3"
 
 
-def test_one_that_works_comes_before_newer_ones_that_may_not() -> None:
+def test_working_token_is_chosen_before_newer_doubtful_tokens() -> None:
     works = token("t1")
     suspected = token("t2", suspected=REAUTH, suspected_since=NOW)
     unknown = token("t3", status=ConnectionStatus.UNKNOWN)
@@ -77,30 +77,30 @@ def test_one_that_works_comes_before_newer_ones_that_may_not() -> None:
         (ConnectionStatus.PROCESSING, Outcome.PENDING),
     ],
 )
-def test_a_token_that_cannot_be_read_with_is_refused_with_its_status(
+def test_unusable_token_is_refused_with_its_status(
     status: ConnectionStatus, reason: Outcome
 ) -> None:
     assert choose(connection(token("t1", status=status)), DIRECTORY) == Refused(reason, status)
 
 
-def test_data_that_will_come_by_itself_needs_no_person() -> None:
-    there = connection(
+def test_pending_data_is_reported_before_a_needed_repair() -> None:
+    made = connection(
         token("t1", status=ConnectionStatus.PROCESSING), token("t2", status=ConnectionStatus.REAUTH)
     )
-    assert choose(there, DIRECTORY) == Refused(Outcome.PENDING, ConnectionStatus.PROCESSING)
+    assert choose(made, DIRECTORY) == Refused(Outcome.PENDING, ConnectionStatus.PROCESSING)
 
 
-def test_what_the_nearest_token_lacks_is_missing() -> None:
-    there = connection(token("t1", "directory company"), token("t2", "payment"))
+def test_products_missing_from_the_closest_token_are_reported() -> None:
+    made = connection(token("t1", "directory company"), token("t2", "payment"))
     wanted = frozenset({"directory", "company", "payment"})
     refused = Refused(Outcome.MISSING_PRODUCTS, missing=frozenset({"payment"}))
-    assert choose(there, wanted) == refused
+    assert choose(made, wanted) == refused
 
 
-def test_a_repair_is_asked_for_where_a_broken_token_covers_what_no_working_one_does() -> None:
-    there = connection(token("t1", "directory payment", REAUTH), token("t2", "directory"))
-    assert chosen(there, frozenset({"payment"})) == "reauth"
-    assert chosen(there) == "t2"
+def test_reauth_is_reported_when_only_a_broken_token_covers_the_products() -> None:
+    made = connection(token("t1", "directory payment", REAUTH), token("t2", "directory"))
+    assert chosen(made, frozenset({"payment"})) == "reauth"
+    assert chosen(made) == "t2"
 
 
 @pytest.mark.parametrize(
@@ -108,16 +108,16 @@ def test_a_repair_is_asked_for_where_a_broken_token_covers_what_no_working_one_d
     [
         {"status": ConnectionStatus.DISCONNECTING},
         {"status": ConnectionStatus.DISCONNECTED, "tokens": ()},
-        # The customer wants it ended, and Finch has not done so yet.
+        # The customer wants the disconnect, but Finch has refused it.
         {"status": ConnectionStatus.REAUTH, "problem": DISCONNECT_REFUSED},
     ],
 )
-def test_what_its_customer_has_ended_is_not_read_any_more(ended: dict[str, Any]) -> None:
-    there = connection(token("t1"), **ended)
-    assert choose(there, DIRECTORY) == Refused(Outcome.DISCONNECTED, ended["status"])
+def test_connection_that_the_customer_ended_is_refused(ended: dict[str, Any]) -> None:
+    made = connection(token("t1"), **ended)
+    assert choose(made, DIRECTORY) == Refused(Outcome.DISCONNECTED, ended["status"])
 
 
-def test_entities_that_cannot_be_read_are_left_out() -> None:
+def test_unreadable_entities_are_left_out() -> None:
     entities = {"e1": "connected", "e2": "reauth", "e3": "disconnected"}
     ids = frozenset(entities)
     working = token("t1", entities=entities, entity_ids=ids)
@@ -125,20 +125,20 @@ def test_entities_that_cannot_be_read_are_left_out() -> None:
     broken = replace(working, status=REAUTH)
     assert readable_entities(broken) == {"e1"}
     assert chosen(connection(broken)) == "t1"
-    # All of them work and the connection does not: it is not for one of them.
+    # All entities work but the connection does not, so the cause is not a single entity.
     none = replace(broken, entities={"e1": "connected", "e2": "connected"})
     assert chosen(connection(none)) == "reauth"
-    # Nothing is known of single entities.
+    # Finch has sent no status of single entities.
     assert readable_entities(replace(working, entities={})) == ids
 
 
-def test_a_backend_waits_for_the_slowest_answer_and_invokes_once() -> None:
-    """Connection, key, record."""
+def test_client_timeout_is_longer_than_the_vend_token_function() -> None:
+    """Connection, key, audit record."""
     assert 3 * AWS_CALL < function("VendToken") < finch_tokens.READ_SECONDS
     assert function("ReadDirectory") > finch_tokens.READ_SECONDS
 
 
-def test_the_example_is_deployed_only_where_it_is_wanted() -> None:
+def test_example_is_deployed_only_when_the_parameter_asks_for_it() -> None:
     assert TEMPLATE["Parameters"]["WithExample"]["Default"] == "false"
     for name, resource in TEMPLATE["Resources"].items():
         assert (resource.get("Condition") == "HasExample") == name.startswith("ReadDirectory")

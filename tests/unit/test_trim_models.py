@@ -1,4 +1,4 @@
-"""The models of a build: of what our code calls, all, and the same as in the whole botocore."""
+"""The trimmed botocore models of a build: all operations that we call, unchanged, and no others."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,12 +23,12 @@ def model(service: str) -> Any:
 
 
 def operations(whole: Any) -> set[str]:
-    """Those of a model that our code calls."""
+    """The operations of a model that our code calls."""
     return {name for name in whole["operations"] if xform_name(name) in METHODS}
 
 
 def described(shape: Shape | None, seen: frozenset[str] = frozenset()) -> Any:
-    """All that botocore reads of a shape and of what is in it."""
+    """All data that botocore reads from a shape and its parts."""
     if shape is None or shape.name in seen:
         return shape and shape.name
     seen |= {shape.name}
@@ -45,7 +45,7 @@ def described(shape: Shape | None, seen: frozenset[str] = frozenset()) -> Any:
     )
 
 
-def test_every_service_that_has_a_client_is_there() -> None:
+def test_models_contain_every_service_with_a_client() -> None:
     assert {
         "dynamodb",
         "dynamodbstreams",
@@ -58,7 +58,7 @@ def test_every_service_that_has_a_client_is_there() -> None:
 
 
 @pytest.mark.parametrize("service", sorted(SERVICES))
-def test_what_is_called_is_there_as_botocore_knows_it(service: str) -> None:
+def test_called_operations_are_the_same_as_in_botocore(service: str) -> None:
     whole = model(service)
     names = operations(whole)
     assert names
@@ -78,7 +78,7 @@ def _shapes(operation: Any) -> Iterator[Shape | None]:
     yield from (operation.input_shape, operation.output_shape, *operation.error_shapes)
 
 
-def test_what_is_not_called_is_not_there() -> None:
+def test_operations_that_are_not_called_are_removed() -> None:
     whole = model("dynamodb")
     kept = trim_models.trimmed(whole, operations(whole))
     assert "CreateTable" not in kept["operations"]
@@ -86,7 +86,7 @@ def test_what_is_not_called_is_not_there() -> None:
     assert "documentation" not in kept["operations"]["GetItem"]
 
 
-def test_a_member_that_is_called_documentation_stays() -> None:
+def test_member_named_documentation_is_kept() -> None:
     shapes = {
         "In": {"type": "structure", "members": {"documentation": {"shape": "Text"}}},
         "Text": {"type": "string", "documentation": "goes"},
@@ -99,7 +99,7 @@ def test_a_member_that_is_called_documentation_stays() -> None:
     }
 
 
-def test_a_call_is_found_wherever_it_stands(tmp_path: Path) -> None:
+def test_calls_are_found_in_every_form(tmp_path: Path) -> None:
     (tmp_path / "one.py").write_text("x = clients.client('kms')\ny = self.client.encrypt(KeyId=1)")
     (tmp_path / "two.py").write_text("client.get_paginator('query').paginate()")
     services, methods = trim_models.called([tmp_path])

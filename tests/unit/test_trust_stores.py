@@ -1,4 +1,4 @@
-"""The trust stores of a build: OpenSSL finds in them what certifi trusts, and nothing else."""
+"""The trust stores of a build: OpenSSL finds exactly the certificates that certifi trusts."""
 
 import re
 import ssl
@@ -22,13 +22,13 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_certificate_has_the_name_that_openssl_looks_for() -> None:
+def test_certificate_file_has_openssls_hash_name() -> None:
     for der in CERTIFICATES:
         loaded = crypto.load_certificate(crypto.FILETYPE_ASN1, der)
         assert trust_stores.subject_hash(der) == f"{loaded.subject_name_hash():08x}"
 
 
-def test_openssl_finds_every_certificate_by_its_name(written: Path) -> None:
+def test_openssl_finds_every_certificate(written: Path) -> None:
     store = crypto.X509Store()
     store.load_locations(None, capath=str(written / "roots"))
     for der in CERTIFICATES:
@@ -36,12 +36,12 @@ def test_openssl_finds_every_certificate_by_its_name(written: Path) -> None:
         crypto.X509StoreContext(store, loaded).verify_certificate()
 
 
-def test_nothing_is_trusted_that_certifi_does_not_trust(written: Path) -> None:
+def test_store_has_exactly_the_certificates_of_certifi(written: Path) -> None:
     kept = [one for path in (written / "roots").iterdir() for one in _certificates(path)]
     assert sorted(kept) == sorted(CERTIFICATES)
 
 
-def test_amazons_store_holds_its_five_roots_alone(written: Path) -> None:
+def test_amazon_store_has_only_the_five_amazon_roots(written: Path) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(written / "amazon.pem")
     names = re.findall(
@@ -57,7 +57,7 @@ def test_amazons_store_holds_its_five_roots_alone(written: Path) -> None:
     assert set(_certificates(written / "amazon.pem")) <= set(CERTIFICATES)
 
 
-def test_a_build_fails_where_certifi_trusts_one_of_them_no_more(tmp_path: Path) -> None:
+def test_build_fails_when_certifi_lacks_an_amazon_root(tmp_path: Path) -> None:
     rest = [one for one in CERTIFICATES if b"Amazon Root CA 3" not in one]
     with pytest.raises(SystemExit, match="4 of Amazon's 5"):
         trust_stores.write("".join(map(ssl.DER_cert_to_PEM_cert, rest)), tmp_path)

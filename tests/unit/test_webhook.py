@@ -1,4 +1,4 @@
-"""Who has sent a webhook, and what it is about."""
+"""Verification and reading of webhooks."""
 
 import base64
 from collections.abc import Callable, Iterator, Sequence
@@ -39,35 +39,35 @@ def signed(signatures: str, secrets: Sequence[WebhookSecret] = (SECRET,)) -> boo
 
 
 def flipped(text: bytes) -> Iterator[bytes]:
-    """The text with each of its bits turned over."""
+    """Copies of the text, each with another bit flipped."""
     for place in range(len(text) * 8):
         changed = bytearray(text)
         changed[place // 8] ^= 1 << place % 8
         yield bytes(changed)
 
 
-def test_finchs_own_example_is_genuine() -> None:
+def test_example_from_finchs_sdk_is_genuine() -> None:
     assert GENUINE.signed_with([SECRET])
     assert SECRET.sign(f"{GENUINE.event_id}.1676312382.".encode() + BODY) == SIGNATURE
 
 
 @pytest.mark.parametrize("spell", [str.lower, str.upper, str.title, str.swapcase])
-def test_the_names_of_headers_are_found_in_any_case(spell: Callable[[str], str]) -> None:
+def test_header_names_are_case_insensitive(spell: Callable[[str], str]) -> None:
     headers = {spell(name): value for name, value in HEADERS.items()}
     assert Delivery.of(headers, BODY, SENT_AT) == GENUINE
 
 
-def test_no_bit_of_the_body_can_be_changed() -> None:
+def test_every_flipped_bit_of_the_body_is_detected() -> None:
     assert not any(replace(GENUINE, body=body).signed_with([SECRET]) for body in flipped(BODY))
 
 
-def test_no_bit_of_the_signature_can_be_changed() -> None:
+def test_every_flipped_bit_of_the_signature_is_detected() -> None:
     changed = [one.decode("latin-1") for one in flipped(SIGNATURE.encode())]
     assert not any(signed(f"v1,{one}") for one in changed)
 
 
 @pytest.mark.parametrize("name", ["event_id", "timestamp"])
-def test_no_character_of_the_id_or_the_timestamp_can_be_changed(name: str) -> None:
+def test_every_changed_character_of_id_or_timestamp_is_detected(name: str) -> None:
     text = getattr(GENUINE, name)
     for place, character in enumerate(text):
         other = "1" if character == "0" else "0"
@@ -76,12 +76,12 @@ def test_no_character_of_the_id_or_the_timestamp_can_be_changed(name: str) -> No
 
 
 @pytest.mark.parametrize("cut", [b"", BODY[:-1], BODY[1:], BODY + b" ", BODY + b"\n", BODY * 2])
-def test_a_body_that_was_cut_or_grew_is_not_genuine(cut: bytes) -> None:
+def test_body_of_another_length_is_not_genuine(cut: bytes) -> None:
     assert not replace(GENUINE, body=cut).signed_with([SECRET])
 
 
-def test_what_was_signed_can_be_read_in_one_way_only() -> None:
-    """What stands in a body must not become a later timestamp: the id has no dot in it."""
+def test_part_of_a_body_cannot_become_a_later_timestamp() -> None:
+    """An event id must not contain a dot, because the dot separates the signed parts."""
     body = b'{"name": "x.1999999999.{}"}'
     signature = SECRET.sign(b"msg_1.1676312382." + body)
     headers = {
@@ -104,7 +104,7 @@ def test_what_was_signed_can_be_read_in_one_way_only() -> None:
         f"  v1,{SIGNATURE}  ",
     ],
 )
-def test_any_of_several_signatures_is_enough(signatures: str) -> None:
+def test_single_valid_signature_of_several_is_enough(signatures: str) -> None:
     assert signed(signatures)
 
 
@@ -132,11 +132,11 @@ def test_any_of_several_signatures_is_enough(signatures: str) -> None:
         "v1,\ud800",
     ],
 )
-def test_nothing_else_is_a_signature(signatures: str) -> None:
+def test_malformed_signature_is_refused(signatures: str) -> None:
     assert not signed(signatures)
 
 
-def test_old_and_new_secret_are_both_good_while_both_are_kept() -> None:
+def test_old_and_new_secret_work_while_both_are_stored() -> None:
     signature = OTHER.sign(f"{GENUINE.event_id}.{GENUINE.timestamp}.".encode() + BODY)
     assert signed(f"v1,{signature}", [SECRET, OTHER])
     assert signed(f"v1,{SIGNATURE}", [OTHER, SECRET])
@@ -144,7 +144,7 @@ def test_old_and_new_secret_are_both_good_while_both_are_kept() -> None:
     assert not signed(f"v1,{SIGNATURE}", [])
 
 
-def test_a_webhook_is_good_for_five_minutes_either_way_to_the_second() -> None:
+def test_webhook_is_accepted_within_exactly_five_minutes_of_now() -> None:
     for away in (TOLERANCE, -TOLERANCE):
         beyond = timedelta(microseconds=1) if away > timedelta() else -timedelta(microseconds=1)
         assert Delivery.of(HEADERS, BODY, SENT_AT + away) == GENUINE
@@ -153,7 +153,7 @@ def test_a_webhook_is_good_for_five_minutes_either_way_to_the_second() -> None:
 
 
 @pytest.mark.parametrize("name", HEADERS)
-def test_a_header_that_is_missing_is_refused(name: str) -> None:
+def test_missing_header_is_refused(name: str) -> None:
     headers = {one: value for one, value in HEADERS.items() if one != name}
     with pytest.raises(SignatureInvalid):
         Delivery.of(headers, BODY, SENT_AT)
@@ -182,13 +182,13 @@ def test_a_header_that_is_missing_is_refused(name: str) -> None:
         "2023-02-13T18:19:42Z",
     ],
 )
-def test_a_timestamp_is_the_seconds_of_now_and_nothing_else(timestamp: str) -> None:
+def test_timestamp_in_another_form_is_refused(timestamp: str) -> None:
     with pytest.raises(SignatureInvalid):
         Delivery.of(HEADERS | {"Finch-Timestamp": timestamp}, BODY, SENT_AT)
 
 
 @pytest.mark.parametrize("event_id", ["", "msg_1.2", "msg 1", "msg_1\n", "\ud800", "x" * 201])
-def test_an_id_that_finch_would_not_give_is_refused(event_id: str) -> None:
+def test_invalid_event_id_is_refused(event_id: str) -> None:
     with pytest.raises(SignatureInvalid):
         Delivery.of(HEADERS | {"Finch-Event-Id": event_id}, BODY, SENT_AT)
 
@@ -197,7 +197,7 @@ def test_an_id_that_finch_would_not_give_is_refused(event_id: str) -> None:
     st.dictionaries(st.sampled_from(sorted(HEADERS)), st.text(max_size=60)),
     st.binary(max_size=60),
 )
-def test_nothing_that_anybody_makes_up_is_genuine(headers: dict[str, str], body: bytes) -> None:
+def test_invented_headers_and_bodies_are_not_genuine(headers: dict[str, str], body: bytes) -> None:
     try:
         delivery = Delivery.of(HEADERS | headers, body, SENT_AT)
     except SignatureInvalid:
@@ -206,7 +206,7 @@ def test_nothing_that_anybody_makes_up_is_genuine(headers: dict[str, str], body:
 
 
 @given(st.binary(min_size=16, max_size=64), st.binary(max_size=200))
-def test_what_was_signed_with_a_secret_is_signed_with_no_other(key: bytes, body: bytes) -> None:
+def test_signature_is_valid_only_for_its_own_secret(key: bytes, body: bytes) -> None:
     secret = WebhookSecret.read(base64.b64encode(key).decode())
     signature = secret.sign(b"msg_1.1676312382." + body)
     delivery = Delivery("msg_1", "1676312382", f"v1,{signature}", body)
@@ -230,14 +230,14 @@ def test_what_was_signed_with_a_secret_is_signed_with_no_other(key: bytes, body:
         ["5WbX5kEWLlfzsGNjH64I8lOOqUB6e8FH"],
     ],
 )
-def test_a_secret_that_finch_would_not_give_is_none(text: object) -> None:
+def test_malformed_webhook_secret_is_refused_without_details(text: object) -> None:
     with pytest.raises(SecretUnusable) as refused:
         WebhookSecret.read(text)
     assert refused.value.__cause__ is None
     assert not str(refused.value)
 
 
-def test_a_secret_does_not_print_itself() -> None:
+def test_webhook_secret_and_body_are_not_printed() -> None:
     assert repr(SECRET) == str(SECRET) == "WebhookSecret()"
     assert "company_id" not in repr(GENUINE)
 
@@ -281,7 +281,7 @@ def test_a_secret_does_not_print_itself() -> None:
         (BODY, Event(None, None), None),
     ],
 )
-def test_only_a_status_that_may_have_changed_is_looked_at(
+def test_only_account_updates_name_a_connection_to_check(
     body: bytes, event: Event, look_at: str | None
 ) -> None:
     assert read_event(body) == event
@@ -291,6 +291,6 @@ def test_only_a_status_that_may_have_changed_is_looked_at(
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"[]", b"null", b'"text"', b"17", b"\xff", b"[" * 100_000, b"9" * 5000]
 )
-def test_a_body_that_is_no_event_is_refused(body: bytes) -> None:
+def test_body_that_is_not_an_event_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidRequest):
         read_event(body)

@@ -1,4 +1,4 @@
-"""When a task is looked at, and how it travels."""
+"""When a work item is due, and how it is written to a message."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -14,7 +14,7 @@ SESSION = WorkItem.first(SessionSubject("0" * 64), NOW)
 CONNECTION = WorkItem.first(ConnectionSubject("acme", CompanyKey("gusto", "company-1")), NOW)
 
 
-def test_a_task_that_fails_is_tried_less_and_less_often() -> None:
+def test_failing_work_item_is_retried_less_and_less_often() -> None:
     work_item, now, pauses = SESSION, NOW, []
     for _ in range(1000):
         work_item = work_item.retried(now)
@@ -25,7 +25,7 @@ def test_a_task_that_fails_is_tried_less_and_less_often() -> None:
     assert work_item.began_at == NOW
 
 
-def test_a_task_is_stuck_an_hour_after_there_was_something_to_do() -> None:
+def test_work_item_is_stuck_an_hour_after_it_was_due() -> None:
     assert not SESSION.stuck(NOW + timedelta(minutes=59))
     assert SESSION.stuck(NOW + timedelta(hours=1))
     tomorrow = NOW + timedelta(days=1)
@@ -38,7 +38,7 @@ def test_a_task_is_stuck_an_hour_after_there_was_something_to_do() -> None:
     "work_item",
     [SESSION, CONNECTION, CONNECTION.retried(NOW), WorkItem.instead(SESSION.subject, NOW)],
 )
-def test_a_task_is_read_as_it_was_written(work_item: WorkItem) -> None:
+def test_work_item_is_the_same_after_write_and_read(work_item: WorkItem) -> None:
     assert work_queue.read(work_queue.write(work_item)) == work_item
 
 
@@ -58,6 +58,6 @@ def test_a_task_is_read_as_it_was_written(work_item: WorkItem) -> None:
         work_queue.write(CONNECTION).replace('"company_id"', '"company"'),
     ],
 )
-def test_a_message_that_is_no_task_is_refused(message: str) -> None:
+def test_message_that_is_not_a_work_item_is_refused(message: str) -> None:
     with pytest.raises(NotAWorkItem):
         work_queue.read(message)

@@ -1,0 +1,96 @@
+"""A connection is attached only to the customer whose browser went through Finch Connect."""
+
+import pytest
+
+from tests.acceptance.outcomes import CONNECTED
+from tests.support.deployed import Deployed
+from tests.support.person import Person, without_state
+
+
+def test_login_through_another_customers_link_is_not_attached(deployed: Deployed) -> None:
+    attacker, victim = Person(deployed, "acme"), Person(deployed, "globex")
+    landing = victim.go_through(attacker.link())
+    assert landing.outcome["status"] == "confirm"
+    assert landing.completion is not None
+    refused = victim.confirm(landing.completion)
+    assert (refused.status, refused.code) == (404, "session_not_found")
+    assert attacker.connections() == []
+    assert victim.connections() == []
+
+
+def test_owner_of_the_link_cannot_confirm_without_the_completion_code(deployed: Deployed) -> None:
+    attacker, victim = Person(deployed, "acme"), Person(deployed, "globex")
+    landing = victim.go_through(attacker.link())
+    assert landing.completion is not None
+    session, _, mac = landing.completion.partition(".")
+    for forged in (session, f"{session}.", f"{session}.{'0' * 64}", f"{'0' * 64}.{mac}", "", "."):
+        refused = attacker.confirm(forged)
+        assert (refused.status, refused.code) == (404, "session_not_found")
+    assert attacker.connections() == []
+
+
+def test_attackers_code_in_a_victims_browser_is_not_attached(deployed: Deployed) -> None:
+    attacker, victim = Person(deployed, "acme"), Person(deployed, "globex")
+    planted = without_state(attacker.log_in(attacker.click(attacker.link())))
+    victim.click(victim.link())
+    landing = victim.come_back(planted)
+    assert landing.outcome == {"error": "cannot_connect"}
+    assert victim.connections() == []
+    assert attacker.connections() == []
+
+
+def test_attackers_callback_with_its_state_is_not_attached_to_the_victim(
+    deployed: Deployed,
+) -> None:
+    attacker, victim = Person(deployed, "acme"), Person(deployed, "globex")
+    planted = attacker.log_in(attacker.click(attacker.link()))
+    victim.click(victim.link())
+    landing = victim.come_back(planted)
+    assert landing.outcome["status"] == "confirm"
+    assert landing.completion is not None
+    assert victim.confirm(landing.completion).code == "session_not_found"
+    assert victim.connections() == []
+
+
+@pytest.mark.parametrize("state", [True, False], ids=["state", "no state"])
+@pytest.mark.parametrize("customer", ["present", "absent"])
+@pytest.mark.parametrize("bound", [True, False], ids=["bound", "unbound"])
+def test_cookie_state_and_customer_name_together_decide_the_outcome(
+    deployed: Deployed, state: bool, customer: str, bound: bool
+) -> None:
+    """The echoed state or Finch's customer id must tie the code to the session; the cookie binds."""
+    deployed.finch.change_switches(token_customer_id=customer, introspect_customer_id=customer)
+    acme = Person(deployed, "acme", same_site=bound)
+    url = acme.log_in(acme.click(acme.link()))
+    landing = acme.come_back(url if state else without_state(url))
+    if not state and customer == "absent":
+        assert landing.outcome == {"error": "cannot_connect"}
+        assert acme.connections() == []
+    elif bound:
+        assert landing.outcome == CONNECTED
+        assert len(acme.connections()) == 1
+    else:
+        assert landing.outcome == CONNECTED | {"status": "confirm"}
+        assert acme.connections() == []
+        assert landing.completion is not None
+        assert acme.confirm(landing.completion).json["status"] == "connected"
+        assert len(acme.connections()) == 1
+
+
+def test_second_confirmation_gets_the_same_response(deployed: Deployed) -> None:
+    acme = Person(deployed, "acme", same_site=False)
+    landing = acme.connect()
+    assert landing.completion is not None
+    first, second = acme.confirm(landing.completion), acme.confirm(landing.completion)
+    assert (first.status, first.json) == (200, CONNECTED)
+    assert second.json == first.json
+    [shown] = acme.connections()
+    assert len(shown["logins"]) == 1
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b'{"code": "c"}', b'{"code": "", "state": ""}', b'{"completion": 1}']
+)
+def test_invalid_confirmation_body_is_refused(deployed: Deployed, body: bytes) -> None:
+    refused = Person(deployed, "acme").call("POST", "/callback", body)
+    assert (refused.status, refused.code) == (400, "invalid_request")

@@ -1,0 +1,72 @@
+"""The callback of Finch Connect: the session that it belongs to, reloads and refusals."""
+
+from datetime import timedelta
+from urllib.parse import urlencode
+
+from tests.acceptance.outcomes import CONNECTED, exchange_count
+from tests.support.deployed import Deployed
+from tests.support.person import Person
+
+
+def test_callback_without_a_session_redirects_with_session_not_found(deployed: Deployed) -> None:
+    visitor = Person(deployed, "acme")
+    for query in ("code=c&state=" + "A" * 43, "code=c&state=short", "code=c", "state=", ""):
+        landing = visitor.come_back(f"/callback?{query}")
+        assert landing.page == deployed.return_urls[0]
+        assert landing.outcome == {"error": "session_not_found"}
+    assert exchange_count(deployed) == 0
+
+
+def test_expired_session_is_refused_and_its_code_is_not_exchanged(deployed: Deployed) -> None:
+    acme = Person(deployed, "acme")
+    url = acme.log_in(acme.click(acme.link()))
+    deployed.tables.age_sessions(timedelta(days=8))
+    assert acme.come_back(url).outcome == {"error": "session_expired"}
+    assert exchange_count(deployed) == 0
+    assert acme.connections() == []
+
+
+def test_user_who_refuses_consent_can_log_in_afterwards(deployed: Deployed) -> None:
+    acme = Person(deployed, "acme")
+    page = acme.click(acme.link())
+    refusal = deployed.finch.refuse(page.session_id, state=page.state)
+    assert refusal is not None
+    assert acme.come_back(refusal).outcome == {"error": "access_denied"}
+    assert acme.connections() == []
+    assert acme.come_back(acme.log_in(page)).outcome == CONNECTED
+
+
+def test_error_text_from_finch_connect_is_not_passed_to_the_page(deployed: Deployed) -> None:
+    acme = Person(deployed, "acme")
+    page = acme.click(acme.link())
+    query = urlencode({"state": page.state, "error": "<script>", "error_description": "secret"})
+    assert acme.come_back(f"/callback?{query}").outcome == {"error": "finch_refused"}
+
+
+def test_reloaded_callback_gets_the_first_outcome(deployed: Deployed) -> None:
+    acme = Person(deployed, "acme")
+    url = acme.log_in(acme.click(acme.link()))
+    first = acme.come_back(url)
+    assert acme.come_back(url) == first
+    deployed.tables.age_sessions(timedelta(days=20))
+    assert acme.come_back(url) == first
+    assert exchange_count(deployed) == 1
+    assert len(acme.connection()["logins"]) == 1
+
+
+def test_reloaded_callback_gets_the_same_completion_code(deployed: Deployed) -> None:
+    acme = Person(deployed, "acme", same_site=False)
+    url = acme.log_in(acme.click(acme.link()))
+    first = acme.come_back(url)
+    assert first.completion is not None
+    assert acme.come_back(url) == first
+    assert exchange_count(deployed) == 1
+
+
+def test_reloaded_callback_finishes_a_pending_connect(deployed: Deployed) -> None:
+    acme = Person(deployed, "acme")
+    url = acme.log_in(acme.click(acme.link()))
+    deployed.finch.faults.add("GET", "/introspect", status=500)
+    assert acme.come_back(url).outcome["status"] == "pending"
+    assert acme.come_back(url).outcome == CONNECTED
+    assert exchange_count(deployed) == 1

@@ -1,0 +1,58 @@
+"""The link that starts Finch Connect: how long it works and what a second click does."""
+
+from datetime import timedelta
+from urllib.parse import quote
+
+from tests.acceptance.outcomes import CONNECTED
+from tests.support.deployed import Deployed
+from tests.support.person import Person
+
+
+def test_used_link_is_refused(deployed: Deployed) -> None:
+    acme = Person(deployed, "acme")
+    link = acme.link()
+    acme.go_through(link)
+    assert acme.come_back(link).outcome == {"error": "session_used"}
+
+
+def test_second_click_reuses_the_finch_session_until_it_expires(deployed: Deployed) -> None:
+    acme = Person(deployed, "acme")
+    link = acme.link()
+    first, second = acme.click(link), acme.click(link)
+    assert first == second
+    deployed.tables.age_sessions(timedelta(hours=1))
+    third = acme.click(link)
+    assert third.session_id != first.session_id
+    assert acme.come_back(acme.log_in(third)).outcome == CONNECTED
+
+
+def test_link_expires_after_seven_days_but_a_started_login_finishes(deployed: Deployed) -> None:
+    acme = Person(deployed, "acme")
+    link = acme.link()
+    deployed.tables.age_sessions(timedelta(days=6, hours=23))
+    page = acme.click(link)
+    deployed.tables.age_sessions(timedelta(hours=1))
+    assert acme.come_back(link).outcome == {"error": "session_expired"}
+    assert acme.come_back(acme.log_in(page)).outcome == CONNECTED
+
+
+def test_link_still_works_after_finch_was_down_at_the_first_click(deployed: Deployed) -> None:
+    acme = Person(deployed, "acme")
+    link = acme.link()
+    deployed.finch.faults.add("POST", "/connect/sessions", status=503)
+    assert acme.come_back(link).outcome == {"error": "finch_unavailable"}
+    assert acme.go_through(link).outcome == CONNECTED
+
+
+def test_products_that_finch_refuses_redirect_with_finch_refused(deployed: Deployed) -> None:
+    acme = Person(deployed, "acme")
+    link = acme.link()
+    deployed.finch.faults.add("POST", "/connect/sessions", error="bad_request")
+    assert acme.come_back(link).outcome == {"error": "finch_refused"}
+
+
+def test_unknown_link_redirects_to_the_application_with_an_error(deployed: Deployed) -> None:
+    acme = Person(deployed, "acme")
+    for handle in ("A" * 43, "short", quote("<script>", safe=""), "A" * 44):
+        landing = acme.come_back(f"/connect/{handle}")
+        assert landing.outcome == {"error": "session_not_found"}

@@ -1,3 +1,0 @@
-"""The stories, in process."""
-
-from tests.acceptance.scenarios import *  # noqa: F403

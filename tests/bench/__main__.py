@@ -26,7 +26,7 @@ from tests.bench.stage import Event, Stage, stage
 # What Finch and AWS take to answer in the warm calls, as far as anybody waits for them.
 FINCH_ANSWERS_IN = 0.15
 AWS_ANSWERS_IN = 0.006
-REFERENCES = ("naive", "typical", "bare", "floor")
+REFERENCES = ("typical", "bare")
 COMPARED = ("list_connections", "finish_connect", "disconnect")
 
 

@@ -19,9 +19,8 @@ _SHOWN = {
     "finish_connect": "GET /callback",
     "disconnect": "DELETE /connections/…",
 }
-_KINDS = ("naive", "typical", "bare", "ours", "floor")
-_COLOURS = {"naive": "#b6bcc6", "typical": "#b6bcc6", "bare": "#b6bcc6", "floor": "#dfe3e8"}
-_OURS = "#2563c9"
+_KINDS = ("typical", "bare", "ours")
+_COLOURS = {"typical": "#b6bcc6", "bare": "#b6bcc6", "ours": "#2563c9"}
 
 
 @dataclass(frozen=True)
@@ -160,7 +159,7 @@ def picture(found: Found) -> str:
             if (name, kind) not in costs:
                 continue
             init, first = costs[name, kind]["init"], costs[name, kind]["first"]
-            colour = _COLOURS.get(kind, _OURS)
+            colour = _COLOURS[kind]
             parts += [
                 _text(left - 10, y + 14, kind, anchor="end"),
                 _bar(left, y, init * scale, colour, 1),

@@ -97,7 +97,6 @@ class Stage:
             # What they would trust by themselves, and the root of this world.
             "AWS_CA_BUNDLE": bundle,
             "SSL_CERT_FILE": bundle,
-            "FLOOR_CA": str(self.folder / "root.pem"),
             "POWERTOOLS_SERVICE_NAME": "connections",
         }
         return Function(
@@ -317,7 +316,6 @@ def _lay_out(folder: Path, root: bytes) -> None:
     """Puts the built layer and the runtime where Lambda would, with this world's root trusted too."""
     full = Path(certifi.where()).read_bytes()
     (folder / "full.pem").write_bytes(full + root)
-    (folder / "root.pem").write_bytes(root)
     shutil.copytree(REFERENCES, folder / "references")
     runtime = folder / "runtime"
     runtime.mkdir()

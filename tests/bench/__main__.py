@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench import figures, package
+from tests.bench.bench_world import BenchWorld, Event, bench_world
 from tests.bench.function import Function, can_share_a_core, cold, instructions, running
-from tests.bench.stage import Event, Stage, stage
 
 # What Finch and AWS take to answer in the warm calls, as far as anybody waits for them.
 FINCH_ANSWERS_IN = 0.15
@@ -48,29 +48,29 @@ class Case:
         assert "error=" not in location, f"{self.name}: {location}"
 
 
-def cases(there: Stage) -> list[Case]:
+def cases(bench: BenchWorld) -> list[Case]:
     """Everything that is measured: references beside ours, then the rest of ours."""
     scenes = {
-        "list_connections": there.to_list,
-        "finish_connect": there.to_finish,
-        "disconnect": there.to_disconnect,
-        "start_connect": there.to_start,
-        "hop": there.to_hop,
-        "receive_webhook": there.to_receive,
-        "process_work": there.to_tend,
-        "schedule_checks": there.to_sweep,
-        "publish_events": there.to_publish,
-        "resolve_unfinished": there.to_resolve,
-        "vend_token": there.to_vend,
-        "read_directory": there.to_read,
+        "list_connections": bench.to_list,
+        "finish_connect": bench.to_finish,
+        "disconnect": bench.to_disconnect,
+        "start_connect": bench.to_start,
+        "hop": bench.to_hop,
+        "receive_webhook": bench.to_receive_webhook,
+        "process_work": bench.to_process_work,
+        "schedule_checks": bench.to_schedule_checks,
+        "publish_events": bench.to_publish,
+        "resolve_unfinished": bench.to_resolve,
+        "vend_token": bench.to_vend,
+        "read_directory": bench.to_read,
     }
     found = []
     for name, prepare in scenes.items():
         function = "start_connect" if name == "hop" else name
-        found.append(Case(name, there.ours(function), prepare))
+        found.append(Case(name, bench.ours(function), prepare))
         if name in COMPARED:
             found += [
-                Case(f"{kind} {name}", there.reference(kind, name), prepare) for kind in REFERENCES
+                Case(f"{kind} {name}", bench.reference(kind, name), prepare) for kind in REFERENCES
             ]
     return found
 
@@ -110,7 +110,7 @@ def timed(
     }
 
 
-def warm(there: Stage, chosen: Sequence[Case], rounds: int, log: Path) -> dict[str, Any]:
+def warm(bench: BenchWorld, chosen: Sequence[Case], rounds: int, log: Path) -> dict[str, Any]:
     """Calls of processes that have been called before: milliseconds, and what they asked of others.
 
     `own_ms` is without the time in which Finch was asked.
@@ -123,18 +123,18 @@ def warm(there: Stage, chosen: Sequence[Case], rounds: int, log: Path) -> dict[s
         for case in chosen:
             event = case.prepare()
             case.check(processes[case.name].invoke(event).body)
-            calls[case.name] = {"first": _asked(there)}
-        there.aws.answers_in, there.finch.answers_in = AWS_ANSWERS_IN, FINCH_ANSWERS_IN
+            calls[case.name] = {"first": _asked(bench)}
+        bench.aws.answers_in, bench.finch.answers_in = AWS_ANSWERS_IN, FINCH_ANSWERS_IN
         for _ in range(rounds):
             for case in chosen:
                 event = case.prepare()
                 answer = processes[case.name].invoke(event)
                 case.check(answer.body)
-                at_finch = sum(ended - began for began, ended in there.finch.seen.spans)
+                at_finch = sum(ended - began for began, ended in bench.finch.seen.spans)
                 took[case.name].append(answer.took * 1000)
                 own[case.name].append((answer.took - at_finch) * 1000)
-                calls[case.name]["warm"] = _asked(there)
-        there.aws.answers_in = there.finch.answers_in = 0
+                calls[case.name]["warm"] = _asked(bench)
+        bench.aws.answers_in = bench.finch.answers_in = 0
     return {
         name: {
             "p50_ms": round(statistics.median(values), 2),
@@ -146,8 +146,8 @@ def warm(there: Stage, chosen: Sequence[Case], rounds: int, log: Path) -> dict[s
     }
 
 
-def _asked(there: Stage) -> dict[str, Any]:
-    aws, finch = there.aws.seen, there.finch.seen
+def _asked(bench: BenchWorld) -> dict[str, Any]:
+    aws, finch = bench.aws.seen, bench.finch.seen
     return {
         "aws": sorted(aws.calls),
         "finch": sorted(finch.calls),
@@ -170,7 +170,7 @@ def modules(case: Case) -> int:
     return int(done.stdout.split()[-1])
 
 
-def connections(there: Stage, case: Case, rounds: int, log: Path) -> dict[str, Any]:
+def connections(bench: BenchWorld, case: Case, rounds: int, log: Path) -> dict[str, Any]:
     """A call of AWS on a kept connection, and on a fresh one, as a warm function sees them."""
     kept, fresh = [], []
     with running(case.function, log) as process:
@@ -178,16 +178,16 @@ def connections(there: Stage, case: Case, rounds: int, log: Path) -> dict[str, A
         process.invoke(event)
         for _ in range(rounds):
             kept.append(process.invoke(event).took * 1000)
-            there.aws.drop_connections()
+            bench.aws.drop_connections()
             fresh.append(process.invoke(event).took * 1000)
     return {"kept_ms": spread(kept), "fresh_ms": spread(fresh)}
 
 
 def measure(asked: argparse.Namespace, say: Callable[[str], None]) -> dict[str, Any]:
     """Everything, as what is written."""
-    with tempfile.TemporaryDirectory() as folder, stage(Path(folder)) as there:
+    with tempfile.TemporaryDirectory() as folder, bench_world(Path(folder)) as bench:
         log = Path(folder, "functions.log")
-        chosen = [one for one in cases(there) if not asked.only or one.name in asked.only]
+        chosen = [one for one in cases(bench) if not asked.only or one.name in asked.only]
         by_name = {one.name: one for one in chosen}
         found: dict[str, Any] = {
             "made_with": f"Python {platform.python_version()}, {platform.machine()}",
@@ -207,9 +207,9 @@ def measure(asked: argparse.Namespace, say: Callable[[str], None]) -> dict[str, 
             compared = [one for one in chosen if one.name.rpartition(" ")[2] in COMPARED]
             found["cold_at_512_mb"] = timed(compared, asked.rounds, log, memory_mb=512)
             say("cold starts at the share of 512 MB are timed")
-        found["warm"] = warm(there, chosen, asked.rounds * 4, log)
+        found["warm"] = warm(bench, chosen, asked.rounds * 4, log)
         if listing := by_name.get("list_connections"):
-            found["connections"] = connections(there, listing, 20, log)
+            found["connections"] = connections(bench, listing, 20, log)
         found["layers"] = package.layers()
         return found
 

@@ -122,13 +122,13 @@ def running(function: Function, log: Path, *, memory_mb: int | None = None) -> I
 
 def cold(function: Function, event: Any, log: Path, *, memory_mb: int | None = None) -> Cold:
     """One cold start with its first call."""
-    with running(function, log, memory_mb=memory_mb) as there:
-        init_cpu = there.cpu()
-        answer = there.invoke(event)
-        cpu = there.cpu()
-        status = Path(f"/proc/{there.process.pid}/status").read_text()
+    with running(function, log, memory_mb=memory_mb) as process:
+        init_cpu = process.cpu()
+        answer = process.invoke(event)
+        cpu = process.cpu()
+        status = Path(f"/proc/{process.process.pid}/status").read_text()
         peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
-        return Cold(there.init, answer.took, init_cpu, cpu - init_cpu, peak, answer.body)
+        return Cold(process.init, answer.took, init_cpu, cpu - init_cpu, peak, answer.body)
 
 
 def instructions(function: Function, event: Any | None, log: Path) -> int:

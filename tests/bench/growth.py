@@ -19,8 +19,8 @@ from queue import SimpleQueue
 from typing import Any
 
 from finch_connections.aws.connection_table import _item
+from tests.bench.bench_world import BenchWorld, Event, a_connection, bench_world
 from tests.bench.function import Running, running
-from tests.bench.stage import Event, Stage, a_connection, stage
 from tests.support.person import Person
 
 JSON = Path(__file__).with_name("growth.json")
@@ -35,10 +35,10 @@ PROCESSES = 8
 _READ_UNIT = 4096
 
 
-def fill(there: Stage, customer_id: str, connections: int) -> int:
+def fill(bench: BenchWorld, customer_id: str, connections: int) -> int:
     """Puts connections into the table, 25 with each call; the bytes of one."""
-    client = there.world.aws.client("dynamodb")
-    table = there.deployed.tables.connections
+    client = bench.world.aws.client("dynamodb")
+    table = bench.deployed.tables.connections
     items = [_item(a_connection(customer_id, number)) for number in range(connections)]
     batches = [items[at : at + 25] for at in range(0, len(items), 25)]
 
@@ -67,87 +67,87 @@ def size(value: Any) -> int:
     return total
 
 
-def own_ms(there: Stage, process: Running, event: Event) -> tuple[float, float]:
+def own_ms(bench: BenchWorld, process: Running, event: Event) -> tuple[float, float]:
     """Milliseconds of one call without those of AWS, and those of AWS."""
-    there.aws.reset()
+    bench.aws.reset()
     answer = process.invoke(event)
     assert answer.body["statusCode"] == 200, answer.body
-    at_aws = sum(ended - began for began, ended in there.aws.seen.spans)
+    at_aws = sum(ended - began for began, ended in bench.aws.seen.spans)
     return (answer.took - at_aws) * 1000, at_aws * 1000
 
 
-def listings(there: Stage, log: Path) -> Iterator[dict[str, Any]]:
+def listings(bench: BenchWorld, log: Path) -> Iterator[dict[str, Any]]:
     """A page of each customer, before and after the table has been filled by others; interleaved."""
-    there.reset()
+    bench.reset()
     customers = {count: f"customer-{count}" for count in SIZES}
-    item_bytes, *_ = [fill(there, name, count) for count, name in customers.items()]
+    item_bytes, *_ = [fill(bench, name, count) for count, name in customers.items()]
     in_table = sum(SIZES)
-    with running(there.ours("list_connections"), log) as process:
+    with running(bench.ours("list_connections"), log) as process:
         for filled in (False, True):
             if filled:
                 for number in range((TABLE - in_table) // 1000):
-                    fill(there, f"other-{number}", 1000)
+                    fill(bench, f"other-{number}", 1000)
                 in_table += (TABLE - in_table) // 1000 * 1000
             took: dict[int, list[tuple[float, float]]] = {count: [] for count in SIZES}
             for _ in range(CALLS):
                 for count, name in customers.items():
-                    took[count].append(own_ms(there, process, _listing(there, name)))
+                    took[count].append(own_ms(bench, process, _listing(bench, name)))
             for count in SIZES:
                 yield {
                     "connections": count,
                     "in_table": in_table,
                     "own_ms": round(statistics.median(own for own, _ in took[count]), 2),
                     "emulator_ms": round(statistics.median(aws for _, aws in took[count]), 2),
-                    "aws_calls": len(there.aws.seen.calls),
+                    "aws_calls": len(bench.aws.seen.calls),
                     "read_units": math.ceil(PAGE * item_bytes / _READ_UNIT),
                 }
 
 
-def _listing(there: Stage, customer_id: str) -> Event:
+def _listing(bench: BenchWorld, customer_id: str) -> Event:
     event: Event = json.loads(Path("events/list_connections.json").read_text())
     event["requestContext"]["authorizer"]["jwt"]["claims"]["sub"] = customer_id
     return event | {"queryStringParameters": {"limit": str(PAGE)}}
 
 
-def disconnects(there: Stage, log: Path) -> Iterator[dict[str, Any]]:
+def disconnects(bench: BenchWorld, log: Path) -> Iterator[dict[str, Any]]:
     """The end of one connection of a customer with some, many, and very many."""
-    with running(there.ours("disconnect"), log) as process:
+    with running(bench.ours("disconnect"), log) as process:
         for count in SIZES:
-            event = there.to_disconnect()
-            fill(there, "acme", count - 1)
-            there.aws.reset()
-            there.finch.reset()
-            own, _ = own_ms(there, process, event)
+            event = bench.to_disconnect()
+            fill(bench, "acme", count - 1)
+            bench.aws.reset()
+            bench.finch.reset()
+            own, _ = own_ms(bench, process, event)
             yield {
                 "connections": count,
                 "own_ms": round(own, 1),
-                "aws_calls": len(there.aws.seen.calls),
-                "finch_calls": len(there.finch.seen.calls),
+                "aws_calls": len(bench.aws.seen.calls),
+                "finch_calls": len(bench.finch.seen.calls),
             }
 
 
-def callbacks(there: Stage, log: Path, *, limited: bool) -> dict[str, Any]:
+def callbacks(bench: BenchWorld, log: Path, *, limited: bool) -> dict[str, Any]:
     """People who come back at once, while Finch answers or wants fewer requests."""
-    there.reset()
+    bench.reset()
     events = []
     for number in range(PEOPLE):
-        company_id = there.world.finch.add_company(f"Company {number}, Inc.")
-        login = there.world.finch.add_login("gusto", f"person-{number}@example.com", [company_id])
-        person = Person(there.deployed, f"customer-{number}")
-        events.append(there.back_from_finch(person, login=login.username, company_id=company_id))
+        company_id = bench.world.finch.add_company(f"Company {number}, Inc.")
+        login = bench.world.finch.add_login("gusto", f"person-{number}@example.com", [company_id])
+        person = Person(bench.deployed, f"customer-{number}")
+        events.append(bench.back_from_finch(person, login=login.username, company_id=company_id))
     if limited:
         for path in ("/introspect", "/auth/token"):
             method = "GET" if path == "/introspect" else "POST"
-            there.world.finch.faults.add(
+            bench.world.finch.faults.add(
                 method, path, times=None, error="rate_limit_exceeded_error"
             )
     with contextlib.ExitStack() as stack:
-        function = there.ours("finish_connect")
+        function = bench.ours("finish_connect")
         free: SimpleQueue[Running] = SimpleQueue()
         for _ in range(PROCESSES):
             free.put(stack.enter_context(running(function, log)))
-        there.aws.reset()
-        there.finch.reset()
+        bench.aws.reset()
+        bench.finch.reset()
 
         def come_back(event: Event) -> tuple[float, str]:
             process = free.get()
@@ -166,8 +166,8 @@ def callbacks(there: Stage, log: Path, *, limited: bool) -> dict[str, Any]:
         "outcomes": dict(Counter(outcome for _, outcome in done)),
         "seconds": round(took, 1),
         "p50_ms": round(statistics.median(one for one, _ in done), 1),
-        "aws_calls_each": round(len(there.aws.seen.calls) / PEOPLE, 2),
-        "finch_calls_each": round(len(there.finch.seen.calls) / PEOPLE, 2),
+        "aws_calls_each": round(len(bench.aws.seen.calls) / PEOPLE, 2),
+        "finch_calls_each": round(len(bench.finch.seen.calls) / PEOPLE, 2),
     }
 
 
@@ -180,12 +180,12 @@ def _outcome(answer: Any) -> str:
 
 def main() -> int:
     """Measures, prints and keeps the figures."""
-    with tempfile.TemporaryDirectory() as folder, stage(Path(folder)) as there:
+    with tempfile.TemporaryDirectory() as folder, bench_world(Path(folder)) as bench:
         log = Path(folder, "functions.log")
         found = {
-            "callbacks": [callbacks(there, log, limited=one) for one in (False, True)],
-            "disconnects": list(disconnects(there, log)),
-            "listings": list(listings(there, log)),
+            "callbacks": [callbacks(bench, log, limited=one) for one in (False, True)],
+            "disconnects": list(disconnects(bench, log)),
+            "listings": list(listings(bench, log)),
         }
     print(json.dumps(found, indent=1))
     JSON.write_text(json.dumps(found, indent=1) + "\n")

@@ -82,7 +82,7 @@ def _unpacked(what: Sequence[Path], folder: Path) -> Path:
     return folder
 
 
-def compiled_anew(name: str, task: Path, packages: Path) -> list[str]:
+def recompiled(name: str, task: Path, packages: Path) -> list[str]:
     """The source files that Python compiles when it loads a function, which it does each time."""
     script = f"import sys; sys.path[:0] = {[str(task), str(packages)]}\nimport {FUNCTIONS[name]}"
     done = subprocess.run(

@@ -82,7 +82,7 @@ def started(unpacked: dict[str, tuple[Path, Path]]) -> dict[str, tuple[set[str],
 def test_nothing_is_compiled_at_a_cold_start(
     unpacked: dict[str, tuple[Path, Path]], name: str
 ) -> None:
-    assert package.compiled_anew(name, *unpacked[name]) == []
+    assert package.recompiled(name, *unpacked[name]) == []
 
 
 def test_the_check_of_that_sees_what_is_compiled(
@@ -92,7 +92,7 @@ def test_the_check_of_that_sees_what_is_compiled(
     task = package.unpacked("ListConnections", tmp_path)
     [compiled] = task.rglob("handler.*.pyc")
     compiled.unlink()
-    [found] = package.compiled_anew("ListConnections", task, opt)
+    [found] = package.recompiled("ListConnections", task, opt)
     assert "list_connections/handler.py" in found
 
 

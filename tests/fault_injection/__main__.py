@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import groupby
 
-from tests.fault_injection.cells import Cell, run_part, summary, table
+from tests.fault_injection.harness import TrialResult, run_part, summary, table
 from tests.fault_injection.scenarios import SCENARIOS
 
 # So that no process is left alone with a long scenario at the end.
@@ -17,11 +17,11 @@ _PARTS = 2
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs every cell, or those of the named scenarios; 1 where something was lost."""
+    """Runs every result, or those of the named scenarios; 1 where something was lost."""
     parser = argparse.ArgumentParser(prog="make crash", description=__doc__)
     parser.add_argument("scenario", nargs="*", help="part of a name; without any, all of them")
     parser.add_argument("--jobs", type=int, default=os.process_cpu_count())
-    parser.add_argument("--share", type=int, default=1, help="every n-th cell alone")
+    parser.add_argument("--share", type=int, default=1, help="every n-th result alone")
     parser.add_argument(
         "--at-once", action="store_true", help="what is done beside other work comes before it"
     )
@@ -31,21 +31,21 @@ def main(arguments: Sequence[str]) -> int:
         for one in SCENARIOS
         if not asked.scenario or any(part in one.name for part in asked.scenario)
     ]
-    began, cells = time.monotonic(), list[Cell]()
+    began, results = time.monotonic(), list[TrialResult]()
     for _, parts in groupby(
         _run(names, asked.jobs, asked.share, asked.at_once), key=lambda one: one[0]
     ):
         placed = sorted((pair for _, part in parts for pair in part), key=lambda pair: pair[0])
-        there = [cell for _, cell in placed]
-        print(table(there), flush=True)
-        cells += there
-    print(f"\n{len(cells)} cells in {time.monotonic() - began:.0f} s\n{summary(cells)}")
-    return 1 if any(cell.lost for cell in cells) else 0
+        group = [result for _, result in placed]
+        print(table(group), flush=True)
+        results += group
+    print(f"\n{len(results)} results in {time.monotonic() - began:.0f} s\n{summary(results)}")
+    return 1 if any(result.lost for result in results) else 0
 
 
 def _run(
     names: Sequence[str], jobs: int, share: int, at_once: bool
-) -> Iterator[tuple[str, list[tuple[int, Cell]]]]:
+) -> Iterator[tuple[str, list[tuple[int, TrialResult]]]]:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(jobs, context) as pool:
         done = [

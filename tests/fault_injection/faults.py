@@ -31,14 +31,14 @@ _DAYS = timedelta(days=4)
 
 @dataclass(frozen=True)
 class Fault:
-    """`strike` does to a call what its name says, and answers or raises what the product gets.
+    """`inject` does to a call what its name says, and answers or raises what the product gets.
 
     It strikes once, and in a second run for as long as it `lasts`, where it does. `kind` is what it
     comes to for whoever made the call.
     """
 
     name: str
-    strike: Callable[[InProcess, Call, Send], Any] = field(repr=False)
+    inject: Callable[[InProcess, Call, Send], Any] = field(repr=False)
     lasts: timedelta | None = None
     kind: Kind = "refused"
 
@@ -99,8 +99,8 @@ def _dynamodb(call: Call) -> Iterator[Fault]:
         for place, write in enumerate(writes):
             if "ConditionExpression" in write:
                 name = f"condition of {write['TableName'].removesuffix('Table')} failed"
-                strike = _cancelled(len(writes), place, "ConditionalCheckFailed")
-                yield Fault(name + f" ({place + 1})", strike, kind="contended")
+                inject = _cancelled(len(writes), place, "ConditionalCheckFailed")
+                yield Fault(name + f" ({place + 1})", inject, kind="contended")
     elif call.operation in ("PutItem", "UpdateItem", "DeleteItem"):
         yield _refused("transaction conflict", "TransactionConflictException", 400)
         if "ConditionExpression" in call.arguments:
@@ -122,28 +122,28 @@ def _client_error(code: str, status: int, **more: Any) -> Callable[[Call], Excep
 def _refused(name: str, code: str, status: int, *, lasts: timedelta | None = None) -> Fault:
     make = _client_error(code, status)
 
-    def strike(world: InProcess, call: Call, send: Send) -> Any:
+    def inject(world: InProcess, call: Call, send: Send) -> Any:
         raise make(call)
 
-    return Fault(name, strike, lasts)
+    return Fault(name, inject, lasts)
 
 
 def _cancelled(writes: int, place: int, code: str) -> Callable[[InProcess, Call, Send], Any]:
     reasons = [{"Code": code if place == n else "None"} for n in range(writes)]
     make = _client_error("TransactionCanceledException", 400, CancellationReasons=reasons)
 
-    def strike(world: InProcess, call: Call, send: Send) -> Any:
+    def inject(world: InProcess, call: Call, send: Send) -> Any:
         raise make(call)
 
-    return strike
+    return inject
 
 
 def _after(make: Callable[[Call], Exception]) -> Callable[[InProcess, Call, Send], Any]:
-    def strike(world: InProcess, call: Call, send: Send) -> Any:
+    def inject(world: InProcess, call: Call, send: Send) -> Any:
         send()
         raise make(call)
 
-    return strike
+    return inject
 
 
 def _not_connected(world: InProcess, call: Call, send: Send) -> Any:
@@ -160,15 +160,15 @@ def _timeout_after(world: InProcess, call: Call, send: Send) -> Any:
 
 
 def _late(
-    strike: Callable[[InProcess, Call, Send], Any],
+    inject: Callable[[InProcess, Call, Send], Any],
 ) -> Callable[[InProcess, Call, Send], Any]:
     """Has its effect when the function is through with what it did instead."""
 
-    def strike_and_do(world: InProcess, call: Call, send: Send) -> Any:
+    def inject_and_send_late(world: InProcess, call: Call, send: Send) -> Any:
         world.border.late.append(send)
-        return strike(world, call, send)
+        return inject(world, call, send)
 
-    return strike_and_do
+    return inject_and_send_late
 
 
 def _twice(world: InProcess, call: Call, send: Send) -> Any:
@@ -210,8 +210,8 @@ def _finch(call: Call) -> Iterator[Fault]:
         "html": b"<h1>It works</h1>",
     }.items():
         lasts = A_DAY if name == "html" else None
-        strike = _finch_answer(200, body, after=not reads)
-        yield Fault(f"200 {name}", strike, lasts, "nonsense")
+        inject = _finch_answer(200, body, after=not reads)
+        yield Fault(f"200 {name}", inject, lasts, "nonsense")
     yield Fault("200 truncated", _truncated, kind="nonsense")
 
 
@@ -253,21 +253,21 @@ def _finch_timeout_after(world: InProcess, call: Call, send: Send) -> Any:
 def _finch_answer(
     status: int, body: bytes, *, after: bool = False
 ) -> Callable[[InProcess, Call, Send], Any]:
-    def strike(world: InProcess, call: Call, send: Send) -> Any:
+    def inject(world: InProcess, call: Call, send: Send) -> Any:
         if after:
             send().read()
         return httpx.Response(status, content=body)
 
-    return strike
+    return inject
 
 
 def _finch_error(name: str, code: str | None) -> Callable[[InProcess, Call, Send], Any]:
     body = documented_error(name, code)
 
-    def strike(world: InProcess, call: Call, send: Send) -> Any:
+    def inject(world: InProcess, call: Call, send: Send) -> Any:
         return httpx.Response(body["status"], json=body)
 
-    return strike
+    return inject
 
 
 def _truncated(world: InProcess, call: Call, send: Send) -> Any:

@@ -16,7 +16,7 @@ from local.fake_finch.seed_world import CEDARLINE, HARBOR_LANE, IRIS, JUNIPER_VA
 from operations.long_work import Round, go_through
 from tests.integration.test_process_work import Killed, kill
 from tests.support.in_process import Call, InProcess, let_through
-from tests.support.invariants import Kept, Watch, broken
+from tests.support.invariants import StoredState, Watch, broken
 from tests.support.person import Person
 
 GONE: dict[str, list[Any]] = {"connections": [], "sessions": [], "audit": []}
@@ -550,7 +550,7 @@ def test_a_token_that_was_in_escrow_is_held_for_a_person(
     deployed.queue.clear()
     this = go(deployed, "RestoreBackup", **backup)
     assert (dict(this.done), this.open) == ({"held for a person": 1}, [])
-    assert Kept(deployed).phases() == {"held": 1}
+    assert StoredState(deployed).phases() == {"held": 1}
     assert go(deployed, "RestoreBackup", **backup).done == {"there already": 1}
     deployed.queue.pass_time(timedelta(hours=2))
     assert broken(deployed, Watch(), at_rest=True) == []
@@ -632,7 +632,7 @@ def test_a_claim_that_is_left_of_an_attempt_is_no_token_of_it(
     lose(deployed, "acme", "sessions")
     this = go(deployed, "RestoreBackup", **backup)
     assert (this.done["held for a person"], this.open) == (1, [])
-    assert Kept(deployed).phases()["held"] == 1
+    assert StoredState(deployed).phases()["held"] == 1
     # What was revoked has not been looked at yet.
     revoked = {one.id for one in deployed.finch.connections()} if revokes else set()
     assert broken(deployed, Watch(), at_rest=False, lost_at_finch=revoked) == []

@@ -15,7 +15,7 @@ from botocore.exceptions import EndpointConnectionError
 from finch_connections.finch import credentials
 from functions.receive_webhook.handler import receive_webhook
 from local.fake_finch.webhooks import Delivery, new_secret, sign
-from tests.support.in_process import WEBHOOK_SECRET, Call, InProcess, context, forget_what_was_read
+from tests.support.in_process import WEBHOOK_SECRET, Call, InProcess, context, forget_process_memory
 from tests.support.metrics import outcomes
 from tests.support.person import Person
 
@@ -122,7 +122,7 @@ def test_a_webhook_touches_neither_tables_nor_finch(deployed: InProcess) -> None
         return send()
 
     deployed.border.guard = guard
-    forget_what_was_read()
+    forget_process_memory()
     assert deployed.receive(delivery.headers, delivery.body).status == 200
     assert services == {"secretsmanager", "sqs"}
 
@@ -319,7 +319,7 @@ def test_no_secret_and_no_word_of_a_stranger_reaches_the_log(
     deployed.receive(delivery.headers | {"Finch-Signature": "v1,canary-4"}, delivery.body)
     deployed.receive(delivery.headers, delivery.body)
     with secret_of(deployed, webhook_secrets=["canary-5"]):
-        forget_what_was_read()
+        forget_process_memory()
         deployed.receive(delivery.headers, delivery.body)
     logged = log.getvalue() + caplog.text
     assert '"message":"webhook refused"' in logged
@@ -341,7 +341,7 @@ def test_while_the_secret_is_replaced_either_signature_is_enough(deployed: InPro
         deployed.finch.set_connection_status(connection_id, "reauth")
         assert deployed.deliver_webhooks() == [200]
         with secret_of(deployed, webhook_secrets=[new]):
-            forget_what_was_read()
+            forget_process_memory()
             deployed.finch.set_connection_status(connection_id, "connected")
             assert deployed.deliver_webhooks() == [200]
         with secret_of(deployed, webhook_secrets=[new, *old]):
@@ -350,7 +350,7 @@ def test_while_the_secret_is_replaced_either_signature_is_enough(deployed: InPro
             [delivery] = taken(deployed)
             assert delivery.headers["Finch-Signature"].count("v1,") == 1
             assert deployed.receive(delivery.headers, delivery.body).status == 200
-        forget_what_was_read()
+        forget_process_memory()
         assert deployed.receive(delivery.headers, delivery.body).status == 401
     finally:
         deployed.finch.replace_application(webhook_secrets=old)
@@ -394,7 +394,7 @@ def test_an_entry_that_is_no_secret_harms_neither_the_others_nor_the_credentials
 ) -> None:
     delivery = changed_status(deployed)
     with secret_of(deployed, webhook_secrets=listed):
-        forget_what_was_read()
+        forget_process_memory()
         assert deployed.receive(delivery.headers, delivery.body).status == 200
         assert credentials.from_settings().credentials().client_id == "our-client"
     assert log.getvalue().count('"message":"webhook secret unusable"') == len(listed) - 1
@@ -406,7 +406,7 @@ def test_without_a_webhook_secret_nothing_is_genuine_and_the_credentials_are_goo
 ) -> None:
     headers, body = delivery_of(deployed, b"{}", "")
     with secret_of(deployed, webhook_secrets=listed):
-        forget_what_was_read()
+        forget_process_memory()
         assert deployed.receive(headers, body).status == 401
         assert credentials.from_settings().credentials().client_id == "our-client"
 
@@ -417,7 +417,7 @@ def test_a_secret_that_cannot_be_read_refuses_nothing_for_good(deployed: InProce
     kept = client.get_secret_value(SecretId=arn)["SecretString"]
     client.put_secret_value(SecretId=arn, SecretString="not json")
     try:
-        forget_what_was_read()
+        forget_process_memory()
         assert deployed.receive(delivery.headers, delivery.body).status == 502
     finally:
         client.put_secret_value(SecretId=arn, SecretString=kept)

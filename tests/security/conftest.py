@@ -13,11 +13,11 @@ import pytest
 from local.world import World
 from tests.integration.conftest import deployed, in_process, log
 from tests.local.conftest import deploy_nothing_in, world
-from tests.security.ear import Ear
-from tests.security.exercises import Stage, set_stage
+from tests.security.exercises import PreparedWorld, prepare_world
+from tests.security.recording_api import RecordingApi
 from tests.support.deployed import Deployed
 
-__all__ = ["deployed", "ear", "in_process", "log", "over_http", "stage", "world"]
+__all__ = ["deployed", "in_process", "log", "over_http", "prepared", "recording_api", "world"]
 
 
 @pytest.fixture
@@ -27,16 +27,16 @@ def over_http(world: World) -> Deployed:
 
 
 @pytest.fixture(scope="session")
-def ear(world: World) -> Ear:
-    """Who has heard all that the stage was set with."""
-    return Ear(deploy_nothing_in(world).api)
+def recording_api(world: World) -> RecordingApi:
+    """Who has recorded all that the prepared was set with."""
+    return RecordingApi(deploy_nothing_in(world).api)
 
 
 @pytest.fixture(scope="session")
-def stage(world: World, ear: Ear) -> Stage:
+def prepared(world: World, recording_api: RecordingApi) -> PreparedWorld:
     """Every function of the local world with something to do; set once, and brought back."""
-    product = replace(deploy_nothing_in(world), api=ear)
-    return set_stage(product, lambda: _old_key(world))
+    product = replace(deploy_nothing_in(world), api=recording_api)
+    return prepare_world(product, lambda: _old_key(world))
 
 
 @contextmanager
@@ -46,8 +46,8 @@ def _old_key(world: World) -> Iterator[str]:
     arn: str = world.aws.client("kms").create_key()["KeyMetadata"]["Arn"]
     role = {"RoleName": world.physical_id("ReencryptTokensRole"), "PolicyName": "old-key"}
     function = world.physical_id("ReencryptTokens")
-    there = functions.get_function_configuration(FunctionName=function)["Environment"]
-    variables = there["Variables"] | {"OLD_TOKEN_KEY_ARN": arn}
+    before = functions.get_function_configuration(FunctionName=function)["Environment"]
+    variables = before["Variables"] | {"OLD_TOKEN_KEY_ARN": arn}
     opens = {"Effect": "Allow", "Action": "kms:ReEncryptFrom", "Resource": arn}
     iam.put_role_policy(**role, PolicyDocument=json.dumps({"Statement": [opens]}))
     functions.update_function_configuration(
@@ -56,5 +56,5 @@ def _old_key(world: World) -> Iterator[str]:
     try:
         yield arn
     finally:
-        functions.update_function_configuration(FunctionName=function, Environment=there)
+        functions.update_function_configuration(FunctionName=function, Environment=before)
         iam.delete_role_policy(**role)

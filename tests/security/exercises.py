@@ -1,6 +1,6 @@
 """Each function at its work, so that together they do everything that their roles allow.
 
-The stage is set once; every exercise begins from there, in process and in the local world alike.
+The prepared is set once; every exercise begins from there, in process and in the local world alike.
 """
 
 import json
@@ -40,7 +40,7 @@ _ASKED = {
 
 
 @dataclass
-class Stage:
+class PreparedWorld:
     """Customers in every state that there is, each with a company of its own."""
 
     deployed: Deployed
@@ -49,11 +49,11 @@ class Stage:
     again: str
     unconfirmed: Landing
     dead: Landing
-    held_by_another: Person
+    shared: Person
     escrowed: str
-    given_up: str
+    to_discard: str
     held: str
-    given_up_batch: Mapping[str, str]
+    failed_batch: Mapping[str, str]
     old_key: Callable[[], AbstractContextManager[str]]
     _kept: list[tuple[str, list[dict[str, Any]]]] = field(repr=False)
     _finch: Any = field(repr=False)
@@ -83,19 +83,21 @@ def _put_back(deployed: Deployed, table: str, items: list[dict[str, Any]]) -> No
     client = deployed.tables.dynamodb
     schema = client.describe_table(TableName=table)["Table"]["KeySchema"]
     names = [part["AttributeName"] for part in schema]
-    there = deployed.tables.items(table)
+    present = deployed.tables.items(table)
     kept = [[item[name] for name in names] for item in items]
     requests: list[Any] = [
         {"DeleteRequest": {"Key": {name: item[name] for name in names}}}
-        for item in there
+        for item in present
         if [item[name] for name in names] not in kept
     ]
-    requests += [{"PutRequest": {"Item": item}} for item in items if item not in there]
+    requests += [{"PutRequest": {"Item": item}} for item in items if item not in present]
     for begin in range(0, len(requests), 25):
         client.batch_write_item(RequestItems={table: requests[begin : begin + 25]})
 
 
-def set_stage(deployed: Deployed, old_key: Callable[[], AbstractContextManager[str]]) -> Stage:
+def prepare_world(
+    deployed: Deployed, old_key: Callable[[], AbstractContextManager[str]]
+) -> PreparedWorld:
     """Everything that the exercises begin from.
 
     `old_key` makes a key that the functions know, while it lasts, as the one that sealed before.
@@ -124,7 +126,7 @@ def set_stage(deployed: Deployed, old_key: Callable[[], AbstractContextManager[s
     choice = {"provider_id": "gusto", "login": DANA, "company_id": NORTHFOLD.id}
     unconfirmed = Person(deployed, "unconfirmed", same_site=False).connect(**choice)
     choice = {"provider_id": "bamboo_hr", "login": LENA, "company_id": CEDARLINE.id}
-    Person(deployed, "given-up", same_site=False).connect(**choice)
+    Person(deployed, "to-discard", same_site=False).connect(**choice)
     dead = Person(deployed, "dead", same_site=False).connect(provider_id="justworks")
     finch.disconnect(finch.tokens()[-1].access_token)
     # Half done: a disconnect that Finch has not confirmed, and an exchange whose answer was lost.
@@ -152,13 +154,13 @@ def set_stage(deployed: Deployed, old_key: Callable[[], AbstractContextManager[s
     Person(deployed, "held").connect(**choice)
     finch.change_switches(introspect_customer_id_override=None)
     hashes = {item["customer_id"]["S"]: item["handle_hash"]["S"] for item in _sessions(deployed)}
-    for customer in ("escrowed", "uncertain", "given-up"):
+    for customer in ("escrowed", "uncertain", "to-discard"):
         _age(deployed, hashes[customer], "consumed_at", "due_at")
     _age(deployed, hashes["dead"], "dead_since")
     _age_disconnect(deployed, "leaving")
     tables = deployed.tables
     names = (tables.connections, tables.sessions, tables.ownerships, tables.audit)
-    return Stage(
+    return PreparedWorld(
         deployed,
         acme,
         callback,
@@ -167,7 +169,7 @@ def set_stage(deployed: Deployed, old_key: Callable[[], AbstractContextManager[s
         dead,
         shared,
         hashes["escrowed"],
-        hashes["given-up"],
+        hashes["to-discard"],
         hashes["held"],
         {"streamArn": "stream", "shardId": "shard", "startSequenceNumber": "1"}
         | {"endSequenceNumber": "1"},
@@ -226,14 +228,14 @@ class Exercise:
 
     function: str
     name: str
-    act: Callable[[Stage], None] = field(repr=False)
+    act: Callable[[PreparedWorld], None] = field(repr=False)
 
 
 EXERCISES: list[Exercise] = []
 # What each was seen to need in process, for whoever wants to try the likeliest first.
 NEEDED: dict[Exercise, set[Need]] = {}
 
-type Act = Callable[[Stage], None]
+type Act = Callable[[PreparedWorld], None]
 
 
 def exercise(function: str) -> Callable[[Act], Act]:
@@ -247,176 +249,176 @@ def exercise(function: str) -> Callable[[Act], Act]:
 
 
 @exercise("ListConnections")
-def lists(stage: Stage) -> None:
-    stage.acme.call("GET", "/connections")
+def lists(prepared: PreparedWorld) -> None:
+    prepared.acme.call("GET", "/connections")
 
 
 @exercise("ListConnections")
-def shows(stage: Stage) -> None:
-    stage.acme.call("GET", connection_path("gusto", HARBOR_LANE.id))
+def shows(prepared: PreparedWorld) -> None:
+    prepared.acme.call("GET", connection_path("gusto", HARBOR_LANE.id))
 
 
 @exercise("StartConnect")
-def repairs(stage: Stage) -> None:
+def repairs(prepared: PreparedWorld) -> None:
     path = connection_path("gusto", HARBOR_LANE.id) + "/reauthenticate"
-    stage.acme.call("POST", path, {"mode": "embedded"})
+    prepared.acme.call("POST", path, {"mode": "embedded"})
 
 
 @exercise("StartConnect")
-def recovers_a_lost_connection(stage: Stage) -> None:
-    link = stage.acme.start().json.get("connect_url", "/connect/none")
+def recovers_a_lost_connection(prepared: PreparedWorld) -> None:
+    link = prepared.acme.start().json.get("connect_url", "/connect/none")
     body = {"code": 400, "name": "bad_request", "message": ""}
     exists = {"finch_code": "connection_already_exists", "context": {"connection_id": _LOST}}
-    stage.deployed.finch.faults.add("POST", "/connect/sessions", status=400, body=body | exists)
-    stage.acme.browser.navigate(link)
+    prepared.deployed.finch.faults.add("POST", "/connect/sessions", status=400, body=body | exists)
+    prepared.acme.browser.navigate(link)
 
 
 @exercise("FinishConnect")
-def confirms(stage: Stage) -> None:
-    assert stage.unconfirmed.completion
-    person = Person(stage.deployed, "unconfirmed", same_site=False)
-    person.confirm(stage.unconfirmed.completion)
+def confirms(prepared: PreparedWorld) -> None:
+    assert prepared.unconfirmed.completion
+    person = Person(prepared.deployed, "unconfirmed", same_site=False)
+    person.confirm(prepared.unconfirmed.completion)
 
 
 @exercise("FinishConnect")
-def confirms_what_is_dead(stage: Stage) -> None:
-    assert stage.dead.completion
-    Person(stage.deployed, "dead", same_site=False).confirm(stage.dead.completion)
+def confirms_what_is_dead(prepared: PreparedWorld) -> None:
+    assert prepared.dead.completion
+    Person(prepared.deployed, "dead", same_site=False).confirm(prepared.dead.completion)
 
 
 @exercise("FinishConnect")
-def takes_the_callback(stage: Stage) -> None:
-    Person(stage.deployed, "coming").browser.navigate(stage.callback)
+def takes_the_callback(prepared: PreparedWorld) -> None:
+    Person(prepared.deployed, "coming").browser.navigate(prepared.callback)
 
 
 @exercise("FinishConnect")
-def takes_the_callback_of_a_row_of_another_name(stage: Stage) -> None:
-    Person(stage.deployed, "nameless").browser.navigate(stage.again)
+def takes_the_callback_of_a_row_of_another_name(prepared: PreparedWorld) -> None:
+    Person(prepared.deployed, "nameless").browser.navigate(prepared.again)
 
 
 @exercise("Disconnect")
-def disconnects(stage: Stage) -> None:
-    stage.held_by_another.disconnect("justworks", CEDARLINE.id)
+def disconnects(prepared: PreparedWorld) -> None:
+    prepared.shared.disconnect("justworks", CEDARLINE.id)
 
 
 @exercise("ReceiveWebhook")
-def takes_a_webhook(stage: Stage) -> None:
-    finch = stage.deployed.finch
+def takes_a_webhook(prepared: PreparedWorld) -> None:
+    finch = prepared.deployed.finch
     [connection, *_] = [one for one in finch.connections() if one.live]
     event = {"event_type": "account.updated", "connection_id": connection.id}
     now = finch.now()
     sent = finch.signed_webhook(Waiting("msg_1", json.dumps(event).encode(), now, now))
-    stage.deployed.api.send("POST", "/webhooks/finch", headers=sent.headers, body=sent.body)
+    prepared.deployed.api.send("POST", "/webhooks/finch", headers=sent.headers, body=sent.body)
 
 
 @exercise("ProcessWork")
-def finishes_what_is_escrowed(stage: Stage) -> None:
-    stage.process(session=stage.escrowed)
+def finishes_what_is_escrowed(prepared: PreparedWorld) -> None:
+    prepared.process(session=prepared.escrowed)
 
 
 @exercise("ProcessWork")
-def looks_at_the_health(stage: Stage) -> None:
+def looks_at_the_health(prepared: PreparedWorld) -> None:
     company = {"provider_id": "gusto", "company_id": HARBOR_LANE.id}
-    stage.process(customer_id="acme", **company)
+    prepared.process(customer_id="acme", **company)
 
 
 @exercise("ProcessWork")
-def ends_what_nobody_confirms(stage: Stage) -> None:
-    stage.process(session=stage.given_up)
+def ends_what_nobody_confirms(prepared: PreparedWorld) -> None:
+    prepared.process(session=prepared.to_discard)
 
 
 @exercise("ScheduleChecks")
-def sweeps(stage: Stage) -> None:
-    stage.invoke("schedule_checks", {})
+def sweeps(prepared: PreparedWorld) -> None:
+    prepared.invoke("schedule_checks", {})
 
 
 @exercise("PublishEvents")
-def publishes(stage: Stage) -> None:
+def publishes(prepared: PreparedWorld) -> None:
     event = json.loads((ROOT / "events" / "publish_events.json").read_text())
-    stage.invoke("publish_events", event)
+    prepared.invoke("publish_events", event)
 
 
 @exercise("PublishEvents")
-def publishes_what_was_given_up(stage: Stage) -> None:
+def publishes_what_was_given_up(prepared: PreparedWorld) -> None:
     with suppress(Exception):
-        stage.invoke("publish_events", {"DDBStreamBatchInfo": stage.given_up_batch})
+        prepared.invoke("publish_events", {"DDBStreamBatchInfo": prepared.failed_batch})
 
 
 @exercise("ResolveUnfinished")
-def lists_what_is_unfinished(stage: Stage) -> None:
-    stage.invoke("resolve_unfinished", {"action": "list"})
+def lists_what_is_unfinished(prepared: PreparedWorld) -> None:
+    prepared.invoke("resolve_unfinished", {"action": "list"})
 
 
 @exercise("ResolveUnfinished")
-def reads_the_audit(stage: Stage) -> None:
-    stage.invoke("resolve_unfinished", {"action": "audit", "customer_id": "acme"})
+def reads_the_audit(prepared: PreparedWorld) -> None:
+    prepared.invoke("resolve_unfinished", {"action": "audit", "customer_id": "acme"})
 
 
-def _decides(stage: Stage, action: str) -> None:
-    command = {"action": action, "session": stage.held}
-    shown = stage.invoke("resolve_unfinished", command)
+def _decides(prepared: PreparedWorld, action: str) -> None:
+    command = {"action": action, "session": prepared.held}
+    shown = prepared.invoke("resolve_unfinished", command)
     decision = shown["result"]["decision"]
-    stage.invoke("resolve_unfinished", command | {"decision": decision})
+    prepared.invoke("resolve_unfinished", command | {"decision": decision})
 
 
 @exercise("ResolveUnfinished")
-def attaches_what_is_held(stage: Stage) -> None:
-    _decides(stage, "attach")
+def attaches_what_is_held(prepared: PreparedWorld) -> None:
+    _decides(prepared, "attach")
 
 
 @exercise("ResolveUnfinished")
-def ends_what_is_held(stage: Stage) -> None:
-    _decides(stage, "disconnect")
+def ends_what_is_held(prepared: PreparedWorld) -> None:
+    _decides(prepared, "disconnect")
 
 
-def _asks(stage: Stage, **more: str) -> None:
+def _asks(prepared: PreparedWorld, **more: str) -> None:
     asked = _ASKED | {"customer_id": "acme", "caller": "test"} | more
-    stage.invoke("vend_token", asked)
+    prepared.invoke("vend_token", asked)
 
 
 @exercise("EraseCustomer")
-def erases_what_is_over(stage: Stage) -> None:
-    stage.invoke("erase_customer", {"customer_id": "gone"})
+def erases_what_is_over(prepared: PreparedWorld) -> None:
+    prepared.invoke("erase_customer", {"customer_id": "gone"})
 
 
 @exercise("EraseCustomer")
-def erases_what_is_connected(stage: Stage) -> None:
-    stage.invoke("erase_customer", {"customer_id": "acme"})
+def erases_what_is_connected(prepared: PreparedWorld) -> None:
+    prepared.invoke("erase_customer", {"customer_id": "acme"})
 
 
 @exercise("EraseCustomer")
-def erases_what_waits(stage: Stage) -> None:
-    stage.invoke("erase_customer", {"customer_id": "given-up"})
+def erases_what_waits(prepared: PreparedWorld) -> None:
+    prepared.invoke("erase_customer", {"customer_id": "to-discard"})
 
 
 @exercise("EraseCustomer")
-def erases_what_another_has_too(stage: Stage) -> None:
-    stage.invoke("erase_customer", {"customer_id": "late"})
+def erases_what_another_has_too(prepared: PreparedWorld) -> None:
+    prepared.invoke("erase_customer", {"customer_id": "late"})
 
 
 @exercise("ReencryptTokens")
-def reseals(stage: Stage) -> None:
-    with stage.old_key() as old_key:
-        _seal_with(stage, old_key)
-        stage.invoke("reencrypt_tokens", {})
+def reseals(prepared: PreparedWorld) -> None:
+    with prepared.old_key() as old_key:
+        _seal_with(prepared, old_key)
+        prepared.invoke("reencrypt_tokens", {})
 
 
-def _seal_with(stage: Stage, key_arn: str) -> None:
+def _seal_with(prepared: PreparedWorld, key_arn: str) -> None:
     """As an older key has sealed a connection's token, and one that waits."""
-    tables, kms = stage.deployed.tables, stage.deployed.kms
+    tables, kms = prepared.deployed.tables, prepared.deployed.kms
     row = {"customer_id": {"S": "acme"}, "provider_id#company_id": {"S": f"gusto#{HARBOR_LANE.id}"}}
     item = tables.dynamodb.get_item(TableName=tables.connections, Key=row)["Item"]
     [token_id] = item["ciphertexts"]["M"]
     stored = {"purpose": "stored", "customer_id": "acme", "provider_id": "gusto"}
-    session = {"purpose": "escrow", "session": stage.given_up, "customer_id": "given-up"}
-    texts = {one.id: one.access_token for one in stage.deployed.finch.tokens()}
+    session = {"purpose": "escrow", "session": prepared.to_discard, "customer_id": "to-discard"}
+    texts = {one.id: one.access_token for one in prepared.deployed.finch.tokens()}
     for table, key, path, names, context, text in (
         (
             *(tables.connections, row, "ciphertexts.#id", {"#id": token_id}),
             *(stored | {"company_id": HARBOR_LANE.id}, texts[token_id]),
         ),
         (
-            *(tables.sessions, {"handle_hash": {"S": stage.given_up}}, "escrow.#id"),
+            *(tables.sessions, {"handle_hash": {"S": prepared.to_discard}}, "escrow.#id"),
             *({"#id": "ciphertext"}, session, "whatever"),
         ),
     ):
@@ -431,21 +433,21 @@ def _seal_with(stage: Stage, key_arn: str) -> None:
 
 
 @exercise("RestoreBackup")
-def restores(stage: Stage) -> None:
-    tables, restored = stage.deployed.tables, {}
-    kept = dict(stage._kept)
+def restores(prepared: PreparedWorld) -> None:
+    tables, restored = prepared.deployed.tables, {}
+    kept = dict(prepared._kept)
     lost = {
         "connections": [
             one for one in kept[tables.connections] if one["customer_id"]["S"] == "acme"
         ],
-        "sessions": [one for one in kept[tables.sessions] if _hash(one) == stage.held],
+        "sessions": [one for one in kept[tables.sessions] if _hash(one) == prepared.held],
     }
     for part, name, key in (
         ("connections", tables.connections, ("customer_id", "provider_id#company_id")),
         ("sessions", tables.sessions, ("handle_hash",)),
     ):
         restored[part] = _copied(
-            stage.deployed, f"finch-connections-restored-{part}", key, lost[part]
+            prepared.deployed, f"finch-connections-restored-{part}", key, lost[part]
         )
         for item in lost[part]:
             tables.dynamodb.delete_item(TableName=name, Key={one: item[one] for one in key})
@@ -454,7 +456,7 @@ def restores(stage: Stage) -> None:
             TableName=tables.ownerships, Key={"owned_id": claim["owned_id"]}
         )
     try:
-        stage.invoke("restore_backup", restored)
+        prepared.invoke("restore_backup", restored)
     finally:
         for name in restored.values():
             tables.dynamodb.delete_table(TableName=name)
@@ -484,17 +486,17 @@ def _copied(
 
 
 @exercise("VendToken")
-def vends(stage: Stage) -> None:
-    _asks(stage)
+def vends(prepared: PreparedWorld) -> None:
+    _asks(prepared)
 
 
 @exercise("VendToken")
-def takes_a_report(stage: Stage) -> None:
-    [login] = stage.acme.connection()["logins"]
-    _asks(stage, report="unauthorized", token_id=login["id"])
+def takes_a_report(prepared: PreparedWorld) -> None:
+    [login] = prepared.acme.connection()["logins"]
+    _asks(prepared, report="unauthorized", token_id=login["id"])
 
 
 @exercise("ReadDirectory")
-def reads_a_directory(stage: Stage) -> None:
+def reads_a_directory(prepared: PreparedWorld) -> None:
     company = {"provider_id": "gusto", "company_id": HARBOR_LANE.id}
-    stage.invoke("read_directory", {"customer_id": "acme", **company})
+    prepared.invoke("read_directory", {"customer_id": "acme", **company})

@@ -83,11 +83,11 @@ def without(permission: Permission, document: Mapping[str, Any]) -> dict[str, An
         if stated["Sid"] != permission.sid:
             statements.append(deployed)
             continue
-        for named, there in zip(_parts(stated), _parts(deployed), strict=True):
+        for named, actual in zip(_parts(stated), _parts(deployed), strict=True):
             action, resource, purpose = named
             if (action, _name(resource), purpose) == _of(permission):
                 continue
-            part = deepcopy(dict(deployed)) | {"Action": there[0], "Resource": there[1]}
+            part = deepcopy(dict(deployed)) | {"Action": actual[0], "Resource": actual[1]}
             part["Sid"] = f"{permission.sid}{len(statements)}"
             if purpose:
                 part["Condition"]["StringEquals"][_PURPOSE] = purpose

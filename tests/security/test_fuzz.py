@@ -103,8 +103,8 @@ POSITIVE, NEGATIVE = schemathesis.GenerationMode.POSITIVE, schemathesis.Generati
 TAKING_ANYTHING = {"GET /connect/{handle}", "POST /webhooks/finch"}
 ASKED = [
     (f"{method.upper()} {path}", mode)
-    for path, there in DESCRIPTION["paths"].items()
-    for method in there
+    for path, operations in DESCRIPTION["paths"].items()
+    for method in operations
     for mode in (POSITIVE, NEGATIVE)
     if mode is POSITIVE or f"{method.upper()} {path}" not in TAKING_ANYTHING
 ]

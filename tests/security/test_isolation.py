@@ -46,7 +46,7 @@ class Worlds:
 
     def answers(self, asked: Sequence[Asked]) -> list[tuple[Any, Any]]:
         """What globex is answered to each in either world."""
-        alone, beside_acme = (self._ask(there, asked) for there in (self.empty, self.inhabited))
+        alone, beside_acme = (self._ask(enter, asked) for enter in (self.empty, self.inhabited))
         return list(zip(alone, beside_acme, strict=True))
 
     def _ask(self, enter: Callable[[], None], asked: Sequence[Asked]) -> list[Any]:

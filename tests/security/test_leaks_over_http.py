@@ -10,9 +10,15 @@ import pytest
 from local.fake_finch.seed_world import HARBOR_LANE, JUNIPER_VALE
 from local.world import World
 from tests.local.conftest import until
-from tests.security.canaries import Allowed, Canary, companies, employees, leaks
-from tests.security.ear import Ear
-from tests.security.exercises import EXERCISES, Stage
+from tests.security.exercises import EXERCISES, PreparedWorld
+from tests.security.recording_api import RecordingApi
+from tests.security.sensitive_text import (
+    Allowed,
+    SensitiveText,
+    company_texts,
+    employee_texts,
+    leaks,
+)
 from tests.support.deployed import Deployed
 from tests.support.person import Person
 
@@ -33,21 +39,27 @@ ALLOWED: Allowed = {
 
 
 @pytest.fixture(scope="module")
-def heard(world: World, stage: Stage, ear: Ear) -> Ear:
-    """What was heard while everybody did everything: each flow, each function, and attacks."""
+def recorded(world: World, prepared: PreparedWorld, recording_api: RecordingApi) -> RecordingApi:
+    """What was recorded while everybody did everything: each flow, each function, and attacks."""
     for exercise in EXERCISES:
-        stage.restore()
-        exercise.act(stage)
-    Person(stage.deployed, "acme").link(customer_name=CUSTOMER_NAME)
-    _fail(stage.deployed)
+        prepared.restore()
+        exercise.act(prepared)
+    Person(prepared.deployed, "acme").link(customer_name=CUSTOMER_NAME)
+    _fail(prepared.deployed)
     secret = world.finch.application
-    ear.canaries |= {Canary("client secret", secret.client_secret)}
-    ear.canaries |= {Canary("webhook secret", one) for one in secret.webhook_secrets}
-    ear.canaries |= {Canary("access token", one.access_token) for one in world.finch.tokens()}
-    ear.canaries.add(Canary("customer name", CUSTOMER_NAME))
-    ear.canaries |= companies() | employees(HARBOR_LANE) | employees(JUNIPER_VALE)
+    recording_api.sensitive |= {SensitiveText("client secret", secret.client_secret)}
+    recording_api.sensitive |= {
+        SensitiveText("webhook secret", one) for one in secret.webhook_secrets
+    }
+    recording_api.sensitive |= {
+        SensitiveText("access token", one.access_token) for one in world.finch.tokens()
+    }
+    recording_api.sensitive.add(SensitiveText("customer name", CUSTOMER_NAME))
+    recording_api.sensitive |= (
+        company_texts() | employee_texts(HARBOR_LANE) | employee_texts(JUNIPER_VALE)
+    )
     until(lambda: any("refused" in line for line in world.function_log("ReceiveWebhook")))
-    return ear
+    return recording_api
 
 
 def _fail(deployed: Deployed) -> None:
@@ -90,23 +102,27 @@ def queued(world: World) -> str:
     return "\n".join(httpx.get(url, params=one, timeout=30).text for one in asked)
 
 
-def test_nothing_that_is_written_down_holds_a_secret_or_a_name(world: World, heard: Ear) -> None:
+def test_nothing_that_is_written_down_holds_a_secret_or_a_name(
+    world: World, recorded: RecordingApi
+) -> None:
     texts = {f"log of {path.stem}": path.read_text() for path in world.function_log_dir.iterdir()}
     texts |= {
         f"file {name}": text for name, text in files(world).items() if "functions/" not in name
     }
     texts["events"] = json.dumps(world.changes())
-    texts["answers"] = "\n".join(heard.answers)
-    texts["refusals"] = "\n".join(heard.refusals)
-    texts["addresses"] = "\n".join(heard.addresses)
+    texts["answers"] = "\n".join(recorded.answers)
+    texts["refusals"] = "\n".join(recorded.refusals)
+    texts["addresses"] = "\n".join(recorded.addresses)
     texts["messages"] = queued(world)
     assert texts.keys() >= {"log of FinishConnect", "log of ProcessWork", "file log/aws.log"}
-    assert leaks(heard.canaries, texts, ALLOWED) == []
+    assert leaks(recorded.sensitive, texts, ALLOWED) == []
 
 
-def test_a_session_is_named_in_a_log_by_an_operator_alone(world: World, heard: Ear) -> None:
+def test_a_session_is_named_in_a_log_by_an_operator_alone(
+    world: World, recorded: RecordingApi
+) -> None:
     hashes = {
-        sha256(one.text.encode()).hexdigest() for one in heard.canaries if one.kind == "handle"
+        sha256(one.text.encode()).hexdigest() for one in recorded.sensitive if one.kind == "handle"
     }
     for log in (*world.function_log_dir.iterdir(), world.log_dir / "aws.log"):
         naming = [
@@ -116,14 +132,14 @@ def test_a_session_is_named_in_a_log_by_an_operator_alone(world: World, heard: E
         assert naming or log.stem not in ("ResolveUnfinished", "aws")
 
 
-def test_what_was_refused_is_not_repeated(heard: Ear) -> None:
-    assert heard.refusals
-    told = [*heard.answers, *heard.refusals, *heard.addresses]
+def test_what_was_refused_is_not_repeated(recorded: RecordingApi) -> None:
+    assert recorded.refusals
+    told = [*recorded.answers, *recorded.refusals, *recorded.addresses]
     assert not [one for one in told if "canary-4711" in one]
 
 
-def test_every_kind_of_secret_was_there_to_be_found(heard: Ear) -> None:
-    kinds = {one.kind for one in heard.canaries}
+def test_every_kind_of_secret_was_there_to_be_found(recorded: RecordingApi) -> None:
+    kinds = {one.kind for one in recorded.sensitive}
     assert kinds >= {
         *("access token", "access token of ours", "binding cookie", "client secret", "code"),
         *("company", "completion", "customer name", "handle", "person", "signature", "username"),

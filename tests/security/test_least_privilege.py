@@ -18,7 +18,7 @@ from local.fake_finch.seed_world import HARBOR_LANE
 from local.world import World
 from tests.local.conftest import until
 from tests.security.examples import FUZZ
-from tests.security.exercises import EXERCISES, NEEDED, Exercise, Stage
+from tests.security.exercises import EXERCISES, NEEDED, Exercise, PreparedWorld
 from tests.security.permissions import RESTORED, Permission, permissions, without
 from tests.support.deployed import TEMPLATE
 
@@ -40,9 +40,9 @@ PATIENCE = 2.0
 
 
 @pytest.fixture(scope="module")
-def left_to_schedule(world: World, stage: Stage) -> None:
+def failed_batch(world: World, prepared: PreparedWorld) -> None:
     """A batch of the stream for the exercise that reads one again."""
-    stage.given_up_batch = until(lambda: a_batch_of_the_stream(world))
+    prepared.failed_batch = until(lambda: a_batch_of_the_stream(world))
 
 
 def a_batch_of_the_stream(world: World) -> Mapping[str, str]:
@@ -88,17 +88,17 @@ def likeliest_first(permission: Permission) -> list[Exercise]:
     return sorted(own, key=lambda one: permission.need not in NEEDED.get(one, {permission.need}))
 
 
-def is_missed(world: World, stage: Stage, permission: Permission) -> bool:
+def is_missed(world: World, prepared: PreparedWorld, permission: Permission) -> bool:
     """Whether the function meets a denial of exactly this."""
     function = permission.need.function
     word = SAID_INSTEAD.get(permission.action, f"not authorized to perform: {permission.action} ")
     for exercise in likeliest_first(permission):
-        stage.restore()
+        prepared.restore()
         purge(world)
         before = len(world.function_log(function))
         # What its caller sees of the failure is not the point, and differs.
         with suppress(AssertionError, LookupError):
-            exercise.act(stage)
+            exercise.act(prepared)
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             if any(word in line for line in world.function_log(function)[before:]):
@@ -123,16 +123,16 @@ def tried(role: str) -> list[Permission]:
     return list({one.sid: one for one in mine}.values())
 
 
-@pytest.mark.usefixtures("given_up")
+@pytest.mark.usefixtures("to_discard")
 @pytest.mark.parametrize("role", ROLES)
 def test_every_permission_of_a_role_is_missed_where_it_is_taken_away(
-    world: World, stage: Stage, role: str
+    world: World, prepared: PreparedWorld, role: str
 ) -> None:
     mine = tried(role)
     idle = []
     for permission in mine:
         with less(world, permission):
-            if not is_missed(world, stage, permission):
+            if not is_missed(world, prepared, permission):
                 idle.append(permission)
     assert idle == []
 
@@ -182,7 +182,7 @@ TABLES = {
 
 def on_tables(world: World) -> Iterator[Attempt]:
     for table, key in TABLES.items():
-        there = {"TableName": world.physical_id(table)}
+        named = {"TableName": world.physical_id(table)}
         name, value = next(iter(key.items()))
         query = {
             "KeyConditionExpression": "#key = :value",
@@ -207,14 +207,14 @@ def on_tables(world: World) -> Iterator[Attempt]:
                 (f"dynamodb:{operation}", table, ""),
                 "dynamodb",
                 snake(operation),
-                there | arguments,
+                named | arguments,
             )
         # PartiQL, batches and transactions are other ways to the same.
-        read = {"RequestItems": {there["TableName"]: {"Keys": [key]}}}
+        read = {"RequestItems": {named["TableName"]: {"Keys": [key]}}}
         yield Attempt(("dynamodb:BatchGetItem", table, ""), "dynamodb", "batch_get_item", read)
-        write = {"RequestItems": {there["TableName"]: [{"DeleteRequest": {"Key": key}}]}}
+        write = {"RequestItems": {named["TableName"]: [{"DeleteRequest": {"Key": key}}]}}
         yield Attempt(("dynamodb:BatchWriteItem", table, ""), "dynamodb", "batch_write_item", write)
-        said = {"Statement": f'SELECT * FROM "{there["TableName"]}"'}  # noqa: S608
+        said = {"Statement": f'SELECT * FROM "{named["TableName"]}"'}  # noqa: S608
         yield Attempt(("dynamodb:PartiQLSelect", table, ""), "dynamodb", "execute_statement", said)
     for table in ("ConnectionsTable", "ConnectSessionsTable"):
         due = {
@@ -267,7 +267,7 @@ def on_the_key(world: World) -> Iterator[Attempt]:
 
 def on_queues_and_bus(world: World) -> Iterator[Attempt]:
     for queue in ("WorkQueue", "WorkDeadLetterQueue", "EventsDeadLetterQueue"):
-        there = {"QueueUrl": world.physical_id(queue)}
+        named = {"QueueUrl": world.physical_id(queue)}
         for operation, more in (
             ("SendMessage", {"MessageBody": "{}"}),
             ("ReceiveMessage", {}),
@@ -275,7 +275,7 @@ def on_queues_and_bus(world: World) -> Iterator[Attempt]:
             ("GetQueueAttributes", {"AttributeNames": ["All"]}),
             ("PurgeQueue", {}),
         ):
-            yield Attempt((f"sqs:{operation}", queue, ""), "sqs", snake(operation), there | more)
+            yield Attempt((f"sqs:{operation}", queue, ""), "sqs", snake(operation), named | more)
     entry = {"Source": "finch-connections", "DetailType": "connection.created", "Detail": "{}"}
     for name, bus in (("EventBus", world.output("EventBusName")), ("the default", "default")):
         told = {"Entries": [entry | {"EventBusName": bus}]}
@@ -306,7 +306,7 @@ def snake(operation: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def everything(world: World, stage: Stage) -> list[Attempt]:
+def everything(world: World, prepared: PreparedWorld) -> list[Attempt]:
     """Every attempt, made once."""
     return list(attempts(world))
 
@@ -343,29 +343,31 @@ def test_every_permission_of_every_role_is_among_what_is_tried(everything: list[
 
 
 @pytest.mark.parametrize("role", ["ListConnectionsRole", "StartConnectRole"])
-def test_who_opens_no_token_reads_no_ciphertext(world: World, stage: Stage, role: str) -> None:
-    stage.restore()
-    there = {"TableName": world.output("ConnectionsTableName")}
+def test_who_opens_no_token_reads_no_ciphertext(
+    world: World, prepared: PreparedWorld, role: str
+) -> None:
+    prepared.restore()
+    named = {"TableName": world.output("ConnectionsTableName")}
     key = {
         "customer_id": {"S": "acme"},
         "provider_id#company_id": {"S": f"gusto#{HARBOR_LANE.id}"},
     }
     query: dict[str, Any] = {
-        **there,
+        **named,
         "KeyConditionExpression": "customer_id = :customer",
         "ExpressionAttributeValues": {":customer": {"S": "acme"}},
     }
     names = {"ExpressionAttributeNames": {"#hidden": "ciphertexts"}}
     only = {"ProjectionExpression": "customer_id, tokens", "Select": "SPECIFIC_ATTRIBUTES"}
     dynamodb = world.as_role(role).client("dynamodb")
-    assert "ciphertexts" in world.aws.client("dynamodb").get_item(**there, Key=key)["Item"]
-    assert dynamodb.get_item(**there, Key=key, ProjectionExpression="tokens")["Item"]["tokens"]
+    assert "ciphertexts" in world.aws.client("dynamodb").get_item(**named, Key=key)["Item"]
+    assert dynamodb.get_item(**named, Key=key, ProjectionExpression="tokens")["Item"]["tokens"]
     assert dynamodb.query(**query, **only)["Items"]
     refused: list[Callable[[], object]] = [
-        lambda: dynamodb.get_item(**there, Key=key),
-        lambda: dynamodb.get_item(**there, Key=key, ProjectionExpression="ciphertexts"),
-        lambda: dynamodb.get_item(**there, Key=key, ProjectionExpression="tokens, ciphertexts.x"),
-        lambda: dynamodb.get_item(**there, Key=key, ProjectionExpression="#hidden", **names),
+        lambda: dynamodb.get_item(**named, Key=key),
+        lambda: dynamodb.get_item(**named, Key=key, ProjectionExpression="ciphertexts"),
+        lambda: dynamodb.get_item(**named, Key=key, ProjectionExpression="tokens, ciphertexts.x"),
+        lambda: dynamodb.get_item(**named, Key=key, ProjectionExpression="#hidden", **names),
         lambda: dynamodb.query(**query),
         lambda: dynamodb.query(**query, Select="ALL_ATTRIBUTES"),
         lambda: dynamodb.query(**query, Select="COUNT"),

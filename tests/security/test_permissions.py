@@ -13,10 +13,10 @@ import pytest
 
 from finch_connections import settings
 from finch_connections.aws import connection_table, token_vault
-from tests.security.exercises import EXERCISES, NEEDED, Exercise, set_stage
+from tests.security.exercises import EXERCISES, NEEDED, Exercise, prepare_world
 from tests.security.permissions import BY_LAMBDA, Need, Permission, needs, permissions
 from tests.support.deployed import TEMPLATE
-from tests.support.in_process import Call, InProcess, forget_what_was_read
+from tests.support.in_process import Call, InProcess, forget_process_memory
 
 
 @contextmanager
@@ -36,11 +36,11 @@ def old_key() -> Iterator[str]:
 def needed(in_process: InProcess) -> dict[Exercise, set[Need]]:
     """What each exercise needs of AWS."""
     in_process.reset()
-    stage = set_stage(in_process, old_key)
+    prepared = prepare_world(in_process, old_key)
     NEEDED.clear()
     for one in EXERCISES:
-        stage.restore()
-        forget_what_was_read()
+        prepared.restore()
+        forget_process_memory()
         seen = NEEDED[one] = set()
 
         def note(call: Call, send: Callable[[], Any], seen: set[Need] = seen) -> Any:
@@ -49,7 +49,7 @@ def needed(in_process: InProcess) -> dict[Exercise, set[Need]]:
             return {"ShardIterator": "x"} if call.service == "dynamodbstreams" else send()
 
         in_process.border.guard = note
-        one.act(stage)
+        one.act(prepared)
     return NEEDED
 
 

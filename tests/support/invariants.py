@@ -36,7 +36,7 @@ class Place:
 
 
 @dataclass
-class Kept:
+class StoredState:
     """Everything in the tables, read at one moment."""
 
     deployed: Deployed
@@ -104,7 +104,7 @@ class Watch:
     def __init__(self) -> None:
         self._seen: dict[Row, set[str]] = defaultdict(set)
 
-    def look(self, kept: Kept) -> None:
+    def look(self, kept: StoredState) -> None:
         """Takes note of what is there."""
         for row in kept.connections:
             self._seen[row] |= kept.connection_ids(row)
@@ -129,7 +129,7 @@ def broken(
     report it. `reported` are connection ids that a person was told of, `lost_at_finch` are those
     that Finch ended by itself.
     """
-    kept = Kept(deployed)
+    kept = StoredState(deployed)
     watch.look(kept)
     places = kept.places()
     return [
@@ -144,7 +144,7 @@ def broken(
 
 def _tokens_without_a_place(
     deployed: Deployed,
-    kept: Kept,
+    kept: StoredState,
     places: list[Place],
     reported: Collection[str],
     *,
@@ -178,7 +178,7 @@ def _tokens_without_a_place(
                 yield f"I1: a live token is nowhere and nobody knows: {_token(deployed, token)}"
 
 
-def _excuses(deployed: Deployed, kept: Kept, *, at_rest: bool) -> Counter[tuple[str, ...]]:
+def _excuses(deployed: Deployed, kept: StoredState, *, at_rest: bool) -> Counter[tuple[str, ...]]:
     """How many tokens of which source are known to be in nobody's hands: one for each session."""
     codes = {sha256(c["value"].encode()).hexdigest(): c for c in deployed.finch.truth()["codes"]}
     known = _REPORTED if at_rest else {*_REPORTED, "exchanging"}
@@ -202,7 +202,7 @@ def _codes_exchanged_twice(exchanges: Iterable[Exchange]) -> Iterator[str]:
             yield f"I2: a code was exchanged {times} times"
 
 
-def _disconnected_but_live(deployed: Deployed, kept: Kept, watch: Watch) -> Iterator[str]:
+def _disconnected_but_live(deployed: Deployed, kept: StoredState, watch: Watch) -> Iterator[str]:
     """I3: what is called disconnected has ended at Finch."""
     live = {one.id for one in deployed.finch.connections() if one.live}
     for row in kept.connections:
@@ -211,7 +211,7 @@ def _disconnected_but_live(deployed: Deployed, kept: Kept, watch: Watch) -> Iter
 
 
 def _connected_but_gone(
-    deployed: Deployed, kept: Kept, lost_at_finch: Collection[str]
+    deployed: Deployed, kept: StoredState, lost_at_finch: Collection[str]
 ) -> Iterator[str]:
     """I4: what is called connected lives at Finch, unless Finch ended it by itself."""
     live = {token.id for token in deployed.finch.live_tokens()}
@@ -223,7 +223,7 @@ def _connected_but_gone(
                 yield f"I4: {_named(row)} is called connected and is gone at Finch"
 
 
-def _ownerships_that_do_not_hold(kept: Kept) -> Iterator[str]:
+def _ownerships_that_do_not_hold(kept: StoredState) -> Iterator[str]:
     """I5: claims, connections and kept tokens say the same of each other."""
     for owned_id, item in kept.ownerships.items():
         kind, _, what = owned_id.partition("#")
@@ -264,7 +264,7 @@ def _behind(session: dict[str, Any]) -> set[str]:
     return {kept, session.get("repairs_id", {"S": ""})["S"]} - {""}
 
 
-def _unfinished(kept: Kept) -> Iterator[str]:
+def _unfinished(kept: StoredState) -> Iterator[str]:
     """At rest no session is on its way, no disconnect under way and nothing kept off."""
     for item in kept.sessions.values():
         if item["phase"]["S"] not in _AT_REST:

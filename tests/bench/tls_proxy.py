@@ -1,4 +1,4 @@
-"""A TLS front on loopback: what a function talks to, watched, and answering as fast as it is told."""
+"""A TLS proxy on loopback: what a function talks to, watched, and answering as fast as it is told."""
 
 import contextlib
 import http.client
@@ -16,7 +16,7 @@ _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"
 
 
 @dataclass
-class Seen:
+class Traffic:
     """What has come in: the connections that were opened, and the requests by their names."""
 
     connections: int = 0
@@ -24,7 +24,7 @@ class Seen:
     spans: list[tuple[float, float]] = field(default_factory=list)
 
 
-class Front(ThreadingHTTPServer):
+class TlsProxy(ThreadingHTTPServer):
     """Hands requests on to a server that speaks plain HTTP on loopback.
 
     `name_of` makes a name of a request's method, path and headers. Each answer takes at least
@@ -45,7 +45,7 @@ class Front(ThreadingHTTPServer):
         self.context = context
         self.name_of = name_of
         self.answers_in = 0.0
-        self.seen = Seen()
+        self.seen = Traffic()
         self.lock = threading.Lock()
         self.open: set[ssl.SSLSocket] = set()
 
@@ -65,7 +65,7 @@ class Front(ThreadingHTTPServer):
     def reset(self) -> None:
         """Forgets what it has seen."""
         with self.lock:
-            self.seen = Seen()
+            self.seen = Traffic()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A function that is gone is no news."""
@@ -74,7 +74,7 @@ class Front(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    server: Front
+    server: TlsProxy
 
     def setup(self) -> None:
         self.request = self.server.context.wrap_socket(self.request, server_side=True)
@@ -92,10 +92,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _hand_on(self) -> None:
         began = time.monotonic()
-        front = self.server
+        proxy = self.server
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
-        with front.lock:
-            front.seen.calls.append(front.name_of(self.command, self.path, dict(self.headers)))
+        with proxy.lock:
+            proxy.seen.calls.append(proxy.name_of(self.command, self.path, dict(self.headers)))
         # Not again where a kept connection is gone: the fake Finch may have done what it was asked.
         self.backend.close()
         self.backend.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
@@ -104,9 +104,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.backend.endheaders(body)
         answer = self.backend.getresponse()
         content = answer.read()
-        time.sleep(max(front.answers_in - (time.monotonic() - began), 0))
-        with front.lock:
-            front.seen.spans.append((began, time.monotonic()))
+        time.sleep(max(proxy.answers_in - (time.monotonic() - began), 0))
+        with proxy.lock:
+            proxy.seen.spans.append((began, time.monotonic()))
         self.send_response_only(answer.status, answer.reason)
         for name, value in answer.getheaders():
             if name.lower() not in _HOP_BY_HOP:
@@ -122,15 +122,15 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def serving(front: Front) -> Iterator[Front]:
-    """The front, for as long as it is wanted."""
-    thread = threading.Thread(target=front.serve_forever, daemon=True)
+def serving(proxy: TlsProxy) -> Iterator[TlsProxy]:
+    """The proxy, for as long as it is wanted."""
+    thread = threading.Thread(target=proxy.serve_forever, daemon=True)
     thread.start()
     try:
-        yield front
+        yield proxy
     finally:
-        front.shutdown()
-        front.server_close()
+        proxy.shutdown()
+        proxy.server_close()
 
 
 def aws_call(method: str, path: str, headers: Mapping[str, str]) -> str:

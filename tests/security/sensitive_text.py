@@ -13,7 +13,7 @@ _SHORTEST = 6
 
 
 @dataclass(frozen=True)
-class Canary:
+class SensitiveText:
     """Something that must not leak: a `kind` of secret or name, and its text."""
 
     kind: str
@@ -41,20 +41,25 @@ class Canary:
             yield name, base64.b64encode(made.digest()).decode().rstrip("=")
 
 
-def companies() -> set[Canary]:
+def company_texts() -> set[SensitiveText]:
     """Every name and number of the companies at the fake Finch, and of those who log in for them."""
-    found = {Canary("username", login.username) for login in LOGINS}
+    found = {SensitiveText("username", login.username) for login in LOGINS}
     for company in COMPANIES:
-        found |= {Canary("company", company.legal_name), Canary("company", company.ein)}
-        found |= {Canary("company", entity.name) for entity in company.entities}
+        found |= {
+            SensitiveText("company", company.legal_name),
+            SensitiveText("company", company.ein),
+        }
+        found |= {SensitiveText("company", entity.name) for entity in company.entities}
     return {one for one in found if len(one.text) >= _SHORTEST}
 
 
-def employees(company: Company) -> set[Canary]:
+def employee_texts(company: Company) -> set[SensitiveText]:
     """Every name, address and number of the people of one company."""
     everybody = [one for entity in company.entities for one in people(company, entity)]
-    found = {Canary("person", f"{one.first_name} {one.last_name}") for one in everybody}
-    return found | {Canary("person", text) for one in everybody for text in (one.email, one.ssn)}
+    found = {SensitiveText("person", f"{one.first_name} {one.last_name}") for one in everybody}
+    return found | {
+        SensitiveText("person", text) for one in everybody for text in (one.email, one.ssn)
+    }
 
 
 @dataclass(frozen=True)
@@ -70,13 +75,15 @@ class Leak:
 type Allowed = Mapping[tuple[str, str], Iterable[str]]
 
 
-def leaks(canaries: Iterable[Canary], texts: Mapping[str, str], allowed: Allowed) -> list[Leak]:
+def leaks(
+    sensitive: Iterable[SensitiveText], texts: Mapping[str, str], allowed: Allowed
+) -> list[Leak]:
     """What is found in the texts, by where they come from, and not `allowed` there.
 
     Plain text that is there for a reason is also there upper case where it has no small letters.
     """
     found = []
-    for canary in canaries:
+    for canary in sensitive:
         for form, needle in canary.forms():
             plainly = "plain" if needle == canary.text else form
             permitted = allowed.get((canary.kind, plainly), ())

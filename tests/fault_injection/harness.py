@@ -17,17 +17,17 @@ from local.fake_finch.seed_world import HARBOR_LANE, MAYA
 from local.fake_finch.state import Connection, Customer, Token
 from local.fake_finch.switches import Switches
 from tests.fault_injection.faults import Fault, faults_of
-from tests.fault_injection.scenarios import BOTH, CUSTOMER, SCENARIOS, Scenario, Stage
+from tests.fault_injection.scenarios import BOTH, CUSTOMER, SCENARIOS, Scenario, ScenarioRun
 from tests.support.deployed import Api, Reply
 from tests.support.in_process import (
     Call,
     InProcess,
-    Storm,
+    QueueOverload,
     deploy,
-    forget_what_was_read,
+    forget_process_memory,
     let_through,
 )
-from tests.support.invariants import Kept, Watch, broken
+from tests.support.invariants import StoredState, Watch, broken
 from tests.support.person import Person
 
 _DAYS = timedelta(days=14)
@@ -69,7 +69,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Cell:
+class TrialResult:
     """What came of a trial; `lost` is empty unless a promise was broken."""
 
     scenario: str
@@ -101,7 +101,7 @@ def _table(arguments: Any) -> str:
     return f"{name}:{what[0]}" if what[1] else name
 
 
-class _Striker:
+class _Injector:
     """Counts the calls and strikes one of them, and for a while all of its kind."""
 
     def __init__(self, world: InProcess, trial: Trial) -> None:
@@ -110,18 +110,18 @@ class _Striker:
         self._kind = _kind(trial.step.call)
         self._calls = 0
         self._until = world.clock.now
-        self.struck = False
+        self.injected = False
 
     def __call__(self, call: Call, send: Callable[[], Any]) -> Any:
         self._calls += 1
         now = self._world.clock.now
         if self._calls == self._trial.step.number:
             assert _kind(call) == self._kind, call
-            self.struck = True
+            self.injected = True
             self._until = now + (self._trial.lasts or timedelta())
-        elif not self.struck or now >= self._until or _kind(call) != self._kind:
+        elif not self.injected or now >= self._until or _kind(call) != self._kind:
             return send()
-        return self._trial.fault.strike(self._world, call, send)
+        return self._trial.fault.inject(self._world, call, send)
 
     def mend(self) -> None:
         """Nothing goes wrong any more."""
@@ -147,7 +147,7 @@ class _WatchedApi:
 
 
 class Harness:
-    """The world in which one cell after the other is run."""
+    """The world in which one result after the other is run."""
 
     def __init__(self, world: InProcess, log: io.StringIO) -> None:
         self._log = log
@@ -155,15 +155,15 @@ class Harness:
         api: Api = _WatchedApi(world, self)
         self.world = replace(world, api=api)
         self.world.border.apart = True
-        self._stage = Stage(self.world)
+        self._scenario_run = ScenarioRun(self.world)
         self._before: Scenario | None = None
         self._dead_before: set[str] = set()
-        self._person = self._stage.person()
+        self._person = self._scenario_run.person()
         self._restore: Callable[[], None] = world.reset
 
     def look(self) -> None:
         """Takes note of what is in the tables."""
-        self._watch.look(Kept(self.world))
+        self._watch.look(StoredState(self.world))
 
     def trials(self, scenario: Scenario) -> list[Trial]:
         """Everything that can go wrong with every call of a scenario.
@@ -179,46 +179,48 @@ class Harness:
 
         self.world.border.guard = note
         with redirect_stdout(self._log):
-            scenario.play(self._stage, self._person)
+            scenario.play(self._scenario_run, self._person)
         self.world.border.guard = let_through
         assert scenario.reached(self.world), f"{scenario.name} does not reach what it is for"
         return list(_trials(scenario, calls))
 
-    def run(self, trial: Trial) -> Cell:
-        """One cell: the fault, the queue for days, the promises, and the customer's next attempt."""
+    def run(self, trial: Trial) -> TrialResult:
+        """One result: the fault, the queue for days, the promises, and the customer's next attempt."""
         # A function writes its metrics to the output of its process.
         with redirect_stdout(self._log):
             return self._run(trial)
 
-    def _run(self, trial: Trial) -> Cell:
+    def _run(self, trial: Trial) -> TrialResult:
         scenario, world = trial.scenario, self.world
         self._begin(scenario)
         lived = _lives(world.finch.tokens())
-        striker = _Striker(world, trial)
-        world.border.guard = striker
+        injector = _Injector(world, trial)
+        world.border.guard = injector
         try:
-            scenario.play(self._stage, self._person)
+            scenario.play(self._scenario_run, self._person)
         except AssertionError:
-            if not striker.struck:
+            if not injector.injected:
                 raise
-        assert striker.struck, trial
+        assert injector.injected, trial
         if not trial.lasts:
-            striker.mend()
+            injector.mend()
         at_once = scenario.reached(world)
         try:
-            outcome, lost = self._aftermath(trial, striker, lived, at_once=at_once)
-        except Storm as storm:
-            outcome, lost = "", [f"P9: {storm}"]
+            outcome, lost = self._aftermath(trial, injector, lived, at_once=at_once)
+        except QueueOverload as overload:
+            outcome, lost = "", [f"P9: {overload}"]
         if lost:
             outcome = f"LOST: {lost[0]}"
         step = trial.step
-        return Cell(scenario.name, step.number, step.name, trial.fault_name, outcome, tuple(lost))
+        return TrialResult(
+            scenario.name, step.number, step.name, trial.fault_name, outcome, tuple(lost)
+        )
 
     def _aftermath(
-        self, trial: Trial, striker: _Striker, lived: dict[str, bool], *, at_once: bool
+        self, trial: Trial, injector: _Injector, lived: dict[str, bool], *, at_once: bool
     ) -> tuple[str, list[str]]:
-        """What came of it, and what of the promises is broken; raises `Storm`."""
-        lost, rang = self._come_to_rest(striker, trial.lasts)
+        """What came of it, and what of the promises is broken; raises `QueueOverload`."""
+        lost, rang = self._come_to_rest(injector, trial.lasts)
         lost += self._promises(trial.fault)
         lost += self._unreported()
         outcome = self._outcome(trial.scenario, lived, at_once=at_once)
@@ -234,28 +236,28 @@ class Harness:
             self._restore()
         else:
             self.world.reset()
-            self._stage.people.clear()
+            self._scenario_run.people.clear()
             with redirect_stdout(self._log):
-                self._person = scenario.before(self._stage)
+                self._person = scenario.before(self._scenario_run)
             self.world.clock.advance(_ANSWER_TIMES)
-            forget_what_was_read()
-            self._restore = self._stage.snapshot()
+            forget_process_memory()
+            self._restore = self._scenario_run.snapshot()
             self._before = scenario
         # Only a later look can find what Finch had ended before.
         self._dead_before = {one.id for one in self.world.finch.connections() if not one.live}
-        self._stage.seen.clear()
+        self._scenario_run.outcomes.clear()
         self._log.seek(0)
         self._log.truncate()
         self.look()
 
-    def _come_to_rest(self, striker: _Striker, lasts: timedelta | None) -> tuple[list[str], bool]:
+    def _come_to_rest(self, injector: _Injector, lasts: timedelta | None) -> tuple[list[str], bool]:
         """Nobody does anything, for days. Answers what is wrong with the queue, and whether it rang."""
         queue, lost = self.world.queue, []
         rested = queue.drain(_DAYS)
         rang = bool(queue.dead())
         if lasts:
             queue.pass_time(lasts)
-            striker.mend()
+            injector.mend()
             queue.redrive()
             # What has failed for long is looked at again only after hours.
             queue.pass_time(_HALF_A_DAY)
@@ -281,7 +283,7 @@ class Harness:
 
     def _unreported(self) -> list[str]:
         """Sessions that wait for a person and of which the metrics say nothing."""
-        phases, log = Kept(self.world).phases(), self._log.getvalue()
+        phases, log = StoredState(self.world).phases(), self._log.getvalue()
         return [
             f"I1: a session is {phase} and nobody is told"
             for phase, outcome in _REPORTS.items()
@@ -292,9 +294,9 @@ class Harness:
         if at_once:
             return "finished"
         if scenario.reached(self.world):
-            waited = self._stage.seen[-1:] in (["pending"], ["disconnecting"])
+            waited = self._scenario_run.outcomes[-1:] in (["pending"], ["disconnecting"])
             return "pending then finished" if waited else "finished by the queue"
-        kept = Kept(self.world)
+        kept = StoredState(self.world)
         phases = kept.phases()
         for phase in ("uncertain", "held"):
             if phases[phase]:
@@ -316,7 +318,7 @@ class Harness:
 
     def _unknown(self) -> list[Connection]:
         """What Finch has of the customer's beside the connection, and their list does not show."""
-        kept = Kept(self.world)
+        kept = StoredState(self.world)
         shown = {one for row in kept.connections for one in kept.connection_ids(row)}
         return [one for one in self._theirs_live() if one.id not in shown]
 
@@ -328,15 +330,15 @@ class Harness:
         """The customer connects the login and disconnects all: then nothing of theirs may live."""
         world, queue = self.world, self.world.queue
         world.finch.change_switches(**Switches().model_dump())
-        person = self._stage.person()
+        person = self._scenario_run.person()
         try:
             self._connect(person, MAYA, HARBOR_LANE.id)
             for one in self._unknown():
                 self._connect(person, one.logins[0], one.company_id)
             queue.pass_time(_TWO_HOURS)
             lost = self._promises(fault)
-            for there in person.connections():
-                person.disconnect(there["provider_id"], there["company_id"])
+            for connection in person.connections():
+                person.disconnect(connection["provider_id"], connection["company_id"])
             queue.pass_time(_TWO_HOURS)
         except AssertionError as error:
             return [f"the next attempt is stopped: {str(error)[:80]}"]
@@ -369,7 +371,7 @@ def share(trials: Sequence[Trial]) -> list[Trial]:
             found[_kind(trial.step.call)].append(trial)
         else:
             found[trial.step.name, trial.fault.kind].append(trial)
-    return [there[n * _STRIDE % len(there)] for n, there in enumerate(found.values())]
+    return [group[n * _STRIDE % len(group)] for n, group in enumerate(found.values())]
 
 
 def _lives(tokens: Sequence[Token]) -> dict[str, bool]:
@@ -382,13 +384,13 @@ def _theirs(customer: Customer | None) -> bool:
 
 @contextmanager
 def harness(*, at_once: bool = False) -> Iterator[Harness]:
-    """A world for cells: nobody waits in it, and what is logged is kept apart.
+    """A world for results: nobody waits in it, and what is logged is kept apart.
 
     What is done beside other work comes `at_once` before it, or after it.
     """
     log = io.StringIO()
     with deploy(ticks=False) as world, pytest.MonkeyPatch.context() as monkeypatch:
-        world.border.beside.at_once = at_once
+        world.border.background.at_once = at_once
         monkeypatch.setattr(time, "sleep", world.clock.sleep)
         written_to = logging.getLogger(logger.name)
         monkeypatch.setattr(written_to, "propagate", False)
@@ -402,43 +404,45 @@ def harness(*, at_once: bool = False) -> Iterator[Harness]:
                     handler.setStream(stream)
 
 
-def run_part(name: str, part: int, parts: int, share: int, at_once: bool) -> list[tuple[int, Cell]]:
-    """One part of the cells of a scenario, of every `share`-th of them, for a process of its own.
+def run_part(
+    name: str, part: int, parts: int, share: int, at_once: bool
+) -> list[tuple[int, TrialResult]]:
+    """One part of the results of a scenario, of every `share`-th of them, for a process of its own.
 
     Each with its place among all of them.
     """
     [scenario] = [one for one in SCENARIOS if one.name == name]
-    with harness(at_once=at_once) as there:
-        trials = list(enumerate(there.trials(scenario)))[::share]
-        return [(place, there.run(trial)) for place, trial in trials[part::parts]]
+    with harness(at_once=at_once) as runner:
+        trials = list(enumerate(runner.trials(scenario)))[::share]
+        return [(place, runner.run(trial)) for place, trial in trials[part::parts]]
 
 
-def table(cells: Sequence[Cell]) -> str:
+def table(results: Sequence[TrialResult]) -> str:
     """For each scenario its steps, and for each step what came of which fault."""
     lines: list[str] = []
     scenario, step = "", 0
-    for cell in cells:
-        if cell.scenario != scenario:
-            lines += ["", cell.scenario, "=" * len(cell.scenario)]
-            scenario, step = cell.scenario, 0
-        if cell.number != step:
-            step = cell.number
-            lines.append(f"{step:3} {cell.step}")
+    for result in results:
+        if result.scenario != scenario:
+            lines += ["", result.scenario, "=" * len(result.scenario)]
+            scenario, step = result.scenario, 0
+        if result.number != step:
+            step = result.number
+            lines.append(f"{step:3} {result.step}")
             outcomes: dict[str, list[str]] = defaultdict(list)
-            for one in cells:
+            for one in results:
                 if (one.scenario, one.number) == (scenario, step):
                     outcomes[one.outcome].append(one.fault)
             lines += [f"      {what}: {'; '.join(faults)}" for what, faults in outcomes.items()]
     return "\n".join(lines)
 
 
-def summary(cells: Sequence[Cell]) -> str:
+def summary(results: Sequence[TrialResult]) -> str:
     """How often each outcome came, the lost ones each with where."""
-    counts = Counter(cell.outcome for cell in cells)
+    counts = Counter(result.outcome for result in results)
     lines = [f"{number:6} {outcome}" for outcome, number in counts.most_common()]
     lines += [
-        f"LOST in {cell.scenario}, {cell.number} {cell.step}, {cell.fault}: {'; '.join(cell.lost)}"
-        for cell in cells
-        if cell.lost
+        f"LOST in {result.scenario}, {result.number} {result.step}, {result.fault}: {'; '.join(result.lost)}"
+        for result in results
+        if result.lost
     ]
     return "\n".join(lines)

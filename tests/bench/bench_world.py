@@ -27,8 +27,8 @@ from finch_connections.domain.work_item import ConnectionSubject, WorkItem
 from local.fake_finch.seed_world import HARBOR_LANE
 from local.world import CREDENTIALS, REGION, Ports, World
 from tests.bench.certificates import authority
-from tests.bench.front import Front, aws_call, finch_call, serving
 from tests.bench.function import Function
+from tests.bench.tls_proxy import TlsProxy, aws_call, finch_call, serving
 from tests.local.conftest import HttpApi
 from tests.support.deployed import ROOT, Deployed, Tables
 from tests.support.person import Person, connection_path
@@ -58,13 +58,13 @@ type Event = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Stage:
+class BenchWorld:
     """The running world, and the functions that can be started in it."""
 
     world: World
     deployed: Deployed
-    aws: Front
-    finch: Front
+    aws: TlsProxy
+    finch: TlsProxy
     folder: Path
 
     def ours(self, name: str) -> Function:
@@ -204,7 +204,7 @@ class Stage:
         event["requestContext"]["http"]["path"] = path
         return event | {"pathParameters": _ROW, "rawPath": path}
 
-    def to_receive(self) -> Event:
+    def to_receive_webhook(self) -> Event:
         """Finch has something to tell of a connection."""
         self.reset()
         body = json.dumps({"connection_id": HARBOR_LANE.id, "event_type": "account.updated"})
@@ -219,7 +219,7 @@ class Stage:
         }
         return event | {"body": body}
 
-    def to_tend(self) -> Event:
+    def to_process_work(self) -> Event:
         """The health of a connection is to be looked at."""
         self.reset()
         self._connected()
@@ -228,7 +228,7 @@ class Stage:
         event["Records"][0]["body"] = work_queue.write(work_item)
         return event
 
-    def to_sweep(self) -> Event:
+    def to_schedule_checks(self) -> Event:
         """Nothing is due."""
         self.reset()
         return _event("schedule_checks")
@@ -282,14 +282,14 @@ def _event(name: str) -> Event:
 
 
 @contextlib.contextmanager
-def stage(folder: Path) -> Iterator[Stage]:
+def bench_world(folder: Path) -> Iterator[BenchWorld]:
     """The world, running for as long as it is wanted."""
     with contextlib.ExitStack() as running:
         world = running.enter_context(World(folder / "world", Ports.free(), BUILT))
         trusted = authority(folder)
-        aws = running.enter_context(serving(Front(world.ports.aws, trusted.context, aws_call)))
+        aws = running.enter_context(serving(TlsProxy(world.ports.aws, trusted.context, aws_call)))
         finch = running.enter_context(
-            serving(Front(world.ports.finch, trusted.context, finch_call))
+            serving(TlsProxy(world.ports.finch, trusted.context, finch_call))
         )
         _lay_out(folder, trusted.root)
         tables = Tables(
@@ -309,7 +309,7 @@ def stage(folder: Path) -> Iterator[Stage]:
             return_urls=(world.page_url,),
             token=world.issuer.token,
         )
-        yield Stage(world, deployed, aws, finch, folder)
+        yield BenchWorld(world, deployed, aws, finch, folder)
 
 
 def _lay_out(folder: Path, root: bytes) -> None:
@@ -320,11 +320,11 @@ def _lay_out(folder: Path, root: bytes) -> None:
     runtime = folder / "runtime"
     runtime.mkdir()
     for pattern in _RUNTIME_BRINGS:
-        [there] = SITE_PACKAGES.glob(pattern)
-        if there.is_dir():
-            shutil.copytree(there, runtime / there.name)
+        [package] = SITE_PACKAGES.glob(pattern)
+        if package.is_dir():
+            shutil.copytree(package, runtime / package.name)
         else:
-            shutil.copy2(there, runtime)
+            shutil.copy2(package, runtime)
     # Folders that are new to Python: what is there is compiled, as in Lambda's own.
     for compiled in (runtime, folder / "references"):
         compileall.compile_dir(compiled, quiet=1)

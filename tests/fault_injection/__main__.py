@@ -1,4 +1,4 @@
-"""Stops and fails the product at every call to AWS and to Finch, and prints what came of it."""
+"""Injects faults and stops at every call to AWS and Finch, and prints the results."""
 
 import argparse
 import multiprocessing
@@ -12,19 +12,19 @@ from itertools import groupby
 from tests.fault_injection.harness import TrialResult, run_part, summary, table
 from tests.fault_injection.scenarios import SCENARIOS
 
-# So that no process is left alone with a long scenario at the end.
+# Parts of each scenario, so that at the end no single process works on a long one.
 _PARTS = 2
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs every result, or those of the named scenarios; 1 where something was lost."""
-    parser = argparse.ArgumentParser(prog="make crash", description=__doc__)
-    parser.add_argument("scenario", nargs="*", help="part of a name; without any, all of them")
-    parser.add_argument("--jobs", type=int, default=os.process_cpu_count())
-    parser.add_argument("--share", type=int, default=1, help="every n-th result alone")
+    """Runs all trials, or those of the named scenarios; returns 1 if a promise was broken."""
+    parser = argparse.ArgumentParser(prog="make fault-injection", description=__doc__)
     parser.add_argument(
-        "--at-once", action="store_true", help="what is done beside other work comes before it"
+        "scenario", nargs="*", help="part of a scenario name (default: all scenarios)"
     )
+    parser.add_argument("--jobs", type=int, default=os.process_cpu_count())
+    parser.add_argument("--share", type=int, default=1, help="run only every n-th trial")
+    parser.add_argument("--at-once", action="store_true", help="run background work eagerly")
     asked = parser.parse_args(arguments)
     names = [
         one.name
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
         group = [result for _, result in placed]
         print(table(group), flush=True)
         results += group
-    print(f"\n{len(results)} results in {time.monotonic() - began:.0f} s\n{summary(results)}")
+    print(f"\n{len(results)} trials in {time.monotonic() - began:.0f} s\n{summary(results)}")
     return 1 if any(result.lost for result in results) else 0
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong with one call to AWS or to Finch, before or after it had its effect."""
+"""The faults of one call to AWS or Finch, before or after its effect."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -23,18 +23,18 @@ _THROTTLED = {
     "sqs": "RequestThrottled",
 }
 _ANSWER_LOST = (500, 502)
-# Longer than anything waits for a person.
+# Longer than an unconfirmed connection is kept.
 A_DAY = timedelta(hours=30)
-# Longer than a disconnect that Finch refuses is tried.
+# Longer than the product retries a disconnect that Finch refuses.
 _DAYS = timedelta(days=4)
 
 
 @dataclass(frozen=True)
 class Fault:
-    """`inject` does to a call what its name says, and answers or raises what the product gets.
+    """A named fault. `inject` handles a call; its return value or exception goes to the product.
 
-    It strikes once, and in a second run for as long as it `lasts`, where it does. `kind` is what it
-    comes to for whoever made the call.
+    A trial injects it once, and a second trial for as long as it `lasts`, if set. `kind` is the
+    effect that the caller sees.
     """
 
     name: str
@@ -48,7 +48,7 @@ def _stop_before(world: InProcess, call: Call, send: Send) -> Any:
 
 
 def _stop_after(world: InProcess, call: Call, send: Send) -> Any:
-    # Whatever came of it, nobody is left to see it.
+    # The process ends, so its own result or error does not matter.
     with suppress(Exception):
         send()
     raise Stopped
@@ -61,7 +61,7 @@ STOPS = (
 
 
 def faults_of(call: Call) -> Iterator[Fault]:
-    """Everything that can go wrong with this call."""
+    """Every fault that this call can have."""
     yield from STOPS
     yield from _finch(call) if call.service == "finch" else _aws(call)
 
@@ -70,10 +70,10 @@ def faults_of(call: Call) -> Iterator[Fault]:
 
 
 def _aws(call: Call) -> Iterator[Fault]:
-    """The errors that a service may answer with, and answers that are lost on the way.
+    """The errors of a service, and lost responses.
 
-    botocore sends a call again that was throttled, failed or timed out: what is raised here is what
-    remains after that.
+    botocore retries a call that was throttled, failed or timed out; these faults are the final
+    result after its retries.
     """
     writes = call.operation.startswith(_WRITES)
     yield _refused("throttled", _THROTTLED[call.service], 400, lasts=A_DAY)
@@ -162,7 +162,7 @@ def _timeout_after(world: InProcess, call: Call, send: Send) -> Any:
 def _late(
     inject: Callable[[InProcess, Call, Send], Any],
 ) -> Callable[[InProcess, Call, Send], Any]:
-    """Has its effect when the function is through with what it did instead."""
+    """Sends the call only after the function has ended."""
 
     def inject_and_send_late(world: InProcess, call: Call, send: Send) -> Any:
         world.border.late.append(send)
@@ -172,7 +172,7 @@ def _late(
 
 
 def _twice(world: InProcess, call: Call, send: Send) -> Any:
-    """As botocore does where the first answer was lost: the second answer is the one that is seen."""
+    """Sends the call twice, as botocore does when the first response was lost; returns the second."""
     send()
     return send()
 
@@ -186,10 +186,10 @@ def _finch(call: Call) -> Iterator[Fault]:
     yield Fault("timeout", _finch_timeout, kind="lost")
     yield Fault("read error", _finch_read_error, kind="lost")
     for status, name, code in DOCUMENTED_ERRORS:
-        if name == "invalid_token_error" or (code or "") in _FOR_DATA_ALONE:
+        if name == "invalid_token_error" or (code or "") in _EMPLOYEE_DATA_CODES:
             continue
         yield Fault(
-            f"{status} {code or name}", _finch_error(name, code), _FOR_A_WHILE.get(code or name)
+            f"{status} {code or name}", _finch_error(name, code), _DURATIONS.get(code or name)
         )
     yield Fault("401 without a name", _finch_answer(401, b"{}"))
     yield Fault("504 without a body", _finch_answer(504, b""))
@@ -215,7 +215,7 @@ def _finch(call: Call) -> Iterator[Fault]:
     yield Fault("200 truncated", _truncated, kind="nonsense")
 
 
-_FOR_A_WHILE = {
+_DURATIONS = {
     "finch_application_rl": A_DAY,
     "server_error": A_DAY,
     "invalid_client_error": A_DAY,
@@ -223,8 +223,8 @@ _FOR_A_WHILE = {
     "reauthenticate_user": _DAYS,
     "insufficient_account_permissions": _DAYS,
 }
-# These are about the data of employees, which this product does not ask for.
-_FOR_DATA_ALONE = (
+# Errors about employee data, which this product does not request.
+_EMPLOYEE_DATA_CODES = (
     "benefit_not_found",
     "individual_not_found",
     "payment_not_found",
@@ -288,7 +288,7 @@ def _unknown_connection_exists(world: InProcess, call: Call, send: Send) -> Any:
 
 
 def _ended_at_finch(world: InProcess, call: Call, send: Send) -> Any:
-    """Somebody has ended the connection in Finch's dashboard."""
+    """An operator has ended the connection in Finch's dashboard."""
     token = call.arguments.headers["authorization"].removeprefix("Bearer ")
     if any(one.access_token == token for one in world.finch.live_tokens()):
         world.finch.disconnect(token)

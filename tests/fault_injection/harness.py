@@ -1,4 +1,4 @@
-"""Runs a scenario with one thing going wrong, lets the queue do its work, and says what came of it."""
+"""Runs a scenario with one injected fault, lets the queue finish its work, and reports the result."""
 
 import io
 import logging
@@ -41,20 +41,20 @@ _REPORTS = {"held": "token_held", "uncertain": "exchange_uncertain"}
 
 @dataclass(frozen=True)
 class Step:
-    """One call of a scenario: the `number`-th that leaves the product."""
+    """One call of a scenario: the `number`-th call that leaves the product."""
 
     number: int
     call: Call
 
     @property
     def name(self) -> str:
-        """What is called, without the values."""
+        """The function, operation and target of the call, without values."""
         return " ".join(filter(None, [self.call.function, self.call.operation, _about(self.call)]))
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One fault at one step, once or for as long as it lasts."""
+    """One fault at one step: once, or for a duration (`lasts`)."""
 
     scenario: Scenario
     step: Step
@@ -63,14 +63,14 @@ class Trial:
 
     @property
     def fault_name(self) -> str:
-        """What goes wrong, and for how long."""
+        """The name of the fault and its duration."""
         hours = f", for {self.lasts.total_seconds() / 3600:.0f} h" if self.lasts else ""
         return self.fault.name + hours
 
 
 @dataclass(frozen=True)
 class TrialResult:
-    """What came of a trial; `lost` is empty unless a promise was broken."""
+    """The result of a trial; `lost` lists the broken promises."""
 
     scenario: str
     number: int
@@ -102,7 +102,7 @@ def _table(arguments: Any) -> str:
 
 
 class _Injector:
-    """Counts the calls and strikes one of them, and for a while all of its kind."""
+    """A guard that injects the fault into one call, and for its duration into all similar calls."""
 
     def __init__(self, world: InProcess, trial: Trial) -> None:
         self._world = world
@@ -123,8 +123,8 @@ class _Injector:
             return send()
         return self._trial.fault.inject(self._world, call, send)
 
-    def mend(self) -> None:
-        """Nothing goes wrong any more."""
+    def stop(self) -> None:
+        """Stops injecting faults."""
         self._world.border.guard = let_through
 
 
@@ -134,7 +134,7 @@ def _kind(call: Call) -> tuple[str, str, str]:
 
 @dataclass(frozen=True)
 class _WatchedApi:
-    """The API, with time passing at each request, and a note of what each leaves behind."""
+    """The API; advances the clock before each request, and records the tables after it."""
 
     world: InProcess
     harness: "Harness"
@@ -147,7 +147,7 @@ class _WatchedApi:
 
 
 class Harness:
-    """The world in which one result after the other is run."""
+    """Runs trials, one after the other, in one deployed product."""
 
     def __init__(self, world: InProcess, log: io.StringIO) -> None:
         self._log = log
@@ -162,13 +162,13 @@ class Harness:
         self._restore: Callable[[], None] = world.reset
 
     def look(self) -> None:
-        """Takes note of what is in the tables."""
+        """Records the Finch connections in the tables."""
         self._watch.look(StoredState(self.world))
 
     def trials(self, scenario: Scenario) -> list[Trial]:
-        """Everything that can go wrong with every call of a scenario.
+        """Every fault at every call of a scenario.
 
-        Fails unless the scenario comes to its end where nothing goes wrong.
+        Fails unless the scenario reaches its goal without faults.
         """
         self._begin(scenario)
         calls: list[Call] = []
@@ -181,12 +181,12 @@ class Harness:
         with redirect_stdout(self._log):
             scenario.play(self._scenario_run, self._person)
         self.world.border.guard = let_through
-        assert scenario.reached(self.world), f"{scenario.name} does not reach what it is for"
+        assert scenario.reached(self.world), f"{scenario.name} does not reach its goal"
         return list(_trials(scenario, calls))
 
     def run(self, trial: Trial) -> TrialResult:
-        """One result: the fault, the queue for days, the promises, and the customer's next attempt."""
-        # A function writes its metrics to the output of its process.
+        """Runs a trial: the scenario, days of the queue, the promises, and the customer's next attempt."""
+        # A function writes its metrics to standard output.
         with redirect_stdout(self._log):
             return self._run(trial)
 
@@ -203,7 +203,7 @@ class Harness:
                 raise
         assert injector.injected, trial
         if not trial.lasts:
-            injector.mend()
+            injector.stop()
         at_once = scenario.reached(world)
         try:
             outcome, lost = self._aftermath(trial, injector, lived, at_once=at_once)
@@ -219,18 +219,18 @@ class Harness:
     def _aftermath(
         self, trial: Trial, injector: _Injector, lived: dict[str, bool], *, at_once: bool
     ) -> tuple[str, list[str]]:
-        """What came of it, and what of the promises is broken; raises `QueueOverload`."""
-        lost, rang = self._come_to_rest(injector, trial.lasts)
+        """The outcome and the broken promises; raises `QueueOverload`."""
+        lost, dead_letters = self._come_to_rest(injector, trial.lasts)
         lost += self._promises(trial.fault)
         lost += self._unreported()
         outcome = self._outcome(trial.scenario, lived, at_once=at_once)
         lost += self._next_attempt(trial.fault)
         if outcome.endswith("reported") and not lost:
             outcome += ", recovered"
-        return outcome + (", after dead letters" if rang else ""), lost
+        return outcome + (", after dead letters" if dead_letters else ""), lost
 
     def _begin(self, scenario: Scenario) -> None:
-        """How things stand before a scenario: once made, then brought back."""
+        """Prepares the state before a scenario: builds it the first time, then restores it."""
         self._watch = Watch()
         if self._before is scenario:
             self._restore()
@@ -243,7 +243,7 @@ class Harness:
             forget_process_memory()
             self._restore = self._scenario_run.snapshot()
             self._before = scenario
-        # Only a later look can find what Finch had ended before.
+        # The product notices only later which connections Finch had ended before.
         self._dead_before = {one.id for one in self.world.finch.connections() if not one.live}
         self._scenario_run.outcomes.clear()
         self._log.seek(0)
@@ -251,24 +251,24 @@ class Harness:
         self.look()
 
     def _come_to_rest(self, injector: _Injector, lasts: timedelta | None) -> tuple[list[str], bool]:
-        """Nobody does anything, for days. Answers what is wrong with the queue, and whether it rang."""
+        """Lets days pass without users. Returns the queue's faults, and whether it had dead letters."""
         queue, lost = self.world.queue, []
         rested = queue.drain(_DAYS)
-        rang = bool(queue.dead())
+        dead_letters = bool(queue.dead())
         if lasts:
             queue.pass_time(lasts)
-            injector.mend()
+            injector.stop()
             queue.redrive()
-            # What has failed for long is looked at again only after hours.
+            # Work that has failed for a long time is retried only after hours.
             queue.pass_time(_HALF_A_DAY)
             rested = queue.drain(_DAYS)
-        elif rang:
+        elif dead_letters:
             lost.append("I6: a dead letter")
         if lasts and queue.dead():
             lost.append("I6: a dead letter that comes again")
         if not rested:
             lost.append("I1: the queue does not come to rest")
-        return lost, rang
+        return lost, dead_letters
 
     def _promises(self, fault: Fault) -> list[str]:
         world = self.world
@@ -282,10 +282,10 @@ class Harness:
         )
 
     def _unreported(self) -> list[str]:
-        """Sessions that wait for a person and of which the metrics say nothing."""
+        """Sessions that wait for an operator but appear in no metric."""
         phases, log = StoredState(self.world).phases(), self._log.getvalue()
         return [
-            f"I1: a session is {phase} and nobody is told"
+            f"I1: a session is {phase} and not reported"
             for phase, outcome in _REPORTS.items()
             if phases[phase] and f'"outcome":"{outcome}"' not in log
         ]
@@ -317,17 +317,17 @@ class Harness:
         raise AssertionError(f"cannot connect: {', '.join(seen)}")
 
     def _unknown(self) -> list[Connection]:
-        """What Finch has of the customer's beside the connection, and their list does not show."""
+        """The customer's live connections at Finch that their list does not show."""
         kept = StoredState(self.world)
         shown = {one for row in kept.connections for one in kept.connection_ids(row)}
-        return [one for one in self._theirs_live() if one.id not in shown]
+        return [one for one in self._live_of_customer() if one.id not in shown]
 
-    def _theirs_live(self) -> list[Connection]:
+    def _live_of_customer(self) -> list[Connection]:
         finch = self.world.finch
-        return [one for one in finch.connections() if one.live and _theirs(one.customer)]
+        return [one for one in finch.connections() if one.live and _of_customer(one.customer)]
 
     def _next_attempt(self, fault: Fault) -> list[str]:
-        """The customer connects the login and disconnects all: then nothing of theirs may live."""
+        """The customer connects again and disconnects all; then none of their tokens may be live."""
         world, queue = self.world, self.world.queue
         world.finch.change_switches(**Switches().model_dump())
         person = self._scenario_run.person()
@@ -341,9 +341,9 @@ class Harness:
                 person.disconnect(connection["provider_id"], connection["company_id"])
             queue.pass_time(_TWO_HOURS)
         except AssertionError as error:
-            return [f"the next attempt is stopped: {str(error)[:80]}"]
-        if live := self._theirs_live():
-            lost.append(f"the bill cannot be stopped: {len(live)} live after disconnecting")
+            return [f"the next attempt fails: {str(error)[:80]}"]
+        if live := self._live_of_customer():
+            lost.append(f"still billed: {len(live)} connections live after disconnecting")
         return lost + self._promises(fault)
 
 
@@ -353,17 +353,17 @@ def _trials(scenario: Scenario, calls: Sequence[Call]) -> Iterator[Trial]:
         step = Step(number, call)
         for fault in faults_of(call):
             yield Trial(scenario, step, fault)
-            # From the first of its kind on, it strikes the others too.
+            # A fault that lasts also reaches later calls of the same kind, so the first is enough.
             if fault.lasts and (_kind(call), fault.name) not in lasting:
                 lasting.add((_kind(call), fault.name))
                 yield Trial(scenario, step, fault, fault.lasts)
 
 
 def share(trials: Sequence[Trial]) -> list[Trial]:
-    """Some trials: at each step of each function every kind of fault once, in some scenario.
+    """Selects trials: each kind of fault once at each step of each function, in some scenario.
 
-    From step to step another fault stands for its kind, and another scenario for the step. What
-    lasts is tried once for each call, whichever function makes it.
+    The chosen fault and scenario differ from step to step. A fault that lasts is tried once for
+    each kind of call, in any function.
     """
     found: dict[tuple[str, ...], list[Trial]] = defaultdict(list)
     for trial in trials:
@@ -378,23 +378,23 @@ def _lives(tokens: Sequence[Token]) -> dict[str, bool]:
     return {token.id: token.live for token in tokens}
 
 
-def _theirs(customer: Customer | None) -> bool:
+def _of_customer(customer: Customer | None) -> bool:
     return customer is None or customer.id.partition("~")[0] == CUSTOMER
 
 
 @contextmanager
 def harness(*, at_once: bool = False) -> Iterator[Harness]:
-    """A world for results: nobody waits in it, and what is logged is kept apart.
+    """A harness in which sleeping only moves the clock, and which captures the log.
 
-    What is done beside other work comes `at_once` before it, or after it.
+    Background work runs eagerly (`at_once`) or lazily.
     """
     log = io.StringIO()
     with deploy(ticks=False) as world, pytest.MonkeyPatch.context() as monkeypatch:
         world.border.background.at_once = at_once
         monkeypatch.setattr(time, "sleep", world.clock.sleep)
-        written_to = logging.getLogger(logger.name)
-        monkeypatch.setattr(written_to, "propagate", False)
-        handlers = [one for one in written_to.handlers if isinstance(one, logging.StreamHandler)]
+        target = logging.getLogger(logger.name)
+        monkeypatch.setattr(target, "propagate", False)
+        handlers = [one for one in target.handlers if isinstance(one, logging.StreamHandler)]
         streams = [one.setStream(log) for one in handlers]
         try:
             yield Harness(world, log)
@@ -407,9 +407,9 @@ def harness(*, at_once: bool = False) -> Iterator[Harness]:
 def run_part(
     name: str, part: int, parts: int, share: int, at_once: bool
 ) -> list[tuple[int, TrialResult]]:
-    """One part of the results of a scenario, of every `share`-th of them, for a process of its own.
+    """Runs one part of the trials of a scenario, of every `share`-th trial, in its own process.
 
-    Each with its place among all of them.
+    Returns each result with its place in the whole list.
     """
     [scenario] = [one for one in SCENARIOS if one.name == name]
     with harness(at_once=at_once) as runner:
@@ -418,7 +418,7 @@ def run_part(
 
 
 def table(results: Sequence[TrialResult]) -> str:
-    """For each scenario its steps, and for each step what came of which fault."""
+    """For each step of each scenario: the outcomes, and the faults that led to each."""
     lines: list[str] = []
     scenario, step = "", 0
     for result in results:
@@ -432,12 +432,12 @@ def table(results: Sequence[TrialResult]) -> str:
             for one in results:
                 if (one.scenario, one.number) == (scenario, step):
                     outcomes[one.outcome].append(one.fault)
-            lines += [f"      {what}: {'; '.join(faults)}" for what, faults in outcomes.items()]
+            lines += [f"      {word}: {'; '.join(faults)}" for word, faults in outcomes.items()]
     return "\n".join(lines)
 
 
 def summary(results: Sequence[TrialResult]) -> str:
-    """How often each outcome came, the lost ones each with where."""
+    """The number of trials with each outcome, and each trial that broke a promise."""
     counts = Counter(result.outcome for result in results)
     lines = [f"{number:6} {outcome}" for outcome, number in counts.most_common()]
     lines += [

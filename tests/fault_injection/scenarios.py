@@ -1,7 +1,7 @@
-"""What people, the queue and an operator do while something goes wrong.
+"""The actions of users, the queue and an operator into which faults are injected.
 
-A scenario begins where others have left the world, and what it does from there is what is injected.
-Whoever does not see what they expect gives up.
+A scenario starts from a prepared state; faults are injected only into the calls after it. A user
+gives up at the first unexpected response.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,26 +20,26 @@ from tests.support.person import Landing, Person, connection_path
 CUSTOMER, ANOTHER = "acme", "globex"
 ROW = (CUSTOMER, f"gusto#{HARBOR_LANE.id}")
 BOTH = ("company", "directory")
-# Where somebody may log in who should repair the connection.
+# Another company, where the user of a repair logs in instead.
 _ELSEWHERE: dict[str, Any] = {"login": TALLY, "company_id": JUNIPER_VALE.id}
 
 
 @dataclass
 class ScenarioRun:
-    """The world of one run, and the words of what people saw in it."""
+    """The product, the users and the outcomes of one run of a scenario."""
 
     world: InProcess
     people: list[Person] = field(default_factory=list)
     outcomes: list[str] = field(default_factory=list)
 
     def person(self, *, same_site: bool = True, customer_id: str = CUSTOMER) -> Person:
-        """Somebody of the customer, or of another one."""
+        """A user of this customer."""
         person = Person(self.world, customer_id, same_site=same_site)
         self.people.append(person)
         return person
 
     def snapshot(self) -> Callable[[], None]:
-        """How things stand, cookies included: what it answers brings them back."""
+        """Saves the state, including cookies, and returns a function that restores it."""
         world, cookies = self.world.snapshot(), [dict(one.browser.cookies) for one in self.people]
 
         def restore() -> None:
@@ -52,33 +52,33 @@ class ScenarioRun:
         return restore
 
     def record_outcome(self, outcome: dict[str, Any]) -> str:
-        """What a page was told, noted; a problem by its code."""
+        """Records and returns the outcome that a page received; of a failure, its code."""
         word = str(outcome.get("code") or outcome.get("error") or outcome.get("status"))
         self.outcomes.append(word)
         return word
 
     def connect(self, person: Person, **choices: Any) -> Landing:
-        """A person connects and must end with a connection, or be asked to confirm."""
+        """A user connects; the outcome must be a connection or a request to confirm."""
         landing = person.connect(**choices)
         word = self.record_outcome(landing.outcome)
         assert word in ("connected", "confirm"), word
         return landing
 
     def confirm(self, person: Person, landing: Landing) -> None:
-        """A person confirms what the landing showed."""
+        """A user confirms a connection."""
         assert landing.completion
         assert self.record_outcome(person.confirm(landing.completion).json) == "connected"
 
     def disconnect(self, person: Person) -> None:
-        """A person disconnects."""
+        """A user disconnects."""
         assert self.record_outcome(person.disconnect().json) == "disconnected"
 
     def process(self) -> None:
-        """The queue is worked off."""
+        """Processes the queue until no work is left."""
         self.world.queue.drain()
 
     def operate(self, payload: dict[str, Any]) -> Any:
-        """An operator invokes the function that is theirs."""
+        """An operator invokes `resolve_unfinished`."""
         assert self.world.invoke
         try:
             answer = self.world.invoke("resolve_unfinished", payload)
@@ -88,7 +88,7 @@ class ScenarioRun:
         return answer["result"]
 
     def call(self, function: str, payload: dict[str, Any]) -> Any:
-        """Something invokes a function, and comes once again where it fails; None if that does too."""
+        """Invokes a function, with one retry; returns None if both invocations fail."""
         assert self.world.invoke
         for _ in range(2):
             with suppress(Stopped, Exception):
@@ -97,7 +97,7 @@ class ScenarioRun:
 
     @contextmanager
     def once(self, wanted: str, inject: Callable[[Call, Callable[[], Any]], Any]) -> Iterator[None]:
-        """The next call of this name goes wrong; for how things stand, not for what is tested."""
+        """Injects a fault into the next call of this operation, to prepare a state."""
         injected: list[Call] = []
 
         def guard(call: Call, send: Callable[[], Any]) -> Any:
@@ -112,7 +112,7 @@ class ScenarioRun:
         self.world.border.guard = let_through
 
     def only_session(self, phase: str) -> str:
-        """The hash of the one session in this phase."""
+        """The hash of the only session in this phase."""
         [found] = [
             handle_hash
             for handle_hash, item in StoredState(self.world).sessions.items()
@@ -127,9 +127,9 @@ type Play = Callable[[ScenarioRun, Person], None]
 
 @dataclass(frozen=True)
 class Scenario:
-    """`before` is how things stand, for the person who acts in `play`.
+    """`before` prepares the state and returns the user who acts in `play`.
 
-    `reached` says whether what the scenario is for has come about, sooner or later.
+    `reached` says whether the scenario has reached its goal, immediately or later.
     """
 
     name: str
@@ -153,7 +153,7 @@ def scenario(
     return add
 
 
-# What may have come about
+# Goals
 
 
 def connected(logins: int) -> Callable[[InProcess], bool]:
@@ -175,14 +175,14 @@ def shown(status: str) -> Callable[[InProcess], bool]:
 
 
 def disconnected(world: InProcess) -> bool:
-    """The connection is called disconnected, and nothing of it lives."""
+    """The connection is shown as disconnected, and no token is live."""
     kept = StoredState(world)
     marked = ROW in kept.connections and kept.status(ROW) == "disconnected"
     return marked and not world.finch.live_tokens()
 
 
 def disconnected_alone(world: InProcess) -> bool:
-    """The connection is called disconnected, and another customer's lives."""
+    """The connection is shown as disconnected, and the other customer's connection is live."""
     kept = StoredState(world)
     live = {one.connection_id for one in world.finch.live_tokens()}
     theirs = (ANOTHER, f"gusto#{JUNIPER_VALE.id}")
@@ -192,7 +192,7 @@ def disconnected_alone(world: InProcess) -> bool:
 
 
 def connected_elsewhere(world: InProcess) -> bool:
-    """The connection is as it was, and another company is connected beside it."""
+    """The connection is unchanged, and another company is also connected."""
     kept = StoredState(world)
     elsewhere = (CUSTOMER, f"gusto#{JUNIPER_VALE.id}")
     return (
@@ -203,7 +203,7 @@ def connected_elsewhere(world: InProcess) -> bool:
 
 
 def ended(world: InProcess) -> bool:
-    """No session keeps a token, and nothing lives that is not covered by a connection."""
+    """No session has a token, and each live token is covered by a connection."""
     places = StoredState(world).places()
     covered = {place.connection_id for place in places}
     live = world.finch.live_tokens()
@@ -216,11 +216,11 @@ def phase(name: str) -> Callable[[InProcess], bool]:
 
 
 def no_phase(name: str, reached: Callable[[InProcess], bool]) -> Callable[[InProcess], bool]:
-    """Something else has come about, and no session is in this phase any more."""
+    """Another goal is reached, and no session is in this phase."""
     return lambda world: reached(world) and not phase(name)(world)
 
 
-# How things may stand
+# States before a scenario
 
 
 def _nothing(run: ScenarioRun) -> Person:
@@ -279,13 +279,13 @@ def _unconfirmed(run: ScenarioRun) -> Person:
     return run.person()
 
 
-def _unconfirmed_beside_the_same_login(run: ScenarioRun) -> Person:
+def _unconfirmed_and_connected(run: ScenarioRun) -> Person:
     acme = _one_login(run)
     run.connect(run.person(same_site=False))
     return acme
 
 
-def _unconfirmed_beside_another_login(run: ScenarioRun) -> Person:
+def _unconfirmed_and_another_login_connected(run: ScenarioRun) -> Person:
     acme = run.person()
     run.connect(acme, login=OWEN)
     run.process()
@@ -293,8 +293,8 @@ def _unconfirmed_beside_another_login(run: ScenarioRun) -> Person:
     return acme
 
 
-def _held(run: ScenarioRun) -> Person:
-    acme = _unconfirmed_beside_another_login(run)
+def _token_held(run: ScenarioRun) -> Person:
+    acme = _unconfirmed_and_another_login_connected(run)
     run.process()
     assert phase("held")(run.world)
     return acme
@@ -315,7 +315,7 @@ def _not_introspected(run: ScenarioRun) -> Person:
     return acme
 
 
-def _cut_off(run: ScenarioRun) -> Person:
+def _interrupted(run: ScenarioRun) -> Person:
     acme = run.person()
     url = acme.log_in(acme.click(acme.link()))
 
@@ -329,7 +329,7 @@ def _cut_off(run: ScenarioRun) -> Person:
 
 
 def _uncertain(run: ScenarioRun) -> Person:
-    acme = _cut_off(run)
+    acme = _interrupted(run)
     run.process()
     assert phase("uncertain")(run.world)
     return acme
@@ -361,7 +361,7 @@ def _one_login_at_rest(run: ScenarioRun) -> Person:
     return acme
 
 
-def _broken_unseen(run: ScenarioRun) -> Person:
+def _broken_unnoticed(run: ScenarioRun) -> Person:
     acme = _one_login_at_rest(run)
     [connection] = [one for one in run.world.finch.connections() if one.live]
     run.world.finch.set_connection_status(connection.id, "reauth")
@@ -369,7 +369,7 @@ def _broken_unseen(run: ScenarioRun) -> Person:
 
 
 def _broken(run: ScenarioRun) -> Person:
-    acme = _broken_unseen(run)
+    acme = _broken_unnoticed(run)
     run.world.deliver_webhooks()
     run.process()
     assert shown("reauth")(run.world)
@@ -387,7 +387,7 @@ def _repaired_unconfirmed(run: ScenarioRun) -> Person:
     return acme
 
 
-def _repaired_and_cut_off(run: ScenarioRun) -> Person:
+def _repaired_and_interrupted(run: ScenarioRun) -> Person:
     acme = _broken_where_a_repair_revokes(run)
 
     def stop(call: Call, send: Callable[[], Any]) -> Any:
@@ -419,7 +419,7 @@ def _repaired_at_anothers_company(run: ScenarioRun) -> Person:
     return acme
 
 
-def _ended_unseen(run: ScenarioRun) -> Person:
+def _ended_unnoticed(run: ScenarioRun) -> Person:
     acme = _one_login_at_rest(run)
     [token] = run.world.finch.live_tokens()
     run.world.finch.change_switches(webhook_on_disconnect=False)
@@ -431,7 +431,7 @@ def _server_error(call: Call, send: Callable[[], Any]) -> Any:
     return httpx.Response(500, json={"name": "server_error"})
 
 
-# A person connects
+# A user connects
 
 
 @scenario("connect", connected(1), _nothing)
@@ -446,8 +446,8 @@ def _connect_and_confirm(run: ScenarioRun, acme: Person) -> None:
     run.confirm(acme, run.connect(acme))
 
 
-@scenario("connect what is not theirs", phase("held"), _another_customer_named)
-def _connect_what_is_not_theirs(run: ScenarioRun, acme: Person) -> None:
+@scenario("connect under another customer's name", phase("held"), _another_customer_named)
+def _connect_under_another_name(run: ScenarioRun, acme: Person) -> None:
     assert run.record_outcome(acme.connect().outcome) == "cannot_connect"
     run.process()
 
@@ -508,7 +508,7 @@ def _repair_and_see(run: ScenarioRun, acme: Person, expected: str, **choices: An
     assert run.record_outcome(landing.outcome) == expected
 
 
-# A person disconnects
+# A user disconnects
 
 
 @scenario("disconnect", disconnected, _one_login)
@@ -516,23 +516,29 @@ def _disconnect(run: ScenarioRun, acme: Person) -> None:
     run.disconnect(acme)
 
 
-@scenario("disconnect several", disconnected, _several_logins)
-@scenario("disconnect several of one", disconnected, _several_logins_of_one_connection)
+@scenario("disconnect several logins", disconnected, _several_logins)
+@scenario(
+    "disconnect several logins of one Finch connection",
+    disconnected,
+    _several_logins_of_one_connection,
+)
 def _disconnect_several(run: ScenarioRun, acme: Person) -> None:
     run.disconnect(acme)
 
 
-@scenario("disconnect beside an open session", disconnected, _unconfirmed_beside_the_same_login)
-@scenario("disconnect beside an open repair", disconnected, _repaired_unconfirmed)
+@scenario("disconnect while a session is open", disconnected, _unconfirmed_and_connected)
+@scenario("disconnect while a repair is open", disconnected, _repaired_unconfirmed)
 @scenario(
-    "disconnect beside a repair that went elsewhere", disconnected, _repaired_elsewhere_unconfirmed
+    "disconnect while a repair at another company is open",
+    disconnected,
+    _repaired_elsewhere_unconfirmed,
 )
 @scenario(
-    "disconnect beside a repair at another's company",
+    "disconnect after a repair at another customer's company",
     disconnected_alone,
     _repaired_at_anothers_company,
 )
-def _disconnect_beside_a_holder(run: ScenarioRun, acme: Person) -> None:
+def _disconnect_with_an_open_session(run: ScenarioRun, acme: Person) -> None:
     assert run.record_outcome(acme.disconnect().json) in ("disconnected", "disconnecting")
     run.process()
 
@@ -540,18 +546,26 @@ def _disconnect_beside_a_holder(run: ScenarioRun, acme: Person) -> None:
 # The queue
 
 
-@scenario("tend: finish what is escrowed", connected(1), _not_introspected)
-@scenario("tend: end what nobody confirms", ended, _unconfirmed)
-@scenario("tend: drop it beside its connection", ended, _unconfirmed_beside_the_same_login)
+@scenario("process work: finish an escrowed token", connected(1), _not_introspected)
+@scenario("process work: end an unconfirmed connection", ended, _unconfirmed)
+@scenario("process work: discard a login that is also connected", ended, _unconfirmed_and_connected)
 @scenario(
-    "tend: hold it beside another's company", phase("held"), _unconfirmed_beside_another_login
+    "process work: hold a login of a connection with other logins",
+    phase("held"),
+    _unconfirmed_and_another_login_connected,
 )
-@scenario("tend: hold the repair that revoked the rest", phase("held"), _repaired_unconfirmed)
-@scenario("tend: report what was cut off", phase("uncertain"), _cut_off)
-@scenario("tend: report a repair that was cut off", phase("uncertain"), _repaired_and_cut_off)
-@scenario("tend: forget what Finch has ended", ended, _ended_at_finch)
-@scenario("tend: go on with a disconnect", disconnected, _disconnecting)
-def _tend(run: ScenarioRun, acme: Person) -> None:
+@scenario(
+    "process work: hold a repair that revoked the other tokens",
+    phase("held"),
+    _repaired_unconfirmed,
+)
+@scenario("process work: report an interrupted exchange", phase("uncertain"), _interrupted)
+@scenario(
+    "process work: report an interrupted repair", phase("uncertain"), _repaired_and_interrupted
+)
+@scenario("process work: forget a token that Finch ended", ended, _ended_at_finch)
+@scenario("process work: continue a disconnect", disconnected, _disconnecting)
+def _process_work(run: ScenarioRun, acme: Person) -> None:
     run.process()
 
 
@@ -559,15 +573,15 @@ def _tend(run: ScenarioRun, acme: Person) -> None:
 def _webhook(run: ScenarioRun, acme: Person) -> None:
     [connection] = [one for one in run.world.finch.connections() if one.live]
     run.world.finch.set_connection_status(connection.id, "reauth")
-    # Finch sends again what was not taken.
+    # Finch retries a webhook that was not accepted.
     for _ in range(3):
         run.world.deliver_webhooks()
         run.world.queue.pass_time(timedelta(minutes=10))
 
 
-@scenario("sweep: a connection broke", shown("reauth"), _broken_unseen)
-@scenario("sweep: a connection ended", shown("disconnected"), _ended_unseen)
-def _sweep(run: ScenarioRun, acme: Person) -> None:
+@scenario("scheduled check: a connection broke", shown("reauth"), _broken_unnoticed)
+@scenario("scheduled check: a connection ended", shown("disconnected"), _ended_unnoticed)
+def _scheduled_check(run: ScenarioRun, acme: Person) -> None:
     run.world.queue.pass_time(timedelta(days=1, hours=1))
     for _ in range(8):
         run.call("schedule_checks", {})
@@ -603,16 +617,20 @@ def _decide(run: ScenarioRun, action: str) -> None:
     run.operate(decided)
 
 
-@scenario("operate: attach what is held", connected(2), _held)
+@scenario("operator: attach a held token", connected(2), _token_held)
 def _attach_held(run: ScenarioRun, acme: Person) -> None:
     _decide(run, "attach")
 
 
-@scenario("operate: end what is held", ended, _held)
+@scenario("operator: end a held token", ended, _token_held)
 def _end_held(run: ScenarioRun, acme: Person) -> None:
     _decide(run, "disconnect")
 
 
-@scenario("operate: dismiss what left nothing", no_phase("uncertain", ended), _uncertain_of_nothing)
+@scenario(
+    "operator: dismiss an exchange without a token",
+    no_phase("uncertain", ended),
+    _uncertain_of_nothing,
+)
 def _dismiss(run: ScenarioRun, acme: Person) -> None:
     run.operate({"action": "dismiss", "session": run.only_session("uncertain")})

@@ -1,6 +1,6 @@
-"""Each function at its work, so that together they do everything that their roles allow.
+"""Runs every function, so that together the exercises use all permissions of the roles.
 
-The prepared is set once; every exercise begins from there, in process and in the local world alike.
+The state is prepared once; every exercise starts from it, in process and in the local world.
 """
 
 import json
@@ -41,12 +41,12 @@ _ASKED = {
 
 @dataclass
 class PreparedWorld:
-    """Customers in every state that there is, each with a company of its own."""
+    """A product with a customer in every state, each with its own company."""
 
     deployed: Deployed
     acme: Person
     callback: str
-    again: str
+    nameless_callback: str
     unconfirmed: Landing
     dead: Landing
     shared: Person
@@ -59,23 +59,23 @@ class PreparedWorld:
     _finch: Any = field(repr=False)
 
     def restore(self) -> None:
-        """Brings everything back to where the exercises begin."""
+        """Restores the prepared state."""
         self.deployed.finch.faults.clear()
         self.deployed.finch._world = deepcopy(self._finch)
         for table, items in self._kept:
             _put_back(self.deployed, table, items)
 
     def invoke(self, function: str, event: Any) -> Any:
-        """Invokes a function by the name of its handler; what it fails with is nobody's concern here."""
+        """Invokes a function by the name of its handler."""
         assert self.deployed.invoke
         return self.deployed.invoke(function, event)
 
     def process(self, **subject: str) -> None:
-        """The queue brings a task."""
+        """Invokes `process_work` with one work item."""
         event = json.loads((ROOT / "events" / "process_work.json").read_text())
         now = datetime.now(UTC).isoformat()
-        task = {**subject, "began_at": now, "due_at": now, "retries": 0}
-        event["Records"][0]["body"] = json.dumps(task)
+        work_item = {**subject, "began_at": now, "due_at": now, "retries": 0}
+        event["Records"][0]["body"] = json.dumps(work_item)
         self.invoke("process_work", event)
 
 
@@ -98,38 +98,38 @@ def _put_back(deployed: Deployed, table: str, items: list[dict[str, Any]]) -> No
 def prepare_world(
     deployed: Deployed, old_key: Callable[[], AbstractContextManager[str]]
 ) -> PreparedWorld:
-    """Everything that the exercises begin from.
+    """Prepares the state for the exercises.
 
-    `old_key` makes a key that the functions know, while it lasts, as the one that sealed before.
+    `old_key` makes a key that the functions know, inside its context, as the old encryption key.
     """
     finch = deployed.finch
-    # A look that nobody has asked for would do an exercise's work before it.
+    # A health check after a webhook would do an exercise's work before it.
     finch.change_switches(webhook_connection_id="absent")
     acme = Person(deployed, "acme")
     acme.connect()
     [connected] = finch.live_tokens()
     finch.set_connection_status(connected.connection_id, "reauth")
-    # Disconnected beside a token that waits for its confirmation.
+    # A connection that is disconnected while another of its tokens waits for confirmation.
     shared = Person(deployed, "shared")
     choice = {"provider_id": "justworks", "login": LENA, "company_id": CEDARLINE.id}
     shared.connect(**choice)
     Person(deployed, "shared", same_site=False).connect(**choice)
-    # On the way: a code that nobody has brought yet, and one whose token nobody could ask about.
+    # Unfinished: a code without a callback yet, and a token that could not be introspected.
     choice = {"provider_id": "gusto", "login": IRIS, "company_id": JUNIPER_VALE.id}
     coming = Person(deployed, "coming")
     callback = coming.log_in(coming.click(coming.link()), **choice)
-    again = _of_a_row_of_another_name(deployed)
+    nameless_callback = _callback_without_company(deployed)
     finch.faults.add("GET", "/introspect", status=500)
     choice = {"provider_id": "bamboo_hr", "login": IRIS, "company_id": JUNIPER_VALE.id}
     Person(deployed, "escrowed").connect(**choice)
-    # Nobody has confirmed: just now, for days, and until Finch called the token dead.
+    # Unconfirmed: since a moment ago, for days, and with a token that has ended at Finch.
     choice = {"provider_id": "gusto", "login": DANA, "company_id": NORTHFOLD.id}
     unconfirmed = Person(deployed, "unconfirmed", same_site=False).connect(**choice)
     choice = {"provider_id": "bamboo_hr", "login": LENA, "company_id": CEDARLINE.id}
     Person(deployed, "to-discard", same_site=False).connect(**choice)
     dead = Person(deployed, "dead", same_site=False).connect(provider_id="justworks")
     finch.disconnect(finch.tokens()[-1].access_token)
-    # Half done: a disconnect that Finch has not confirmed, and an exchange whose answer was lost.
+    # Half done: a disconnect that Finch has not confirmed, and an exchange whose response was lost.
     leaving = Person(deployed, "leaving")
     choice = {"provider_id": "rippling", "login": IRIS, "company_id": JUNIPER_VALE.id}
     leaving.connect(**choice)
@@ -138,18 +138,18 @@ def prepare_world(
     finch.faults.add("POST", "/auth/token", status=500, when="after")
     choice = {"provider_id": "rippling", "login": LENA, "company_id": CEDARLINE.id}
     Person(deployed, "uncertain").connect(**choice)
-    # Over, and asked for.
+    # A disconnected connection, and a vended token.
     gone = Person(deployed, "gone")
     gone.connect(provider_id="adp_run", login=OWEN)
     gone.disconnect("adp_run")
     assert deployed.invoke
     deployed.invoke("vend_token", {**_ASKED, "customer_id": "acme", "caller": "test"})
-    # Held beside another customer's token of the same connection.
+    # Held, because another customer has a token of the same Finch connection.
     choice = {"provider_id": "paychex_flex", "login": TALLY, "company_id": CEDARLINE.id}
     assert Person(deployed, "early").connect(**choice).outcome["status"] == "connected"
     assert Person(deployed, "late").connect(**choice).outcome == {"error": "cannot_connect"}
-    # Held, for an operator.
-    finch.change_switches(introspect_customer_id_override="somebody-else")
+    # Held for an operator, because Finch names another customer.
+    finch.change_switches(introspect_customer_id_override="another-customer")
     choice = {"provider_id": "rippling", "login": DANA, "company_id": NORTHFOLD.id}
     Person(deployed, "held").connect(**choice)
     finch.change_switches(introspect_customer_id_override=None)
@@ -164,7 +164,7 @@ def prepare_world(
         deployed,
         acme,
         callback,
-        again,
+        nameless_callback,
         unconfirmed,
         dead,
         shared,
@@ -179,10 +179,10 @@ def prepare_world(
     )
 
 
-def _of_a_row_of_another_name(deployed: Deployed) -> str:
-    """A callback for what was connected before Finch knew the company.
+def _callback_without_company(deployed: Deployed) -> str:
+    """A callback for a connection that was made before Finch knew the company.
 
-    The row is named after the connection, also from then on.
+    The row's key is the id of the Finch connection, also later.
     """
     finch, nameless = deployed.finch, Person(deployed, "nameless")
     choice = {"provider_id": "paychex_flex", "login": TALLY, "company_id": JUNIPER_VALE.id}
@@ -224,7 +224,7 @@ def _set(deployed: Deployed, table: str, key: Mapping[str, Any], names: tuple[st
 
 @dataclass(frozen=True)
 class Exercise:
-    """One function at one piece of its work."""
+    """One invocation of one function."""
 
     function: str
     name: str
@@ -232,14 +232,14 @@ class Exercise:
 
 
 EXERCISES: list[Exercise] = []
-# What each was seen to need in process, for whoever wants to try the likeliest first.
+# The permissions that each exercise used in process, so that tests can try the likeliest first.
 NEEDED: dict[Exercise, set[Need]] = {}
 
 type Act = Callable[[PreparedWorld], None]
 
 
 def exercise(function: str) -> Callable[[Act], Act]:
-    """Adds an exercise of a function; what is quickest for it comes first."""
+    """Registers an exercise of a function; the quickest of a function comes first."""
 
     def add(act: Act) -> Act:
         EXERCISES.append(Exercise(function, act.__name__, act))
@@ -249,23 +249,23 @@ def exercise(function: str) -> Callable[[Act], Act]:
 
 
 @exercise("ListConnections")
-def lists(prepared: PreparedWorld) -> None:
+def list_connections(prepared: PreparedWorld) -> None:
     prepared.acme.call("GET", "/connections")
 
 
 @exercise("ListConnections")
-def shows(prepared: PreparedWorld) -> None:
+def show_connection(prepared: PreparedWorld) -> None:
     prepared.acme.call("GET", connection_path("gusto", HARBOR_LANE.id))
 
 
 @exercise("StartConnect")
-def repairs(prepared: PreparedWorld) -> None:
+def repair(prepared: PreparedWorld) -> None:
     path = connection_path("gusto", HARBOR_LANE.id) + "/reauthenticate"
     prepared.acme.call("POST", path, {"mode": "embedded"})
 
 
 @exercise("StartConnect")
-def recovers_a_lost_connection(prepared: PreparedWorld) -> None:
+def recover_a_lost_connection(prepared: PreparedWorld) -> None:
     link = prepared.acme.start().json.get("connect_url", "/connect/none")
     body = {"code": 400, "name": "bad_request", "message": ""}
     exists = {"finch_code": "connection_already_exists", "context": {"connection_id": _LOST}}
@@ -274,35 +274,35 @@ def recovers_a_lost_connection(prepared: PreparedWorld) -> None:
 
 
 @exercise("FinishConnect")
-def confirms(prepared: PreparedWorld) -> None:
+def confirm(prepared: PreparedWorld) -> None:
     assert prepared.unconfirmed.completion
     person = Person(prepared.deployed, "unconfirmed", same_site=False)
     person.confirm(prepared.unconfirmed.completion)
 
 
 @exercise("FinishConnect")
-def confirms_what_is_dead(prepared: PreparedWorld) -> None:
+def confirm_a_dead_token(prepared: PreparedWorld) -> None:
     assert prepared.dead.completion
     Person(prepared.deployed, "dead", same_site=False).confirm(prepared.dead.completion)
 
 
 @exercise("FinishConnect")
-def takes_the_callback(prepared: PreparedWorld) -> None:
+def finish_the_callback(prepared: PreparedWorld) -> None:
     Person(prepared.deployed, "coming").browser.navigate(prepared.callback)
 
 
 @exercise("FinishConnect")
-def takes_the_callback_of_a_row_of_another_name(prepared: PreparedWorld) -> None:
-    Person(prepared.deployed, "nameless").browser.navigate(prepared.again)
+def finish_the_callback_without_company(prepared: PreparedWorld) -> None:
+    Person(prepared.deployed, "nameless").browser.navigate(prepared.nameless_callback)
 
 
 @exercise("Disconnect")
-def disconnects(prepared: PreparedWorld) -> None:
+def disconnect(prepared: PreparedWorld) -> None:
     prepared.shared.disconnect("justworks", CEDARLINE.id)
 
 
 @exercise("ReceiveWebhook")
-def takes_a_webhook(prepared: PreparedWorld) -> None:
+def receive_a_webhook(prepared: PreparedWorld) -> None:
     finch = prepared.deployed.finch
     [connection, *_] = [one for one in finch.connections() if one.live]
     event = {"event_type": "account.updated", "connection_id": connection.id}
@@ -312,49 +312,49 @@ def takes_a_webhook(prepared: PreparedWorld) -> None:
 
 
 @exercise("ProcessWork")
-def finishes_what_is_escrowed(prepared: PreparedWorld) -> None:
+def finish_an_escrowed_token(prepared: PreparedWorld) -> None:
     prepared.process(session=prepared.escrowed)
 
 
 @exercise("ProcessWork")
-def looks_at_the_health(prepared: PreparedWorld) -> None:
+def check_health(prepared: PreparedWorld) -> None:
     company = {"provider_id": "gusto", "company_id": HARBOR_LANE.id}
     prepared.process(customer_id="acme", **company)
 
 
 @exercise("ProcessWork")
-def ends_what_nobody_confirms(prepared: PreparedWorld) -> None:
+def end_an_unconfirmed_connection(prepared: PreparedWorld) -> None:
     prepared.process(session=prepared.to_discard)
 
 
 @exercise("ScheduleChecks")
-def sweeps(prepared: PreparedWorld) -> None:
+def schedule_checks(prepared: PreparedWorld) -> None:
     prepared.invoke("schedule_checks", {})
 
 
 @exercise("PublishEvents")
-def publishes(prepared: PreparedWorld) -> None:
+def publish_events(prepared: PreparedWorld) -> None:
     event = json.loads((ROOT / "events" / "publish_events.json").read_text())
     prepared.invoke("publish_events", event)
 
 
 @exercise("PublishEvents")
-def publishes_what_was_given_up(prepared: PreparedWorld) -> None:
+def publish_a_failed_batch(prepared: PreparedWorld) -> None:
     with suppress(Exception):
         prepared.invoke("publish_events", {"DDBStreamBatchInfo": prepared.failed_batch})
 
 
 @exercise("ResolveUnfinished")
-def lists_what_is_unfinished(prepared: PreparedWorld) -> None:
+def list_unfinished(prepared: PreparedWorld) -> None:
     prepared.invoke("resolve_unfinished", {"action": "list"})
 
 
 @exercise("ResolveUnfinished")
-def reads_the_audit(prepared: PreparedWorld) -> None:
+def read_the_audit(prepared: PreparedWorld) -> None:
     prepared.invoke("resolve_unfinished", {"action": "audit", "customer_id": "acme"})
 
 
-def _decides(prepared: PreparedWorld, action: str) -> None:
+def _decide(prepared: PreparedWorld, action: str) -> None:
     command = {"action": action, "session": prepared.held}
     shown = prepared.invoke("resolve_unfinished", command)
     decision = shown["result"]["decision"]
@@ -362,49 +362,49 @@ def _decides(prepared: PreparedWorld, action: str) -> None:
 
 
 @exercise("ResolveUnfinished")
-def attaches_what_is_held(prepared: PreparedWorld) -> None:
-    _decides(prepared, "attach")
+def attach_a_held_token(prepared: PreparedWorld) -> None:
+    _decide(prepared, "attach")
 
 
 @exercise("ResolveUnfinished")
-def ends_what_is_held(prepared: PreparedWorld) -> None:
-    _decides(prepared, "disconnect")
+def end_a_held_token(prepared: PreparedWorld) -> None:
+    _decide(prepared, "disconnect")
 
 
-def _asks(prepared: PreparedWorld, **more: str) -> None:
+def _vend(prepared: PreparedWorld, **more: str) -> None:
     asked = _ASKED | {"customer_id": "acme", "caller": "test"} | more
     prepared.invoke("vend_token", asked)
 
 
 @exercise("EraseCustomer")
-def erases_what_is_over(prepared: PreparedWorld) -> None:
+def erase_a_disconnected_customer(prepared: PreparedWorld) -> None:
     prepared.invoke("erase_customer", {"customer_id": "gone"})
 
 
 @exercise("EraseCustomer")
-def erases_what_is_connected(prepared: PreparedWorld) -> None:
+def erase_a_connected_customer(prepared: PreparedWorld) -> None:
     prepared.invoke("erase_customer", {"customer_id": "acme"})
 
 
 @exercise("EraseCustomer")
-def erases_what_waits(prepared: PreparedWorld) -> None:
+def erase_an_unconfirmed_customer(prepared: PreparedWorld) -> None:
     prepared.invoke("erase_customer", {"customer_id": "to-discard"})
 
 
 @exercise("EraseCustomer")
-def erases_what_another_has_too(prepared: PreparedWorld) -> None:
+def erase_a_customer_of_a_shared_connection(prepared: PreparedWorld) -> None:
     prepared.invoke("erase_customer", {"customer_id": "late"})
 
 
 @exercise("ReencryptTokens")
-def reseals(prepared: PreparedWorld) -> None:
+def reencrypt(prepared: PreparedWorld) -> None:
     with prepared.old_key() as old_key:
-        _seal_with(prepared, old_key)
+        _encrypt_with(prepared, old_key)
         prepared.invoke("reencrypt_tokens", {})
 
 
-def _seal_with(prepared: PreparedWorld, key_arn: str) -> None:
-    """As an older key has sealed a connection's token, and one that waits."""
+def _encrypt_with(prepared: PreparedWorld, key_arn: str) -> None:
+    """Encrypts a connection's token, and an escrowed one, with an older key."""
     tables, kms = prepared.deployed.tables, prepared.deployed.kms
     row = {"customer_id": {"S": "acme"}, "provider_id#company_id": {"S": f"gusto#{HARBOR_LANE.id}"}}
     item = tables.dynamodb.get_item(TableName=tables.connections, Key=row)["Item"]
@@ -419,21 +419,21 @@ def _seal_with(prepared: PreparedWorld, key_arn: str) -> None:
         ),
         (
             *(tables.sessions, {"handle_hash": {"S": prepared.to_discard}}, "escrow.#id"),
-            *({"#id": "ciphertext"}, session, "whatever"),
+            *({"#id": "ciphertext"}, session, "any text"),
         ),
     ):
         ciphertext = kms.encrypt(KeyId=key_arn, Plaintext=text.encode(), EncryptionContext=context)
         tables.dynamodb.update_item(
             TableName=table,
             Key=key,
-            UpdateExpression=f"SET {path} = :sealed",
+            UpdateExpression=f"SET {path} = :encrypted",
             ExpressionAttributeNames=names,
-            ExpressionAttributeValues={":sealed": {"B": ciphertext["CiphertextBlob"]}},
+            ExpressionAttributeValues={":encrypted": {"B": ciphertext["CiphertextBlob"]}},
         )
 
 
 @exercise("RestoreBackup")
-def restores(prepared: PreparedWorld) -> None:
+def restore_a_backup(prepared: PreparedWorld) -> None:
     tables, restored = prepared.deployed.tables, {}
     kept = dict(prepared._kept)
     lost = {
@@ -451,9 +451,9 @@ def restores(prepared: PreparedWorld) -> None:
         )
         for item in lost[part]:
             tables.dynamodb.delete_item(TableName=name, Key={one: item[one] for one in key})
-    for claim in tables.items(tables.ownerships):
+    for record in tables.items(tables.ownerships):
         tables.dynamodb.delete_item(
-            TableName=tables.ownerships, Key={"owned_id": claim["owned_id"]}
+            TableName=tables.ownerships, Key={"owned_id": record["owned_id"]}
         )
     try:
         prepared.invoke("restore_backup", restored)
@@ -469,7 +469,7 @@ def _hash(item: Mapping[str, Any]) -> str:
 def _copied(
     deployed: Deployed, name: str, key: tuple[str, ...], items: Sequence[Mapping[str, Any]]
 ) -> str:
-    """A table with these items, as DynamoDB restores one."""
+    """Creates a table with these items, as a restore by DynamoDB does; returns its name."""
     client = deployed.tables.dynamodb
     kinds: Any = ("HASH", "RANGE")
     client.create_table(
@@ -486,17 +486,17 @@ def _copied(
 
 
 @exercise("VendToken")
-def vends(prepared: PreparedWorld) -> None:
-    _asks(prepared)
+def vend(prepared: PreparedWorld) -> None:
+    _vend(prepared)
 
 
 @exercise("VendToken")
-def takes_a_report(prepared: PreparedWorld) -> None:
+def report_an_unauthorized_token(prepared: PreparedWorld) -> None:
     [login] = prepared.acme.connection()["logins"]
-    _asks(prepared, report="unauthorized", token_id=login["id"])
+    _vend(prepared, report="unauthorized", token_id=login["id"])
 
 
 @exercise("ReadDirectory")
-def reads_a_directory(prepared: PreparedWorld) -> None:
+def read_a_directory(prepared: PreparedWorld) -> None:
     company = {"provider_id": "gusto", "company_id": HARBOR_LANE.id}
     prepared.invoke("read_directory", {"customer_id": "acme", **company})

@@ -1,4 +1,4 @@
-"""Somebody on the way to the API who writes down every answer, and every secret that goes past."""
+"""Records every response of the API, and every secret in its requests and responses."""
 
 import re
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from tests.support.deployed import Api, Reply
 
 @dataclass
 class RecordingApi:
-    """The API, with somebody who writes down every answer and every secret that went past."""
+    """An API that records every response, and every secret in the traffic."""
 
     api: Api
     sensitive: set[SensitiveText] = field(default_factory=set)
@@ -29,12 +29,12 @@ class RecordingApi:
     ) -> Reply:
         """Sends one request."""
         reply = self.api.send(method, path, headers=headers, body=body)
-        asked = parse_qs(urlsplit(path).query)
-        self._record("code", *asked.get("code", []))
-        self._record("handle", *asked.get("state", []), *re.findall("/connect/(.{43})", path))
+        query = parse_qs(urlsplit(path).query)
+        self._record("code", *query.get("code", []))
+        self._record("handle", *query.get("state", []), *re.findall("/connect/(.{43})", path))
         for name, value in (headers or {}).items():
             if name == "authorization":
-                self._record("access token of ours", value.removeprefix("Bearer "), value[-40:])
+                self._record("application access token", value.removeprefix("Bearer "), value[-40:])
             if name.lower() == "finch-signature":
                 self._record("signature", value.partition(",")[2])
         for cookie in reply.set_cookies:

@@ -1,4 +1,4 @@
-"""What must not leak, in every form that it could have taken, and where each may be after all."""
+"""Finds secrets and names in captured output, in every form that they may take."""
 
 import base64
 from collections.abc import Iterable, Iterator, Mapping
@@ -8,19 +8,19 @@ from urllib.parse import quote, quote_plus
 
 from local.fake_finch.seed_world import COMPANIES, LOGINS, Company, people
 
-# Shorter texts are found by chance.
+# Shorter texts occur by chance.
 _SHORTEST = 6
 
 
 @dataclass(frozen=True)
 class SensitiveText:
-    """Something that must not leak: a `kind` of secret or name, and its text."""
+    """A text that must not leak, and the `kind` of secret or name that it is."""
 
     kind: str
     text: str = field(repr=False)
 
     def forms(self) -> Iterator[tuple[str, str]]:
-        """The text as it would be found: as it is, encoded, and hashed."""
+        """The forms in which the text may occur: plain, encoded and hashed."""
         data = self.text.encode()
         yield "plain", self.text
         yield "reversed", self.text[::-1]
@@ -30,8 +30,8 @@ class SensitiveText:
         yield "hex", data.hex()
         yield "hex", data.hex().upper()
         for shift in range(3):
-            # In the middle of something longer it begins at any of three places: what depends on
-            # the neighbours is cut off.
+            # Inside a longer text it starts at any of three offsets; the characters that depend on
+            # its neighbours are cut off.
             for encode in (base64.b64encode, base64.urlsafe_b64encode):
                 encoded = encode(b"\0" * shift + data).decode().rstrip("=")
                 yield "base64", encoded[0 if shift == 0 else shift + 1 : len(encoded) - 1]
@@ -42,7 +42,7 @@ class SensitiveText:
 
 
 def company_texts() -> set[SensitiveText]:
-    """Every name and number of the companies at the fake Finch, and of those who log in for them."""
+    """The names and numbers of the fake Finch's companies, and the usernames of their logins."""
     found = {SensitiveText("username", login.username) for login in LOGINS}
     for company in COMPANIES:
         found |= {
@@ -54,17 +54,17 @@ def company_texts() -> set[SensitiveText]:
 
 
 def employee_texts(company: Company) -> set[SensitiveText]:
-    """Every name, address and number of the people of one company."""
-    everybody = [one for entity in company.entities for one in people(company, entity)]
-    found = {SensitiveText("person", f"{one.first_name} {one.last_name}") for one in everybody}
+    """The names, addresses and numbers of a company's employees."""
+    employees = [one for entity in company.entities for one in people(company, entity)]
+    found = {SensitiveText("person", f"{one.first_name} {one.last_name}") for one in employees}
     return found | {
-        SensitiveText("person", text) for one in everybody for text in (one.email, one.ssn)
+        SensitiveText("person", text) for one in employees for text in (one.email, one.ssn)
     }
 
 
 @dataclass(frozen=True)
 class Leak:
-    """A canary that was found where it must not be."""
+    """A sensitive text that occurs in a place where it must not."""
 
     kind: str
     form: str
@@ -78,17 +78,19 @@ type Allowed = Mapping[tuple[str, str], Iterable[str]]
 def leaks(
     sensitive: Iterable[SensitiveText], texts: Mapping[str, str], allowed: Allowed
 ) -> list[Leak]:
-    """What is found in the texts, by where they come from, and not `allowed` there.
+    """The sensitive texts in `texts` (by source) that are not `allowed` in that source.
 
-    Plain text that is there for a reason is also there upper case where it has no small letters.
+    A form that equals the plain text, such as the upper case of digits, counts as plain.
     """
     found = []
-    for canary in sensitive:
-        for form, needle in canary.forms():
-            plainly = "plain" if needle == canary.text else form
-            permitted = allowed.get((canary.kind, plainly), ())
+    for secret in sensitive:
+        for form, needle in secret.forms():
+            found_form = "plain" if needle == secret.text else form
+            permitted = allowed.get((secret.kind, found_form), ())
             for where, text in texts.items():
                 if where not in permitted and len(needle) >= _SHORTEST and needle in text:
                     at = text.index(needle)
-                    found.append(Leak(canary.kind, plainly, where, text[max(at - 80, 0) : at + 20]))
+                    found.append(
+                        Leak(secret.kind, found_form, where, text[max(at - 80, 0) : at + 20])
+                    )
     return found

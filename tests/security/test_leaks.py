@@ -1,6 +1,6 @@
-"""No secret and no name where it must not be, whatever goes wrong: every flow, and faults at its calls.
+"""No secret and no name leaks in any flow, also with faults at its calls.
 
-The crash harness plays the flows; here everything that leaves the product meanwhile is read.
+The fault injection harness plays the flows; these tests search all output of the product.
 """
 
 import json
@@ -22,40 +22,40 @@ from tests.security.sensitive_text import Allowed, Leak, SensitiveText, company_
 from tests.support.deployed import Reply
 from tests.support.in_process import WEBHOOK_SECRET
 
-# Where each may be after all, and why. All else, and every other form of these, is a leak.
+# The places where each text may occur, and why. Any other place or form is a leak.
 ALLOWED: Allowed = {
-    # A link carries its handle; Finch's page, and the SDK in the embedded flow, carry it as `state`.
+    # A link contains its handle; Finch's page, and the SDK in the embedded flow, get it as `state`.
     ("handle", "plain"): ["addresses", "answers"],
-    # The name of a session to everybody but the person who has its link.
+    # The id of a session for all but the user who has its link.
     ("handle", "SHA-256"): [
         *("tables", "messages", "encryption contexts", "operator", "log", "addresses", "answers"),
     ],
-    # Handed to the browser that returned, for its page to give back; kept as a hash.
+    # Given to the returning browser, whose page sends it back; stored as a hash.
     ("completion", "plain"): ["addresses", "answers"],
     ("completion", "SHA-256"): ["tables"],
-    # StoredState as hashes, to know them again.
+    # Stored as hashes, to recognize them.
     ("code", "SHA-256"): ["tables"],
     ("binding cookie", "SHA-256"): ["tables"],
-    # Shown by Finch Connect, which is told it when a person clicks.
+    # Sent to Finch Connect when a user clicks, which shows it.
     ("customer name", "plain"): ["tables"],
-    # StoredState on the connection, and shown to its customer.
+    # Stored on the connection, and shown to its customer.
     ("company", "plain"): ["tables", "answers"],
 }
 [CONFIRMING] = [one for one in SCENARIOS if one.name == "connect, confirm"]
-# In a log the hash stands where an operator has named a session, and nowhere else.
+# The log contains the hash only in the line of an operator's command about that session.
 HASH_IN_A_LOG = re.compile(r'"message":"operator".*"session":"[0-9a-f]{64}"')
 
 
 @dataclass
 class OutputCapture:
-    """Hears everything that leaves the product, and learns what is secret in it."""
+    """Captures all output of the product, and collects the secrets in it."""
 
     harness: Harness
     texts: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     sensitive: set[SensitiveText] = field(default_factory=set)
 
     def clear(self) -> None:
-        """Before something else is played."""
+        """Forgets the captured output, before the next scenario."""
         self.texts.clear()
         self.sensitive = {
             SensitiveText("client secret", "our-secret"),
@@ -64,7 +64,7 @@ class OutputCapture:
         }
 
     def call(self, service: str, operation: str, arguments: Any) -> None:
-        """One call of the product to AWS or to Finch."""
+        """Captures a call of the product to AWS or Finch."""
         match service, operation:
             case "finch", _:
                 self.texts["URLs of Finch"].append(str(arguments.url))
@@ -80,7 +80,7 @@ class OutputCapture:
                 self.texts["tables"].append(repr(arguments))
 
     def reply(self, reply: Reply) -> None:
-        """One answer of the API."""
+        """Captures a response of the API."""
         for cookie in reply.set_cookies:
             name, _, value = cookie.partition(";")[0].partition("=")
             kind = "handle" if name.endswith("-last") else "binding cookie"
@@ -102,12 +102,12 @@ class OutputCapture:
         ]
 
     def invoked(self, function: str, answer: Any) -> None:
-        """The answer of a function to whoever invoked it; a token is what one of them is for."""
+        """Captures the result of an invocation, except of `vend_token`, whose result is a token."""
         if function != "vend_token":
             self.texts["operator"].append(repr(answer))
 
     def leaks(self) -> list[Leak]:
-        """What was captured and should not have been."""
+        """The leaks in the captured output."""
         for token in self.harness.world.finch.tokens():
             self._add("access token", token.access_token)
         self.texts["log"].append(self.harness._log.getvalue())
@@ -130,11 +130,11 @@ class OutputCapture:
 
 @pytest.fixture(scope="module")
 def capture() -> Iterator[OutputCapture]:
-    """The world of the crash harness, with an capture in it."""
-    with harness() as harness_, pytest.MonkeyPatch.context() as monkeypatch:
-        capture = OutputCapture(harness_)
-        border, api = harness_.world.border, harness_.world.api.world.api  # type: ignore[attr-defined]
-        cross, send, invoke = border.cross, api.send, harness_.world.invoke
+    """The fault injection harness, with its output captured."""
+    with harness() as runner, pytest.MonkeyPatch.context() as monkeypatch:
+        capture = OutputCapture(runner)
+        border, api = runner.world.border, runner.world.api.world.api  # type: ignore[attr-defined]
+        cross, send, invoke = border.cross, api.send, runner.world.invoke
         assert invoke
 
         def crossed(service: str, operation: str, arguments: Any, go: Callable[[], Any]) -> Any:
@@ -153,36 +153,34 @@ def capture() -> Iterator[OutputCapture]:
 
         monkeypatch.setattr(border, "cross", crossed)
         monkeypatch.setattr(api, "send", sent)
-        harness_.world = harness_._scenario_run.world = replace(harness_.world, invoke=invoked)
+        runner.world = runner._scenario_run.world = replace(runner.world, invoke=invoked)
         yield capture
 
 
 @pytest.fixture(scope="module")
 def trials(capture: OutputCapture) -> list[Trial]:
-    """Some of what can go wrong with some scenarios; `make fuzz` tries all that the crash tests share."""
+    """Some faults in some scenarios; `make fuzz` tries the whole share of the fault injection tests."""
     scenarios, stride = (SCENARIOS, 1) if FUZZ > 1 else (SCENARIOS[::4], 12)
     return share([trial for one in scenarios for trial in capture.harness.trials(one)])[::stride]
 
 
 def play(capture: OutputCapture, scenario: Scenario) -> None:
-    """A scenario in which nothing goes wrong, and what the queue does after it."""
-    harness_ = capture.harness
+    """Plays a scenario without faults, and processes the queue."""
+    runner = capture.harness
     capture.clear()
-    harness_._begin(scenario)
-    with redirect_stdout(harness_._log):
-        scenario.play(harness_._scenario_run, harness_._person)
-        harness_.world.queue.drain()
+    runner._begin(scenario)
+    with redirect_stdout(runner._log):
+        scenario.play(runner._scenario_run, runner._person)
+        runner.world.queue.drain()
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda one: one.name)
-def test_no_flow_tells_what_is_nobodys_business(capture: OutputCapture, scenario: Scenario) -> None:
+def test_no_flow_leaks_a_secret_or_a_name(capture: OutputCapture, scenario: Scenario) -> None:
     play(capture, scenario)
     assert capture.leaks() == []
 
 
-def test_nothing_that_goes_wrong_makes_a_flow_tell_it(
-    capture: OutputCapture, trials: Sequence[Trial]
-) -> None:
+def test_no_fault_makes_a_flow_leak(capture: OutputCapture, trials: Sequence[Trial]) -> None:
     assert trials
     for trial in trials:
         capture.clear()
@@ -190,10 +188,10 @@ def test_nothing_that_goes_wrong_makes_a_flow_tell_it(
         assert capture.leaks() == [], trial
 
 
-# An capture that hears nothing would say the same as a product that tells nothing.
+# The next tests show that the capture finds leaks.
 
 
-def test_every_kind_of_secret_was_there_to_be_heard(capture: OutputCapture) -> None:
+def test_the_capture_knows_every_kind_of_secret(capture: OutputCapture) -> None:
     play(capture, CONFIRMING)
     capture.leaks()
     kinds = {one.kind for one in capture.sensitive}
@@ -208,17 +206,17 @@ def test_every_kind_of_secret_was_there_to_be_heard(capture: OutputCapture) -> N
     assert capture.texts.keys() >= {"answers", "encryption contexts", "log", "messages", "tables"}
 
 
-def test_it_hears_a_secret_in_whatever_form_it_is_told(capture: OutputCapture) -> None:
+def test_a_secret_is_found_in_every_form(capture: OutputCapture) -> None:
     play(capture, CONFIRMING)
     capture.leaks()
     for kind in ("access token", "code", "binding cookie", "handle"):
         secret = next(one for one in capture.sensitive if one.kind == kind)
-        for form, told in secret.forms():
-            found = leaks([secret], {"log": f"before {told} after"}, {})
+        for form, text in secret.forms():
+            found = leaks([secret], {"log": f"before {text} after"}, {})
             assert [(leak.kind, leak.where) for leak in found[:1]] == [(kind, "log")], form
 
 
-def test_it_hears_a_name(capture: OutputCapture) -> None:
+def test_a_company_name_is_found(capture: OutputCapture) -> None:
     play(capture, CONFIRMING)
     name = next(one for one in company_texts() if one.kind == "company")
     capture.texts["messages"].append(f"of {name.text}")

@@ -1,6 +1,6 @@
-"""Least privilege, by taking away: each permission of each role, and a function that then fails.
+"""Least privilege by removal: without any one permission of its role, a function fails.
 
-The policies are those of the deployed roles, and IAM is the emulator's.
+The policies are those of the deployed roles; the emulator's IAM enforces them.
 """
 
 import json
@@ -28,31 +28,31 @@ REACHED_FROM_OUTSIDE = {
     for name, one in TEMPLATE["Resources"].items()
     if one["Type"] == "AWS::Serverless::Function" and one["Properties"].get("Events")
 }
-# Where a denial is told in words of ours, or by the name of the call.
-SAID_INSTEAD = {
+# The log text of a denial, where it does not name the action.
+DENIAL_TEXTS = {
     "kms:ReEncryptFrom": "not authorized to perform: kms:ReEncrypt ",
     "kms:ReEncryptTo": "not authorized to perform: kms:ReEncrypt ",
     "secretsmanager:GetSecretValue": '"message":"finch secret unreadable"',
     "events:PutEvents": '"reasons":["AccessDenied',
 }
-# How long a line may take from a function that has answered to its log.
+# How long a log line may take after the function's response, in seconds.
 PATIENCE = 2.0
 
 
 @pytest.fixture(scope="module")
 def failed_batch(world: World, prepared: PreparedWorld) -> None:
-    """A batch of the stream for the exercise that reads one again."""
+    """A batch of the stream, for the exercise that reads a failed batch again."""
     prepared.failed_batch = until(lambda: a_batch_of_the_stream(world))
 
 
 def a_batch_of_the_stream(world: World) -> Mapping[str, str]:
-    """The first write of a connection as Lambda names it in a dead letter; empty while there is none."""
+    """The position of the first stream record, as in Lambda's dead letter; empty without a record."""
     table = world.output("ConnectionsTableName")
     found = world.aws.client("dynamodb").describe_table(TableName=table)["Table"]
     arn, streams = found["LatestStreamArn"], world.aws.client("dynamodbstreams")
     [shard, *_] = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
-    place = {"StreamArn": arn, "ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
-    iterator = streams.get_shard_iterator(**place)["ShardIterator"]
+    position = {"StreamArn": arn, "ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
+    iterator = streams.get_shard_iterator(**position)["ShardIterator"]
     records = streams.get_records(ShardIterator=iterator)["Records"]
     if not records:
         return {}
@@ -66,15 +66,15 @@ def a_batch_of_the_stream(world: World) -> Mapping[str, str]:
 
 
 @contextmanager
-def less(world: World, permission: Permission) -> Iterator[None]:
-    """While it lasts, a role allows one thing less."""
+def removed(world: World, permission: Permission) -> Iterator[None]:
+    """Removes a permission from its role inside the context."""
     iam, role = world.aws.client("iam"), world.physical_id(permission.role)
     name = TEMPLATE["Resources"][permission.role]["Properties"]["Policies"][0]["PolicyName"]
     whole = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
     rest = json.dumps(without(permission, whole))
     iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=rest)
     if permission.action.startswith("secretsmanager:"):
-        # A process that has read the secret would go on with what it knows.
+        # A running process would continue with its cached secret.
         world.kill_execution_environments()
     try:
         yield
@@ -83,39 +83,42 @@ def less(world: World, permission: Permission) -> Iterator[None]:
 
 
 def likeliest_first(permission: Permission) -> list[Exercise]:
-    """The exercises of a function, those that were seen to need this before the others."""
-    own = [one for one in EXERCISES if one.function == permission.need.function]
-    return sorted(own, key=lambda one: permission.need not in NEEDED.get(one, {permission.need}))
+    """The exercises of a function; first those that used the permission in process."""
+    candidates = [one for one in EXERCISES if one.function == permission.need.function]
+    return sorted(
+        candidates, key=lambda one: permission.need not in NEEDED.get(one, {permission.need})
+    )
 
 
-def is_missed(world: World, prepared: PreparedWorld, permission: Permission) -> bool:
-    """Whether the function meets a denial of exactly this."""
+def is_needed(world: World, prepared: PreparedWorld, permission: Permission) -> bool:
+    """Whether the function logs a denial of exactly this permission."""
     function = permission.need.function
-    word = SAID_INSTEAD.get(permission.action, f"not authorized to perform: {permission.action} ")
+    text = DENIAL_TEXTS.get(permission.action, f"not authorized to perform: {permission.action} ")
     for exercise in likeliest_first(permission):
         prepared.restore()
         purge(world)
         before = len(world.function_log(function))
-        # What its caller sees of the failure is not the point, and differs.
+        # The caller sees the failure in different ways, which do not matter here.
         with suppress(AssertionError, LookupError):
             exercise.act(prepared)
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
-            if any(word in line for line in world.function_log(function)[before:]):
+            if any(text in line for line in world.function_log(function)[before:]):
                 return True
             time.sleep(0.05)
     return False
 
 
 def purge(world: World) -> None:
-    """What was queued would be worked off in the middle of another exercise."""
+    """Deletes queued messages, which would be processed during the next exercise."""
     world.aws.client("sqs").purge_queue(QueueUrl=world.output("WorkQueueUrl"))
 
 
-def tried(role: str) -> list[Permission]:
-    """What is taken away from a role: everything, but of whom nobody outside reaches one of each need.
+def permissions_to_try(role: str) -> list[Permission]:
+    """The permissions of a role that are removed: all, or one of each statement.
 
-    A function that is invoked begins anew after each failure. `make fuzz` takes everything from all.
+    One of each statement is enough for a function that only an operator or a backend invokes,
+    because the process starts again after each failure. `make fuzz` removes all from every role.
     """
     mine = [one for one in permissions() if one.role == role and not one.by_lambda]
     if FUZZ > 1 or role.removesuffix("Role") in REACHED_FROM_OUTSIDE:
@@ -123,26 +126,26 @@ def tried(role: str) -> list[Permission]:
     return list({one.sid: one for one in mine}.values())
 
 
-@pytest.mark.usefixtures("to_discard")
+@pytest.mark.usefixtures("failed_batch")
 @pytest.mark.parametrize("role", ROLES)
-def test_every_permission_of_a_role_is_missed_where_it_is_taken_away(
+def test_a_function_fails_without_any_one_of_its_permissions(
     world: World, prepared: PreparedWorld, role: str
 ) -> None:
-    mine = tried(role)
-    idle = []
+    mine = permissions_to_try(role)
+    unneeded = []
     for permission in mine:
-        with less(world, permission):
-            if not is_missed(world, prepared, permission):
-                idle.append(permission)
-    assert idle == []
+        with removed(world, permission):
+            if not is_needed(world, prepared, permission):
+                unneeded.append(permission)
+    assert unneeded == []
 
 
-# And the other way round: what no role allows is denied, with the role's own credentials
+# The opposite: every other action is denied with the role's credentials
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """A call to AWS that somebody with a role's credentials might make."""
+    """A call to AWS that an attacker with a role's credentials could make."""
 
     need: tuple[str, str, str]
     service: str
@@ -151,7 +154,7 @@ class Attempt:
 
 
 def attempts(world: World) -> Iterator[Attempt]:
-    """Everything that any function may do, and what none may."""
+    """The calls that some function may make, and calls that none may make."""
     yield from on_tables(world)
     yield from on_the_key(world)
     yield from on_queues_and_bus(world)
@@ -209,13 +212,15 @@ def on_tables(world: World) -> Iterator[Attempt]:
                 snake(operation),
                 named | arguments,
             )
-        # PartiQL, batches and transactions are other ways to the same.
+        # PartiQL and batches reach the same items in another way.
         read = {"RequestItems": {named["TableName"]: {"Keys": [key]}}}
         yield Attempt(("dynamodb:BatchGetItem", table, ""), "dynamodb", "batch_get_item", read)
         write = {"RequestItems": {named["TableName"]: [{"DeleteRequest": {"Key": key}}]}}
         yield Attempt(("dynamodb:BatchWriteItem", table, ""), "dynamodb", "batch_write_item", write)
-        said = {"Statement": f'SELECT * FROM "{named["TableName"]}"'}  # noqa: S608
-        yield Attempt(("dynamodb:PartiQLSelect", table, ""), "dynamodb", "execute_statement", said)
+        statement = {"Statement": f'SELECT * FROM "{named["TableName"]}"'}  # noqa: S608
+        yield Attempt(
+            ("dynamodb:PartiQLSelect", table, ""), "dynamodb", "execute_statement", statement
+        )
     for table in ("ConnectionsTable", "ConnectSessionsTable"):
         due = {
             "TableName": world.physical_id(table),
@@ -236,9 +241,9 @@ def on_the_key(world: World) -> Iterator[Attempt]:
         ({"purpose": "stored", "customer_id": "acme"}, "stored"),
         ({"purpose": "escrow", "customer_id": "acme"}, "escrow"),
         ({"purpose": "another", "customer_id": "acme"}, "another"),
-        ({"purpose": "stored"}, "of nobody"),
-        ({"purpose": "escrow"}, "of nobody"),
-        ({"customer_id": "acme"}, "for nothing"),
+        ({"purpose": "stored"}, "without a customer"),
+        ({"purpose": "escrow"}, "without a customer"),
+        ({"customer_id": "acme"}, "without a purpose"),
         ({}, "without a context"),
     ]
     for context, purpose in contexts:
@@ -252,7 +257,7 @@ def on_the_key(world: World) -> Iterator[Attempt]:
         }
         yield Attempt(("kms:Encrypt", "TokenKey", purpose), "kms", "encrypt", encrypt)
         yield Attempt(("kms:Decrypt", "TokenKey", purpose), "kms", "decrypt", decrypt)
-        # One call, and a permission on either key.
+        # One call that needs a permission on each key.
         both = {"CiphertextBlob": blob} | again
         yield Attempt(("kms:ReEncryptFrom", "TokenKey", purpose), "kms", "re_encrypt", both)
         yield Attempt(("kms:ReEncryptTo", "TokenKey", purpose), "kms", "re_encrypt", both)
@@ -278,8 +283,8 @@ def on_queues_and_bus(world: World) -> Iterator[Attempt]:
             yield Attempt((f"sqs:{operation}", queue, ""), "sqs", snake(operation), named | more)
     entry = {"Source": "finch-connections", "DetailType": "connection.created", "Detail": "{}"}
     for name, bus in (("EventBus", world.output("EventBusName")), ("the default", "default")):
-        told = {"Entries": [entry | {"EventBusName": bus}]}
-        yield Attempt(("events:PutEvents", name, ""), "events", "put_events", told)
+        entries = {"Entries": [entry | {"EventBusName": bus}]}
+        yield Attempt(("events:PutEvents", name, ""), "events", "put_events", entries)
     table = world.output("ConnectionsTableName")
     found = world.aws.client("dynamodb").describe_table(TableName=table)["Table"]
     stream = {"StreamArn": found["LatestStreamArn"]}
@@ -307,12 +312,12 @@ def snake(operation: str) -> str:
 
 @pytest.fixture(scope="module")
 def everything(world: World, prepared: PreparedWorld) -> list[Attempt]:
-    """Every attempt, made once."""
+    """Every attempt, built once for all roles."""
     return list(attempts(world))
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_allows_nothing_beside_its_permissions(
+def test_a_role_is_denied_every_other_action(
     world: World, everything: list[Attempt], role: str
 ) -> None:
     allowed = {(one.action, one.resource, one.purpose) for one in permissions() if one.role == role}
@@ -333,17 +338,17 @@ def test_a_role_allows_nothing_beside_its_permissions(
     assert wrong == []
 
 
-def test_every_permission_of_every_role_is_among_what_is_tried(everything: list[Attempt]) -> None:
-    tried = {one.need for one in everything}
+def test_the_attempts_include_every_permission_of_every_role(everything: list[Attempt]) -> None:
+    attempted = {one.need for one in everything}
     by_lambda = {one for one in permissions() if one.by_lambda}
     rest = set(permissions()) - by_lambda
-    missing = {one for one in rest if (one.action, one.resource, one.purpose) not in tried}
-    # A stream is read by its own, and the function that may is the one that does.
+    missing = {one for one in rest if (one.action, one.resource, one.purpose) not in attempted}
+    # No attempt reads records of the stream, which needs a shard.
     assert {one.action for one in missing} == {"dynamodb:GetRecords", "dynamodb:GetShardIterator"}
 
 
 @pytest.mark.parametrize("role", ["ListConnectionsRole", "StartConnectRole"])
-def test_who_opens_no_token_reads_no_ciphertext(
+def test_a_role_that_decrypts_no_token_cannot_read_its_ciphertext(
     world: World, prepared: PreparedWorld, role: str
 ) -> None:
     prepared.restore()
@@ -372,9 +377,9 @@ def test_who_opens_no_token_reads_no_ciphertext(
         lambda: dynamodb.query(**query, Select="ALL_ATTRIBUTES"),
         lambda: dynamodb.query(**query, Select="COUNT"),
         lambda: dynamodb.query(**query | {"ProjectionExpression": "ciphertexts"}),
-        # Not even by asking what is in them.
+        # A filter on the attribute is refused too.
         lambda: dynamodb.query(**query, **only, FilterExpression="attribute_exists(ciphertexts)"),
     ]
-    for ask in refused:
+    for call in refused:
         with pytest.raises(ClientError, match="AccessDenied"):
-            ask()
+            call()

@@ -1,4 +1,4 @@
-"""Everything that may happen, in any order: people, Finch, AWS, the queue, time and an operator."""
+"""A state machine of everything that can happen: users, Finch, AWS, the queue, time, an operator."""
 
 import json
 from collections import Counter
@@ -40,15 +40,15 @@ CUSTOMERS = ("acme", "globex")
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 BOTH = ("company", "directory")
 PAUSES = (MINUTE, 5 * MINUTE, HOUR, 3 * HOUR, DAY, 3 * DAY, 8 * DAY)
-# Longer than a second click leads to the same page of Finch Connect, which lives for an hour.
+# After this time a second click makes a new Finch session, although the old one lives for an hour.
 _FINCH_SESSION_REUSE = timedelta(minutes=51)
-# How often the world tries at the end to get rid of everything.
+# The maximum number of rounds of the cleanup at the end.
 _ROUNDS = 10
 
 
 @dataclass(frozen=True)
 class Place:
-    """What somebody types in at Finch Connect."""
+    """The input of a user at Finch Connect."""
 
     provider_id: str
     login: str
@@ -62,7 +62,7 @@ PLACES = (
     Place("gusto", TALLY, JUNIPER_VALE.id),
     Place("justworks", MAYA, HARBOR_LANE.id),
 )
-# What Finch does not say, where one may think otherwise than the fake Finch does by itself.
+# Possible behaviors of Finch that its documentation leaves open; the first is the fake's default.
 FINCH_VARIANTS: tuple[dict[str, Any], ...] = (
     {},
     {"echo_state": False},
@@ -78,7 +78,7 @@ FINCH_VARIANTS: tuple[dict[str, Any], ...] = (
     {"reauth_may_change_company": True},
     {"reauth_may_change_company": True, "reauth_kills_old_tokens": True},
 )
-# What Finch does for a while, and with which of its answers.
+# Faults of Finch that last for a while: the end of the path, and the name of the fault.
 OUTAGES = (
     ("", "not reached"),
     ("", "500 server_error"),
@@ -97,10 +97,10 @@ OUTAGES = (
 
 @dataclass(frozen=True)
 class Trouble:
-    """What goes wrong in a step, at the `at`-th of its calls `to` Finch, of its writes, or of all.
+    """A fault in a step, at the `at`-th of its calls `to` Finch, of its writes, or of all calls.
 
-    Its process is stopped, the call fails in the `pick`-th way there is (`on` and on), its answer
-    is lost in one of the ways there are, or somebody else does something `meanwhile`.
+    Depending on `kind`, the process stops, the call has the `pick`-th of its faults, its response
+    is lost, or another process acts `meanwhile`. With `on`, later calls of the kind fail too.
     """
 
     at: int
@@ -110,7 +110,7 @@ class Trouble:
     on: bool = False
 
     def is_about(self, call: Call) -> bool:
-        """Whether this call counts."""
+        """Whether this call is counted."""
         match self.to:
             case "finch":
                 return call.service == "finch"
@@ -140,7 +140,7 @@ SAME_SITE = st.sampled_from((True, True, False))
 
 @dataclass
 class Attempt:
-    """A link to connect, or an embedded session, and the page that it led to."""
+    """A link or an embedded session, and the page of Finch Connect that it led to."""
 
     customer_id: str
     link: str | None
@@ -150,7 +150,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class _TimedApi:
-    """The API, with time passing at each request."""
+    """The API; advances the clock before each request."""
 
     world: InProcess
 
@@ -161,20 +161,20 @@ class _TimedApi:
 
 @dataclass
 class _CachingKms:
-    """KMS, that opens the same thing once: nothing else is looked at so often."""
+    """A KMS client that caches decryptions, which the checks repeat very often."""
 
     kms: Any
-    opened: dict[tuple[bytes, str], Any] = field(default_factory=dict)
+    decrypted: dict[tuple[bytes, str], Any] = field(default_factory=dict)
 
     def decrypt(self, **asked: Any) -> Any:
         name = (bytes(asked["CiphertextBlob"]), repr(sorted(asked["EncryptionContext"].items())))
-        if name not in self.opened:
-            self.opened[name] = self._ask(asked)
-        if isinstance(self.opened[name], ClientError):
-            raise self.opened[name]
-        return self.opened[name]
+        if name not in self.decrypted:
+            self.decrypted[name] = self._decrypt(asked)
+        if isinstance(self.decrypted[name], ClientError):
+            raise self.decrypted[name]
+        return self.decrypted[name]
 
-    def _ask(self, asked: Any) -> Any:
+    def _decrypt(self, asked: Any) -> Any:
         try:
             return self.kms.decrypt(**asked)
         except ClientError as error:
@@ -182,11 +182,11 @@ class _CachingKms:
 
 
 class PromiseBroken(AssertionError):
-    """Something that was promised does not hold."""
+    """A promise is broken."""
 
 
 class Model(RuleBasedStateMachine):
-    """Finch Connections in its world. `world` and `seed` are given by whoever runs it."""
+    """Finch Connections, its users and its services. The test sets `world` and `seed`."""
 
     world: ClassVar[InProcess]
     seed: ClassVar[Callable[[], None]]
@@ -210,7 +210,7 @@ class Model(RuleBasedStateMachine):
         self.attempts: list[Attempt] = []
         self.authorizations: list[Authorization] = []
         self.messages: list[Message] = []
-        self.stored = StoredState(self.oracle.shown)
+        self.stored = StoredState(self.oracle.deployed)
         self.outage: tuple[str, str] | None = None
         self._trouble: Trouble | None = None
         self._calls = 0
@@ -223,7 +223,7 @@ class Model(RuleBasedStateMachine):
         self.world.border.guard = self._guard
 
     @initialize(switches=st.sampled_from(FINCH_VARIANTS))
-    def finch_is(self, switches: dict[str, Any]) -> None:
+    def finch_variant(self, switches: dict[str, Any]) -> None:
         self.world.finch.change_switches(**switches)
 
     # What goes wrong
@@ -267,13 +267,13 @@ class Model(RuleBasedStateMachine):
             faults = [one for one in faults if one.name.endswith(_AFTER)] or faults
         fault = faults[trouble.pick % len(faults)]
         if fault.name.endswith("wrongly"):
-            # What Finch says wrongly again and again is believed.
+            # The product believes a wrong answer that Finch repeats, so it gives only one.
             if self._lied:
                 return self._send_in_outage(call, send)
             self._lied = True
         inject = fault.inject
         if fault.name.endswith("truly"):
-            return self.oracle.ends_by_itself(lambda: inject(self.world, call, send))
+            return self.oracle.finch_may_end(lambda: inject(self.world, call, send))
         return inject(self.world, call, send)
 
     def _send_in_outage(self, call: Call, send: Send) -> Any:
@@ -286,7 +286,7 @@ class Model(RuleBasedStateMachine):
         return send()
 
     def _observed(self, call: Call, send: Send) -> Send:
-        """What sends a call, and takes note of what comes of it outside."""
+        """Returns a function that sends the call and lets the oracle record its effect."""
         if call.operation == "GetItem" and "ProjectionExpression" not in call.arguments:
             return lambda: _get_item(call.arguments)
         if call.operation == "POST /auth/token":
@@ -297,7 +297,7 @@ class Model(RuleBasedStateMachine):
 
             def observed() -> Any:
                 answer = send()
-                self.oracle.look()
+                self.oracle.record()
                 return answer
 
             return observed
@@ -311,14 +311,14 @@ class Model(RuleBasedStateMachine):
         try:
             match pick % 6:
                 case 0 if authorization:
-                    self._come_back(authorization, self.people[customer_id, True])
+                    self._finish_callback(authorization, self.people[customer_id, True])
                 case 1:
                     self._disconnect_every(customer_id)
                 case 2 if not self._delivering:
                     self.world.clock.advance(MINUTE)
                     self._deliver()
                 case 2:
-                    self._deliver_beside()
+                    self._deliver_in_parallel()
                 case 3 if authorization and authorization.completion:
                     self._confirm(authorization, customer_id)
                 case 4:
@@ -331,7 +331,7 @@ class Model(RuleBasedStateMachine):
 
     @contextmanager
     def _step(self, name: str, trouble: Trouble | None = None) -> Iterator[None]:
-        """One thing that happens, with what goes wrong in it; afterwards every promise holds."""
+        """Runs one step with its fault, and then checks every promise."""
         Model.steps += 1
         Model.ran[name] += 1
         self._in_step = True
@@ -345,9 +345,9 @@ class Model(RuleBasedStateMachine):
         self._in_step = False
 
     def _check(self, *, at_rest: bool = False) -> None:
-        self.stored = kept = self.oracle.look()
+        self.stored = kept = self.oracle.record()
         found = broken(
-            self.oracle.shown,
+            self.oracle.deployed,
             self.oracle.watch,
             self.world.border.exchanges,
             at_rest=at_rest,
@@ -357,7 +357,7 @@ class Model(RuleBasedStateMachine):
         if found:
             raise PromiseBroken("; ".join(found))
 
-    # People
+    # Users
 
     def _stopped(self, reply: Reply) -> bool:
         return reply.status == 502 and "problem" not in reply.headers["content-type"]
@@ -391,9 +391,10 @@ class Model(RuleBasedStateMachine):
     def _log_in(
         self, attempt: Attempt, place: Place | None, products: Sequence[str]
     ) -> Authorization | None:
-        """Goes through Finch Connect.
+        """Completes Finch Connect.
 
-        Who is led to repair a connection logs in to that one, or to another place that Finch offers.
+        In a repair the user logs in to the repaired connection, or at another place that Finch
+        allows.
         """
         page, finch = attempt.page, self.world.finch
         if page is None:
@@ -420,13 +421,13 @@ class Model(RuleBasedStateMachine):
         return authorization
 
     def _may_repair_at(self, place: Place, repaired: Connection) -> bool:
-        """Whether somebody who is to log in to a connection again may do so there."""
+        """Whether Finch allows the user of a repair to log in at this place."""
         return place.provider_id == repaired.provider_id and (
             place.company_id == repaired.company_id
             or self.world.finch.switches.reauth_may_change_company
         )
 
-    def _come_back(self, authorization: Authorization, person: Person) -> str:
+    def _finish_callback(self, authorization: Authorization, person: Person) -> str:
         if authorization.url is None:
             body = {"code": authorization.code, "state": authorization.state}
             if person.customer_id == authorization.customer_id:
@@ -458,7 +459,7 @@ class Model(RuleBasedStateMachine):
             return reply.code
         if person.customer_id != authorization.customer_id:
             raise PromiseBroken(
-                f"M4: {person.customer_id} is told of {authorization.customer_id}'s attempt"
+                f"M4: {person.customer_id} gets the outcome of {authorization.customer_id}'s session"
             )
         return self._check_outcome(authorization, reply.json)
 
@@ -467,15 +468,15 @@ class Model(RuleBasedStateMachine):
             where = outcome["provider_id"], outcome["company_id"]
             if not self.oracle.was_attached(authorization.code, *where):
                 raise PromiseBroken(
-                    f"M4: {authorization.customer_id} is told connected and was not"
+                    f"M4: {authorization.customer_id} gets connected, but nothing was attached"
                 )
-            said = str(outcome.get("repaired")).lower()
+            repaired = str(outcome.get("repaired")).lower()
             if (
                 authorization.repairs
-                and said != str(self.oracle.has_repaired(authorization)).lower()
+                and repaired != str(self.oracle.has_repaired(authorization)).lower()
             ):
                 raise PromiseBroken(
-                    f"M4: {authorization.customer_id} is told repaired={said}, wrongly"
+                    f"M4: {authorization.customer_id} gets a wrong repaired={repaired}"
                 )
         word = str(outcome.get("error") or outcome.get("status"))
         Model.ran[f"({word})"] += 1
@@ -490,7 +491,7 @@ class Model(RuleBasedStateMachine):
         *,
         confirms: bool = True,
     ) -> str:
-        """From the start to the landing, and to the confirmation where one is asked for."""
+        """Connects from the start to the outcome, with confirmation if required."""
         person = self.people[customer_id, same_site]
         attempt = self._start(customer_id, same_site, place, embedded=False)
         if attempt is None:
@@ -499,13 +500,13 @@ class Model(RuleBasedStateMachine):
         authorization = self._log_in(attempt, place, products)
         if authorization is None:
             return "not at Finch"
-        seen = self._come_back(authorization, person)
+        seen = self._finish_callback(authorization, person)
         if seen == "confirm" and authorization.completion and confirms:
             seen = self._confirm(authorization, customer_id)
         return seen
 
     def _start_repair(self, row: Row, same_site: bool) -> Attempt | None:
-        """From the button to Finch Connect."""
+        """Starts a repair and follows its link to Finch Connect."""
         customer_id, key = row
         person = self.people[customer_id, same_site]
         path = connection_path(*key.split("#")) + "/reauthenticate"
@@ -519,7 +520,7 @@ class Model(RuleBasedStateMachine):
         return attempt
 
     def _repair(self, row: Row, same_site: bool, confirms: bool, place: Place | None = None) -> str:
-        """From the button to the landing, and to the confirmation where one is asked for."""
+        """Repairs from the start to the outcome, with confirmation if required."""
         customer_id = row[0]
         person = self.people[customer_id, same_site]
         attempt = self._start_repair(row, same_site)
@@ -528,7 +529,7 @@ class Model(RuleBasedStateMachine):
         authorization = self._log_in(attempt, place, BOTH)
         if authorization is None:
             return "not at Finch"
-        seen = self._come_back(authorization, person)
+        seen = self._finish_callback(authorization, person)
         if seen == "confirm" and authorization.completion and confirms:
             seen = self._confirm(authorization, customer_id)
         return seen
@@ -536,12 +537,12 @@ class Model(RuleBasedStateMachine):
     def _disconnect(self, row: Row) -> str:
         customer_id, key = row
         before, lived = set(self.oracle.watch.seen(row)), self.oracle.live()
-        self.oracle.asks_to_end(row)
+        self.oracle.customer_ends(row)
         path = connection_path(*key.split("#"))
         reply = self.people[customer_id, True].call("DELETE", path)
-        # What was attached while it was under way may have been ended with it.
-        self.oracle.look()
-        self.oracle.asks_to_end(row)
+        # A token that was attached during the disconnect may have been ended with it.
+        self.oracle.record()
+        self.oracle.customer_ends(row)
         if self._stopped(reply):
             return "stopped"
         if reply.status not in (200, 202):
@@ -550,19 +551,19 @@ class Model(RuleBasedStateMachine):
         if before & lived:
             Model.ran[f"({status})"] += 1
         if status == "disconnected" and before & self.oracle.live():
-            raise PromiseBroken(f"M5: {customer_id} is told disconnected, and it lives at Finch")
+            raise PromiseBroken(f"M5: {customer_id} gets disconnected, but it lives at Finch")
         return status
 
-    def _standing(self) -> list[Row]:
-        """The connections that there is something to end of."""
+    def _with_tokens(self) -> list[Row]:
+        """The connections that still have a Finch connection."""
         return [row for row in self.stored.connections if self.stored.connection_ids(row)]
 
     def _several(self) -> list[Row]:
-        """The connections with several of Finch's behind them."""
+        """The connections with several Finch connections."""
         return [row for row in self.stored.connections if len(self.stored.connection_ids(row)) > 1]
 
     def _disconnect_every(self, customer_id: str) -> None:
-        for row in StoredState(self.oracle.shown).connections:
+        for row in StoredState(self.oracle.deployed).connections:
             if row[0] == customer_id:
                 self._disconnect(row)
 
@@ -574,7 +575,7 @@ class Model(RuleBasedStateMachine):
             self._delivering = False
 
     def _deliver_alone(self, *, twice: bool) -> None:
-        """One message that is visible comes; the others may come beside it, to another process."""
+        """Delivers one visible message; another process may get the others meanwhile."""
         queue = self.world.queue._queue
         first = queue.messages[:1]
         self._hidden_messages = [one for one in queue._messages if one not in first]
@@ -585,8 +586,8 @@ class Model(RuleBasedStateMachine):
             queue._messages += self._hidden_messages
             self._hidden_messages = []
 
-    def _deliver_beside(self) -> None:
-        """The others, while the first is under way: that one is hidden until it is done."""
+    def _deliver_in_parallel(self) -> None:
+        """Delivers the other messages while the first, which is hidden, is still processed."""
         queue = self.world.queue._queue
         queue._messages += self._hidden_messages
         self._hidden_messages = []
@@ -637,7 +638,7 @@ class Model(RuleBasedStateMachine):
             self._connect(who, same_site, place, products, confirms=confirms)
 
     @rule(who=CUSTOMER, place=st.sampled_from(PLACES[:2]), trouble=TROUBLES)
-    def connect_as_most_do(self, who: str, place: Place, trouble: Trouble | None) -> None:
+    def connect_in_the_usual_way(self, who: str, place: Place, trouble: Trouble | None) -> None:
         with self._step("connect", trouble):
             self._connect(who, True, place, BOTH)
 
@@ -659,8 +660,8 @@ class Model(RuleBasedStateMachine):
 
     @precondition(lambda self: any(one.page for one in self.attempts))
     @rule(which=INDEX, place=st.sampled_from(PLACES), products=PRODUCTS)
-    def go_through(self, which: int, place: Place, products: Sequence[str]) -> None:
-        with self._step("go through"):
+    def log_in_at_finch(self, which: int, place: Place, products: Sequence[str]) -> None:
+        with self._step("log in at finch"):
             attempt = _latest([one for one in self.attempts if one.page], which)
             self._log_in(attempt, place, products)
 
@@ -671,18 +672,20 @@ class Model(RuleBasedStateMachine):
         same_site=SAME_SITE,
         trouble=TROUBLES,
     )
-    def come_back(
+    def finish_callback(
         self, which: int, who: str | None, same_site: bool, trouble: Trouble | None
     ) -> None:
-        with self._step("come back", trouble):
+        with self._step("finish callback", trouble):
             authorization = _latest(self.authorizations, which)
-            self._come_back(authorization, self.people[who or authorization.customer_id, same_site])
+            self._finish_callback(
+                authorization, self.people[who or authorization.customer_id, same_site]
+            )
 
     @precondition(lambda self: self.authorizations)
     @rule(trouble=TROUBLES)
     def reload(self, trouble: Trouble | None) -> None:
         with self._step("reload", trouble):
-            self._come_back(
+            self._finish_callback(
                 self.authorizations[-1], self.people[self.authorizations[-1].customer_id, True]
             )
 
@@ -693,7 +696,7 @@ class Model(RuleBasedStateMachine):
             authorization = _latest([one for one in self.authorizations if one.completion], which)
             self._confirm(authorization, who or authorization.customer_id)
 
-    @precondition(lambda self: self._standing())
+    @precondition(lambda self: self._with_tokens())
     @rule(
         which=INDEX,
         same_site=st.booleans(),
@@ -710,7 +713,7 @@ class Model(RuleBasedStateMachine):
         trouble: Trouble | None,
     ) -> None:
         with self._step("repair", trouble):
-            self._repair(_latest(self._standing(), which), same_site, confirms, place)
+            self._repair(_latest(self._with_tokens(), which), same_site, confirms, place)
 
     @rule(who=CUSTOMER, place=st.sampled_from(PLACES[:2]), times=st.integers(1, 2))
     def leave_unconfirmed(self, who: str, place: Place, times: int) -> None:
@@ -718,12 +721,12 @@ class Model(RuleBasedStateMachine):
             for _ in range(times):
                 self._connect(who, False, place, BOTH, confirms=False)
 
-    @precondition(lambda self: self._standing())
+    @precondition(lambda self: self._with_tokens())
     @rule(which=INDEX, place=st.one_of(st.none(), st.sampled_from(PLACES)), times=st.integers(1, 2))
     def leave_repairs_unconfirmed(self, which: int, place: Place | None, times: int) -> None:
-        """The first of two is one of what is to be repaired, the last one ends wherever it does."""
+        """With two repairs, the first logs in to the repaired connection, the last at `place`."""
         with self._step("leave repairs unconfirmed"):
-            row = _latest(self._standing(), which)
+            row = _latest(self._with_tokens(), which)
             for one in (None, place)[-times:]:
                 self._repair(row, False, False, one)
 
@@ -737,7 +740,7 @@ class Model(RuleBasedStateMachine):
     def repair_after_another_click(
         self, which: int, second: bool, same_site: bool, trouble: Trouble | None
     ) -> None:
-        """Finch Connect was open, or its code on its way, while another login became the worst."""
+        """Another login's status becomes worse while Finch Connect is open or its code not used."""
         with self._step("click a repair again"):
             customer_id, _ = row = _latest(self._several(), which)
             attempt = self._start_repair(row, same_site)
@@ -752,30 +755,30 @@ class Model(RuleBasedStateMachine):
                 }:
                     self.world.finch.set_connection_status(connection.id, "reauth")
             self.world.deliver_webhooks()
-            # What is worse is believed when Finch has said it twice.
+            # The product shows a worse status when Finch repeats it.
             self.world.queue.pass_time(3 * MINUTE)
             self._click(attempt, self.people[customer_id, same_site])
             authorization = self._log_in(attempt, None, BOTH) if second else first
-        with self._step("come back after another click", trouble):
+        with self._step("finish callback after another click", trouble):
             if authorization:
-                self._come_back(authorization, self.people[customer_id, same_site])
+                self._finish_callback(authorization, self.people[customer_id, same_site])
 
-    @precondition(lambda self: self._standing())
+    @precondition(lambda self: self._with_tokens())
     @rule(which=INDEX, at=st.integers(1, 3), pick=_PICKS)
-    def repair_and_lose_an_answer(self, which: int, at: int, pick: int) -> None:
-        with self._step("repair and lose an answer", Trouble(at, "lost", "finch", pick)):
-            self._repair(_latest(self._standing(), which), True, True)
+    def repair_and_lose_a_response(self, which: int, at: int, pick: int) -> None:
+        with self._step("repair and lose a response", Trouble(at, "lost", "finch", pick)):
+            self._repair(_latest(self._with_tokens(), which), True, True)
 
-    @precondition(lambda self: self._standing())
+    @precondition(lambda self: self._with_tokens())
     @rule(which=INDEX, outage=st.sampled_from(OUTAGES))
     def disconnect_while_finch_fails(self, which: int, outage: tuple[str, str]) -> None:
         with self._step("disconnect while finch fails"):
             self.outage = outage
-            self._disconnect(_latest(self._standing(), which))
+            self._disconnect(_latest(self._with_tokens(), which))
 
     @rule(who=CUSTOMER, place=st.sampled_from(PLACES), at=st.integers(1, 4), pick=_PICKS)
-    def connect_and_lose_an_answer(self, who: str, place: Place, at: int, pick: int) -> None:
-        with self._step("connect and lose an answer", Trouble(at, "lost", "finch", pick)):
+    def connect_and_lose_a_response(self, who: str, place: Place, at: int, pick: int) -> None:
+        with self._step("connect and lose a response", Trouble(at, "lost", "finch", pick)):
             self._connect(who, True, place, BOTH)
 
     @precondition(lambda self: self.oracle.attached)
@@ -788,24 +791,22 @@ class Model(RuleBasedStateMachine):
     @rule(which=INDEX, trouble=TROUBLES)
     def disconnect(self, which: int, trouble: Trouble | None) -> None:
         with self._step("disconnect", trouble):
-            self._disconnect(_latest(self._standing() or list(self.oracle.attached), which))
+            self._disconnect(_latest(self._with_tokens() or list(self.oracle.attached), which))
 
     @precondition(lambda self: self.oracle.attached)
     @rule(who=CUSTOMER, which=INDEX)
-    def look_around(self, who: str, which: int) -> None:
-        """A customer sees what is theirs, and nothing else."""
-        with self._step("look around"):
+    def read_connections(self, who: str, which: int) -> None:
+        """A customer sees exactly their own connections."""
+        with self._step("read connections"):
             person = self.people[who, True]
             shown = {(one["provider_id"], one["company_id"]) for one in person.connections()}
-            rows = {row for row in StoredState(self.oracle.shown).connections if row[0] == who}
+            rows = {row for row in StoredState(self.oracle.deployed).connections if row[0] == who}
             if {f"{provider}#{company}" for provider, company in shown} != {key for _, key in rows}:
-                raise PromiseBroken(f"M4: {who} is shown something else than what is theirs")
+                raise PromiseBroken(f"M4: the list of {who} is not exactly their connections")
             _, key = row = _latest(list(self.oracle.attached), which)
             reply = person.call("GET", connection_path(*key.split("#")))
             if (reply.status == 200) != ((who, key) in rows):
-                raise PromiseBroken(
-                    f"M4: {who} asks for {row[0]}'s connection, and gets {reply.status}"
-                )
+                raise PromiseBroken(f"M4: {who} gets {reply.status} for a connection of {row[0]}")
 
     # The queue and time
 
@@ -813,7 +814,7 @@ class Model(RuleBasedStateMachine):
     @rule(turn=INDEX, twice=st.booleans(), alone=st.booleans(), trouble=TROUBLES)
     def deliver(self, turn: int, twice: bool, alone: bool, trouble: Trouble | None) -> None:
         with self._step("deliver", trouble):
-            self._turn(turn)
+            self._rotate(turn)
             (self._deliver_alone if alone else self._deliver)(twice=twice)
 
     @precondition(lambda self: len(self.world.queue.waiting()) > 1)
@@ -823,29 +824,29 @@ class Model(RuleBasedStateMachine):
         at=st.integers(1, 12),
         kind=st.sampled_from(("meanwhile before", "meanwhile after")),
     )
-    def deliver_side_by_side(self, turn: int, waits: bool, at: int, kind: str) -> None:
-        """Two processes work off the queue, at once or when what waits for a person is due."""
+    def deliver_in_parallel(self, turn: int, waits: bool, at: int, kind: str) -> None:
+        """Two processes work on the queue, immediately or when the longest wait is over."""
         if waits:
-            with self._step("wait until all is due"):
+            with self._step("wait until all messages are due"):
                 self.world.queue.pass_time(2 * MINUTE)
                 due = [datetime.fromisoformat(one["due_at"]) for one in self.world.queue.waiting()]
                 longest = max(due, default=self.world.clock.now) - self.world.clock.now
                 self.world.clock.advance(min(max(longest, MINUTE), DAY + HOUR))
-        with self._step("deliver side by side", Trouble(at, kind, pick=2)):
-            self._turn(turn)
+        with self._step("deliver in parallel", Trouble(at, kind, pick=2)):
+            self._rotate(turn)
             self._deliver_alone(twice=False)
 
-    def _turn(self, turn: int) -> None:
-        """The messages come in another order."""
+    def _rotate(self, turn: int) -> None:
+        """Changes the order of the messages."""
         waiting = self.world.queue._queue._messages
         waiting[:] = waiting[turn:] + waiting[:turn]
         self.messages += deepcopy(waiting)
 
     @precondition(lambda self: self.messages)
     @rule(which=st.integers(0, 30))
-    def deliver_what_was_long_done(self, which: int) -> None:
-        """A message comes once more, long after it was worked off."""
-        with self._step("deliver what was long done"):
+    def deliver_a_processed_message_again(self, which: int) -> None:
+        """SQS delivers a message again, long after it was processed."""
+        with self._step("deliver a processed message again"):
             message = deepcopy(_latest(self.messages, which))
             message.id = f"{message.id}-{self._now()}"
             message.visible_at = message.delayed_until = 0
@@ -856,7 +857,7 @@ class Model(RuleBasedStateMachine):
     @precondition(lambda self: self.authorizations)
     @rule(by=st.sampled_from(PAUSES), works=st.booleans())
     def time_passes(self, by: timedelta, works: bool) -> None:
-        """The queue is worked off meanwhile, or is not."""
+        """Lets time pass, with or without the queue at work."""
         with self._step("time passes"):
             if works:
                 self.world.queue.pass_time(min(by, DAY))
@@ -866,28 +867,28 @@ class Model(RuleBasedStateMachine):
 
     @precondition(lambda self: self.authorizations)
     @rule(trouble=TROUBLES)
-    def sweep(self, trouble: Trouble | None) -> None:
-        with self._step("sweep", trouble):
+    def scheduled_check(self, trouble: Trouble | None) -> None:
+        with self._step("scheduled check", trouble):
             self._schedule_checks()
 
     # Finch
 
     @precondition(lambda self: self.authorizations)
     @rule(trouble=TROUBLES)
-    def webhooks_come(self, trouble: Trouble | None) -> None:
-        with self._step("webhooks come", trouble):
+    def webhooks_arrive(self, trouble: Trouble | None) -> None:
+        with self._step("webhooks arrive", trouble):
             self.world.deliver_webhooks()
 
     @precondition(lambda self: self.authorizations)
     @rule(outage=st.one_of(st.none(), st.sampled_from(OUTAGES)))
-    def finch_is_like(self, outage: tuple[str, str] | None) -> None:
-        with self._step("finch is like"):
+    def outage_starts_or_ends(self, outage: tuple[str, str] | None) -> None:
+        with self._step("outage starts or ends"):
             self.outage = None if self.outage else outage
 
     @precondition(lambda self: self.oracle.code_of)
     @rule(which=INDEX, end=st.booleans())
-    def finch_ends_or_wants_a_new_login(self, which: int, end: bool) -> None:
-        with self._step("finch ends or wants a new login"):
+    def finch_ends_a_connection_or_requires_a_login(self, which: int, end: bool) -> None:
+        with self._step("finch ends a connection or requires a login"):
             finch = self.world.finch
             if live := [one for one in finch.connections() if one.live]:
                 connection = _latest(live, which)
@@ -897,7 +898,7 @@ class Model(RuleBasedStateMachine):
                 )
                 if token and end:
                     with suppress(ReauthenticateUser):
-                        self.oracle.ends_by_itself(lambda: finch.disconnect(token.access_token))
+                        self.oracle.finch_may_end(lambda: finch.disconnect(token.access_token))
                 elif token:
                     finch.set_connection_status(connection.id, "reauth")
 
@@ -908,7 +909,7 @@ class Model(RuleBasedStateMachine):
     def operator_decides(self, which: int, attach: bool, trouble: Trouble | None) -> None:
         with self._step("operator decides", trouble):
             self._operate(action="list")
-            sessions = StoredState(self.oracle.shown).sessions
+            sessions = StoredState(self.oracle.deployed).sessions
             keeping = [one for one, item in sessions.items() if "escrow" in item]
             held = [one for one in keeping if sessions[one]["phase"]["S"] == "held"]
             if held or keeping:
@@ -933,12 +934,12 @@ class Model(RuleBasedStateMachine):
         if action != "disconnect":
             return decide()
         self.oracle.ended_by_operator.add(item["escrow"]["M"]["connection_id"]["S"])
-        return self.oracle.ends_by_itself(decide)
+        return self.oracle.finch_may_end(decide)
 
     @precondition(lambda self: self.stored.phases()["uncertain"])
     @rule(which=INDEX, trouble=TROUBLES)
     def operator_dismisses(self, which: int, trouble: Trouble | None) -> None:
-        """An exchange of which Finch's dashboard shows that nothing is left."""
+        """Dismisses an exchange without a token, as the operator sees in Finch's dashboard."""
         with self._step("operator dismisses", trouble):
             self._dismiss(which)
 
@@ -948,7 +949,7 @@ class Model(RuleBasedStateMachine):
         }
         gone = [
             handle_hash
-            for handle_hash, item in StoredState(self.oracle.shown).sessions.items()
+            for handle_hash, item in StoredState(self.oracle.deployed).sessions.items()
             if item["phase"]["S"] == "uncertain" and item["code_hash"]["S"] not in left
         ]
         if gone:
@@ -958,13 +959,13 @@ class Model(RuleBasedStateMachine):
     # The end
 
     def teardown(self) -> None:
-        """Everything is mended and the queue works, and everybody gets rid of what they have."""
+        """Ends the faults, lets the queue finish, and lets every customer disconnect everything."""
         try:
             if not self._in_step:
                 Model.examples += 1
                 self._trouble = self.outage = None
                 self._come_to_rest()
-                self._get_rid_of_everything()
+                self._disconnect_everything()
         finally:
             self.world.border.open()
 
@@ -977,19 +978,19 @@ class Model(RuleBasedStateMachine):
         if queue.dead():
             raise PromiseBroken("I6: a dead letter that comes again")
         if queue.expired:
-            # What is found to be lost is what has not been looked at for a day.
+            # The scheduled check finds work without a message after a day.
             self.world.clock.advance(DAY + HOUR)
             self._schedule_checks()
             queue.expired.clear()
             if not queue.drain():
-                raise PromiseBroken("I1: the queue does not come to rest after a sweep")
+                raise PromiseBroken("I1: the queue does not come to rest after a scheduled check")
         self._check(at_rest=True)
 
-    def _get_rid_of_everything(self) -> None:
+    def _disconnect_everything(self) -> None:
         seen: list[str] = []
         for _ in range(_ROUNDS):
             self.world.queue.deliveries[0] = 0
-            kept = StoredState(self.oracle.shown)
+            kept = StoredState(self.oracle.deployed)
             for handle_hash, item in kept.sessions.items():
                 if item["phase"]["S"] == "held":
                     seen.append(str(self._decide(handle_hash, item, "disconnect")))
@@ -997,14 +998,14 @@ class Model(RuleBasedStateMachine):
                 if kept.status(row) != "disconnected":
                     seen += self._end(row, item)
             self._pass(2 * HOUR)
-            kept = StoredState(self.oracle.shown)
+            kept = StoredState(self.oracle.deployed)
             if any(kept.status(row) == "disconnecting" for row in kept.connections):
                 self._pass(4 * DAY)
             elsewhere = {one for row in kept.connections for one in kept.connection_ids(row)}
             for connection in self.world.finch.connections():
                 held = {
                     item["escrow"]["M"]["connection_id"]["S"]
-                    for item in StoredState(self.oracle.shown).sessions.values()
+                    for item in StoredState(self.oracle.deployed).sessions.values()
                     if "escrow" in item
                 }
                 lost = connection.live and connection.id not in elsewhere | held
@@ -1020,13 +1021,13 @@ class Model(RuleBasedStateMachine):
         self._pass(2 * HOUR)
         self._check(at_rest=True)
         if live := self.oracle.live():
-            raise PromiseBroken(f"the bill cannot be stopped: {len(live)} live, after {seen[-12:]}")
+            raise PromiseBroken(f"still billed: {len(live)} live, after {seen[-12:]}")
         if left := self._left():
-            raise PromiseBroken(f"something is left of nothing: {left}, after {seen[-12:]}")
+            raise PromiseBroken(f"left over with nothing live: {left}, after {seen[-12:]}")
 
     def _end(self, row: Row, item: dict[str, Any]) -> Iterator[str]:
         if item.get("problem") == {"S": "disconnect_refused"}:
-            # As it says: to be connected again, and then disconnected again.
+            # As the problem tells the customer: connect again, then disconnect again.
             yield f"{row[0]} {self._repair(row, True, True)}"
         yield f"{row[0]} {self._disconnect(row)}"
 
@@ -1036,8 +1037,8 @@ class Model(RuleBasedStateMachine):
         self.world.queue.redrive()
 
     def _left(self) -> list[str]:
-        """What somebody would still have to do, though nothing lives at Finch."""
-        kept = StoredState(self.oracle.shown)
+        """The unfinished sessions, connections and ownership records, while nothing lives at Finch."""
+        kept = StoredState(self.oracle.deployed)
         phases = kept.phases()
         left = [phase for phase in phases if phase not in ("started", "complete", "ended")]
         left += [kept.status(row) for row in kept.connections if kept.connection_ids(row)]
@@ -1057,7 +1058,7 @@ def _latest[T](items: Sequence[T], which: int) -> T:
 
 
 def _get_item(arguments: Any) -> dict[str, Any]:
-    """What moto answers, on a shorter way: nothing else is asked for so often."""
+    """Reads an item from moto's memory, because the API is too slow for so many reads."""
     table = dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].tables[arguments["TableName"]]
     keys: Any = [DynamoType(value) for value in arguments["Key"].values()]
     found = table.get_item(*keys)

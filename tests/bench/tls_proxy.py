@@ -1,4 +1,4 @@
-"""A TLS proxy on loopback: what a function talks to, watched, and answering as fast as it is told."""
+"""A recording TLS proxy on loopback, between a function and its services, with a response time."""
 
 import contextlib
 import http.client
@@ -17,7 +17,7 @@ _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"
 
 @dataclass
 class Traffic:
-    """What has come in: the connections that were opened, and the requests by their names."""
+    """The opened connections, the names of the requests, and their start and end times."""
 
     connections: int = 0
     calls: list[str] = field(default_factory=list)
@@ -25,10 +25,10 @@ class Traffic:
 
 
 class TlsProxy(ThreadingHTTPServer):
-    """Hands requests on to a server that speaks plain HTTP on loopback.
+    """Forwards requests to a plain HTTP server on loopback.
 
-    `name_of` makes a name of a request's method, path and headers. Each answer takes at least
-    `answers_in` seconds.
+    `name_of` returns the name of a request from its method, path and headers. Each response takes
+    at least `answers_in` seconds.
     """
 
     daemon_threads = True
@@ -45,17 +45,17 @@ class TlsProxy(ThreadingHTTPServer):
         self.context = context
         self.name_of = name_of
         self.answers_in = 0.0
-        self.seen = Traffic()
+        self.traffic = Traffic()
         self.lock = threading.Lock()
         self.open: set[ssl.SSLSocket] = set()
 
     @property
     def url(self) -> str:
-        """Where a function finds it."""
+        """The URL for the functions."""
         return f"https://localhost:{self.server_port}"
 
     def drop_connections(self) -> None:
-        """Closes the connections that are kept open, as servers do after a while."""
+        """Closes the kept connections, as servers do after a while."""
         with self.lock:
             kept, self.open = self.open, set()
         for one in kept:
@@ -63,12 +63,12 @@ class TlsProxy(ThreadingHTTPServer):
                 one.shutdown(socket.SHUT_RDWR)
 
     def reset(self) -> None:
-        """Forgets what it has seen."""
+        """Forgets the recorded traffic."""
         with self.lock:
-            self.seen = Traffic()
+            self.traffic = Traffic()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A function that is gone is no news."""
+        """Prints nothing: functions end while their connections are open."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -79,7 +79,7 @@ class _Handler(BaseHTTPRequestHandler):
     def setup(self) -> None:
         self.request = self.server.context.wrap_socket(self.request, server_side=True)
         with self.server.lock:
-            self.server.seen.connections += 1
+            self.server.traffic.connections += 1
             self.server.open.add(self.request)
         self.backend = http.client.HTTPConnection("127.0.0.1", self.server.backend_port)
         super().setup()
@@ -90,13 +90,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.backend.close()
         super().finish()
 
-    def _hand_on(self) -> None:
+    def _forward(self) -> None:
         began = time.monotonic()
         proxy = self.server
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         with proxy.lock:
-            proxy.seen.calls.append(proxy.name_of(self.command, self.path, dict(self.headers)))
-        # Not again where a kept connection is gone: the fake Finch may have done what it was asked.
+            proxy.traffic.calls.append(proxy.name_of(self.command, self.path, dict(self.headers)))
+        # A new connection for each request: after a failure on a kept one, the request could not be
+        # repeated, because the fake Finch may have executed it.
         self.backend.close()
         self.backend.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
         for name, value in self.headers.items():
@@ -106,7 +107,7 @@ class _Handler(BaseHTTPRequestHandler):
         content = answer.read()
         time.sleep(max(proxy.answers_in - (time.monotonic() - began), 0))
         with proxy.lock:
-            proxy.seen.spans.append((began, time.monotonic()))
+            proxy.traffic.spans.append((began, time.monotonic()))
         self.send_response_only(answer.status, answer.reason)
         for name, value in answer.getheaders():
             if name.lower() not in _HOP_BY_HOP:
@@ -115,15 +116,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    do_GET = do_POST = do_PUT = do_DELETE = _hand_on
+    do_GET = do_POST = do_PUT = do_DELETE = _forward
 
     def log_message(self, format: str, *arguments: Any) -> None:
-        """Says nothing: paths carry codes."""
+        """Logs nothing, because paths contain codes."""
 
 
 @contextlib.contextmanager
 def serving(proxy: TlsProxy) -> Iterator[TlsProxy]:
-    """The proxy, for as long as it is wanted."""
+    """Runs the proxy inside the context."""
     thread = threading.Thread(target=proxy.serve_forever, daemon=True)
     thread.start()
     try:
@@ -134,7 +135,7 @@ def serving(proxy: TlsProxy) -> Iterator[TlsProxy]:
 
 
 def aws_call(method: str, path: str, headers: Mapping[str, str]) -> str:
-    """AWS's name for a request in one of its JSON protocols: `DynamoDB.GetItem`."""
+    """AWS's name for a request in a JSON protocol: `DynamoDB.GetItem`."""
     targets = [value for name, value in headers.items() if name.lower() == "x-amz-target"]
     service, _, operation = (targets or [f"{method} {path}"])[0].partition(".")
     return f"{service.partition('_')[0]}.{operation}"

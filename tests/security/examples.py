@@ -1,4 +1,4 @@
-"""The number of generated examples: the same in every test run, and many new ones with `make fuzz`."""
+"""The number of generated examples: equal in every test run; `make fuzz` makes many new examples."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Least privilege by removal: without any one permission of its role, a function fails.
+"""Least privilege by removal: a function fails if its role loses any single permission.
 
 The policies are those of the deployed roles; the emulator's IAM enforces them.
 """
@@ -115,10 +115,10 @@ def purge(world: World) -> None:
 
 
 def permissions_to_try(role: str) -> list[Permission]:
-    """The permissions of a role that are removed: all, or one of each statement.
+    """The permissions of a role that are removed, each in turn.
 
-    One of each statement is enough for a function that only an operator or a backend invokes,
-    because the process starts again after each failure. `make fuzz` removes all from every role.
+    For a function without an event source, the last permission of each statement is enough, because
+    its process starts again after each failure. `make fuzz` removes every permission of every role.
     """
     mine = [one for one in permissions() if one.role == role and not one.by_lambda]
     if FUZZ > 1 or role.removesuffix("Role") in REACHED_FROM_OUTSIDE:
@@ -128,7 +128,7 @@ def permissions_to_try(role: str) -> list[Permission]:
 
 @pytest.mark.usefixtures("failed_batch")
 @pytest.mark.parametrize("role", ROLES)
-def test_a_function_fails_without_any_one_of_its_permissions(
+def test_a_function_fails_if_its_role_loses_a_permission(
     world: World, prepared: PreparedWorld, role: str
 ) -> None:
     mine = permissions_to_try(role)

@@ -1,6 +1,6 @@
 """Least privilege: the functions use exactly the permissions that the template grants.
 
-`test_least_privilege.py` shows that a function fails without any one of them.
+`test_least_privilege.py` shows that a function fails if its role loses a permission.
 """
 
 import re

@@ -226,7 +226,7 @@ class Model(RuleBasedStateMachine):
     def finch_variant(self, switches: dict[str, Any]) -> None:
         self.world.finch.change_switches(**switches)
 
-    # What goes wrong
+    # Faults
 
     def _guard(self, call: Call, send: Send) -> Any:
         send = self._observed(call, send)
@@ -267,7 +267,7 @@ class Model(RuleBasedStateMachine):
             faults = [one for one in faults if one.name.endswith(_AFTER)] or faults
         fault = faults[trouble.pick % len(faults)]
         if fault.name.endswith("wrongly"):
-            # The product believes a wrong answer that Finch repeats, so it gives only one.
+            # The product believes a wrong answer that Finch repeats, so Finch gives only one wrong answer.
             if self._lied:
                 return self._send_in_outage(call, send)
             self._lied = True
@@ -304,7 +304,7 @@ class Model(RuleBasedStateMachine):
         return send
 
     def _meanwhile(self, pick: int) -> None:
-        """Another process does something between two calls of this one."""
+        """Another process acts between two calls of the current process."""
         authorization = self.authorizations[-1] if self.authorizations else None
         customer_id = authorization.customer_id if authorization else CUSTOMERS[0]
         self._depth += 1
@@ -1027,7 +1027,7 @@ class Model(RuleBasedStateMachine):
 
     def _end(self, row: Row, item: dict[str, Any]) -> Iterator[str]:
         if item.get("problem") == {"S": "disconnect_refused"}:
-            # As the problem tells the customer: connect again, then disconnect again.
+            # The message of the problem says: connect again, then disconnect again.
             yield f"{row[0]} {self._repair(row, True, True)}"
         yield f"{row[0]} {self._disconnect(row)}"
 

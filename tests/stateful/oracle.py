@@ -83,7 +83,7 @@ class Oracle:
         return {one.id for one in self.world.finch.connections() if one.live}
 
     def exchange(self, request: httpx.Request, code: str, send: Callable[[], Any]) -> Any:
-        """Lets Finch exchange a code, and records the new token and the revoked ones."""
+        """Lets Finch exchange a code, and records the new token and the revoked tokens."""
         before = {token.id: token for token in self.world.finch.live_tokens()}
         answer = send()
         after = {token.id for token in self.world.finch.live_tokens()}

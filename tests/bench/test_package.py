@@ -142,7 +142,7 @@ def test_the_layers_stay_below_their_size_limits() -> None:
     assert sizes["zipped"] <= 7_500_000
 
 
-def test_the_trust_stores_equal_certifis() -> None:
+def test_the_trust_stores_match_certifi() -> None:
     bundle = trust_stores.certificates((SHARED / "certifi" / "cacert.pem").read_text())
     ours = SHARED / "finch_connections"
     kept = [path.read_text() for path in (ours / "roots").iterdir()]

@@ -40,7 +40,7 @@ CUSTOMERS = ("acme", "globex")
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 BOTH = ("company", "directory")
 PAUSES = (MINUTE, 5 * MINUTE, HOUR, 3 * HOUR, DAY, 3 * DAY, 8 * DAY)
-# After this time a second click makes a new Finch session, although the old one lives for an hour.
+# After this time a second click makes a new Finch session, although the old session lives for an hour.
 _FINCH_SESSION_REUSE = timedelta(minutes=51)
 # The maximum number of rounds of the cleanup at the end.
 _ROUNDS = 10

@@ -119,7 +119,7 @@ class DeterministicExecutor(Executor):
         self.at_once = False
 
     def submit(self, work: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
-        """Returns an object with a `result` method; without `at_once` the work starts there."""
+        """Returns an object whose `result` method returns the result, or starts lazy work."""
         waiting = cache(partial(_tried, partial(work, *arguments, **named)))
         if self.at_once:
             waiting()
@@ -571,7 +571,7 @@ class InProcessQueue:
         if not messages:
             return False
         seconds = min(max(m.visible_at, m.delayed_until) for m in messages) / 1000
-        # moto shows a message only after the end of its visibility timeout, not at the end.
+        # At the exact end of the visibility timeout, moto still hides the message.
         visible = datetime.fromtimestamp(seconds, UTC) + timedelta(milliseconds=2)
         if visible > end:
             return False
@@ -664,7 +664,7 @@ def _sqs_event(batch: list[Message], queue: Queue) -> dict[str, Any]:
 
 
 def _invoked(arguments: Mapping[str, Any], border: Border) -> dict[str, Any]:
-    """Lambda's response when a function invokes another; handlers serve as function names."""
+    """Lambda's response when a function invokes another, whose name is that of its handler."""
     name, event = arguments["FunctionName"], json.loads(arguments["Payload"])
     failed = {}
     try:

@@ -1,8 +1,7 @@
-"""Measures what the functions cost, beside references that do the same work: `make bench`.
+"""Measures the cost of the functions next to references that do the same work: `make bench`.
 
-Cold starts are counted in instructions where valgrind is there: they agree to a thousandth from run
-to run, where times depend on what else the machine does. Everything is interleaved, so that what
-slows the machine down slows all of them.
+With valgrind, cold starts are counted in instructions: counts of two runs agree to 0.1 %, while times
+depend on the load of the machine. All cases are interleaved, so that load slows them equally.
 """
 
 import argparse
@@ -20,26 +19,26 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench import figures, package
+from tests.bench.bench_world import BenchWorld, Event, bench_world
 from tests.bench.function import Function, can_share_a_core, cold, instructions, running
-from tests.bench.stage import Event, Stage, stage
 
-# What Finch and AWS take to answer in the warm calls, as far as anybody waits for them.
+# The response times of Finch and AWS in the warm calls, in seconds.
 FINCH_ANSWERS_IN = 0.15
 AWS_ANSWERS_IN = 0.006
-REFERENCES = ("naive", "typical", "bare", "floor")
+REFERENCES = ("typical", "bare")
 COMPARED = ("list_connections", "finish_connect", "disconnect")
 
 
 @dataclass(frozen=True)
 class Case:
-    """A function, and what makes the event that it is called with."""
+    """A function, and the call that prepares the world and returns its event."""
 
     name: str
     function: Function
     prepare: Callable[[], Event]
 
     def check(self, answer: Any) -> None:
-        """Fails where the function did not do its work."""
+        """Fails if the function did not do its work."""
         answer = answer or {}
         location = answer.get("headers", {}).get("location", "")
         failed = "errorMessage" in answer or "reason" in answer or answer.get("batchItemFailures")
@@ -48,41 +47,41 @@ class Case:
         assert "error=" not in location, f"{self.name}: {location}"
 
 
-def cases(there: Stage) -> list[Case]:
-    """Everything that is measured: references beside ours, then the rest of ours."""
+def cases(bench: BenchWorld) -> list[Case]:
+    """All cases: functions with their references, then the other functions."""
     scenes = {
-        "list_connections": there.to_list,
-        "finish_connect": there.to_finish,
-        "disconnect": there.to_disconnect,
-        "start_connect": there.to_start,
-        "hop": there.to_hop,
-        "receive_webhook": there.to_receive,
-        "process_work": there.to_tend,
-        "schedule_checks": there.to_sweep,
-        "publish_events": there.to_publish,
-        "resolve_unfinished": there.to_resolve,
-        "vend_token": there.to_vend,
-        "read_directory": there.to_read,
+        "list_connections": bench.list_event,
+        "finish_connect": bench.finish_event,
+        "disconnect": bench.disconnect_event,
+        "start_connect": bench.start_event,
+        "hop": bench.hop_event,
+        "receive_webhook": bench.receive_webhook_event,
+        "process_work": bench.process_work_event,
+        "schedule_checks": bench.schedule_checks_event,
+        "publish_events": bench.publish_event,
+        "resolve_unfinished": bench.resolve_event,
+        "vend_token": bench.vend_event,
+        "read_directory": bench.read_event,
     }
     found = []
     for name, prepare in scenes.items():
         function = "start_connect" if name == "hop" else name
-        found.append(Case(name, there.ours(function), prepare))
+        found.append(Case(name, bench.ours(function), prepare))
         if name in COMPARED:
             found += [
-                Case(f"{kind} {name}", there.reference(kind, name), prepare) for kind in REFERENCES
+                Case(f"{kind} {name}", bench.reference(kind, name), prepare) for kind in REFERENCES
             ]
     return found
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
-    """Median and quartiles of what was measured."""
+    """The median and the quartiles of the values."""
     low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
     return {"median": round(middle, 3), "low": round(low, 3), "high": round(high, 3)}
 
 
 def counted(case: Case, log: Path) -> dict[str, int]:
-    """Millions of instructions of init, and of the first call."""
+    """Millions of instructions of init and of the first call."""
     init = instructions(case.function, None, log)
     whole = instructions(case.function, case.prepare(), log)
     return {"init": init // 10**6, "first": (whole - init) // 10**6}
@@ -91,7 +90,7 @@ def counted(case: Case, log: Path) -> dict[str, int]:
 def timed(
     chosen: Sequence[Case], rounds: int, log: Path, *, memory_mb: int | None = None
 ) -> dict[str, Any]:
-    """Cold starts, one after the other in turn: milliseconds, and megabytes at the peak."""
+    """Times interleaved cold starts: milliseconds, and megabytes of peak memory."""
     runs: dict[str, list[Any]] = {case.name: [] for case in chosen}
     for _ in range(rounds):
         for case in chosen:
@@ -110,10 +109,10 @@ def timed(
     }
 
 
-def warm(there: Stage, chosen: Sequence[Case], rounds: int, log: Path) -> dict[str, Any]:
-    """Calls of processes that have been called before: milliseconds, and what they asked of others.
+def warm(bench: BenchWorld, chosen: Sequence[Case], rounds: int, log: Path) -> dict[str, Any]:
+    """Times calls of warm processes: milliseconds, and the calls that they make.
 
-    `own_ms` is without the time in which Finch was asked.
+    `own_ms` excludes the time of the calls to Finch.
     """
     took: dict[str, list[float]] = {case.name: [] for case in chosen}
     own: dict[str, list[float]] = {case.name: [] for case in chosen}
@@ -123,18 +122,18 @@ def warm(there: Stage, chosen: Sequence[Case], rounds: int, log: Path) -> dict[s
         for case in chosen:
             event = case.prepare()
             case.check(processes[case.name].invoke(event).body)
-            calls[case.name] = {"first": _asked(there)}
-        there.aws.answers_in, there.finch.answers_in = AWS_ANSWERS_IN, FINCH_ANSWERS_IN
+            calls[case.name] = {"first": _calls(bench)}
+        bench.aws.answers_in, bench.finch.answers_in = AWS_ANSWERS_IN, FINCH_ANSWERS_IN
         for _ in range(rounds):
             for case in chosen:
                 event = case.prepare()
                 answer = processes[case.name].invoke(event)
                 case.check(answer.body)
-                at_finch = sum(ended - began for began, ended in there.finch.seen.spans)
+                at_finch = sum(ended - began for began, ended in bench.finch.traffic.spans)
                 took[case.name].append(answer.took * 1000)
                 own[case.name].append((answer.took - at_finch) * 1000)
-                calls[case.name]["warm"] = _asked(there)
-        there.aws.answers_in = there.finch.answers_in = 0
+                calls[case.name]["warm"] = _calls(bench)
+        bench.aws.answers_in = bench.finch.answers_in = 0
     return {
         name: {
             "p50_ms": round(statistics.median(values), 2),
@@ -146,8 +145,8 @@ def warm(there: Stage, chosen: Sequence[Case], rounds: int, log: Path) -> dict[s
     }
 
 
-def _asked(there: Stage) -> dict[str, Any]:
-    aws, finch = there.aws.seen, there.finch.seen
+def _calls(bench: BenchWorld) -> dict[str, Any]:
+    aws, finch = bench.aws.traffic, bench.finch.traffic
     return {
         "aws": sorted(aws.calls),
         "finch": sorted(finch.calls),
@@ -156,7 +155,7 @@ def _asked(there: Stage) -> dict[str, Any]:
 
 
 def modules(case: Case) -> int:
-    """How many modules a function has loaded when it is ready."""
+    """The number of modules that a function has loaded after init."""
     module = case.function.handler.rpartition(".")[0]
     script = f"import sys, awslambdaric.bootstrap, {module}; print(len(sys.modules))"
     done = subprocess.run(
@@ -170,24 +169,24 @@ def modules(case: Case) -> int:
     return int(done.stdout.split()[-1])
 
 
-def connections(there: Stage, case: Case, rounds: int, log: Path) -> dict[str, Any]:
-    """A call of AWS on a kept connection, and on a fresh one, as a warm function sees them."""
+def connections(bench: BenchWorld, case: Case, rounds: int, log: Path) -> dict[str, Any]:
+    """Times a warm function whose AWS call uses a kept connection, and then a new connection."""
     kept, fresh = [], []
     with running(case.function, log) as process:
         event = case.prepare()
         process.invoke(event)
         for _ in range(rounds):
             kept.append(process.invoke(event).took * 1000)
-            there.aws.drop_connections()
+            bench.aws.drop_connections()
             fresh.append(process.invoke(event).took * 1000)
     return {"kept_ms": spread(kept), "fresh_ms": spread(fresh)}
 
 
 def measure(asked: argparse.Namespace, say: Callable[[str], None]) -> dict[str, Any]:
-    """Everything, as what is written."""
-    with tempfile.TemporaryDirectory() as folder, stage(Path(folder)) as there:
+    """Runs all measurements; returns the content of `figures.json`."""
+    with tempfile.TemporaryDirectory() as folder, bench_world(Path(folder)) as bench:
         log = Path(folder, "functions.log")
-        chosen = [one for one in cases(there) if not asked.only or one.name in asked.only]
+        chosen = [one for one in cases(bench) if not asked.only or one.name in asked.only]
         by_name = {one.name: one for one in chosen}
         found: dict[str, Any] = {
             "made_with": f"Python {platform.python_version()}, {platform.machine()}",
@@ -202,34 +201,36 @@ def measure(asked: argparse.Namespace, say: Callable[[str], None]) -> dict[str, 
                 found["instructions"][case.name] = counted(case, log)
                 say(f"{case.name}: {found['instructions'][case.name]}")
         found["cold"] = timed(chosen, asked.rounds, log)
-        say("cold starts are timed")
+        say("cold starts timed")
         if can_share_a_core():
             compared = [one for one in chosen if one.name.rpartition(" ")[2] in COMPARED]
             found["cold_at_512_mb"] = timed(compared, asked.rounds, log, memory_mb=512)
-            say("cold starts at the share of 512 MB are timed")
-        found["warm"] = warm(there, chosen, asked.rounds * 4, log)
+            say("cold starts with the CPU share of 512 MB timed")
+        found["warm"] = warm(bench, chosen, asked.rounds * 4, log)
         if listing := by_name.get("list_connections"):
-            found["connections"] = connections(there, listing, 20, log)
+            found["connections"] = connections(bench, listing, 20, log)
         found["layers"] = package.layers()
         return found
 
 
 def arguments(stated: Sequence[str]) -> argparse.Namespace:
-    """What is asked for."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("only", nargs="*", help="names of cases; without any, all of them")
-    parser.add_argument("--rounds", type=int, default=9, help="how often each cold start is timed")
-    parser.add_argument("--write", action="store_true", help="renew the figures of the README")
+    parser.add_argument("only", nargs="*", help="names of cases (default: all cases)")
+    parser.add_argument(
+        "--rounds", type=int, default=9, help="number of timed cold starts of each case"
+    )
+    parser.add_argument("--write", action="store_true", help="update the documented figures")
     asked = parser.parse_args(stated)
     asked.instructions = shutil.which("valgrind") is not None
     return asked
 
 
 def main(stated: Sequence[str]) -> int:
-    """Measures, and prints or writes the figures."""
+    """Measures, prints the figures, and writes them with `--write`."""
     asked = arguments(stated)
     if not asked.instructions:
-        print("valgrind is missing (Debian: apt-get install valgrind): CPU time stands in for it.")
+        print("valgrind is missing (Debian: apt-get install valgrind): using CPU time instead.")
     began = time.monotonic()
     found = measure(asked, lambda text: print(text, flush=True))
     print(figures.table(found))

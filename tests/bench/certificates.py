@@ -1,4 +1,4 @@
-"""Certificates for servers on loopback: a root, an intermediate and a leaf, as real ones come."""
+"""Certificates for servers on loopback: a root, an intermediate and a leaf, as in real chains."""
 
 import ssl
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from cryptography.x509.oid import NameOID
 
 @dataclass(frozen=True)
 class Authority:
-    """What functions must trust (`root`, PEM), and what servers show."""
+    """A root certificate (PEM) that functions must trust, and the TLS context of the servers."""
 
     root: bytes
     context: ssl.SSLContext
 
 
 def authority(folder: Path) -> Authority:
-    """A new authority, with a server's context for `localhost`."""
+    """Makes a new authority, with a server context for `localhost`."""
     root_key, root = _issue("Bench Root CA", None, None, ca=True)
     key, intermediate = _issue("Bench Intermediate CA", root_key, root, ca=True)
     leaf_key, leaf = _issue("localhost", key, intermediate, ca=False)

@@ -1,6 +1,6 @@
-"""What requests cost, from the calls that they make: `python -m tests.bench.costs`.
+"""Computes the cost of requests from their calls: `python -m tests.bench.costs`.
 
-The calls are those that `tests/integration/test_calls.py` sees; the README's table is this one's.
+`tests/integration/test_calls.py` checks the calls; the documentation has this module's table.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tests.support.check_figures import DOLLARS
 
-# Dollars for a million, by the public on-demand prices of us-east-1.
+# Dollars for a million, from the public on-demand prices of us-east-1.
 API_REQUEST = 1.00
 LAMBDA_REQUEST = 0.20
 GIGABYTE_SECOND = 13.3334
@@ -16,11 +16,11 @@ READ_UNIT, WRITE_UNIT = 0.125, 0.625
 SQS_REQUEST = 0.40
 KMS_REQUEST = 3.00
 LOG_LINE = 400 * 0.50 / 1000
-# A month of what costs without being used: the key and the secret.
+# The monthly cost of the key and the secret, without any request.
 IDLE_DOLLARS = 1.00 + 0.40
 CHECKS_A_MONTH = 30
 
-# What Finch and AWS are assumed to take, and our own part, warm: seconds of 512 MB.
+# The assumed seconds of a call to Finch and to AWS, and of our own code when warm, at 512 MB.
 FINCH_SECONDS, AWS_SECONDS, OWN_SECONDS = 0.15, 0.006, 0.01
 
 type Calls = Sequence[tuple[str, int]]
@@ -28,11 +28,11 @@ type Calls = Sequence[tuple[str, int]]
 
 @dataclass(frozen=True)
 class Request:
-    """The calls that a warm request makes, each with its units, and how many it waits for.
+    """The calls of a warm request, each with its capacity units.
 
-    Of a read 4 KB are a unit, of a write 1 KB, in a transaction half of that, and an index takes one
-    more. A connection with a login and a session take 2 KB, anything else 1. `waits` are the calls
-    to AWS that come one after the other.
+    A read unit is 4 KB and a write unit 1 KB, in a transaction 0.5 KB; an index adds its own write.
+    A connection with one login, or a session, has 2 KB, any other item 1 KB. `waits` is the number
+    of AWS calls in sequence.
     """
 
     calls: Calls
@@ -42,12 +42,12 @@ class Request:
 
     @property
     def names(self) -> list[str]:
-        """The calls alone, in their order."""
+        """The names of the calls, in their order."""
         return [name for name, _ in self.calls]
 
     @property
     def dollars(self) -> float:
-        """What a million of it cost."""
+        """The cost of a million requests."""
         finch = sum(" " in name for name in self.names)
         seconds = finch * FINCH_SECONDS + self.waits * AWS_SECONDS + OWN_SECONDS
         return (
@@ -79,16 +79,17 @@ REQUESTS: Mapping[str, Request] = {
         [
             ("GetItem", 1),
             ("SendMessage", 1),
-            # The note of the code, and the session, which comes into its index.
+            # The record of the code, and the session, which is added to its index.
             ("TransactWriteItems", 2 + 4 + 1),
             ("POST /auth/token", 1),
             ("Encrypt", 1),
-            # The session, and the claim on the connection.
+            # The session, and the ownership record of the connection.
             ("TransactWriteItems", 4 + 2),
             ("BatchGetItem", 2),
             ("GET /introspect", 1),
             ("Encrypt", 1),
-            # The connection with its index, two claims, and the session, which leaves its index.
+            # The connection with its index, two ownership records, and the session, which leaves
+            # its index.
             ("TransactWriteItems", 4 + 1 + 4 + 4 + 1),
         ],
         waits=6,
@@ -98,11 +99,11 @@ REQUESTS: Mapping[str, Request] = {
         [
             ("GetItem", 1),
             ("SendMessage", 1),
-            # The connection, which changes its place in the index.
+            # The connection, whose key in the index changes.
             ("TransactWriteItems", 4 + 2),
             ("Decrypt", 1),
             ("POST /disconnect", 1),
-            # The connection without its index, and two claims.
+            # The connection without its index, and two ownership records.
             ("TransactWriteItems", 4 + 1 + 4),
         ],
         waits=4,
@@ -116,7 +117,7 @@ REQUESTS: Mapping[str, Request] = {
 
 
 def table() -> str:
-    """As it stands in the README."""
+    """The table as it is in the documentation."""
     lines = ["| request | AWS | Finch | dollars a million |", "| --- | ---: | ---: | ---: |"]
     for name, request in REQUESTS.items():
         finch = sum(" " in one for one in request.names)

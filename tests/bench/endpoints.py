@@ -1,11 +1,11 @@
-"""Where botocore sends what, and signs it for whom, by the botocore that can be imported here."""
+"""Prints the endpoints and signing scopes of the botocore that can be imported here."""
 
 import json
 from typing import Any
 
 from botocore.session import Session
 
-# One region of each partition that has all of the services.
+# One region of each partition that has all the services.
 REGIONS = ("eu-west-1", "us-gov-west-1", "cn-north-1")
 CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "dynamodb": ("get_item", {"TableName": "t", "Key": {"a": {"S": "1"}}}),
@@ -19,11 +19,11 @@ CALLS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 class _Caught(BaseException):
-    """The request has been seen, and goes nowhere."""
+    """Stops a request before it is sent, after it was recorded."""
 
 
 def main() -> None:
-    """Prints, for each region and service, the URL and the scope of the signature."""
+    """Prints the URL and the scope of the signature for each region and service."""
     found = {}
     for region in REGIONS:
         session = Session()

@@ -1,4 +1,4 @@
-"""The figures of a run: as a table, as the goals that they are held to, as a picture, as JSON."""
+"""The figures of a run as a table, as a table of goals, as a picture and as JSON."""
 
 import json
 import re
@@ -19,14 +19,13 @@ _SHOWN = {
     "finish_connect": "GET /callback",
     "disconnect": "DELETE /connections/…",
 }
-_KINDS = ("naive", "typical", "bare", "ours", "floor")
-_COLOURS = {"naive": "#b6bcc6", "typical": "#b6bcc6", "bare": "#b6bcc6", "floor": "#dfe3e8"}
-_OURS = "#2563c9"
+_KINDS = ("typical", "bare", "ours")
+_COLOURS = {"typical": "#b6bcc6", "bare": "#b6bcc6", "ours": "#2563c9"}
 
 
 @dataclass(frozen=True)
 class Goal:
-    """What was aimed at: a figure, at most `limit`; `reached` is None where it was not measured."""
+    """A figure with its upper limit; `reached` is None if it was not measured."""
 
     name: str
     limit: float
@@ -38,7 +37,7 @@ def _case(kind: str, name: str) -> str:
 
 
 def _cost(found: Found, case: str, part: str = "whole") -> float | None:
-    """Millions of instructions, or milliseconds of CPU where nobody could count them."""
+    """Millions of instructions, or milliseconds of CPU if they were not counted."""
     if counts := found.get("instructions", {}).get(case):
         return float(sum(counts.values()) if part == "whole" else counts[part])
     timed = found.get("cold", {}).get(case)
@@ -50,7 +49,7 @@ def _ratio(one: float | None, other: float | None) -> float | None:
 
 
 def goals(found: Found) -> list[Goal]:
-    """The goals with what was reached."""
+    """The goals with the reached figures."""
 
     def cold(case: str, to: str, part: str = "whole") -> float | None:
         return _ratio(_cost(found, case, part), _cost(found, to, part))
@@ -104,7 +103,7 @@ def goals(found: Found) -> list[Goal]:
 
 
 def table(found: Found) -> str:
-    """What a person reads."""
+    """The tables of functions and goals in Markdown."""
     return "\n".join([*_functions(found), "", *_goals(found)])
 
 
@@ -143,7 +142,7 @@ def _goals(found: Found) -> Iterator[str]:
 
 
 def picture(found: Found) -> str:
-    """The cold starts of the three that have references, as bars: init, then the first call."""
+    """A bar chart of the cold starts with references: init, then the first call."""
     costs = {
         (name, kind): found["instructions"][_case(kind, name)]
         for name in _SHOWN
@@ -160,7 +159,7 @@ def picture(found: Found) -> str:
             if (name, kind) not in costs:
                 continue
             init, first = costs[name, kind]["init"], costs[name, kind]["first"]
-            colour = _COLOURS.get(kind, _OURS)
+            colour = _COLOURS[kind]
             parts += [
                 _text(left - 10, y + 14, kind, anchor="end"),
                 _bar(left, y, init * scale, colour, 1),
@@ -199,12 +198,12 @@ def _bar(x: float, y: float, width: float, colour: str, opacity: float) -> str:
 
 
 def goal_table(found: Found) -> str:
-    """As it stands in the README."""
+    """The table of goals as it is in the documentation."""
     return "\n".join(_goals(found))
 
 
 def write(found: Found) -> None:
-    """Renews what the README shows."""
+    """Updates the goals in the README, the JSON file and the picture."""
     before = README.read_text()
     after = re.sub(r"(\| goal \|[^\n]*\n)(\|[^\n]*\n)+", lambda _: goal_table(found) + "\n", before)
     README.write_text(after)

@@ -1,4 +1,4 @@
-"""One function as Lambda runs it: its own process, its code before its layers, awslambdaric above."""
+"""Runs one function as Lambda does: in its own process, with awslambdaric, code before layers."""
 
 import contextlib
 import os
@@ -20,9 +20,9 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Function:
-    """What is started: `handler` of the code in `task`, with `packages` to import from.
+    """A function: `handler` in the code folder `task`, with `packages` on the import path.
 
-    By this `python`, which has no packages of its own.
+    `python` is an interpreter without packages.
     """
 
     python: Path
@@ -49,9 +49,9 @@ class Function:
             "LAMBDA_TASK_ROOT": str(self.task),
             "LANG": "en_US.UTF-8",
             "PATH": "/usr/local/bin:/usr/bin:/bin",
-            # So that two runs execute the same instructions.
+            # Two runs then execute the same instructions.
             "PYTHONHASHSEED": "0",
-            # What Lambda's packages come on cannot be written to.
+            # Lambda's file system is read-only.
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONPATH": os.pathsep.join(map(str, (self.task, *self.packages))),
             "TZ": ":UTC",
@@ -60,7 +60,7 @@ class Function:
 
 @dataclass(frozen=True)
 class Cold:
-    """One cold start with its first call: seconds of wall and of CPU, peak memory in MB."""
+    """A cold start with its first call: wall and CPU time in seconds, peak memory in MB."""
 
     init: float
     first: float
@@ -71,7 +71,7 @@ class Cold:
 
     @property
     def whole(self) -> float:
-        """From the start of the process to its first answer."""
+        """The seconds from the start of the process to its first response."""
         return self.init + self.first
 
 
@@ -84,20 +84,20 @@ class Running:
     init: float
 
     def invoke(self, event: Any) -> Answer:
-        """One call; afterwards the process waits for the next."""
+        """Makes one call; returns when the process waits for the next."""
         answer = self.api.invoke(event)
         self.api.wait_until_ready()
         return answer
 
     def cpu(self) -> float:
-        """The seconds of CPU that it has taken so far."""
+        """The CPU time of the process so far, in seconds."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
 @contextlib.contextmanager
 def running(function: Function, log: Path, *, memory_mb: int | None = None) -> Iterator[Running]:
-    """The function, started; killed afterwards. `memory_mb` gives it that share of a core after init."""
+    """Starts the function, and kills it afterwards; `memory_mb` limits its CPU share after init."""
     api = RuntimeApi()
     with contextlib.ExitStack() as stack:
         stack.callback(api.server_close)
@@ -121,31 +121,31 @@ def running(function: Function, log: Path, *, memory_mb: int | None = None) -> I
 
 
 def cold(function: Function, event: Any, log: Path, *, memory_mb: int | None = None) -> Cold:
-    """One cold start with its first call."""
-    with running(function, log, memory_mb=memory_mb) as there:
-        init_cpu = there.cpu()
-        answer = there.invoke(event)
-        cpu = there.cpu()
-        status = Path(f"/proc/{there.process.pid}/status").read_text()
+    """Measures one cold start with its first call."""
+    with running(function, log, memory_mb=memory_mb) as process:
+        init_cpu = process.cpu()
+        answer = process.invoke(event)
+        cpu = process.cpu()
+        status = Path(f"/proc/{process.process.pid}/status").read_text()
         peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
-        return Cold(there.init, answer.took, init_cpu, cpu - init_cpu, peak, answer.body)
+        return Cold(process.init, answer.took, init_cpu, cpu - init_cpu, peak, answer.body)
 
 
 def instructions(function: Function, event: Any | None, log: Path) -> int:
-    """How many instructions a cold start takes, with its first call where there is an `event`.
+    """The number of instructions of a cold start, with its first call if there is an `event`.
 
-    Counted by valgrind until the process asks for the next event; its end is no part of it.
+    valgrind counts until the process asks for the next event; the end of the process is excluded.
     """
     calls = 0 if event is None else 1
     asked = 0
 
-    def end_where_it_asks() -> None:
+    def end_at_next_event() -> None:
         nonlocal asked
         asked += 1
         if asked > calls:
             process.send_signal(signal.SIGTERM)
 
-    api = RuntimeApi(end_where_it_asks)
+    api = RuntimeApi(end_at_next_event)
     try:
         with tempfile.TemporaryDirectory() as folder, log.open("ab") as written:
             counts = Path(folder, "counts")
@@ -173,13 +173,13 @@ def instructions(function: Function, event: Any | None, log: Path) -> int:
 
 
 def _total(counts: str) -> int:
-    """The sum that cachegrind writes at the end of its file."""
+    """The sum at the end of cachegrind's file."""
     return int(counts.rpartition("summary: ")[2].split()[0])
 
 
 @contextlib.contextmanager
 def _share_of_a_core(pid: int, memory_mb: int) -> Iterator[None]:
-    """As much of a core as Lambda gives for this memory, by a quota of cgroups."""
+    """Limits a process to the CPU share that Lambda gives for this memory, with a cgroup quota."""
     group = Path("/sys/fs/cgroup/cpu", f"bench-{pid}")
     group.mkdir()
     try:
@@ -195,7 +195,7 @@ def _share_of_a_core(pid: int, memory_mb: int) -> Iterator[None]:
 
 
 def can_share_a_core() -> bool:
-    """Whether this machine lets us give a process a share of a core."""
+    """Whether this machine allows cgroup quotas."""
     group = Path("/sys/fs/cgroup/cpu/bench-probe")
     try:
         group.mkdir()

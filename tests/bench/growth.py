@@ -1,7 +1,7 @@
-"""How requests grow with what is kept, and under load: `make growth`.
+"""Measures requests with growing tables and under load: `make growth`.
 
-The emulated AWS walks through all of a customer's rows for a page of them, which DynamoDB does not:
-its time is left out, and the capacity is computed from the items' sizes as DynamoDB bills them.
+For one page the emulated AWS reads all rows of a customer, which DynamoDB does not. Therefore its
+time is excluded, and the capacity is computed from the item sizes that DynamoDB bills.
 """
 
 import contextlib
@@ -19,26 +19,26 @@ from queue import SimpleQueue
 from typing import Any
 
 from finch_connections.aws.connection_table import _item
+from tests.bench.bench_world import BenchWorld, Event, a_connection, bench_world
 from tests.bench.function import Running, running
-from tests.bench.stage import Event, Stage, a_connection, stage
 from tests.support.person import Person
 
 JSON = Path(__file__).with_name("growth.json")
-# The customers that are asked about, and the others that fill the table.
+# The numbers of connections of the measured customers, and of the whole table.
 SIZES = (10, 1_000, 10_000)
 TABLE = 200_000
 PAGE = 10
 CALLS = 60
 PEOPLE = 50
 PROCESSES = 8
-# What a unit of capacity reads with consistency.
+# The bytes of a strongly consistent read unit.
 _READ_UNIT = 4096
 
 
-def fill(there: Stage, customer_id: str, connections: int) -> int:
-    """Puts connections into the table, 25 with each call; the bytes of one."""
-    client = there.world.aws.client("dynamodb")
-    table = there.deployed.tables.connections
+def fill(bench: BenchWorld, customer_id: str, connections: int) -> int:
+    """Writes connections to the table, 25 with each call; returns the bytes of one item."""
+    client = bench.world.aws.client("dynamodb")
+    table = bench.deployed.tables.connections
     items = [_item(a_connection(customer_id, number)) for number in range(connections)]
     batches = [items[at : at + 25] for at in range(0, len(items), 25)]
 
@@ -53,7 +53,7 @@ def fill(there: Stage, customer_id: str, connections: int) -> int:
 
 
 def size(value: Any) -> int:
-    """The bytes of an item as DynamoDB counts them ("Item sizes and formats" in its guide)."""
+    """The size of an item in bytes ("Item sizes and formats" in DynamoDB's guide)."""
     total = 0
     for name, one in value.items():
         [(kind, content)] = one.items()
@@ -67,89 +67,89 @@ def size(value: Any) -> int:
     return total
 
 
-def own_ms(there: Stage, process: Running, event: Event) -> tuple[float, float]:
-    """Milliseconds of one call without those of AWS, and those of AWS."""
-    there.aws.reset()
+def own_ms(bench: BenchWorld, process: Running, event: Event) -> tuple[float, float]:
+    """The milliseconds of one call without AWS, and those of AWS."""
+    bench.aws.reset()
     answer = process.invoke(event)
     assert answer.body["statusCode"] == 200, answer.body
-    at_aws = sum(ended - began for began, ended in there.aws.seen.spans)
+    at_aws = sum(ended - began for began, ended in bench.aws.traffic.spans)
     return (answer.took - at_aws) * 1000, at_aws * 1000
 
 
-def listings(there: Stage, log: Path) -> Iterator[dict[str, Any]]:
-    """A page of each customer, before and after the table has been filled by others; interleaved."""
-    there.reset()
+def listings(bench: BenchWorld, log: Path) -> Iterator[dict[str, Any]]:
+    """Measures a page of each customer, before and after other customers fill the table."""
+    bench.reset()
     customers = {count: f"customer-{count}" for count in SIZES}
-    item_bytes, *_ = [fill(there, name, count) for count, name in customers.items()]
+    item_bytes, *_ = [fill(bench, name, count) for count, name in customers.items()]
     in_table = sum(SIZES)
-    with running(there.ours("list_connections"), log) as process:
+    with running(bench.ours("list_connections"), log) as process:
         for filled in (False, True):
             if filled:
                 for number in range((TABLE - in_table) // 1000):
-                    fill(there, f"other-{number}", 1000)
+                    fill(bench, f"other-{number}", 1000)
                 in_table += (TABLE - in_table) // 1000 * 1000
             took: dict[int, list[tuple[float, float]]] = {count: [] for count in SIZES}
             for _ in range(CALLS):
                 for count, name in customers.items():
-                    took[count].append(own_ms(there, process, _listing(there, name)))
+                    took[count].append(own_ms(bench, process, _listing(bench, name)))
             for count in SIZES:
                 yield {
                     "connections": count,
                     "in_table": in_table,
                     "own_ms": round(statistics.median(own for own, _ in took[count]), 2),
                     "emulator_ms": round(statistics.median(aws for _, aws in took[count]), 2),
-                    "aws_calls": len(there.aws.seen.calls),
+                    "aws_calls": len(bench.aws.traffic.calls),
                     "read_units": math.ceil(PAGE * item_bytes / _READ_UNIT),
                 }
 
 
-def _listing(there: Stage, customer_id: str) -> Event:
+def _listing(bench: BenchWorld, customer_id: str) -> Event:
     event: Event = json.loads(Path("events/list_connections.json").read_text())
     event["requestContext"]["authorizer"]["jwt"]["claims"]["sub"] = customer_id
     return event | {"queryStringParameters": {"limit": str(PAGE)}}
 
 
-def disconnects(there: Stage, log: Path) -> Iterator[dict[str, Any]]:
+def disconnects(bench: BenchWorld, log: Path) -> Iterator[dict[str, Any]]:
     """The end of one connection of a customer with some, many, and very many."""
-    with running(there.ours("disconnect"), log) as process:
+    with running(bench.ours("disconnect"), log) as process:
         for count in SIZES:
-            event = there.to_disconnect()
-            fill(there, "acme", count - 1)
-            there.aws.reset()
-            there.finch.reset()
-            own, _ = own_ms(there, process, event)
+            event = bench.disconnect_event()
+            fill(bench, "acme", count - 1)
+            bench.aws.reset()
+            bench.finch.reset()
+            own, _ = own_ms(bench, process, event)
             yield {
                 "connections": count,
                 "own_ms": round(own, 1),
-                "aws_calls": len(there.aws.seen.calls),
-                "finch_calls": len(there.finch.seen.calls),
+                "aws_calls": len(bench.aws.traffic.calls),
+                "finch_calls": len(bench.finch.traffic.calls),
             }
 
 
-def callbacks(there: Stage, log: Path, *, limited: bool) -> dict[str, Any]:
-    """People who come back at once, while Finch answers or wants fewer requests."""
-    there.reset()
+def callbacks(bench: BenchWorld, log: Path, *, limited: bool) -> dict[str, Any]:
+    """Measures many callbacks at once, while Finch responds, or limits the rate."""
+    bench.reset()
     events = []
     for number in range(PEOPLE):
-        company_id = there.world.finch.add_company(f"Company {number}, Inc.")
-        login = there.world.finch.add_login("gusto", f"person-{number}@example.com", [company_id])
-        person = Person(there.deployed, f"customer-{number}")
-        events.append(there.back_from_finch(person, login=login.username, company_id=company_id))
+        company_id = bench.world.finch.add_company(f"Company {number}, Inc.")
+        login = bench.world.finch.add_login("gusto", f"person-{number}@example.com", [company_id])
+        person = Person(bench.deployed, f"customer-{number}")
+        events.append(bench.callback_event(person, login=login.username, company_id=company_id))
     if limited:
         for path in ("/introspect", "/auth/token"):
             method = "GET" if path == "/introspect" else "POST"
-            there.world.finch.faults.add(
+            bench.world.finch.faults.add(
                 method, path, times=None, error="rate_limit_exceeded_error"
             )
     with contextlib.ExitStack() as stack:
-        function = there.ours("finish_connect")
+        function = bench.ours("finish_connect")
         free: SimpleQueue[Running] = SimpleQueue()
         for _ in range(PROCESSES):
             free.put(stack.enter_context(running(function, log)))
-        there.aws.reset()
-        there.finch.reset()
+        bench.aws.reset()
+        bench.finch.reset()
 
-        def come_back(event: Event) -> tuple[float, str]:
+        def finish(event: Event) -> tuple[float, str]:
             process = free.get()
             answer = process.invoke(event)
             free.put(process)
@@ -157,17 +157,17 @@ def callbacks(there: Stage, log: Path, *, limited: bool) -> dict[str, Any]:
 
         began = time.monotonic()
         with ThreadPoolExecutor(PROCESSES) as threads:
-            done = list(threads.map(come_back, events))
+            done = list(threads.map(finish, events))
         took = time.monotonic() - began
     return {
         "people": PEOPLE,
         "environments": PROCESSES,
-        "finch": "wants fewer requests" if limited else "answers",
+        "finch": "limits the rate" if limited else "responds",
         "outcomes": dict(Counter(outcome for _, outcome in done)),
         "seconds": round(took, 1),
         "p50_ms": round(statistics.median(one for one, _ in done), 1),
-        "aws_calls_each": round(len(there.aws.seen.calls) / PEOPLE, 2),
-        "finch_calls_each": round(len(there.finch.seen.calls) / PEOPLE, 2),
+        "aws_calls_each": round(len(bench.aws.traffic.calls) / PEOPLE, 2),
+        "finch_calls_each": round(len(bench.finch.traffic.calls) / PEOPLE, 2),
     }
 
 
@@ -179,13 +179,13 @@ def _outcome(answer: Any) -> str:
 
 
 def main() -> int:
-    """Measures, prints and keeps the figures."""
-    with tempfile.TemporaryDirectory() as folder, stage(Path(folder)) as there:
+    """Measures, prints the figures and writes them to `growth.json`."""
+    with tempfile.TemporaryDirectory() as folder, bench_world(Path(folder)) as bench:
         log = Path(folder, "functions.log")
         found = {
-            "callbacks": [callbacks(there, log, limited=one) for one in (False, True)],
-            "disconnects": list(disconnects(there, log)),
-            "listings": list(listings(there, log)),
+            "callbacks": [callbacks(bench, log, limited=one) for one in (False, True)],
+            "disconnects": list(disconnects(bench, log)),
+            "listings": list(listings(bench, log)),
         }
     print(json.dumps(found, indent=1))
     JSON.write_text(json.dumps(found, indent=1) + "\n")

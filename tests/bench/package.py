@@ -1,4 +1,4 @@
-"""What is packaged, as `sam deploy` would upload it: how large, and whether Python must compile it."""
+"""The packages as `sam deploy` uploads them: their size, and whether Python must compile them."""
 
 import io
 import os
@@ -18,7 +18,7 @@ FUNCTIONS = {
     for name, resource in TEMPLATE["Resources"].items()
     if resource["Type"] == "AWS::Serverless::Function"
 }
-# What they want to know of their world before they are called.
+# The environment variables that the functions read during init.
 ENVIRONMENT = {
     **dict.fromkeys(TEMPLATE["Globals"]["Function"]["Environment"]["Variables"], "not-here"),
     "AWS_ACCESS_KEY_ID": "test",
@@ -31,7 +31,7 @@ ENVIRONMENT = {
     "PYDANTIC_DISABLE_PLUGINS": "true",
     "VEND_TOKEN_FUNCTION": "not-here",
 }
-# SAM writes no other date into its packages.
+# SAM writes this date for every file of a package.
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -42,7 +42,7 @@ def resource(name: str) -> dict[str, Any]:
 
 
 def zipped(folders: Sequence[Path], *, compiled: bool = True) -> bytes:
-    """The folders in one zip, with or without what was compiled."""
+    """A zip of the folders, with or without compiled files."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as package:
         for folder in folders:
@@ -55,7 +55,7 @@ def zipped(folders: Sequence[Path], *, compiled: bool = True) -> bytes:
 
 
 def layers() -> dict[str, int]:
-    """Bytes of both layers as they are uploaded, with and without what was compiled."""
+    """The sizes of both layers in bytes: zipped with and without compiled files, and unzipped."""
     folders = [BUILT / name for name in LAYERS]
     return {
         "zipped": len(zipped(folders)),
@@ -65,12 +65,12 @@ def layers() -> dict[str, int]:
 
 
 def unpacked(name: str, folder: Path) -> Path:
-    """A function's code as it is in Lambda, of 1980."""
+    """Unpacks a function's code as Lambda does, with the date of 1980."""
     return _unpacked([BUILT / name], folder)
 
 
 def unpacked_layers(folder: Path) -> Path:
-    """The packages of both layers as they are in Lambda, of 1980."""
+    """Unpacks both layers as Lambda does, with the date of 1980; returns the packages folder."""
     return _unpacked([BUILT / one for one in LAYERS], folder) / "python"
 
 
@@ -82,8 +82,8 @@ def _unpacked(what: Sequence[Path], folder: Path) -> Path:
     return folder
 
 
-def compiled_anew(name: str, task: Path, packages: Path) -> list[str]:
-    """The source files that Python compiles when it loads a function, which it does each time."""
+def recompiled(name: str, task: Path, packages: Path) -> list[str]:
+    """The source files that Python compiles whenever it loads a function."""
     script = f"import sys; sys.path[:0] = {[str(task), str(packages)]}\nimport {FUNCTIONS[name]}"
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-B", "-v", "-c", script],
@@ -92,7 +92,7 @@ def compiled_anew(name: str, task: Path, packages: Path) -> list[str]:
         capture_output=True,
         text=True,
     )
-    # Where it was compiled before, the name of that file is said.
+    # For a file that was compiled before, Python prints the name of the compiled file.
     found = [line for line in done.stderr.splitlines() if line.startswith("# code object from ")]
     ours = [line for line in found if str(task) in line or str(packages) in line]
     return [line for line in ours if line.strip("'").endswith(".py")]

@@ -1,4 +1,4 @@
-"""The Runtime API on loopback: hands events to one function process and takes its answers."""
+"""The Lambda Runtime API on loopback: passes events to a function process, receives its responses."""
 
 import json
 import queue
@@ -15,12 +15,12 @@ PATIENCE_SECONDS = 300
 
 
 class FunctionFailed(Exception):
-    """The process reported an error, or an end, instead of an answer."""
+    """The process reported an error, or did not respond."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a function answered, and how long that took it, in seconds."""
+    """The response of a function, and its duration in seconds."""
 
     body: Any
     took: float
@@ -29,7 +29,7 @@ class Answer:
 class RuntimeApi(ThreadingHTTPServer):
     """ "Using the Lambda runtime API" in Lambda's guide, for one process at a time.
 
-    `ready` calls back when the process has loaded its handler, each time it asks for an event.
+    `ready` is called each time the process asks for an event, first when it has loaded its handler.
     """
 
     daemon_threads = True
@@ -44,30 +44,30 @@ class RuntimeApi(ThreadingHTTPServer):
 
     @property
     def address(self) -> str:
-        """What AWS_LAMBDA_RUNTIME_API says."""
+        """The value of AWS_LAMBDA_RUNTIME_API."""
         return f"127.0.0.1:{self.server_port}"
 
     def wait_until_ready(self) -> float:
-        """When the process asked for its next event; raises `FunctionFailed`."""
+        """The time at which the process asked for its next event; raises `FunctionFailed`."""
         try:
             return self.asked.get(timeout=PATIENCE_SECONDS)
         except queue.Empty:
-            raise FunctionFailed("it does not ask for an event") from None
+            raise FunctionFailed("the process does not ask for an event") from None
 
     def invoke(self, event: Any) -> Answer:
-        """The answer to an event, after the process has asked for one; raises `FunctionFailed`."""
+        """Passes an event to the waiting process; returns its response; raises `FunctionFailed`."""
         began = time.monotonic()
         self.events.put(event)
         try:
             kind, ended, body = self.answers.get(timeout=PATIENCE_SECONDS)
         except queue.Empty:
-            raise FunctionFailed("it does not answer") from None
+            raise FunctionFailed("the process does not respond") from None
         if kind != "response":
             raise FunctionFailed(json.dumps(body)[:2000])
         return Answer(body, ended - began)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A process that is gone is no news."""
+        """Prints nothing: processes end while their connections are open."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -110,4 +110,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *arguments: Any) -> None:
-        """Says nothing: answers may carry secrets."""
+        """Logs nothing, because responses may contain secrets."""

@@ -1,4 +1,4 @@
-"""What is built for Lambda: nothing to compile, nothing that nobody loads, nobody asked too early."""
+"""The built packages: no compilation at a cold start, no unused packages, no calls during init."""
 
 import json
 import subprocess
@@ -14,8 +14,8 @@ from tests.bench import endpoints, package
 
 SHARED = package.BUILT / "SharedLayer" / "python"
 AWS = package.BUILT / "AwsLayer" / "python"
-# How many modules each function may have loaded when it is ready, its runtime's not among them.
-MOST_MODULES = {
+# The maximum number of modules of each function after init, without those of the runtime.
+MAX_MODULES = {
     "ListConnections": 410,
     "Disconnect": 485,
     "ReceiveWebhook": 410,
@@ -31,9 +31,9 @@ MOST_MODULES = {
     "ReencryptTokens": 600,
     "RestoreBackup": 600,
 }
-# Powertools' batch utility imports it where pydantic is loaded before.
-_IMPORTED_IN_ANOTHER_ORDER = {"aws_lambda_powertools.utilities.parser"}
-# Starts a function as Lambda does; says what it has loaded, and whom it has called.
+# Powertools' batch utility imports it only if pydantic is already loaded.
+_IMPORTED_WITH_PYDANTIC = {"aws_lambda_powertools.utilities.parser"}
+# Starts a function as Lambda does; prints its loaded modules and its network connections.
 STARTED = """
 import json, socket, sys
 called = []
@@ -45,7 +45,7 @@ print(json.dumps([sorted(sys.modules), called]))
 
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Path]]:
-    """Every function as it is in Lambda, all with the same layers."""
+    """Every function unpacked as in Lambda, all with the same layers."""
     opt = package.unpacked_layers(tmp_path_factory.mktemp("opt"))
     return {
         name: (package.unpacked(name, tmp_path_factory.mktemp(name)), opt)
@@ -55,7 +55,7 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, 
 
 @pytest.fixture(scope="module")
 def started(unpacked: dict[str, tuple[Path, Path]]) -> dict[str, tuple[set[str], list[str]]]:
-    """The modules that each function has loaded when it is ready, and whom it has called by then."""
+    """The modules that each function has loaded after init, and its network connections by then."""
     found = {}
     for name, (task, opt) in unpacked.items():
         script = STARTED.format(module=package.FUNCTIONS[name])
@@ -79,44 +79,42 @@ def started(unpacked: dict[str, tuple[Path, Path]]) -> dict[str, tuple[set[str],
 
 
 @pytest.mark.parametrize("name", sorted(package.FUNCTIONS))
-def test_nothing_is_compiled_at_a_cold_start(
-    unpacked: dict[str, tuple[Path, Path]], name: str
-) -> None:
-    assert package.compiled_anew(name, *unpacked[name]) == []
+def test_a_cold_start_compiles_nothing(unpacked: dict[str, tuple[Path, Path]], name: str) -> None:
+    assert package.recompiled(name, *unpacked[name]) == []
 
 
-def test_the_check_of_that_sees_what_is_compiled(
+def test_the_compilation_check_finds_a_missing_pyc(
     unpacked: dict[str, tuple[Path, Path]], tmp_path: Path
 ) -> None:
     _, opt = unpacked["ListConnections"]
     task = package.unpacked("ListConnections", tmp_path)
     [compiled] = task.rglob("handler.*.pyc")
     compiled.unlink()
-    [found] = package.compiled_anew("ListConnections", task, opt)
+    [found] = package.recompiled("ListConnections", task, opt)
     assert "list_connections/handler.py" in found
 
 
-def test_every_function_is_held_to_a_number_of_modules() -> None:
-    assert MOST_MODULES.keys() == package.FUNCTIONS.keys()
+def test_every_function_has_a_module_limit() -> None:
+    assert MAX_MODULES.keys() == package.FUNCTIONS.keys()
 
 
 @pytest.mark.parametrize("name", sorted(package.FUNCTIONS))
-def test_a_function_loads_no_more_than_it_did(
+def test_a_function_loads_no_more_modules_than_its_limit(
     started: dict[str, tuple[set[str], list[str]]], name: str
 ) -> None:
     modules, _ = started[name]
-    assert len(modules) <= MOST_MODULES[name]
+    assert len(modules) <= MAX_MODULES[name]
 
 
 @pytest.mark.parametrize("name", sorted(package.FUNCTIONS))
-def test_a_function_calls_nobody_before_it_is_called(
+def test_a_function_opens_no_connection_during_init(
     started: dict[str, tuple[set[str], list[str]]], name: str
 ) -> None:
     _, called = started[name]
     assert called == []
 
 
-def test_nothing_is_in_the_layers_that_no_function_loads(
+def test_the_layers_contain_no_unused_package(
     started: dict[str, tuple[set[str], list[str]]],
 ) -> None:
     loaded = set[str]().union(*(modules for modules, _ in started.values()))
@@ -125,26 +123,26 @@ def test_nothing_is_in_the_layers_that_no_function_loads(
 
 
 def _unused(layer: Path, folder: Path, loaded: set[str]) -> Iterator[str]:
-    """The packages in a folder of which nothing is loaded, the topmost of them; but small ones."""
+    """The topmost packages in a folder without a loaded module, except small packages."""
     for one in sorted(folder.iterdir()):
         if not one.is_dir() or one.suffix == ".dist-info" or not (one / "__init__.py").exists():
             continue
         name = ".".join(one.relative_to(layer).parts)
         if any(module == name or module.startswith(f"{name}.") for module in loaded):
             yield from _unused(layer, one, loaded)
-        elif name in _IMPORTED_IN_ANOTHER_ORDER:
+        elif name in _IMPORTED_WITH_PYDANTIC:
             continue
         elif sum(path.stat().st_size for path in one.rglob("*.py")) > 50_000:
             yield name
 
 
-def test_the_layers_are_small() -> None:
+def test_the_layers_stay_below_their_size_limits() -> None:
     sizes = package.layers()
     assert sizes["zipped_without_pyc"] <= 4_300_000
     assert sizes["zipped"] <= 7_500_000
 
 
-def test_what_the_layers_trust_is_what_their_certifi_trusts() -> None:
+def test_the_trust_stores_match_certifi() -> None:
     bundle = trust_stores.certificates((SHARED / "certifi" / "cacert.pem").read_text())
     ours = SHARED / "finch_connections"
     kept = [path.read_text() for path in (ours / "roots").iterdir()]
@@ -153,13 +151,13 @@ def test_what_the_layers_trust_is_what_their_certifi_trusts() -> None:
     assert len(amazon) == len(trust_stores.AMAZON)
 
 
-def test_botocore_is_the_one_that_was_tested() -> None:
+def test_the_built_botocore_is_the_tested_version() -> None:
     [built] = AWS.glob("botocore-*.dist-info")
     assert built.name == f"botocore-{version('botocore')}.dist-info"
     assert not list((AWS / "botocore" / "data").rglob("*.gz"))
 
 
-def test_its_models_lead_to_the_same_places_as_the_whole_ones() -> None:
+def test_trimmed_botocore_models_resolve_the_same_endpoints() -> None:
     script = Path(endpoints.__file__).read_text()
 
     def places(*packages: Path) -> dict[str, list[str]]:
@@ -179,11 +177,11 @@ def test_its_models_lead_to_the_same_places_as_the_whole_ones() -> None:
     assert len(built) == len(endpoints.REGIONS) * len(endpoints.CALLS)
 
 
-def test_every_function_of_ours_has_that_botocore() -> None:
+def test_every_own_function_has_the_layer_with_botocore() -> None:
     without = {
         name
         for name in package.FUNCTIONS
         if {"Ref": "AwsLayer"} not in package.resource(name)["Properties"].get("Layers", [])
     }
-    # It stands for another backend's.
+    # The example is another backend's function.
     assert without == {"ReadDirectory"}

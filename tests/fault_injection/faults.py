@@ -1,4 +1,4 @@
-"""What can go wrong with one call to AWS or to Finch, before or after it had its effect."""
+"""The faults of one call to AWS or Finch, before or after its effect."""
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -23,22 +23,22 @@ _THROTTLED = {
     "sqs": "RequestThrottled",
 }
 _ANSWER_LOST = (500, 502)
-# Longer than anything waits for a person.
+# Longer than an unconfirmed connection is kept.
 A_DAY = timedelta(hours=30)
-# Longer than a disconnect that Finch refuses is tried.
+# Longer than the product retries a disconnect that Finch refuses.
 _DAYS = timedelta(days=4)
 
 
 @dataclass(frozen=True)
 class Fault:
-    """`strike` does to a call what its name says, and answers or raises what the product gets.
+    """A named fault. `inject` handles a call; its return value or exception goes to the product.
 
-    It strikes once, and in a second run for as long as it `lasts`, where it does. `kind` is what it
-    comes to for whoever made the call.
+    A trial injects it once, and a second trial for as long as it `lasts`, if set. `kind` is the
+    effect that the caller sees.
     """
 
     name: str
-    strike: Callable[[InProcess, Call, Send], Any] = field(repr=False)
+    inject: Callable[[InProcess, Call, Send], Any] = field(repr=False)
     lasts: timedelta | None = None
     kind: Kind = "refused"
 
@@ -48,7 +48,7 @@ def _stop_before(world: InProcess, call: Call, send: Send) -> Any:
 
 
 def _stop_after(world: InProcess, call: Call, send: Send) -> Any:
-    # Whatever came of it, nobody is left to see it.
+    # The process ends, so its own result or error does not matter.
     with suppress(Exception):
         send()
     raise Stopped
@@ -61,7 +61,7 @@ STOPS = (
 
 
 def faults_of(call: Call) -> Iterator[Fault]:
-    """Everything that can go wrong with this call."""
+    """Every fault that this call can have."""
     yield from STOPS
     yield from _finch(call) if call.service == "finch" else _aws(call)
 
@@ -70,10 +70,10 @@ def faults_of(call: Call) -> Iterator[Fault]:
 
 
 def _aws(call: Call) -> Iterator[Fault]:
-    """The errors that a service may answer with, and answers that are lost on the way.
+    """The errors of a service, and lost responses.
 
-    botocore sends a call again that was throttled, failed or timed out: what is raised here is what
-    remains after that.
+    botocore retries a call that was throttled, failed or timed out; these faults are the final
+    result after its retries.
     """
     writes = call.operation.startswith(_WRITES)
     yield _refused("throttled", _THROTTLED[call.service], 400, lasts=A_DAY)
@@ -99,8 +99,8 @@ def _dynamodb(call: Call) -> Iterator[Fault]:
         for place, write in enumerate(writes):
             if "ConditionExpression" in write:
                 name = f"condition of {write['TableName'].removesuffix('Table')} failed"
-                strike = _cancelled(len(writes), place, "ConditionalCheckFailed")
-                yield Fault(name + f" ({place + 1})", strike, kind="contended")
+                inject = _cancelled(len(writes), place, "ConditionalCheckFailed")
+                yield Fault(name + f" ({place + 1})", inject, kind="contended")
     elif call.operation in ("PutItem", "UpdateItem", "DeleteItem"):
         yield _refused("transaction conflict", "TransactionConflictException", 400)
         if "ConditionExpression" in call.arguments:
@@ -122,28 +122,28 @@ def _client_error(code: str, status: int, **more: Any) -> Callable[[Call], Excep
 def _refused(name: str, code: str, status: int, *, lasts: timedelta | None = None) -> Fault:
     make = _client_error(code, status)
 
-    def strike(world: InProcess, call: Call, send: Send) -> Any:
+    def inject(world: InProcess, call: Call, send: Send) -> Any:
         raise make(call)
 
-    return Fault(name, strike, lasts)
+    return Fault(name, inject, lasts)
 
 
 def _cancelled(writes: int, place: int, code: str) -> Callable[[InProcess, Call, Send], Any]:
     reasons = [{"Code": code if place == n else "None"} for n in range(writes)]
     make = _client_error("TransactionCanceledException", 400, CancellationReasons=reasons)
 
-    def strike(world: InProcess, call: Call, send: Send) -> Any:
+    def inject(world: InProcess, call: Call, send: Send) -> Any:
         raise make(call)
 
-    return strike
+    return inject
 
 
 def _after(make: Callable[[Call], Exception]) -> Callable[[InProcess, Call, Send], Any]:
-    def strike(world: InProcess, call: Call, send: Send) -> Any:
+    def inject(world: InProcess, call: Call, send: Send) -> Any:
         send()
         raise make(call)
 
-    return strike
+    return inject
 
 
 def _not_connected(world: InProcess, call: Call, send: Send) -> Any:
@@ -160,19 +160,19 @@ def _timeout_after(world: InProcess, call: Call, send: Send) -> Any:
 
 
 def _late(
-    strike: Callable[[InProcess, Call, Send], Any],
+    inject: Callable[[InProcess, Call, Send], Any],
 ) -> Callable[[InProcess, Call, Send], Any]:
-    """Has its effect when the function is through with what it did instead."""
+    """Sends the call only after the function has ended."""
 
-    def strike_and_do(world: InProcess, call: Call, send: Send) -> Any:
+    def inject_and_send_late(world: InProcess, call: Call, send: Send) -> Any:
         world.border.late.append(send)
-        return strike(world, call, send)
+        return inject(world, call, send)
 
-    return strike_and_do
+    return inject_and_send_late
 
 
 def _twice(world: InProcess, call: Call, send: Send) -> Any:
-    """As botocore does where the first answer was lost: the second answer is the one that is seen."""
+    """Sends the call twice, as botocore does when the first response was lost; returns the second."""
     send()
     return send()
 
@@ -186,10 +186,10 @@ def _finch(call: Call) -> Iterator[Fault]:
     yield Fault("timeout", _finch_timeout, kind="lost")
     yield Fault("read error", _finch_read_error, kind="lost")
     for status, name, code in DOCUMENTED_ERRORS:
-        if name == "invalid_token_error" or (code or "") in _FOR_DATA_ALONE:
+        if name == "invalid_token_error" or (code or "") in _EMPLOYEE_DATA_CODES:
             continue
         yield Fault(
-            f"{status} {code or name}", _finch_error(name, code), _FOR_A_WHILE.get(code or name)
+            f"{status} {code or name}", _finch_error(name, code), _DURATIONS.get(code or name)
         )
     yield Fault("401 without a name", _finch_answer(401, b"{}"))
     yield Fault("504 without a body", _finch_answer(504, b""))
@@ -210,12 +210,12 @@ def _finch(call: Call) -> Iterator[Fault]:
         "html": b"<h1>It works</h1>",
     }.items():
         lasts = A_DAY if name == "html" else None
-        strike = _finch_answer(200, body, after=not reads)
-        yield Fault(f"200 {name}", strike, lasts, "nonsense")
+        inject = _finch_answer(200, body, after=not reads)
+        yield Fault(f"200 {name}", inject, lasts, "nonsense")
     yield Fault("200 truncated", _truncated, kind="nonsense")
 
 
-_FOR_A_WHILE = {
+_DURATIONS = {
     "finch_application_rl": A_DAY,
     "server_error": A_DAY,
     "invalid_client_error": A_DAY,
@@ -223,8 +223,8 @@ _FOR_A_WHILE = {
     "reauthenticate_user": _DAYS,
     "insufficient_account_permissions": _DAYS,
 }
-# These are about the data of employees, which this product does not ask for.
-_FOR_DATA_ALONE = (
+# Errors about employee data, which this product does not request.
+_EMPLOYEE_DATA_CODES = (
     "benefit_not_found",
     "individual_not_found",
     "payment_not_found",
@@ -253,21 +253,21 @@ def _finch_timeout_after(world: InProcess, call: Call, send: Send) -> Any:
 def _finch_answer(
     status: int, body: bytes, *, after: bool = False
 ) -> Callable[[InProcess, Call, Send], Any]:
-    def strike(world: InProcess, call: Call, send: Send) -> Any:
+    def inject(world: InProcess, call: Call, send: Send) -> Any:
         if after:
             send().read()
         return httpx.Response(status, content=body)
 
-    return strike
+    return inject
 
 
 def _finch_error(name: str, code: str | None) -> Callable[[InProcess, Call, Send], Any]:
     body = documented_error(name, code)
 
-    def strike(world: InProcess, call: Call, send: Send) -> Any:
+    def inject(world: InProcess, call: Call, send: Send) -> Any:
         return httpx.Response(body["status"], json=body)
 
-    return strike
+    return inject
 
 
 def _truncated(world: InProcess, call: Call, send: Send) -> Any:
@@ -288,7 +288,7 @@ def _unknown_connection_exists(world: InProcess, call: Call, send: Send) -> Any:
 
 
 def _ended_at_finch(world: InProcess, call: Call, send: Send) -> Any:
-    """Somebody has ended the connection in Finch's dashboard."""
+    """An operator has ended the connection in Finch's dashboard."""
     token = call.arguments.headers["authorization"].removeprefix("Bearer ")
     if any(one.access_token == token for one in world.finch.live_tokens()):
         world.finch.disconnect(token)

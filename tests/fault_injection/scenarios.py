@@ -1,7 +1,7 @@
-"""What people, the queue and an operator do while something goes wrong.
+"""The actions of users, the queue and an operator into which faults are injected.
 
-A scenario begins where others have left the world, and what it does from there is what is struck.
-Whoever does not see what they expect gives up.
+A scenario starts from a prepared state; faults are injected only into the calls after it. A user
+gives up at the first unexpected response.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,71 +14,71 @@ import httpx
 
 from local.fake_finch.seed_world import HARBOR_LANE, JUNIPER_VALE, MAYA, OWEN, TALLY
 from tests.support.in_process import Call, InProcess, Stopped, let_through
-from tests.support.invariants import Kept
+from tests.support.invariants import StoredState
 from tests.support.person import Landing, Person, connection_path
 
 CUSTOMER, ANOTHER = "acme", "globex"
 ROW = (CUSTOMER, f"gusto#{HARBOR_LANE.id}")
 BOTH = ("company", "directory")
-# Where somebody may log in who should repair the connection.
+# Another company, where the user of a repair logs in instead.
 _ELSEWHERE: dict[str, Any] = {"login": TALLY, "company_id": JUNIPER_VALE.id}
 
 
 @dataclass
-class Stage:
-    """The world of one run, and the words of what people saw in it."""
+class ScenarioRun:
+    """The product, the users and the outcomes of one run of a scenario."""
 
     world: InProcess
     people: list[Person] = field(default_factory=list)
-    seen: list[str] = field(default_factory=list)
+    outcomes: list[str] = field(default_factory=list)
 
     def person(self, *, same_site: bool = True, customer_id: str = CUSTOMER) -> Person:
-        """Somebody of the customer, or of another one."""
+        """A user of this customer."""
         person = Person(self.world, customer_id, same_site=same_site)
         self.people.append(person)
         return person
 
     def snapshot(self) -> Callable[[], None]:
-        """How things stand, cookies included: what it answers brings them back."""
+        """Saves the state, including cookies, and returns a function that restores it."""
         world, cookies = self.world.snapshot(), [dict(one.browser.cookies) for one in self.people]
 
         def restore() -> None:
             world()
             del self.people[len(cookies) :]
-            for person, there in zip(self.people, cookies, strict=True):
-                person.browser.cookies = dict(there)
-            self.seen.clear()
+            for person, saved in zip(self.people, cookies, strict=True):
+                person.browser.cookies = dict(saved)
+            self.outcomes.clear()
 
         return restore
 
-    def sees(self, outcome: dict[str, Any]) -> str:
-        """What a page was told, noted; a problem by its code."""
+    def record_outcome(self, outcome: dict[str, Any]) -> str:
+        """Records and returns the outcome that a page received; of a failure, its code."""
         word = str(outcome.get("code") or outcome.get("error") or outcome.get("status"))
-        self.seen.append(word)
+        self.outcomes.append(word)
         return word
 
     def connect(self, person: Person, **choices: Any) -> Landing:
-        """A person connects and must end with a connection, or be asked to confirm."""
+        """A user connects; the outcome must be a connection or a request to confirm."""
         landing = person.connect(**choices)
-        word = self.sees(landing.outcome)
+        word = self.record_outcome(landing.outcome)
         assert word in ("connected", "confirm"), word
         return landing
 
     def confirm(self, person: Person, landing: Landing) -> None:
-        """A person confirms what the landing showed."""
+        """A user confirms a connection."""
         assert landing.completion
-        assert self.sees(person.confirm(landing.completion).json) == "connected"
+        assert self.record_outcome(person.confirm(landing.completion).json) == "connected"
 
     def disconnect(self, person: Person) -> None:
-        """A person disconnects."""
-        assert self.sees(person.disconnect().json) == "disconnected"
+        """A user disconnects."""
+        assert self.record_outcome(person.disconnect().json) == "disconnected"
 
     def process(self) -> None:
-        """The queue is worked off."""
+        """Processes the queue until no work is left."""
         self.world.queue.drain()
 
     def operate(self, payload: dict[str, Any]) -> Any:
-        """An operator invokes the function that is theirs."""
+        """An operator invokes `resolve_unfinished`."""
         assert self.world.invoke
         try:
             answer = self.world.invoke("resolve_unfinished", payload)
@@ -88,7 +88,7 @@ class Stage:
         return answer["result"]
 
     def call(self, function: str, payload: dict[str, Any]) -> Any:
-        """Something invokes a function, and comes once again where it fails; None if that does too."""
+        """Invokes a function, with one retry; returns None if both invocations fail."""
         assert self.world.invoke
         for _ in range(2):
             with suppress(Stopped, Exception):
@@ -96,40 +96,40 @@ class Stage:
         return None
 
     @contextmanager
-    def once(self, wanted: str, strike: Callable[[Call, Callable[[], Any]], Any]) -> Iterator[None]:
-        """The next call of this name goes wrong; for how things stand, not for what is tested."""
-        struck: list[Call] = []
+    def once(self, wanted: str, inject: Callable[[Call, Callable[[], Any]], Any]) -> Iterator[None]:
+        """Injects a fault into the next call of this operation, to prepare a state."""
+        injected: list[Call] = []
 
         def guard(call: Call, send: Callable[[], Any]) -> Any:
-            if struck or call.operation != wanted:
+            if injected or call.operation != wanted:
                 return send()
-            struck.append(call)
-            return strike(call, send)
+            injected.append(call)
+            return inject(call, send)
 
         self.world.border.guard = guard
         yield
-        assert struck, wanted
+        assert injected, wanted
         self.world.border.guard = let_through
 
     def only_session(self, phase: str) -> str:
-        """The hash of the one session in this phase."""
+        """The hash of the only session in this phase."""
         [found] = [
             handle_hash
-            for handle_hash, item in Kept(self.world).sessions.items()
+            for handle_hash, item in StoredState(self.world).sessions.items()
             if item["phase"]["S"] == phase
         ]
         return found
 
 
-type Before = Callable[[Stage], Person]
-type Play = Callable[[Stage, Person], None]
+type Before = Callable[[ScenarioRun], Person]
+type Play = Callable[[ScenarioRun, Person], None]
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """`before` is how things stand, for the person who acts in `play`.
+    """`before` prepares the state and returns the user who acts in `play`.
 
-    `reached` says whether what the scenario is for has come about, sooner or later.
+    `reached` says whether the scenario has reached its goal, immediately or later.
     """
 
     name: str
@@ -153,14 +153,14 @@ def scenario(
     return add
 
 
-# What may have come about
+# Goals
 
 
 def connected(logins: int) -> Callable[[InProcess], bool]:
     """The connection has this many logins, and the newest token is among them."""
 
     def reached(world: InProcess) -> bool:
-        item = Kept(world).connections.get(ROW)
+        item = StoredState(world).connections.get(ROW)
         if item is None or item["status"]["S"] != "connected":
             return False
         tokens = item["tokens"]["M"]
@@ -171,19 +171,19 @@ def connected(logins: int) -> Callable[[InProcess], bool]:
 
 def shown(status: str) -> Callable[[InProcess], bool]:
     """The connection is shown with this status."""
-    return lambda world: Kept(world).status(ROW) == status
+    return lambda world: StoredState(world).status(ROW) == status
 
 
 def disconnected(world: InProcess) -> bool:
-    """The connection is called disconnected, and nothing of it lives."""
-    kept = Kept(world)
-    there = ROW in kept.connections and kept.status(ROW) == "disconnected"
-    return there and not world.finch.live_tokens()
+    """The connection is shown as disconnected, and no token is live."""
+    kept = StoredState(world)
+    marked = ROW in kept.connections and kept.status(ROW) == "disconnected"
+    return marked and not world.finch.live_tokens()
 
 
 def disconnected_alone(world: InProcess) -> bool:
-    """The connection is called disconnected, and another customer's lives."""
-    kept = Kept(world)
+    """The connection is shown as disconnected, and the other customer's connection is live."""
+    kept = StoredState(world)
     live = {one.connection_id for one in world.finch.live_tokens()}
     theirs = (ANOTHER, f"gusto#{JUNIPER_VALE.id}")
     return (kept.status(ROW), kept.status(theirs)) == ("disconnected", "connected") and (
@@ -192,17 +192,19 @@ def disconnected_alone(world: InProcess) -> bool:
 
 
 def connected_elsewhere(world: InProcess) -> bool:
-    """The connection is as it was, and another company is connected beside it."""
-    kept = Kept(world)
-    there = (CUSTOMER, f"gusto#{JUNIPER_VALE.id}")
+    """The connection is unchanged, and another company is also connected."""
+    kept = StoredState(world)
+    elsewhere = (CUSTOMER, f"gusto#{JUNIPER_VALE.id}")
     return (
-        there in kept.connections and kept.status(there) == "connected" and shown("reauth")(world)
+        elsewhere in kept.connections
+        and kept.status(elsewhere) == "connected"
+        and shown("reauth")(world)
     )
 
 
 def ended(world: InProcess) -> bool:
-    """No session keeps a token, and nothing lives that is not covered by a connection."""
-    places = Kept(world).places()
+    """No session has a token, and each live token is covered by a connection."""
+    places = StoredState(world).places()
     covered = {place.connection_id for place in places}
     live = world.finch.live_tokens()
     return all(one.token_id for one in places) and all(one.connection_id in covered for one in live)
@@ -210,218 +212,218 @@ def ended(world: InProcess) -> bool:
 
 def phase(name: str) -> Callable[[InProcess], bool]:
     """A session is in this phase."""
-    return lambda world: Kept(world).phases()[name] > 0
+    return lambda world: StoredState(world).phases()[name] > 0
 
 
 def no_phase(name: str, reached: Callable[[InProcess], bool]) -> Callable[[InProcess], bool]:
-    """Something else has come about, and no session is in this phase any more."""
+    """Another goal is reached, and no session is in this phase."""
     return lambda world: reached(world) and not phase(name)(world)
 
 
-# How things may stand
+# States before a scenario
 
 
-def _nothing(stage: Stage) -> Person:
-    return stage.person()
+def _nothing(run: ScenarioRun) -> Person:
+    return run.person()
 
 
-def _on_another_site(stage: Stage) -> Person:
-    return stage.person(same_site=False)
+def _on_another_site(run: ScenarioRun) -> Person:
+    return run.person(same_site=False)
 
 
-def _company_named_late(stage: Stage) -> Person:
-    stage.world.finch.change_switches(token_company_id="absent")
-    return stage.person()
+def _company_named_late(run: ScenarioRun) -> Person:
+    run.world.finch.change_switches(token_company_id="absent")
+    return run.person()
 
 
-def _no_state_echoed(stage: Stage) -> Person:
-    stage.world.finch.change_switches(echo_state=False)
-    return stage.person()
+def _no_state_echoed(run: ScenarioRun) -> Person:
+    run.world.finch.change_switches(echo_state=False)
+    return run.person()
 
 
-def _another_customer_named(stage: Stage) -> Person:
-    stage.world.finch.change_switches(introspect_customer_id_override="globex")
-    return stage.person()
+def _another_customer_named(run: ScenarioRun) -> Person:
+    run.world.finch.change_switches(introspect_customer_id_override="globex")
+    return run.person()
 
 
-def _one_login(stage: Stage) -> Person:
-    acme = stage.person()
-    stage.connect(acme)
-    stage.process()
+def _one_login(run: ScenarioRun) -> Person:
+    acme = run.person()
+    run.connect(acme)
+    run.process()
     return acme
 
 
-def _some_products(stage: Stage) -> Person:
-    acme = stage.person()
-    stage.connect(acme, products=["company"])
-    stage.process()
+def _some_products(run: ScenarioRun) -> Person:
+    acme = run.person()
+    run.connect(acme, products=["company"])
+    run.process()
     return acme
 
 
-def _several_logins(stage: Stage) -> Person:
-    acme = stage.person()
-    stage.connect(acme, login=MAYA, products=["company"])
-    stage.connect(acme, login=MAYA, products=["directory"])
-    stage.connect(acme, login=OWEN)
-    stage.process()
+def _several_logins(run: ScenarioRun) -> Person:
+    acme = run.person()
+    run.connect(acme, login=MAYA, products=["company"])
+    run.connect(acme, login=MAYA, products=["directory"])
+    run.connect(acme, login=OWEN)
+    run.process()
     return acme
 
 
-def _several_logins_of_one_connection(stage: Stage) -> Person:
-    stage.world.finch.change_switches(other_login_same_connection=True)
-    return _several_logins(stage)
+def _several_logins_of_one_connection(run: ScenarioRun) -> Person:
+    run.world.finch.change_switches(other_login_same_connection=True)
+    return _several_logins(run)
 
 
-def _unconfirmed(stage: Stage) -> Person:
-    stage.connect(stage.person(same_site=False))
-    return stage.person()
+def _unconfirmed(run: ScenarioRun) -> Person:
+    run.connect(run.person(same_site=False))
+    return run.person()
 
 
-def _unconfirmed_beside_the_same_login(stage: Stage) -> Person:
-    acme = _one_login(stage)
-    stage.connect(stage.person(same_site=False))
+def _unconfirmed_and_connected(run: ScenarioRun) -> Person:
+    acme = _one_login(run)
+    run.connect(run.person(same_site=False))
     return acme
 
 
-def _unconfirmed_beside_another_login(stage: Stage) -> Person:
-    acme = stage.person()
-    stage.connect(acme, login=OWEN)
-    stage.process()
-    stage.connect(stage.person(same_site=False), login=MAYA)
+def _unconfirmed_and_another_login_connected(run: ScenarioRun) -> Person:
+    acme = run.person()
+    run.connect(acme, login=OWEN)
+    run.process()
+    run.connect(run.person(same_site=False), login=MAYA)
     return acme
 
 
-def _held(stage: Stage) -> Person:
-    acme = _unconfirmed_beside_another_login(stage)
-    stage.process()
-    assert phase("held")(stage.world)
+def _token_held(run: ScenarioRun) -> Person:
+    acme = _unconfirmed_and_another_login_connected(run)
+    run.process()
+    assert phase("held")(run.world)
     return acme
 
 
-def _ended_at_finch(stage: Stage) -> Person:
-    acme = _unconfirmed(stage)
-    [token] = stage.world.finch.live_tokens()
-    stage.world.finch.disconnect(token.access_token)
+def _ended_at_finch(run: ScenarioRun) -> Person:
+    acme = _unconfirmed(run)
+    [token] = run.world.finch.live_tokens()
+    run.world.finch.disconnect(token.access_token)
     return acme
 
 
-def _not_introspected(stage: Stage) -> Person:
-    acme = stage.person()
+def _not_introspected(run: ScenarioRun) -> Person:
+    acme = run.person()
     url = acme.log_in(acme.click(acme.link()))
-    with stage.once("GET /introspect", _server_error):
+    with run.once("GET /introspect", _server_error):
         acme.come_back(url)
     return acme
 
 
-def _cut_off(stage: Stage) -> Person:
-    acme = stage.person()
+def _interrupted(run: ScenarioRun) -> Person:
+    acme = run.person()
     url = acme.log_in(acme.click(acme.link()))
 
     def stop(call: Call, send: Callable[[], Any]) -> Any:
         send().read()
         raise Stopped
 
-    with stage.once("POST /auth/token", stop):
+    with run.once("POST /auth/token", stop):
         acme.browser.navigate(url)
     return acme
 
 
-def _uncertain(stage: Stage) -> Person:
-    acme = _cut_off(stage)
-    stage.process()
-    assert phase("uncertain")(stage.world)
+def _uncertain(run: ScenarioRun) -> Person:
+    acme = _interrupted(run)
+    run.process()
+    assert phase("uncertain")(run.world)
     return acme
 
 
-def _uncertain_of_nothing(stage: Stage) -> Person:
-    acme = stage.person()
+def _uncertain_of_nothing(run: ScenarioRun) -> Person:
+    acme = run.person()
     url = acme.log_in(acme.click(acme.link()))
 
     def lose(call: Call, send: Callable[[], Any]) -> Any:
         raise httpx.ReadTimeout("on demand", request=call.arguments)
 
-    with stage.once("POST /auth/token", lose):
+    with run.once("POST /auth/token", lose):
         acme.come_back(url)
-    stage.process()
+    run.process()
     return acme
 
 
-def _disconnecting(stage: Stage) -> Person:
-    acme = _several_logins(stage)
-    with stage.once("POST /disconnect", _server_error):
+def _disconnecting(run: ScenarioRun) -> Person:
+    acme = _several_logins(run)
+    with run.once("POST /disconnect", _server_error):
         acme.disconnect()
     return acme
 
 
-def _one_login_at_rest(stage: Stage) -> Person:
-    acme = _one_login(stage)
-    stage.process()
+def _one_login_at_rest(run: ScenarioRun) -> Person:
+    acme = _one_login(run)
+    run.process()
     return acme
 
 
-def _broken_unseen(stage: Stage) -> Person:
-    acme = _one_login_at_rest(stage)
-    [connection] = [one for one in stage.world.finch.connections() if one.live]
-    stage.world.finch.set_connection_status(connection.id, "reauth")
+def _broken_unnoticed(run: ScenarioRun) -> Person:
+    acme = _one_login_at_rest(run)
+    [connection] = [one for one in run.world.finch.connections() if one.live]
+    run.world.finch.set_connection_status(connection.id, "reauth")
     return acme
 
 
-def _broken(stage: Stage) -> Person:
-    acme = _broken_unseen(stage)
-    stage.world.deliver_webhooks()
-    stage.process()
-    assert shown("reauth")(stage.world)
+def _broken(run: ScenarioRun) -> Person:
+    acme = _broken_unnoticed(run)
+    run.world.deliver_webhooks()
+    run.process()
+    assert shown("reauth")(run.world)
     return acme
 
 
-def _broken_where_a_repair_revokes(stage: Stage) -> Person:
-    stage.world.finch.change_switches(reauth_kills_old_tokens=True)
-    return _broken(stage)
+def _broken_where_a_repair_revokes(run: ScenarioRun) -> Person:
+    run.world.finch.change_switches(reauth_kills_old_tokens=True)
+    return _broken(run)
 
 
-def _repaired_unconfirmed(stage: Stage) -> Person:
-    acme = _broken_where_a_repair_revokes(stage)
-    _repair_and_see(stage, stage.person(same_site=False), "confirm")
+def _repaired_unconfirmed(run: ScenarioRun) -> Person:
+    acme = _broken_where_a_repair_revokes(run)
+    _repair_and_see(run, run.person(same_site=False), "confirm")
     return acme
 
 
-def _repaired_and_cut_off(stage: Stage) -> Person:
-    acme = _broken_where_a_repair_revokes(stage)
+def _repaired_and_interrupted(run: ScenarioRun) -> Person:
+    acme = _broken_where_a_repair_revokes(run)
 
     def stop(call: Call, send: Callable[[], Any]) -> Any:
         send().read()
         raise Stopped
 
-    with stage.once("POST /auth/token", stop), suppress(Exception):
-        _repair(stage, acme)
+    with run.once("POST /auth/token", stop), suppress(Exception):
+        _repair(run, acme)
     return acme
 
 
-def _broken_where_a_repair_may_end_elsewhere(stage: Stage) -> Person:
-    stage.world.finch.change_switches(reauth_may_change_company=True)
-    return _broken(stage)
+def _broken_where_a_repair_may_end_elsewhere(run: ScenarioRun) -> Person:
+    run.world.finch.change_switches(reauth_may_change_company=True)
+    return _broken(run)
 
 
-def _repaired_elsewhere_unconfirmed(stage: Stage) -> Person:
-    acme = _broken_where_a_repair_may_end_elsewhere(stage)
-    _repair_and_see(stage, stage.person(same_site=False), "confirm", **_ELSEWHERE)
+def _repaired_elsewhere_unconfirmed(run: ScenarioRun) -> Person:
+    acme = _broken_where_a_repair_may_end_elsewhere(run)
+    _repair_and_see(run, run.person(same_site=False), "confirm", **_ELSEWHERE)
     return acme
 
 
-def _repaired_at_anothers_company(stage: Stage) -> Person:
-    globex = stage.person(customer_id=ANOTHER)
-    acme = _broken_where_a_repair_may_end_elsewhere(stage)
-    stage.connect(globex, **_ELSEWHERE)
-    _repair_and_see(stage, acme, "cannot_connect", **_ELSEWHERE)
-    stage.process()
+def _repaired_at_anothers_company(run: ScenarioRun) -> Person:
+    globex = run.person(customer_id=ANOTHER)
+    acme = _broken_where_a_repair_may_end_elsewhere(run)
+    run.connect(globex, **_ELSEWHERE)
+    _repair_and_see(run, acme, "cannot_connect", **_ELSEWHERE)
+    run.process()
     return acme
 
 
-def _ended_unseen(stage: Stage) -> Person:
-    acme = _one_login_at_rest(stage)
-    [token] = stage.world.finch.live_tokens()
-    stage.world.finch.change_switches(webhook_on_disconnect=False)
-    stage.world.finch.disconnect(token.access_token)
+def _ended_unnoticed(run: ScenarioRun) -> Person:
+    acme = _one_login_at_rest(run)
+    [token] = run.world.finch.live_tokens()
+    run.world.finch.change_switches(webhook_on_disconnect=False)
+    run.world.finch.disconnect(token.access_token)
     return acme
 
 
@@ -429,32 +431,32 @@ def _server_error(call: Call, send: Callable[[], Any]) -> Any:
     return httpx.Response(500, json={"name": "server_error"})
 
 
-# A person connects
+# A user connects
 
 
 @scenario("connect", connected(1), _nothing)
 @scenario("connect, company named late", connected(1), _company_named_late)
 @scenario("connect, state not echoed", connected(1), _no_state_echoed)
-def _connect(stage: Stage, acme: Person) -> None:
-    stage.connect(acme)
+def _connect(run: ScenarioRun, acme: Person) -> None:
+    run.connect(acme)
 
 
 @scenario("connect, confirm", connected(1), _on_another_site)
-def _connect_and_confirm(stage: Stage, acme: Person) -> None:
-    stage.confirm(acme, stage.connect(acme))
+def _connect_and_confirm(run: ScenarioRun, acme: Person) -> None:
+    run.confirm(acme, run.connect(acme))
 
 
-@scenario("connect what is not theirs", phase("held"), _another_customer_named)
-def _connect_what_is_not_theirs(stage: Stage, acme: Person) -> None:
-    assert stage.sees(acme.connect().outcome) == "cannot_connect"
-    stage.process()
+@scenario("connect under another customer's name", phase("held"), _another_customer_named)
+def _connect_under_another_name(run: ScenarioRun, acme: Person) -> None:
+    assert run.record_outcome(acme.connect().outcome) == "cannot_connect"
+    run.process()
 
 
 @scenario("connect embedded", connected(1), _nothing)
-def _connect_embedded(stage: Stage, acme: Person) -> None:
+def _connect_embedded(run: ScenarioRun, acme: Person) -> None:
     started = acme.start(mode="embedded")
     assert started.status == 201, started.text
-    authorized = stage.world.finch.authorize(
+    authorized = run.world.finch.authorize(
         started.json["session_id"],
         provider_id="gusto",
         login=MAYA,
@@ -462,121 +464,135 @@ def _connect_embedded(stage: Stage, acme: Person) -> None:
         products=BOTH,
     )
     body = {"code": authorized.code, "state": started.json["state"]}
-    assert stage.sees(acme.call("POST", "/callback", body).json) == "connected"
+    assert run.record_outcome(acme.call("POST", "/callback", body).json) == "connected"
 
 
 @scenario("connect a second login", connected(2), _one_login)
-def _connect_a_second_login(stage: Stage, acme: Person) -> None:
-    stage.connect(acme, login=OWEN)
+def _connect_a_second_login(run: ScenarioRun, acme: Person) -> None:
+    run.connect(acme, login=OWEN)
 
 
 @scenario("connect the same login again", connected(1), _one_login)
-def _connect_again(stage: Stage, acme: Person) -> None:
-    stage.connect(acme)
+def _connect_again(run: ScenarioRun, acme: Person) -> None:
+    run.connect(acme)
 
 
 @scenario("connect other products of a login", connected(2), _some_products)
-def _connect_other_products(stage: Stage, acme: Person) -> None:
-    stage.connect(acme, products=["directory"])
+def _connect_other_products(run: ScenarioRun, acme: Person) -> None:
+    run.connect(acme, products=["directory"])
 
 
 @scenario("recover an uncertain exchange", connected(1), _uncertain)
-def _recover(stage: Stage, acme: Person) -> None:
-    stage.connect(acme)
+def _recover(run: ScenarioRun, acme: Person) -> None:
+    run.connect(acme)
 
 
 @scenario("repair", connected(1), _broken)
 @scenario("repair, which revokes", connected(1), _broken_where_a_repair_revokes)
-def _repair(stage: Stage, acme: Person) -> None:
-    _repair_and_see(stage, acme, "connected")
+def _repair(run: ScenarioRun, acme: Person) -> None:
+    _repair_and_see(run, acme, "connected")
 
 
 @scenario(
     "repair, at another company", connected_elsewhere, _broken_where_a_repair_may_end_elsewhere
 )
-def _repair_elsewhere(stage: Stage, acme: Person) -> None:
-    _repair_and_see(stage, acme, "connected", **_ELSEWHERE)
+def _repair_elsewhere(run: ScenarioRun, acme: Person) -> None:
+    _repair_and_see(run, acme, "connected", **_ELSEWHERE)
 
 
-def _repair_and_see(stage: Stage, acme: Person, expected: str, **choices: Any) -> None:
+def _repair_and_see(run: ScenarioRun, acme: Person, expected: str, **choices: Any) -> None:
     path = connection_path("gusto", HARBOR_LANE.id) + "/reauthenticate"
-    reply = acme.call("POST", path, {"return_to": stage.world.return_urls[0]})
-    assert reply.status == 201, stage.sees(reply.json)
+    reply = acme.call("POST", path, {"return_to": run.world.return_urls[0]})
+    assert reply.status == 201, run.record_outcome(reply.json)
     landing = acme.go_through(reply.json["connect_url"], **choices)
-    assert stage.sees(landing.outcome) == expected
+    assert run.record_outcome(landing.outcome) == expected
 
 
-# A person disconnects
+# A user disconnects
 
 
 @scenario("disconnect", disconnected, _one_login)
-def _disconnect(stage: Stage, acme: Person) -> None:
-    stage.disconnect(acme)
+def _disconnect(run: ScenarioRun, acme: Person) -> None:
+    run.disconnect(acme)
 
 
-@scenario("disconnect several", disconnected, _several_logins)
-@scenario("disconnect several of one", disconnected, _several_logins_of_one_connection)
-def _disconnect_several(stage: Stage, acme: Person) -> None:
-    stage.disconnect(acme)
-
-
-@scenario("disconnect beside an open session", disconnected, _unconfirmed_beside_the_same_login)
-@scenario("disconnect beside an open repair", disconnected, _repaired_unconfirmed)
+@scenario("disconnect several logins", disconnected, _several_logins)
 @scenario(
-    "disconnect beside a repair that went elsewhere", disconnected, _repaired_elsewhere_unconfirmed
+    "disconnect several logins of one Finch connection",
+    disconnected,
+    _several_logins_of_one_connection,
+)
+def _disconnect_several(run: ScenarioRun, acme: Person) -> None:
+    run.disconnect(acme)
+
+
+@scenario("disconnect while a session is open", disconnected, _unconfirmed_and_connected)
+@scenario("disconnect while a repair is open", disconnected, _repaired_unconfirmed)
+@scenario(
+    "disconnect while a repair at another company is open",
+    disconnected,
+    _repaired_elsewhere_unconfirmed,
 )
 @scenario(
-    "disconnect beside a repair at another's company",
+    "disconnect after a repair at another customer's company",
     disconnected_alone,
     _repaired_at_anothers_company,
 )
-def _disconnect_beside_a_holder(stage: Stage, acme: Person) -> None:
-    assert stage.sees(acme.disconnect().json) in ("disconnected", "disconnecting")
-    stage.process()
+def _disconnect_with_an_open_session(run: ScenarioRun, acme: Person) -> None:
+    assert run.record_outcome(acme.disconnect().json) in ("disconnected", "disconnecting")
+    run.process()
 
 
 # The queue
 
 
-@scenario("tend: finish what is escrowed", connected(1), _not_introspected)
-@scenario("tend: end what nobody confirms", ended, _unconfirmed)
-@scenario("tend: drop it beside its connection", ended, _unconfirmed_beside_the_same_login)
+@scenario("process work: finish an escrowed token", connected(1), _not_introspected)
+@scenario("process work: end an unconfirmed connection", ended, _unconfirmed)
+@scenario("process work: discard a login that is also connected", ended, _unconfirmed_and_connected)
 @scenario(
-    "tend: hold it beside another's company", phase("held"), _unconfirmed_beside_another_login
+    "process work: hold a login of a connection with other logins",
+    phase("held"),
+    _unconfirmed_and_another_login_connected,
 )
-@scenario("tend: hold the repair that revoked the rest", phase("held"), _repaired_unconfirmed)
-@scenario("tend: report what was cut off", phase("uncertain"), _cut_off)
-@scenario("tend: report a repair that was cut off", phase("uncertain"), _repaired_and_cut_off)
-@scenario("tend: forget what Finch has ended", ended, _ended_at_finch)
-@scenario("tend: go on with a disconnect", disconnected, _disconnecting)
-def _tend(stage: Stage, acme: Person) -> None:
-    stage.process()
+@scenario(
+    "process work: hold a repair that revoked the other tokens",
+    phase("held"),
+    _repaired_unconfirmed,
+)
+@scenario("process work: report an interrupted exchange", phase("uncertain"), _interrupted)
+@scenario(
+    "process work: report an interrupted repair", phase("uncertain"), _repaired_and_interrupted
+)
+@scenario("process work: forget a token that Finch ended", ended, _ended_at_finch)
+@scenario("process work: continue a disconnect", disconnected, _disconnecting)
+def _process_work(run: ScenarioRun, acme: Person) -> None:
+    run.process()
 
 
 @scenario("webhook: a connection broke", shown("reauth"), _one_login_at_rest)
-def _webhook(stage: Stage, acme: Person) -> None:
-    [connection] = [one for one in stage.world.finch.connections() if one.live]
-    stage.world.finch.set_connection_status(connection.id, "reauth")
-    # Finch sends again what was not taken.
+def _webhook(run: ScenarioRun, acme: Person) -> None:
+    [connection] = [one for one in run.world.finch.connections() if one.live]
+    run.world.finch.set_connection_status(connection.id, "reauth")
+    # Finch retries a webhook that was not accepted.
     for _ in range(3):
-        stage.world.deliver_webhooks()
-        stage.world.queue.pass_time(timedelta(minutes=10))
+        run.world.deliver_webhooks()
+        run.world.queue.pass_time(timedelta(minutes=10))
 
 
-@scenario("sweep: a connection broke", shown("reauth"), _broken_unseen)
-@scenario("sweep: a connection ended", shown("disconnected"), _ended_unseen)
-def _sweep(stage: Stage, acme: Person) -> None:
-    stage.world.queue.pass_time(timedelta(days=1, hours=1))
+@scenario("scheduled check: a connection broke", shown("reauth"), _broken_unnoticed)
+@scenario("scheduled check: a connection ended", shown("disconnected"), _ended_unnoticed)
+def _scheduled_check(run: ScenarioRun, acme: Person) -> None:
+    run.world.queue.pass_time(timedelta(days=1, hours=1))
     for _ in range(8):
-        stage.call("schedule_checks", {})
-        stage.world.queue.pass_time(timedelta(minutes=15))
+        run.call("schedule_checks", {})
+        run.world.queue.pass_time(timedelta(minutes=15))
 
 
 # Another backend
 
 
 @scenario("vend a token", connected(1), _one_login)
-def _vend(stage: Stage, acme: Person) -> None:
+def _vend(run: ScenarioRun, acme: Person) -> None:
     asked = {
         "customer_id": CUSTOMER,
         "provider_id": "gusto",
@@ -585,8 +601,8 @@ def _vend(stage: Stage, acme: Person) -> None:
         "purpose": "employee sync",
         "products": ["directory"],
     }
-    answer = stage.call("vend_token", asked)
-    records = stage.world.tables.items(stage.world.tables.audit)
+    answer = run.call("vend_token", asked)
+    records = run.world.tables.items(run.world.tables.audit)
     assert "token" in (answer or {}), "no token"
     assert [one["outcome"]["S"] for one in records][-1:] == ["vended"]
 
@@ -594,23 +610,27 @@ def _vend(stage: Stage, acme: Person) -> None:
 # An operator
 
 
-def _decide(stage: Stage, action: str) -> None:
-    session = stage.only_session("held")
-    shown = stage.operate({"action": action, "session": session})
+def _decide(run: ScenarioRun, action: str) -> None:
+    session = run.only_session("held")
+    shown = run.operate({"action": action, "session": session})
     decided = {"action": action, "session": session, "decision": shown["decision"]}
-    stage.operate(decided)
+    run.operate(decided)
 
 
-@scenario("operate: attach what is held", connected(2), _held)
-def _attach_held(stage: Stage, acme: Person) -> None:
-    _decide(stage, "attach")
+@scenario("operator: attach a held token", connected(2), _token_held)
+def _attach_held(run: ScenarioRun, acme: Person) -> None:
+    _decide(run, "attach")
 
 
-@scenario("operate: end what is held", ended, _held)
-def _end_held(stage: Stage, acme: Person) -> None:
-    _decide(stage, "disconnect")
+@scenario("operator: end a held token", ended, _token_held)
+def _end_held(run: ScenarioRun, acme: Person) -> None:
+    _decide(run, "disconnect")
 
 
-@scenario("operate: dismiss what left nothing", no_phase("uncertain", ended), _uncertain_of_nothing)
-def _dismiss(stage: Stage, acme: Person) -> None:
-    stage.operate({"action": "dismiss", "session": stage.only_session("uncertain")})
+@scenario(
+    "operator: dismiss an exchange without a token",
+    no_phase("uncertain", ended),
+    _uncertain_of_nothing,
+)
+def _dismiss(run: ScenarioRun, acme: Person) -> None:
+    run.operate({"action": "dismiss", "session": run.only_session("uncertain")})

@@ -1,4 +1,4 @@
-"""Some of what `make crash` tries: every call of every function, and every kind of fault at it."""
+"""A share of `make fault-injection`: every call of every function with every kind of fault."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -11,25 +11,25 @@ from finch_connections.aws.work_queue import WorkQueue
 from finch_connections.finch.client import FinchClient
 from finch_connections.finch.connect_api import ConnectApi
 from finch_connections.finch.errors import AnswerLost
-from tests.fault_injection.cells import Harness, Step, Trial, harness, share, summary
 from tests.fault_injection.faults import Fault
+from tests.fault_injection.harness import Harness, Step, Trial, harness, share, summary
 from tests.fault_injection.scenarios import SCENARIOS
 
-# Of a scenario that has no place in the share, a few trials.
+# A scenario without a trial in the share runs every n-th of its trials.
 _STRIDE = 97
 
 
 @pytest.fixture(scope="module")
-def there() -> Iterator[Harness]:
-    """The world for all cells of this module."""
-    with harness() as there:
-        yield there
+def runner() -> Iterator[Harness]:
+    """One harness for all trials of this module."""
+    with harness() as runner:
+        yield runner
 
 
 @pytest.fixture(scope="module")
-def trials(there: Harness) -> dict[str, list[Trial]]:
-    """Every fourth of the share of all trials, and some of each scenario: the rest is for `make crash`."""
-    every = {one.name: there.trials(one) for one in SCENARIOS}
+def trials(runner: Harness) -> dict[str, list[Trial]]:
+    """A quarter of the share, and some trials of each scenario; `make fault-injection` runs all."""
+    every = {one.name: runner.trials(one) for one in SCENARIOS}
     some = defaultdict(list)
     for trial in share([trial for each in every.values() for trial in each])[::4]:
         some[trial.scenario.name].append(trial)
@@ -37,67 +37,71 @@ def trials(there: Harness) -> dict[str, list[Trial]]:
 
 
 @pytest.mark.parametrize("name", [one.name for one in SCENARIOS])
-def test_nothing_is_lost(there: Harness, trials: dict[str, list[Trial]], name: str) -> None:
-    cells = [there.run(trial) for trial in trials[name]]
-    assert cells
-    assert not [cell for cell in cells if cell.lost], summary(cells)
+def test_no_promise_is_broken_after_a_fault(
+    runner: Harness, trials: dict[str, list[Trial]], name: str
+) -> None:
+    results = [runner.run(trial) for trial in trials[name]]
+    assert results
+    assert not [result for result in results if result.lost], summary(results)
 
 
 @pytest.mark.parametrize("name", [one.name for one in SCENARIOS])
-def test_a_message_that_comes_twice_does_no_harm(there: Harness, name: str) -> None:
-    """Nor does it matter here that what is done beside other work comes before that, not after."""
+def test_a_message_delivered_twice_changes_nothing(runner: Harness, name: str) -> None:
+    """Here background work also runs eagerly, which changes nothing either."""
     [scenario] = [one for one in SCENARIOS if one.name == name]
-    there.world.queue.twice = there.world.border.beside.at_once = True
+    runner.world.queue.twice = runner.world.border.background.at_once = True
     try:
-        cell = there.run(Trial(scenario, *nothing_at_first(there, name)))
+        result = runner.run(Trial(scenario, *no_fault(runner, name)))
     finally:
-        there.world.queue.twice = there.world.border.beside.at_once = False
-    assert (cell.outcome, cell.lost) == ("finished", ())
+        runner.world.queue.twice = runner.world.border.background.at_once = False
+    assert (result.outcome, result.lost) == ("finished", ())
 
 
-# A harness that sees nothing would say the same as a product that loses nothing.
+# The next tests break the product on purpose, to show that the harness notices it.
 
 
-def nothing_at_first(there: Harness, name: str) -> tuple[Step, Fault]:
-    """The first call of a scenario, and nothing that goes wrong with it."""
+def no_fault(runner: Harness, name: str) -> tuple[Step, Fault]:
+    """The first call of a scenario, with a fault that does nothing."""
     [scenario] = [one for one in SCENARIOS if one.name == name]
     fault = Fault("nothing", lambda world, call, send: send())
-    return there.trials(scenario)[0].step, fault
+    return runner.trials(scenario)[0].step, fault
 
 
-def of(there: Harness, name: str, operation: str, fault: str) -> Trial:
+def trial_of(runner: Harness, name: str, operation: str, fault: str) -> Trial:
     """One trial of a scenario."""
     [scenario] = [one for one in SCENARIOS if one.name == name]
     return next(
         trial
-        for trial in there.trials(scenario)
+        for trial in runner.trials(scenario)
         if trial.step.call.operation == operation and trial.fault_name == fault
     )
 
 
-def test_it_sees_an_exchange_that_nobody_looks_after(
-    there: Harness, monkeypatch: pytest.MonkeyPatch
+def test_the_harness_finds_an_exchange_without_a_work_item(
+    runner: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(WorkQueue, "send", lambda *_: None)
-    trial = of(there, "connect", "POST /auth/token", "stop after")
-    lost = there.run(trial).lost
+    trial = trial_of(runner, "connect", "POST /auth/token", "stop after")
+    lost = runner.run(trial).lost
     assert "I1: a session is left exchanging" in lost
-    assert "I1: a live token is nowhere and nobody knows: gusto, maya@harborlane.example" in lost
+    assert "I1: a live token is lost and not reported: gusto, maya@harborlane.example" in lost
 
 
-def test_it_sees_a_token_that_is_only_said_to_be_ended(
-    there: Harness, monkeypatch: pytest.MonkeyPatch
+def test_the_harness_finds_a_live_token_of_a_disconnected_connection(
+    runner: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     [scenario] = [one for one in SCENARIOS if one.name == "disconnect"]
-    step, fault = nothing_at_first(there, "disconnect")
+    step, fault = no_fault(runner, "disconnect")
     monkeypatch.setattr(FinchClient, "disconnect", lambda *_: None)
-    lost = there.run(Trial(scenario, step, fault)).lost
-    assert "I3: acme's gusto is called disconnected and lives at Finch" in lost
-    assert any(one.startswith("the bill cannot be stopped") for one in lost)
+    lost = runner.run(Trial(scenario, step, fault)).lost
+    assert "I3: acme's gusto is shown as disconnected and lives at Finch" in lost
+    assert any(one.startswith("still billed") for one in lost)
 
 
-def test_it_sees_a_code_that_is_sent_again(there: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    trial = of(there, "connect", "POST /auth/token", "500 server_error")
+def test_the_harness_finds_a_code_that_is_exchanged_twice(
+    runner: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial = trial_of(runner, "connect", "POST /auth/token", "500 server_error")
     real = ConnectApi.exchange
 
     def again(*arguments: Any) -> Any:
@@ -107,20 +111,25 @@ def test_it_sees_a_code_that_is_sent_again(there: Harness, monkeypatch: pytest.M
             return real(*arguments)
 
     monkeypatch.setattr(ConnectApi, "exchange", again)
-    assert "I2: a code was exchanged 2 times" in there.run(trial).lost
+    assert "I2: a code was exchanged 2 times" in runner.run(trial).lost
 
 
-def test_it_sees_a_token_that_is_forgotten_too_early(
-    there: Harness, monkeypatch: pytest.MonkeyPatch
+def test_the_harness_finds_a_token_that_is_forgotten_too_early(
+    runner: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = SessionTable.discard
 
     def forgetful(table: SessionTable, session: Any, error: str, now: Any, *more: Any) -> Any:
-        released = real(table, session, error, now, *more)
-        table.end(released, error, now)
-        return released
+        discarded = real(table, session, error, now, *more)
+        table.end(discarded, error, now)
+        return discarded
 
     monkeypatch.setattr(SessionTable, "discard", forgetful)
-    trial = of(there, "tend: end what nobody confirms", "POST /disconnect", "500 server_error")
-    lost = there.run(trial).lost
-    assert any(one.startswith("I1: a live token is nowhere") for one in lost)
+    trial = trial_of(
+        runner,
+        "process work: end an unconfirmed connection",
+        "POST /disconnect",
+        "500 server_error",
+    )
+    lost = runner.run(trial).lost
+    assert any(one.startswith("I1: a live token is lost") for one in lost)

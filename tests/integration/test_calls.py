@@ -22,7 +22,7 @@ def person(deployed: InProcess) -> Iterator[Person]:
     deployed.finch.reset()
     deployed.tables.clear()
     yield Person(deployed, "acme")
-    deployed.border.beside.at_once = LATE
+    deployed.border.background.at_once = LATE
 
 
 def calls(deployed: InProcess, act: Callable[[], Any], *, early: bool = LATE) -> list[str]:
@@ -33,7 +33,7 @@ def calls(deployed: InProcess, act: Callable[[], Any], *, early: bool = LATE) ->
         seen.append(call.operation)
         return send()
 
-    deployed.border.beside.at_once = early
+    deployed.border.background.at_once = early
     deployed.border.guard = note
     act()
     deployed.border.open()

@@ -16,7 +16,7 @@ from local.fake_finch.seed_world import CEDARLINE, HARBOR_LANE, IRIS, JUNIPER_VA
 from operations.long_work import Round, go_through
 from tests.integration.test_process_work import Killed, kill
 from tests.support.in_process import Call, InProcess, let_through
-from tests.support.invariants import Kept, Watch, broken
+from tests.support.invariants import StoredState, Watch, broken
 from tests.support.person import Person
 
 GONE: dict[str, list[Any]] = {"connections": [], "sessions": [], "audit": []}
@@ -550,7 +550,7 @@ def test_restored_escrow_is_held_for_the_operator(
     deployed.queue.clear()
     this = run_round(deployed, "RestoreBackup", **backup)
     assert (dict(this.done), this.open) == ({"held for a person": 1}, [])
-    assert Kept(deployed).phases() == {"held": 1}
+    assert StoredState(deployed).phases() == {"held": 1}
     assert run_round(deployed, "RestoreBackup", **backup).done == {"there already": 1}
     deployed.queue.pass_time(timedelta(hours=2))
     assert broken(deployed, Watch(), at_rest=True) == []
@@ -632,7 +632,7 @@ def test_ownership_without_a_session_does_not_block_the_restore(
     delete_rows(deployed, "acme", "sessions")
     this = run_round(deployed, "RestoreBackup", **backup)
     assert (this.done["held for a person"], this.open) == (1, [])
-    assert Kept(deployed).phases()["held"] == 1
+    assert StoredState(deployed).phases()["held"] == 1
     # No check has seen the revoked tokens yet.
     revoked = {one.id for one in deployed.finch.connections()} if revokes else set()
     assert broken(deployed, Watch(), at_rest=False, lost_at_finch=revoked) == []

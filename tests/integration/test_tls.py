@@ -16,7 +16,7 @@ from finch_connections.aws import clients
 from finch_connections.finch import client as finch_client
 from finch_connections.finch.errors import NotReached
 from tests.bench.certificates import authority
-from tests.support.in_process import forget_what_is_cached
+from tests.support.in_process import clear_caches
 
 
 class _Empty(BaseHTTPRequestHandler):
@@ -57,9 +57,9 @@ def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def fresh_clients() -> Iterator[None]:
     """Makes the test create new AWS clients and a new session."""
-    forget_what_is_cached()
+    clear_caches()
     yield
-    forget_what_is_cached()
+    clear_caches()
 
 
 @pytest.fixture

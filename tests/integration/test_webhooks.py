@@ -15,7 +15,7 @@ from botocore.exceptions import EndpointConnectionError
 from finch_connections.finch import credentials
 from functions.receive_webhook.handler import receive_webhook
 from local.fake_finch.webhooks import Delivery, new_secret, sign
-from tests.support.in_process import WEBHOOK_SECRET, Call, InProcess, context, forget_what_was_read
+from tests.support.in_process import WEBHOOK_SECRET, Call, InProcess, context, forget_process_memory
 from tests.support.metrics import outcomes
 from tests.support.person import Person
 
@@ -122,7 +122,7 @@ def test_webhook_uses_neither_tables_nor_finch(deployed: InProcess) -> None:
         return send()
 
     deployed.border.guard = guard
-    forget_what_was_read()
+    forget_process_memory()
     assert deployed.receive(delivery.headers, delivery.body).status == 200
     assert services == {"secretsmanager", "sqs"}
 
@@ -319,7 +319,7 @@ def test_log_contains_no_secret_and_no_text_of_a_forgery(
     deployed.receive(delivery.headers | {"Finch-Signature": "v1,canary-4"}, delivery.body)
     deployed.receive(delivery.headers, delivery.body)
     with changed_secret(deployed, webhook_secrets=["canary-5"]):
-        forget_what_was_read()
+        forget_process_memory()
         deployed.receive(delivery.headers, delivery.body)
     logged = log.getvalue() + caplog.text
     assert '"message":"webhook refused"' in logged
@@ -341,7 +341,7 @@ def test_either_signature_is_accepted_while_the_secret_rotates(deployed: InProce
         deployed.finch.set_connection_status(connection_id, "reauth")
         assert deployed.deliver_webhooks() == [200]
         with changed_secret(deployed, webhook_secrets=[new]):
-            forget_what_was_read()
+            forget_process_memory()
             deployed.finch.set_connection_status(connection_id, "connected")
             assert deployed.deliver_webhooks() == [200]
         with changed_secret(deployed, webhook_secrets=[new, *old]):
@@ -350,7 +350,7 @@ def test_either_signature_is_accepted_while_the_secret_rotates(deployed: InProce
             [delivery] = take_deliveries(deployed)
             assert delivery.headers["Finch-Signature"].count("v1,") == 1
             assert deployed.receive(delivery.headers, delivery.body).status == 200
-        forget_what_was_read()
+        forget_process_memory()
         assert deployed.receive(delivery.headers, delivery.body).status == 401
     finally:
         deployed.finch.replace_application(webhook_secrets=old)
@@ -394,7 +394,7 @@ def test_invalid_webhook_secret_affects_no_other_secret_or_credential(
 ) -> None:
     delivery = change_status(deployed)
     with changed_secret(deployed, webhook_secrets=listed):
-        forget_what_was_read()
+        forget_process_memory()
         assert deployed.receive(delivery.headers, delivery.body).status == 200
         assert credentials.from_settings().credentials().client_id == "our-client"
     assert log.getvalue().count('"message":"webhook secret unusable"') == len(listed) - 1
@@ -406,7 +406,7 @@ def test_without_a_webhook_secret_every_webhook_is_refused(
 ) -> None:
     headers, body = delivery_of(deployed, b"{}", "")
     with changed_secret(deployed, webhook_secrets=listed):
-        forget_what_was_read()
+        forget_process_memory()
         assert deployed.receive(headers, body).status == 401
         assert credentials.from_settings().credentials().client_id == "our-client"
 
@@ -419,7 +419,7 @@ def test_webhook_succeeds_later_when_the_secret_cannot_be_read_at_first(
     kept = client.get_secret_value(SecretId=arn)["SecretString"]
     client.put_secret_value(SecretId=arn, SecretString="not json")
     try:
-        forget_what_was_read()
+        forget_process_memory()
         assert deployed.receive(delivery.headers, delivery.body).status == 502
     finally:
         client.put_secret_value(SecretId=arn, SecretString=kept)

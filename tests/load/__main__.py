@@ -27,7 +27,7 @@ from tests.load.traffic import FOR_NOW, Customer, Gate, Tally, customers, keep_b
 from tests.local.conftest import product
 from tests.local.test_recovery import Tasks, pass_time, ringing
 from tests.support.deployed import Deployed
-from tests.support.invariants import Kept, Watch, broken
+from tests.support.invariants import StoredState, Watch, broken
 
 CUSTOMERS = 6
 # What Finch is like, one after the other, each for as long as this or a sixth of the run.
@@ -98,7 +98,7 @@ class Run:
 
             def remember() -> None:
                 with contextlib.suppress(Exception):
-                    self.watch.look(Kept(self.deployed()))
+                    self.watch.look(StoredState(self.deployed()))
 
             self.gate.passing(remember)
 
@@ -165,7 +165,7 @@ def _judge(run: Run, people: Sequence[Customer], seconds: float, saved: float, a
         if one["exchanges"] > 1
     ]
     troubles += [f"left in the queue: {one}" for one in rest]
-    reported = Kept(deployed).phases()
+    reported = StoredState(deployed).phases()
     _tell(run, len(codes), seconds, saved, all_)
     print(f"waiting for a person: {reported['held']} held, {reported['uncertain']} uncertain")
     print(f"alarms that rang: {', '.join(sorted(rings)) or 'none'}")

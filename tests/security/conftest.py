@@ -1,6 +1,6 @@
-"""Where attacks run: the product in this process, and the world that other tests run it in.
+"""The products that the attacks run against.
 
-`deployed` is the product in process; what asks for `over_http` gets it in the local world.
+`deployed` is the product in this process, `over_http` the product in the local world.
 """
 
 import json
@@ -13,48 +13,48 @@ import pytest
 from local.world import World
 from tests.integration.conftest import deployed, in_process, log
 from tests.local.conftest import deploy_nothing_in, world
-from tests.security.ear import Ear
-from tests.security.exercises import Stage, set_stage
+from tests.security.exercises import PreparedWorld, prepare_world
+from tests.security.recording_api import RecordingApi
 from tests.support.deployed import Deployed
 
-__all__ = ["deployed", "ear", "in_process", "log", "over_http", "stage", "world"]
+__all__ = ["deployed", "in_process", "log", "over_http", "prepared", "recording_api", "world"]
 
 
 @pytest.fixture
 def over_http(world: World) -> Deployed:
-    """The product in the local world, with nothing in it."""
+    """The product in the local world, with empty tables."""
     return deploy_nothing_in(world)
 
 
 @pytest.fixture(scope="session")
-def ear(world: World) -> Ear:
-    """Who has heard all that the stage was set with."""
-    return Ear(deploy_nothing_in(world).api)
+def recording_api(world: World) -> RecordingApi:
+    """The recording API through which `prepared` is set up."""
+    return RecordingApi(deploy_nothing_in(world).api)
 
 
 @pytest.fixture(scope="session")
-def stage(world: World, ear: Ear) -> Stage:
-    """Every function of the local world with something to do; set once, and brought back."""
-    product = replace(deploy_nothing_in(world), api=ear)
-    return set_stage(product, lambda: _old_key(world))
+def prepared(world: World, recording_api: RecordingApi) -> PreparedWorld:
+    """The local world with work for every function; set up once, and restored before each exercise."""
+    product = replace(deploy_nothing_in(world), api=recording_api)
+    return prepare_world(product, lambda: _old_key(world))
 
 
 @contextmanager
 def _old_key(world: World) -> Iterator[str]:
-    """A key that the function that reseals knows as the one before, and may open."""
+    """Makes a key that `reencrypt_tokens` knows as the old key, and may decrypt with."""
     iam, functions = world.aws.client("iam"), world.aws.client("lambda")
     arn: str = world.aws.client("kms").create_key()["KeyMetadata"]["Arn"]
     role = {"RoleName": world.physical_id("ReencryptTokensRole"), "PolicyName": "old-key"}
     function = world.physical_id("ReencryptTokens")
-    there = functions.get_function_configuration(FunctionName=function)["Environment"]
-    variables = there["Variables"] | {"OLD_TOKEN_KEY_ARN": arn}
-    opens = {"Effect": "Allow", "Action": "kms:ReEncryptFrom", "Resource": arn}
-    iam.put_role_policy(**role, PolicyDocument=json.dumps({"Statement": [opens]}))
+    before = functions.get_function_configuration(FunctionName=function)["Environment"]
+    variables = before["Variables"] | {"OLD_TOKEN_KEY_ARN": arn}
+    decrypts = {"Effect": "Allow", "Action": "kms:ReEncryptFrom", "Resource": arn}
+    iam.put_role_policy(**role, PolicyDocument=json.dumps({"Statement": [decrypts]}))
     functions.update_function_configuration(
         FunctionName=function, Environment={"Variables": variables}
     )
     try:
         yield arn
     finally:
-        functions.update_function_configuration(FunctionName=function, Environment=there)
+        functions.update_function_configuration(FunctionName=function, Environment=before)
         iam.delete_role_policy(**role)

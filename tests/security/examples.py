@@ -1,17 +1,17 @@
-"""How much is tried: the same examples every day, and with `make fuzz` many new ones."""
+"""The number of generated examples: equal in every test run; `make fuzz` makes many new examples."""
 
 import os
 
 from hypothesis import HealthCheck, settings
 
-# How many times as many examples as every day.
+# The factor by which `make fuzz` multiplies the number of examples.
 FUZZ = int(os.environ.get("FUZZ", "1"))
 
 
-def examples(every_day: int) -> settings:
-    """The settings of a property: one world serves for all of its examples."""
+def examples(count: int) -> settings:
+    """The settings of a property test, whose examples share one deployed product."""
     return settings(
-        max_examples=every_day * FUZZ,
+        max_examples=count * FUZZ,
         derandomize=FUZZ == 1,
         database=None,
         deadline=None,

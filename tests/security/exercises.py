@@ -1,6 +1,6 @@
-"""Each function at its work, so that together they do everything that their roles allow.
+"""Runs every function, so that together the exercises use all permissions of the roles.
 
-The stage is set once; every exercise begins from there, in process and in the local world alike.
+The state is prepared once; every exercise starts from it, in process and in the local world.
 """
 
 import json
@@ -40,42 +40,42 @@ _ASKED = {
 
 
 @dataclass
-class Stage:
-    """Customers in every state that there is, each with a company of its own."""
+class PreparedWorld:
+    """A product with a customer in every state, each with its own company."""
 
     deployed: Deployed
     acme: Person
     callback: str
-    again: str
+    nameless_callback: str
     unconfirmed: Landing
     dead: Landing
-    held_by_another: Person
+    shared: Person
     escrowed: str
-    given_up: str
+    to_discard: str
     held: str
-    given_up_batch: Mapping[str, str]
+    failed_batch: Mapping[str, str]
     old_key: Callable[[], AbstractContextManager[str]]
     _kept: list[tuple[str, list[dict[str, Any]]]] = field(repr=False)
     _finch: Any = field(repr=False)
 
     def restore(self) -> None:
-        """Brings everything back to where the exercises begin."""
+        """Restores the prepared state."""
         self.deployed.finch.faults.clear()
         self.deployed.finch._world = deepcopy(self._finch)
         for table, items in self._kept:
             _put_back(self.deployed, table, items)
 
     def invoke(self, function: str, event: Any) -> Any:
-        """Invokes a function by the name of its handler; what it fails with is nobody's concern here."""
+        """Invokes a function by the name of its handler."""
         assert self.deployed.invoke
         return self.deployed.invoke(function, event)
 
     def process(self, **subject: str) -> None:
-        """The queue brings a task."""
+        """Invokes `process_work` with one work item."""
         event = json.loads((ROOT / "events" / "process_work.json").read_text())
         now = datetime.now(UTC).isoformat()
-        task = {**subject, "began_at": now, "due_at": now, "retries": 0}
-        event["Records"][0]["body"] = json.dumps(task)
+        work_item = {**subject, "began_at": now, "due_at": now, "retries": 0}
+        event["Records"][0]["body"] = json.dumps(work_item)
         self.invoke("process_work", event)
 
 
@@ -83,51 +83,53 @@ def _put_back(deployed: Deployed, table: str, items: list[dict[str, Any]]) -> No
     client = deployed.tables.dynamodb
     schema = client.describe_table(TableName=table)["Table"]["KeySchema"]
     names = [part["AttributeName"] for part in schema]
-    there = deployed.tables.items(table)
+    present = deployed.tables.items(table)
     kept = [[item[name] for name in names] for item in items]
     requests: list[Any] = [
         {"DeleteRequest": {"Key": {name: item[name] for name in names}}}
-        for item in there
+        for item in present
         if [item[name] for name in names] not in kept
     ]
-    requests += [{"PutRequest": {"Item": item}} for item in items if item not in there]
+    requests += [{"PutRequest": {"Item": item}} for item in items if item not in present]
     for begin in range(0, len(requests), 25):
         client.batch_write_item(RequestItems={table: requests[begin : begin + 25]})
 
 
-def set_stage(deployed: Deployed, old_key: Callable[[], AbstractContextManager[str]]) -> Stage:
-    """Everything that the exercises begin from.
+def prepare_world(
+    deployed: Deployed, old_key: Callable[[], AbstractContextManager[str]]
+) -> PreparedWorld:
+    """Prepares the state for the exercises.
 
-    `old_key` makes a key that the functions know, while it lasts, as the one that sealed before.
+    `old_key` makes a key that the functions know, inside its context, as the old encryption key.
     """
     finch = deployed.finch
-    # A look that nobody has asked for would do an exercise's work before it.
+    # A health check after a webhook would do an exercise's work before it.
     finch.change_switches(webhook_connection_id="absent")
     acme = Person(deployed, "acme")
     acme.connect()
     [connected] = finch.live_tokens()
     finch.set_connection_status(connected.connection_id, "reauth")
-    # Disconnected beside a token that waits for its confirmation.
+    # A connection that is disconnected while another of its tokens waits for confirmation.
     shared = Person(deployed, "shared")
     choice = {"provider_id": "justworks", "login": LENA, "company_id": CEDARLINE.id}
     shared.connect(**choice)
     Person(deployed, "shared", same_site=False).connect(**choice)
-    # On the way: a code that nobody has brought yet, and one whose token nobody could ask about.
+    # Unfinished: a code without a callback yet, and a token that could not be introspected.
     choice = {"provider_id": "gusto", "login": IRIS, "company_id": JUNIPER_VALE.id}
     coming = Person(deployed, "coming")
     callback = coming.log_in(coming.click(coming.link()), **choice)
-    again = _of_a_row_of_another_name(deployed)
+    nameless_callback = _callback_without_company(deployed)
     finch.faults.add("GET", "/introspect", status=500)
     choice = {"provider_id": "bamboo_hr", "login": IRIS, "company_id": JUNIPER_VALE.id}
     Person(deployed, "escrowed").connect(**choice)
-    # Nobody has confirmed: just now, for days, and until Finch called the token dead.
+    # Unconfirmed: since a moment ago, for days, and with a token that has ended at Finch.
     choice = {"provider_id": "gusto", "login": DANA, "company_id": NORTHFOLD.id}
     unconfirmed = Person(deployed, "unconfirmed", same_site=False).connect(**choice)
     choice = {"provider_id": "bamboo_hr", "login": LENA, "company_id": CEDARLINE.id}
-    Person(deployed, "given-up", same_site=False).connect(**choice)
+    Person(deployed, "to-discard", same_site=False).connect(**choice)
     dead = Person(deployed, "dead", same_site=False).connect(provider_id="justworks")
     finch.disconnect(finch.tokens()[-1].access_token)
-    # Half done: a disconnect that Finch has not confirmed, and an exchange whose answer was lost.
+    # Half done: a disconnect that Finch has not confirmed, and an exchange whose response was lost.
     leaving = Person(deployed, "leaving")
     choice = {"provider_id": "rippling", "login": IRIS, "company_id": JUNIPER_VALE.id}
     leaving.connect(**choice)
@@ -136,38 +138,38 @@ def set_stage(deployed: Deployed, old_key: Callable[[], AbstractContextManager[s
     finch.faults.add("POST", "/auth/token", status=500, when="after")
     choice = {"provider_id": "rippling", "login": LENA, "company_id": CEDARLINE.id}
     Person(deployed, "uncertain").connect(**choice)
-    # Over, and asked for.
+    # A disconnected connection, and a vended token.
     gone = Person(deployed, "gone")
     gone.connect(provider_id="adp_run", login=OWEN)
     gone.disconnect("adp_run")
     assert deployed.invoke
     deployed.invoke("vend_token", {**_ASKED, "customer_id": "acme", "caller": "test"})
-    # Held beside another customer's token of the same connection.
+    # Held, because another customer has a token of the same Finch connection.
     choice = {"provider_id": "paychex_flex", "login": TALLY, "company_id": CEDARLINE.id}
     assert Person(deployed, "early").connect(**choice).outcome["status"] == "connected"
     assert Person(deployed, "late").connect(**choice).outcome == {"error": "cannot_connect"}
-    # Held, for an operator.
-    finch.change_switches(introspect_customer_id_override="somebody-else")
+    # Held for an operator, because Finch names another customer.
+    finch.change_switches(introspect_customer_id_override="another-customer")
     choice = {"provider_id": "rippling", "login": DANA, "company_id": NORTHFOLD.id}
     Person(deployed, "held").connect(**choice)
     finch.change_switches(introspect_customer_id_override=None)
     hashes = {item["customer_id"]["S"]: item["handle_hash"]["S"] for item in _sessions(deployed)}
-    for customer in ("escrowed", "uncertain", "given-up"):
+    for customer in ("escrowed", "uncertain", "to-discard"):
         _age(deployed, hashes[customer], "consumed_at", "due_at")
     _age(deployed, hashes["dead"], "dead_since")
     _age_disconnect(deployed, "leaving")
     tables = deployed.tables
     names = (tables.connections, tables.sessions, tables.ownerships, tables.audit)
-    return Stage(
+    return PreparedWorld(
         deployed,
         acme,
         callback,
-        again,
+        nameless_callback,
         unconfirmed,
         dead,
         shared,
         hashes["escrowed"],
-        hashes["given-up"],
+        hashes["to-discard"],
         hashes["held"],
         {"streamArn": "stream", "shardId": "shard", "startSequenceNumber": "1"}
         | {"endSequenceNumber": "1"},
@@ -177,10 +179,10 @@ def set_stage(deployed: Deployed, old_key: Callable[[], AbstractContextManager[s
     )
 
 
-def _of_a_row_of_another_name(deployed: Deployed) -> str:
-    """A callback for what was connected before Finch knew the company.
+def _callback_without_company(deployed: Deployed) -> str:
+    """A callback for a connection that was made before Finch knew the company.
 
-    The row is named after the connection, also from then on.
+    The row's key is the id of the Finch connection, also later.
     """
     finch, nameless = deployed.finch, Person(deployed, "nameless")
     choice = {"provider_id": "paychex_flex", "login": TALLY, "company_id": JUNIPER_VALE.id}
@@ -222,22 +224,22 @@ def _set(deployed: Deployed, table: str, key: Mapping[str, Any], names: tuple[st
 
 @dataclass(frozen=True)
 class Exercise:
-    """One function at one piece of its work."""
+    """One invocation of one function."""
 
     function: str
     name: str
-    act: Callable[[Stage], None] = field(repr=False)
+    act: Callable[[PreparedWorld], None] = field(repr=False)
 
 
 EXERCISES: list[Exercise] = []
-# What each was seen to need in process, for whoever wants to try the likeliest first.
+# The permissions that each exercise used in process, so that tests can try the likeliest first.
 NEEDED: dict[Exercise, set[Need]] = {}
 
-type Act = Callable[[Stage], None]
+type Act = Callable[[PreparedWorld], None]
 
 
 def exercise(function: str) -> Callable[[Act], Act]:
-    """Adds an exercise of a function; what is quickest for it comes first."""
+    """Registers an exercise of a function; the quickest of a function comes first."""
 
     def add(act: Act) -> Act:
         EXERCISES.append(Exercise(function, act.__name__, act))
@@ -247,214 +249,214 @@ def exercise(function: str) -> Callable[[Act], Act]:
 
 
 @exercise("ListConnections")
-def lists(stage: Stage) -> None:
-    stage.acme.call("GET", "/connections")
+def list_connections(prepared: PreparedWorld) -> None:
+    prepared.acme.call("GET", "/connections")
 
 
 @exercise("ListConnections")
-def shows(stage: Stage) -> None:
-    stage.acme.call("GET", connection_path("gusto", HARBOR_LANE.id))
+def show_connection(prepared: PreparedWorld) -> None:
+    prepared.acme.call("GET", connection_path("gusto", HARBOR_LANE.id))
 
 
 @exercise("StartConnect")
-def repairs(stage: Stage) -> None:
+def repair(prepared: PreparedWorld) -> None:
     path = connection_path("gusto", HARBOR_LANE.id) + "/reauthenticate"
-    stage.acme.call("POST", path, {"mode": "embedded"})
+    prepared.acme.call("POST", path, {"mode": "embedded"})
 
 
 @exercise("StartConnect")
-def recovers_a_lost_connection(stage: Stage) -> None:
-    link = stage.acme.start().json.get("connect_url", "/connect/none")
+def recover_a_lost_connection(prepared: PreparedWorld) -> None:
+    link = prepared.acme.start().json.get("connect_url", "/connect/none")
     body = {"code": 400, "name": "bad_request", "message": ""}
     exists = {"finch_code": "connection_already_exists", "context": {"connection_id": _LOST}}
-    stage.deployed.finch.faults.add("POST", "/connect/sessions", status=400, body=body | exists)
-    stage.acme.browser.navigate(link)
+    prepared.deployed.finch.faults.add("POST", "/connect/sessions", status=400, body=body | exists)
+    prepared.acme.browser.navigate(link)
 
 
 @exercise("FinishConnect")
-def confirms(stage: Stage) -> None:
-    assert stage.unconfirmed.completion
-    person = Person(stage.deployed, "unconfirmed", same_site=False)
-    person.confirm(stage.unconfirmed.completion)
+def confirm(prepared: PreparedWorld) -> None:
+    assert prepared.unconfirmed.completion
+    person = Person(prepared.deployed, "unconfirmed", same_site=False)
+    person.confirm(prepared.unconfirmed.completion)
 
 
 @exercise("FinishConnect")
-def confirms_what_is_dead(stage: Stage) -> None:
-    assert stage.dead.completion
-    Person(stage.deployed, "dead", same_site=False).confirm(stage.dead.completion)
+def confirm_a_dead_token(prepared: PreparedWorld) -> None:
+    assert prepared.dead.completion
+    Person(prepared.deployed, "dead", same_site=False).confirm(prepared.dead.completion)
 
 
 @exercise("FinishConnect")
-def takes_the_callback(stage: Stage) -> None:
-    Person(stage.deployed, "coming").browser.navigate(stage.callback)
+def finish_the_callback(prepared: PreparedWorld) -> None:
+    Person(prepared.deployed, "coming").browser.navigate(prepared.callback)
 
 
 @exercise("FinishConnect")
-def takes_the_callback_of_a_row_of_another_name(stage: Stage) -> None:
-    Person(stage.deployed, "nameless").browser.navigate(stage.again)
+def finish_the_callback_without_company(prepared: PreparedWorld) -> None:
+    Person(prepared.deployed, "nameless").browser.navigate(prepared.nameless_callback)
 
 
 @exercise("Disconnect")
-def disconnects(stage: Stage) -> None:
-    stage.held_by_another.disconnect("justworks", CEDARLINE.id)
+def disconnect(prepared: PreparedWorld) -> None:
+    prepared.shared.disconnect("justworks", CEDARLINE.id)
 
 
 @exercise("ReceiveWebhook")
-def takes_a_webhook(stage: Stage) -> None:
-    finch = stage.deployed.finch
+def receive_a_webhook(prepared: PreparedWorld) -> None:
+    finch = prepared.deployed.finch
     [connection, *_] = [one for one in finch.connections() if one.live]
     event = {"event_type": "account.updated", "connection_id": connection.id}
     now = finch.now()
     sent = finch.signed_webhook(Waiting("msg_1", json.dumps(event).encode(), now, now))
-    stage.deployed.api.send("POST", "/webhooks/finch", headers=sent.headers, body=sent.body)
+    prepared.deployed.api.send("POST", "/webhooks/finch", headers=sent.headers, body=sent.body)
 
 
 @exercise("ProcessWork")
-def finishes_what_is_escrowed(stage: Stage) -> None:
-    stage.process(session=stage.escrowed)
+def finish_an_escrowed_token(prepared: PreparedWorld) -> None:
+    prepared.process(session=prepared.escrowed)
 
 
 @exercise("ProcessWork")
-def looks_at_the_health(stage: Stage) -> None:
+def check_health(prepared: PreparedWorld) -> None:
     company = {"provider_id": "gusto", "company_id": HARBOR_LANE.id}
-    stage.process(customer_id="acme", **company)
+    prepared.process(customer_id="acme", **company)
 
 
 @exercise("ProcessWork")
-def ends_what_nobody_confirms(stage: Stage) -> None:
-    stage.process(session=stage.given_up)
+def end_an_unconfirmed_connection(prepared: PreparedWorld) -> None:
+    prepared.process(session=prepared.to_discard)
 
 
 @exercise("ScheduleChecks")
-def sweeps(stage: Stage) -> None:
-    stage.invoke("schedule_checks", {})
+def schedule_checks(prepared: PreparedWorld) -> None:
+    prepared.invoke("schedule_checks", {})
 
 
 @exercise("PublishEvents")
-def publishes(stage: Stage) -> None:
+def publish_events(prepared: PreparedWorld) -> None:
     event = json.loads((ROOT / "events" / "publish_events.json").read_text())
-    stage.invoke("publish_events", event)
+    prepared.invoke("publish_events", event)
 
 
 @exercise("PublishEvents")
-def publishes_what_was_given_up(stage: Stage) -> None:
+def publish_a_failed_batch(prepared: PreparedWorld) -> None:
     with suppress(Exception):
-        stage.invoke("publish_events", {"DDBStreamBatchInfo": stage.given_up_batch})
+        prepared.invoke("publish_events", {"DDBStreamBatchInfo": prepared.failed_batch})
 
 
 @exercise("ResolveUnfinished")
-def lists_what_is_unfinished(stage: Stage) -> None:
-    stage.invoke("resolve_unfinished", {"action": "list"})
+def list_unfinished(prepared: PreparedWorld) -> None:
+    prepared.invoke("resolve_unfinished", {"action": "list"})
 
 
 @exercise("ResolveUnfinished")
-def reads_the_audit(stage: Stage) -> None:
-    stage.invoke("resolve_unfinished", {"action": "audit", "customer_id": "acme"})
+def read_the_audit(prepared: PreparedWorld) -> None:
+    prepared.invoke("resolve_unfinished", {"action": "audit", "customer_id": "acme"})
 
 
-def _decides(stage: Stage, action: str) -> None:
-    command = {"action": action, "session": stage.held}
-    shown = stage.invoke("resolve_unfinished", command)
+def _decide(prepared: PreparedWorld, action: str) -> None:
+    command = {"action": action, "session": prepared.held}
+    shown = prepared.invoke("resolve_unfinished", command)
     decision = shown["result"]["decision"]
-    stage.invoke("resolve_unfinished", command | {"decision": decision})
+    prepared.invoke("resolve_unfinished", command | {"decision": decision})
 
 
 @exercise("ResolveUnfinished")
-def attaches_what_is_held(stage: Stage) -> None:
-    _decides(stage, "attach")
+def attach_a_held_token(prepared: PreparedWorld) -> None:
+    _decide(prepared, "attach")
 
 
 @exercise("ResolveUnfinished")
-def ends_what_is_held(stage: Stage) -> None:
-    _decides(stage, "disconnect")
+def end_a_held_token(prepared: PreparedWorld) -> None:
+    _decide(prepared, "disconnect")
 
 
-def _asks(stage: Stage, **more: str) -> None:
+def _vend(prepared: PreparedWorld, **more: str) -> None:
     asked = _ASKED | {"customer_id": "acme", "caller": "test"} | more
-    stage.invoke("vend_token", asked)
+    prepared.invoke("vend_token", asked)
 
 
 @exercise("EraseCustomer")
-def erases_what_is_over(stage: Stage) -> None:
-    stage.invoke("erase_customer", {"customer_id": "gone"})
+def erase_a_disconnected_customer(prepared: PreparedWorld) -> None:
+    prepared.invoke("erase_customer", {"customer_id": "gone"})
 
 
 @exercise("EraseCustomer")
-def erases_what_is_connected(stage: Stage) -> None:
-    stage.invoke("erase_customer", {"customer_id": "acme"})
+def erase_a_connected_customer(prepared: PreparedWorld) -> None:
+    prepared.invoke("erase_customer", {"customer_id": "acme"})
 
 
 @exercise("EraseCustomer")
-def erases_what_waits(stage: Stage) -> None:
-    stage.invoke("erase_customer", {"customer_id": "given-up"})
+def erase_an_unconfirmed_customer(prepared: PreparedWorld) -> None:
+    prepared.invoke("erase_customer", {"customer_id": "to-discard"})
 
 
 @exercise("EraseCustomer")
-def erases_what_another_has_too(stage: Stage) -> None:
-    stage.invoke("erase_customer", {"customer_id": "late"})
+def erase_a_customer_of_a_shared_connection(prepared: PreparedWorld) -> None:
+    prepared.invoke("erase_customer", {"customer_id": "late"})
 
 
 @exercise("ReencryptTokens")
-def reseals(stage: Stage) -> None:
-    with stage.old_key() as old_key:
-        _seal_with(stage, old_key)
-        stage.invoke("reencrypt_tokens", {})
+def reencrypt(prepared: PreparedWorld) -> None:
+    with prepared.old_key() as old_key:
+        _encrypt_with(prepared, old_key)
+        prepared.invoke("reencrypt_tokens", {})
 
 
-def _seal_with(stage: Stage, key_arn: str) -> None:
-    """As an older key has sealed a connection's token, and one that waits."""
-    tables, kms = stage.deployed.tables, stage.deployed.kms
+def _encrypt_with(prepared: PreparedWorld, key_arn: str) -> None:
+    """Encrypts a connection's token, and an escrowed one, with an older key."""
+    tables, kms = prepared.deployed.tables, prepared.deployed.kms
     row = {"customer_id": {"S": "acme"}, "provider_id#company_id": {"S": f"gusto#{HARBOR_LANE.id}"}}
     item = tables.dynamodb.get_item(TableName=tables.connections, Key=row)["Item"]
     [token_id] = item["ciphertexts"]["M"]
     stored = {"purpose": "stored", "customer_id": "acme", "provider_id": "gusto"}
-    session = {"purpose": "escrow", "session": stage.given_up, "customer_id": "given-up"}
-    texts = {one.id: one.access_token for one in stage.deployed.finch.tokens()}
+    session = {"purpose": "escrow", "session": prepared.to_discard, "customer_id": "to-discard"}
+    texts = {one.id: one.access_token for one in prepared.deployed.finch.tokens()}
     for table, key, path, names, context, text in (
         (
             *(tables.connections, row, "ciphertexts.#id", {"#id": token_id}),
             *(stored | {"company_id": HARBOR_LANE.id}, texts[token_id]),
         ),
         (
-            *(tables.sessions, {"handle_hash": {"S": stage.given_up}}, "escrow.#id"),
-            *({"#id": "ciphertext"}, session, "whatever"),
+            *(tables.sessions, {"handle_hash": {"S": prepared.to_discard}}, "escrow.#id"),
+            *({"#id": "ciphertext"}, session, "any text"),
         ),
     ):
         ciphertext = kms.encrypt(KeyId=key_arn, Plaintext=text.encode(), EncryptionContext=context)
         tables.dynamodb.update_item(
             TableName=table,
             Key=key,
-            UpdateExpression=f"SET {path} = :sealed",
+            UpdateExpression=f"SET {path} = :encrypted",
             ExpressionAttributeNames=names,
-            ExpressionAttributeValues={":sealed": {"B": ciphertext["CiphertextBlob"]}},
+            ExpressionAttributeValues={":encrypted": {"B": ciphertext["CiphertextBlob"]}},
         )
 
 
 @exercise("RestoreBackup")
-def restores(stage: Stage) -> None:
-    tables, restored = stage.deployed.tables, {}
-    kept = dict(stage._kept)
+def restore_a_backup(prepared: PreparedWorld) -> None:
+    tables, restored = prepared.deployed.tables, {}
+    kept = dict(prepared._kept)
     lost = {
         "connections": [
             one for one in kept[tables.connections] if one["customer_id"]["S"] == "acme"
         ],
-        "sessions": [one for one in kept[tables.sessions] if _hash(one) == stage.held],
+        "sessions": [one for one in kept[tables.sessions] if _hash(one) == prepared.held],
     }
     for part, name, key in (
         ("connections", tables.connections, ("customer_id", "provider_id#company_id")),
         ("sessions", tables.sessions, ("handle_hash",)),
     ):
         restored[part] = _copied(
-            stage.deployed, f"finch-connections-restored-{part}", key, lost[part]
+            prepared.deployed, f"finch-connections-restored-{part}", key, lost[part]
         )
         for item in lost[part]:
             tables.dynamodb.delete_item(TableName=name, Key={one: item[one] for one in key})
-    for claim in tables.items(tables.ownerships):
+    for record in tables.items(tables.ownerships):
         tables.dynamodb.delete_item(
-            TableName=tables.ownerships, Key={"owned_id": claim["owned_id"]}
+            TableName=tables.ownerships, Key={"owned_id": record["owned_id"]}
         )
     try:
-        stage.invoke("restore_backup", restored)
+        prepared.invoke("restore_backup", restored)
     finally:
         for name in restored.values():
             tables.dynamodb.delete_table(TableName=name)
@@ -467,7 +469,7 @@ def _hash(item: Mapping[str, Any]) -> str:
 def _copied(
     deployed: Deployed, name: str, key: tuple[str, ...], items: Sequence[Mapping[str, Any]]
 ) -> str:
-    """A table with these items, as DynamoDB restores one."""
+    """Creates a table with these items, as a restore by DynamoDB does; returns its name."""
     client = deployed.tables.dynamodb
     kinds: Any = ("HASH", "RANGE")
     client.create_table(
@@ -484,17 +486,17 @@ def _copied(
 
 
 @exercise("VendToken")
-def vends(stage: Stage) -> None:
-    _asks(stage)
+def vend(prepared: PreparedWorld) -> None:
+    _vend(prepared)
 
 
 @exercise("VendToken")
-def takes_a_report(stage: Stage) -> None:
-    [login] = stage.acme.connection()["logins"]
-    _asks(stage, report="unauthorized", token_id=login["id"])
+def report_an_unauthorized_token(prepared: PreparedWorld) -> None:
+    [login] = prepared.acme.connection()["logins"]
+    _vend(prepared, report="unauthorized", token_id=login["id"])
 
 
 @exercise("ReadDirectory")
-def reads_a_directory(stage: Stage) -> None:
+def read_a_directory(prepared: PreparedWorld) -> None:
     company = {"provider_id": "gusto", "company_id": HARBOR_LANE.id}
-    stage.invoke("read_directory", {"customer_id": "acme", **company})
+    prepared.invoke("read_directory", {"customer_id": "acme", **company})

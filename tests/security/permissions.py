@@ -1,4 +1,4 @@
-"""What the roles of the template allow, piece by piece, and what a call to AWS needs."""
+"""The single permissions of the template's roles, and the permissions that a call to AWS needs."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
@@ -10,20 +10,20 @@ from tests.support.in_process import Call
 
 _RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
 _PURPOSE = "kms:EncryptionContext:purpose"
-# Where an action is not called what botocore calls the operation.
+# Operations whose IAM action has another name than in botocore.
 _ACTIONS = {
     "secretsmanager:GetSecretValue": "secretsmanager:GetSecretValue",
     "sqs:SendMessageBatch": "sqs:SendMessage",
     "lambda:Invoke": "lambda:InvokeFunction",
 }
-# Tables that DynamoDB has restored beside those in use.
+# Tables that DynamoDB restores from a backup, next to the tables in use.
 RESTORED = "restored tables"
 _IN_TRANSACTIONS = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem"}
 
 
-# What Lambda itself does with a role, before and after the function runs: "Lambda execution role" in
-# its guide, and of each event source "Execution role permissions". No call of ours shows it, and the
-# emulator does it without asking.
+# The permissions that Lambda itself uses before and after the function runs: "Lambda execution role"
+# in its guide, and "Execution role permissions" of each event source. No call of our code needs
+# them, and the emulator does not check them.
 BY_LAMBDA = {
     "ProcessWork": {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"},
     "PublishEvents": {"dynamodb:DescribeStream", "dynamodb:ListStreams", "sqs:SendMessage"},
@@ -33,7 +33,7 @@ _LOGGING = {"logs:CreateLogStream", "logs:PutLogEvents"}
 
 @dataclass(frozen=True, order=True)
 class Need:
-    """One thing that a function does: an action on a resource, with a KMS key for a purpose."""
+    """An action on a resource that a function uses; with the KMS key also the purpose."""
 
     function: str
     action: str
@@ -43,7 +43,7 @@ class Need:
 
 @dataclass(frozen=True, order=True)
 class Permission:
-    """One thing that a role allows. Of a statement's lists it is one action, resource and purpose."""
+    """A single permission: one action, resource and purpose of a statement's lists."""
 
     role: str
     sid: str
@@ -53,13 +53,13 @@ class Permission:
 
     @property
     def need(self) -> Need:
-        """What this is allowed for."""
+        """The need that this permission satisfies."""
         function = self.role.removesuffix("Role")
         return Need(function, self.action, self.resource, self.purpose)
 
     @property
     def by_lambda(self) -> bool:
-        """Whether it is Lambda that needs it, and no line of ours."""
+        """Whether Lambda itself needs it, and not our code."""
         return self.action in _LOGGING | BY_LAMBDA.get(self.need.function, set())
 
 
@@ -76,18 +76,18 @@ def permissions() -> list[Permission]:
 
 
 def without(permission: Permission, document: Mapping[str, Any]) -> dict[str, Any]:
-    """A deployed policy less one permission: its statement is taken apart, and that part left out."""
+    """A deployed policy without one permission: splits its statement and omits that part."""
     template = _RESOURCES[permission.role]["Properties"]["Policies"][0]["PolicyDocument"]
     statements = []
-    for stated, deployed in zip(template["Statement"], document["Statement"], strict=True):
-        if stated["Sid"] != permission.sid:
+    for statement, deployed in zip(template["Statement"], document["Statement"], strict=True):
+        if statement["Sid"] != permission.sid:
             statements.append(deployed)
             continue
-        for named, there in zip(_parts(stated), _parts(deployed), strict=True):
+        for named, actual in zip(_parts(statement), _parts(deployed), strict=True):
             action, resource, purpose = named
-            if (action, _name(resource), purpose) == _of(permission):
+            if (action, _name(resource), purpose) == _parts_of(permission):
                 continue
-            part = deepcopy(dict(deployed)) | {"Action": there[0], "Resource": there[1]}
+            part = deepcopy(dict(deployed)) | {"Action": actual[0], "Resource": actual[1]}
             part["Sid"] = f"{permission.sid}{len(statements)}"
             if purpose:
                 part["Condition"]["StringEquals"][_PURPOSE] = purpose
@@ -95,7 +95,7 @@ def without(permission: Permission, document: Mapping[str, Any]) -> dict[str, An
     return {**document, "Statement": statements}
 
 
-def _of(permission: Permission) -> tuple[str, str, str]:
+def _parts_of(permission: Permission) -> tuple[str, str, str]:
     return permission.action, permission.resource, permission.purpose
 
 
@@ -112,12 +112,12 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _deployed(resource: Any) -> bool:
-    """Whether it is there while no key is being replaced."""
+    """Whether the resource exists without an old key."""
     return not (isinstance(resource, dict) and resource.get("Fn::If", [""])[0] == "HasOldKey")
 
 
 def _name(resource: Any) -> str:
-    """A resource by its logical name, and what of it."""
+    """The logical name of a resource, with its sub-resource."""
     if "Fn::If" in resource:
         resource = resource["Fn::If"][2]
     if "Fn::GetAtt" in resource:
@@ -128,7 +128,7 @@ def _name(resource: Any) -> str:
 
 
 def needs(call: Call) -> Iterable[Need]:
-    """What a call of a function needs; nothing where it is one to Finch."""
+    """The permissions that a call of a function needs; none for a call to Finch."""
     function = call.function.title().replace("_", "")
     if call.service == "finch":
         return []

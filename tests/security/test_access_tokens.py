@@ -1,6 +1,6 @@
-"""Access tokens of the application whose claims are not what a customer is called.
+"""Access tokens whose customer claim is not a customer id.
 
-What is forged or out of date is in `tests/local/test_access_tokens.py`.
+Forged and expired tokens are in `tests/local/test_access_tokens.py`.
 """
 
 import json
@@ -47,20 +47,20 @@ NO_CUSTOMER = [
 
 
 def listing(claims: Any) -> Any:
-    """What the function that lists answers to these claims."""
+    """The response of `list_connections` to these claims."""
     event = json.loads((ROOT / "events" / "list_connections.json").read_text())
     event["requestContext"]["authorizer"] = {"jwt": {"claims": claims, "scopes": None}}
     return handler_of("list_connections")(event, context("list_connections"))
 
 
 @pytest.mark.parametrize("customer", [*NO_CUSTOMER, 7, 7.5, None, -1], ids=repr)
-def test_a_claim_that_names_no_customer_is_nobodys(in_process: InProcess, customer: Any) -> None:
+def test_an_invalid_customer_claim_is_refused(in_process: InProcess, customer: Any) -> None:
     answer = listing({"sub": customer})
     assert (answer["statusCode"], json.loads(answer["body"])["code"]) == (403, "customer_unknown")
 
 
 @pytest.mark.parametrize("claims", [{}, {"Sub": "acme"}, {"sub ": "acme"}, {"customer_id": "acme"}])
-def test_a_claim_of_another_name_is_nobodys(in_process: InProcess, claims: Any) -> None:
+def test_other_claims_do_not_name_the_customer(in_process: InProcess, claims: Any) -> None:
     assert listing(claims)["statusCode"] == 403
 
 
@@ -75,13 +75,15 @@ def acme(in_process: InProcess) -> Person:
 
 @examples(300)
 @given(st.one_of(st.text(), st.from_regex(IDENTIFIER), st.recursive(st.none(), st.lists)))
-def test_whoever_is_let_in_is_let_in_as_who_they_are(acme: Person, customer: Any) -> None:
+def test_only_valid_customer_ids_are_accepted_and_see_their_own_data(
+    acme: Person, customer: Any
+) -> None:
     answer = listing({"sub": customer})
-    named = (
+    valid = (
         isinstance(customer, str)
         and IDENTIFIER.fullmatch(customer) is not None
         and customer not in NO_CUSTOMER
     )
-    assert answer["statusCode"] in ((200,) if named else (403,))
-    if named and customer != acme.customer_id:
+    assert answer["statusCode"] in ((200,) if valid else (403,))
+    if valid and customer != acme.customer_id:
         assert json.loads(answer["body"]) == {"connections": [], "next_cursor": None}

@@ -1,6 +1,6 @@
-"""Thousands of requests that the description of the API allows, and many that it does not.
+"""Thousands of requests that the API description allows, and many that it does not.
 
-No answer is a failure of ours, every one is as described, and every failure has our shape.
+No response is a server error; each matches the description, and each failure has our shape.
 """
 
 import base64
@@ -31,7 +31,7 @@ from functions.list_connections.handler import _cursor, _read_cursor
 from local.fake_finch.seed_world import HARBOR_LANE
 from tests.security.examples import examples
 from tests.security.test_headers import assert_protected
-from tests.security.test_injection import assert_sound
+from tests.security.test_injection import assert_headers_valid
 from tests.support import openapi
 from tests.support.deployed import Reply
 from tests.support.in_process import RETURN_URLS, WEBHOOK_SECRET, InProcess
@@ -51,18 +51,18 @@ def _json(value: object) -> bytes:
     return json.dumps(value).encode()
 
 
-def test_the_description_is_as_the_template_and_the_code_have_it() -> None:
-    assert openapi.FILE.read_text() == openapi.text(), "make openapi"
+def test_the_committed_description_is_up_to_date() -> None:
+    assert openapi.FILE.read_text() == openapi.text(), "run make openapi"
 
 
-class Front:
-    """The API in process, as a WSGI application, for somebody who has an access token."""
+class WsgiApp:
+    """The API in process as a WSGI application; adds an access token to each request."""
 
     def __init__(self, product: InProcess) -> None:
         self.product = product
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
-        """Takes one request past the HTTP library, as the client has spelt it."""
+        """Handles a request with the path exactly as the client sent it."""
         request = Request(environ)
         headers = {name.lower(): value for name, value in request.headers.items()}
         headers["authorization"] = f"Bearer {self.product.token('acme')}"
@@ -75,7 +75,7 @@ class Front:
 
 @dataclass
 class Described:
-    """The operations of the description, and the way back to where each is asked from."""
+    """The operations of the description, and a function that restores the state before each test."""
 
     operations: dict[str, Any]
     restore: Callable[[], None]
@@ -83,13 +83,13 @@ class Described:
 
 @pytest.fixture(scope="module")
 def described(in_process: InProcess) -> Described:
-    """The description, on the product in process with something in it."""
+    """The description, and a product in process with two connections."""
     in_process.reset()
     acme = Person(in_process, "acme")
     acme.connect()
     acme.connect(provider_id="justworks")
     schema = schemathesis.openapi.from_dict(DESCRIPTION)
-    schema.app = Front(in_process)
+    schema.app = WsgiApp(in_process)
     operations = {
         f"{one.method.upper()} {one.path}": one
         for result in schema.get_all_operations()
@@ -99,49 +99,49 @@ def described(in_process: InProcess) -> Described:
 
 
 POSITIVE, NEGATIVE = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE
-# Of these routes anything is a request.
-TAKING_ANYTHING = {"GET /connect/{handle}", "POST /webhooks/finch"}
-ASKED = [
+# Routes for which every request is valid.
+ACCEPTING_ANYTHING = {"GET /connect/{handle}", "POST /webhooks/finch"}
+OPERATIONS = [
     (f"{method.upper()} {path}", mode)
-    for path, there in DESCRIPTION["paths"].items()
-    for method in there
+    for path, operations in DESCRIPTION["paths"].items()
+    for method in operations
     for mode in (POSITIVE, NEGATIVE)
-    if mode is POSITIVE or f"{method.upper()} {path}" not in TAKING_ANYTHING
+    if mode is POSITIVE or f"{method.upper()} {path}" not in ACCEPTING_ANYTHING
 ]
 
 
-@pytest.mark.parametrize(("name", "mode"), ASKED, ids=str)
-def test_every_answer_is_as_described(
+@pytest.mark.parametrize(("name", "mode"), OPERATIONS, ids=str)
+def test_every_response_matches_the_description(
     described: Described, name: str, mode: schemathesis.GenerationMode
 ) -> None:
     described.restore()
-    answered = Counter[int]()
+    statuses = Counter[int]()
 
     @examples(60)
     @given(described.operations[name].as_strategy(generation_mode=mode), st.booleans())
-    def ask(case: Any, hit: bool) -> None:
-        if hit and mode is POSITIVE:
-            _aim(case)
+    def send(case: Any, existing: bool) -> None:
+        if existing and mode is POSITIVE:
+            _use_existing_values(case)
         response = case.call()
         case.validate_response(response, checks=CHECKS)
         headers = {key: ", ".join(value) for key, value in response.headers.items()}
         del headers["content-length"]
         reply = Reply(response.status_code, headers, [], response.content.decode())
         assert_protected(reply)
-        assert_sound(reply)
+        assert_headers_valid(reply)
         assert reply.status < 400 or reply.code
-        answered[reply.status] += 1
+        statuses[reply.status] += 1
 
-    ask()
+    send()
     method, path = name.split()
-    described_as = DESCRIPTION["paths"][path][method.lower()]["responses"]
+    responses = DESCRIPTION["paths"][path][method.lower()]["responses"]
     if mode is POSITIVE and name not in ("POST /callback", "POST /webhooks/finch"):
-        # What only ever refuses would conform as well.
-        assert answered.keys() & {int(one) for one in described_as if int(one) < 400}, answered
+        # A route that refuses every request would conform too.
+        assert statuses.keys() & {int(one) for one in responses if int(one) < 400}, statuses
 
 
-def _aim(case: Any) -> None:
-    """Puts what is there where chance would never find it."""
+def _use_existing_values(case: Any) -> None:
+    """Inserts ids and URLs that exist, which generated values would never match."""
     if isinstance(case.body, dict) and "return_to" in case.body:
         case.body["return_to"] = RETURN_URLS[0]
     if "company_id" in (case.path_parameters or {}):
@@ -150,12 +150,12 @@ def _aim(case: Any) -> None:
         case.query["cursor"] = _cursor(CompanyKey("gusto", HARBOR_LANE.id))
 
 
-# The two readers of what strangers send
+# The parsers of cursors and webhooks
 
 
 @examples(300)
 @given(st.one_of(st.text(), st.binary().map(lambda data: base64.urlsafe_b64encode(data).decode())))
-def test_a_cursor_is_a_place_in_a_list_or_refused(cursor: str) -> None:
+def test_any_cursor_is_parsed_or_refused(cursor: str) -> None:
     try:
         key = _read_cursor(cursor)
     except InvalidRequest:
@@ -165,7 +165,7 @@ def test_a_cursor_is_a_place_in_a_list_or_refused(cursor: str) -> None:
 
 @examples(100)
 @given(st.from_regex(IDENTIFIER, fullmatch=True), st.from_regex(IDENTIFIER, fullmatch=True))
-def test_every_cursor_of_ours_is_read_again(provider_id: str, company_id: str) -> None:
+def test_every_cursor_that_we_write_can_be_read(provider_id: str, company_id: str) -> None:
     key = CompanyKey(provider_id, company_id)
     assert _read_cursor(_cursor(key)) == key
 
@@ -174,7 +174,7 @@ def test_every_cursor_of_ours_is_read_again(provider_id: str, company_id: str) -
 @given(
     st.one_of(st.binary(), st.recursive(st.none() | st.text() | st.floats(), st.lists).map(_json))
 )
-def test_whatever_finch_has_signed_is_taken_or_refused(in_process: InProcess, body: bytes) -> None:
+def test_any_signed_webhook_is_accepted_or_refused(in_process: InProcess, body: bytes) -> None:
     seconds = str(int(in_process.clock.now.timestamp()))
     secret = WebhookSecret.read(WEBHOOK_SECRET)
     headers = {
@@ -195,8 +195,8 @@ _HEADER = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), max
 @given(
     st.dictionaries(st.sampled_from(["event-id", "timestamp", "signature"]), _HEADER), st.binary()
 )
-def test_no_head_that_a_stranger_makes_up_is_a_failure_of_ours(
-    in_process: InProcess, head: dict[str, str], body: bytes
+def test_webhooks_with_any_unsigned_headers_are_refused(
+    in_process: InProcess, headers: dict[str, str], body: bytes
 ) -> None:
-    reply = in_process.receive({f"finch-{name}": text for name, text in head.items()}, body)
+    reply = in_process.receive({f"finch-{name}": text for name, text in headers.items()}, body)
     assert (reply.status, reply.code) == (401, "signature_invalid")

@@ -1,4 +1,4 @@
-"""What a browser is told of every answer that our functions give."""
+"""The security headers of every response of our functions."""
 
 from collections.abc import Callable
 
@@ -17,8 +17,8 @@ PROTECTION = {
 }
 KEY = "/connections/gusto/company-1"
 
-# For each route of the template what it answers, well and badly.
-ASKED: dict[str, list[Callable[[Person], Reply]]] = {
+# Requests to each route of the template: successful and refused.
+REQUESTS: dict[str, list[Callable[[Person], Reply]]] = {
     "POST /connect-sessions": [
         lambda acme: acme.start(),
         lambda acme: acme.start(products=[]),
@@ -28,7 +28,7 @@ ASKED: dict[str, list[Callable[[Person], Reply]]] = {
     ],
     "GET /connect/{handle}": [
         lambda acme: acme.browser.navigate(acme.link()),
-        lambda acme: acme.browser.navigate("/connect/nobodys"),
+        lambda acme: acme.browser.navigate("/connect/unknown"),
     ],
     "GET /callback": [
         lambda acme: acme.browser.navigate("/callback?code=x"),
@@ -57,14 +57,14 @@ def assert_protected(reply: Reply) -> None:
 
 
 @pytest.mark.parametrize("route", [route.key for route in routes_of_template()])
-def test_every_answer_of_every_route_protects_whoever_gets_it(
+def test_every_response_of_every_route_has_the_security_headers(
     deployed: InProcess, route: str
 ) -> None:
-    for ask in ASKED[route]:
-        assert_protected(ask(Person(deployed, "acme")))
+    for send in REQUESTS[route]:
+        assert_protected(send(Person(deployed, "acme")))
 
 
-def test_a_failure_of_ours_is_as_protected(
+def test_a_server_error_has_the_security_headers(
     deployed: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deployed.border.guard = lambda call, send: 1 // 0

@@ -1,4 +1,4 @@
-"""Attacks by what a request is made of: header, path, query, cookie and body (RFC 9700 section 4.11)."""
+"""Injection attacks through header, path, query, cookie and body (RFC 9700 section 4.11)."""
 
 import json
 import string
@@ -14,7 +14,7 @@ from tests.support.deployed import Reply
 from tests.support.in_process import RETURN_URLS, InProcess
 from tests.support.person import Person, connection_path
 
-# What API Gateway has decoded, hostile bits more often than anything else.
+# Text as decoded by API Gateway; dangerous characters occur most often.
 HOSTILE = st.text(
     st.one_of(
         st.sampled_from("\r\n\t\0 #?&=;,:/\\@%<>\"'[]{}"),
@@ -25,8 +25,8 @@ HOSTILE = st.text(
 )
 
 
-def assert_sound(reply: Reply) -> None:
-    """Every header could be sent, and none was added by the request."""
+def assert_headers_valid(reply: Reply) -> None:
+    """Every header is valid, and the request could not add one."""
     sent = [*reply.headers.items(), *(("set-cookie", one) for one in reply.set_cookies)]
     for name, value in sent:
         assert all(" " <= char <= "~" for char in name + value), (name, value)
@@ -46,9 +46,9 @@ def assert_sound(reply: Reply) -> None:
         assert attributes.endswith("; Secure; HttpOnly; SameSite=Lax")
 
 
-def assert_at_home(reply: Reply) -> None:
-    """A browser that was sent anywhere was sent to a page of the application."""
-    assert_sound(reply)
+def assert_redirects_to_the_application(reply: Reply) -> None:
+    """The response redirects to a page of the application."""
+    assert_headers_valid(reply)
     assert reply.status == 302, reply
     page = urlsplit(reply.headers["location"])
     assert (page.scheme, page.netloc) == ("https", "app.example.com")
@@ -68,46 +68,48 @@ def assert_at_home(reply: Reply) -> None:
     ),
     st.lists(st.tuples(HOSTILE, HOSTILE), max_size=3),
 )
-def test_no_query_and_no_cookie_leads_a_browser_away_or_writes_a_header(
+def test_queries_and_cookies_cannot_redirect_elsewhere_or_add_headers(
     in_process: InProcess, query: dict[str, str], cookies: list[tuple[str, str]]
 ) -> None:
-    asked = "&".join(f"{name}={quote(value, safe='')}" for name, value in query.items())
+    encoded = "&".join(f"{name}={quote(value, safe='')}" for name, value in query.items())
     sent = "; ".join(f"{name}={value}" for name, value in cookies)
     headers = {"cookie": sent} if sent else {}
-    assert_at_home(in_process.api.send("GET", f"/callback?{asked}", headers=headers))
+    assert_redirects_to_the_application(
+        in_process.api.send("GET", f"/callback?{encoded}", headers=headers)
+    )
     assert not in_process.finch.requests.count("POST", "/auth/token")
 
 
 @examples(50)
 @given(HOSTILE.filter(bool), st.sampled_from(["code", "error", "error_description"]))
-def test_what_comes_beside_a_true_state_is_never_repeated(
+def test_other_parameters_of_a_valid_callback_are_never_echoed(
     in_process: InProcess, hostile: str, name: str
 ) -> None:
     in_process.reset()
     acme = Person(in_process, "acme")
     state = acme.click(acme.link()).state
     reply = acme.browser.navigate(f"/callback?state={state}&{name}={quote(hostile, safe='')}")
-    assert_at_home(reply)
-    told = urlsplit(reply.headers["location"]).query.split("&")[-1]
-    assert told in {"error=code_rejected", "error=finch_refused", "error=invalid_request"}
+    assert_redirects_to_the_application(reply)
+    error = urlsplit(reply.headers["location"]).query.split("&")[-1]
+    assert error in {"error=code_rejected", "error=finch_refused", "error=invalid_request"}
 
 
 @examples(50)
 @given(HOSTILE.filter(bool), st.sampled_from(["GET", "POST"]))
-def test_no_handle_of_a_link_leads_a_browser_away(
+def test_an_invalid_link_redirects_only_to_the_application(
     in_process: InProcess, handle: str, method: str
 ) -> None:
     reply = in_process.api.send(method, f"/connect/{quote(handle, safe='')}")
     if method == "GET":
-        assert_at_home(reply)
+        assert_redirects_to_the_application(reply)
     else:
-        assert_sound(reply)
+        assert_headers_valid(reply)
         assert reply.code == "route_not_found"
 
 
 @examples(50)
 @given(st.sampled_from(["GET", "DELETE", "POST"]), HOSTILE.filter(bool), HOSTILE.filter(bool))
-def test_no_path_reaches_anything_that_is_not_there(
+def test_paths_with_any_characters_answer_not_found(
     in_process: InProcess, method: str, provider_id: str, company_id: str
 ) -> None:
     acme = Person(in_process, "acme")
@@ -116,15 +118,15 @@ def test_no_path_reaches_anything_that_is_not_there(
         reply = acme.call(method, path + "/reauthenticate", {"return_to": RETURN_URLS[0]})
     else:
         reply = acme.call(method, path)
-    assert_sound(reply)
+    assert_headers_valid(reply)
     assert (reply.status, reply.code) == (404, "connection_not_found")
 
 
-# Where a browser comes back to
+# The return page
 
 
-def _bent(url: str) -> list[str]:
-    """URLs that some reader or other takes for the configured one, or for its host."""
+def _similar(url: str) -> list[str]:
+    """URLs that some parser could take for the configured URL, or for its host."""
     parts = urlsplit(url)
     host, path = parts.netloc, parts.path
     return [
@@ -158,8 +160,8 @@ def _bent(url: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("return_to", [bent for url in RETURN_URLS for bent in _bent(url)])
-def test_a_page_that_only_looks_like_a_configured_one_is_refused(
+@pytest.mark.parametrize("return_to", [similar for url in RETURN_URLS for similar in _similar(url)])
+def test_a_return_url_similar_to_a_configured_url_is_refused(
     in_process: InProcess, return_to: str
 ) -> None:
     refused = Person(in_process, "acme").start(return_to=return_to)
@@ -168,7 +170,7 @@ def test_a_page_that_only_looks_like_a_configured_one_is_refused(
 
 @examples(50)
 @given(st.one_of(HOSTILE, st.builds("".join, st.permutations(list(RETURN_URLS[0])))))
-def test_a_page_is_allowed_letter_by_letter_or_not_at_all(
+def test_a_return_url_must_equal_a_configured_url_exactly(
     in_process: InProcess, return_to: str
 ) -> None:
     reply = Person(in_process, "acme").start(return_to=return_to)
@@ -186,17 +188,17 @@ def _json(value: Any) -> bytes:
     "path", ["/connect-sessions", "/callback", "/connections/gusto/company-1/reauthenticate"]
 )
 @pytest.mark.parametrize("name", ["x" * 7_000_000, "canary-4711", "<script>", "a\r\nb: c", "é", ""])
-def test_a_field_that_no_route_has_is_not_repeated_whatever_it_is_called(
+def test_an_unusual_name_of_an_unknown_field_is_not_echoed(
     in_process: InProcess, path: str, name: str
 ) -> None:
-    """An answer of more than 6 MB would be a failure of ours, in API Gateway's shape."""
+    """A response of more than 6 MB would be a server error in API Gateway's shape."""
     refused = Person(in_process, "acme").call("POST", path, _json({name: 1}))
     assert (refused.status, refused.code) == (400, "invalid_request")
     assert len(refused.text) < 1000
     assert not name or name not in refused.text
 
 
-def test_a_field_that_is_misspelt_is_named(in_process: InProcess) -> None:
+def test_a_misspelled_field_is_named_in_the_error(in_process: InProcess) -> None:
     refused = Person(in_process, "acme").start(custmer_name="Acme")
     assert "custmer_name" in refused.json["detail"]
 
@@ -227,17 +229,15 @@ def test_a_field_that_is_misspelt_is_named(in_process: InProcess) -> None:
     ],
     ids=lambda body: repr(body[:40]),
 )
-def test_json_that_two_readers_could_understand_in_two_ways_begins_nothing(
-    deployed: InProcess, body: bytes
-) -> None:
+def test_ambiguous_or_oversized_json_starts_no_session(deployed: InProcess, body: bytes) -> None:
     refused = Person(deployed, "acme").call("POST", "/connect-sessions", body)
-    assert_sound(refused)
+    assert_headers_valid(refused)
     assert (refused.status, refused.code) == (400, "invalid_request")
     assert len(refused.text) < 2000
     assert deployed.tables.all_sessions() == []
 
 
-# A Finch that lies
+# Wrong responses of Finch
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ def test_json_that_two_readers_could_understand_in_two_ways_begins_nothing(
         7,
     ],
 )
-def test_a_browser_goes_nowhere_that_is_no_address_for_a_browser(
+def test_an_unsafe_connect_url_of_finch_is_not_followed(
     deployed: InProcess, connect_url: object
 ) -> None:
     acme = Person(deployed, "acme")
@@ -271,7 +271,7 @@ def test_a_browser_goes_nowhere_that_is_no_address_for_a_browser(
 
 
 @pytest.mark.parametrize("lost", [7, True, None, {"a": 1}, ["x"], "", "a#b", "x" * 300])
-def test_a_connection_that_finch_names_in_nonsense_is_not_recovered(
+def test_a_connection_with_an_invalid_id_is_not_recovered(
     deployed: InProcess, lost: object
 ) -> None:
     exists = {

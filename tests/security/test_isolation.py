@@ -1,8 +1,8 @@
-"""One customer against another: every route, every identifier, and not one word of difference.
+"""Isolation of customers: every route and every identifier of another customer.
 
-Globex asks in two worlds that differ in one thing alone: in the second, acme has connected, has
-disconnected, waits for a confirmation and is on its way to Finch. Nothing that globex can ask may
-tell them apart, and nothing of acme's may have changed.
+Globex sends requests to two states that differ only in acme: in the second state acme has connected,
+has disconnected, waits for a confirmation and has started a connect session. No response may show
+globex a difference, and nothing of acme's may change.
 """
 
 import base64
@@ -22,7 +22,7 @@ from tests.support.deployed import Reply
 from tests.support.in_process import RETURN_URLS, InProcess, deploy, routes_of_template
 from tests.support.person import Person, connection_path
 
-# What is new in every answer, whoever asks.
+# Values that are new in every response.
 _NEW = re.compile(r'"(request_id|connect_url|state|session_id|expires_at)": "[^"]*"')
 
 
@@ -37,7 +37,7 @@ class Asked:
 
 @dataclass
 class Worlds:
-    """The product without acme and with it, and all words of acme's that globex may have found."""
+    """The product without acme and with acme, and the values of acme that globex may have found."""
 
     product: InProcess
     words: dict[str, str]
@@ -45,25 +45,27 @@ class Worlds:
     inhabited: Callable[[], None]
 
     def answers(self, asked: Sequence[Asked]) -> list[tuple[Any, Any]]:
-        """What globex is answered to each in either world."""
-        alone, beside_acme = (self._ask(there, asked) for there in (self.empty, self.inhabited))
-        return list(zip(alone, beside_acme, strict=True))
+        """The two responses to each request: without acme and with acme."""
+        without_acme, with_acme = (
+            self._ask(enter, asked) for enter in (self.empty, self.inhabited)
+        )
+        return list(zip(without_acme, with_acme, strict=True))
 
     def _ask(self, enter: Callable[[], None], asked: Sequence[Asked]) -> list[Any]:
         answers = []
         enter()
-        acmes = self.of_acme()
+        before = self.of_acme()
         globex = Person(self.product, "globex")
         for one in asked:
             reply = globex.call(one.method, one.path, one.body)
             answers.append(_comparable(reply))
-            assert self.of_acme() == acmes, one
+            assert self.of_acme() == before, one
             if reply.status < 300 and one.method != "GET":
                 enter()
         return answers
 
     def of_acme(self) -> list[Any]:
-        """All that is kept of acme."""
+        """All items of acme."""
         tables = self.product.tables
         items = [
             tables.items(one) for one in (tables.connections, tables.sessions, tables.ownerships)
@@ -78,8 +80,8 @@ def _comparable(reply: Reply) -> Any:
     return reply.status, dict(reply.headers), cookies, _NEW.sub(r'"\1"', reply.text)
 
 
-def _acme_moves_in(product: InProcess) -> dict[str, str]:
-    """Acme does everything that one can do; answers all the words that came of it."""
+def _add_acme(product: InProcess) -> dict[str, str]:
+    """Lets acme do everything that a customer can do; returns the resulting values."""
     acme, elsewhere = Person(product, "acme"), Person(product, "acme", same_site=False)
     acme.connect()
     acme.connect(provider_id="adp_run", login=OWEN)
@@ -93,7 +95,7 @@ def _acme_moves_in(product: InProcess) -> dict[str, str]:
     [token] = [one for one in product.finch.live_tokens() if one.id == login["id"]]
     return {
         "company": HARBOR_LANE.id,
-        "company in waiting": JUNIPER_VALE.id,
+        "unconfirmed company": JUNIPER_VALE.id,
         "connection_id": login["connection_id"],
         "token id": login["id"],
         "token": token.access_token,
@@ -107,7 +109,7 @@ def _acme_moves_in(product: InProcess) -> dict[str, str]:
         "session": waiting.completion.partition(".")[0],
         "cursor": acme.call("GET", "/connections?limit=1").json["next_cursor"],
         "row": f"gusto#{HARBOR_LANE.id}",
-        "claim": f"company#gusto#{HARBOR_LANE.id}",
+        "ownership": f"company#gusto#{HARBOR_LANE.id}",
         "customer": "acme",
         "customer at finch": "acme~2",
         **{f"{name} of a cookie": value for name, value in acme.browser.cookies.items()},
@@ -116,18 +118,18 @@ def _acme_moves_in(product: InProcess) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def worlds() -> Iterator[Worlds]:
-    """One product, brought from one world to the other and back."""
+    """One product that switches between the two states."""
     with deploy(ticks=False) as product:
-        # Globex has something of its own, so that its answers are not all empty.
+        # Globex has its own connection, so that its responses are not all empty.
         globex = Person(product, "globex")
         globex.connect(provider_id="rippling", login=LENA, company_id=CEDARLINE.id)
         empty = product.snapshot()
-        words = _acme_moves_in(product)
+        words = _add_acme(product)
         yield Worlds(product, words, empty, product.snapshot())
 
 
 def _bodies(word: str) -> list[Any]:
-    """Bodies that have a word in every place that is read, and in some that are not."""
+    """Bodies with the word in every field that a route reads, and in some other fields."""
     return [
         {"products": ["company"], "return_to": RETURN_URLS[0], "provider_id": word},
         {"products": ["company"], "return_to": RETURN_URLS[0], "customer_name": word},
@@ -145,7 +147,7 @@ def _bodies(word: str) -> list[Any]:
 
 
 def _with(word: str) -> Iterator[tuple[str, Asked]]:
-    """Requests to every route that takes an access token, with a word in every place."""
+    """Requests with the word in every position, to every route that takes an access token."""
     at = quote(word, safe="")
     cursor = base64.urlsafe_b64encode(word.encode()).decode().rstrip("=")
     for key in (connection_path(*pair) for pair in (("gusto", word), (word, word), (word, "x"))):
@@ -170,25 +172,25 @@ def _with(word: str) -> Iterator[tuple[str, Asked]]:
     yield "$default", Asked("PUT", f"/connections/gusto/{at}")
 
 
-def test_every_route_that_takes_an_access_token_is_asked() -> None:
-    taking = {route.key for route in routes_of_template() if route.needs_token}
-    assert taking | {"$default"} == {route for route, _ in _with("x")}
+def test_every_route_that_takes_an_access_token_is_attacked() -> None:
+    with_token = {route.key for route in routes_of_template() if route.needs_token}
+    assert with_token | {"$default"} == {route for route, _ in _with("x")}
 
 
 def assert_indistinguishable(worlds: Worlds, word: str) -> None:
-    """No request with this word is answered otherwise because acme is there, or as a failure of ours."""
+    """No response to a request with this word depends on acme, and none is a server error."""
     asked = [asked for _, asked in _with(word)]
-    for one, (alone, beside_acme) in zip(asked, worlds.answers(asked), strict=True):
-        assert alone == beside_acme, one
-        assert alone[0] < 500, one
+    for one, (without_acme, with_acme) in zip(asked, worlds.answers(asked), strict=True):
+        assert without_acme == with_acme, one
+        assert without_acme[0] < 500, one
 
 
-def test_no_word_of_one_customer_opens_anything_to_another(worlds: Worlds) -> None:
+def test_identifiers_of_a_customer_give_another_customer_no_access(worlds: Worlds) -> None:
     for word in worlds.words.values():
         assert_indistinguishable(worlds, word)
 
 
-# Ids that a table, a URL or a reader could take for several.
+# Ids that a table, a URL or a parser could split.
 _ODD = st.one_of(
     st.sampled_from(
         ["#", "/", "..", "%", "%2f", "%23", "\0", "é", "𝔞", "x" * 2048, "ａｃｍｅ", "~2"]
@@ -198,45 +200,45 @@ _ODD = st.one_of(
 
 
 @st.composite
-def _bent(draw: st.DrawFn, words: dict[str, str]) -> str:
-    """A word of acme's whole, cut, and joined with an odd one."""
+def _altered(draw: st.DrawFn, words: dict[str, str]) -> str:
+    """A value of acme, complete or cut, and joined with an odd string."""
     word = draw(st.sampled_from(sorted(words.values())))
-    bent = draw(
+    altered = draw(
         st.sampled_from([word, word.upper(), word[:-1], word[1:], word * 2, quote(word, safe="")])
     )
     place = draw(st.sampled_from(["{word}", "{word}{odd}", "{odd}{word}", "{odd}"]))
-    return place.format(word=bent, odd=draw(_ODD)) or "x"
+    return place.format(word=altered, odd=draw(_ODD)) or "x"
 
 
-def test_nothing_that_is_made_of_such_words_does_either(worlds: Worlds) -> None:
+def test_altered_identifiers_of_a_customer_give_no_access(worlds: Worlds) -> None:
     @examples(25)
-    @given(_bent(worlds.words))
+    @given(_altered(worlds.words))
     def ask(word: str) -> None:
         assert_indistinguishable(worlds, word)
 
     ask()
 
 
-# The whole of a customer's page through the list, cursors exchanged
+# Cursors of another customer
 
 
-def test_a_page_of_one_customer_goes_on_in_ones_own_list_alone(worlds: Worlds) -> None:
+def test_a_cursor_of_another_customer_pages_only_the_own_list(worlds: Worlds) -> None:
     worlds.inhabited()
     acme, globex = Person(worlds.product, "acme"), Person(worlds.product, "globex")
     mine = globex.call("GET", "/connections").json["connections"]
     for _, asked in _with(worlds.words["row"]):
         if asked.path.startswith("/connections?"):
-            answered = globex.call("GET", asked.path)
-            shown = answered.json.get("connections", [])
+            reply = globex.call("GET", asked.path)
+            shown = reply.json.get("connections", [])
             assert all(one in mine for one in shown)
     assert len(acme.connections()) == 3
 
 
-# What can be got of an attempt to connect
+# Handles of connect sessions
 
 
-def test_a_handle_is_worth_no_more_to_another_customer_than_a_made_up_one(worlds: Worlds) -> None:
-    """Whoever has a link may click it: what they connect waits for its customer's word."""
+def test_another_customer_cannot_confirm_after_clicking_a_link(worlds: Worlds) -> None:
+    """Any user may click a link, but the connection waits for its customer's confirmation."""
     worlds.inhabited()
     product = worlds.product
     choice = {"provider_id": "bamboo_hr", "login": IRIS, "company_id": JUNIPER_VALE.id}

@@ -1,4 +1,4 @@
-"""No secret and no name in anything that the deployed product and its world write down."""
+"""No secret and no name in anything that the deployed product and its local world write."""
 
 import json
 from hashlib import sha256
@@ -10,18 +10,24 @@ import pytest
 from local.fake_finch.seed_world import HARBOR_LANE, JUNIPER_VALE
 from local.world import World
 from tests.local.conftest import until
-from tests.security.canaries import Allowed, Canary, companies, employees, leaks
-from tests.security.ear import Ear
-from tests.security.exercises import EXERCISES, Stage
+from tests.security.exercises import EXERCISES, PreparedWorld
+from tests.security.recording_api import RecordingApi
+from tests.security.sensitive_text import (
+    Allowed,
+    SensitiveText,
+    company_texts,
+    employee_texts,
+    leaks,
+)
 from tests.support.deployed import Deployed
 from tests.support.person import Person
 
 CUSTOMER_NAME = "Canary & Söhne"
-# The fake Finch's own memory, its secret and the sign-in's key: nothing of the product's.
-OTHERS_OWN = {"finch.json", "webhook-secret", "issuer.pem"}
+# Files of the fake Finch and the identity provider, not of the product.
+NOT_OF_THE_PRODUCT = {"finch.json", "webhook-secret", "issuer.pem"}
 
-# The name of a session stands in the log, and in the emulator's copy of it, where an operator has
-# named one, and in the message that brings it. All else, and every other form, is a leak.
+# The id of a session occurs in the log line of an operator's command, in the emulator's copy of that
+# log, and in queue messages. Any other place or form is a leak.
 LOGS = ["log of ResolveUnfinished", "file log/aws.log"]
 ALLOWED: Allowed = {
     ("handle", "plain"): ["addresses", "answers"],
@@ -33,25 +39,31 @@ ALLOWED: Allowed = {
 
 
 @pytest.fixture(scope="module")
-def heard(world: World, stage: Stage, ear: Ear) -> Ear:
-    """What was heard while everybody did everything: each flow, each function, and attacks."""
+def recorded(world: World, prepared: PreparedWorld, recording_api: RecordingApi) -> RecordingApi:
+    """The recording of every exercise and of some refused requests."""
     for exercise in EXERCISES:
-        stage.restore()
-        exercise.act(stage)
-    Person(stage.deployed, "acme").link(customer_name=CUSTOMER_NAME)
-    _fail(stage.deployed)
+        prepared.restore()
+        exercise.act(prepared)
+    Person(prepared.deployed, "acme").link(customer_name=CUSTOMER_NAME)
+    _send_refused_requests(prepared.deployed)
     secret = world.finch.application
-    ear.canaries |= {Canary("client secret", secret.client_secret)}
-    ear.canaries |= {Canary("webhook secret", one) for one in secret.webhook_secrets}
-    ear.canaries |= {Canary("access token", one.access_token) for one in world.finch.tokens()}
-    ear.canaries.add(Canary("customer name", CUSTOMER_NAME))
-    ear.canaries |= companies() | employees(HARBOR_LANE) | employees(JUNIPER_VALE)
+    recording_api.sensitive |= {SensitiveText("client secret", secret.client_secret)}
+    recording_api.sensitive |= {
+        SensitiveText("webhook secret", one) for one in secret.webhook_secrets
+    }
+    recording_api.sensitive |= {
+        SensitiveText("access token", one.access_token) for one in world.finch.tokens()
+    }
+    recording_api.sensitive.add(SensitiveText("customer name", CUSTOMER_NAME))
+    recording_api.sensitive |= (
+        company_texts() | employee_texts(HARBOR_LANE) | employee_texts(JUNIPER_VALE)
+    )
     until(lambda: any("refused" in line for line in world.function_log("ReceiveWebhook")))
-    return ear
+    return recording_api
 
 
-def _fail(deployed: Deployed) -> None:
-    """Requests that are refused with something in them that must not be repeated."""
+def _send_refused_requests(deployed: Deployed) -> None:
+    """Sends requests that are refused, with texts that no response may repeat."""
     acme = Person(deployed, "acme")
     for body in (b'{"products": ["canary-4711"]}', b'{"canary-4711": 1}', b"canary-4711"):
         acme.call("POST", "/connect-sessions", body)
@@ -66,10 +78,10 @@ def _fail(deployed: Deployed) -> None:
 
 
 def files(world: World) -> dict[str, str]:
-    """Everything that the world has written into its folder, by name, as far as it is text."""
+    """The files that the local world has written, by name, as text."""
     found = {}
     for path in sorted(world.state_dir.rglob("*")):
-        if path.is_file() and path.name not in OTHERS_OWN and not _is_code(path):
+        if path.is_file() and path.name not in NOT_OF_THE_PRODUCT and not _is_code(path):
             found[str(path.relative_to(world.state_dir))] = path.read_bytes().decode(
                 errors="replace"
             )
@@ -77,55 +89,57 @@ def files(world: World) -> dict[str, str]:
 
 
 def _is_code(path: Path) -> bool:
-    """What was built and deployed, and not written since."""
+    """Whether the file is deployed code, and not written at run time."""
     unpacked = any(part.startswith("layer-") for part in path.parts)
     return unpacked or "s3" in path.parts or path.suffix in (".py", ".pyc")
 
 
 def queued(world: World) -> str:
-    """Every message of every queue, dead letters too."""
+    """Every message of every queue, including dead letters."""
     outputs = ("WorkQueueUrl", "WorkDeadLetterQueueUrl", "EventsDeadLetterQueueUrl")
     url = f"{world.aws.endpoint_url}/_ministack/sqs/messages"
-    asked = [{"QueueUrl": world.output(one)} for one in outputs]
-    return "\n".join(httpx.get(url, params=one, timeout=30).text for one in asked)
+    queues = [{"QueueUrl": world.output(one)} for one in outputs]
+    return "\n".join(httpx.get(url, params=one, timeout=30).text for one in queues)
 
 
-def test_nothing_that_is_written_down_holds_a_secret_or_a_name(world: World, heard: Ear) -> None:
+def test_logs_files_queues_and_responses_contain_no_secret_or_name(
+    world: World, recorded: RecordingApi
+) -> None:
     texts = {f"log of {path.stem}": path.read_text() for path in world.function_log_dir.iterdir()}
     texts |= {
         f"file {name}": text for name, text in files(world).items() if "functions/" not in name
     }
     texts["events"] = json.dumps(world.changes())
-    texts["answers"] = "\n".join(heard.answers)
-    texts["refusals"] = "\n".join(heard.refusals)
-    texts["addresses"] = "\n".join(heard.addresses)
+    texts["answers"] = "\n".join(recorded.answers)
+    texts["refusals"] = "\n".join(recorded.refusals)
+    texts["addresses"] = "\n".join(recorded.addresses)
     texts["messages"] = queued(world)
     assert texts.keys() >= {"log of FinishConnect", "log of ProcessWork", "file log/aws.log"}
-    assert leaks(heard.canaries, texts, ALLOWED) == []
+    assert leaks(recorded.sensitive, texts, ALLOWED) == []
 
 
-def test_a_session_is_named_in_a_log_by_an_operator_alone(world: World, heard: Ear) -> None:
+def test_only_operator_log_lines_name_a_session(world: World, recorded: RecordingApi) -> None:
     hashes = {
-        sha256(one.text.encode()).hexdigest() for one in heard.canaries if one.kind == "handle"
+        sha256(one.text.encode()).hexdigest() for one in recorded.sensitive if one.kind == "handle"
     }
     for log in (*world.function_log_dir.iterdir(), world.log_dir / "aws.log"):
-        naming = [
+        lines = [
             line for line in log.read_text().splitlines() if any(one in line for one in hashes)
         ]
-        assert all('"message":"operator"' in line for line in naming), log
-        assert naming or log.stem not in ("ResolveUnfinished", "aws")
+        assert all('"message":"operator"' in line for line in lines), log
+        assert lines or log.stem not in ("ResolveUnfinished", "aws")
 
 
-def test_what_was_refused_is_not_repeated(heard: Ear) -> None:
-    assert heard.refusals
-    told = [*heard.answers, *heard.refusals, *heard.addresses]
-    assert not [one for one in told if "canary-4711" in one]
+def test_refused_input_is_not_echoed(recorded: RecordingApi) -> None:
+    assert recorded.refusals
+    texts = [*recorded.answers, *recorded.refusals, *recorded.addresses]
+    assert not [one for one in texts if "canary-4711" in one]
 
 
-def test_every_kind_of_secret_was_there_to_be_found(heard: Ear) -> None:
-    kinds = {one.kind for one in heard.canaries}
+def test_the_recording_knows_every_kind_of_secret(recorded: RecordingApi) -> None:
+    kinds = {one.kind for one in recorded.sensitive}
     assert kinds >= {
-        *("access token", "access token of ours", "binding cookie", "client secret", "code"),
+        *("access token", "application access token", "binding cookie", "client secret", "code"),
         *("company", "completion", "customer name", "handle", "person", "signature", "username"),
         "webhook secret",
     }

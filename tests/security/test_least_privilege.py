@@ -1,6 +1,6 @@
-"""Least privilege, by taking away: each permission of each role, and a function that then fails.
+"""Least privilege by removal: a function fails if its role loses any single permission.
 
-The policies are those of the deployed roles, and IAM is the emulator's.
+The policies are those of the deployed roles; the emulator's IAM enforces them.
 """
 
 import json
@@ -18,7 +18,7 @@ from local.fake_finch.seed_world import HARBOR_LANE
 from local.world import World
 from tests.local.conftest import until
 from tests.security.examples import FUZZ
-from tests.security.exercises import EXERCISES, NEEDED, Exercise, Stage
+from tests.security.exercises import EXERCISES, NEEDED, Exercise, PreparedWorld
 from tests.security.permissions import RESTORED, Permission, permissions, without
 from tests.support.deployed import TEMPLATE
 
@@ -28,31 +28,31 @@ REACHED_FROM_OUTSIDE = {
     for name, one in TEMPLATE["Resources"].items()
     if one["Type"] == "AWS::Serverless::Function" and one["Properties"].get("Events")
 }
-# Where a denial is told in words of ours, or by the name of the call.
-SAID_INSTEAD = {
+# The log text of a denial, where it does not name the action.
+DENIAL_TEXTS = {
     "kms:ReEncryptFrom": "not authorized to perform: kms:ReEncrypt ",
     "kms:ReEncryptTo": "not authorized to perform: kms:ReEncrypt ",
     "secretsmanager:GetSecretValue": '"message":"finch secret unreadable"',
     "events:PutEvents": '"reasons":["AccessDenied',
 }
-# How long a line may take from a function that has answered to its log.
+# How long a log line may take after the function's response, in seconds.
 PATIENCE = 2.0
 
 
 @pytest.fixture(scope="module")
-def left_to_schedule(world: World, stage: Stage) -> None:
-    """A batch of the stream for the exercise that reads one again."""
-    stage.given_up_batch = until(lambda: a_batch_of_the_stream(world))
+def failed_batch(world: World, prepared: PreparedWorld) -> None:
+    """A batch of the stream, for the exercise that reads a failed batch again."""
+    prepared.failed_batch = until(lambda: a_batch_of_the_stream(world))
 
 
 def a_batch_of_the_stream(world: World) -> Mapping[str, str]:
-    """The first write of a connection as Lambda names it in a dead letter; empty while there is none."""
+    """The position of the first stream record, as in Lambda's dead letter; empty without a record."""
     table = world.output("ConnectionsTableName")
     found = world.aws.client("dynamodb").describe_table(TableName=table)["Table"]
     arn, streams = found["LatestStreamArn"], world.aws.client("dynamodbstreams")
     [shard, *_] = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
-    place = {"StreamArn": arn, "ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
-    iterator = streams.get_shard_iterator(**place)["ShardIterator"]
+    position = {"StreamArn": arn, "ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
+    iterator = streams.get_shard_iterator(**position)["ShardIterator"]
     records = streams.get_records(ShardIterator=iterator)["Records"]
     if not records:
         return {}
@@ -66,15 +66,15 @@ def a_batch_of_the_stream(world: World) -> Mapping[str, str]:
 
 
 @contextmanager
-def less(world: World, permission: Permission) -> Iterator[None]:
-    """While it lasts, a role allows one thing less."""
+def removed(world: World, permission: Permission) -> Iterator[None]:
+    """Removes a permission from its role inside the context."""
     iam, role = world.aws.client("iam"), world.physical_id(permission.role)
     name = TEMPLATE["Resources"][permission.role]["Properties"]["Policies"][0]["PolicyName"]
     whole = iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
     rest = json.dumps(without(permission, whole))
     iam.put_role_policy(RoleName=role, PolicyName=name, PolicyDocument=rest)
     if permission.action.startswith("secretsmanager:"):
-        # A process that has read the secret would go on with what it knows.
+        # A running process would continue with its cached secret.
         world.kill_execution_environments()
     try:
         yield
@@ -83,39 +83,42 @@ def less(world: World, permission: Permission) -> Iterator[None]:
 
 
 def likeliest_first(permission: Permission) -> list[Exercise]:
-    """The exercises of a function, those that were seen to need this before the others."""
-    own = [one for one in EXERCISES if one.function == permission.need.function]
-    return sorted(own, key=lambda one: permission.need not in NEEDED.get(one, {permission.need}))
+    """The exercises of a function; first those that used the permission in process."""
+    candidates = [one for one in EXERCISES if one.function == permission.need.function]
+    return sorted(
+        candidates, key=lambda one: permission.need not in NEEDED.get(one, {permission.need})
+    )
 
 
-def is_missed(world: World, stage: Stage, permission: Permission) -> bool:
-    """Whether the function meets a denial of exactly this."""
+def is_needed(world: World, prepared: PreparedWorld, permission: Permission) -> bool:
+    """Whether the function logs a denial of exactly this permission."""
     function = permission.need.function
-    word = SAID_INSTEAD.get(permission.action, f"not authorized to perform: {permission.action} ")
+    text = DENIAL_TEXTS.get(permission.action, f"not authorized to perform: {permission.action} ")
     for exercise in likeliest_first(permission):
-        stage.restore()
+        prepared.restore()
         purge(world)
         before = len(world.function_log(function))
-        # What its caller sees of the failure is not the point, and differs.
+        # The caller sees the failure in different ways, which do not matter here.
         with suppress(AssertionError, LookupError):
-            exercise.act(stage)
+            exercise.act(prepared)
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
-            if any(word in line for line in world.function_log(function)[before:]):
+            if any(text in line for line in world.function_log(function)[before:]):
                 return True
             time.sleep(0.05)
     return False
 
 
 def purge(world: World) -> None:
-    """What was queued would be worked off in the middle of another exercise."""
+    """Deletes queued messages, which would be processed during the next exercise."""
     world.aws.client("sqs").purge_queue(QueueUrl=world.output("WorkQueueUrl"))
 
 
-def tried(role: str) -> list[Permission]:
-    """What is taken away from a role: everything, but of whom nobody outside reaches one of each need.
+def permissions_to_try(role: str) -> list[Permission]:
+    """The permissions of a role that are removed, each in turn.
 
-    A function that is invoked begins anew after each failure. `make fuzz` takes everything from all.
+    For a function without an event source, the last permission of each statement is enough, because
+    its process starts again after each failure. `make fuzz` removes every permission of every role.
     """
     mine = [one for one in permissions() if one.role == role and not one.by_lambda]
     if FUZZ > 1 or role.removesuffix("Role") in REACHED_FROM_OUTSIDE:
@@ -123,26 +126,26 @@ def tried(role: str) -> list[Permission]:
     return list({one.sid: one for one in mine}.values())
 
 
-@pytest.mark.usefixtures("given_up")
+@pytest.mark.usefixtures("failed_batch")
 @pytest.mark.parametrize("role", ROLES)
-def test_every_permission_of_a_role_is_missed_where_it_is_taken_away(
-    world: World, stage: Stage, role: str
+def test_a_function_fails_if_its_role_loses_a_permission(
+    world: World, prepared: PreparedWorld, role: str
 ) -> None:
-    mine = tried(role)
-    idle = []
+    mine = permissions_to_try(role)
+    unneeded = []
     for permission in mine:
-        with less(world, permission):
-            if not is_missed(world, stage, permission):
-                idle.append(permission)
-    assert idle == []
+        with removed(world, permission):
+            if not is_needed(world, prepared, permission):
+                unneeded.append(permission)
+    assert unneeded == []
 
 
-# And the other way round: what no role allows is denied, with the role's own credentials
+# The opposite: every other action is denied with the role's credentials
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """A call to AWS that somebody with a role's credentials might make."""
+    """A call to AWS that an attacker with a role's credentials could make."""
 
     need: tuple[str, str, str]
     service: str
@@ -151,7 +154,7 @@ class Attempt:
 
 
 def attempts(world: World) -> Iterator[Attempt]:
-    """Everything that any function may do, and what none may."""
+    """The calls that some function may make, and calls that none may make."""
     yield from on_tables(world)
     yield from on_the_key(world)
     yield from on_queues_and_bus(world)
@@ -182,7 +185,7 @@ TABLES = {
 
 def on_tables(world: World) -> Iterator[Attempt]:
     for table, key in TABLES.items():
-        there = {"TableName": world.physical_id(table)}
+        named = {"TableName": world.physical_id(table)}
         name, value = next(iter(key.items()))
         query = {
             "KeyConditionExpression": "#key = :value",
@@ -207,15 +210,17 @@ def on_tables(world: World) -> Iterator[Attempt]:
                 (f"dynamodb:{operation}", table, ""),
                 "dynamodb",
                 snake(operation),
-                there | arguments,
+                named | arguments,
             )
-        # PartiQL, batches and transactions are other ways to the same.
-        read = {"RequestItems": {there["TableName"]: {"Keys": [key]}}}
+        # PartiQL and batches reach the same items in another way.
+        read = {"RequestItems": {named["TableName"]: {"Keys": [key]}}}
         yield Attempt(("dynamodb:BatchGetItem", table, ""), "dynamodb", "batch_get_item", read)
-        write = {"RequestItems": {there["TableName"]: [{"DeleteRequest": {"Key": key}}]}}
+        write = {"RequestItems": {named["TableName"]: [{"DeleteRequest": {"Key": key}}]}}
         yield Attempt(("dynamodb:BatchWriteItem", table, ""), "dynamodb", "batch_write_item", write)
-        said = {"Statement": f'SELECT * FROM "{there["TableName"]}"'}  # noqa: S608
-        yield Attempt(("dynamodb:PartiQLSelect", table, ""), "dynamodb", "execute_statement", said)
+        statement = {"Statement": f'SELECT * FROM "{named["TableName"]}"'}  # noqa: S608
+        yield Attempt(
+            ("dynamodb:PartiQLSelect", table, ""), "dynamodb", "execute_statement", statement
+        )
     for table in ("ConnectionsTable", "ConnectSessionsTable"):
         due = {
             "TableName": world.physical_id(table),
@@ -236,9 +241,9 @@ def on_the_key(world: World) -> Iterator[Attempt]:
         ({"purpose": "stored", "customer_id": "acme"}, "stored"),
         ({"purpose": "escrow", "customer_id": "acme"}, "escrow"),
         ({"purpose": "another", "customer_id": "acme"}, "another"),
-        ({"purpose": "stored"}, "of nobody"),
-        ({"purpose": "escrow"}, "of nobody"),
-        ({"customer_id": "acme"}, "for nothing"),
+        ({"purpose": "stored"}, "without a customer"),
+        ({"purpose": "escrow"}, "without a customer"),
+        ({"customer_id": "acme"}, "without a purpose"),
         ({}, "without a context"),
     ]
     for context, purpose in contexts:
@@ -252,7 +257,7 @@ def on_the_key(world: World) -> Iterator[Attempt]:
         }
         yield Attempt(("kms:Encrypt", "TokenKey", purpose), "kms", "encrypt", encrypt)
         yield Attempt(("kms:Decrypt", "TokenKey", purpose), "kms", "decrypt", decrypt)
-        # One call, and a permission on either key.
+        # One call that needs a permission on each key.
         both = {"CiphertextBlob": blob} | again
         yield Attempt(("kms:ReEncryptFrom", "TokenKey", purpose), "kms", "re_encrypt", both)
         yield Attempt(("kms:ReEncryptTo", "TokenKey", purpose), "kms", "re_encrypt", both)
@@ -267,7 +272,7 @@ def on_the_key(world: World) -> Iterator[Attempt]:
 
 def on_queues_and_bus(world: World) -> Iterator[Attempt]:
     for queue in ("WorkQueue", "WorkDeadLetterQueue", "EventsDeadLetterQueue"):
-        there = {"QueueUrl": world.physical_id(queue)}
+        named = {"QueueUrl": world.physical_id(queue)}
         for operation, more in (
             ("SendMessage", {"MessageBody": "{}"}),
             ("ReceiveMessage", {}),
@@ -275,11 +280,11 @@ def on_queues_and_bus(world: World) -> Iterator[Attempt]:
             ("GetQueueAttributes", {"AttributeNames": ["All"]}),
             ("PurgeQueue", {}),
         ):
-            yield Attempt((f"sqs:{operation}", queue, ""), "sqs", snake(operation), there | more)
+            yield Attempt((f"sqs:{operation}", queue, ""), "sqs", snake(operation), named | more)
     entry = {"Source": "finch-connections", "DetailType": "connection.created", "Detail": "{}"}
     for name, bus in (("EventBus", world.output("EventBusName")), ("the default", "default")):
-        told = {"Entries": [entry | {"EventBusName": bus}]}
-        yield Attempt(("events:PutEvents", name, ""), "events", "put_events", told)
+        entries = {"Entries": [entry | {"EventBusName": bus}]}
+        yield Attempt(("events:PutEvents", name, ""), "events", "put_events", entries)
     table = world.output("ConnectionsTableName")
     found = world.aws.client("dynamodb").describe_table(TableName=table)["Table"]
     stream = {"StreamArn": found["LatestStreamArn"]}
@@ -306,13 +311,13 @@ def snake(operation: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def everything(world: World, stage: Stage) -> list[Attempt]:
-    """Every attempt, made once."""
+def everything(world: World, prepared: PreparedWorld) -> list[Attempt]:
+    """Every attempt, built once for all roles."""
     return list(attempts(world))
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_allows_nothing_beside_its_permissions(
+def test_a_role_is_denied_every_other_action(
     world: World, everything: list[Attempt], role: str
 ) -> None:
     allowed = {(one.action, one.resource, one.purpose) for one in permissions() if one.role == role}
@@ -333,46 +338,48 @@ def test_a_role_allows_nothing_beside_its_permissions(
     assert wrong == []
 
 
-def test_every_permission_of_every_role_is_among_what_is_tried(everything: list[Attempt]) -> None:
-    tried = {one.need for one in everything}
+def test_the_attempts_include_every_permission_of_every_role(everything: list[Attempt]) -> None:
+    attempted = {one.need for one in everything}
     by_lambda = {one for one in permissions() if one.by_lambda}
     rest = set(permissions()) - by_lambda
-    missing = {one for one in rest if (one.action, one.resource, one.purpose) not in tried}
-    # A stream is read by its own, and the function that may is the one that does.
+    missing = {one for one in rest if (one.action, one.resource, one.purpose) not in attempted}
+    # No attempt reads records of the stream, which needs a shard.
     assert {one.action for one in missing} == {"dynamodb:GetRecords", "dynamodb:GetShardIterator"}
 
 
 @pytest.mark.parametrize("role", ["ListConnectionsRole", "StartConnectRole"])
-def test_who_opens_no_token_reads_no_ciphertext(world: World, stage: Stage, role: str) -> None:
-    stage.restore()
-    there = {"TableName": world.output("ConnectionsTableName")}
+def test_a_role_that_decrypts_no_token_cannot_read_its_ciphertext(
+    world: World, prepared: PreparedWorld, role: str
+) -> None:
+    prepared.restore()
+    named = {"TableName": world.output("ConnectionsTableName")}
     key = {
         "customer_id": {"S": "acme"},
         "provider_id#company_id": {"S": f"gusto#{HARBOR_LANE.id}"},
     }
     query: dict[str, Any] = {
-        **there,
+        **named,
         "KeyConditionExpression": "customer_id = :customer",
         "ExpressionAttributeValues": {":customer": {"S": "acme"}},
     }
     names = {"ExpressionAttributeNames": {"#hidden": "ciphertexts"}}
     only = {"ProjectionExpression": "customer_id, tokens", "Select": "SPECIFIC_ATTRIBUTES"}
     dynamodb = world.as_role(role).client("dynamodb")
-    assert "ciphertexts" in world.aws.client("dynamodb").get_item(**there, Key=key)["Item"]
-    assert dynamodb.get_item(**there, Key=key, ProjectionExpression="tokens")["Item"]["tokens"]
+    assert "ciphertexts" in world.aws.client("dynamodb").get_item(**named, Key=key)["Item"]
+    assert dynamodb.get_item(**named, Key=key, ProjectionExpression="tokens")["Item"]["tokens"]
     assert dynamodb.query(**query, **only)["Items"]
     refused: list[Callable[[], object]] = [
-        lambda: dynamodb.get_item(**there, Key=key),
-        lambda: dynamodb.get_item(**there, Key=key, ProjectionExpression="ciphertexts"),
-        lambda: dynamodb.get_item(**there, Key=key, ProjectionExpression="tokens, ciphertexts.x"),
-        lambda: dynamodb.get_item(**there, Key=key, ProjectionExpression="#hidden", **names),
+        lambda: dynamodb.get_item(**named, Key=key),
+        lambda: dynamodb.get_item(**named, Key=key, ProjectionExpression="ciphertexts"),
+        lambda: dynamodb.get_item(**named, Key=key, ProjectionExpression="tokens, ciphertexts.x"),
+        lambda: dynamodb.get_item(**named, Key=key, ProjectionExpression="#hidden", **names),
         lambda: dynamodb.query(**query),
         lambda: dynamodb.query(**query, Select="ALL_ATTRIBUTES"),
         lambda: dynamodb.query(**query, Select="COUNT"),
         lambda: dynamodb.query(**query | {"ProjectionExpression": "ciphertexts"}),
-        # Not even by asking what is in them.
+        # A filter on the attribute is refused too.
         lambda: dynamodb.query(**query, **only, FilterExpression="attribute_exists(ciphertexts)"),
     ]
-    for ask in refused:
+    for call in refused:
         with pytest.raises(ClientError, match="AccessDenied"):
-            ask()
+            call()

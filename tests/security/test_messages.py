@@ -1,4 +1,4 @@
-"""Attacks from inside: messages, events and commands that somebody with an AWS permission sends."""
+"""Attacks from inside: messages, events and commands of a sender with an AWS permission."""
 
 import json
 from collections import Counter
@@ -48,14 +48,14 @@ messages = st.fixed_dictionaries(
 
 @examples(300)
 @given(st.one_of(st.text(), messages.map(json.dumps), anything.map(json.dumps)))
-def test_a_message_is_a_task_or_none(message: str) -> None:
+def test_any_message_is_a_work_item_or_refused(message: str) -> None:
     with suppress(work_queue.NotAWorkItem):
         work_item = work_queue.read(message)
         assert isinstance(work_item, WorkItem)
         assert work_queue.read(work_queue.write(work_item)) == work_item
 
 
-NOT_TASKS: list[Any] = [
+NOT_WORK_ITEMS: list[Any] = [
     {"session": CANARY, **WHEN},
     {"session": f"code#{'0' * 64}", **WHEN},
     {"session": "", **WHEN},
@@ -73,14 +73,14 @@ NOT_TASKS: list[Any] = [
 
 
 def send(deployed: InProcess, *bodies: Any) -> None:
-    """What somebody puts into the queue who may."""
+    """Puts messages into the work queue."""
     client = work_queue.from_settings()
     for body in bodies:
         client.client.send_message(QueueUrl=client.url, MessageBody=json.dumps(body))
 
 
-@pytest.mark.parametrize("body", NOT_TASKS, ids=str)
-def test_what_nobody_here_has_written_ends_with_the_dead_letters_and_is_not_repeated(
+@pytest.mark.parametrize("body", NOT_WORK_ITEMS, ids=str)
+def test_a_forged_message_becomes_a_dead_letter_and_is_not_logged(
     deployed: InProcess, log: StringIO, body: Any
 ) -> None:
     send(deployed, body)
@@ -92,10 +92,10 @@ def test_what_nobody_here_has_written_ends_with_the_dead_letters_and_is_not_repe
     assert deployed.finch.requests.count("GET", "/introspect") == 0
 
 
-def test_a_message_about_anybodys_connection_is_one_look_and_changes_nothing(
+def test_a_forged_message_about_a_connection_changes_nothing(
     deployed: InProcess,
 ) -> None:
-    """The worst that a forged message can do is to have Finch asked."""
+    """At worst, a forged message causes a call to Finch."""
     acme = Person(deployed, "acme")
     acme.connect()
     deployed.queue.drain()
@@ -123,7 +123,7 @@ def test_a_message_about_anybodys_connection_is_one_look_and_changes_nothing(
 
 @examples(150)
 @given(st.one_of(anything, st.dictionaries(st.sampled_from(["action", "session"]), anything)))
-def test_a_command_that_is_none_is_refused(in_process: InProcess, command: Any) -> None:
+def test_any_invalid_command_is_refused(in_process: InProcess, command: Any) -> None:
     assert in_process.invoke
     answer = in_process.invoke("resolve_unfinished", command)
     assert answer["error"] == "invalid_request"
@@ -147,7 +147,7 @@ def test_a_command_that_is_none_is_refused(in_process: InProcess, command: Any) 
     ],
     ids=str,
 )
-def test_what_an_operator_has_mistyped_is_neither_done_nor_logged(
+def test_a_mistyped_command_is_refused_and_not_logged(
     deployed: InProcess, log: StringIO, command: Any
 ) -> None:
     assert deployed.invoke
@@ -158,7 +158,7 @@ def test_what_an_operator_has_mistyped_is_neither_done_nor_logged(
 
 
 @pytest.mark.parametrize("action", ["attach", "disconnect"])
-def test_no_decision_is_guessed(deployed: InProcess, action: str) -> None:
+def test_a_wrong_decision_is_refused_and_changes_nothing(deployed: InProcess, action: str) -> None:
     acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
     acme.connect()
     globex.connect()
@@ -170,17 +170,17 @@ def test_no_decision_is_guessed(deployed: InProcess, action: str) -> None:
     for decision in ("", "0" * 16, shown["decision"].upper(), shown["decision"][:-1]):
         answer = deployed.invoke("resolve_unfinished", command | {"decision": decision})
         assert answer["error"] == "changed", decision
-    for_another = {**command, "action": other, "decision": shown["decision"]}
-    assert deployed.invoke("resolve_unfinished", for_another)["error"] == "changed"
+    wrong_action = {**command, "action": other, "decision": shown["decision"]}
+    assert deployed.invoke("resolve_unfinished", wrong_action)["error"] == "changed"
     assert len(deployed.finch.live_tokens()) == 2
     assert globex.connections() == []
 
 
-# The function that vends
+# Vending tokens
 
 
-def test_a_backend_that_calls_itself_another_gets_no_more(deployed: InProcess) -> None:
-    """What it calls itself is recorded, and decides nothing: IAM says who may invoke."""
+def test_the_caller_name_of_a_backend_gives_no_access(deployed: InProcess) -> None:
+    """The name is recorded but decides nothing: IAM decides who may invoke."""
     Person(deployed, "acme").connect()
     assert deployed.invoke
     asked = {

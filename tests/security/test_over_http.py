@@ -1,4 +1,4 @@
-"""Attacks over HTTP: what only the deployed API, with its gateway, can be asked."""
+"""Attacks over HTTP that need the deployed API with its gateway."""
 
 import http.client
 from urllib.parse import urlsplit
@@ -12,8 +12,8 @@ from tests.support.person import Person
 # Headers
 
 
-def test_the_gateway_passes_it_on(over_http: Deployed) -> None:
-    """What API Gateway answers itself (401, 403, 413, 429, 503) cannot carry it."""
+def test_the_gateway_passes_on_the_security_headers(over_http: Deployed) -> None:
+    """API Gateway's own responses (401, 403, 413, 429, 503) cannot have them."""
     acme = Person(over_http, "acme")
     link = acme.link()
     for reply in (
@@ -26,28 +26,30 @@ def test_the_gateway_passes_it_on(over_http: Deployed) -> None:
         assert_protected(reply)
 
 
-# Access tokens, as API Gateway hands their claims on
+# Access tokens, whose claims API Gateway passes on
 
 
-def ask(deployed: Deployed, token: str) -> Reply:
+def list_connections(deployed: Deployed, token: str) -> Reply:
     return deployed.api.send("GET", "/connections", headers={"authorization": f"Bearer {token}"})
 
 
-def test_no_shape_of_a_claim_is_anothers_name(world: World, over_http: Deployed) -> None:
+def test_an_unusual_customer_claim_shows_no_other_customers_data(
+    world: World, over_http: Deployed
+) -> None:
     Person(over_http, "acme").connect()
     for customer in NO_CUSTOMER:
         token = world.issuer.token("acme", sub=customer)
-        refused = ask(over_http, token)
-        # Above API Gateway's 10 KB for a line of the head there is no function to ask.
+        refused = list_connections(over_http, token)
+        # API Gateway itself refuses a header line of more than 10 KB.
         assert refused.status in (401, 403, 431), customer
         if refused.status == 403:
             assert refused.code == "customer_unknown", customer
     for customer in (7, 10**30, "ACME", "acme.", "-acme"):
-        answered = ask(over_http, world.issuer.token("acme", sub=customer))
+        answered = list_connections(over_http, world.issuer.token("acme", sub=customer))
         assert answered.status == 403 or answered.json["connections"] == [], customer
 
 
-def test_a_token_is_taken_from_the_authorization_header_alone(
+def test_a_token_is_read_only_from_the_authorization_header(
     world: World, over_http: Deployed
 ) -> None:
     token = world.issuer.token("acme")
@@ -61,9 +63,7 @@ def test_a_token_is_taken_from_the_authorization_header_alone(
         assert over_http.api.send("GET", path, headers=headers).status == 401, (headers, path)
 
 
-def test_what_a_caller_says_beside_its_token_is_not_who_it_is(
-    world: World, over_http: Deployed
-) -> None:
+def test_customer_id_comes_only_from_the_jwt(world: World, over_http: Deployed) -> None:
     Person(over_http, "acme").connect()
     headers = {
         "authorization": f"Bearer {world.issuer.token('globex', name='acme', customer='acme')}",
@@ -76,10 +76,10 @@ def test_what_a_caller_says_beside_its_token_is_not_who_it_is(
         assert answered.json == {"connections": [], "next_cursor": None}
 
 
-# Cookies, byte by byte as a browser sends them
+# Cookies, with the bytes that a browser sends
 
 
-def test_a_planted_cookie_binds_nobody_in_whatever_bytes_it_comes(
+def test_a_planted_cookie_with_disguising_bytes_is_ignored(
     world: World, over_http: Deployed
 ) -> None:
     attacker, victim = Person(over_http, "acme"), Person(over_http, "globex")

@@ -1,6 +1,6 @@
-"""Least privilege: what the functions do is what the template allows, piece by piece.
+"""Least privilege: the functions use exactly the permissions that the template grants.
 
-That each permission is missed where it is taken away is shown in `test_least_privilege.py`.
+`test_least_privilege.py` shows that a function fails if its role loses a permission.
 """
 
 import re
@@ -13,15 +13,15 @@ import pytest
 
 from finch_connections import settings
 from finch_connections.aws import connection_table, token_vault
-from tests.security.exercises import EXERCISES, NEEDED, Exercise, set_stage
+from tests.security.exercises import EXERCISES, NEEDED, Exercise, prepare_world
 from tests.security.permissions import BY_LAMBDA, Need, Permission, needs, permissions
 from tests.support.deployed import TEMPLATE
-from tests.support.in_process import Call, InProcess, forget_what_was_read
+from tests.support.in_process import Call, InProcess, forget_process_memory
 
 
 @contextmanager
 def old_key() -> Iterator[str]:
-    """A key that the functions know as the one before."""
+    """Makes a key that the functions know as the old key."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         arn = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
         monkeypatch.setenv("OLD_TOKEN_KEY_ARN", arn)
@@ -34,37 +34,41 @@ def old_key() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def needed(in_process: InProcess) -> dict[Exercise, set[Need]]:
-    """What each exercise needs of AWS."""
+    """The permissions that each exercise uses."""
     in_process.reset()
-    stage = set_stage(in_process, old_key)
+    prepared = prepare_world(in_process, old_key)
     NEEDED.clear()
     for one in EXERCISES:
-        stage.restore()
-        forget_what_was_read()
+        prepared.restore()
+        forget_process_memory()
         seen = NEEDED[one] = set()
 
         def note(call: Call, send: Callable[[], Any], seen: set[Need] = seen) -> Any:
             seen |= set(needs(call))
-            # moto keeps no stream of the tables.
+            # moto has no streams for these tables.
             return {"ShardIterator": "x"} if call.service == "dynamodbstreams" else send()
 
         in_process.border.guard = note
-        one.act(stage)
+        one.act(prepared)
     return NEEDED
 
 
-def test_no_function_does_what_its_role_does_not_allow(needed: dict[Exercise, set[Need]]) -> None:
+def test_no_function_uses_a_permission_that_its_role_lacks(
+    needed: dict[Exercise, set[Need]],
+) -> None:
     allowed = {permission.need for permission in permissions()}
     assert set().union(*needed.values()) <= allowed
 
 
-def test_no_role_allows_what_its_function_does_not_do(needed: dict[Exercise, set[Need]]) -> None:
+def test_no_role_has_a_permission_that_its_function_does_not_use(
+    needed: dict[Exercise, set[Need]],
+) -> None:
     every = set().union(*needed.values())
-    idle = [one for one in permissions() if not one.by_lambda and one.need not in every]
-    assert idle == []
+    unused = [one for one in permissions() if not one.by_lambda and one.need not in every]
+    assert unused == []
 
 
-def test_what_lambda_itself_needs_is_allowed_and_not_more() -> None:
+def test_roles_have_exactly_the_permissions_of_lambda_itself() -> None:
     allowed = {(one.need.function, one.action) for one in permissions() if one.by_lambda}
     functions = [name for name, one in TEMPLATE["Resources"].items() if _is_function(one)]
     logging = {
@@ -77,7 +81,7 @@ def _is_function(resource: dict[str, Any]) -> bool:
     return bool(resource["Type"] == "AWS::Serverless::Function")
 
 
-# Nothing is allowed in general
+# No statement is general
 
 
 def statements() -> list[tuple[str, dict[str, Any]]]:
@@ -99,7 +103,7 @@ def test_every_statement_names_its_actions_and_resources() -> None:
     assert all("ManagedPolicyArns" not in role["Properties"] for role in roles)
 
 
-def test_no_key_is_used_but_for_a_stated_purpose_and_a_customer() -> None:
+def test_every_key_permission_requires_a_purpose_and_a_customer() -> None:
     using = [
         (name, statement.get("Condition"))
         for name, statement in statements()
@@ -112,12 +116,12 @@ def test_no_key_is_used_but_for_a_stated_purpose_and_a_customer() -> None:
         assert condition["Null"] == {"kms:EncryptionContext:customer_id": "false"}, name
 
 
-def test_who_opens_no_stored_token_may_not_even_read_its_ciphertext() -> None:
-    """But for those who write connections: the item that they write has it."""
+def test_roles_without_decrypt_cannot_read_stored_ciphertexts() -> None:
+    """Except roles that write connections, because the item that they write contains it."""
     shown = re.findall(r"#?[a-z_]+", connection_table._SHOWN)
     attributes = {connection_table._NAMES.get(one, one) for one in shown}
     assert "ciphertexts" not in attributes
-    opening = {one.role for one in permissions() if _opens_stored(one)}
+    decrypting = {one.role for one in permissions() if _decrypts_stored(one)}
     writing = {one.role for one in permissions() if _on_connections(one, "PutItem")}
     for name, statement in statements():
         role = name.partition(".")[0]
@@ -125,7 +129,7 @@ def test_who_opens_no_stored_token_may_not_even_read_its_ciphertext() -> None:
         reads = "dynamodb:GetItem" in actions or "dynamodb:Query" in actions
         if not reads or statement["Resource"] != {"Fn::GetAtt": ["ConnectionsTable", "Arn"]}:
             continue
-        if role in opening | writing:
+        if role in decrypting | writing:
             continue
         condition = statement["Condition"]
         assert set(condition["ForAllValues:StringEquals"]["dynamodb:Attributes"]) == attributes
@@ -134,7 +138,7 @@ def test_who_opens_no_stored_token_may_not_even_read_its_ciphertext() -> None:
     assert restricted == {"StartConnectRole.ReadConnections", "ListConnectionsRole.ReadConnections"}
 
 
-def _opens_stored(one: Permission) -> bool:
+def _decrypts_stored(one: Permission) -> bool:
     return (one.action, one.purpose) == ("kms:Decrypt", "stored")
 
 

@@ -1,6 +1,6 @@
 """Attacks on sessions, cookies and the callback (RFC 9700, RFC 6819, RFC 6265bis).
 
-Many others are stories of `tests/scenarios.py`, under "Whose browser it is".
+More attacks are acceptance tests in `tests/acceptance/scenarios.py`, under "Whose browser it is".
 """
 
 from collections import Counter
@@ -24,10 +24,10 @@ from tests.support.person import Browser, Person
 
 @pytest.mark.parametrize("disguise", ["\u2000", "\u00a0", "\u0085", "\u3000", "\x1f", "\v"])
 @pytest.mark.parametrize("place", ["{disguise}{name}", "{name}{disguise}"])
-def test_a_binding_cookie_that_a_sibling_site_has_planted_binds_nobody(
+def test_a_disguised_binding_cookie_of_a_sibling_site_is_ignored(
     deployed: Deployed, disguise: str, place: str
 ) -> None:
-    """A browser takes a name that only looks like `__Host-` from any site of the same domain."""
+    """Any site of the same domain can set a cookie whose name only looks like `__Host-`."""
     attacker, victim = Person(deployed, "acme"), Person(deployed, "globex")
     link = attacker.link()
     [(name, value)] = attacker.browser.cookies.items()
@@ -37,12 +37,12 @@ def test_a_binding_cookie_that_a_sibling_site_has_planted_binds_nobody(
     assert attacker.connections() == []
 
 
-# States, codes and cookies of two customers, put together by somebody who has them all
+# States, codes and cookies of two customers, combined by an attacker who has them all
 
 
 @dataclass(frozen=True)
 class Part:
-    """What a customer's browser and Finch have made of one attempt: a login at Finch, not yet here."""
+    """The values of one connect session whose login at Finch is done and whose callback is not."""
 
     customer_id: str
     company_id: str
@@ -52,7 +52,7 @@ class Part:
 
 
 def attempt(world: InProcess, customer_id: str, **choices: str) -> Part:
-    """A person goes through Finch Connect, and everything that came of it is stolen."""
+    """Completes Finch Connect as a user; returns all values, as an attacker would steal them."""
     person = Person(world, customer_id)
     link = person.link()
     [binding] = person.browser.cookies.items()
@@ -68,7 +68,7 @@ JUNK = "A" * 43
 
 @dataclass(frozen=True)
 class Callback:
-    """A callback that somebody has put together: each part is 0, 1, or something else."""
+    """A combined callback: each part comes from session 0, session 1, or neither."""
 
     state: int | None
     code: int
@@ -107,7 +107,7 @@ callbacks = st.builds(
 
 @pytest.fixture(scope="module")
 def stolen(in_process: InProcess) -> tuple[list[Part], Callable[[], None]]:
-    """Two attempts with all that belongs to them, and the way back to that."""
+    """The values of two sessions, and a function that restores the state."""
     in_process.reset()
     parts = [
         attempt(in_process, "acme", provider_id="gusto", login=MAYA, company_id=HARBOR_LANE.id),
@@ -118,12 +118,12 @@ def stolen(in_process: InProcess) -> tuple[list[Part], Callable[[], None]]:
 
 @examples(40)
 @given(sent=st.lists(callbacks, min_size=1, max_size=4))
-def test_whatever_is_put_together_a_company_is_attached_to_its_own_customer_alone(
+def test_combined_callbacks_attach_a_company_only_to_its_own_customer(
     in_process: InProcess,
     stolen: tuple[list[Part], Callable[[], None]],
     sent: list[Callback],
 ) -> None:
-    """With its own binding cookie alone; what is attached to nobody, nobody can read."""
+    """And only with the customer's own binding cookie."""
     parts, restore = stolen
     restore()
     bound: set[int] = set()
@@ -141,12 +141,14 @@ def test_whatever_is_put_together_a_company_is_attached_to_its_own_customer_alon
     assert all(count == 1 for count in codes.values())
 
 
-# Somebody who is lured, and the company that they may log in to
+# A user who is lured into an attacker's link
 
 
 @pytest.mark.parametrize("lured", ["before", "after"])
-def test_who_is_lured_keeps_their_company_from_nobody(deployed: InProcess, lured: str) -> None:
-    """The attacker's attempt holds a token of the company: it blocks nobody, and ends nothing."""
+def test_an_attackers_link_does_not_block_the_customers_own_connection(
+    deployed: InProcess, lured: str
+) -> None:
+    """The attacker's session has a token of the company, but blocks and ends nothing."""
     attacker, acme = Person(deployed, "globex"), Person(deployed, "acme")
     if lured == "after":
         acme.connect()
@@ -161,10 +163,10 @@ def test_who_is_lured_keeps_their_company_from_nobody(deployed: InProcess, lured
     assert kept <= {token.connection_id for token in deployed.finch.live_tokens()}
 
 
-def test_a_name_that_a_customer_gives_itself_at_finch_is_no_other_customers(
+def test_a_finch_customer_name_with_a_suffix_is_no_customer_id(
     deployed: InProcess,
 ) -> None:
-    """Finch is told `acme~2` for a second connection: nobody can be called that."""
+    """For a second connection Finch gets the name `acme~2`, which no customer can have."""
     acme = Person(deployed, "acme")
     acme.connect()
     acme.connect(provider_id="justworks")

@@ -1,6 +1,6 @@
-"""The template and the locks: what they let in, and what they leave out with a reason.
+"""The template's parameters, its exceptions to checkov's rules, and the locked dependencies.
 
-`make check` has checkov and cfn-lint read the template, `make audit` asks for known holes in the locks.
+`make check` runs checkov and cfn-lint over the template; `make audit` looks up known vulnerabilities.
 """
 
 import re
@@ -14,10 +14,10 @@ LOCKS = sorted(ROOT.glob("**/requirements.txt"))
 
 
 def allowed(parameter: str, value: str) -> bool:
-    """Whether CloudFormation takes a value: a pattern has to match all of it."""
-    stated = TEMPLATE["Parameters"][parameter]
-    return bool(re.fullmatch(stated.get("AllowedPattern", ".*"), value)) and len(value) >= int(
-        stated.get("MinLength", 0)
+    """Whether CloudFormation accepts a value: a pattern must match all of it."""
+    definition = TEMPLATE["Parameters"][parameter]
+    return bool(re.fullmatch(definition.get("AllowedPattern", ".*"), value)) and len(value) >= int(
+        definition.get("MinLength", 0)
     )
 
 
@@ -38,28 +38,28 @@ def allowed(parameter: str, value: str) -> bool:
         ("JwtAudience", "finch-connections"),
     ],
 )
-def test_what_a_deployment_needs_is_taken(parameter: str, value: str) -> None:
+def test_valid_parameter_values_are_accepted(parameter: str, value: str) -> None:
     assert allowed(parameter, value)
 
 
 @pytest.mark.parametrize(
     ("parameter", "value"),
     [
-        # Any page of anybody could read the answers.
+        # Any website could read the responses.
         ("FrontendOrigins", "*"),
         ("FrontendOrigins", "https://*"),
         ("FrontendOrigins", "https://*.example.com"),
         ("FrontendOrigins", "https://app.example.com,https://*"),
         ("FrontendOrigins", "null"),
         ("FrontendOrigins", ""),
-        # Whoever is on the way could write it, or read what is sent there.
+        # An attacker in the network could change or read the traffic.
         ("FrontendOrigins", "http://app.example.com"),
         ("ReturnUrls", "http://app.example.com/payroll"),
         ("ApiUrl", "http://api.example.com"),
         ("FinchApiUrl", "http://api.tryfinch.com"),
         ("JwtIssuer", "http://issuer.example.com"),
         ("FinchApiUrl", "http://localhost.example.com"),
-        # Two readers could understand it in two ways.
+        # Two parsers could understand the value differently.
         ("FrontendOrigins", "https://app.example.com/"),
         ("FrontendOrigins", "https://app.example.com, https://admin.example.com"),
         ("ReturnUrls", "https://app.example.com@evil.example.com/payroll"),
@@ -75,13 +75,11 @@ def test_what_a_deployment_needs_is_taken(parameter: str, value: str) -> None:
         ("JwtAudience", ""),
     ],
 )
-def test_what_would_open_a_door_is_refused_before_it_is_deployed(
-    parameter: str, value: str
-) -> None:
+def test_unsafe_parameter_values_are_refused(parameter: str, value: str) -> None:
     assert not allowed(parameter, value)
 
 
-def test_what_is_not_done_for_checkov_has_its_reason() -> None:
+def test_every_skipped_checkov_rule_has_a_reason() -> None:
     skipped = [
         (name, skip)
         for name, resource in TEMPLATE["Resources"].items()
@@ -94,7 +92,7 @@ def test_what_is_not_done_for_checkov_has_its_reason() -> None:
     assert ".venv-audit/bin/checkov --file template.yaml" in (ROOT / "Makefile").read_text()
 
 
-def test_every_dependency_is_locked_by_its_hash() -> None:
+def test_every_dependency_is_locked_with_a_hash() -> None:
     ours = [lock for lock in LOCKS if not {".venv", ".aws-sam"} & {part[:9] for part in lock.parts}]
     names = {str(lock.parent.relative_to(ROOT)) for lock in ours}
     assert names >= {"layers/shared/python", "local", "tests", "tests/security"}
@@ -111,7 +109,7 @@ def test_every_dependency_is_locked_by_its_hash() -> None:
             assert "://" not in line
 
 
-def test_nothing_is_installed_that_is_not_locked() -> None:
+def test_every_pip_install_requires_hashes() -> None:
     commands: list[Any] = []
     for path in (ROOT / "Makefile", ROOT / "layers/shared/python/Makefile"):
         text = re.sub(r"\\\n\s*", " ", path.read_text())

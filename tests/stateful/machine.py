@@ -1,4 +1,4 @@
-"""Everything that may happen, in any order: people, Finch, AWS, the queue, time and an operator."""
+"""A state machine of everything that can happen: users, Finch, AWS, the queue, time, an operator."""
 
 import json
 from collections import Counter
@@ -26,10 +26,10 @@ from local.fake_finch.refusals import ReauthenticateUser
 from local.fake_finch.seed_world import HARBOR_LANE, JUNIPER_VALE, MAYA, OWEN, TALLY
 from local.fake_finch.state import CannotAuthorize, Connection
 from tests.fault_injection.faults import faults_of
-from tests.stateful.truth import Trip, Truth
+from tests.stateful.oracle import Authorization, Oracle
 from tests.support.deployed import Api, Reply
 from tests.support.in_process import Call, InProcess, Stopped
-from tests.support.invariants import Kept, Row, broken
+from tests.support.invariants import Row, StoredState, broken
 from tests.support.person import FinchPage, Landing, Person, connection_path
 
 REGION = "eu-west-1"
@@ -40,15 +40,15 @@ CUSTOMERS = ("acme", "globex")
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 BOTH = ("company", "directory")
 PAUSES = (MINUTE, 5 * MINUTE, HOUR, 3 * HOUR, DAY, 3 * DAY, 8 * DAY)
-# Longer than a second click leads to the same page of Finch Connect, which lives for an hour.
+# After this time a second click makes a new Finch session, although the old session lives for an hour.
 _FINCH_SESSION_REUSE = timedelta(minutes=51)
-# How often the world tries at the end to get rid of everything.
+# The maximum number of rounds of the cleanup at the end.
 _ROUNDS = 10
 
 
 @dataclass(frozen=True)
 class Place:
-    """What somebody types in at Finch Connect."""
+    """The input of a user at Finch Connect."""
 
     provider_id: str
     login: str
@@ -62,8 +62,8 @@ PLACES = (
     Place("gusto", TALLY, JUNIPER_VALE.id),
     Place("justworks", MAYA, HARBOR_LANE.id),
 )
-# What Finch does not say, where one may think otherwise than the fake Finch does by itself.
-FINCHES: tuple[dict[str, Any], ...] = (
+# Possible behaviors of Finch that its documentation leaves open; the first is the fake's default.
+FINCH_VARIANTS: tuple[dict[str, Any], ...] = (
     {},
     {"echo_state": False},
     {"other_login_same_connection": True},
@@ -78,8 +78,8 @@ FINCHES: tuple[dict[str, Any], ...] = (
     {"reauth_may_change_company": True},
     {"reauth_may_change_company": True, "reauth_kills_old_tokens": True},
 )
-# What Finch does for a while, and with which of its answers.
-WEATHERS = (
+# Faults of Finch that last for a while: the end of the path, and the name of the fault.
+OUTAGES = (
     ("", "not reached"),
     ("", "500 server_error"),
     ("", "429 finch_api_ip_rl"),
@@ -97,10 +97,10 @@ WEATHERS = (
 
 @dataclass(frozen=True)
 class Trouble:
-    """What goes wrong in a step, at the `at`-th of its calls `to` Finch, of its writes, or of all.
+    """A fault in a step, at the `at`-th of its calls `to` Finch, of its writes, or of all calls.
 
-    Its process is stopped, the call fails in the `pick`-th way there is (`on` and on), its answer
-    is lost in one of the ways there are, or somebody else does something `meanwhile`.
+    Depending on `kind`, the process stops, the call has the `pick`-th of its faults, its response
+    is lost, or another process acts `meanwhile`. With `on`, later calls of the kind fail too.
     """
 
     at: int
@@ -110,7 +110,7 @@ class Trouble:
     on: bool = False
 
     def is_about(self, call: Call) -> bool:
-        """Whether this call counts."""
+        """Whether this call is counted."""
         match self.to:
             case "finch":
                 return call.service == "finch"
@@ -132,15 +132,15 @@ TROUBLES = st.one_of(
     st.builds(Trouble, st.integers(1, 9), _KINDS, st.just("writes"), _PICKS, st.booleans()),
 )
 LOST_AT_FINCH = st.builds(Trouble, st.integers(1, 2), st.just("lost"), st.just("finch"), _PICKS)
-WHO = st.sampled_from(CUSTOMERS)
-WHICH = st.integers(0, 5)
+CUSTOMER = st.sampled_from(CUSTOMERS)
+INDEX = st.integers(0, 5)
 PRODUCTS = st.sampled_from((BOTH, ("company",), ("directory",)))
-HOME = st.sampled_from((True, True, False))
+SAME_SITE = st.sampled_from((True, True, False))
 
 
 @dataclass
 class Attempt:
-    """A link to connect, or an embedded session, and the page that it led to."""
+    """A link or an embedded session, and the page of Finch Connect that it led to."""
 
     customer_id: str
     link: str | None
@@ -149,8 +149,8 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class _SlowApi:
-    """The API, with time passing at each request."""
+class _TimedApi:
+    """The API; advances the clock before each request."""
 
     world: InProcess
 
@@ -160,33 +160,33 @@ class _SlowApi:
 
 
 @dataclass
-class _Opener:
-    """KMS, that opens the same thing once: nothing else is looked at so often."""
+class _CachingKms:
+    """A KMS client that caches decryptions, which the checks repeat very often."""
 
     kms: Any
-    opened: dict[tuple[bytes, str], Any] = field(default_factory=dict)
+    decrypted: dict[tuple[bytes, str], Any] = field(default_factory=dict)
 
     def decrypt(self, **asked: Any) -> Any:
         name = (bytes(asked["CiphertextBlob"]), repr(sorted(asked["EncryptionContext"].items())))
-        if name not in self.opened:
-            self.opened[name] = self._ask(asked)
-        if isinstance(self.opened[name], ClientError):
-            raise self.opened[name]
-        return self.opened[name]
+        if name not in self.decrypted:
+            self.decrypted[name] = self._decrypt(asked)
+        if isinstance(self.decrypted[name], ClientError):
+            raise self.decrypted[name]
+        return self.decrypted[name]
 
-    def _ask(self, asked: Any) -> Any:
+    def _decrypt(self, asked: Any) -> Any:
         try:
             return self.kms.decrypt(**asked)
         except ClientError as error:
             return error
 
 
-class Broken(AssertionError):
-    """Something that was promised does not hold."""
+class PromiseBroken(AssertionError):
+    """A promise is broken."""
 
 
 class Model(RuleBasedStateMachine):
-    """Finch Connections in its world. `world` and `seed` are given by whoever runs it."""
+    """Finch Connections, its users and its services. The test sets `world` and `seed`."""
 
     world: ClassVar[InProcess]
     seed: ClassVar[Callable[[], None]]
@@ -198,129 +198,129 @@ class Model(RuleBasedStateMachine):
         super().__init__()
         self.world.reset()
         Model.seed()
-        opener: Any = _Opener(self.world.kms)
-        self.truth = Truth(self.world, replace(self.world, kms=opener))
-        api: Api = _SlowApi(self.world)
+        kms: Any = _CachingKms(self.world.kms)
+        self.oracle = Oracle(self.world, replace(self.world, kms=kms))
+        api: Api = _TimedApi(self.world)
         deployed = replace(self.world, api=api)
         self.people = {
-            (customer_id, home): Person(deployed, customer_id, same_site=home)
+            (customer_id, same_site): Person(deployed, customer_id, same_site=same_site)
             for customer_id in CUSTOMERS
-            for home in (True, False)
+            for same_site in (True, False)
         }
         self.attempts: list[Attempt] = []
-        self.trips: list[Trip] = []
+        self.authorizations: list[Authorization] = []
         self.messages: list[Message] = []
-        self.kept = Kept(self.truth.shown)
-        self.weather: tuple[str, str] | None = None
+        self.stored = StoredState(self.oracle.deployed)
+        self.outage: tuple[str, str] | None = None
         self._trouble: Trouble | None = None
         self._calls = 0
-        self._struck: Call | None = None
+        self._injected: Call | None = None
         self._depth = 0
         self._delivering = False
-        self._kept_off: list[Message] = []
+        self._hidden_messages: list[Message] = []
         self._in_step = False
         self._lied = False
         self.world.border.guard = self._guard
 
-    @initialize(switches=st.sampled_from(FINCHES))
-    def finch_is(self, switches: dict[str, Any]) -> None:
+    @initialize(switches=st.sampled_from(FINCH_VARIANTS))
+    def finch_variant(self, switches: dict[str, Any]) -> None:
         self.world.finch.change_switches(**switches)
 
-    # What goes wrong
+    # Faults
 
     def _guard(self, call: Call, send: Send) -> Any:
-        send = self._noting(call, send)
+        send = self._observed(call, send)
         if self._depth:
-            return self._weathered(call, send)
-        trouble, struck = self._trouble, self._struck
+            return self._send_in_outage(call, send)
+        trouble, injected = self._trouble, self._injected
         if trouble is None or not trouble.is_about(call):
-            return self._weathered(call, send)
+            return self._send_in_outage(call, send)
         self._calls += 1
         if self._calls == trouble.at:
-            self._struck = call
+            self._injected = call
         elif not (
             trouble.on
-            and struck
-            and (call.service, call.operation) == (struck.service, struck.operation)
+            and injected
+            and (call.service, call.operation) == (injected.service, injected.operation)
         ):
-            return self._weathered(call, send)
+            return self._send_in_outage(call, send)
         match trouble.kind:
             case "stop before":
                 raise Stopped
             case "stop after":
                 with suppress(Exception):
-                    self._weathered(call, send)
+                    self._send_in_outage(call, send)
                 raise Stopped
             case "fault" | "lost":
-                return self._strike(trouble, call, send)
+                return self._inject(trouble, call, send)
             case "meanwhile before":
                 self._meanwhile(trouble.pick)
-                return self._weathered(call, send)
+                return self._send_in_outage(call, send)
             case _:
-                answer = self._weathered(call, send)
+                answer = self._send_in_outage(call, send)
                 self._meanwhile(trouble.pick)
                 return answer
 
-    def _strike(self, trouble: Trouble, call: Call, send: Send) -> Any:
+    def _inject(self, trouble: Trouble, call: Call, send: Send) -> Any:
         faults = list(faults_of(call))
         if trouble.kind == "lost":
             faults = [one for one in faults if one.name.endswith(_AFTER)] or faults
         fault = faults[trouble.pick % len(faults)]
         if fault.name.endswith("wrongly"):
-            # What Finch says wrongly again and again is believed.
+            # The product believes a wrong answer that Finch repeats, so Finch gives only one wrong answer.
             if self._lied:
-                return self._weathered(call, send)
+                return self._send_in_outage(call, send)
             self._lied = True
-        strike = fault.strike
+        inject = fault.inject
         if fault.name.endswith("truly"):
-            return self.truth.ends_by_itself(lambda: strike(self.world, call, send))
-        return strike(self.world, call, send)
+            return self.oracle.finch_may_end(lambda: inject(self.world, call, send))
+        return inject(self.world, call, send)
 
-    def _weathered(self, call: Call, send: Send) -> Any:
-        if self.weather and call.service == "finch":
-            path, name = self.weather
+    def _send_in_outage(self, call: Call, send: Send) -> Any:
+        if self.outage and call.service == "finch":
+            path, name = self.outage
             if call.operation.endswith(path):
                 for fault in faults_of(call):
                     if fault.name == name:
-                        return fault.strike(self.world, call, send)
+                        return fault.inject(self.world, call, send)
         return send()
 
-    def _noting(self, call: Call, send: Send) -> Send:
-        """What sends a call, and takes note of what comes of it outside."""
+    def _observed(self, call: Call, send: Send) -> Send:
+        """Returns a function that sends the call and lets the oracle record its effect."""
         if call.operation == "GetItem" and "ProjectionExpression" not in call.arguments:
             return lambda: _get_item(call.arguments)
         if call.operation == "POST /auth/token":
             request: httpx.Request = call.arguments
             code = _json(request)["code"]
-            return lambda: self.truth.mint(request, code, send)
+            return lambda: self.oracle.exchange(request, code, send)
         if call.operation == "TransactWriteItems":
 
-            def looking() -> Any:
+            def observed() -> Any:
                 answer = send()
-                self.truth.look()
+                self.oracle.record()
                 return answer
 
-            return looking
+            return observed
         return send
 
     def _meanwhile(self, pick: int) -> None:
-        """Another process does something between two calls of this one."""
-        trip = self.trips[-1] if self.trips else None
-        customer_id = trip.customer_id if trip else CUSTOMERS[0]
+        """Another process acts between two calls of the current process."""
+        authorization = self.authorizations[-1] if self.authorizations else None
+        customer_id = authorization.customer_id if authorization else CUSTOMERS[0]
         self._depth += 1
         try:
             match pick % 6:
-                case 0 if trip:
-                    self._come_back(trip, self.people[customer_id, True])
+                case 0 if authorization:
+                    self._finish_callback(authorization, self.people[customer_id, True])
                 case 1:
                     self._disconnect_every(customer_id)
                 case 2 if not self._delivering:
                     self.world.clock.advance(MINUTE)
                     self._deliver()
                 case 2:
-                    self._deliver_beside()
-                case 3 if trip and trip.completion:
-                    self._confirm(trip, customer_id)
+                    self._deliver_in_parallel()
+                case 3 if authorization and authorization.completion:
+                    self._confirm(authorization, customer_id)
                 case 4:
                     self._connect(customer_id, True, PLACES[0], BOTH)
                 case 5:
@@ -331,41 +331,41 @@ class Model(RuleBasedStateMachine):
 
     @contextmanager
     def _step(self, name: str, trouble: Trouble | None = None) -> Iterator[None]:
-        """One thing that happens, with what goes wrong in it; afterwards every promise holds."""
+        """Runs one step with its fault, and then checks every promise."""
         Model.steps += 1
         Model.ran[name] += 1
         self._in_step = True
         self.world.queue.deliveries[0] = 0
-        self._trouble, self._calls, self._struck = trouble, 0, None
+        self._trouble, self._calls, self._injected = trouble, 0, None
         yield
         self._trouble = None
-        if trouble and self._struck:
+        if trouble and self._injected:
             Model.ran[f"({trouble.kind})"] += 1
         self._check()
         self._in_step = False
 
     def _check(self, *, at_rest: bool = False) -> None:
-        self.kept = kept = self.truth.look()
+        self.stored = kept = self.oracle.record()
         found = broken(
-            self.truth.shown,
-            self.truth.watch,
+            self.oracle.deployed,
+            self.oracle.watch,
             self.world.border.exchanges,
             at_rest=at_rest,
-            lost_at_finch=self.truth.excused(),
+            lost_at_finch=self.oracle.excused(),
         )
-        found += self.truth.broken(kept)
+        found += self.oracle.broken(kept)
         if found:
-            raise Broken("; ".join(found))
+            raise PromiseBroken("; ".join(found))
 
-    # People
+    # Users
 
     def _stopped(self, reply: Reply) -> bool:
         return reply.status == 502 and "problem" not in reply.headers["content-type"]
 
     def _start(
-        self, customer_id: str, home: bool, place: Place | None, embedded: bool
+        self, customer_id: str, same_site: bool, place: Place | None, embedded: bool
     ) -> Attempt | None:
-        person = self.people[customer_id, home]
+        person = self.people[customer_id, same_site]
         asked: dict[str, Any] = {"mode": "embedded"} if embedded else {}
         reply = person.start(**asked)
         if reply.status != 201:
@@ -390,10 +390,11 @@ class Model(RuleBasedStateMachine):
 
     def _log_in(
         self, attempt: Attempt, place: Place | None, products: Sequence[str]
-    ) -> Trip | None:
-        """Goes through Finch Connect.
+    ) -> Authorization | None:
+        """Completes Finch Connect.
 
-        Who is led to repair a connection logs in to that one, or to another place that Finch offers.
+        In a repair the user logs in to the repaired connection, or at another place that Finch
+        allows.
         """
         page, finch = attempt.page, self.world.finch
         if page is None:
@@ -413,59 +414,70 @@ class Model(RuleBasedStateMachine):
             )
         except CannotAuthorize:
             return None
-        trip = Trip(attempt.customer_id, done.code, page.state, done.redirect_to)
-        trip.repairs = repaired if attempt.repairs else None
-        self.trips.append(trip)
-        self.truth.trips[done.code] = trip
-        return trip
+        authorization = Authorization(attempt.customer_id, done.code, page.state, done.redirect_to)
+        authorization.repairs = repaired if attempt.repairs else None
+        self.authorizations.append(authorization)
+        self.oracle.authorizations[done.code] = authorization
+        return authorization
 
     def _may_repair_at(self, place: Place, repaired: Connection) -> bool:
-        """Whether somebody who is to log in to a connection again may do so there."""
+        """Whether Finch allows the user of a repair to log in at this place."""
         return place.provider_id == repaired.provider_id and (
             place.company_id == repaired.company_id
             or self.world.finch.switches.reauth_may_change_company
         )
 
-    def _come_back(self, trip: Trip, person: Person) -> str:
-        if trip.url is None:
-            body = {"code": trip.code, "state": trip.state}
-            if person.customer_id == trip.customer_id:
-                self.truth.proven.add(trip.code)
-            return self._told(trip, person, person.call("POST", "/callback", body))
-        if person.same_site and person.customer_id == trip.customer_id:
-            self.truth.proven.add(trip.code)
-        reply = person.browser.navigate(trip.url)
+    def _finish_callback(self, authorization: Authorization, person: Person) -> str:
+        if authorization.url is None:
+            body = {"code": authorization.code, "state": authorization.state}
+            if person.customer_id == authorization.customer_id:
+                self.oracle.proven.add(authorization.code)
+            return self._check_response(
+                authorization, person, person.call("POST", "/callback", body)
+            )
+        if person.same_site and person.customer_id == authorization.customer_id:
+            self.oracle.proven.add(authorization.code)
+        reply = person.browser.navigate(authorization.url)
         if self._stopped(reply):
             return "stopped"
         landing = Landing.of(reply)
-        if landing.completion and person.customer_id == trip.customer_id:
-            trip.completion = landing.completion
-        return self._told_connected(trip, landing.outcome)
+        if landing.completion and person.customer_id == authorization.customer_id:
+            authorization.completion = landing.completion
+        return self._check_outcome(authorization, landing.outcome)
 
-    def _confirm(self, trip: Trip, customer_id: str) -> str:
+    def _confirm(self, authorization: Authorization, customer_id: str) -> str:
         person = self.people[customer_id, False]
-        if customer_id == trip.customer_id:
-            self.truth.proven.add(trip.code)
-        assert trip.completion
-        return self._told(trip, person, person.confirm(trip.completion))
+        if customer_id == authorization.customer_id:
+            self.oracle.proven.add(authorization.code)
+        assert authorization.completion
+        return self._check_response(authorization, person, person.confirm(authorization.completion))
 
-    def _told(self, trip: Trip, person: Person, reply: Reply) -> str:
+    def _check_response(self, authorization: Authorization, person: Person, reply: Reply) -> str:
         if self._stopped(reply):
             return "stopped"
         if reply.status not in (200, 202):
             return reply.code
-        if person.customer_id != trip.customer_id:
-            raise Broken(f"M4: {person.customer_id} is told of {trip.customer_id}'s attempt")
-        return self._told_connected(trip, reply.json)
+        if person.customer_id != authorization.customer_id:
+            raise PromiseBroken(
+                f"M4: {person.customer_id} gets the outcome of {authorization.customer_id}'s session"
+            )
+        return self._check_outcome(authorization, reply.json)
 
-    def _told_connected(self, trip: Trip, outcome: Any) -> str:
+    def _check_outcome(self, authorization: Authorization, outcome: Any) -> str:
         if outcome.get("status") == "connected":
             where = outcome["provider_id"], outcome["company_id"]
-            if not self.truth.was_attached(trip.code, *where):
-                raise Broken(f"M4: {trip.customer_id} is told connected and was not")
-            said = str(outcome.get("repaired")).lower()
-            if trip.repairs and said != str(self.truth.has_repaired(trip)).lower():
-                raise Broken(f"M4: {trip.customer_id} is told repaired={said}, wrongly")
+            if not self.oracle.was_attached(authorization.code, *where):
+                raise PromiseBroken(
+                    f"M4: {authorization.customer_id} gets connected, but nothing was attached"
+                )
+            repaired = str(outcome.get("repaired")).lower()
+            if (
+                authorization.repairs
+                and repaired != str(self.oracle.has_repaired(authorization)).lower()
+            ):
+                raise PromiseBroken(
+                    f"M4: {authorization.customer_id} gets a wrong repaired={repaired}"
+                )
         word = str(outcome.get("error") or outcome.get("status"))
         Model.ran[f"({word})"] += 1
         return word
@@ -473,30 +485,30 @@ class Model(RuleBasedStateMachine):
     def _connect(
         self,
         customer_id: str,
-        home: bool,
+        same_site: bool,
         place: Place,
         products: Sequence[str],
         *,
         confirms: bool = True,
     ) -> str:
-        """From the start to the landing, and to the confirmation where one is asked for."""
-        person = self.people[customer_id, home]
-        attempt = self._start(customer_id, home, place, embedded=False)
+        """Connects from the start to the outcome, with confirmation if required."""
+        person = self.people[customer_id, same_site]
+        attempt = self._start(customer_id, same_site, place, embedded=False)
         if attempt is None:
             return "not started"
         self._click(attempt, person)
-        trip = self._log_in(attempt, place, products)
-        if trip is None:
+        authorization = self._log_in(attempt, place, products)
+        if authorization is None:
             return "not at Finch"
-        seen = self._come_back(trip, person)
-        if seen == "confirm" and trip.completion and confirms:
-            seen = self._confirm(trip, customer_id)
+        seen = self._finish_callback(authorization, person)
+        if seen == "confirm" and authorization.completion and confirms:
+            seen = self._confirm(authorization, customer_id)
         return seen
 
-    def _start_repair(self, row: Row, home: bool) -> Attempt | None:
-        """From the button to Finch Connect."""
+    def _start_repair(self, row: Row, same_site: bool) -> Attempt | None:
+        """Starts a repair and follows its link to Finch Connect."""
         customer_id, key = row
-        person = self.people[customer_id, home]
+        person = self.people[customer_id, same_site]
         path = connection_path(*key.split("#")) + "/reauthenticate"
         reply = person.call("POST", path, {"return_to": self.world.return_urls[0]})
         if reply.status != 201:
@@ -507,30 +519,30 @@ class Model(RuleBasedStateMachine):
         self._click(attempt, person)
         return attempt
 
-    def _repair(self, row: Row, home: bool, confirms: bool, place: Place | None = None) -> str:
-        """From the button to the landing, and to the confirmation where one is asked for."""
+    def _repair(self, row: Row, same_site: bool, confirms: bool, place: Place | None = None) -> str:
+        """Repairs from the start to the outcome, with confirmation if required."""
         customer_id = row[0]
-        person = self.people[customer_id, home]
-        attempt = self._start_repair(row, home)
+        person = self.people[customer_id, same_site]
+        attempt = self._start_repair(row, same_site)
         if attempt is None:
             return "not started"
-        trip = self._log_in(attempt, place, BOTH)
-        if trip is None:
+        authorization = self._log_in(attempt, place, BOTH)
+        if authorization is None:
             return "not at Finch"
-        seen = self._come_back(trip, person)
-        if seen == "confirm" and trip.completion and confirms:
-            seen = self._confirm(trip, customer_id)
+        seen = self._finish_callback(authorization, person)
+        if seen == "confirm" and authorization.completion and confirms:
+            seen = self._confirm(authorization, customer_id)
         return seen
 
     def _disconnect(self, row: Row) -> str:
         customer_id, key = row
-        before, lived = set(self.truth.watch.seen(row)), self.truth.live()
-        self.truth.asks_to_end(row)
+        before, lived = set(self.oracle.watch.seen(row)), self.oracle.live()
+        self.oracle.customer_ends(row)
         path = connection_path(*key.split("#"))
         reply = self.people[customer_id, True].call("DELETE", path)
-        # What was attached while it was under way may have been ended with it.
-        self.truth.look()
-        self.truth.asks_to_end(row)
+        # A token that was attached during the disconnect may have been ended with it.
+        self.oracle.record()
+        self.oracle.customer_ends(row)
         if self._stopped(reply):
             return "stopped"
         if reply.status not in (200, 202):
@@ -538,20 +550,20 @@ class Model(RuleBasedStateMachine):
         status = str(reply.json["status"])
         if before & lived:
             Model.ran[f"({status})"] += 1
-        if status == "disconnected" and before & self.truth.live():
-            raise Broken(f"M5: {customer_id} is told disconnected, and it lives at Finch")
+        if status == "disconnected" and before & self.oracle.live():
+            raise PromiseBroken(f"M5: {customer_id} gets disconnected, but it lives at Finch")
         return status
 
-    def _standing(self) -> list[Row]:
-        """The connections that there is something to end of."""
-        return [row for row in self.kept.connections if self.kept.connection_ids(row)]
+    def _with_tokens(self) -> list[Row]:
+        """The connections that still have a Finch connection."""
+        return [row for row in self.stored.connections if self.stored.connection_ids(row)]
 
     def _several(self) -> list[Row]:
-        """The connections with several of Finch's behind them."""
-        return [row for row in self.kept.connections if len(self.kept.connection_ids(row)) > 1]
+        """The connections with several Finch connections."""
+        return [row for row in self.stored.connections if len(self.stored.connection_ids(row)) > 1]
 
     def _disconnect_every(self, customer_id: str) -> None:
-        for row in Kept(self.truth.shown).connections:
+        for row in StoredState(self.oracle.deployed).connections:
             if row[0] == customer_id:
                 self._disconnect(row)
 
@@ -563,22 +575,22 @@ class Model(RuleBasedStateMachine):
             self._delivering = False
 
     def _deliver_alone(self, *, twice: bool) -> None:
-        """One message that is visible comes; the others may come beside it, to another process."""
+        """Delivers one visible message; another process may get the others meanwhile."""
         queue = self.world.queue._queue
         first = queue.messages[:1]
-        self._kept_off = [one for one in queue._messages if one not in first]
+        self._hidden_messages = [one for one in queue._messages if one not in first]
         queue._messages = first
         try:
             self._deliver(twice=twice)
         finally:
-            queue._messages += self._kept_off
-            self._kept_off = []
+            queue._messages += self._hidden_messages
+            self._hidden_messages = []
 
-    def _deliver_beside(self) -> None:
-        """The others, while the first is under way: that one is hidden until it is done."""
+    def _deliver_in_parallel(self) -> None:
+        """Delivers the other messages while the first, which is hidden, is still processed."""
         queue = self.world.queue._queue
-        queue._messages += self._kept_off
-        self._kept_off = []
+        queue._messages += self._hidden_messages
+        self._hidden_messages = []
         batch, process_work_handler._batch = (
             process_work_handler._batch,
             deepcopy(process_work_handler._batch),
@@ -591,7 +603,7 @@ class Model(RuleBasedStateMachine):
     def _operate(self, **command: Any) -> Any:
         return self._invoke("resolve_unfinished", command)
 
-    def _sweep(self) -> None:
+    def _schedule_checks(self) -> None:
         self._invoke("schedule_checks", {})
 
     def _invoke(self, function: str, event: Any) -> Any:
@@ -599,15 +611,15 @@ class Model(RuleBasedStateMachine):
         try:
             return self.world.invoke(function, event)
         except (Stopped, Exception) as error:
-            if not (self._struck or self.weather):
+            if not (self._injected or self.outage):
                 raise
             return {"error": type(error).__name__}
 
     # Rules
 
     @rule(
-        who=WHO,
-        home=HOME,
+        who=CUSTOMER,
+        same_site=SAME_SITE,
         confirms=st.booleans(),
         place=st.sampled_from(PLACES),
         products=PRODUCTS,
@@ -616,71 +628,78 @@ class Model(RuleBasedStateMachine):
     def connect(
         self,
         who: str,
-        home: bool,
+        same_site: bool,
         confirms: bool,
         place: Place,
         products: Sequence[str],
         trouble: Trouble | None,
     ) -> None:
         with self._step("connect", trouble):
-            self._connect(who, home, place, products, confirms=confirms)
+            self._connect(who, same_site, place, products, confirms=confirms)
 
-    @rule(who=WHO, place=st.sampled_from(PLACES[:2]), trouble=TROUBLES)
-    def connect_as_most_do(self, who: str, place: Place, trouble: Trouble | None) -> None:
+    @rule(who=CUSTOMER, place=st.sampled_from(PLACES[:2]), trouble=TROUBLES)
+    def connect_in_the_usual_way(self, who: str, place: Place, trouble: Trouble | None) -> None:
         with self._step("connect", trouble):
             self._connect(who, True, place, BOTH)
 
-    @rule(who=WHO, home=HOME, embedded=st.booleans(), trouble=TROUBLES)
-    def start(self, who: str, home: bool, embedded: bool, trouble: Trouble | None) -> None:
+    @rule(who=CUSTOMER, same_site=SAME_SITE, embedded=st.booleans(), trouble=TROUBLES)
+    def start(self, who: str, same_site: bool, embedded: bool, trouble: Trouble | None) -> None:
         with self._step("start", trouble):
-            attempt = self._start(who, home, None, embedded)
+            attempt = self._start(who, same_site, None, embedded)
             if attempt and attempt.link:
-                self._click(attempt, self.people[who, home])
+                self._click(attempt, self.people[who, same_site])
 
     @precondition(lambda self: any(one.link for one in self.attempts))
-    @rule(which=WHICH, who=WHO, home=HOME, trouble=TROUBLES)
-    def click_again(self, which: int, who: str, home: bool, trouble: Trouble | None) -> None:
+    @rule(which=INDEX, who=CUSTOMER, same_site=SAME_SITE, trouble=TROUBLES)
+    def click_again(self, which: int, who: str, same_site: bool, trouble: Trouble | None) -> None:
         with self._step("click again", trouble):
             self._click(
-                _latest([one for one in self.attempts if one.link], which), self.people[who, home]
+                _latest([one for one in self.attempts if one.link], which),
+                self.people[who, same_site],
             )
 
     @precondition(lambda self: any(one.page for one in self.attempts))
-    @rule(which=WHICH, place=st.sampled_from(PLACES), products=PRODUCTS)
-    def go_through(self, which: int, place: Place, products: Sequence[str]) -> None:
-        with self._step("go through"):
+    @rule(which=INDEX, place=st.sampled_from(PLACES), products=PRODUCTS)
+    def log_in_at_finch(self, which: int, place: Place, products: Sequence[str]) -> None:
+        with self._step("log in at finch"):
             attempt = _latest([one for one in self.attempts if one.page], which)
             self._log_in(attempt, place, products)
 
-    @precondition(lambda self: self.trips)
+    @precondition(lambda self: self.authorizations)
     @rule(
-        which=WHICH,
+        which=INDEX,
         who=st.sampled_from((None, None, None, *CUSTOMERS)),
-        home=HOME,
+        same_site=SAME_SITE,
         trouble=TROUBLES,
     )
-    def come_back(self, which: int, who: str | None, home: bool, trouble: Trouble | None) -> None:
-        with self._step("come back", trouble):
-            trip = _latest(self.trips, which)
-            self._come_back(trip, self.people[who or trip.customer_id, home])
+    def finish_callback(
+        self, which: int, who: str | None, same_site: bool, trouble: Trouble | None
+    ) -> None:
+        with self._step("finish callback", trouble):
+            authorization = _latest(self.authorizations, which)
+            self._finish_callback(
+                authorization, self.people[who or authorization.customer_id, same_site]
+            )
 
-    @precondition(lambda self: self.trips)
+    @precondition(lambda self: self.authorizations)
     @rule(trouble=TROUBLES)
     def reload(self, trouble: Trouble | None) -> None:
         with self._step("reload", trouble):
-            self._come_back(self.trips[-1], self.people[self.trips[-1].customer_id, True])
+            self._finish_callback(
+                self.authorizations[-1], self.people[self.authorizations[-1].customer_id, True]
+            )
 
-    @precondition(lambda self: any(one.completion for one in self.trips))
-    @rule(which=WHICH, who=st.sampled_from((None, None, *CUSTOMERS)), trouble=TROUBLES)
+    @precondition(lambda self: any(one.completion for one in self.authorizations))
+    @rule(which=INDEX, who=st.sampled_from((None, None, *CUSTOMERS)), trouble=TROUBLES)
     def confirm(self, which: int, who: str | None, trouble: Trouble | None) -> None:
         with self._step("confirm", trouble):
-            trip = _latest([one for one in self.trips if one.completion], which)
-            self._confirm(trip, who or trip.customer_id)
+            authorization = _latest([one for one in self.authorizations if one.completion], which)
+            self._confirm(authorization, who or authorization.customer_id)
 
-    @precondition(lambda self: self._standing())
+    @precondition(lambda self: self._with_tokens())
     @rule(
-        which=WHICH,
-        home=st.booleans(),
+        which=INDEX,
+        same_site=st.booleans(),
         confirms=st.booleans(),
         place=st.one_of(st.none(), st.sampled_from(PLACES)),
         trouble=TROUBLES,
@@ -688,139 +707,146 @@ class Model(RuleBasedStateMachine):
     def repair(
         self,
         which: int,
-        home: bool,
+        same_site: bool,
         confirms: bool,
         place: Place | None,
         trouble: Trouble | None,
     ) -> None:
         with self._step("repair", trouble):
-            self._repair(_latest(self._standing(), which), home, confirms, place)
+            self._repair(_latest(self._with_tokens(), which), same_site, confirms, place)
 
-    @rule(who=WHO, place=st.sampled_from(PLACES[:2]), times=st.integers(1, 2))
+    @rule(who=CUSTOMER, place=st.sampled_from(PLACES[:2]), times=st.integers(1, 2))
     def leave_unconfirmed(self, who: str, place: Place, times: int) -> None:
         with self._step("leave unconfirmed"):
             for _ in range(times):
                 self._connect(who, False, place, BOTH, confirms=False)
 
-    @precondition(lambda self: self._standing())
-    @rule(which=WHICH, place=st.one_of(st.none(), st.sampled_from(PLACES)), times=st.integers(1, 2))
+    @precondition(lambda self: self._with_tokens())
+    @rule(which=INDEX, place=st.one_of(st.none(), st.sampled_from(PLACES)), times=st.integers(1, 2))
     def leave_repairs_unconfirmed(self, which: int, place: Place | None, times: int) -> None:
-        """The first of two is one of what is to be repaired, the last one ends wherever it does."""
+        """With two repairs, the first logs in to the repaired connection, the last at `place`."""
         with self._step("leave repairs unconfirmed"):
-            row = _latest(self._standing(), which)
+            row = _latest(self._with_tokens(), which)
             for one in (None, place)[-times:]:
                 self._repair(row, False, False, one)
 
     @precondition(lambda self: self._several())
-    @rule(which=WHICH, second=st.booleans(), home=HOME, trouble=st.one_of(TROUBLES, LOST_AT_FINCH))
+    @rule(
+        which=INDEX,
+        second=st.booleans(),
+        same_site=SAME_SITE,
+        trouble=st.one_of(TROUBLES, LOST_AT_FINCH),
+    )
     def repair_after_another_click(
-        self, which: int, second: bool, home: bool, trouble: Trouble | None
+        self, which: int, second: bool, same_site: bool, trouble: Trouble | None
     ) -> None:
-        """Finch Connect was open, or its code on its way, while another login became the worst."""
+        """Another login's status becomes worse while Finch Connect is open or its code not used."""
         with self._step("click a repair again"):
             customer_id, _ = row = _latest(self._several(), which)
-            attempt = self._start_repair(row, home)
+            attempt = self._start_repair(row, same_site)
             if attempt is None or attempt.page is None:
                 return
             self.world.clock.advance(_FINCH_SESSION_REUSE)
             first = self._log_in(attempt, None, BOTH)
             repaired = self.world.finch.session(attempt.page.session_id).reauthenticates
             for connection in self.world.finch.connections():
-                if connection.live and connection.id in self.kept.connection_ids(row) - {repaired}:
+                if connection.live and connection.id in self.stored.connection_ids(row) - {
+                    repaired
+                }:
                     self.world.finch.set_connection_status(connection.id, "reauth")
             self.world.deliver_webhooks()
-            # What is worse is believed when Finch has said it twice.
+            # The product shows a worse status when Finch repeats it.
             self.world.queue.pass_time(3 * MINUTE)
-            self._click(attempt, self.people[customer_id, home])
-            trip = self._log_in(attempt, None, BOTH) if second else first
-        with self._step("come back after another click", trouble):
-            if trip:
-                self._come_back(trip, self.people[customer_id, home])
+            self._click(attempt, self.people[customer_id, same_site])
+            authorization = self._log_in(attempt, None, BOTH) if second else first
+        with self._step("finish callback after another click", trouble):
+            if authorization:
+                self._finish_callback(authorization, self.people[customer_id, same_site])
 
-    @precondition(lambda self: self._standing())
-    @rule(which=WHICH, at=st.integers(1, 3), pick=_PICKS)
-    def repair_and_lose_an_answer(self, which: int, at: int, pick: int) -> None:
-        with self._step("repair and lose an answer", Trouble(at, "lost", "finch", pick)):
-            self._repair(_latest(self._standing(), which), True, True)
+    @precondition(lambda self: self._with_tokens())
+    @rule(which=INDEX, at=st.integers(1, 3), pick=_PICKS)
+    def repair_and_lose_a_response(self, which: int, at: int, pick: int) -> None:
+        with self._step("repair and lose a response", Trouble(at, "lost", "finch", pick)):
+            self._repair(_latest(self._with_tokens(), which), True, True)
 
-    @precondition(lambda self: self._standing())
-    @rule(which=WHICH, weather=st.sampled_from(WEATHERS))
-    def disconnect_while_finch_fails(self, which: int, weather: tuple[str, str]) -> None:
+    @precondition(lambda self: self._with_tokens())
+    @rule(which=INDEX, outage=st.sampled_from(OUTAGES))
+    def disconnect_while_finch_fails(self, which: int, outage: tuple[str, str]) -> None:
         with self._step("disconnect while finch fails"):
-            self.weather = weather
-            self._disconnect(_latest(self._standing(), which))
+            self.outage = outage
+            self._disconnect(_latest(self._with_tokens(), which))
 
-    @rule(who=WHO, place=st.sampled_from(PLACES), at=st.integers(1, 4), pick=_PICKS)
-    def connect_and_lose_an_answer(self, who: str, place: Place, at: int, pick: int) -> None:
-        with self._step("connect and lose an answer", Trouble(at, "lost", "finch", pick)):
+    @rule(who=CUSTOMER, place=st.sampled_from(PLACES), at=st.integers(1, 4), pick=_PICKS)
+    def connect_and_lose_a_response(self, who: str, place: Place, at: int, pick: int) -> None:
+        with self._step("connect and lose a response", Trouble(at, "lost", "finch", pick)):
             self._connect(who, True, place, BOTH)
 
-    @precondition(lambda self: self.truth.attached)
-    @rule(who=WHO, trouble=TROUBLES)
+    @precondition(lambda self: self.oracle.attached)
+    @rule(who=CUSTOMER, trouble=TROUBLES)
     def disconnect_all(self, who: str, trouble: Trouble | None) -> None:
         with self._step("disconnect all", trouble):
             self._disconnect_every(who)
 
-    @precondition(lambda self: self.truth.attached)
-    @rule(which=WHICH, trouble=TROUBLES)
+    @precondition(lambda self: self.oracle.attached)
+    @rule(which=INDEX, trouble=TROUBLES)
     def disconnect(self, which: int, trouble: Trouble | None) -> None:
         with self._step("disconnect", trouble):
-            self._disconnect(_latest(self._standing() or list(self.truth.attached), which))
+            self._disconnect(_latest(self._with_tokens() or list(self.oracle.attached), which))
 
-    @precondition(lambda self: self.truth.attached)
-    @rule(who=WHO, which=WHICH)
-    def look_around(self, who: str, which: int) -> None:
-        """A customer sees what is theirs, and nothing else."""
-        with self._step("look around"):
+    @precondition(lambda self: self.oracle.attached)
+    @rule(who=CUSTOMER, which=INDEX)
+    def read_connections(self, who: str, which: int) -> None:
+        """A customer sees exactly their own connections."""
+        with self._step("read connections"):
             person = self.people[who, True]
             shown = {(one["provider_id"], one["company_id"]) for one in person.connections()}
-            rows = {row for row in Kept(self.truth.shown).connections if row[0] == who}
+            rows = {row for row in StoredState(self.oracle.deployed).connections if row[0] == who}
             if {f"{provider}#{company}" for provider, company in shown} != {key for _, key in rows}:
-                raise Broken(f"M4: {who} is shown something else than what is theirs")
-            _, key = row = _latest(list(self.truth.attached), which)
+                raise PromiseBroken(f"M4: the list of {who} is not exactly their connections")
+            _, key = row = _latest(list(self.oracle.attached), which)
             reply = person.call("GET", connection_path(*key.split("#")))
             if (reply.status == 200) != ((who, key) in rows):
-                raise Broken(f"M4: {who} asks for {row[0]}'s connection, and gets {reply.status}")
+                raise PromiseBroken(f"M4: {who} gets {reply.status} for a connection of {row[0]}")
 
     # The queue and time
 
     @precondition(lambda self: self.world.queue.waiting())
-    @rule(turn=WHICH, twice=st.booleans(), alone=st.booleans(), trouble=TROUBLES)
+    @rule(turn=INDEX, twice=st.booleans(), alone=st.booleans(), trouble=TROUBLES)
     def deliver(self, turn: int, twice: bool, alone: bool, trouble: Trouble | None) -> None:
         with self._step("deliver", trouble):
-            self._turn(turn)
+            self._rotate(turn)
             (self._deliver_alone if alone else self._deliver)(twice=twice)
 
     @precondition(lambda self: len(self.world.queue.waiting()) > 1)
     @rule(
-        turn=WHICH,
+        turn=INDEX,
         waits=st.booleans(),
         at=st.integers(1, 12),
         kind=st.sampled_from(("meanwhile before", "meanwhile after")),
     )
-    def deliver_side_by_side(self, turn: int, waits: bool, at: int, kind: str) -> None:
-        """Two processes work off the queue, at once or when what waits for a person is due."""
+    def deliver_in_parallel(self, turn: int, waits: bool, at: int, kind: str) -> None:
+        """Two processes work on the queue, immediately or when the longest wait is over."""
         if waits:
-            with self._step("wait until all is due"):
+            with self._step("wait until all messages are due"):
                 self.world.queue.pass_time(2 * MINUTE)
                 due = [datetime.fromisoformat(one["due_at"]) for one in self.world.queue.waiting()]
                 longest = max(due, default=self.world.clock.now) - self.world.clock.now
                 self.world.clock.advance(min(max(longest, MINUTE), DAY + HOUR))
-        with self._step("deliver side by side", Trouble(at, kind, pick=2)):
-            self._turn(turn)
+        with self._step("deliver in parallel", Trouble(at, kind, pick=2)):
+            self._rotate(turn)
             self._deliver_alone(twice=False)
 
-    def _turn(self, turn: int) -> None:
-        """The messages come in another order."""
+    def _rotate(self, turn: int) -> None:
+        """Changes the order of the messages."""
         waiting = self.world.queue._queue._messages
         waiting[:] = waiting[turn:] + waiting[:turn]
         self.messages += deepcopy(waiting)
 
     @precondition(lambda self: self.messages)
     @rule(which=st.integers(0, 30))
-    def deliver_what_was_long_done(self, which: int) -> None:
-        """A message comes once more, long after it was worked off."""
-        with self._step("deliver what was long done"):
+    def deliver_a_processed_message_again(self, which: int) -> None:
+        """SQS delivers a message again, long after it was processed."""
+        with self._step("deliver a processed message again"):
             message = deepcopy(_latest(self.messages, which))
             message.id = f"{message.id}-{self._now()}"
             message.visible_at = message.delayed_until = 0
@@ -828,41 +854,41 @@ class Model(RuleBasedStateMachine):
             self.world.queue._queue._messages.append(message)
             self._deliver()
 
-    @precondition(lambda self: self.trips)
+    @precondition(lambda self: self.authorizations)
     @rule(by=st.sampled_from(PAUSES), works=st.booleans())
     def time_passes(self, by: timedelta, works: bool) -> None:
-        """The queue is worked off meanwhile, or is not."""
+        """Lets time pass, with or without the queue at work."""
         with self._step("time passes"):
             if works:
                 self.world.queue.pass_time(min(by, DAY))
-                self._sweep()
+                self._schedule_checks()
             else:
                 self.world.clock.advance(by)
 
-    @precondition(lambda self: self.trips)
+    @precondition(lambda self: self.authorizations)
     @rule(trouble=TROUBLES)
-    def sweep(self, trouble: Trouble | None) -> None:
-        with self._step("sweep", trouble):
-            self._sweep()
+    def scheduled_check(self, trouble: Trouble | None) -> None:
+        with self._step("scheduled check", trouble):
+            self._schedule_checks()
 
     # Finch
 
-    @precondition(lambda self: self.trips)
+    @precondition(lambda self: self.authorizations)
     @rule(trouble=TROUBLES)
-    def webhooks_come(self, trouble: Trouble | None) -> None:
-        with self._step("webhooks come", trouble):
+    def webhooks_arrive(self, trouble: Trouble | None) -> None:
+        with self._step("webhooks arrive", trouble):
             self.world.deliver_webhooks()
 
-    @precondition(lambda self: self.trips)
-    @rule(weather=st.one_of(st.none(), st.sampled_from(WEATHERS)))
-    def finch_is_like(self, weather: tuple[str, str] | None) -> None:
-        with self._step("finch is like"):
-            self.weather = None if self.weather else weather
+    @precondition(lambda self: self.authorizations)
+    @rule(outage=st.one_of(st.none(), st.sampled_from(OUTAGES)))
+    def outage_starts_or_ends(self, outage: tuple[str, str] | None) -> None:
+        with self._step("outage starts or ends"):
+            self.outage = None if self.outage else outage
 
-    @precondition(lambda self: self.truth.code_of)
-    @rule(which=WHICH, end=st.booleans())
-    def finch_ends_or_wants_a_new_login(self, which: int, end: bool) -> None:
-        with self._step("finch ends or wants a new login"):
+    @precondition(lambda self: self.oracle.code_of)
+    @rule(which=INDEX, end=st.booleans())
+    def finch_ends_a_connection_or_requires_a_login(self, which: int, end: bool) -> None:
+        with self._step("finch ends a connection or requires a login"):
             finch = self.world.finch
             if live := [one for one in finch.connections() if one.live]:
                 connection = _latest(live, which)
@@ -872,18 +898,18 @@ class Model(RuleBasedStateMachine):
                 )
                 if token and end:
                     with suppress(ReauthenticateUser):
-                        self.truth.ends_by_itself(lambda: finch.disconnect(token.access_token))
+                        self.oracle.finch_may_end(lambda: finch.disconnect(token.access_token))
                 elif token:
                     finch.set_connection_status(connection.id, "reauth")
 
     # The operator
 
-    @precondition(lambda self: any("escrow" in one for one in self.kept.sessions.values()))
-    @rule(which=WHICH, attach=st.booleans(), trouble=TROUBLES)
+    @precondition(lambda self: any("escrow" in one for one in self.stored.sessions.values()))
+    @rule(which=INDEX, attach=st.booleans(), trouble=TROUBLES)
     def operator_decides(self, which: int, attach: bool, trouble: Trouble | None) -> None:
         with self._step("operator decides", trouble):
             self._operate(action="list")
-            sessions = Kept(self.truth.shown).sessions
+            sessions = StoredState(self.oracle.deployed).sessions
             keeping = [one for one, item in sessions.items() if "escrow" in item]
             held = [one for one in keeping if sessions[one]["phase"]["S"] == "held"]
             if held or keeping:
@@ -895,8 +921,10 @@ class Model(RuleBasedStateMachine):
         if "error" in seen:
             return seen
         if action == "attach":
-            self.truth.proven |= {
-                trip.code for trip in self.trips if _hash(trip.code) == item["code_hash"]["S"]
+            self.oracle.proven |= {
+                authorization.code
+                for authorization in self.authorizations
+                if _hash(authorization.code) == item["code_hash"]["S"]
             }
         decision = seen["result"]["decision"]
 
@@ -905,21 +933,23 @@ class Model(RuleBasedStateMachine):
 
         if action != "disconnect":
             return decide()
-        self.truth.cut_off.add(item["escrow"]["M"]["connection_id"]["S"])
-        return self.truth.ends_by_itself(decide)
+        self.oracle.ended_by_operator.add(item["escrow"]["M"]["connection_id"]["S"])
+        return self.oracle.finch_may_end(decide)
 
-    @precondition(lambda self: self.kept.phases()["uncertain"])
-    @rule(which=WHICH, trouble=TROUBLES)
+    @precondition(lambda self: self.stored.phases()["uncertain"])
+    @rule(which=INDEX, trouble=TROUBLES)
     def operator_dismisses(self, which: int, trouble: Trouble | None) -> None:
-        """An exchange of which Finch's dashboard shows that nothing is left."""
+        """Dismisses an exchange without a token, as the operator sees in Finch's dashboard."""
         with self._step("operator dismisses", trouble):
             self._dismiss(which)
 
     def _dismiss(self, which: int) -> bool:
-        left = {_hash(self.truth.code_of.get(one.id, "")) for one in self.world.finch.live_tokens()}
+        left = {
+            _hash(self.oracle.code_of.get(one.id, "")) for one in self.world.finch.live_tokens()
+        }
         gone = [
             handle_hash
-            for handle_hash, item in Kept(self.truth.shown).sessions.items()
+            for handle_hash, item in StoredState(self.oracle.deployed).sessions.items()
             if item["phase"]["S"] == "uncertain" and item["code_hash"]["S"] not in left
         ]
         if gone:
@@ -929,13 +959,13 @@ class Model(RuleBasedStateMachine):
     # The end
 
     def teardown(self) -> None:
-        """Everything is mended and the queue works, and everybody gets rid of what they have."""
+        """Ends the faults, lets the queue finish, and lets every customer disconnect everything."""
         try:
             if not self._in_step:
                 Model.examples += 1
-                self._trouble = self.weather = None
+                self._trouble = self.outage = None
                 self._come_to_rest()
-                self._get_rid_of_everything()
+                self._disconnect_everything()
         finally:
             self.world.border.open()
 
@@ -944,23 +974,23 @@ class Model(RuleBasedStateMachine):
         queue.deliveries[0] = 0
         queue.redrive()
         if not queue.drain():
-            raise Broken("I1: the queue does not come to rest")
+            raise PromiseBroken("I1: the queue does not come to rest")
         if queue.dead():
-            raise Broken("I6: a dead letter that comes again")
+            raise PromiseBroken("I6: a dead letter that comes again")
         if queue.expired:
-            # What is found to be lost is what has not been looked at for a day.
+            # The scheduled check finds work without a message after a day.
             self.world.clock.advance(DAY + HOUR)
-            self._sweep()
+            self._schedule_checks()
             queue.expired.clear()
             if not queue.drain():
-                raise Broken("I1: the queue does not come to rest after a sweep")
+                raise PromiseBroken("I1: the queue does not come to rest after a scheduled check")
         self._check(at_rest=True)
 
-    def _get_rid_of_everything(self) -> None:
+    def _disconnect_everything(self) -> None:
         seen: list[str] = []
         for _ in range(_ROUNDS):
             self.world.queue.deliveries[0] = 0
-            kept = Kept(self.truth.shown)
+            kept = StoredState(self.oracle.deployed)
             for handle_hash, item in kept.sessions.items():
                 if item["phase"]["S"] == "held":
                     seen.append(str(self._decide(handle_hash, item, "disconnect")))
@@ -968,14 +998,14 @@ class Model(RuleBasedStateMachine):
                 if kept.status(row) != "disconnected":
                     seen += self._end(row, item)
             self._pass(2 * HOUR)
-            kept = Kept(self.truth.shown)
+            kept = StoredState(self.oracle.deployed)
             if any(kept.status(row) == "disconnecting" for row in kept.connections):
                 self._pass(4 * DAY)
             elsewhere = {one for row in kept.connections for one in kept.connection_ids(row)}
             for connection in self.world.finch.connections():
                 held = {
                     item["escrow"]["M"]["connection_id"]["S"]
-                    for item in Kept(self.truth.shown).sessions.values()
+                    for item in StoredState(self.oracle.deployed).sessions.values()
                     if "escrow" in item
                 }
                 lost = connection.live and connection.id not in elsewhere | held
@@ -986,18 +1016,18 @@ class Model(RuleBasedStateMachine):
             self._pass(2 * HOUR)
             while self._dismiss(0):
                 pass
-            if not self.truth.live() and not self._left():
+            if not self.oracle.live() and not self._left():
                 break
         self._pass(2 * HOUR)
         self._check(at_rest=True)
-        if live := self.truth.live():
-            raise Broken(f"the bill cannot be stopped: {len(live)} live, after {seen[-12:]}")
+        if live := self.oracle.live():
+            raise PromiseBroken(f"still billed: {len(live)} live, after {seen[-12:]}")
         if left := self._left():
-            raise Broken(f"something is left of nothing: {left}, after {seen[-12:]}")
+            raise PromiseBroken(f"left over with nothing live: {left}, after {seen[-12:]}")
 
     def _end(self, row: Row, item: dict[str, Any]) -> Iterator[str]:
         if item.get("problem") == {"S": "disconnect_refused"}:
-            # As it says: to be connected again, and then disconnected again.
+            # The message of the problem says: connect again, then disconnect again.
             yield f"{row[0]} {self._repair(row, True, True)}"
         yield f"{row[0]} {self._disconnect(row)}"
 
@@ -1007,8 +1037,8 @@ class Model(RuleBasedStateMachine):
         self.world.queue.redrive()
 
     def _left(self) -> list[str]:
-        """What somebody would still have to do, though nothing lives at Finch."""
-        kept = Kept(self.truth.shown)
+        """The unfinished sessions, connections and ownership records, while nothing lives at Finch."""
+        kept = StoredState(self.oracle.deployed)
         phases = kept.phases()
         left = [phase for phase in phases if phase not in ("started", "complete", "ended")]
         left += [kept.status(row) for row in kept.connections if kept.connection_ids(row)]
@@ -1023,12 +1053,12 @@ class Model(RuleBasedStateMachine):
         return self.world.clock.now.isoformat()
 
 
-def _latest[T](there: Sequence[T], which: int) -> T:
-    return there[-1 - which % len(there)]
+def _latest[T](items: Sequence[T], which: int) -> T:
+    return items[-1 - which % len(items)]
 
 
 def _get_item(arguments: Any) -> dict[str, Any]:
-    """What moto answers, on a shorter way: nothing else is asked for so often."""
+    """Reads an item from moto's memory, because the API is too slow for so many reads."""
     table = dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].tables[arguments["TableName"]]
     keys: Any = [DynamoType(value) for value in arguments["Key"].values()]
     found = table.get_item(*keys)

@@ -1,4 +1,4 @@
-"""Whatever happens, in whatever order, the promises hold."""
+"""The promises hold after any sequence of events."""
 
 import io
 import logging
@@ -27,11 +27,11 @@ STEPS = int(os.environ.get("MODEL_STEPS", "40"))
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
-    """The world of the model: nobody waits in it, and its random numbers come again."""
+    """The product of the model: sleeping only moves the clock, and random numbers repeat."""
     numbers, log = random.Random(0), io.StringIO()  # noqa: S311
     with deploy(ticks=False) as deployed:
         monkeypatch.setattr(time, "sleep", deployed.clock.sleep)
-        # It is put together anew for each request, and nobody reads it.
+        # botocore builds it for each request, and no test needs it.
         monkeypatch.setattr(UserAgentString, "to_string", lambda _: "model")
         monkeypatch.setattr(secrets, "token_bytes", numbers.randbytes)
         monkeypatch.setattr(secrets, "token_hex", lambda n: numbers.randbytes(n).hex())
@@ -59,14 +59,14 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     )
 
 
-def test_whatever_happens_the_promises_hold(world: io.StringIO) -> None:
+def test_promises_hold_after_any_sequence_of_events(world: io.StringIO) -> None:
     run_state_machine_as_test(
         Model,
         settings=settings(
             max_examples=EXAMPLES,
             stateful_step_count=STEPS,
             deadline=None,
-            # A long run finds something new each time; the one of every day is the same one.
+            # A long run tries new sequences each time; the default run always tries the same.
             derandomize="MODEL_EXAMPLES" not in os.environ,
             print_blob=True,
             suppress_health_check=[HealthCheck.too_slow],

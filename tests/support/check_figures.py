@@ -1,7 +1,7 @@
-"""How long the sweep takes and what it costs, by simulation: `python -m tests.support.check_figures`.
+"""Simulates duration and cost of the scheduled check: `python -m tests.support.check_figures`.
 
-Connections are kept in buckets by the run in which they were checked last, for the sweep takes the
-oldest first. It starts with all of them unchecked, as after a deployment or a long outage.
+Connections are grouped by the run that checked them last, because the scheduled check takes the
+oldest first. At the start none is checked, as after a deployment or a long outage.
 """
 
 from collections import deque
@@ -13,8 +13,8 @@ from finch_connections.use_cases.schedule_checks import PERIOD
 
 RUNS_A_DAY = int(timedelta(days=1) / PERIOD)
 DAYS = 30
-# Of one check in US dollars, by the public on-demand prices of us-east-1 and the calls that it makes:
-# a decryption, a read, a write of 2 KB with its index, half a message's three requests, 0.4 s of
+# The cost of one check in US dollars, from the public on-demand prices of us-east-1 and its calls:
+# a decryption, a read, a write of 2 KB with its index, half of a message's three requests, 0.4 s of
 # 256 MB on arm64, three log lines of 400 bytes.
 DOLLARS = {
     "KMS": 0.03 / 10_000,
@@ -27,7 +27,7 @@ DOLLARS = {
 
 @dataclass(frozen=True)
 class Figures:
-    """What came of a month of sweeping."""
+    """The result of a simulated month of scheduled checks."""
 
     connections: int
     per_minute: int
@@ -42,7 +42,7 @@ class Figures:
 
 
 def simulate(connections: int, per_minute: int) -> Figures:
-    """A month of runs: each takes the oldest that were not checked for a day, as many as it may."""
+    """Simulates a month: each run checks the oldest connections that are a day unchecked, up to its limit."""
     room = per_minute * int(PERIOD / timedelta(minutes=1))
     due_after = int(CHECKED_EVERY / PERIOD)
     buckets = deque([(-due_after, connections)])

@@ -1,4 +1,4 @@
-"""What a test needs of a running Finch Connections, wherever it runs."""
+"""The interface of a running Finch Connections that tests use, in process or over HTTP."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +22,7 @@ TEMPLATE: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer of the API; header names are in lower case."""
+    """A response of the API; header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -36,7 +36,7 @@ class Reply:
 
     @property
     def code(self) -> str:
-        """The machine word of a failure; fails where the answer is none in our one shape."""
+        """The code of a failure; fails if the response does not have our failure shape."""
         problem = self.json
         assert self.headers["content-type"] == "application/problem+json"
         assert problem.keys() == {"type", "title", "status", "detail", "code", "request_id"}
@@ -59,24 +59,24 @@ class Api(Protocol):
 
 
 class Queue(Protocol):
-    """The queue of what is unfinished, with the function that works it off."""
+    """The queue of work items, with the function that processes it."""
 
     def waiting(self) -> list[dict[str, Any]]:
-        """The messages that are not done, hidden ones too."""
+        """The messages that are not processed yet, including hidden messages."""
 
     def dead(self) -> list[dict[str, Any]]:
-        """The messages that nobody could work off."""
+        """The dead letters."""
 
     def deliver(self) -> int:
-        """Invokes the function with what is visible now; answers the number of messages."""
+        """Invokes the function with the messages that are visible now; returns their number."""
 
     def drain(self, within: timedelta = ...) -> bool:
-        """Delivers, and lets time pass, until nothing is left to be done; whether it came to that."""
+        """Delivers messages and lets time pass until no work is left; returns whether it got there."""
 
 
 @dataclass(frozen=True)
 class Tables:
-    """The emulated tables, for looking at what was kept and for making time pass."""
+    """The emulated tables: reads their items, and makes sessions older."""
 
     dynamodb: "DynamoDBClient"
     connections: str
@@ -85,7 +85,7 @@ class Tables:
     audit: str
 
     def age_sessions(self, by: timedelta) -> None:
-        """Makes every connect session older, as if it had begun earlier."""
+        """Makes every connect session older, as if it had started earlier."""
         for item in self.items(self.sessions):
             for name in ("created_at", "consumed_at", "finch_session_made_at"):
                 if name in item:
@@ -107,12 +107,12 @@ class Tables:
                 self.dynamodb.delete_item(TableName=table, Key=key)
 
     def all_sessions(self) -> list[dict[str, Any]]:
-        """The connect sessions, without the notes of their codes."""
+        """The connect sessions, without the rows that record used codes."""
         found = self.items(self.sessions)
         return [item for item in found if not item["handle_hash"]["S"].startswith("code#")]
 
     def items(self, table: str) -> list[dict[str, Any]]:
-        """Everything in a table."""
+        """All items of a table."""
         found: list[dict[str, Any]] = []
         for page in self.dynamodb.get_paginator("scan").paginate(TableName=table):
             found += page["Items"]
@@ -121,10 +121,10 @@ class Tables:
 
 @dataclass(frozen=True)
 class Deployed:
-    """A running Finch Connections with its outside world.
+    """A running Finch Connections with the fake Finch and the emulated AWS.
 
-    `token` makes an access token of the application for a customer id; `invoke` calls a function
-    by the name of its handler, as an operator does. `queue` is there where time can be made to pass.
+    `token` makes an access token of the application for a customer id. `invoke` calls a function
+    by the name of its handler, as an operator does. `queue` exists only where time is simulated.
     """
 
     api: Api

@@ -1,7 +1,7 @@
 """The product in this process: real handlers and events, moto for AWS, the fake Finch for Finch.
 
-All of its time is simulated, and every call of the handlers to AWS and to Finch passes a border
-where it can be watched, refused, lost, or be the last one of its process.
+Time is simulated. Every call from a handler to AWS or Finch passes a border, where a test can watch
+it, refuse it, lose its answer, or stop the process at it.
 """
 
 import base64
@@ -53,29 +53,29 @@ RETURN_URLS = ("https://app.example.com/payroll", "https://app.example.com/setti
 WEBHOOK_SECRET = "5WbX5kEWLlfzsGNjH64I8lOOqUB6e8FH"
 BEGINNING = datetime(2026, 11, 22, 10, tzinfo=UTC)
 _REGION = "eu-west-1"
-# Where what `sam build` made is tested, its folder.
+# The folder of the output of `sam build`, if the tests run against it.
 BUILT = os.environ.get("BUILT")
-# No task is looked at so often, and none is there so often: the queue would go in circles.
-_MOST_DELIVERIES = 5000
-_MOST_MESSAGES = 200
-# Longer than the pause between two reports of the same.
-_REMINDED_WITHIN = timedelta(minutes=90)
+# No test needs so many deliveries or so many messages: the queue would be in a loop.
+_MAX_DELIVERIES = 5000
+_MAX_MESSAGES = 200
+# Longer than the pause between two reports of the same problem.
+_REMINDER_INTERVAL = timedelta(minutes=90)
 _RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
 
 type Handler = Callable[[dict[str, Any], Any], Any]
 
 
-class Storm(AssertionError):
-    """The queue makes more work than it gets done."""
+class QueueOverload(AssertionError):
+    """The queue creates more work than it finishes."""
 
 
 class Stopped(BaseException):
-    """The process of a function ends here, as where Lambda's host dies: nothing may catch it."""
+    """The process of a function ends here, as when Lambda's host dies. No code may catch this."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """A call that leaves the product: `service` is AWS's name for one, or `finch`."""
+    """A call that leaves the product. `service` is an AWS service name or `finch`."""
 
     function: str
     service: str
@@ -85,7 +85,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Exchange:
-    """A request with a code as its sender saw it end: `status` is None where no answer came."""
+    """The result of a request with a code, as its sender saw it. `status` is None without an answer."""
 
     code_hash: str
     status: int | None
@@ -93,7 +93,7 @@ class Exchange:
 
     @property
     def may_have_had_an_effect(self) -> bool:
-        """Whether its sender must think that there may be a token."""
+        """Whether its sender must assume that Finch may have made a token."""
         if self.status is None:
             return self.sent
         return self.status == 408 or not 400 <= self.status < 500
@@ -108,18 +108,18 @@ class _Invocation:
     stopped: bool = False
 
 
-class Beside(Executor):
-    """Does at once, or not before somebody wants its result, what the product does beside other work.
+class DeterministicExecutor(Executor):
+    """Deterministic executor for background work: runs eagerly (`at_once`) or lazily.
 
-    So that every run makes the same calls in the same order. Two calls side by side are as one before
-    the other, for whoever sees them arrive, and for a process that ends.
+    It makes the same calls in the same order in every run. For a server that sees two parallel calls
+    arrive, and for a process that ends, one call comes before the other.
     """
 
     def __init__(self) -> None:
         self.at_once = False
 
     def submit(self, work: Callable[..., Any], /, *arguments: Any, **named: Any) -> Any:
-        """What has the `result`."""
+        """Returns an object whose `result` method returns the result, or starts lazy work."""
         waiting = cache(partial(_tried, partial(work, *arguments, **named)))
         if self.at_once:
             waiting()
@@ -131,7 +131,7 @@ class Beside(Executor):
 
 
 def _tried(work: Callable[[], Any]) -> Callable[[], Any]:
-    """Does the work, and answers what gives its result or raises its failure."""
+    """Does the work; returns a function that returns its result or raises its error."""
     try:
         value = work()
     except Exception as error:
@@ -145,29 +145,29 @@ def _tried(work: Callable[[], Any]) -> Callable[[], Any]:
 
 
 class Border:
-    """Where the calls of the handlers leave. `guard` gets each, with what sends it.
+    """The point where every call of a handler leaves the product.
 
-    What it answers or raises is what the product gets; after `Stopped` its process makes no other
-    call. `exchanges` are all requests with a code, `late` are calls that nobody waits for any more
-    and that have their effect all the same. `apart` are functions that share no memory, as
-    in Lambda; in most tests they do, for what one process keeps is to be tested as well. `beside` is
-    what happens beside other work.
+    `guard` gets each call and a function that sends it; the product gets the guard's return value
+    or exception. After `Stopped` the process makes no other call. `exchanges` are all requests with
+    a code. `late` are calls whose caller no longer waits, but which still have their effect.
+    `apart` says that functions share no memory, as in Lambda; most tests let them share it, to test
+    the caches of a process too. `background` runs the product's background work.
     """
 
     def __init__(self) -> None:
         self._running: ContextVar[_Invocation | None] = ContextVar("running", default=None)
         self._last: str | None = None
         self.apart = False
-        self.beside = Beside()
+        self.background = DeterministicExecutor()
         self.guard: Guard = let_through
         self.exchanges: list[Exchange] = []
         self.late: list[Callable[[], Any]] = []
 
     @contextmanager
     def invocation(self, function: str) -> Iterator[None]:
-        """While it lasts, calls are those of this function; what is late happens after it."""
+        """Attributes the calls in its block to this function; afterwards sends the late calls."""
         if self.apart and function != self._last:
-            forget_what_was_read()
+            forget_process_memory()
         self._last = function
         running = self._running.set(_Invocation(function))
         try:
@@ -179,7 +179,7 @@ class Border:
                     self.late.pop(0)()
 
     def cross(self, service: str, operation: str, arguments: Any, send: Callable[[], Any]) -> Any:
-        """One call; those of the test itself are nobody's concern."""
+        """Passes one call to the guard; calls of the test itself go through unwatched."""
         invocation = self._running.get()
         if invocation is None:
             return send()
@@ -189,35 +189,35 @@ class Border:
             return self.guard(Call(invocation.function, service, operation, arguments), send)
         except Stopped:
             invocation.stopped = True
-            forget_what_was_read()
+            forget_process_memory()
             raise
 
     @property
     def inside(self) -> bool:
-        """Whether it is a function that calls, and not the test."""
+        """Whether a function makes the current call, and not the test."""
         return self._running.get() is not None
 
     def open(self) -> None:
-        """Lets everything through and forgets what has passed."""
+        """Removes the guard and forgets the earlier calls."""
         self.guard = let_through
         self.exchanges.clear()
         self.late.clear()
 
 
 def let_through(call: Call, send: Callable[[], Any]) -> Any:
-    """The guard of a world in which nothing goes wrong."""
+    """The guard that sends every call unchanged."""
     return send()
 
 
-def forget_what_was_read() -> None:
-    """What a new process of a function does not know yet."""
+def forget_process_memory() -> None:
+    """Drops the values that a function process caches between requests, as a new process starts."""
     secret = credentials.from_settings()
     secret._kept = secret._doubted_at = None
     names_api.from_settings.cache_clear()
 
 
-class _FinchLine(httpx.BaseTransport):
-    """The way to the fake Finch, over the border."""
+class _FinchTransport(httpx.BaseTransport):
+    """An httpx transport to the fake Finch that passes the border."""
 
     def __init__(self, border: Border, transport: httpx.BaseTransport) -> None:
         self._border = border
@@ -248,7 +248,7 @@ class _FinchLine(httpx.BaseTransport):
 
 
 class Clock:
-    """Simulated time: what the product, moto and the fake Finch all read."""
+    """The simulated time that the product, moto and the fake Finch read."""
 
     def __init__(self, traveller: time_machine.Traveller) -> None:
         self._traveller = traveller
@@ -263,15 +263,15 @@ class Clock:
         self._traveller.shift(by)
 
     def sleep(self, seconds: float) -> None:
-        """What `time.sleep` is while nobody really waits."""
+        """Replaces `time.sleep`: moves the clock instead of waiting."""
         self.advance(timedelta(seconds=seconds))
 
     def move_to(self, moment: datetime) -> None:
-        """Goes to a moment, also back."""
+        """Sets the clock, forwards or backwards."""
         self._traveller.move_to(moment)
 
     def reset(self) -> None:
-        """Back to the beginning."""
+        """Sets the clock back to the beginning."""
         self.move_to(BEGINNING)
 
 
@@ -296,7 +296,7 @@ def handler_of(name: str) -> Handler:
 
 @dataclass(frozen=True)
 class Route:
-    """One route of the template: which function it leads to and who may call it."""
+    """One route of the template: its function, and whether it needs an access token."""
 
     key: str
     handler: Handler
@@ -304,7 +304,7 @@ class Route:
     needs_token: bool
 
     def match(self, method: str, path: str) -> dict[str, str] | None:
-        """The path parameters, or None where the route does not take this request."""
+        """The path parameters, or None if the route does not match this request."""
         route_method, _, route_path = self.key.partition(" ")
         pattern = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(route_path))
         found = re.fullmatch(pattern, path)
@@ -333,7 +333,7 @@ def routes_of_template() -> list[Route]:
 
 
 def context(name: str) -> SimpleNamespace:
-    """What Lambda tells a handler of its invocation."""
+    """The Lambda context object of an invocation."""
     properties = _functions().get(name, {}).get("Properties", {})
     return SimpleNamespace(
         aws_request_id=str(uuid4()),
@@ -344,13 +344,13 @@ def context(name: str) -> SimpleNamespace:
 
 @dataclass
 class InProcessApi:
-    """API Gateway as far as our functions see it: routing, the JWT authorizer, payload 2.0."""
+    """The part of API Gateway that our functions see: routing, JWT authorizer, payload 2.0."""
 
     routes: list[Route]
     border: Border
 
     def token(self, customer_id: str) -> str:
-        """An access token that the authorizer below lets through."""
+        """An access token that the authorizer of `send` accepts."""
         return f"token of {customer_id}"
 
     def send(
@@ -421,11 +421,11 @@ def _body(body: bytes) -> dict[str, Any]:
 
 @dataclass
 class InProcessQueue:
-    """The queue of what is unfinished, and Lambda's event source mapping that works it off.
+    """The queue of work items, and Lambda's event source mapping that processes it.
 
-    A message whose handler failed is hidden for the queue's visibility timeout and comes again; one
-    that came too often goes to the dead letters. SQS may deliver a message `twice`. `expired` are
-    those that it has kept for as long as it keeps any.
+    A message whose handler failed is hidden for the queue's visibility timeout and is delivered
+    again; after too many deliveries it becomes a dead letter. SQS may deliver a message `twice`.
+    `expired` are messages that were deleted at the end of the queue's retention period.
     """
 
     name: str
@@ -439,19 +439,19 @@ class InProcessQueue:
     expired: list[dict[str, Any]] = field(default_factory=list)
 
     def waiting(self) -> list[dict[str, Any]]:
-        """The messages that are not done, hidden ones too."""
+        """The messages that are not processed yet, including hidden messages."""
         return [json.loads(message.body) for message in self._queue._messages]
 
     def dead(self) -> list[dict[str, Any]]:
-        """The messages that nobody could work off."""
+        """The dead letters."""
         return [json.loads(message.body) for message in self._dead_letters._messages]
 
     def redrive(self) -> None:
-        """Puts the dead letters back, as an operator does when the cause is mended."""
+        """Moves the dead letters back, as an operator does when the cause is fixed."""
         for message in self._dead_letters._messages:
             message.approximate_receive_count = 0
             message.visible_at = 0
-            # It is a new message ("Moving messages out of a dead-letter queue" in its guide).
+            # SQS sends a new message ("Moving messages out of a dead-letter queue" in its guide).
             message.sent_timestamp = int(self.clock.now.timestamp() * 1000)  # type: ignore[assignment]
         self._queue._messages += self._dead_letters._messages
         self._dead_letters._messages = []
@@ -471,22 +471,22 @@ class InProcessQueue:
         return [deepcopy(queue._messages) for queue in (self._queue, self._dead_letters)]
 
     def restore(self, messages: list[list[Message]]) -> None:
-        """Puts back what `snapshot` has answered."""
+        """Restores the messages of a `snapshot`."""
         self.clear()
-        for queue, there in zip((self._queue, self._dead_letters), messages, strict=True):
-            queue._messages = deepcopy(there)
+        for queue, saved in zip((self._queue, self._dead_letters), messages, strict=True):
+            queue._messages = deepcopy(saved)
 
     def deliver(self, *, twice: bool = False) -> int:
-        """Invokes the function with the messages that are visible now; answers how many there were.
+        """Invokes the function with the messages that are visible now; returns their number.
 
-        What it has done is deleted, unless SQS delivers it `twice`.
+        Processed messages are deleted, unless SQS delivers them `twice`.
         """
         mapping = _mapping()
         self.deliveries[0] += 1
-        if self.deliveries[0] >= _MOST_DELIVERIES:
-            raise Storm("the queue goes in circles")
-        if len(self._queue._messages) >= _MOST_MESSAGES:
-            raise Storm("the messages multiply")
+        if self.deliveries[0] >= _MAX_DELIVERIES:
+            raise QueueOverload("the queue goes in circles")
+        if len(self._queue._messages) >= _MAX_MESSAGES:
+            raise QueueOverload("the messages multiply")
         self._expire()
         batch = sqs_backends[DEFAULT_ACCOUNT_ID][_REGION].receive_message(
             self.name,
@@ -508,35 +508,36 @@ class InProcessQueue:
         for message in batch:
             if message.id not in unfinished:
                 if twice or (self.twice and message.approximate_receive_count < 2):
-                    self._again_at_once(message.id)
+                    self._redeliver_now(message.id)
                 elif message.receipt_handle:
                     self._queue.delete_message(message.receipt_handle)
         return len(batch)
 
     def drain(self, within: timedelta = timedelta(days=14), *, hop: bool = False) -> bool:
-        """Delivers, and lets time pass where nothing is visible, until nothing is left to be done.
+        """Delivers messages, and lets time pass while none is visible, until no work is left.
 
-        Answers whether it came to rest in this time: the queue is empty, or what is left only
-        reports again what waits for a person, and has done so. A message that is sent on until it
-        is due is moved there at once, unless it shall `hop`.
+        Returns whether the queue came to rest in this time: it is empty, or each remaining message
+        only repeats the report of a problem that waits for an operator. A message with a later due
+        time is delayed until then in a single step; with `hop` the product sends it on as often as
+        SQS's longest delay requires.
         """
         end = self.clock.now + within
         while not self.at_rest():
             if not self._deliver_next(end, hop):
                 return self.at_rest()
         if self.waiting():
-            self.pass_time(_REMINDED_WITHIN, hop=hop)
+            self.pass_time(_REMINDER_INTERVAL, hop=hop)
         return self.at_rest()
 
     def pass_time(self, by: timedelta, *, hop: bool = False) -> None:
-        """Lets time pass and delivers what comes up in it."""
+        """Lets time pass and delivers the messages that become visible."""
         end = self.clock.now + by
         while self._deliver_next(end, hop):
             pass
         self.clock.advance(max(end - self.clock.now, timedelta()))
 
     def at_rest(self) -> bool:
-        """Whether every message left is about something that waits for a person."""
+        """Whether every remaining message is about a problem that waits for an operator."""
         messages = self.waiting()
         if not messages:
             return True
@@ -561,24 +562,24 @@ class InProcessQueue:
         )
 
     def _deliver_next(self, end: datetime, hop: bool) -> bool:
-        """Delivers what is visible next; False where nothing is until `end`."""
+        """Delivers the next visible messages; False if none becomes visible before `end`."""
         if not hop:
-            self._skip_hops()
+            self._delay_until_due()
         if self.deliver():
             return True
         messages = self._queue._messages
         if not messages:
             return False
         seconds = min(max(m.visible_at, m.delayed_until) for m in messages) / 1000
-        # moto shows a message only after the moment until which it was hidden.
+        # At the exact end of the visibility timeout, moto still hides the message.
         visible = datetime.fromtimestamp(seconds, UTC) + timedelta(milliseconds=2)
         if visible > end:
             return False
         self.clock.advance(max(visible - self.clock.now, timedelta(milliseconds=1)))
         return True
 
-    def _skip_hops(self) -> None:
-        """Delays what would only be sent on."""
+    def _delay_until_due(self) -> None:
+        """Hides each message until it is due, which saves the deliveries that only send it on."""
         for message in self._queue._messages:
             due_at = json.loads(message.body).get("due_at")
             if due_at is not None:
@@ -586,18 +587,18 @@ class InProcessQueue:
                 message.delayed_until = max(message.delayed_until, millis)
 
     def _invoke(self, batch: list[Message]) -> set[str]:
-        """The ids of the messages that the function did not work off; raises what it raises."""
+        """The ids of the messages that the function did not process; raises its errors."""
         name = "process_work"
         handler, event = handler_of(name), _sqs_event(batch, self._queue)
         with self.border.invocation(name):
             answer = handler(event, context(name)) or {}
         named = {item["itemIdentifier"] for item in answer.get("batchItemFailures", ())}
-        # Lambda takes an answer that names what was not in the batch for a failure of all of it.
+        # Lambda counts the whole batch as failed if the answer names an id that is not in the batch.
         ids = {message.id for message in batch}
         return named if named <= ids else ids
 
     def _expire(self) -> None:
-        """Drops what is too old. That it became a dead letter did not make a message younger."""
+        """Deletes expired messages. The age of a dead letter counts from the original message."""
         for queue in (self._queue, self._dead_letters):
             kept_seconds: int = queue.message_retention_period  # type: ignore[attr-defined]
             oldest = (self.clock.now.timestamp() - kept_seconds) * 1000
@@ -606,7 +607,7 @@ class InProcessQueue:
                 self.expired += [json.loads(message.body) for message in old]
                 queue._messages = [one for one in queue._messages if one not in old]
 
-    def _again_at_once(self, message_id: str) -> None:
+    def _redeliver_now(self, message_id: str) -> None:
         for message in self._queue._messages:
             if message.id == message_id:
                 message.visible_at = 0
@@ -623,7 +624,7 @@ class InProcessQueue:
 
 
 def _mapping() -> dict[str, Any]:
-    """The event source mapping of the function that tends, as the template has it."""
+    """The event source mapping of `process_work` in the template."""
     events = _functions().get("process_work", {}).get("Properties", {}).get("Events", {})
     for event in events.values():
         if event["Type"] == "SQS":
@@ -633,7 +634,7 @@ def _mapping() -> dict[str, Any]:
 
 
 def _sqs_event(batch: list[Message], queue: Queue) -> dict[str, Any]:
-    """The event that Lambda makes of messages ("Using Lambda with Amazon SQS" in its guide)."""
+    """The event with which Lambda passes messages ("Using Lambda with Amazon SQS" in its guide)."""
     example = ROOT / "events" / "process_work.json"
     shape = json.loads(example.read_text())["Records"][0] if example.exists() else {}
     return {
@@ -663,7 +664,7 @@ def _sqs_event(batch: list[Message], queue: Queue) -> dict[str, Any]:
 
 
 def _invoked(arguments: Mapping[str, Any], border: Border) -> dict[str, Any]:
-    """What Lambda answers when a function invokes another, here by the name of its handler."""
+    """Lambda's response when a function invokes another, whose name is that of its handler."""
     name, event = arguments["FunctionName"], json.loads(arguments["Payload"])
     failed = {}
     try:
@@ -676,7 +677,7 @@ def _invoked(arguments: Mapping[str, Any], border: Border) -> dict[str, Any]:
 
 
 class MotoTables(Tables):
-    """The tables, read past their API: nothing else is looked at so often."""
+    """The tables, read from moto's memory, because the API is too slow for so many reads."""
 
     def items(self, table: str) -> list[dict[str, Any]]:
         """Everything in a table."""
@@ -688,19 +689,19 @@ class MotoTables(Tables):
 
 @cache
 def _shipped(service: str) -> set[str]:
-    """The operations of a service in the models that are built."""
+    """The operations of a service in the built botocore models."""
     data = ROOT / str(BUILT) / "AwsLayer" / "python" / "botocore" / "data"
     [path] = (data / service).glob("*/service-2.json")
     return set(json.loads(path.read_text())["operations"])
 
 
 def require_shipped(service: str, operation: str) -> None:
-    """Fails where what is built is tested and calls what its botocore does not know."""
+    """Fails if a test of the build calls an operation that the built botocore does not have."""
     assert not BUILT or operation in _shipped(service), f"{service} {operation} is not built"
 
 
 def make_table(client: Any, logical_id: str) -> str:
-    """Creates a table with the schema of the template; answers its name."""
+    """Creates a table with the schema of the template; returns its name."""
     properties = _RESOURCES[logical_id]["Properties"]
     schema = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
     wanted = {name: properties[name] for name in schema if name in properties}
@@ -709,7 +710,7 @@ def make_table(client: Any, logical_id: str) -> str:
 
 
 def make_queue(client: Any, logical_id: str) -> str:
-    """Creates a queue and its dead-letter queue with the attributes of the template; answers the URL."""
+    """Creates a queue and its dead-letter queue with the template's attributes; returns the URL."""
     properties = _RESOURCES[logical_id]["Properties"]
     [dead_id, _] = properties["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"]
     kept = {
@@ -734,8 +735,8 @@ def _modules() -> list[ModuleType]:
     return [importlib.import_module(one.name) for one in found]
 
 
-def forget_what_is_cached() -> None:
-    """Makes the package as it is when Lambda has just loaded it."""
+def clear_caches() -> None:
+    """Clears every cached function of the package, as when Lambda has just loaded it."""
     for module in _modules():
         for value in list(vars(module).values()):
             if getattr(value, "__module__", None) == module.__name__ and hasattr(
@@ -746,14 +747,14 @@ def forget_what_is_cached() -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class InProcess(Deployed):
-    """The product in this process, with the means to watch it, stop it and let time pass."""
+    """The product in this process, with access to its queue, border and clock."""
 
     queue: InProcessQueue
     border: Border
     clock: Clock
 
     def deliver_webhooks(self) -> list[int]:
-        """Sends what Finch has to tell now; the statuses that it is answered with."""
+        """Sends the webhooks that Finch has waiting; returns the statuses of the responses."""
         statuses: list[int] = []
 
         def post(delivery: Delivery) -> int:
@@ -768,17 +769,17 @@ class InProcess(Deployed):
         return self.api.send("POST", "/webhooks/finch", headers=headers, body=body)
 
     def reset(self) -> None:
-        """As just deployed, at the beginning of time."""
+        """Empties everything, and sets the clock to the beginning."""
         for table in self._moto_tables():
             table.items.clear()
         self.queue.clear()
         self.finch.reset()
         self.border.open()
         self.clock.reset()
-        forget_what_was_read()
+        forget_process_memory()
 
     def snapshot(self) -> Callable[[], None]:
-        """How things stand: what it answers brings them back, the fake Finch's faults excepted."""
+        """Saves the state and returns a function that restores it, without the fake Finch's faults."""
         items = [deepcopy(table.items) for table in self._moto_tables()]
         messages = self.queue.snapshot()
         world, offset = deepcopy(self.finch._world), self.finch._offset
@@ -786,8 +787,8 @@ class InProcess(Deployed):
 
         def restore() -> None:
             self.reset()
-            for table, there in zip(self._moto_tables(), items, strict=True):
-                table.items = deepcopy(there)
+            for table, saved in zip(self._moto_tables(), items, strict=True):
+                table.items = deepcopy(saved)
             self.queue.restore(messages)
             self.finch._world, self.finch._offset = deepcopy(world), offset
             self.border.exchanges += exchanges
@@ -804,7 +805,7 @@ class InProcess(Deployed):
 
 @contextmanager
 def deploy(*, ticks: bool = True) -> Iterator[InProcess]:
-    """The product, deployed; without `ticks` time passes only where somebody lets it."""
+    """Deploys the product; without `ticks` time passes only when the test moves the clock."""
     with (
         pytest.MonkeyPatch.context() as monkeypatch,
         time_machine.travel(BEGINNING, tick=ticks) as traveller,
@@ -815,7 +816,7 @@ def deploy(*, ticks: bool = True) -> Iterator[InProcess]:
 
 def _deploy(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> InProcess:
     for one in settings.Settings._fields:
-        monkeypatch.setenv(one.upper(), "not-in-this-world")
+        monkeypatch.setenv(one.upper(), "not-in-this-test")
     for name, value in {
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
@@ -834,18 +835,19 @@ def _deploy(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> InProcess:
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    # moto reads and writes an item without a lock: two conditional writes could both succeed.
+    # moto takes no lock between reading and writing an item, so two conditional writes could
+    # both succeed.
     call, lock = DynamoHandler.call_action, threading.RLock()
 
-    def one_at_a_time(handler: Any) -> Any:
+    def serialized(handler: Any) -> Any:
         with lock:
             return call(handler)
 
-    monkeypatch.setattr(DynamoHandler, "call_action", one_at_a_time)
+    monkeypatch.setattr(DynamoHandler, "call_action", serialized)
     border = Border()
     make_api_call = BaseClient._make_api_call  # type: ignore[attr-defined]
 
-    def over_the_border(client: Any, operation: str, arguments: Any) -> Any:
+    def cross_border(client: Any, operation: str, arguments: Any) -> Any:
         service = client.meta.service_model.service_name
         if border.inside:
             require_shipped(service, operation)
@@ -857,8 +859,8 @@ def _deploy(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> InProcess:
 
         return border.cross(service, operation, arguments, send)
 
-    monkeypatch.setattr(BaseClient, "_make_api_call", over_the_border)
-    monkeypatch.setattr(background, "_threads", lambda: border.beside)
+    monkeypatch.setattr(BaseClient, "_make_api_call", cross_border)
+    monkeypatch.setattr(background, "_threads", lambda: border.background)
     dynamodb, kms = boto3.client("dynamodb"), boto3.client("kms")
     secrets = boto3.client("secretsmanager")
     tables = MotoTables(
@@ -883,8 +885,8 @@ def _deploy(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> InProcess:
     monkeypatch.setenv("TOKEN_KEY_ARN", key_arn)
     monkeypatch.setenv("FINCH_SECRET_ARN", secret["ARN"])
     monkeypatch.setenv("WORK_QUEUE_URL", queue_url)
-    forget_what_is_cached()
-    # A monotonic clock would not know of simulated time.
+    clear_caches()
+    # A monotonic clock ignores simulated time.
     credentials.from_settings().clock = time.time
     state = FinchState(
         "our-client",
@@ -894,8 +896,8 @@ def _deploy(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> InProcess:
         webhook_url=f"{API_URL}/webhooks/finch",
         webhook_secrets=[WEBHOOK_SECRET],
     )
-    line = _FinchLine(border, InProcessTransport(create_app(state)))
-    fake_finch = finch_client.FinchClient("https://finch.example.com", line)
+    transport = _FinchTransport(border, InProcessTransport(create_app(state)))
+    fake_finch = finch_client.FinchClient("https://finch.example.com", transport)
     monkeypatch.setattr(finch_client, "from_settings", lambda: fake_finch)
     api = InProcessApi(routes_of_template(), border)
 

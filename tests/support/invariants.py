@@ -1,7 +1,7 @@
-"""What must be true whatever happened, told from the tables, the fake Finch's truth and the requests.
+"""Checks the promises from the tables, the fake Finch's state and the recorded requests.
 
-Nothing of the product is used to find it out: items are read as they lie in the tables, ciphertexts
-are opened by KMS under the context that the README promises.
+It uses no code of the product: it reads the raw items, and decrypts ciphertexts with KMS under the
+documented encryption context.
 """
 
 from collections import Counter, defaultdict
@@ -18,16 +18,16 @@ from tests.support.in_process import Exchange
 
 type Row = tuple[str, str]
 
-# What a session may be in when nothing is left to be done.
+# The phases in which a session may be when no work is left.
 _AT_REST = {"started", "complete", "ended", "held", "uncertain"}
 _REPORTED = {"held", "uncertain"}
-# What it may be in while it has a token, or may have one.
+# The phases in which a session has a token, or may have one.
 _HOLDING = {"exchanging", "escrowed", "discarding", "held", "uncertain"}
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a sealed token lies: `row` is a connection or the hash of a session."""
+    """The location of an encrypted token: `row` is a connection or the hash of a session."""
 
     row: Row | str
     token_id: str | None
@@ -36,8 +36,8 @@ class Place:
 
 
 @dataclass
-class Kept:
-    """Everything in the tables, read at one moment."""
+class StoredState:
+    """All items of the tables, read at one moment."""
 
     deployed: Deployed
     connections: dict[Row, dict[str, Any]] = field(init=False)
@@ -63,11 +63,11 @@ class Kept:
         return {token["M"]["connection_id"]["S"] for token in tokens}
 
     def phases(self) -> Counter[str]:
-        """How many sessions are in which phase."""
+        """The number of sessions in each phase."""
         return Counter(item["phase"]["S"] for item in self.sessions.values())
 
     def places(self) -> list[Place]:
-        """Every sealed token; its text is None where it does not open in its row."""
+        """Every encrypted token; its text is None if it does not decrypt in its row."""
         found = []
         for (customer_id, key), item in self.connections.items():
             provider_id, _, company_id = key.partition("#")
@@ -80,17 +80,17 @@ class Kept:
             tokens = item["tokens"]["M"]
             for token_id, ciphertext in item.get("ciphertexts", {"M": {}})["M"].items():
                 connection_id = tokens[token_id]["M"]["connection_id"]["S"]
-                text = self._open(ciphertext["B"], context)
+                text = self._decrypt(ciphertext["B"], context)
                 found.append(Place((customer_id, key), token_id, connection_id, text))
         for handle_hash, item in self.sessions.items():
             if "escrow" in item:
                 escrow, customer_id = item["escrow"]["M"], item["customer_id"]["S"]
                 context = {"purpose": "escrow", "session": handle_hash, "customer_id": customer_id}
-                text = self._open(escrow["ciphertext"]["B"], context)
+                text = self._decrypt(escrow["ciphertext"]["B"], context)
                 found.append(Place(handle_hash, None, escrow["connection_id"]["S"], text))
         return found
 
-    def _open(self, ciphertext: bytes, context: dict[str, str]) -> str | None:
+    def _decrypt(self, ciphertext: bytes, context: dict[str, str]) -> str | None:
         try:
             answer = self.deployed.kms.decrypt(CiphertextBlob=ciphertext, EncryptionContext=context)
         except ClientError:
@@ -99,18 +99,18 @@ class Kept:
 
 
 class Watch:
-    """Remembers which Finch connections stood behind each connection, for when none does any more."""
+    """Remembers the Finch connections of each connection, also after the connection lost them."""
 
     def __init__(self) -> None:
         self._seen: dict[Row, set[str]] = defaultdict(set)
 
-    def look(self, kept: Kept) -> None:
-        """Takes note of what is there."""
+    def look(self, kept: StoredState) -> None:
+        """Records the current Finch connections of every connection."""
         for row in kept.connections:
             self._seen[row] |= kept.connection_ids(row)
 
     def seen(self, row: Row) -> set[str]:
-        """All that was ever there."""
+        """All Finch connections that this connection ever had."""
         return self._seen[row]
 
 
@@ -123,13 +123,13 @@ def broken(
     reported: Collection[str] = (),
     lost_at_finch: Collection[str] = (),
 ) -> list[str]:
-    """Every promise that is broken now, in words; `at_rest` where nothing is left to be done.
+    """Describes every promise that is broken now; `at_rest` says that no work is left.
 
-    Between two requests, a session whose exchange was cut off counts as known, for its task will
-    report it. `reported` are connection ids that a person was told of, `lost_at_finch` are those
-    that Finch ended by itself.
+    Unless `at_rest`, an interrupted exchange counts as known, because its work item will report it.
+    `reported` are the ids of Finch connections that were reported to an operator, `lost_at_finch`
+    the ids of those that Finch ended without our request.
     """
-    kept = Kept(deployed)
+    kept = StoredState(deployed)
     watch.look(kept)
     places = kept.places()
     return [
@@ -137,49 +137,49 @@ def broken(
         *_codes_exchanged_twice(exchanges),
         *_disconnected_but_live(deployed, kept, watch),
         *_connected_but_gone(deployed, kept, lost_at_finch),
-        *_ownerships_that_do_not_hold(kept),
+        *_inconsistent_ownerships(kept),
         *(_unfinished(kept) if at_rest else ()),
     ]
 
 
 def _tokens_without_a_place(
     deployed: Deployed,
-    kept: Kept,
+    kept: StoredState,
     places: list[Place],
     reported: Collection[str],
     *,
     at_rest: bool,
 ) -> Iterator[str]:
-    """I1: every live token opens in exactly one live place, or is covered, or is reported."""
+    """I1: every live token decrypts in exactly one live place, or is covered, or is reported."""
     by_text: dict[str, list[Place]] = defaultdict(list)
     tokens = {token.access_token: token for token in deployed.finch.tokens()}
     for place in places:
         if place.text is None:
-            yield f"I1: a ciphertext does not open in its row, {_named(place.row)}"
+            yield f"I1: a ciphertext does not decrypt in its row, {_named(place.row)}"
         elif place.text not in tokens:
-            yield f"I1: what opens in {_named(place.row)} is no token of Finch's"
+            yield f"I1: the decrypted text of {_named(place.row)} is not a token of Finch"
         else:
             by_text[place.text].append(place)
             if place.token_id not in (None, tokens[place.text].id):
-                yield f"I1: a ciphertext opens to another token than its row says, {place.row}"
+                yield f"I1: a ciphertext contains another token than its row says, {place.row}"
     live = deployed.finch.live_tokens()
-    # A dead token ends nothing.
+    # A dead token cannot end its Finch connection, so it covers no other token.
     covered = {one.connection_id for one in live if len(by_text[one.access_token]) == 1}
     excuses = _excuses(deployed, kept, at_rest=at_rest)
     for token in live:
-        there = by_text[token.access_token]
-        if len(there) > 1:
-            rows = ", ".join(_named(place.row) for place in there)
-            yield f"I1: a token lies in {len(there)} places: {rows}"
-        elif not there and token.connection_id not in covered | set(reported):
+        found = by_text[token.access_token]
+        if len(found) > 1:
+            rows = ", ".join(_named(place.row) for place in found)
+            yield f"I1: a token is in {len(found)} places: {rows}"
+        elif not found and token.connection_id not in covered | set(reported):
             if excuses[_source(token)] > 0:
                 excuses[_source(token)] -= 1
             else:
-                yield f"I1: a live token is nowhere and nobody knows: {_token(deployed, token)}"
+                yield f"I1: a live token is lost and not reported: {_token(deployed, token)}"
 
 
-def _excuses(deployed: Deployed, kept: Kept, *, at_rest: bool) -> Counter[tuple[str, ...]]:
-    """How many tokens of which source are known to be in nobody's hands: one for each session."""
+def _excuses(deployed: Deployed, kept: StoredState, *, at_rest: bool) -> Counter[tuple[str, ...]]:
+    """The number of tokens that are known to be lost, by source: at most one for each session."""
     codes = {sha256(c["value"].encode()).hexdigest(): c for c in deployed.finch.truth()["codes"]}
     known = _REPORTED if at_rest else {*_REPORTED, "exchanging"}
     excuses: Counter[tuple[str, ...]] = Counter()
@@ -195,36 +195,36 @@ def _source(token: Token) -> tuple[str, ...]:
 
 
 def _codes_exchanged_twice(exchanges: Iterable[Exchange]) -> Iterator[str]:
-    """I2: of all requests with one code at most one may have had an effect."""
+    """I2: at most one request with a given code may have had an effect."""
     sent = Counter(one.code_hash for one in exchanges if one.may_have_had_an_effect)
     for times in sent.values():
         if times > 1:
             yield f"I2: a code was exchanged {times} times"
 
 
-def _disconnected_but_live(deployed: Deployed, kept: Kept, watch: Watch) -> Iterator[str]:
-    """I3: what is called disconnected has ended at Finch."""
+def _disconnected_but_live(deployed: Deployed, kept: StoredState, watch: Watch) -> Iterator[str]:
+    """I3: a connection that is shown as disconnected has ended at Finch."""
     live = {one.id for one in deployed.finch.connections() if one.live}
     for row in kept.connections:
         if kept.status(row) == "disconnected" and watch.seen(row) & live:
-            yield f"I3: {_named(row)} is called disconnected and lives at Finch"
+            yield f"I3: {_named(row)} is shown as disconnected and lives at Finch"
 
 
 def _connected_but_gone(
-    deployed: Deployed, kept: Kept, lost_at_finch: Collection[str]
+    deployed: Deployed, kept: StoredState, lost_at_finch: Collection[str]
 ) -> Iterator[str]:
-    """I4: what is called connected lives at Finch, unless Finch ended it by itself."""
+    """I4: a connection that is shown as connected lives at Finch, unless Finch itself ended it."""
     live = {token.id for token in deployed.finch.live_tokens()}
     for row, item in kept.connections.items():
         if kept.status(row) != "connected":
             continue
         for token_id, token in item["tokens"]["M"].items():
             if token_id not in live and token["M"]["connection_id"]["S"] not in lost_at_finch:
-                yield f"I4: {_named(row)} is called connected and is gone at Finch"
+                yield f"I4: {_named(row)} is shown as connected and has ended at Finch"
 
 
-def _ownerships_that_do_not_hold(kept: Kept) -> Iterator[str]:
-    """I5: claims, connections and kept tokens say the same of each other."""
+def _inconsistent_ownerships(kept: StoredState) -> Iterator[str]:
+    """I5: ownership records, connections and sessions with tokens agree."""
     for owned_id, item in kept.ownerships.items():
         kind, _, what = owned_id.partition("#")
         if "customer_id" in item:
@@ -235,10 +235,10 @@ def _ownerships_that_do_not_hold(kept: Kept) -> Iterator[str]:
                 else what in kept.connection_ids(row)
             )
             if not owned:
-                yield f"I5: {kind} record of {_named(row)}, which does not hold it"
+                yield f"I5: {kind} record of {_named(row)}, which does not have it"
         for holder in item.get("holders", {"SS": []})["SS"]:
             if what not in _behind(kept.sessions.get(holder, {})):
-                yield f"I5: {kind} record held by a session that keeps no token of it"
+                yield f"I5: {kind} record names a session that has no token of it"
     for (customer_id, key), item in kept.connections.items():
         row = (customer_id, key)
         wanted = {f"connection#{one}" for one in kept.connection_ids(row)}
@@ -248,24 +248,24 @@ def _ownerships_that_do_not_hold(kept: Kept) -> Iterator[str]:
             record = kept.ownerships.get(owned_id, {})
             if record.get("customer_id") != {"S": customer_id} or record.get("key") != {"S": key}:
                 kind = owned_id.partition("#")[0]
-                yield f"I5: {_named(row)} holds a {kind} that it has not claimed"
+                yield f"I5: {_named(row)} has a {kind} without an ownership record"
     for handle_hash, item in kept.sessions.items():
         for connection_id in _behind(item):
             record = kept.ownerships.get(f"connection#{connection_id}", {})
             if handle_hash not in record.get("holders", {"SS": []})["SS"]:
-                yield "I5: a session keeps a token that it is not noted to hold"
+                yield "I5: a session has a token, but the ownership record does not name it"
 
 
 def _behind(session: dict[str, Any]) -> set[str]:
-    """The Finch connections that a session has a token of, or, while it repairs, may have."""
+    """The Finch connections of which a session has a token, or may have one while it repairs."""
     if session.get("phase", {"S": ""})["S"] not in _HOLDING:
         return set()
     kept = session.get("escrow", {"M": {}})["M"].get("connection_id", {"S": ""})["S"]
     return {kept, session.get("repairs_id", {"S": ""})["S"]} - {""}
 
 
-def _unfinished(kept: Kept) -> Iterator[str]:
-    """At rest no session is on its way, no disconnect under way and nothing kept off."""
+def _unfinished(kept: StoredState) -> Iterator[str]:
+    """At rest no session, disconnect or discard is unfinished."""
     for item in kept.sessions.values():
         if item["phase"]["S"] not in _AT_REST:
             yield f"I1: a session is left {item['phase']['S']}"

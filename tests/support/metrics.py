@@ -1,4 +1,4 @@
-"""The metrics in what functions have written, as CloudWatch takes them out of it."""
+"""The metrics in the log of a function, as CloudWatch extracts them."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Point:
-    """One value of one metric, which its name and all of its dimensions tell apart."""
+    """One value of one metric; name and dimensions together identify the metric."""
 
     namespace: str
     name: str
@@ -15,7 +15,7 @@ class Point:
     value: float
 
     def is_of(self, namespace: str, name: str, dimensions: Mapping[str, str]) -> bool:
-        """Whether it is a value of this metric."""
+        """Whether this is a value of that metric."""
         mine = (self.namespace, self.name, dict(self.dimensions))
         return mine == (namespace, name, dict(dimensions))
 
@@ -36,7 +36,7 @@ def points(text: str) -> Iterator[Point]:
 
 
 def outcomes(text: str, route: str) -> list[str]:
-    """How a route, or a function that has none, ended each time."""
+    """The outcomes of a route, or of a function without routes, in their order."""
     return [
         one.dimensions["outcome"]
         for one in points(text)

@@ -1,8 +1,8 @@
-"""The API as OpenAPI 3.1 describes it, made of the template and of the code; `make openapi` renews it.
+"""Builds the OpenAPI 3.1 description from the template and the code; `make openapi` writes the file.
 
-The routes are the template's, the bodies the models that read them, the connections the types that
-write them, the failures the table of `api`. What is written here, beside words, is which failures
-each route knows; `tests/security/test_fuzz.py` holds it against the answers.
+Routes come from the template, request bodies from the models that parse them, connections from the
+types that serialize them, failures from the table in `api`. This module adds only descriptions and
+the failures of each route; `tests/security/test_fuzz.py` checks them against real responses.
 """
 
 import inspect
@@ -56,14 +56,14 @@ _SCHEMAS = "#/components/schemas/"
 
 
 class Link(TypedDict):
-    """The link to connect, good until then."""
+    """The link to connect, and the time at which it expires."""
 
     connect_url: str
     expires_at: str
 
 
 class EmbeddedSession(TypedDict):
-    """What Finch's JavaScript SDK is opened with, good until then."""
+    """The values that open Finch's JavaScript SDK, and the time at which they expire."""
 
     session_id: str
     state: str
@@ -71,7 +71,7 @@ class EmbeddedSession(TypedDict):
 
 
 class Finished(TypedDict):
-    """What became of an attempt: connected, still pending, or what there is to confirm."""
+    """The outcome of a connect session: connected, pending, or a connection to confirm."""
 
     status: Status
     provider_id: NotRequired[str]
@@ -82,20 +82,20 @@ class Finished(TypedDict):
 
 
 class Page(TypedDict):
-    """Some of the customer's connections; `next_cursor` is null at the end."""
+    """A page of the customer's connections; `next_cursor` is null on the last page."""
 
     connections: list[ConnectionResponse]
     next_cursor: str | None
 
 
 class Received(TypedDict):
-    """That a webhook was taken."""
+    """The webhook was accepted."""
 
     status: str
 
 
 class Problem(TypedDict):
-    """A failure (RFC 9457); `code` is the word that never changes."""
+    """A failure (RFC 9457); `code` is a stable machine-readable value."""
 
     type: str
     title: str
@@ -125,7 +125,7 @@ _ANSWERS: dict[str, dict[int, tuple[type[Any], ...]]] = {
     "POST /webhooks/finch": {200: (Received,)},
 }
 _FINCH = (FinchMisconfigured, FinchUnavailable, RequestRefused)
-# But for the routes of a browser, which is always sent back, with the reason in the address.
+# The routes that a browser opens are missing: they always redirect, with the reason in the URL.
 _FAILURES: dict[str, tuple[type[Refusal | FinchFailure], ...]] = {
     "POST /connect-sessions": (InvalidRequest, ReturnToNotAllowed, *_FINCH),
     "POST /connections/{provider_id}/{company_id}/reauthenticate": (
@@ -162,7 +162,7 @@ _HEADERS = {"POST /webhooks/finch": ("Finch-Event-Id", "Finch-Timestamp", "Finch
 
 
 def description() -> dict[str, Any]:
-    """All of it."""
+    """The whole description."""
     template = _SCHEMAS + "{model}"
     bodies: list[type[BaseModel]] = [*_BODIES.values(), Confirmation, Embedded]
     schemas: dict[str, Any] = models_json_schema(
@@ -184,8 +184,8 @@ def description() -> dict[str, Any]:
         "info": {
             "title": "Finch Connections",
             "version": "1",
-            "description": "Every failure is of one shape; what API Gateway itself refuses (401, "
-            "413, 429, and 503 where a function was too slow) has its own.",
+            "description": "Every failure has the same shape. Refusals of API Gateway itself (401, "
+            "413, 429, and 503 after a function's timeout) have their own.",
         },
         "paths": dict(sorted(paths.items())),
         "components": {
@@ -227,14 +227,14 @@ def _responses(key: str, needs_token: bool) -> Iterator[tuple[str, Any]]:
     for status, types in _ANSWERS[key].items():
         if not types:
             location = {"location": {"required": True, "schema": {"type": "string"}}}
-            yield str(status), {"description": "The browser goes on there.", "headers": location}
+            yield str(status), {"description": "Redirects the browser.", "headers": location}
             continue
         references = [_reference(one) for one in types]
         schema = references[0] if len(references) == 1 else {"oneOf": references}
-        said = " ".join(inspect.getdoc(one) or "" for one in types)
+        text = " ".join(inspect.getdoc(one) or "" for one in types)
         yield (
             str(status),
-            {"description": said, "content": {"application/json": {"schema": schema}}},
+            {"description": text, "content": {"application/json": {"schema": schema}}},
         )
     always = (InternalError, CustomerUnknown) if needs_token else (InternalError,)
     by_status: dict[HTTPStatus, set[str]] = {}
@@ -244,8 +244,8 @@ def _responses(key: str, needs_token: bool) -> Iterator[tuple[str, Any]]:
         narrowed = {"code": {"enum": sorted(codes)}, "status": {"const": int(status)}}
         failure = {"allOf": [_reference(Problem), {"properties": narrowed}]}
         content = {"application/problem+json": {"schema": failure}}
-        said = " or ".join(f"`{one}`" for one in sorted(codes))
-        yield str(int(status)), {"description": said, "content": content}
+        text = " or ".join(f"`{one}`" for one in sorted(codes))
+        yield str(int(status)), {"description": text, "content": content}
 
 
 def _reference(type_: type[Any]) -> dict[str, str]:
@@ -253,10 +253,10 @@ def _reference(type_: type[Any]) -> dict[str, str]:
 
 
 def text() -> str:
-    """The file as it is checked in."""
+    """The content of the committed file."""
     return json.dumps(description(), indent=2) + "\n"
 
 
 if __name__ == "__main__":
     FILE.write_text(text())
-    sys.stdout.write(f"{FILE.relative_to(ROOT)} is written.\n")
+    sys.stdout.write(f"{FILE.relative_to(ROOT)} written\n")

@@ -1,4 +1,4 @@
-"""A person with a browser, who goes through Finch Connect and comes back."""
+"""A user of the application with a browser, who goes through Finch Connect and returns."""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,44 +8,44 @@ from typing import Any
 from urllib.parse import parse_qs, parse_qsl, quote, urlencode, urlsplit
 
 from local.fake_finch.seed_world import HARBOR_LANE, MAYA
+from tests.support.api_description import assert_matches_description
 from tests.support.deployed import Deployed, Reply
-from tests.support.described import assert_described
 
 
 @dataclass
 class Browser:
-    """A cookie jar and what a browser does with it; every request goes to the API's host."""
+    """A browser with a cookie jar; every request goes to the API's host."""
 
     deployed: Deployed
     cookies: dict[str, str] = field(default_factory=dict)
 
     def navigate(self, url: str) -> Reply:
-        """A click or a redirect: Lax cookies come along, wherever it came from."""
-        return self._send("GET", url, {}, None, keeps=True)
+        """Follows a link or a redirect: the browser sends Lax cookies, from any site."""
+        return self._send("GET", url, {}, None, with_cookies=True)
 
     def fetch(
         self, method: str, path: str, headers: Mapping[str, str], body: Any, *, same_site: bool
     ) -> Reply:
-        """A script's request with credentials: from another site Lax cookies do not travel."""
-        return self._send(method, path, headers, body, keeps=same_site)
+        """Sends a script's request with credentials; from another site without Lax cookies."""
+        return self._send(method, path, headers, body, with_cookies=same_site)
 
     def _send(
-        self, method: str, url: str, headers: Mapping[str, str], body: Any, *, keeps: bool
+        self, method: str, url: str, headers: Mapping[str, str], body: Any, *, with_cookies: bool
     ) -> Reply:
         parts = urlsplit(url)
         path = parts.path + (f"?{parts.query}" if parts.query else "")
         sent = dict(headers)
-        if keeps and self.cookies:
+        if with_cookies and self.cookies:
             sent["cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         data = None
         if body is not None:
             data = body if isinstance(body, bytes) else dumps(body).encode()
             sent["content-type"] = "application/json"
         reply = self.deployed.api.send(method, path, headers=sent, body=data)
-        for cookie in reply.set_cookies if keeps else ():
+        for cookie in reply.set_cookies if with_cookies else ():
             pair, *attributes = cookie.split("; ")
             name, _, value = pair.partition("=")
-            # What a browser asks of a name with this prefix (RFC 6265bis section 4.1.3).
+            # Browsers require this of a name with this prefix (RFC 6265bis section 4.1.3).
             assert name.startswith("__Host-")
             assert {"Path=/", "Secure", "HttpOnly", "SameSite=Lax"} <= set(attributes)
             if "Max-Age=0" in attributes:
@@ -57,7 +57,7 @@ class Browser:
 
 @dataclass(frozen=True)
 class Landing:
-    """Where the browser landed at the application: the page, the outcome, the completion code."""
+    """The end of a callback at the application: the page, the outcome, the completion code."""
 
     page: str
     outcome: dict[str, str]
@@ -65,7 +65,7 @@ class Landing:
 
     @classmethod
     def of(cls, reply: Reply) -> "Landing":
-        """Reads a redirect to the application."""
+        """Parses a redirect to the application."""
         assert reply.status == 302, reply
         assert reply.headers["cache-control"] == "no-store"
         assert reply.headers["referrer-policy"] == "no-referrer"
@@ -77,7 +77,7 @@ class Landing:
 
 @dataclass
 class Person:
-    """Somebody signed in at the application as a customer."""
+    """A user who is signed in at the application as a customer."""
 
     deployed: Deployed
     customer_id: str
@@ -88,14 +88,14 @@ class Person:
         self.browser = Browser(self.deployed)
 
     def call(self, method: str, path: str, body: Any = None) -> Reply:
-        """A request of the application's page."""
+        """Sends a request as the application's page does; checks it against the description."""
         headers = {"authorization": f"Bearer {self.deployed.token(self.customer_id)}"}
         reply = self.browser.fetch(method, path, headers, body, same_site=self.same_site)
-        assert_described(method, path, reply)
+        assert_matches_description(method, path, reply)
         return reply
 
     def start(self, **body: Any) -> Reply:
-        """Presses "Connect"."""
+        """Clicks "Connect"."""
         body = {
             "products": ["company", "directory"],
             "return_to": self.deployed.return_urls[0],
@@ -103,13 +103,13 @@ class Person:
         return self.call("POST", "/connect-sessions", body)
 
     def link(self, **body: Any) -> str:
-        """A link to connect."""
+        """Starts a connect session and returns its link."""
         reply = self.start(**body)
         assert reply.status == 201, reply.text
         return str(reply.json["connect_url"])
 
     def click(self, link: str) -> "FinchPage":
-        """Follows a link to connect to the page at Finch."""
+        """Follows a link to Finch Connect."""
         reply = self.browser.navigate(link)
         assert reply.status == 302, reply
         assert "/authorize?" in reply.headers["location"], reply.headers["location"]
@@ -123,7 +123,7 @@ class Person:
         company_id: str = HARBOR_LANE.id,
         products: Sequence[str] = ("company", "directory"),
     ) -> str:
-        """Goes through Finch Connect; answers the URL that Finch sends the browser to."""
+        """Completes Finch Connect; returns the URL to which Finch redirects the browser."""
         authorized = self.deployed.finch.authorize(
             page.session_id,
             provider_id=provider_id,
@@ -136,33 +136,33 @@ class Person:
         return authorized.redirect_to
 
     def come_back(self, url: str) -> Landing:
-        """Follows Finch's redirect to where it ends at the application."""
+        """Follows Finch's redirect through the callback to the application."""
         return Landing.of(self.browser.navigate(url))
 
     def go_through(self, link: str, **choices: Any) -> Landing:
-        """From the click on a link to the landing at the application."""
+        """Goes from the click on a link to the application's page."""
         return self.come_back(self.log_in(self.click(link), **choices))
 
     def connect(
         self, products: Sequence[str] = ("company", "directory"), **choices: Any
     ) -> Landing:
-        """The whole way, from "Connect" to the landing."""
+        """Goes the whole way, from "Connect" to the application's page."""
         link = self.link(products=list(products))
         return self.go_through(link, products=products, **choices)
 
     def repair_link(self) -> str:
-        """A link to log in again to the connection of Harbor Lane at Gusto."""
+        """Starts a repair of the connection of Harbor Lane at Gusto and returns its link."""
         path = connection_path("gusto", HARBOR_LANE.id) + "/reauthenticate"
         reply = self.call("POST", path, {"return_to": self.deployed.return_urls[0]})
         assert reply.status == 201, reply.text
         return str(reply.json["connect_url"])
 
     def repair(self, **choices: Any) -> Landing:
-        """The whole way of a repair, from its button to the landing."""
+        """Goes the whole way of a repair, from its button to the application's page."""
         return self.go_through(self.repair_link(), **choices)
 
     def come_back_in_tabs(self, url: str, tabs: int) -> list[Landing]:
-        """Follows Finch's redirect in many tabs of this browser at once."""
+        """Follows Finch's redirect in several tabs of this browser at once."""
 
         def tab(cookies: Mapping[str, str]) -> Landing:
             person = Person(self.deployed, self.customer_id)
@@ -173,11 +173,11 @@ class Person:
             return list(threads.map(tab, [dict(self.browser.cookies)] * tabs))
 
     def confirm(self, completion: str) -> Reply:
-        """Clicks on what the landing showed."""
+        """Confirms the connection with its completion code."""
         return self.call("POST", "/callback", {"completion": completion})
 
     def connections(self, **query: Any) -> list[dict[str, Any]]:
-        """All of the customer's connections, through all pages."""
+        """All connections of the customer, from all pages of the list."""
         found: list[dict[str, Any]] = []
         cursor = None
         while True:
@@ -202,7 +202,7 @@ class Person:
 
 @dataclass(frozen=True)
 class FinchPage:
-    """Finch Connect's page as the browser reached it."""
+    """Finch Connect's page, as the browser reached it."""
 
     session_id: str
     state: str
@@ -220,7 +220,7 @@ def connection_path(provider_id: str, company_id: str) -> str:
 
 
 def without_state(url: str) -> str:
-    """The callback as a Finch that does not echo `state` would send it."""
+    """The callback URL of a Finch that does not echo `state`."""
     parts = urlsplit(url)
     query = [(name, value) for name, value in parse_qsl(parts.query) if name != "state"]
     return parts._replace(query=urlencode(query)).geturl()

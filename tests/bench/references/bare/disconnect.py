@@ -24,10 +24,10 @@ def handler(event, context):
         "provider_id#company_id": {"S": f"{provider_id}#{company_id}"},
     }
     item = dynamodb.get_item(TableName=TABLE, Key=key)["Item"]
-    for sealed in item["ciphertexts"]["M"].values():
+    for ciphertext in item["ciphertexts"]["M"].values():
         token = kms.decrypt(
             KeyId=os.environ["TOKEN_KEY_ARN"],
-            CiphertextBlob=sealed["B"],
+            CiphertextBlob=ciphertext["B"],
             EncryptionContext={
                 "purpose": "stored",
                 "customer_id": customer_id,
@@ -39,7 +39,7 @@ def handler(event, context):
     dynamodb.update_item(
         TableName=TABLE,
         Key=key,
-        UpdateExpression="SET #status = :status REMOVE sealed",
+        UpdateExpression="SET #status = :status REMOVE ciphertexts",
         ExpressionAttributeNames={"#status": "status"},
         ExpressionAttributeValues={":status": {"S": "disconnected"}},
     )

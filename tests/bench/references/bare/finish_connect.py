@@ -26,7 +26,7 @@ def handler(event, context):
     session = dynamodb.get_item(
         TableName=os.environ["CONNECT_SESSIONS_TABLE"], Key={"handle_hash": {"S": handle_hash}}
     )["Item"]
-    granted = finch.post(
+    token = finch.post(
         "/auth/token",
         json={
             "client_id": secret["client_id"],
@@ -36,27 +36,27 @@ def handler(event, context):
         },
     ).json()
     known = finch.get(
-        "/introspect", headers={"Authorization": f"Bearer {granted['access_token']}"}
+        "/introspect", headers={"Authorization": f"Bearer {token['access_token']}"}
     ).json()
-    sealed = kms.encrypt(
-        KeyId=os.environ["TOKEN_KEY_ARN"], Plaintext=granted["access_token"].encode()
+    ciphertext = kms.encrypt(
+        KeyId=os.environ["TOKEN_KEY_ARN"], Plaintext=token["access_token"].encode()
     )["CiphertextBlob"]
     customer_id = session["customer_id"]["S"]
     dynamodb.put_item(
         TableName=os.environ["CONNECTIONS_TABLE"],
         Item={
             "customer_id": {"S": customer_id},
-            "provider_id#company_id": {"S": f"{granted['provider_id']}#{granted['company_id']}"},
+            "provider_id#company_id": {"S": f"{token['provider_id']}#{token['company_id']}"},
             "status": {"S": known["connection_status"]["status"]},
-            "products": {"SS": granted["products"]},
-            "connection_id": {"S": granted["connection_id"]},
-            "ciphertexts": {"B": sealed},
+            "products": {"SS": token["products"]},
+            "connection_id": {"S": token["connection_id"]},
+            "ciphertexts": {"B": ciphertext},
         },
     )
     outcome = {
         "status": "connected",
-        "provider_id": granted["provider_id"],
-        "company_id": granted["company_id"],
+        "provider_id": token["provider_id"],
+        "company_id": token["company_id"],
     }
     return {
         "statusCode": 302,

@@ -29,12 +29,12 @@ def disconnect(provider_id: str, company_id: str) -> Connection:
     item = rows.get_item(Key=key).get("Item")
     if item is None:
         raise NotFoundError
-    for sealed in item["ciphertexts"].values():
+    for ciphertext in item["ciphertexts"].values():
         token = (
             kms()
             .decrypt(
                 KeyId=settings().token_key_arn,
-                CiphertextBlob=sealed.value,
+                CiphertextBlob=ciphertext.value,
                 EncryptionContext={
                     "purpose": "stored",
                     "customer_id": customer_id,
@@ -47,7 +47,7 @@ def disconnect(provider_id: str, company_id: str) -> Connection:
         finch().post("/disconnect", headers={"Authorization": f"Bearer {token}"}).raise_for_status()
     rows.update_item(
         Key=key,
-        UpdateExpression="SET #status = :status REMOVE sealed",
+        UpdateExpression="SET #status = :status REMOVE ciphertexts",
         ExpressionAttributeNames={"#status": "status"},
         ExpressionAttributeValues={":status": "disconnected"},
     )

@@ -14,7 +14,7 @@ from shared import finch, kms, logger, metrics, resolver, secret, settings, tabl
 app = resolver()
 
 
-class Granted(BaseModel):
+class TokenResponse(BaseModel):
     access_token: str
     connection_id: str
     provider_id: str
@@ -51,27 +51,27 @@ def finish_connect(code: Annotated[str, Query()], state: Annotated[str, Query()]
             "redirect_uri": session["redirect_uri"],
         },
     )
-    granted = Granted.model_validate(answer.raise_for_status().json())
-    answer = finch().get("/introspect", headers={"Authorization": f"Bearer {granted.access_token}"})
+    token = TokenResponse.model_validate(answer.raise_for_status().json())
+    answer = finch().get("/introspect", headers={"Authorization": f"Bearer {token.access_token}"})
     known = Introspected.model_validate(answer.raise_for_status().json())
-    sealed = kms().encrypt(KeyId=settings().token_key_arn, Plaintext=granted.access_token.encode())[
-        "CiphertextBlob"
-    ]
+    ciphertext = kms().encrypt(
+        KeyId=settings().token_key_arn, Plaintext=token.access_token.encode()
+    )["CiphertextBlob"]
     table(settings().connections_table).put_item(
         Item={
             "customer_id": session["customer_id"],
-            "provider_id#company_id": f"{granted.provider_id}#{granted.company_id}",
+            "provider_id#company_id": f"{token.provider_id}#{token.company_id}",
             "status": known.connection_status.status,
-            "products": set(granted.products),
-            "connection_id": granted.connection_id,
-            "ciphertexts": sealed,
+            "products": set(token.products),
+            "connection_id": token.connection_id,
+            "ciphertexts": ciphertext,
         }
     )
-    logger.info("connected", extra={"connection_id": granted.connection_id})
+    logger.info("connected", extra={"connection_id": token.connection_id})
     outcome = {
         "status": "connected",
-        "provider_id": granted.provider_id,
-        "company_id": granted.company_id,
+        "provider_id": token.provider_id,
+        "company_id": token.company_id,
     }
     location = f"{session['return_to']}?{urlencode(outcome)}"
     return Response(status_code=302, body="", headers={"location": location})

@@ -1,4 +1,4 @@
-"""Typical: what the three handlers share, in the shape of the best-known public Lambda template."""
+"""Typical: shared code of the three handlers, in the style of the best-known public Lambda template."""
 
 import json
 from functools import lru_cache

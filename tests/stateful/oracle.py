@@ -1,4 +1,4 @@
-"""What is true whatever the product says: who went through Finch Connect, and what each was told."""
+"""The test oracle: the facts outside the product, against which its state is checked."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Set
@@ -10,17 +10,17 @@ import httpx
 from local.fake_finch.state import Connection
 from tests.support.deployed import Deployed
 from tests.support.in_process import InProcess
-from tests.support.invariants import Kept, Row, Watch
+from tests.support.invariants import Row, StoredState, Watch
 
 _WATCHED = {"exchanging", "escrowed", "discarding", "held", "uncertain"}
 _GOING = ("disconnecting", "disconnected")
 
 
 @dataclass
-class Trip:
-    """One way through Finch Connect, and the code that it ended with, for the one who began it.
+class Authorization:
+    """One login at Finch Connect and its code, for the customer who started the session.
 
-    `repairs` is the Finch connection that the person was led to, where they asked for a repair.
+    `repairs` is the Finch connection that the login repairs, if the user asked for a repair.
     """
 
     customer_id: str
@@ -32,32 +32,32 @@ class Trip:
 
 
 @dataclass
-class Truth:
-    """What happened outside the product.
+class Oracle:
+    """The events outside the product.
 
-    `proven` are codes that the customer was shown to have come back with. `wanted` are the
-    connections that nobody has asked to end since a login was last attached to them, with Finch's
-    behind them. Of Finch's, `asked` are those that somebody asked to end since then, or that were
-    given up, `cut_off` those that an operator ended, `lost_at_finch` those that Finch ended by
-    itself, and `revoked` those of which it has revoked tokens.
+    `proven` are codes that demonstrably came back with their customer. `wanted` are the connections
+    that no customer has ended since their last login was attached, with their Finch connections.
+    The other sets contain ids of Finch connections: `asked_to_end` were ended by a customer since
+    then, or discarded; `ended_by_operator` by an operator; `lost_at_finch` by Finch without our
+    request; of `revoked` Finch has revoked tokens.
     """
 
     world: InProcess
-    shown: Deployed
+    deployed: Deployed
     watch: Watch = field(default_factory=Watch)
-    trips: dict[str, Trip] = field(default_factory=dict)
+    authorizations: dict[str, Authorization] = field(default_factory=dict)
     code_of: dict[str, str] = field(default_factory=dict)
     proven: set[str] = field(default_factory=set)
-    asked: set[str] = field(default_factory=set)
-    cut_off: set[str] = field(default_factory=set)
+    asked_to_end: set[str] = field(default_factory=set)
+    ended_by_operator: set[str] = field(default_factory=set)
     lost_at_finch: set[str] = field(default_factory=set)
     revoked: set[str] = field(default_factory=set)
     attached: dict[Row, set[str]] = field(default_factory=lambda: defaultdict(set))
     wanted: dict[Row, set[str]] = field(default_factory=dict)
 
-    def look(self) -> Kept:
-        """Notes which token is attached where, and to which of Finch's connections it leads."""
-        kept = Kept(self.shown)
+    def record(self) -> StoredState:
+        """Records the tokens of every connection, and their Finch connections."""
+        kept = StoredState(self.deployed)
         self.watch.look(kept)
         for row, item in kept.connections.items():
             if new := item["tokens"]["M"].keys() - self.attached[row]:
@@ -65,25 +65,25 @@ class Truth:
                 tokens = item["tokens"]["M"]
                 behind = {tokens[token_id]["M"]["connection_id"]["S"] for token_id in new}
                 self.wanted.setdefault(row, set()).update(behind)
-                self.asked -= behind
-        self.asked |= {
+                self.asked_to_end -= behind
+        self.asked_to_end |= {
             item["escrow"]["M"]["connection_id"]["S"]
             for item in kept.sessions.values()
             if item["phase"]["S"] == "discarding"
         }
         return kept
 
-    def asks_to_end(self, row: Row) -> None:
-        """Notes that a customer wants a connection to end, with all that is behind it."""
+    def customer_ends(self, row: Row) -> None:
+        """Records that a customer wants to end a connection with all its Finch connections."""
         self.wanted.pop(row, None)
-        self.asked |= self.watch.seen(row)
+        self.asked_to_end |= self.watch.seen(row)
 
     def live(self) -> set[str]:
-        """The connections that Finch has."""
+        """The ids of the live connections at Finch."""
         return {one.id for one in self.world.finch.connections() if one.live}
 
-    def mint(self, request: httpx.Request, code: str, send: Callable[[], Any]) -> Any:
-        """Lets Finch exchange a code, and notes the token that it made of it."""
+    def exchange(self, request: httpx.Request, code: str, send: Callable[[], Any]) -> Any:
+        """Lets Finch exchange a code, and records the new token and the revoked tokens."""
         before = {token.id: token for token in self.world.finch.live_tokens()}
         answer = send()
         after = {token.id for token in self.world.finch.live_tokens()}
@@ -92,8 +92,8 @@ class Truth:
         self.revoked |= {before[one].connection_id for one in before.keys() - after}
         return answer
 
-    def ends_by_itself(self, act: Callable[[], Any]) -> Any:
-        """Does something with which Finch, or somebody at its dashboard, may end a connection."""
+    def finch_may_end(self, act: Callable[[], Any]) -> Any:
+        """Calls `act`, and records the connections that it ended at Finch."""
         before = self.live()
         try:
             return act()
@@ -101,45 +101,49 @@ class Truth:
             self.lost_at_finch |= before - self.live()
 
     def was_attached(self, code: str, provider_id: str, company_id: str) -> bool:
-        """Whether what came of a code has been in the connection that its customer was told of."""
-        trip = self.trips[code]
-        there = self.attached[(trip.customer_id, f"{provider_id}#{company_id}")]
-        return any(self.code_of.get(token_id) == code for token_id in there)
+        """Whether the token of a code was attached to this connection."""
+        authorization = self.authorizations[code]
+        attached = self.attached[(authorization.customer_id, f"{provider_id}#{company_id}")]
+        return any(self.code_of.get(token_id) == code for token_id in attached)
 
     def excused(self) -> set[str]:
-        """Whom an operator cut off, warned, or Finch by itself, is seen to be ended by a look."""
-        return self._and_beside(self.cut_off) | self.lost_at_finch | self.revoked
+        """The Finch connections that a health check may find ended, without a customer's request."""
+        return self._with_scope(self.ended_by_operator) | self.lost_at_finch | self.revoked
 
-    def has_repaired(self, trip: Trip) -> bool:
-        """Whether what came of a repair is a token of what was to be repaired."""
+    def has_repaired(self, authorization: Authorization) -> bool:
+        """Whether the repair made a token of the Finch connection that it was for."""
         made = {one.id: one.connection_id for one in self.world.finch.tokens()}
-        return any(made[one] == trip.repairs for one, of in self.code_of.items() if of == trip.code)
+        return any(
+            made[token_id] == authorization.repairs
+            for token_id, code in self.code_of.items()
+            if code == authorization.code
+        )
 
-    def broken(self, kept: Kept) -> Iterator[str]:
-        """What contradicts the truth now, in words."""
+    def broken(self, kept: StoredState) -> Iterator[str]:
+        """Describes every contradiction between the stored state and the facts."""
         yield from self._attached_to_another(kept)
-        yield from self._ended_without_being_asked(kept)
-        yield from self._dead_without_being_asked()
-        yield from self._forgotten(kept)
+        yield from self._disconnected_unasked(kept)
+        yield from self._ended_at_finch_unasked()
+        yield from self._without_a_message(kept)
 
-    def _attached_to_another(self, kept: Kept) -> Iterator[str]:
-        """A token is in the hands of the customer alone who is shown to have gone through for it."""
+    def _attached_to_another(self, kept: StoredState) -> Iterator[str]:
+        """A token belongs only to the customer who demonstrably logged in for it."""
         for (customer_id, key), item in kept.connections.items():
             for token_id in item["tokens"]["M"]:
                 code = self.code_of.get(token_id, "")
-                trip = self.trips.get(code)
-                if trip is None:
-                    yield f"M1: {customer_id} has a token of {key} that nobody went through for"
-                elif trip.customer_id != customer_id:
-                    yield f"M1: {customer_id} has a token that {trip.customer_id} went through for"
+                authorization = self.authorizations.get(code)
+                if authorization is None:
+                    yield f"M1: {customer_id} has a token of {key} without a login"
+                elif authorization.customer_id != customer_id:
+                    yield f"M1: {customer_id} has a token from a login of {authorization.customer_id}"
                 elif code not in self.proven:
-                    yield f"M1: {customer_id} has a token that nothing shows to be theirs"
+                    yield f"M1: {customer_id} has a token without proof that it is theirs"
         for handle_hash, item in kept.sessions.items():
             code_hash = item.get("code_hash", {"S": ""})["S"]
             if "escrow" in item and not code_hash:
-                yield f"M1: a session keeps a token without a code, {handle_hash[:8]}"
+                yield f"M1: a session has a token without a code, {handle_hash[:8]}"
 
-    def _ended_without_being_asked(self, kept: Kept) -> Iterator[str]:
+    def _disconnected_unasked(self, kept: StoredState) -> Iterator[str]:
         excused = self.excused()
         for row, connection_ids in self.wanted.items():
             status = kept.status(row) if row in kept.connections else ""
@@ -147,27 +151,27 @@ class Truth:
             if status in _GOING and not seen:
                 yield f"M2: {row[0]}'s {row[1].split('#')[0]} is {kept.status(row)}, unasked"
 
-    def _dead_without_being_asked(self) -> Iterator[str]:
-        """Whoever has it, and whatever we call it: what lives at Finch is somebody's to keep."""
-        asked = self._and_beside(self.asked | self.cut_off) | self.lost_at_finch
+    def _ended_at_finch_unasked(self) -> Iterator[str]:
+        """No connection ends at Finch without a request, independent of its state in our tables."""
+        asked = self._with_scope(self.asked_to_end | self.ended_by_operator) | self.lost_at_finch
         for one in self.world.finch.connections():
             if not one.live and one.id not in asked:
                 rows = [row[0] for row, behind in self.wanted.items() if one.id in behind]
-                whose = f"{rows[0]}'s" if rows else "nobody's"
+                whose = f"{rows[0]}'s" if rows else "an unattached"
                 yield f"M2: {whose} {one.provider_id} of {one.logins[0]} is ended at Finch, unasked"
 
-    def _and_beside(self, ended: Set[str]) -> set[str]:
-        """These of Finch's connections, and what it ends together with them."""
-        finch, beside = self.world.finch, set(ended)
+    def _with_scope(self, ended: Set[str]) -> set[str]:
+        """These Finch connections, and those that Finch ends together with them."""
+        finch, scope = self.world.finch, set(ended)
         if finch.switches.disconnect_scope == "employer_provider":
             pairs = {_employer(one) for one in finch.connections() if one.id in ended}
-            beside |= {one.id for one in finch.connections() if _employer(one) in pairs}
-        return beside
+            scope |= {one.id for one in finch.connections() if _employer(one) in pairs}
+        return scope
 
-    def _forgotten(self, kept: Kept) -> Iterator[str]:
-        """What is unfinished has a message in the queue, or among the dead letters.
+    def _without_a_message(self, kept: StoredState) -> Iterator[str]:
+        """Unfinished work has a message in the queue or the dead-letter queue.
 
-        Or it had one that SQS kept for as long as it keeps any: that is the sweep's to find.
+        Or its message expired in SQS; then the scheduled check finds the work.
         """
         queue = self.world.queue
         messages = [*queue.waiting(), *queue.dead(), *queue.expired]

@@ -1,4 +1,4 @@
-"""The world that the benchmark runs in: emulated AWS and fake Finch behind TLS, and how things stand."""
+"""The benchmark's environment: emulated AWS and fake Finch behind TLS, and the state of each case."""
 
 import base64
 import compileall
@@ -27,8 +27,8 @@ from finch_connections.domain.work_item import ConnectionSubject, WorkItem
 from local.fake_finch.seed_world import HARBOR_LANE
 from local.world import CREDENTIALS, REGION, Ports, World
 from tests.bench.certificates import authority
-from tests.bench.front import Front, aws_call, finch_call, serving
 from tests.bench.function import Function
+from tests.bench.tls_proxy import TlsProxy, aws_call, finch_call, serving
 from tests.local.conftest import HttpApi
 from tests.support.deployed import ROOT, Deployed, Tables
 from tests.support.person import Person, connection_path
@@ -36,7 +36,7 @@ from tests.support.person import Person, connection_path
 BUILT = ROOT / ".aws-sam" / "local"
 SITE_PACKAGES = ROOT / ".venv-bench" / "lib" / "python3.13" / "site-packages"
 REFERENCES = Path(__file__).with_name("references")
-# What Lambda's Python runtime brings ("Runtime-included SDK versions" in its guide), and its client.
+# The packages of Lambda's Python runtime ("Runtime-included SDK versions" in its guide), and its client.
 _RUNTIME_BRINGS = (
     "awslambdaric",
     "boto3",
@@ -58,17 +58,17 @@ type Event = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Stage:
-    """The running world, and the functions that can be started in it."""
+class BenchWorld:
+    """The running local world, and the functions that can be started in it."""
 
     world: World
     deployed: Deployed
-    aws: Front
-    finch: Front
+    aws: TlsProxy
+    finch: TlsProxy
     folder: Path
 
     def ours(self, name: str) -> Function:
-        """A function as it was built, with the environment and the role that it was deployed with."""
+        """A built function with its deployed environment and role."""
         logical_id = name.title().replace("_", "")
         session = self.world.as_role(f"{logical_id}Role")
         environment = {
@@ -77,7 +77,7 @@ class Stage:
             "AWS_SECRET_ACCESS_KEY": session.secret_access_key,
             "AWS_SESSION_TOKEN": session.session_token or "",
         }
-        # The example stands for another backend's function, which has not all of our layers.
+        # The example is another backend's function, without our botocore layer.
         layers = "opt-shared" if name == "read_directory" else "opt"
         return Function(
             python=self._python,
@@ -89,15 +89,14 @@ class Stage:
         )
 
     def reference(self, kind: str, name: str) -> Function:
-        """A reference's function, as the emulator's root user; its layer is compiled as ours is."""
+        """A reference's function with the emulator's root user; its packages are compiled like ours."""
         bundle = str(self.folder / "full.pem")
         environment = {
             **self._deployed_environment("ListConnections"),
             **{one: CREDENTIALS[one] for one in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")},
-            # What they would trust by themselves, and the root of this world.
+            # Their default trust store, and this environment's root.
             "AWS_CA_BUNDLE": bundle,
             "SSL_CERT_FILE": bundle,
-            "FLOOR_CA": str(self.folder / "root.pem"),
             "POWERTOOLS_SERVICE_NAME": "connections",
         }
         return Function(
@@ -143,9 +142,9 @@ class Stage:
         self.aws.reset()
         self.finch.reset()
 
-    # How things stand before a function is called, and the event that it is called with.
+    # Each method prepares the state before a call, and returns the event of the call.
 
-    def to_list(self, connections: int = 10) -> Event:
+    def list_event(self, connections: int = 10) -> Event:
         """A customer with some connections."""
         self.reset()
         self.write(connections)
@@ -154,21 +153,21 @@ class Stage:
         return event
 
     def write(self, connections: int, customer_id: str = CUSTOMER) -> None:
-        """Puts connections into the table."""
+        """Writes connections to the table."""
         client = self.world.aws.client("dynamodb")
         table = ConnectionTable(client, self.deployed.tables.connections)
         for number in range(connections):
             table.write(a_connection(customer_id, number))
 
-    def to_start(self) -> Event:
-        """Somebody presses Connect."""
+    def start_event(self) -> Event:
+        """A user clicks "Connect"."""
         self.reset()
         event = _event("start_connect")
         body = {"products": ["company"], "return_to": self.deployed.return_urls[0]}
         return event | {"body": json.dumps(body)}
 
-    def to_hop(self) -> Event:
-        """Somebody clicks a link to connect."""
+    def hop_event(self) -> Event:
+        """A user clicks a link to connect."""
         self.reset()
         path = urlsplit(self._person().link()).path
         event = _event("start_connect")
@@ -176,16 +175,16 @@ class Stage:
         event["pathParameters"] = {"handle": path.rpartition("/")[2]}
         return event | {"routeKey": "GET /connect/{handle}", "rawPath": path}
 
-    def to_finish(self) -> Event:
-        """A person who is back from Finch with a code."""
+    def finish_event(self) -> Event:
+        """A user returns from Finch with a code."""
         self.reset()
-        event = self.back_from_finch(self._person())
+        event = self.callback_event(self._person())
         self.aws.reset()
         self.finch.reset()
         return event
 
-    def back_from_finch(self, person: Person, **choices: Any) -> Event:
-        """The event with which a person comes back with a code."""
+    def callback_event(self, person: Person, **choices: Any) -> Event:
+        """The event of a user's callback with a code."""
         url = urlsplit(person.log_in(person.click(person.link()), **choices))
         event = _event("finish_connect")
         return event | {
@@ -196,7 +195,7 @@ class Stage:
             "cookies": [f"{name}={value}" for name, value in person.browser.cookies.items()],
         }
 
-    def to_disconnect(self) -> Event:
+    def disconnect_event(self) -> Event:
         """A customer with one connection."""
         self.reset()
         self._connected()
@@ -205,8 +204,8 @@ class Stage:
         event["requestContext"]["http"]["path"] = path
         return event | {"pathParameters": _ROW, "rawPath": path}
 
-    def to_receive(self) -> Event:
-        """Finch has something to tell of a connection."""
+    def receive_webhook_event(self) -> Event:
+        """Finch sends a webhook about a connection."""
         self.reset()
         body = json.dumps({"connection_id": HARBOR_LANE.id, "event_type": "account.updated"})
         seconds, event_id = str(int(time.time())), "msg_2Lh9KRb0pzN4LePd3XiA4v12Axj"
@@ -220,8 +219,8 @@ class Stage:
         }
         return event | {"body": body}
 
-    def to_tend(self) -> Event:
-        """The health of a connection is to be looked at."""
+    def process_work_event(self) -> Event:
+        """A work item to check the health of a connection."""
         self.reset()
         self._connected()
         event = _event("process_work")
@@ -229,28 +228,28 @@ class Stage:
         event["Records"][0]["body"] = work_queue.write(work_item)
         return event
 
-    def to_sweep(self) -> Event:
-        """Nothing is due."""
+    def schedule_checks_event(self) -> Event:
+        """No work is due."""
         self.reset()
         return _event("schedule_checks")
 
-    def to_publish(self) -> Event:
-        """The example's changes."""
+    def publish_event(self) -> Event:
+        """The stream records of the example event."""
         self.reset()
         return _event("publish_events")
 
-    def to_resolve(self) -> Event:
-        """Nothing is unfinished."""
+    def resolve_event(self) -> Event:
+        """No work is unfinished."""
         self.reset()
         return {"action": "list"}
 
-    def to_vend(self) -> Event:
+    def vend_event(self) -> Event:
         """A customer with one connection."""
         self.reset()
         self._connected()
         return _event("vend_token") | _ROW | {"customer_id": CUSTOMER}
 
-    def to_read(self) -> Event:
+    def read_event(self) -> Event:
         """A customer with one connection."""
         self.reset()
         self._connected()
@@ -258,7 +257,7 @@ class Stage:
 
 
 def a_connection(customer_id: str, number: int) -> Connection:
-    """A connection with one login, as many are."""
+    """A typical connection with one login."""
     now = datetime(2026, 11, 22, 10, tzinfo=UTC)
     token = Token(
         id=f"7d3f0c1e-0000-4000-8000-{number:012d}",
@@ -273,7 +272,7 @@ def a_connection(customer_id: str, number: int) -> Connection:
         methods={"credential": "connected"},
     )
     key = CompanyKey("gusto", f"5d3f0c1e-0000-4000-8000-{number:012d}")
-    # A ciphertext of KMS is about this long.
+    # The typical length of a KMS ciphertext.
     return connection.attach(None, customer_id, key, token, bytes(240), now)
 
 
@@ -283,16 +282,16 @@ def _event(name: str) -> Event:
 
 
 @contextlib.contextmanager
-def stage(folder: Path) -> Iterator[Stage]:
-    """The world, running for as long as it is wanted."""
+def bench_world(folder: Path) -> Iterator[BenchWorld]:
+    """Runs the benchmark's environment inside the context."""
     with contextlib.ExitStack() as running:
         world = running.enter_context(World(folder / "world", Ports.free(), BUILT))
         trusted = authority(folder)
-        aws = running.enter_context(serving(Front(world.ports.aws, trusted.context, aws_call)))
+        aws = running.enter_context(serving(TlsProxy(world.ports.aws, trusted.context, aws_call)))
         finch = running.enter_context(
-            serving(Front(world.ports.finch, trusted.context, finch_call))
+            serving(TlsProxy(world.ports.finch, trusted.context, finch_call))
         )
-        _lay_out(folder, trusted.root)
+        _install(folder, trusted.root)
         tables = Tables(
             world.aws.client("dynamodb"),
             connections=world.output("ConnectionsTableName"),
@@ -310,24 +309,23 @@ def stage(folder: Path) -> Iterator[Stage]:
             return_urls=(world.page_url,),
             token=world.issuer.token,
         )
-        yield Stage(world, deployed, aws, finch, folder)
+        yield BenchWorld(world, deployed, aws, finch, folder)
 
 
-def _lay_out(folder: Path, root: bytes) -> None:
-    """Puts the built layer and the runtime where Lambda would, with this world's root trusted too."""
+def _install(folder: Path, root: bytes) -> None:
+    """Copies the built layers and the runtime as Lambda does, and adds this environment's root."""
     full = Path(certifi.where()).read_bytes()
     (folder / "full.pem").write_bytes(full + root)
-    (folder / "root.pem").write_bytes(root)
     shutil.copytree(REFERENCES, folder / "references")
     runtime = folder / "runtime"
     runtime.mkdir()
     for pattern in _RUNTIME_BRINGS:
-        [there] = SITE_PACKAGES.glob(pattern)
-        if there.is_dir():
-            shutil.copytree(there, runtime / there.name)
+        [package] = SITE_PACKAGES.glob(pattern)
+        if package.is_dir():
+            shutil.copytree(package, runtime / package.name)
         else:
-            shutil.copy2(there, runtime)
-    # Folders that are new to Python: what is there is compiled, as in Lambda's own.
+            shutil.copy2(package, runtime)
+    # New folders, whose files are compiled in advance, as in Lambda.
     for compiled in (runtime, folder / "references"):
         compileall.compile_dir(compiled, quiet=1)
     venv.create(folder / "python")

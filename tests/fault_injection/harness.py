@@ -1,4 +1,4 @@
-"""Runs a scenario with one thing going wrong, lets the queue do its work, and says what came of it."""
+"""Runs a scenario with one injected fault, lets the queue finish its work, and reports the result."""
 
 import io
 import logging
@@ -17,17 +17,17 @@ from local.fake_finch.seed_world import HARBOR_LANE, MAYA
 from local.fake_finch.state import Connection, Customer, Token
 from local.fake_finch.switches import Switches
 from tests.fault_injection.faults import Fault, faults_of
-from tests.fault_injection.scenarios import BOTH, CUSTOMER, SCENARIOS, Scenario, Stage
+from tests.fault_injection.scenarios import BOTH, CUSTOMER, SCENARIOS, Scenario, ScenarioRun
 from tests.support.deployed import Api, Reply
 from tests.support.in_process import (
     Call,
     InProcess,
-    Storm,
+    QueueOverload,
     deploy,
-    forget_what_was_read,
+    forget_process_memory,
     let_through,
 )
-from tests.support.invariants import Kept, Watch, broken
+from tests.support.invariants import StoredState, Watch, broken
 from tests.support.person import Person
 
 _DAYS = timedelta(days=14)
@@ -41,20 +41,20 @@ _REPORTS = {"held": "token_held", "uncertain": "exchange_uncertain"}
 
 @dataclass(frozen=True)
 class Step:
-    """One call of a scenario: the `number`-th that leaves the product."""
+    """One call of a scenario: the `number`-th call that leaves the product."""
 
     number: int
     call: Call
 
     @property
     def name(self) -> str:
-        """What is called, without the values."""
+        """The function, operation and target of the call, without values."""
         return " ".join(filter(None, [self.call.function, self.call.operation, _about(self.call)]))
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One fault at one step, once or for as long as it lasts."""
+    """One fault at one step: once, or for a duration (`lasts`)."""
 
     scenario: Scenario
     step: Step
@@ -63,14 +63,14 @@ class Trial:
 
     @property
     def fault_name(self) -> str:
-        """What goes wrong, and for how long."""
+        """The name of the fault and its duration."""
         hours = f", for {self.lasts.total_seconds() / 3600:.0f} h" if self.lasts else ""
         return self.fault.name + hours
 
 
 @dataclass(frozen=True)
-class Cell:
-    """What came of a trial; `lost` is empty unless a promise was broken."""
+class TrialResult:
+    """The result of a trial; `lost` lists the broken promises."""
 
     scenario: str
     number: int
@@ -101,8 +101,8 @@ def _table(arguments: Any) -> str:
     return f"{name}:{what[0]}" if what[1] else name
 
 
-class _Striker:
-    """Counts the calls and strikes one of them, and for a while all of its kind."""
+class _Injector:
+    """A guard that injects the fault into one call, and for its duration into all similar calls."""
 
     def __init__(self, world: InProcess, trial: Trial) -> None:
         self._world = world
@@ -110,21 +110,21 @@ class _Striker:
         self._kind = _kind(trial.step.call)
         self._calls = 0
         self._until = world.clock.now
-        self.struck = False
+        self.injected = False
 
     def __call__(self, call: Call, send: Callable[[], Any]) -> Any:
         self._calls += 1
         now = self._world.clock.now
         if self._calls == self._trial.step.number:
             assert _kind(call) == self._kind, call
-            self.struck = True
+            self.injected = True
             self._until = now + (self._trial.lasts or timedelta())
-        elif not self.struck or now >= self._until or _kind(call) != self._kind:
+        elif not self.injected or now >= self._until or _kind(call) != self._kind:
             return send()
-        return self._trial.fault.strike(self._world, call, send)
+        return self._trial.fault.inject(self._world, call, send)
 
-    def mend(self) -> None:
-        """Nothing goes wrong any more."""
+    def stop(self) -> None:
+        """Stops injecting faults."""
         self._world.border.guard = let_through
 
 
@@ -134,7 +134,7 @@ def _kind(call: Call) -> tuple[str, str, str]:
 
 @dataclass(frozen=True)
 class _WatchedApi:
-    """The API, with time passing at each request, and a note of what each leaves behind."""
+    """The API; advances the clock before each request, and records the tables after it."""
 
     world: InProcess
     harness: "Harness"
@@ -147,7 +147,7 @@ class _WatchedApi:
 
 
 class Harness:
-    """The world in which one cell after the other is run."""
+    """Runs trials, one after the other, in one deployed product."""
 
     def __init__(self, world: InProcess, log: io.StringIO) -> None:
         self._log = log
@@ -155,20 +155,20 @@ class Harness:
         api: Api = _WatchedApi(world, self)
         self.world = replace(world, api=api)
         self.world.border.apart = True
-        self._stage = Stage(self.world)
+        self._scenario_run = ScenarioRun(self.world)
         self._before: Scenario | None = None
         self._dead_before: set[str] = set()
-        self._person = self._stage.person()
+        self._person = self._scenario_run.person()
         self._restore: Callable[[], None] = world.reset
 
     def look(self) -> None:
-        """Takes note of what is in the tables."""
-        self._watch.look(Kept(self.world))
+        """Records the Finch connections in the tables."""
+        self._watch.look(StoredState(self.world))
 
     def trials(self, scenario: Scenario) -> list[Trial]:
-        """Everything that can go wrong with every call of a scenario.
+        """Every fault at every call of a scenario.
 
-        Fails unless the scenario comes to its end where nothing goes wrong.
+        Fails unless the scenario reaches its goal without faults.
         """
         self._begin(scenario)
         calls: list[Call] = []
@@ -179,94 +179,96 @@ class Harness:
 
         self.world.border.guard = note
         with redirect_stdout(self._log):
-            scenario.play(self._stage, self._person)
+            scenario.play(self._scenario_run, self._person)
         self.world.border.guard = let_through
-        assert scenario.reached(self.world), f"{scenario.name} does not reach what it is for"
+        assert scenario.reached(self.world), f"{scenario.name} does not reach its goal"
         return list(_trials(scenario, calls))
 
-    def run(self, trial: Trial) -> Cell:
-        """One cell: the fault, the queue for days, the promises, and the customer's next attempt."""
-        # A function writes its metrics to the output of its process.
+    def run(self, trial: Trial) -> TrialResult:
+        """Runs a trial: the scenario, days of the queue, the promises, and the customer's next attempt."""
+        # A function writes its metrics to standard output.
         with redirect_stdout(self._log):
             return self._run(trial)
 
-    def _run(self, trial: Trial) -> Cell:
+    def _run(self, trial: Trial) -> TrialResult:
         scenario, world = trial.scenario, self.world
         self._begin(scenario)
         lived = _lives(world.finch.tokens())
-        striker = _Striker(world, trial)
-        world.border.guard = striker
+        injector = _Injector(world, trial)
+        world.border.guard = injector
         try:
-            scenario.play(self._stage, self._person)
+            scenario.play(self._scenario_run, self._person)
         except AssertionError:
-            if not striker.struck:
+            if not injector.injected:
                 raise
-        assert striker.struck, trial
+        assert injector.injected, trial
         if not trial.lasts:
-            striker.mend()
+            injector.stop()
         at_once = scenario.reached(world)
         try:
-            outcome, lost = self._aftermath(trial, striker, lived, at_once=at_once)
-        except Storm as storm:
-            outcome, lost = "", [f"P9: {storm}"]
+            outcome, lost = self._aftermath(trial, injector, lived, at_once=at_once)
+        except QueueOverload as overload:
+            outcome, lost = "", [f"P9: {overload}"]
         if lost:
             outcome = f"LOST: {lost[0]}"
         step = trial.step
-        return Cell(scenario.name, step.number, step.name, trial.fault_name, outcome, tuple(lost))
+        return TrialResult(
+            scenario.name, step.number, step.name, trial.fault_name, outcome, tuple(lost)
+        )
 
     def _aftermath(
-        self, trial: Trial, striker: _Striker, lived: dict[str, bool], *, at_once: bool
+        self, trial: Trial, injector: _Injector, lived: dict[str, bool], *, at_once: bool
     ) -> tuple[str, list[str]]:
-        """What came of it, and what of the promises is broken; raises `Storm`."""
-        lost, rang = self._come_to_rest(striker, trial.lasts)
+        """The outcome and the broken promises; raises `QueueOverload`."""
+        lost, dead_letters = self._come_to_rest(injector, trial.lasts)
         lost += self._promises(trial.fault)
         lost += self._unreported()
         outcome = self._outcome(trial.scenario, lived, at_once=at_once)
         lost += self._next_attempt(trial.fault)
         if outcome.endswith("reported") and not lost:
             outcome += ", recovered"
-        return outcome + (", after dead letters" if rang else ""), lost
+        return outcome + (", after dead letters" if dead_letters else ""), lost
 
     def _begin(self, scenario: Scenario) -> None:
-        """How things stand before a scenario: once made, then brought back."""
+        """Prepares the state before a scenario: builds it the first time, then restores it."""
         self._watch = Watch()
         if self._before is scenario:
             self._restore()
         else:
             self.world.reset()
-            self._stage.people.clear()
+            self._scenario_run.people.clear()
             with redirect_stdout(self._log):
-                self._person = scenario.before(self._stage)
+                self._person = scenario.before(self._scenario_run)
             self.world.clock.advance(_ANSWER_TIMES)
-            forget_what_was_read()
-            self._restore = self._stage.snapshot()
+            forget_process_memory()
+            self._restore = self._scenario_run.snapshot()
             self._before = scenario
-        # Only a later look can find what Finch had ended before.
+        # The product notices only later which connections Finch had ended before.
         self._dead_before = {one.id for one in self.world.finch.connections() if not one.live}
-        self._stage.seen.clear()
+        self._scenario_run.outcomes.clear()
         self._log.seek(0)
         self._log.truncate()
         self.look()
 
-    def _come_to_rest(self, striker: _Striker, lasts: timedelta | None) -> tuple[list[str], bool]:
-        """Nobody does anything, for days. Answers what is wrong with the queue, and whether it rang."""
+    def _come_to_rest(self, injector: _Injector, lasts: timedelta | None) -> tuple[list[str], bool]:
+        """Lets days pass without users. Returns the queue's faults, and whether it had dead letters."""
         queue, lost = self.world.queue, []
         rested = queue.drain(_DAYS)
-        rang = bool(queue.dead())
+        dead_letters = bool(queue.dead())
         if lasts:
             queue.pass_time(lasts)
-            striker.mend()
+            injector.stop()
             queue.redrive()
-            # What has failed for long is looked at again only after hours.
+            # Work that has failed for a long time is retried only after hours.
             queue.pass_time(_HALF_A_DAY)
             rested = queue.drain(_DAYS)
-        elif rang:
+        elif dead_letters:
             lost.append("I6: a dead letter")
         if lasts and queue.dead():
             lost.append("I6: a dead letter that comes again")
         if not rested:
             lost.append("I1: the queue does not come to rest")
-        return lost, rang
+        return lost, dead_letters
 
     def _promises(self, fault: Fault) -> list[str]:
         world = self.world
@@ -280,10 +282,10 @@ class Harness:
         )
 
     def _unreported(self) -> list[str]:
-        """Sessions that wait for a person and of which the metrics say nothing."""
-        phases, log = Kept(self.world).phases(), self._log.getvalue()
+        """Sessions that wait for an operator but appear in no metric."""
+        phases, log = StoredState(self.world).phases(), self._log.getvalue()
         return [
-            f"I1: a session is {phase} and nobody is told"
+            f"I1: a session is {phase} and not reported"
             for phase, outcome in _REPORTS.items()
             if phases[phase] and f'"outcome":"{outcome}"' not in log
         ]
@@ -292,9 +294,9 @@ class Harness:
         if at_once:
             return "finished"
         if scenario.reached(self.world):
-            waited = self._stage.seen[-1:] in (["pending"], ["disconnecting"])
+            waited = self._scenario_run.outcomes[-1:] in (["pending"], ["disconnecting"])
             return "pending then finished" if waited else "finished by the queue"
-        kept = Kept(self.world)
+        kept = StoredState(self.world)
         phases = kept.phases()
         for phase in ("uncertain", "held"):
             if phases[phase]:
@@ -315,33 +317,33 @@ class Harness:
         raise AssertionError(f"cannot connect: {', '.join(seen)}")
 
     def _unknown(self) -> list[Connection]:
-        """What Finch has of the customer's beside the connection, and their list does not show."""
-        kept = Kept(self.world)
+        """The customer's live connections at Finch that their list does not show."""
+        kept = StoredState(self.world)
         shown = {one for row in kept.connections for one in kept.connection_ids(row)}
-        return [one for one in self._theirs_live() if one.id not in shown]
+        return [one for one in self._live_of_customer() if one.id not in shown]
 
-    def _theirs_live(self) -> list[Connection]:
+    def _live_of_customer(self) -> list[Connection]:
         finch = self.world.finch
-        return [one for one in finch.connections() if one.live and _theirs(one.customer)]
+        return [one for one in finch.connections() if one.live and _of_customer(one.customer)]
 
     def _next_attempt(self, fault: Fault) -> list[str]:
-        """The customer connects the login and disconnects all: then nothing of theirs may live."""
+        """The customer connects again and disconnects all; then none of their tokens may be live."""
         world, queue = self.world, self.world.queue
         world.finch.change_switches(**Switches().model_dump())
-        person = self._stage.person()
+        person = self._scenario_run.person()
         try:
             self._connect(person, MAYA, HARBOR_LANE.id)
             for one in self._unknown():
                 self._connect(person, one.logins[0], one.company_id)
             queue.pass_time(_TWO_HOURS)
             lost = self._promises(fault)
-            for there in person.connections():
-                person.disconnect(there["provider_id"], there["company_id"])
+            for connection in person.connections():
+                person.disconnect(connection["provider_id"], connection["company_id"])
             queue.pass_time(_TWO_HOURS)
         except AssertionError as error:
-            return [f"the next attempt is stopped: {str(error)[:80]}"]
-        if live := self._theirs_live():
-            lost.append(f"the bill cannot be stopped: {len(live)} live after disconnecting")
+            return [f"the next attempt fails: {str(error)[:80]}"]
+        if live := self._live_of_customer():
+            lost.append(f"still billed: {len(live)} connections live after disconnecting")
         return lost + self._promises(fault)
 
 
@@ -351,17 +353,17 @@ def _trials(scenario: Scenario, calls: Sequence[Call]) -> Iterator[Trial]:
         step = Step(number, call)
         for fault in faults_of(call):
             yield Trial(scenario, step, fault)
-            # From the first of its kind on, it strikes the others too.
+            # A fault that lasts also reaches later calls of the same kind, so the first is enough.
             if fault.lasts and (_kind(call), fault.name) not in lasting:
                 lasting.add((_kind(call), fault.name))
                 yield Trial(scenario, step, fault, fault.lasts)
 
 
 def share(trials: Sequence[Trial]) -> list[Trial]:
-    """Some trials: at each step of each function every kind of fault once, in some scenario.
+    """Selects trials: each kind of fault once at each step of each function, in some scenario.
 
-    From step to step another fault stands for its kind, and another scenario for the step. What
-    lasts is tried once for each call, whichever function makes it.
+    The chosen fault and scenario differ from step to step. A fault that lasts is tried once for
+    each kind of call, in any function.
     """
     found: dict[tuple[str, ...], list[Trial]] = defaultdict(list)
     for trial in trials:
@@ -369,30 +371,30 @@ def share(trials: Sequence[Trial]) -> list[Trial]:
             found[_kind(trial.step.call)].append(trial)
         else:
             found[trial.step.name, trial.fault.kind].append(trial)
-    return [there[n * _STRIDE % len(there)] for n, there in enumerate(found.values())]
+    return [group[n * _STRIDE % len(group)] for n, group in enumerate(found.values())]
 
 
 def _lives(tokens: Sequence[Token]) -> dict[str, bool]:
     return {token.id: token.live for token in tokens}
 
 
-def _theirs(customer: Customer | None) -> bool:
+def _of_customer(customer: Customer | None) -> bool:
     return customer is None or customer.id.partition("~")[0] == CUSTOMER
 
 
 @contextmanager
 def harness(*, at_once: bool = False) -> Iterator[Harness]:
-    """A world for cells: nobody waits in it, and what is logged is kept apart.
+    """A harness in which sleeping only moves the clock, and which captures the log.
 
-    What is done beside other work comes `at_once` before it, or after it.
+    Background work runs eagerly (`at_once`) or lazily.
     """
     log = io.StringIO()
     with deploy(ticks=False) as world, pytest.MonkeyPatch.context() as monkeypatch:
-        world.border.beside.at_once = at_once
+        world.border.background.at_once = at_once
         monkeypatch.setattr(time, "sleep", world.clock.sleep)
-        written_to = logging.getLogger(logger.name)
-        monkeypatch.setattr(written_to, "propagate", False)
-        handlers = [one for one in written_to.handlers if isinstance(one, logging.StreamHandler)]
+        target = logging.getLogger(logger.name)
+        monkeypatch.setattr(target, "propagate", False)
+        handlers = [one for one in target.handlers if isinstance(one, logging.StreamHandler)]
         streams = [one.setStream(log) for one in handlers]
         try:
             yield Harness(world, log)
@@ -402,43 +404,45 @@ def harness(*, at_once: bool = False) -> Iterator[Harness]:
                     handler.setStream(stream)
 
 
-def run_part(name: str, part: int, parts: int, share: int, at_once: bool) -> list[tuple[int, Cell]]:
-    """One part of the cells of a scenario, of every `share`-th of them, for a process of its own.
+def run_part(
+    name: str, part: int, parts: int, share: int, at_once: bool
+) -> list[tuple[int, TrialResult]]:
+    """Runs one part of the trials of a scenario, of every `share`-th trial, in its own process.
 
-    Each with its place among all of them.
+    Returns each result with its place in the whole list.
     """
     [scenario] = [one for one in SCENARIOS if one.name == name]
-    with harness(at_once=at_once) as there:
-        trials = list(enumerate(there.trials(scenario)))[::share]
-        return [(place, there.run(trial)) for place, trial in trials[part::parts]]
+    with harness(at_once=at_once) as runner:
+        trials = list(enumerate(runner.trials(scenario)))[::share]
+        return [(place, runner.run(trial)) for place, trial in trials[part::parts]]
 
 
-def table(cells: Sequence[Cell]) -> str:
-    """For each scenario its steps, and for each step what came of which fault."""
+def table(results: Sequence[TrialResult]) -> str:
+    """For each step of each scenario: the outcomes, and the faults that led to each."""
     lines: list[str] = []
     scenario, step = "", 0
-    for cell in cells:
-        if cell.scenario != scenario:
-            lines += ["", cell.scenario, "=" * len(cell.scenario)]
-            scenario, step = cell.scenario, 0
-        if cell.number != step:
-            step = cell.number
-            lines.append(f"{step:3} {cell.step}")
+    for result in results:
+        if result.scenario != scenario:
+            lines += ["", result.scenario, "=" * len(result.scenario)]
+            scenario, step = result.scenario, 0
+        if result.number != step:
+            step = result.number
+            lines.append(f"{step:3} {result.step}")
             outcomes: dict[str, list[str]] = defaultdict(list)
-            for one in cells:
+            for one in results:
                 if (one.scenario, one.number) == (scenario, step):
                     outcomes[one.outcome].append(one.fault)
-            lines += [f"      {what}: {'; '.join(faults)}" for what, faults in outcomes.items()]
+            lines += [f"      {word}: {'; '.join(faults)}" for word, faults in outcomes.items()]
     return "\n".join(lines)
 
 
-def summary(cells: Sequence[Cell]) -> str:
-    """How often each outcome came, the lost ones each with where."""
-    counts = Counter(cell.outcome for cell in cells)
+def summary(results: Sequence[TrialResult]) -> str:
+    """The number of trials with each outcome, and each trial that broke a promise."""
+    counts = Counter(result.outcome for result in results)
     lines = [f"{number:6} {outcome}" for outcome, number in counts.most_common()]
     lines += [
-        f"LOST in {cell.scenario}, {cell.number} {cell.step}, {cell.fault}: {'; '.join(cell.lost)}"
-        for cell in cells
-        if cell.lost
+        f"LOST in {result.scenario}, {result.number} {result.step}, {result.fault}: {'; '.join(result.lost)}"
+        for result in results
+        if result.lost
     ]
     return "\n".join(lines)

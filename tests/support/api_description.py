@@ -1,4 +1,4 @@
-"""Whether an answer is what the description of the API says of it."""
+"""Checks that a response of the API matches its OpenAPI description."""
 
 import json
 import re
@@ -12,22 +12,22 @@ from tests.support.deployed import ROOT, Reply
 DESCRIPTION: dict[str, Any] = json.loads((ROOT / "functions/openapi.json").read_text())
 
 
-def assert_described(method: str, path: str, reply: Reply) -> None:
-    """Fails where the description knows no such answer of this route; others have none."""
+def assert_matches_description(method: str, path: str, reply: Reply) -> None:
+    """Fails if the response does not match its route's description; ignores unknown routes."""
     route = _route(method, path.partition("?")[0])
-    # Those with a message alone are API Gateway's.
+    # API Gateway's own responses have only a message.
     if route is None or set(reply.json) == {"message"}:
         return
     schema = _schema(method, route, reply.status)
-    assert schema, f"{method} {route} answers {reply.status}, which is not described"
+    assert schema, f"{method} {route} responds {reply.status}, which the description does not have"
     schema.validate(reply.json)
 
 
 @cache
 def _route(method: str, path: str) -> str | None:
-    for route, there in DESCRIPTION["paths"].items():
+    for route, operations in DESCRIPTION["paths"].items():
         pattern = re.sub(r"\\{\w+\\}", "[^/]+", re.escape(route))
-        if method.lower() in there and re.fullmatch(pattern, path):
+        if method.lower() in operations and re.fullmatch(pattern, path):
             return str(route)
     return None
 

@@ -1,4 +1,4 @@
-"""A TLS front on loopback: what a function talks to, watched, and answering as fast as it is told."""
+"""A recording TLS proxy on loopback, between a function and its services, with a response time."""
 
 import contextlib
 import http.client
@@ -16,19 +16,19 @@ _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"
 
 
 @dataclass
-class Seen:
-    """What has come in: the connections that were opened, and the requests by their names."""
+class Traffic:
+    """The opened connections, the names of the requests, and their start and end times."""
 
     connections: int = 0
     calls: list[str] = field(default_factory=list)
     spans: list[tuple[float, float]] = field(default_factory=list)
 
 
-class Front(ThreadingHTTPServer):
-    """Hands requests on to a server that speaks plain HTTP on loopback.
+class TlsProxy(ThreadingHTTPServer):
+    """Forwards requests to a plain HTTP server on loopback.
 
-    `name_of` makes a name of a request's method, path and headers. Each answer takes at least
-    `answers_in` seconds.
+    `name_of` returns the name of a request from its method, path and headers. Each response takes
+    at least `answers_in` seconds.
     """
 
     daemon_threads = True
@@ -45,17 +45,17 @@ class Front(ThreadingHTTPServer):
         self.context = context
         self.name_of = name_of
         self.answers_in = 0.0
-        self.seen = Seen()
+        self.traffic = Traffic()
         self.lock = threading.Lock()
         self.open: set[ssl.SSLSocket] = set()
 
     @property
     def url(self) -> str:
-        """Where a function finds it."""
+        """The URL for the functions."""
         return f"https://localhost:{self.server_port}"
 
     def drop_connections(self) -> None:
-        """Closes the connections that are kept open, as servers do after a while."""
+        """Closes the kept connections, as servers do after a while."""
         with self.lock:
             kept, self.open = self.open, set()
         for one in kept:
@@ -63,23 +63,23 @@ class Front(ThreadingHTTPServer):
                 one.shutdown(socket.SHUT_RDWR)
 
     def reset(self) -> None:
-        """Forgets what it has seen."""
+        """Forgets the recorded traffic."""
         with self.lock:
-            self.seen = Seen()
+            self.traffic = Traffic()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A function that is gone is no news."""
+        """Prints nothing: functions end while their connections are open."""
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    server: Front
+    server: TlsProxy
 
     def setup(self) -> None:
         self.request = self.server.context.wrap_socket(self.request, server_side=True)
         with self.server.lock:
-            self.server.seen.connections += 1
+            self.server.traffic.connections += 1
             self.server.open.add(self.request)
         self.backend = http.client.HTTPConnection("127.0.0.1", self.server.backend_port)
         super().setup()
@@ -90,13 +90,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.backend.close()
         super().finish()
 
-    def _hand_on(self) -> None:
+    def _forward(self) -> None:
         began = time.monotonic()
-        front = self.server
+        proxy = self.server
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
-        with front.lock:
-            front.seen.calls.append(front.name_of(self.command, self.path, dict(self.headers)))
-        # Not again where a kept connection is gone: the fake Finch may have done what it was asked.
+        with proxy.lock:
+            proxy.traffic.calls.append(proxy.name_of(self.command, self.path, dict(self.headers)))
+        # A new connection for each request: after a failure on a kept one, the request could not be
+        # repeated, because the fake Finch may have executed it.
         self.backend.close()
         self.backend.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
         for name, value in self.headers.items():
@@ -104,9 +105,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.backend.endheaders(body)
         answer = self.backend.getresponse()
         content = answer.read()
-        time.sleep(max(front.answers_in - (time.monotonic() - began), 0))
-        with front.lock:
-            front.seen.spans.append((began, time.monotonic()))
+        time.sleep(max(proxy.answers_in - (time.monotonic() - began), 0))
+        with proxy.lock:
+            proxy.traffic.spans.append((began, time.monotonic()))
         self.send_response_only(answer.status, answer.reason)
         for name, value in answer.getheaders():
             if name.lower() not in _HOP_BY_HOP:
@@ -115,26 +116,26 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    do_GET = do_POST = do_PUT = do_DELETE = _hand_on
+    do_GET = do_POST = do_PUT = do_DELETE = _forward
 
     def log_message(self, format: str, *arguments: Any) -> None:
-        """Says nothing: paths carry codes."""
+        """Logs nothing, because paths contain codes."""
 
 
 @contextlib.contextmanager
-def serving(front: Front) -> Iterator[Front]:
-    """The front, for as long as it is wanted."""
-    thread = threading.Thread(target=front.serve_forever, daemon=True)
+def serving(proxy: TlsProxy) -> Iterator[TlsProxy]:
+    """Runs the proxy inside the context."""
+    thread = threading.Thread(target=proxy.serve_forever, daemon=True)
     thread.start()
     try:
-        yield front
+        yield proxy
     finally:
-        front.shutdown()
-        front.server_close()
+        proxy.shutdown()
+        proxy.server_close()
 
 
 def aws_call(method: str, path: str, headers: Mapping[str, str]) -> str:
-    """AWS's name for a request in one of its JSON protocols: `DynamoDB.GetItem`."""
+    """AWS's name for a request in a JSON protocol: `DynamoDB.GetItem`."""
     targets = [value for name, value in headers.items() if name.lower() == "x-amz-target"]
     service, _, operation = (targets or [f"{method} {path}"])[0].partition(".")
     return f"{service.partition('_')[0]}.{operation}"

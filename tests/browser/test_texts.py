@@ -63,7 +63,7 @@ def test_every_outcome_of_a_return_is_known(visit: Visit) -> None:
     visitor = visit()
     visitor.open()
     script = visitor.page.evaluate("fetch('/finch-connections.js').then((one) => one.text())")
-    [outcomes] = re.findall(r"^const OUTCOMES = \[(.*)\];$", script, re.MULTILINE)
+    [outcomes] = re.findall(r"^var OUTCOMES = \[(.*?)\];$", script, re.MULTILINE | re.DOTALL)
     assert set(re.findall(r'"(\w+)"', outcomes)) == set(Status)
 
 

@@ -1,0 +1,135 @@
+/** The boxes above the list: how an action ended, and that the list is out of date. */
+
+import type { Connection } from "../api.ts";
+import { statusDetail } from "../connections.ts";
+import { type Children, h, icon, spinner } from "../dom.ts";
+import type { TextPath } from "../texts.ts";
+import { type Act, button, type Failure, failureText, referenceLine, type View } from "./view.ts";
+
+/** What the page reports about the last action or the last return. */
+export interface Notice {
+  kind: "good" | "info" | "wait" | "bad";
+  title: TextPath;
+  text?: TextPath;
+  about?: Connection;
+  reference?: string | undefined;
+  /** Shows the application's link to its support. */
+  support?: boolean;
+  /** The action to try again: a button's, or `return` or `finish` for the return from Finch. */
+  retry?: Act | null;
+  /** Still under way. It cannot be dismissed. */
+  spins?: boolean;
+  /** Dismissing it also forgets the return. */
+  forget?: boolean;
+  /** Finch's code and state, to send again after `retry: "finish"`, and the button before that. */
+  finish?: { code: string; state: string; act: Act };
+}
+
+interface NoticeBox {
+  notice: Notice;
+  /** The connection of the notice as it is now. */
+  about: Connection | null;
+  /** Whether the notice is new, and so read aloud. */
+  isNew: boolean;
+  supportUrl: string | null;
+  /** What is written on the button that tries again. */
+  retryText: string;
+  tryAgain: (retry: Act) => void;
+  dismiss: () => void;
+}
+
+export function noticeBox(view: View, box: NoticeBox): HTMLElement {
+  const { words } = view;
+  const { kind, title, text, reference, support, retry, spins } = box.notice;
+  const values = box.about
+    ? { ...view.names(box.about), detail: statusDetail(box.about) }
+    : undefined;
+  const link = support && isSafe(box.supportUrl) && box.supportUrl;
+  return h(
+    "div",
+    {
+      class: `notice ${kind}`,
+      part: "notice",
+      // Screen readers announce a new alert, but not every new live region.
+      role: box.isNew && kind === "bad" ? "alert" : null,
+    },
+    spins ? spinner() : icon(kind === "good" ? "check" : kind === "info" ? "info" : "alert"),
+    h(
+      "div",
+      {},
+      h("h3", { tabindex: "-1", "data-act": "notice" }, words.nodes(title, values)),
+      text && words.text(text) && h("p", {}, words.nodes(text, values)),
+      referenceLine(view, reference),
+      (retry || link) &&
+        h(
+          "div",
+          { class: "actions" },
+          retry && button(view, `retry:${retry}`, box.retryText, () => box.tryAgain(retry)),
+          link && h("a", { class: "button", part: "button", href: link }, words.text("support")),
+        ),
+    ),
+    !spins && closeButton(view, box.dismiss),
+  );
+}
+
+function closeButton({ words }: View, dismiss: () => void): HTMLElement {
+  return h(
+    "button",
+    {
+      type: "button",
+      class: "button quiet icon close",
+      part: "button",
+      "data-act": "close",
+      "aria-label": words.text("dismiss"),
+      onclick: dismiss,
+    },
+    icon("close"),
+  );
+}
+
+function isSafe(link: string | null): boolean {
+  return link !== null && /^(https?:|mailto:|\/)/.test(link);
+}
+
+interface StaleBox {
+  failure: Failure;
+  /** Whether the list was never read. Else it is shown as it was at that time. */
+  failed: boolean;
+  updatedAt: number;
+  isNew: boolean;
+  tryAgain: () => void;
+}
+
+/** The list could not be read. */
+export function staleBox(view: View, box: StaleBox): Children {
+  const { words } = view;
+  const { failure, failed } = box;
+  return h(
+    "div",
+    {
+      class: `notice ${failed ? "bad" : "wait"}`,
+      part: "notice",
+      // No live region: the time in it changes by itself.
+      role: box.isNew && failed ? "alert" : null,
+    },
+    icon("alert"),
+    h(
+      "div",
+      {},
+      h(
+        "h3",
+        { tabindex: "-1", "data-act": "stale" },
+        words.text(failed ? "result.unavailable" : "result.stale"),
+      ),
+      h(
+        "p",
+        {},
+        failureText(view, failure),
+        " ",
+        !failed && words.time("result.staleText", new Date(box.updatedAt).toISOString()),
+      ),
+      referenceLine(view, failure.reference),
+      h("div", { class: "actions" }, button(view, "again", words.text("tryAgain"), box.tryAgain)),
+    ),
+  );
+}

@@ -118,8 +118,10 @@ audit: .venv-audit/ready
 		.venv-audit/bin/pip-audit --strict --disable-pip --require-hashes -r $$lock/requirements.txt || exit 1; \
 	done
 
-openapi: .venv/ready
+# The page has types that are generated from the description.
+openapi: .venv/ready frontend/node_modules/ready
 	PYTHONPATH=layers/shared/python python -m tests.support.openapi
+	$(NPM) run build
 
 page: frontend/node_modules/ready
 	$(NPM) run build

@@ -27,7 +27,7 @@ var Refused = class _Refused extends Error {
     this.code = code;
     this.reference = reference;
   }
-  /** The error itself if it is one of ours; any other error is logged and becomes `unexpected`. */
+  /** The error itself if it is a `Refused`. Any other error is logged and becomes `unexpected`. */
   static from(error) {
     if (error instanceof _Refused) return error;
     console.error(error);
@@ -94,7 +94,7 @@ var Api = class {
     if (ok) return content;
     throw new Refused(content.code ?? GATEWAY_CODES[status] ?? "unreachable", content.request_id);
   }
-  /** Sends the request, or returns null if there is no access token. */
+  /** Sends the request. Returns null if the application provides no access token. */
   async #send(method, path, body, refresh) {
     this.signal.throwIfAborted();
     const limit = AbortSignal.any([this.signal, AbortSignal.timeout(PATIENCE)]);
@@ -230,67 +230,6 @@ function repairedFlag(repaired) {
   return repaired === void 0 || repaired === null ? null : String(repaired) === "true";
 }
 
-// src/dom.ts
-function h(tag, properties = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(properties)) {
-    if (typeof value === "function") element.addEventListener(name.slice(2), value);
-    else if (value === true) element.setAttribute(name, "");
-    else if (value !== false && value != null) element.setAttribute(name, String(value));
-  }
-  element.append(...nodes(children));
-  return element;
-}
-function nodes(children) {
-  if (children == null || typeof children === "boolean" || children === "") return [];
-  if (typeof children === "string" || children instanceof Node) return [children];
-  return children.flatMap(nodes);
-}
-function spinner() {
-  return h("span", { class: "spinner", "aria-hidden": "true" });
-}
-var ICONS = {
-  alert: "M10 6.5v4M10 13.6v.1M8.7 3.2 1.9 15a1.5 1.5 0 0 0 1.3 2.2h13.6a1.5 1.5 0 0 0 1.3-2.2L11.3 3.2a1.5 1.5 0 0 0-2.6 0Z",
-  check: "M6.5 10.3 9 12.8l4.6-5.3M17.5 10a7.5 7.5 0 1 1-15 0 7.5 7.5 0 0 1 15 0Z",
-  chevron: "m5.5 8 4.5 4.5L14.5 8",
-  close: "m5.5 5.5 9 9m0-9-9 9",
-  info: "M10 9.3v4.2M10 6.5v.1M17.5 10a7.5 7.5 0 1 1-15 0 7.5 7.5 0 0 1 15 0Z",
-  plus: "M10 4.5v11M4.5 10h11"
-};
-function icon(name) {
-  return drawing("0 0 20 20", [["path", { d: ICONS[name] }]], name);
-}
-function picture() {
-  return drawing("0 0 190 90", [
-    ["rect", { x: 6, y: 14, width: 58, height: 62, rx: 9, opacity: 0.55 }],
-    ["path", { d: "M18 31h34M18 43h22M18 55h28", opacity: 0.35 }],
-    ["rect", { x: 126, y: 14, width: 58, height: 62, rx: 9, opacity: 0.55 }],
-    ["path", { d: "M139 58V46m11 12V34m11 24V41m10 17V29", opacity: 0.35 }],
-    ["path", { d: "M64 45h17m28 0h17" }],
-    ["circle", { cx: 95, cy: 45, r: 14 }],
-    ["path", { d: "m89.500 45.300 4 4 7-8" }]
-  ]);
-}
-function drawing(viewBox, shapes, name = "") {
-  const draw = (tag, attributes) => {
-    const shape = document.createElementNS("http://www.w3.org/2000/svg", tag);
-    for (const [key, value] of Object.entries(attributes)) shape.setAttribute(key, String(value));
-    return shape;
-  };
-  const drawn = draw("svg", {
-    viewBox,
-    fill: "none",
-    stroke: "currentColor",
-    "stroke-width": "1.6",
-    "stroke-linecap": "round",
-    "stroke-linejoin": "round",
-    "aria-hidden": "true",
-    class: name
-  });
-  drawn.append(...shapes.map(([tag, attributes]) => draw(tag, attributes)));
-  return drawn;
-}
-
 // src/finch_connect.ts
 var FinchConnectFrame = class {
   #frame;
@@ -374,28 +313,6 @@ function differences(shown, found) {
     return before && before.status !== one.status;
   });
   return { changed, withNewStatus };
-}
-
-// src/polling.ts
-var SECOND = 1e3;
-var MINUTE = 60 * SECOND;
-var WATCHING = { first: 2 * SECOND, longest: 30 * SECOND, factor: 1.6 };
-var RESTING = { first: MINUTE, longest: 5 * MINUTE, factor: 1.5 };
-var NAMES_WITHIN = 5 * MINUTE;
-var ALL_AFTER = MINUTE;
-var FEW = 3;
-function nextPause(pause, watching) {
-  const pace = watching ? WATCHING : RESTING;
-  return Math.min(pace.longest, Math.max(pace.first, pause * pace.factor));
-}
-function underWay(connections, now) {
-  const isNew = (one) => now - new Date(one.created_at).getTime() < NAMES_WITHIN;
-  return [...connections].filter(
-    (one) => one.status === "disconnecting" || one.status !== "disconnected" && !one.provider_name && isNew(one)
-  );
-}
-function readsOnly(few, sinceAll) {
-  return few.length > 0 && few.length <= FEW && sinceAll < ALL_AFTER;
 }
 
 // src/texts/de.ts
@@ -485,7 +402,7 @@ var de = {
     },
     unknown: {
       label: "Unklar",
-      reason: "{provider} meldet etwas, das wir nicht kennen („{detail}“). Meist hilft es, sich neu anzumelden."
+      reason: "{provider} meldet einen Status, den wir nicht kennen („{detail}“). Meist hilft es, sich neu anzumelden."
     },
     disconnecting: {
       label: "Wird getrennt",
@@ -522,9 +439,9 @@ var de = {
     yes: "Ja, verbinden",
     no: "Nein, das war ich nicht",
     rejected: "Nichts wurde verbunden",
-    rejectedText: "Was begonnen wurde, endet von selbst binnen eines Tages.",
+    rejectedText: "Dieser Versuch endet von selbst binnen eines Tages.",
     foreign: "Das ist nicht für Ihr Konto",
-    foreignText: "Die Anmeldung, von der Sie zurückkommen, wurde mit einem anderen Konto begonnen oder ist zu lange her. Haben Sie sie selbst begonnen, dann melden Sie sich hier mit jenem Konto an."
+    foreignText: "Dieser Versuch wurde mit einem anderen Konto begonnen, oder vor zu langer Zeit. Haben Sie ihn selbst begonnen, dann melden Sie sich hier mit jenem Konto an."
   },
   result: {
     connected: "{name} ist verbunden",
@@ -570,20 +487,20 @@ var de = {
     connection_not_found: "Diese Verbindung gibt es nicht mehr.",
     customer_unknown: "Ihre Anmeldung sagt nicht, zu welchem Konto Sie gehören. Melden Sie sich neu an, oder kontaktieren Sie den Support.",
     disconnect_refused: "Der Anbieter wollte diese Verbindung nicht beenden. Melden Sie sich dort neu an, und trennen Sie sie dann noch einmal.",
-    exchange_uncertain: "Die Antwort von Finch ging unterwegs verloren. Bitte verbinden Sie neu: Dem steht nichts im Weg.",
+    exchange_uncertain: "Die Antwort von Finch ging verloren. Bitte verbinden Sie neu; der frühere Versuch hindert Sie nicht daran.",
     finch_misconfigured: "Verbinden geht zurzeit nicht. Wir wissen davon; bitte versuchen Sie es später.",
     finch_refused: "Finch hat diese Anfrage nicht angenommen. Bitte versuchen Sie es erneut, oder mit einem anderen Anbieter.",
     finch_unavailable: "Finch ist zurzeit nicht zu erreichen. Bitte versuchen Sie es in einigen Minuten erneut.",
     not_allowed: "Ihre Anmeldung erlaubt das nicht. Melden Sie sich neu an, oder kontaktieren Sie den Support.",
     internal_error: "Bei uns ging etwas schief. Bitte versuchen Sie es erneut.",
-    invalid_request: "An dieser Anfrage stimmte etwas nicht. Bitte fangen Sie neu an.",
+    invalid_request: "Diese Anfrage war nicht gültig. Bitte fangen Sie neu an.",
     return_to_not_allowed: "Diese Seite darf keine Verbindung beginnen. Öffnen Sie sie unter ihrer üblichen Adresse.",
     route_not_found: "Diesen Teil des Dienstes gibt es nicht. Bitte laden Sie die Seite neu.",
     session_expired: "Dieser Link oder Versuch ist zu alt. Bitte verbinden Sie neu.",
     session_not_found: "Dieser Versuch ist nicht bekannt oder nicht Ihrer. Bitte verbinden Sie neu.",
     session_used: "Dieser Versuch wurde schon benutzt. Steht Ihre Verbindung nicht hier, dann verbinden Sie neu.",
     signature_invalid: "Diese Nachricht kommt nicht von Finch.",
-    too_many_logins: "Diese Verbindung hat so viele Anmeldungen, wie sie halten kann. Trennen Sie sie, und verbinden Sie sie neu.",
+    too_many_logins: "Diese Verbindung hat die größtmögliche Zahl von Anmeldungen. Trennen Sie sie, und verbinden Sie sie neu.",
     too_many_requests: "Das war zu oft. Warten Sie einen Moment, und versuchen Sie es erneut.",
     unauthorized: "Ihre Anmeldung ist abgelaufen. Bitte melden Sie sich neu an.",
     unreachable: "Der Dienst antwortet nicht. Prüfen Sie Ihr Netz, und versuchen Sie es erneut.",
@@ -678,7 +595,7 @@ var en = {
     },
     unknown: {
       label: "Unclear",
-      reason: "{provider} says something that we do not know (“{detail}”). Signing in again usually helps."
+      reason: "{provider} reports a status that we do not know (“{detail}”). Signing in again usually helps."
     },
     disconnecting: {
       label: "Disconnecting",
@@ -715,9 +632,9 @@ var en = {
     yes: "Yes, connect it",
     no: "No, that was not me",
     rejected: "Nothing was connected",
-    rejectedText: "What was begun is ended by itself within a day.",
+    rejectedText: "This attempt ends by itself within a day.",
     foreign: "This is not for your account",
-    foreignText: "The sign-in that you come back from was begun with another account, or too long ago. If you began it yourself, sign in here with that account."
+    foreignText: "This attempt was started with another account, or too long ago. If you started it yourself, sign in here with that account."
   },
   result: {
     connected: "{name} is connected",
@@ -760,23 +677,23 @@ var en = {
     code_rejected: "Finch did not accept this attempt. Please connect again.",
     connection_busy: "This connection is being changed right now. Wait a moment, then try again.",
     connection_ended: "The connection ended at the provider before it was finished. Please connect again.",
-    connection_not_found: "This connection is not there any more.",
+    connection_not_found: "This connection no longer exists.",
     customer_unknown: "Your sign-in does not say which account you belong to. Sign in again, or contact support.",
     disconnect_refused: "The provider would not end this connection. Sign in to it again, then disconnect it once more.",
-    exchange_uncertain: "The answer of Finch was lost on the way. Please connect again: nothing is in the way of that.",
+    exchange_uncertain: "Finch's response was lost. Please connect again; the earlier attempt will not block you.",
     finch_misconfigured: "Connecting does not work at the moment. We have been notified; please try again later.",
-    finch_refused: "Finch did not take this request. Please try again, or with another provider.",
+    finch_refused: "Finch did not accept this request. Please try again, or with another provider.",
     finch_unavailable: "Finch cannot be reached at the moment. Please try again in a few minutes.",
     not_allowed: "Your sign-in does not allow this. Sign in again, or contact support.",
     internal_error: "Something went wrong on our side. Please try again.",
-    invalid_request: "Something about this request was not right. Please start again.",
+    invalid_request: "This request was not valid. Please start again.",
     return_to_not_allowed: "This page may not start a connection. Open it at its usual address.",
-    route_not_found: "This part of the service is not there. Please reload the page.",
+    route_not_found: "This part of the service was not found. Please reload the page.",
     session_expired: "This link or attempt is too old. Please connect again.",
     session_not_found: "This attempt is not known, or not yours. Please connect again.",
     session_used: "This attempt was used already. If your connection is not listed here, connect again.",
     signature_invalid: "This message does not come from Finch.",
-    too_many_logins: "This connection has as many logins as it can hold. Disconnect it, then connect it again.",
+    too_many_logins: "This connection has the largest possible number of logins. Disconnect it, then connect it again.",
     too_many_requests: "That was too often. Wait a moment, then try again.",
     unauthorized: "Your sign-in has ended. Please sign in again.",
     unreachable: "The service does not answer. Check your network, then try again.",
@@ -791,6 +708,104 @@ function hasText(code) {
 }
 function failurePath(code) {
   return `failure.${hasText(code) ? code : "unexpected"}`;
+}
+
+// src/notices.ts
+var FOR_SUPPORT = [
+  "cannot_connect",
+  "customer_unknown",
+  "finch_misconfigured",
+  "not_allowed",
+  "too_many_logins"
+];
+var WORTH_ANOTHER_TRY = [
+  "connection_busy",
+  "finch_misconfigured",
+  "finch_unavailable",
+  "internal_error",
+  "too_many_requests",
+  "unauthorized",
+  "unexpected",
+  "unreachable"
+];
+function isWorthAnotherTry({ code }) {
+  return WORTH_ANOTHER_TRY.includes(code);
+}
+var KINDS = {
+  another: "wait",
+  unhealthy: "wait",
+  settling: "info"
+};
+function arrived(connection, result) {
+  return {
+    kind: KINDS[result] ?? "good",
+    title: `result.${result}`,
+    text: result === "unhealthy" || result === "settling" ? `status.${connection.status}.reason` : `result.${result}Text`,
+    about: connection
+  };
+}
+function disconnected(after) {
+  if (after.status === "disconnected" || after.status === "disconnecting") {
+    return {
+      kind: "good",
+      title: `result.${after.status}`,
+      text: `result.${after.status}Text`,
+      about: after
+    };
+  }
+  return { kind: "info", title: "result.again", text: "result.againText", about: after };
+}
+function failed({ code, reference }, retry) {
+  const declined = code === "access_denied";
+  const support = FOR_SUPPORT.includes(code);
+  return {
+    kind: declined ? "info" : "bad",
+    title: declined ? "result.refused" : "result.failed",
+    text: failurePath(code),
+    reference,
+    support,
+    retry: support ? null : retry
+  };
+}
+function returnWaits({ code, reference }) {
+  return {
+    kind: "wait",
+    title: "result.pending",
+    text: failurePath(code),
+    reference,
+    retry: "return"
+  };
+}
+function foreignReturn() {
+  return { kind: "wait", title: "confirm.foreign", text: "confirm.foreignText", forget: true };
+}
+function pendingReturn() {
+  return { kind: "info", title: "result.pending", text: "result.pendingText", spins: true };
+}
+function frameClosed(hasFailed, retry) {
+  return hasFailed ? { kind: "bad", title: "result.failed", text: "failure.finch_refused", retry } : { kind: "info", title: "result.refused", text: "result.closedText", retry };
+}
+
+// src/polling.ts
+var SECOND = 1e3;
+var MINUTE = 60 * SECOND;
+var WATCHING = { first: 2 * SECOND, longest: 30 * SECOND, factor: 1.6 };
+var RESTING = { first: MINUTE, longest: 5 * MINUTE, factor: 1.5 };
+var NAMES_WITHIN = 5 * MINUTE;
+var ALL_AFTER = MINUTE;
+var FEW = 3;
+function nextPause(pause, watching) {
+  const pace = watching ? WATCHING : RESTING;
+  return Math.min(pace.longest, Math.max(pace.first, pause * pace.factor));
+}
+function underWay(connections, now) {
+  const isNew = (one) => now - new Date(one.created_at).getTime() < NAMES_WITHIN;
+  return [...connections].filter(
+    (one) => one.status === "disconnecting" || one.status !== "disconnected" && !one.provider_name && isNew(one)
+  );
+}
+function readsOnly(few, sinceAll) {
+  return few.length > 0 && few.length <= FEW && sinceAll < ALL_AFTER;
 }
 
 // src/returning.ts
@@ -844,6 +859,67 @@ function takeReturn() {
   return kept && kept.at > Date.now() - CONFIRM_WITHIN ? kept : null;
 }
 
+// src/dom.ts
+function h(tag, properties = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(properties)) {
+    if (typeof value === "function") element.addEventListener(name.slice(2), value);
+    else if (value === true) element.setAttribute(name, "");
+    else if (value !== false && value != null) element.setAttribute(name, String(value));
+  }
+  element.append(...nodes(children));
+  return element;
+}
+function nodes(children) {
+  if (children == null || typeof children === "boolean" || children === "") return [];
+  if (typeof children === "string" || children instanceof Node) return [children];
+  return children.flatMap(nodes);
+}
+function spinner() {
+  return h("span", { class: "spinner", "aria-hidden": "true" });
+}
+var ICONS = {
+  alert: "M10 6.5v4M10 13.6v.1M8.7 3.2 1.9 15a1.5 1.5 0 0 0 1.3 2.2h13.6a1.5 1.5 0 0 0 1.3-2.2L11.3 3.2a1.5 1.5 0 0 0-2.6 0Z",
+  check: "M6.5 10.3 9 12.8l4.6-5.3M17.5 10a7.5 7.5 0 1 1-15 0 7.5 7.5 0 0 1 15 0Z",
+  chevron: "m5.5 8 4.5 4.5L14.5 8",
+  close: "m5.5 5.5 9 9m0-9-9 9",
+  info: "M10 9.3v4.2M10 6.5v.1M17.5 10a7.5 7.5 0 1 1-15 0 7.5 7.5 0 0 1 15 0Z",
+  plus: "M10 4.5v11M4.5 10h11"
+};
+function icon(name) {
+  return drawing("0 0 20 20", [["path", { d: ICONS[name] }]], name);
+}
+function picture() {
+  return drawing("0 0 190 90", [
+    ["rect", { x: 6, y: 14, width: 58, height: 62, rx: 9, opacity: 0.55 }],
+    ["path", { d: "M18 31h34M18 43h22M18 55h28", opacity: 0.35 }],
+    ["rect", { x: 126, y: 14, width: 58, height: 62, rx: 9, opacity: 0.55 }],
+    ["path", { d: "M139 58V46m11 12V34m11 24V41m10 17V29", opacity: 0.35 }],
+    ["path", { d: "M64 45h17m28 0h17" }],
+    ["circle", { cx: 95, cy: 45, r: 14 }],
+    ["path", { d: "m89.500 45.300 4 4 7-8" }]
+  ]);
+}
+function drawing(viewBox, shapes, name = "") {
+  const draw = (tag, attributes) => {
+    const shape = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [key, value] of Object.entries(attributes)) shape.setAttribute(key, String(value));
+    return shape;
+  };
+  const drawn = draw("svg", {
+    viewBox,
+    fill: "none",
+    stroke: "currentColor",
+    "stroke-width": "1.6",
+    "stroke-linecap": "round",
+    "stroke-linejoin": "round",
+    "aria-hidden": "true",
+    class: name
+  });
+  drawn.append(...shapes.map(([tag, attributes]) => draw(tag, attributes)));
+  return drawn;
+}
+
 // src/styles.ts
 var STYLES = `
 :host {
@@ -862,7 +938,7 @@ var STYLES = `
   --_shadow: 0 1px 2px light-dark(rgb(20 30 50 / 6%), rgb(0 0 0 / 40%));
   display: block;
   container-type: inline-size;
-  /* What is a container has no width of its own; where the page asks for one, this is said. */
+  /* A size container has no intrinsic width. This is the width for layouts that need one. */
   contain-intrinsic-inline-size: min(46em, 100vw - 2em);
   min-inline-size: 0;
   max-inline-size: 100%;
@@ -947,9 +1023,9 @@ h2:focus, h3:focus { outline: none; }
 .who { overflow: hidden; }
 .facts { display: flex; flex-wrap: wrap; margin-inline-start: -0.95em; color: var(--_soft); font-size: 0.875em; line-height: 1.45; }
 .facts > * { max-width: 100%; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-/* What is written on them ends where the other buttons end. */
+/* The text of a button without a border ends where the other buttons end. */
 .row > .quiet, .body .quiet { padding-inline: 0.6em; margin-inline-end: -0.6em; }
-/* At the beginning of a line it is outside of what is seen. */
+/* A separator at the beginning of a line is outside the visible area. */
 .facts > ::before { content: "·"; content: "·" / ""; display: inline-block; width: 0.95em; text-align: center; color: color-mix(in oklab, var(--_soft), transparent 35%); }
 
 .status { display: inline-flex; gap: 0.45em; align-items: center; font-size: 0.8125em; font-weight: 600; white-space: nowrap; color: var(--tone); }
@@ -1051,7 +1127,7 @@ dialog::backdrop { background: rgb(12 16 26 / 50%); }
 .sheet h2 { font-size: 1.25em; text-wrap: pretty; }
 .sheet p { color: var(--_soft); text-wrap: pretty; }
 .sheet ul { display: grid; gap: 0.6em; padding: 0.9em 1em; border-radius: var(--_control); background: color-mix(in oklab, var(--_surface), var(--_text) 4%); }
-/* In sight however long the rest is, so that the focus on it leaves the beginning in sight as well. */
+/* Always visible, so that focusing a button does not scroll the beginning of the dialog away. */
 .sheet .actions { position: sticky; bottom: 0; justify-content: flex-end; margin: 0 -1.5em -1.5em; padding: 0.75em 1.5em 1.5em; background: var(--_surface); }
 
 @container (width < 36em) {
@@ -1144,7 +1220,8 @@ function fact(term, ...value) {
 }
 
 // src/views/details.ts
-function details(view, connection, actions) {
+function details(view, content) {
+  const { connection } = content;
   const { words } = view;
   const { company, provider } = view.names(connection);
   return [
@@ -1166,7 +1243,7 @@ function details(view, connection, actions) {
       fact(words.text("confirm.provider"), h("bdi", {}, provider)),
       fact(words.text("card.companyId"), h("code", {}, connection.company_id))
     ),
-    connection.status !== "disconnecting" && buttons(view, connection, actions)
+    connection.status !== "disconnecting" && buttons(view, content)
   ];
 }
 function loginDetails(view, login, place) {
@@ -1189,31 +1266,26 @@ function loginDetails(view, login, place) {
     )
   ];
 }
-function buttons(view, connection, actions) {
+function buttons(view, { connection, connect, askToDisconnect }) {
   const { words } = view;
   const key = keyOf(connection);
   return h(
     "div",
     { class: "actions" },
-    button(view, `add:${key}`, words.text("addLogin"), () => actions.connect(`add:${key}`), {
+    button(view, `add:${key}`, words.text("addLogin"), () => connect(`add:${key}`), {
       icon: "plus",
       label: actionLabel(view, connection, words.text("addLogin"))
     }),
-    button(
-      view,
-      `disconnect:${key}`,
-      words.text("disconnect"),
-      () => actions.askToDisconnect(connection),
-      {
-        kind: "quiet ends",
-        label: actionLabel(view, connection, words.text("disconnect"))
-      }
-    )
+    button(view, `disconnect:${key}`, words.text("disconnect"), askToDisconnect, {
+      kind: "quiet ends",
+      label: actionLabel(view, connection, words.text("disconnect"))
+    })
   );
 }
 
 // src/views/card.ts
-function card(view, { connection, id, open, actions }) {
+function card(view, content) {
+  const { connection, id, open, connect, toggle } = content;
   const { words } = view;
   const ended = connection.status === "disconnected";
   const mark = h(
@@ -1230,26 +1302,20 @@ function card(view, { connection, id, open, actions }) {
       mark,
       facts(view, connection),
       statusLabel(view, connection.status, "chip"),
-      ended ? button(view, again, words.text("connectAgain"), () => actions.connect(again), {
+      ended ? button(view, again, words.text("connectAgain"), () => connect(again), {
         kind: "quiet again",
         label: actionLabel(view, connection, words.text("connectAgain"))
-      }) : button(
-        view,
-        `details:${keyOf(connection)}`,
-        words.text("details"),
-        () => actions.toggle(connection),
-        {
-          kind: "quiet toggle",
-          always: true,
-          chevron: true,
-          expanded: open,
-          controls: id,
-          label: actionLabel(view, connection, words.text("details"))
-        }
-      ),
-      !ended && reason(view, connection, actions)
+      }) : button(view, `details:${keyOf(connection)}`, words.text("details"), toggle, {
+        kind: "quiet toggle",
+        always: true,
+        chevron: true,
+        expanded: open,
+        controls: id,
+        label: actionLabel(view, connection, words.text("details"))
+      }),
+      !ended && reason(view, content)
     ),
-    h("div", { id, class: "body", hidden: !open }, open && details(view, connection, actions))
+    h("div", { id, class: "body", hidden: !open }, open && details(view, content))
   ];
 }
 function actionLabel({ words, names }, connection, action) {
@@ -1274,7 +1340,7 @@ function facts({ words, names }, connection) {
     )
   );
 }
-function reason(view, connection, actions) {
+function reason(view, { connection, connect }) {
   const { words, names } = view;
   const { problem, status } = connection;
   const path = problem && words.find(`problem.${problem}`) ? `problem.${problem}` : `status.${status}.reason`;
@@ -1284,7 +1350,7 @@ function reason(view, connection, actions) {
     "div",
     { class: "reason", part: "reason" },
     h("p", {}, words.nodes(path, { ...names(connection), detail })),
-    needsAPerson(connection) && button(view, repair, words.text("repair"), () => actions.connect(repair), {
+    needsAPerson(connection) && button(view, repair, words.text("repair"), () => connect(repair), {
       kind: "primary",
       label: actionLabel(view, connection, words.text("repair"))
     })
@@ -1294,7 +1360,7 @@ function reason(view, connection, actions) {
 // src/views/dialog.ts
 function dialogContent(view, content) {
   const { words } = view;
-  const { connection, failed } = content.dialog;
+  const { connection, failed: failed2 } = content.dialog;
   const names = { ...view.names(connection) };
   const entities = new Set(entitiesOf(connection).map((entity) => words.entity(entity)));
   return h(
@@ -1325,11 +1391,11 @@ function dialogContent(view, content) {
       content.hasOthers && [words.text("dialog.stays"), " "],
       words.nodes("dialog.undo", names)
     ),
-    failed && h(
+    failed2 && h(
       "div",
       { class: "notice bad", role: "alert" },
       icon("alert"),
-      h("div", {}, h("p", {}, failureText(view, failed)), referenceLine(view, failed.reference))
+      h("div", {}, h("p", {}, failureText(view, failed2)), referenceLine(view, failed2.reference))
     ),
     dialogButtons(view, content)
   );
@@ -1500,14 +1566,14 @@ function isSafe(link) {
 }
 function staleBox(view, box) {
   const { words } = view;
-  const { failure, failed } = box;
+  const { failure, failed: failed2 } = box;
   return h(
     "div",
     {
-      class: `notice ${failed ? "bad" : "wait"}`,
+      class: `notice ${failed2 ? "bad" : "wait"}`,
       part: "notice",
       // No live region: the time in it changes by itself.
-      role: box.isNew && failed ? "alert" : null
+      role: box.isNew && failed2 ? "alert" : null
     },
     icon("alert"),
     h(
@@ -1516,14 +1582,14 @@ function staleBox(view, box) {
       h(
         "h3",
         { tabindex: "-1", "data-act": "stale" },
-        words.text(failed ? "result.unavailable" : "result.stale")
+        words.text(failed2 ? "result.unavailable" : "result.stale")
       ),
       h(
         "p",
         {},
         failureText(view, failure),
         " ",
-        !failed && words.time("result.staleText", new Date(box.updatedAt).toISOString())
+        !failed2 && words.time("result.staleText", new Date(box.updatedAt).toISOString())
       ),
       referenceLine(view, failure.reference),
       h("div", { class: "actions" }, button(view, "again", words.text("tryAgain"), box.tryAgain))
@@ -1543,7 +1609,7 @@ function questionCard(view, card2) {
       h("p", {}, words.text("confirm.checking"))
     );
   }
-  const { provider_id = "", company_id = "", entity_names, failed } = question;
+  const { provider_id = "", company_id = "", entity_names, failed: failed2 } = question;
   const company = entity_names?.length ? entity_names.map((name) => h("div", {}, h("bdi", {}, name))) : h("code", {}, company_id);
   return h(
     "section",
@@ -1560,7 +1626,7 @@ function questionCard(view, card2) {
       fact(words.text("confirm.provider"), h("bdi", {}, card2.providerName(provider_id))),
       fact(words.text("confirm.company"), company)
     ),
-    failed && h("p", { role: "alert", class: "bad" }, failureText(view, failed)),
+    failed2 && h("p", { role: "alert", class: "bad" }, failureText(view, failed2)),
     h(
       "div",
       { class: "actions" },
@@ -1615,6 +1681,275 @@ function skeleton() {
     "aria-describedby": "dialog-text dialog-ends"
   });
   return { live, all, header: header2, top, sections, titles, lists, rest, dialog };
+}
+
+// src/screen.ts
+var Screen = class {
+  #root;
+  #shown;
+  #actions;
+  #parts = skeleton();
+  #cards = /* @__PURE__ */ new Map();
+  #open = /* @__PURE__ */ new Set();
+  #announced = /* @__PURE__ */ new WeakSet();
+  #painted = /* @__PURE__ */ new WeakMap();
+  #endedOpen = false;
+  #observer = null;
+  constructor(root, shown, actions) {
+    this.#root = root;
+    this.#shown = shown;
+    this.#actions = actions;
+    const { live, all, sections, dialog } = this.#parts;
+    sections.ended.addEventListener("toggle", () => {
+      this.#endedOpen = sections.ended.open;
+    });
+    const isWorking = () => this.#shown().dialog?.working;
+    dialog.addEventListener("cancel", (event) => isWorking() && event.preventDefault());
+    dialog.addEventListener("close", () => dialog.open || this.#actions.dialogClosed());
+    dialog.addEventListener("click", (event) => {
+      if (event.target === dialog && !isWorking()) dialog.close();
+    });
+    root.adoptedStyleSheets = [sheet];
+    root.append(live, all, dialog);
+  }
+  /** Forgets what the person opened. */
+  reset() {
+    this.#cards.clear();
+    this.#open.clear();
+    this.closeDialog();
+  }
+  /** Makes the next drawing complete, because the texts have changed. */
+  repaint() {
+    this.#painted = /* @__PURE__ */ new WeakMap();
+  }
+  /** Stops watching for the end of the list. */
+  stop() {
+    this.#observer?.disconnect();
+  }
+  openDialog() {
+    this.#parts.dialog.showModal();
+  }
+  closeDialog() {
+    if (this.#parts.dialog.open) this.#parts.dialog.close();
+  }
+  announce(text) {
+    this.#parts.live.textContent = text;
+  }
+  announceSummary() {
+    this.announce(this.#summary(this.#shown()));
+  }
+  /** Moves the focus to a button, or to the heading `title`, `notice` or `question`. */
+  focus(act) {
+    if (act) this.#find(act)?.focus();
+  }
+  updateTimes() {
+    if (document.hidden) return;
+    const { words } = this.#shown();
+    for (const time of this.#root.querySelectorAll("time[data-path]")) {
+      words.updateTime(time);
+    }
+  }
+  /** Draws the present state. What has not changed stays, and with it the focus. */
+  render() {
+    const focused = this.#focusedAct;
+    const shown = this.#shown();
+    const parts = this.#parts;
+    const { words, phase } = shown;
+    const ready = phase === "ready";
+    const groups = grouped(ready ? shown.connections.values() : []);
+    const troubled = groups.attention.length > 0;
+    const empty = ready && !troubled && !groups.active.length && !shown.cursor;
+    parts.live.lang = parts.all.lang = parts.dialog.lang = words.language;
+    parts.all.setAttribute("aria-busy", String(phase === "loading"));
+    this.#paintHeader(shown, troubled, ready && !empty);
+    this.#paintTop(shown);
+    for (const name of ["attention", "active"]) {
+      parts.sections[name].hidden = !groups[name].length;
+      const followsAttention = name === "active" && troubled;
+      const title = parts.titles[name];
+      title.textContent = words.text(`sections.${followsAttention ? "others" : name}`);
+      title.classList.toggle("unseen", name === "active" && !troubled);
+    }
+    parts.sections.ended.hidden = !groups.ended.length;
+    parts.sections.ended.open = this.#endedOpen;
+    this.#paint(shown, parts.titles.ended, [groups.ended.length], () => [
+      icon("chevron"),
+      words.plain("sections.ended", { n: groups.ended.length })
+    ]);
+    for (const name of Object.keys(groups)) {
+      this.#paintCards(shown, parts.lists[name], groups[name]);
+    }
+    this.#paintRest(shown, empty);
+    this.#paintDialog(shown);
+    this.#observeMore(shown);
+    this.#keepFocus(focused);
+  }
+  #find(act) {
+    return this.#root.querySelector(`[data-act="${CSS.escape(act)}"]`);
+  }
+  get #focusedAct() {
+    const focused = this.#root.activeElement;
+    return focused instanceof HTMLElement ? focused.dataset.act : void 0;
+  }
+  /** Gives the focus back if painting has replaced the focused element. */
+  #keepFocus(focused) {
+    if (!focused || this.#focusedAct === focused) return;
+    const same = this.#find(focused);
+    if (same) same.focus({ preventScroll: true });
+    else this.#root.querySelector('[data-act="notice"], [data-act="title"]')?.focus();
+  }
+  /** Whether this is announced for the first time. Painting again does not announce again. */
+  #isNew(announced) {
+    const known = this.#announced.has(announced);
+    this.#announced.add(announced);
+    return !known;
+  }
+  /** Builds the content of a place again if any of these facts has changed. */
+  #paint(shown, place, facts2, build) {
+    const { words, busy, appName, products } = shown;
+    const signature = JSON.stringify([words.language, busy, appName, products, facts2]);
+    if (this.#painted.get(place) === signature) return;
+    this.#painted.set(place, signature);
+    place.replaceChildren(...nodes(build()));
+  }
+  #view({ words, busy, connections }) {
+    return { words, busy, names: (one) => namesOf(one, words, connections) };
+  }
+  #summary({ connections, cursor, words }) {
+    const all = [...connections.values()];
+    const path = summaryPath(all, !cursor);
+    return path ? words.plain(path, { n: all.filter(needsAPerson).length }) : "";
+  }
+  #paintHeader(shown, troubled, listed) {
+    const summary = this.#summary(shown);
+    const connect = () => this.#actions.connect("connect");
+    this.#paint(
+      shown,
+      this.#parts.header,
+      [troubled, listed, summary],
+      () => header(this.#view(shown), { summary, troubled, listed, connect })
+    );
+  }
+  #paintTop(shown) {
+    const { connections, notice, phase, question, stale } = shown;
+    const about = notice?.about && (connections.get(keyOf(notice.about)) ?? notice.about);
+    const view = this.#view(shown);
+    const facts2 = [question, notice, stale, phase, about && view.names(about)];
+    this.#paint(shown, this.#parts.top, facts2, () => [
+      question && questionCard(view, {
+        question,
+        providerName: (provider_id) => providerName({ provider_id }, connections.values()),
+        confirm: () => this.#actions.confirm(),
+        reject: () => this.#actions.reject()
+      }),
+      notice && this.#noticeBox(shown, notice, about),
+      stale && this.#staleBox(shown, stale)
+    ]);
+  }
+  #noticeBox(shown, notice, about) {
+    const { words } = shown;
+    const view = this.#view(shown);
+    const isNew = this.#isNew(notice);
+    if (isNew && notice.kind !== "bad") {
+      this.announce(words.plain(notice.title, about && { ...view.names(about) }));
+    }
+    return noticeBox(view, {
+      notice,
+      about,
+      isNew,
+      supportUrl: shown.supportUrl,
+      retryText: words.text(repairs(notice, shown) ? "repair" : "tryAgain"),
+      tryAgain: (retry) => this.#actions.tryAgain(notice, retry),
+      dismiss: () => this.#actions.dismiss(notice)
+    });
+  }
+  #staleBox(shown, failure) {
+    const { phase, updatedAt, words } = shown;
+    const failed2 = phase === "failed";
+    const isNew = this.#isNew(failure);
+    if (isNew && !failed2) this.announce(words.text("result.stale"));
+    const tryAgain = () => this.#actions.readAgain();
+    return staleBox(this.#view(shown), { failure, failed: failed2, updatedAt, isNew, tryAgain });
+  }
+  #paintCards(shown, list, connections) {
+    const view = this.#view(shown);
+    for (const [place, connection] of connections.entries()) {
+      const key = keyOf(connection);
+      const item = this.#cards.get(key) ?? h("li", { part: "card" });
+      this.#cards.set(key, item);
+      const open = this.#open.has(key);
+      this.#paint(shown, item, [connection, open, view.names(connection).provider], () => {
+        item.className = `card ${needsAPerson(connection) ? "attention bad" : ""}`;
+        return card(view, {
+          connection,
+          open,
+          id: `card-${[...this.#cards.keys()].indexOf(key)}`,
+          toggle: () => this.#toggle(key),
+          connect: (act) => this.#actions.connect(act),
+          askToDisconnect: () => this.#actions.askToDisconnect(connection)
+        });
+      });
+      if (list.children[place] !== item) list.insertBefore(item, list.children[place] ?? null);
+    }
+    while (list.children.length > connections.length) list.lastElementChild?.remove();
+  }
+  #toggle(key) {
+    if (!this.#open.delete(key)) this.#open.add(key);
+    this.render();
+  }
+  #paintRest(shown, empty) {
+    const { cursor, phase, products, reading, slow } = shown;
+    const asked = shown.question !== null;
+    const view = this.#view(shown);
+    const facts2 = [phase, empty, cursor, reading, slow, asked];
+    this.#paint(shown, this.#parts.rest, facts2, () => {
+      if (phase === "loading") return loading(view, slow);
+      if (empty) {
+        return !asked && emptyPage(view, products, () => this.#actions.connect("connect"));
+      }
+      if (phase !== "ready" || !cursor) return null;
+      return moreButton(view, reading, () => this.#actions.more());
+    });
+  }
+  /** Reads more as soon as the button for it is nearly in sight. */
+  #observeMore({ reading, stale }) {
+    const button2 = this.#find("more");
+    this.#observer?.disconnect();
+    if (!button2 || reading || stale) return;
+    this.#observer ??= new IntersectionObserver(
+      (entries) => {
+        if (entries.some((entry) => entry.isIntersecting)) this.#actions.more();
+      },
+      { rootMargin: "300px" }
+    );
+    this.#observer.observe(button2);
+  }
+  #paintDialog(shown) {
+    const { appName, connections, dialog } = shown;
+    if (!dialog) return;
+    const { connection, failed: failed2, working } = dialog;
+    this.#paint(
+      shown,
+      this.#parts.dialog,
+      [connection, working, failed2],
+      () => dialogContent(this.#view(shown), {
+        dialog,
+        hasOthers: connections.size > 1,
+        hasAppName: appName !== null,
+        keep: () => this.#parts.dialog.close(),
+        disconnect: () => this.#actions.disconnect()
+      })
+    );
+  }
+};
+function namesOf(connection, words, connections) {
+  return {
+    provider: providerName(connection, connections.values()),
+    company: words.company(connection)
+  };
+}
+function repairs({ retry }, { connections }) {
+  return Boolean(retry?.startsWith("repair:") && connections.has(retry.slice("repair:".length)));
 }
 
 // src/wording.ts
@@ -1728,23 +2063,6 @@ function lookUp(table, path) {
 }
 
 // src/element.ts
-var FOR_SUPPORT = [
-  "cannot_connect",
-  "customer_unknown",
-  "finch_misconfigured",
-  "not_allowed",
-  "too_many_logins"
-];
-var WORTH_ANOTHER_TRY = [
-  "connection_busy",
-  "finch_misconfigured",
-  "finch_unavailable",
-  "internal_error",
-  "too_many_requests",
-  "unauthorized",
-  "unexpected",
-  "unreachable"
-];
 var SLOW = 5 * SECOND;
 var FRESH = 10 * SECOND;
 var LEAVES_WITHIN = 20 * SECOND;
@@ -1767,8 +2085,6 @@ var FinchConnections = class extends HTMLElement {
   #stale = null;
   #slow = false;
   #busy = null;
-  #open = /* @__PURE__ */ new Set();
-  #endedOpen = false;
   #dialog = null;
   // What is under way
   /** The client for the present sign-in. It is closed when the customer or the API changes. */
@@ -1786,27 +2102,18 @@ var FinchConnections = class extends HTMLElement {
   #ticker;
   #channel = null;
   #frame = null;
-  // What is on the screen
-  #root = this.attachShadow({ mode: "open" });
-  #parts = skeleton();
-  #painted = /* @__PURE__ */ new WeakMap();
-  #cards = /* @__PURE__ */ new Map();
-  #announced = /* @__PURE__ */ new WeakSet();
-  #observer = null;
-  constructor() {
-    super();
-    this.#root.adoptedStyleSheets = [sheet];
-    const { live, all, sections, dialog } = this.#parts;
-    sections.ended.addEventListener("toggle", () => {
-      this.#endedOpen = sections.ended.open;
-    });
-    dialog.addEventListener("cancel", (event) => this.#dialog?.working && event.preventDefault());
-    dialog.addEventListener("close", () => dialog.open || this.#dialogClosed());
-    dialog.addEventListener("click", (event) => {
-      if (event.target === dialog && !this.#dialog?.working) dialog.close();
-    });
-    this.#root.append(live, all, dialog);
-  }
+  #screen = new Screen(this.attachShadow({ mode: "open" }), () => this.#shown, {
+    connect: (act) => this.#connect(act),
+    more: () => this.#more(),
+    confirm: () => this.#confirm(),
+    reject: () => this.#reject(),
+    dismiss: (notice) => this.#dismiss(notice),
+    tryAgain: (notice, retry) => this.#tryAgain(notice, retry),
+    readAgain: () => this.#readAgain(),
+    askToDisconnect: (connection) => this.#askToDisconnect(connection),
+    disconnect: () => this.#disconnect(),
+    dialogClosed: () => this.#dialogClosed()
+  });
   connectedCallback() {
     for (const name of ["getAccessToken", "texts", "finchConnect"]) {
       if (!Object.hasOwn(this, name)) continue;
@@ -1815,11 +2122,11 @@ var FinchConnections = class extends HTMLElement {
       Object.assign(this, early);
     }
     this.#channel = globalThis.BroadcastChannel ? new BroadcastChannel("finch-connections") : null;
-    this.#channel?.addEventListener("message", this.#onNews);
+    this.#channel?.addEventListener("message", this.#onChangeElsewhere);
     document.addEventListener("visibilitychange", this.#onVisible);
     window.addEventListener("pageshow", this.#onShown);
-    window.addEventListener("online", this.#onNews);
-    this.#ticker = setInterval(() => this.#updateTimes(), MINUTE / 2);
+    window.addEventListener("online", this.#onChangeElsewhere);
+    this.#ticker = setInterval(() => this.#screen.updateTimes(), MINUTE / 2);
     this.#start();
   }
   disconnectedCallback() {
@@ -1829,15 +2136,15 @@ var FinchConnections = class extends HTMLElement {
     clearInterval(this.#ticker);
     this.#channel?.close();
     this.#destroyFrame();
-    this.#observer?.disconnect();
+    this.#screen.stop();
     document.removeEventListener("visibilitychange", this.#onVisible);
     window.removeEventListener("pageshow", this.#onShown);
-    window.removeEventListener("online", this.#onNews);
+    window.removeEventListener("online", this.#onChangeElsewhere);
   }
   attributeChangedCallback(name, before, after) {
     if (!this.#api || before === after) return;
     if (name === "api-url") this.#start();
-    else this.#render();
+    else this.#screen.render();
   }
   /**
    * Returns an access token of the application, or a promise of one. After a 401 it is called with
@@ -1857,8 +2164,8 @@ var FinchConnections = class extends HTMLElement {
   }
   set texts(texts) {
     this.#texts = texts ?? {};
-    this.#painted = /* @__PURE__ */ new WeakMap();
-    if (this.#api) this.#render();
+    this.#screen.repaint();
+    if (this.#api) this.#screen.render();
   }
   /** Finch's SDK, if it is not the global `FinchConnect`. */
   get finchConnect() {
@@ -1879,30 +2186,8 @@ var FinchConnections = class extends HTMLElement {
     const language = this.lang || this.closest("[lang]")?.lang || navigator.language;
     return new Wording(languageFor(language), this.#texts, this.getAttribute("app-name"));
   }
-  #names(connection) {
-    return {
-      provider: providerName(connection, this.#connections.values()),
-      company: this.#words.company(connection)
-    };
-  }
   get #products() {
     return (this.getAttribute("products") || "company directory").trim().split(/[\s,]+/);
-  }
-  #updateTimes() {
-    if (document.hidden) return;
-    const words = this.#words;
-    for (const time of this.#root.querySelectorAll("time[data-path]")) {
-      words.updateTime(time);
-    }
-  }
-  #announce(text) {
-    this.#parts.live.textContent = text;
-  }
-  /** Whether this is announced for the first time. Painting again does not announce again. */
-  #isNew(announced) {
-    const known = this.#announced.has(announced);
-    this.#announced.add(announced);
-    return !known;
   }
   #dispatch(name, detail) {
     this.dispatchEvent(new CustomEvent(name, { detail, bubbles: true, composed: true }));
@@ -1926,17 +2211,15 @@ var FinchConnections = class extends HTMLElement {
     });
     this.#api = api;
     this.#connections.clear();
-    this.#cards.clear();
-    this.#open.clear();
     this.#cursor = this.#notice = this.#question = this.#stale = this.#busy = this.#waiting = null;
     this.#reading = null;
     this.#read = 0;
     this.#phase = "loading";
     this.#looking = this.#slow = false;
-    if (this.#parts.dialog.open) this.#parts.dialog.close();
+    this.#screen.reset();
     this.#frame?.close();
-    this.#render();
-    this.#announce(this.#words.text("loading"));
+    this.#screen.render();
+    this.#screen.announce(this.#words.text("loading"));
     const begin = () => {
       if (!api.closed && this.isConnected) this.#begin(api);
     };
@@ -1950,14 +2233,14 @@ var FinchConnections = class extends HTMLElement {
     }
     const slow = setTimeout(() => {
       this.#slow = true;
-      this.#render();
-      this.#announce(this.#words.text("slow"));
+      this.#screen.render();
+      this.#screen.announce(this.#words.text("slow"));
     }, SLOW);
     await this.#reload();
     clearTimeout(slow);
     if (api.closed) return;
     this.#slow = false;
-    this.#render();
+    this.#screen.render();
   }
   /** Marks that a reading is under way; only one may be. Returns the function that ends it. */
   #beginReading() {
@@ -1984,7 +2267,7 @@ var FinchConnections = class extends HTMLElement {
       this.#stale = null;
       this.#updatedAt = this.#readAt = Date.now();
       this.#read = reading.count;
-      if (first) this.#announce(this.#summary());
+      if (first) this.#screen.announceSummary();
       if (first || isUnreported()) await this.#land(api);
     } catch (error) {
       if (api.closed) return;
@@ -1994,7 +2277,7 @@ var FinchConnections = class extends HTMLElement {
     } finally {
       endReading();
       if (!api.closed) {
-        this.#render();
+        this.#screen.render();
         if (!this.#looking) this.#schedule();
       }
     }
@@ -2003,7 +2286,7 @@ var FinchConnections = class extends HTMLElement {
     const api = this.#api;
     if (this.#reading || !this.#cursor || !api) return;
     const endReading = this.#beginReading();
-    this.#render();
+    this.#screen.render();
     const epoch = this.#epoch;
     try {
       const page = await api.page({ limit: PAGE_SIZE, cursor: this.#cursor });
@@ -2017,7 +2300,7 @@ var FinchConnections = class extends HTMLElement {
       this.#stale = { code, reference };
     } finally {
       endReading();
-      if (!api.closed) this.#render();
+      if (!api.closed) this.#screen.render();
     }
   }
   /** Takes over what the API returned, and announces each new status. */
@@ -2027,11 +2310,11 @@ var FinchConnections = class extends HTMLElement {
     const words = this.#words;
     const changes = withNewStatus.map(
       (one) => words.plain("changed", {
-        name: words.plain("named", { ...this.#names(one) }),
+        name: words.plain("named", { ...namesOf(one, words, this.#connections) }),
         status: words.status(one.status)
       })
     );
-    if (changes.length) this.#announce(changes.join(". "));
+    if (changes.length) this.#screen.announce(changes.join(". "));
     if (changed.length) this.#pause = 0;
   }
   // Reading again: soon while something is under way, seldom otherwise, never while hidden
@@ -2074,7 +2357,7 @@ var FinchConnections = class extends HTMLElement {
       if (!api.closed) Refused.from(error);
     } finally {
       endReading();
-      if (!api.closed) this.#render();
+      if (!api.closed) this.#screen.render();
     }
   }
   #onVisible = () => {
@@ -2087,7 +2370,7 @@ var FinchConnections = class extends HTMLElement {
     else this.#look();
   };
   /** Another tab has changed something, or the network is back. */
-  #onNews = () => {
+  #onChangeElsewhere = () => {
     this.#readAt = 0;
     if (!document.hidden) this.#onVisible();
   };
@@ -2095,7 +2378,7 @@ var FinchConnections = class extends HTMLElement {
   #onShown = (event) => {
     if (!event.persisted) return;
     this.#busy = null;
-    this.#render();
+    this.#screen.render();
     this.#onVisible();
   };
   // The return from Finch Connect
@@ -2104,8 +2387,8 @@ var FinchConnections = class extends HTMLElement {
     if (!landing) return;
     if (landing.completion) {
       this.#question = "checking";
-      this.#announce(this.#words.text("confirm.checking"));
-      this.#render();
+      this.#screen.announce(this.#words.text("confirm.checking"));
+      this.#screen.render();
       this.#waiting = landing;
       await this.#lookAtReturn();
       return;
@@ -2117,46 +2400,35 @@ var FinchConnections = class extends HTMLElement {
   }
   /**
    * Asks the API what the completion code would connect. This confirms nothing: a person confirms
-   * with a click. What the address says is not shown, because anyone can write an address.
+   * with a click. What the address says is not shown, because it may be forged.
    */
   async #lookAtReturn() {
     const api = this.#api;
     const landing = this.#waiting;
     if (!api) return;
-    if (!landing?.completion) return this.#lookForNews(api);
+    if (!landing?.completion) return this.#lookForConnection(api);
     try {
       const finished = await api.finish({ completion: landing.completion, look: true });
       if (api.closed) return;
-      this.#finished(finished, landing, api);
+      this.#showOutcome(finished, landing, api);
     } catch (error) {
       if (api.closed) return;
       const refused = Refused.from(error);
       if (refused.code === "session_not_found") {
         this.#waiting = null;
         this.#question = null;
-        this.#notice = {
-          kind: "wait",
-          title: "confirm.foreign",
-          text: "confirm.foreignText",
-          forget: true
-        };
-      } else if (WORTH_ANOTHER_TRY.includes(refused.code)) {
+        this.#notice = foreignReturn();
+      } else if (isWorthAnotherTry(refused)) {
         this.#question = null;
-        this.#notice = {
-          kind: "wait",
-          title: "result.pending",
-          text: failurePath(refused.code),
-          reference: refused.reference,
-          retry: "return"
-        };
+        this.#notice = returnWaits(refused);
       } else {
         this.#forgetReturn();
         this.#refuseReturn(refused);
       }
     }
-    this.#render();
+    this.#screen.render();
   }
-  async #finished(finished, landing, api) {
+  async #showOutcome(finished, landing, api) {
     if (finished.status === "connected") {
       this.#forgetReturn();
       await this.#arrived(finished, api);
@@ -2164,26 +2436,21 @@ var FinchConnections = class extends HTMLElement {
       this.#waiting = null;
       this.#notice = null;
       this.#question = { ...finished };
-      this.#render();
-      this.#focus("question");
+      this.#screen.render();
+      this.#screen.focus("question");
     } else {
       this.#question = null;
       this.#wait({ ...landing, completion: finished.completion ?? landing.completion });
     }
-    this.#render();
+    this.#screen.render();
   }
   #wait(landing) {
     if (!this.#waiting) this.#pause = 0;
     this.#waiting = landing;
-    this.#notice = {
-      kind: "info",
-      title: "result.pending",
-      text: "result.pendingText",
-      spins: true
-    };
+    this.#notice = pendingReturn();
   }
   /** Looks in the list for the connection of a return that has no completion code. */
-  async #lookForNews(api) {
+  async #lookForConnection(api) {
     const left = memory.read("left");
     await this.#reload();
     const began = this.#waiting?.at ?? Number.NaN;
@@ -2194,12 +2461,12 @@ var FinchConnections = class extends HTMLElement {
         this.#waiting = null;
         if (this.#notice?.spins) this.#notice = { ...this.#notice, spins: false };
       }
-      this.#render();
+      this.#screen.render();
       return;
     }
     this.#waiting = null;
     await this.#arrived(found, api);
-    this.#render();
+    this.#screen.render();
   }
   #forgetReturn() {
     landed = null;
@@ -2228,7 +2495,7 @@ var FinchConnections = class extends HTMLElement {
     this.#epoch += 1;
     this.#pause = 0;
     memory.write("left", null);
-    this.#notice = arrivalNotice(connection, resultOf(connection, repaired, left));
+    this.#notice = arrived(connection, resultOf(connection, repaired, left));
     this.#dispatch("finch-connected", {
       provider_id: connection.provider_id,
       company_id: connection.company_id,
@@ -2241,38 +2508,29 @@ var FinchConnections = class extends HTMLElement {
     memory.write("left", null);
   }
   /** Reports a failure; `retry` is the button that the person has pressed. */
-  #refuse({ code, reference }, retry = "connect") {
-    const declined = code === "access_denied";
-    const support = FOR_SUPPORT.includes(code);
-    this.#notice = {
-      kind: declined ? "info" : "bad",
-      title: declined ? "result.refused" : "result.failed",
-      text: failurePath(code),
-      reference,
-      support,
-      retry: support ? null : retry
-    };
-    this.#dispatch("finch-failed", { code });
+  #refuse(refused, retry = "connect") {
+    this.#notice = failed(refused, retry);
+    this.#dispatch("finch-failed", { code: refused.code });
   }
   async #confirm() {
     const api = this.#api;
     const question = this.#question;
     if (this.#busy || !api || !question || question === "checking") return;
     this.#busy = "confirm";
-    this.#render();
+    this.#screen.render();
     const { completion = "" } = question;
     try {
       const finished = await api.finish({ completion });
       if (api.closed) return;
       this.#busy = null;
-      await this.#finished(finished, { completion, at: Date.now() }, api);
+      await this.#showOutcome(finished, { completion, at: Date.now() }, api);
       await this.#reload();
-      this.#focus("notice");
+      this.#screen.focus("notice");
     } catch (error) {
       if (api.closed) return;
       const refused = Refused.from(error);
       const { code, reference } = refused;
-      if (WORTH_ANOTHER_TRY.includes(code)) {
+      if (isWorthAnotherTry(refused)) {
         this.#question = { ...question, failed: { code, reference } };
         this.#dispatch("finch-failed", { code });
       } else {
@@ -2282,7 +2540,7 @@ var FinchConnections = class extends HTMLElement {
     } finally {
       if (!api.closed) {
         this.#busy = null;
-        this.#render();
+        this.#screen.render();
       }
     }
   }
@@ -2290,8 +2548,8 @@ var FinchConnections = class extends HTMLElement {
     if (this.#busy) return;
     this.#forgetReturn();
     this.#notice = { kind: "info", title: "confirm.rejected", text: "confirm.rejectedText" };
-    this.#render();
-    this.#focus("notice");
+    this.#screen.render();
+    this.#screen.focus("notice");
   }
   // Connecting and repairing
   /** The SDK to connect inside the page, or null if the browser must go to Finch and return. */
@@ -2306,8 +2564,8 @@ var FinchConnections = class extends HTMLElement {
     if (this.#busy || !api) return;
     this.#busy = act;
     this.#notice = null;
-    this.#render();
-    this.#announce(this.#words.text("opening"));
+    this.#screen.render();
+    this.#screen.announce(this.#words.text("opening"));
     const sdk = this.#sdk;
     try {
       const started = await this.#startSession(api, act, sdk !== null);
@@ -2328,8 +2586,8 @@ var FinchConnections = class extends HTMLElement {
       this.#busy = null;
       this.#refuse(refused, act);
       if (refused.code === "connection_not_found") await this.#reload();
-      this.#render();
-      this.#focus("notice");
+      this.#screen.render();
+      this.#screen.focus("notice");
     }
   }
   #startSession(api, act, embedded) {
@@ -2354,20 +2612,20 @@ var FinchConnections = class extends HTMLElement {
   #rest(act) {
     if (this.#busy !== act) return;
     this.#busy = null;
-    this.#render();
+    this.#screen.render();
   }
   #newFrame(sdk) {
     return new FinchConnectFrame(sdk, this.getAttribute("finch-connect-url"), {
       ended: (act) => {
         this.#rest(act);
-        this.#focus(act);
+        this.#screen.focus(act);
       },
       succeeded: (act, code, state) => this.#finish({ code, state, act }),
-      closed: (retry, failed) => {
+      closed: (act, failed2) => {
         memory.write("left", null);
-        this.#notice = failed ? { kind: "bad", title: "result.failed", text: "failure.finch_refused", retry } : { kind: "info", title: "result.refused", text: "result.closedText", retry };
-        this.#render();
-        this.#focus("notice");
+        this.#notice = frameClosed(failed2, act);
+        this.#screen.render();
+        this.#screen.focus("notice");
       }
     });
   }
@@ -2381,25 +2639,25 @@ var FinchConnections = class extends HTMLElement {
     if (!api) return;
     this.#notice = { kind: "info", title: "finishing", spins: true };
     this.#busy = "finish";
-    this.#render();
+    this.#screen.render();
     try {
       const finished = await api.finish({ code: finish.code, state: finish.state });
       if (api.closed) return;
       const landing = { completion: finished.completion, at: Date.now() };
-      await this.#finished(finished, landing, api);
+      await this.#showOutcome(finished, landing, api);
       if (finished.completion) memory.write("return", { ...finished, at: Date.now() });
     } catch (error) {
       if (api.closed) return;
       const refused = Refused.from(error);
       this.#refuse(refused, finish.act);
-      if (this.#notice && WORTH_ANOTHER_TRY.includes(refused.code)) {
+      if (this.#notice && isWorthAnotherTry(refused)) {
         this.#notice = { ...this.#notice, retry: "finish", finish };
       }
     } finally {
       if (!api.closed) {
         this.#busy = null;
         await this.#reload();
-        this.#focus("notice");
+        this.#screen.focus("notice");
       }
     }
   }
@@ -2413,8 +2671,8 @@ var FinchConnections = class extends HTMLElement {
       done: false,
       from: `disconnect:${keyOf(connection)}`
     };
-    this.#render();
-    this.#parts.dialog.showModal();
+    this.#screen.render();
+    this.#screen.openDialog();
   }
   async #disconnect() {
     const api = this.#api;
@@ -2422,16 +2680,16 @@ var FinchConnections = class extends HTMLElement {
     if (!dialog || dialog.working || !api) return;
     dialog.working = true;
     dialog.failed = null;
-    this.#render();
+    this.#screen.render();
     try {
       const after = await api.disconnect(dialog.connection);
       if (api.closed) return;
       this.#epoch += 1;
       this.#connections.set(keyOf(after), after);
-      this.#notice = disconnectNotice(after);
+      this.#notice = disconnected(after);
       this.#pause = 0;
       dialog.done = true;
-      if (this.#dialog === dialog) this.#parts.dialog.close();
+      if (this.#dialog === dialog) this.#screen.closeDialog();
       this.#dispatch("finch-disconnected", {
         provider_id: after.provider_id,
         company_id: after.company_id,
@@ -2449,7 +2707,7 @@ var FinchConnections = class extends HTMLElement {
       if (["connection_not_found", "disconnect_refused"].includes(code)) this.#reload();
     } finally {
       if (!api.closed) {
-        this.#render();
+        this.#screen.render();
         this.#schedule();
       }
     }
@@ -2457,136 +2715,34 @@ var FinchConnections = class extends HTMLElement {
   #dialogClosed() {
     const dialog = this.#dialog;
     this.#dialog = null;
-    this.#render();
-    this.#focus(dialog?.done ? "notice" : dialog?.from);
+    this.#screen.render();
+    this.#screen.focus(dialog?.done ? "notice" : dialog?.from);
   }
-  // Showing it all
-  #find(act) {
-    return this.#root.querySelector(`[data-act="${CSS.escape(act)}"]`);
-  }
-  #focus(act) {
-    if (act) this.#find(act)?.focus();
-  }
-  get #focusedAct() {
-    const focused = this.#root.activeElement;
-    return focused instanceof HTMLElement ? focused.dataset.act : void 0;
-  }
-  get #view() {
-    return { words: this.#words, busy: this.#busy, names: (one) => this.#names(one) };
-  }
-  #render() {
-    const focused = this.#focusedAct;
-    const parts = this.#parts;
-    const words = this.#words;
-    const ready = this.#phase === "ready";
-    const groups = grouped(ready ? this.#connections.values() : []);
-    const troubled = groups.attention.length > 0;
-    const empty = ready && !troubled && !groups.active.length && !this.#cursor;
-    parts.live.lang = parts.all.lang = parts.dialog.lang = words.language;
-    parts.all.setAttribute("aria-busy", String(this.#phase === "loading"));
-    const summary = this.#summary();
-    const listed = ready && !empty;
-    this.#paint(
-      parts.header,
-      [troubled, listed, summary],
-      () => header(this.#view, {
-        summary,
-        troubled,
-        listed,
-        connect: () => this.#connect("connect")
-      })
-    );
-    this.#paintTop();
-    for (const name of ["attention", "active"]) {
-      parts.sections[name].hidden = !groups[name].length;
-      const besideTroubles = name === "active" && troubled;
-      parts.titles[name].textContent = words.text(`sections.${besideTroubles ? "others" : name}`);
-      parts.titles[name].classList.toggle("unseen", name === "active" && !besideTroubles);
-    }
-    parts.sections.ended.hidden = !groups.ended.length;
-    parts.sections.ended.open = this.#endedOpen;
-    this.#paint(parts.titles.ended, [groups.ended.length], () => [
-      icon("chevron"),
-      words.plain("sections.ended", { n: groups.ended.length })
-    ]);
-    for (const name of Object.keys(groups)) {
-      this.#paintCards(parts.lists[name], groups[name]);
-    }
-    this.#paintRest(empty);
-    this.#paintDialog();
-    this.#observeMore();
-    this.#keepFocus(focused);
-  }
-  /** Gives the focus back if painting has replaced the focused element. */
-  #keepFocus(focused) {
-    if (!focused || this.#focusedAct === focused) return;
-    const same = this.#find(focused);
-    if (same) same.focus({ preventScroll: true });
-    else (this.#find("notice") ?? this.#find("title"))?.focus();
-  }
-  /** Builds the content of a place again if any of these facts has changed. */
-  #paint(place, facts2, build) {
-    const signature = JSON.stringify([
-      this.#words.language,
-      this.#busy,
-      this.getAttribute("app-name"),
-      this.getAttribute("products"),
-      facts2
-    ]);
-    if (this.#painted.get(place) === signature) return;
-    this.#painted.set(place, signature);
-    place.replaceChildren(...nodes(build()));
-  }
-  #summary() {
-    const all = [...this.#connections.values()];
-    const path = summaryPath(all, !this.#cursor);
-    return path ? this.#words.plain(path, { n: all.filter(needsAPerson).length }) : "";
-  }
-  #paintTop() {
-    const { notice, question, stale } = {
+  // Drawing
+  get #shown() {
+    return {
+      words: this.#words,
+      appName: this.getAttribute("app-name"),
+      products: this.#products,
+      supportUrl: this.getAttribute("support-url"),
+      connections: this.#connections,
+      phase: this.#phase,
+      slow: this.#slow,
+      reading: this.#reading !== null,
+      cursor: this.#cursor,
+      updatedAt: this.#updatedAt,
       notice: this.#notice,
       question: this.#question,
-      stale: this.#stale
+      stale: this.#stale,
+      busy: this.#busy,
+      dialog: this.#dialog
     };
-    const about = this.#about;
-    const facts2 = [question, notice, stale, this.#phase, about && this.#names(about)];
-    this.#paint(this.#parts.top, facts2, () => [
-      question && questionCard(this.#view, {
-        question,
-        providerName: (provider_id) => providerName({ provider_id }, this.#connections.values()),
-        confirm: () => this.#confirm(),
-        reject: () => this.#reject()
-      }),
-      notice && this.#noticeBox(notice, about),
-      stale && this.#staleBox(stale)
-    ]);
   }
-  /** The connection of the notice as it is now, also if it has left the list. */
-  get #about() {
-    const about = this.#notice?.about;
-    return about ? this.#connections.get(keyOf(about)) ?? about : null;
-  }
-  #noticeBox(notice, about) {
-    const words = this.#words;
-    const isNew = this.#isNew(notice);
-    if (isNew && notice.kind !== "bad") {
-      this.#announce(words.plain(notice.title, about ? { ...this.#names(about) } : {}));
-    }
-    const repairs = notice.retry?.startsWith("repair:") && this.#connectionOf(notice.retry);
-    return noticeBox(this.#view, {
-      notice,
-      about,
-      isNew,
-      supportUrl: this.getAttribute("support-url"),
-      retryText: words.text(repairs ? "repair" : "tryAgain"),
-      tryAgain: (retry) => this.#tryAgain(notice, retry),
-      dismiss: () => {
-        if (notice.forget) this.#forgetReturn();
-        this.#notice = null;
-        this.#render();
-        this.#focus("title");
-      }
-    });
+  #dismiss(notice) {
+    if (notice.forget) this.#forgetReturn();
+    this.#notice = null;
+    this.#screen.render();
+    this.#screen.focus("title");
   }
   #tryAgain(notice, retry) {
     if (retry === "finish" && notice.finish) {
@@ -2594,123 +2750,21 @@ var FinchConnections = class extends HTMLElement {
     } else if (retry === "return") {
       this.#notice = null;
       this.#question = "checking";
-      this.#render();
+      this.#screen.render();
       this.#lookAtReturn();
     } else {
       this.#connect(retry);
     }
   }
-  #staleBox(failure) {
-    const failed = this.#phase === "failed";
-    const isNew = this.#isNew(failure);
-    if (isNew && !failed) this.#announce(this.#words.text("result.stale"));
-    return staleBox(this.#view, {
-      failure,
-      failed,
-      updatedAt: this.#updatedAt,
-      isNew,
-      tryAgain: () => {
-        if (failed) this.#phase = "loading";
-        this.#stale = null;
-        this.#render();
-        if (failed && this.#api) this.#begin(this.#api);
-        else this.#reload();
-      }
-    });
-  }
-  #paintCards(list, connections) {
-    for (const [place, connection] of connections.entries()) {
-      const key = keyOf(connection);
-      const item = this.#cards.get(key) ?? h("li", { part: "card" });
-      this.#cards.set(key, item);
-      const open = this.#open.has(key);
-      this.#paint(item, [connection, open, this.#names(connection).provider], () => {
-        item.className = `card ${needsAPerson(connection) ? "attention bad" : ""}`;
-        return card(this.#view, {
-          connection,
-          open,
-          id: `card-${[...this.#cards.keys()].indexOf(key)}`,
-          actions: {
-            connect: (act) => this.#connect(act),
-            toggle: () => this.#toggle(key),
-            askToDisconnect: () => this.#askToDisconnect(connection)
-          }
-        });
-      });
-      if (list.children[place] !== item) list.insertBefore(item, list.children[place] ?? null);
-    }
-    while (list.children.length > connections.length) list.lastElementChild?.remove();
-  }
-  #toggle(key) {
-    if (!this.#open.delete(key)) this.#open.add(key);
-    this.#render();
-  }
-  #paintRest(empty) {
-    const reading = this.#reading !== null;
-    const asked = this.#question !== null;
-    const facts2 = [this.#phase, empty, this.#cursor, reading, this.#slow, asked];
-    this.#paint(this.#parts.rest, facts2, () => {
-      if (this.#phase === "loading") return loading(this.#view, this.#slow);
-      if (empty) {
-        return !asked && emptyPage(this.#view, this.#products, () => this.#connect("connect"));
-      }
-      if (this.#phase !== "ready" || !this.#cursor) return null;
-      return moreButton(this.#view, reading, () => this.#more());
-    });
-  }
-  /** Reads more as soon as the button for it is nearly in sight. */
-  #observeMore() {
-    const button2 = this.#find("more");
-    this.#observer?.disconnect();
-    if (!button2 || this.#reading || this.#stale) return;
-    this.#observer ??= new IntersectionObserver(
-      (entries) => {
-        if (entries.some((entry) => entry.isIntersecting)) this.#more();
-      },
-      { rootMargin: "300px" }
-    );
-    this.#observer.observe(button2);
-  }
-  #paintDialog() {
-    const dialog = this.#dialog;
-    if (!dialog) return;
-    this.#paint(
-      this.#parts.dialog,
-      [dialog.connection, dialog.working, dialog.failed],
-      () => dialogContent(this.#view, {
-        dialog,
-        hasOthers: this.#connections.size > 1,
-        hasAppName: this.hasAttribute("app-name"),
-        keep: () => this.#parts.dialog.close(),
-        disconnect: () => this.#disconnect()
-      })
-    );
+  #readAgain() {
+    const failed2 = this.#phase === "failed";
+    if (failed2) this.#phase = "loading";
+    this.#stale = null;
+    this.#screen.render();
+    if (failed2 && this.#api) this.#begin(this.#api);
+    else this.#reload();
   }
 };
-function arrivalNotice(connection, result) {
-  const kinds = {
-    another: "wait",
-    unhealthy: "wait",
-    settling: "info"
-  };
-  return {
-    kind: kinds[result] ?? "good",
-    title: `result.${result}`,
-    text: result === "unhealthy" || result === "settling" ? `status.${connection.status}.reason` : `result.${result}Text`,
-    about: connection
-  };
-}
-function disconnectNotice(after) {
-  if (after.status === "disconnected" || after.status === "disconnecting") {
-    return {
-      kind: "good",
-      title: `result.${after.status}`,
-      text: `result.${after.status}Text`,
-      about: after
-    };
-  }
-  return { kind: "info", title: "result.again", text: "result.againText", about: after };
-}
 
 // src/index.ts
 if (!customElements.get("finch-connections")) {

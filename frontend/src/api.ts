@@ -1,6 +1,7 @@
 /** The client of the API: its requests, its types, and what a refused request means. */
 
 import type { components } from "./openapi.ts";
+import type { FailureCode } from "./texts.ts";
 
 type Schemas = components["schemas"];
 export type Connection = Schemas["ConnectionResponse"];
@@ -38,7 +39,7 @@ export interface SignIn {
 const PATIENCE = 40_000;
 
 // API Gateway's own refusals have no code. Any other one means that the service does not answer.
-const GATEWAY_CODES: Record<number, string> = {
+const GATEWAY_CODES: Record<number, FailureCode> = {
   403: "not_allowed",
   404: "route_not_found",
   413: "invalid_request",
@@ -56,7 +57,7 @@ export class Refused extends Error {
     this.reference = reference;
   }
 
-  /** The error itself if it is one of ours; any other error is logged and becomes `unexpected`. */
+  /** The error itself if it is a `Refused`. Any other error is logged and becomes `unexpected`. */
   static from(error: unknown): Refused {
     if (error instanceof Refused) return error;
     console.error(error);
@@ -141,7 +142,7 @@ export class Api {
     throw new Refused(content.code ?? GATEWAY_CODES[status] ?? "unreachable", content.request_id);
   }
 
-  /** Sends the request, or returns null if there is no access token. */
+  /** Sends the request. Returns null if the application provides no access token. */
   async #send(
     method: string,
     path: string,

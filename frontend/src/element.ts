@@ -8,61 +8,23 @@ import {
   type RepairRequest,
   type StartRequest,
 } from "./api.ts";
-import {
-  departure,
-  grouped,
-  type Key,
-  keyOf,
-  needsAPerson,
-  newest,
-  providerName,
-  type Result,
-  repairedFlag,
-  resultOf,
-  summaryPath,
-} from "./connections.ts";
-import { type Children, h, icon, nodes } from "./dom.ts";
+import { departure, type Key, keyOf, newest, repairedFlag, resultOf } from "./connections.ts";
 import { FinchConnectFrame, type FinchSdk } from "./finch_connect.ts";
 import { differences, goneFrom, PAGE_SIZE, readList } from "./list.ts";
+import type { Failure, Notice } from "./notices.ts";
+import * as notices from "./notices.ts";
 import { MINUTE, nextPause, readsOnly, SECOND, underWay } from "./polling.ts";
 import { type Landing, memory, takeReturn } from "./returning.ts";
-import { sheet } from "./styles.ts";
-import { failurePath, type OwnTexts } from "./texts.ts";
-import { card } from "./views/card.ts";
-import { type DisconnectDialog, dialogContent } from "./views/dialog.ts";
-import { header } from "./views/header.ts";
-import { emptyPage, loading, moreButton } from "./views/list_end.ts";
-import { type Notice, noticeBox, staleBox } from "./views/notice.ts";
-import { type Question, questionCard } from "./views/question.ts";
-import { type Section, skeleton } from "./views/skeleton.ts";
-import type { Act, Failure, View } from "./views/view.ts";
-import { languageFor, type Names, Wording } from "./wording.ts";
+import { namesOf, type Phase, Screen, type Shown } from "./screen.ts";
+import type { OwnTexts } from "./texts.ts";
+import type { DisconnectDialog } from "./views/dialog.ts";
+import type { Question } from "./views/question.ts";
+import type { Act } from "./views/view.ts";
+import { languageFor, Wording } from "./wording.ts";
 
 type GetAccessToken = (request: {
   refresh: boolean;
 }) => string | null | undefined | Promise<string | null | undefined>;
-
-type Phase = "loading" | "ready" | "failed";
-
-// After these failures support helps, and another try does not.
-const FOR_SUPPORT = [
-  "cannot_connect",
-  "customer_unknown",
-  "finch_misconfigured",
-  "not_allowed",
-  "too_many_logins",
-];
-// After these failures the API may still accept the same completion code, or Finch's same code.
-const WORTH_ANOTHER_TRY = [
-  "connection_busy",
-  "finch_misconfigured",
-  "finch_unavailable",
-  "internal_error",
-  "too_many_requests",
-  "unauthorized",
-  "unexpected",
-  "unreachable",
-];
 
 const SLOW = 5 * SECOND;
 // A page that becomes visible reads again only if the list is older than this.
@@ -97,8 +59,6 @@ export class FinchConnections extends HTMLElement {
   #stale: Failure | null = null;
   #slow = false;
   #busy: Act | null = null;
-  readonly #open = new Set<Key>();
-  #endedOpen = false;
   #dialog: DisconnectDialog | null = null;
 
   // What is under way
@@ -118,29 +78,18 @@ export class FinchConnections extends HTMLElement {
   #channel: BroadcastChannel | null = null;
   #frame: FinchConnectFrame | null = null;
 
-  // What is on the screen
-  readonly #root = this.attachShadow({ mode: "open" });
-  readonly #parts = skeleton();
-  #painted = new WeakMap<Element, string>();
-  readonly #cards = new Map<Key, HTMLLIElement>();
-  readonly #announced = new WeakSet<object>();
-  #observer: IntersectionObserver | null = null;
-
-  constructor() {
-    super();
-    this.#root.adoptedStyleSheets = [sheet];
-    const { live, all, sections, dialog } = this.#parts;
-    sections.ended.addEventListener("toggle", () => {
-      this.#endedOpen = sections.ended.open;
-    });
-    dialog.addEventListener("cancel", (event) => this.#dialog?.working && event.preventDefault());
-    // The event comes after the end. The dialog may be open again by then.
-    dialog.addEventListener("close", () => dialog.open || this.#dialogClosed());
-    dialog.addEventListener("click", (event) => {
-      if (event.target === dialog && !this.#dialog?.working) dialog.close();
-    });
-    this.#root.append(live, all, dialog);
-  }
+  readonly #screen = new Screen(this.attachShadow({ mode: "open" }), () => this.#shown, {
+    connect: (act) => this.#connect(act),
+    more: () => this.#more(),
+    confirm: () => this.#confirm(),
+    reject: () => this.#reject(),
+    dismiss: (notice) => this.#dismiss(notice),
+    tryAgain: (notice, retry) => this.#tryAgain(notice, retry),
+    readAgain: () => this.#readAgain(),
+    askToDisconnect: (connection) => this.#askToDisconnect(connection),
+    disconnect: () => this.#disconnect(),
+    dialogClosed: () => this.#dialogClosed(),
+  });
 
   connectedCallback(): void {
     // Properties that the page has set before this file was loaded.
@@ -151,11 +100,11 @@ export class FinchConnections extends HTMLElement {
       Object.assign(this, early);
     }
     this.#channel = globalThis.BroadcastChannel ? new BroadcastChannel("finch-connections") : null;
-    this.#channel?.addEventListener("message", this.#onNews);
+    this.#channel?.addEventListener("message", this.#onChangeElsewhere);
     document.addEventListener("visibilitychange", this.#onVisible);
     window.addEventListener("pageshow", this.#onShown);
-    window.addEventListener("online", this.#onNews);
-    this.#ticker = setInterval(() => this.#updateTimes(), MINUTE / 2);
+    window.addEventListener("online", this.#onChangeElsewhere);
+    this.#ticker = setInterval(() => this.#screen.updateTimes(), MINUTE / 2);
     this.#start();
   }
 
@@ -166,16 +115,16 @@ export class FinchConnections extends HTMLElement {
     clearInterval(this.#ticker);
     this.#channel?.close();
     this.#destroyFrame();
-    this.#observer?.disconnect();
+    this.#screen.stop();
     document.removeEventListener("visibilitychange", this.#onVisible);
     window.removeEventListener("pageshow", this.#onShown);
-    window.removeEventListener("online", this.#onNews);
+    window.removeEventListener("online", this.#onChangeElsewhere);
   }
 
   attributeChangedCallback(name: string, before: string | null, after: string | null): void {
     if (!this.#api || before === after) return;
     if (name === "api-url") this.#start();
-    else this.#render();
+    else this.#screen.render();
   }
 
   /**
@@ -199,8 +148,8 @@ export class FinchConnections extends HTMLElement {
 
   set texts(texts: OwnTexts | null) {
     this.#texts = texts ?? {};
-    this.#painted = new WeakMap();
-    if (this.#api) this.#render();
+    this.#screen.repaint();
+    if (this.#api) this.#screen.render();
   }
 
   /** Finch's SDK, if it is not the global `FinchConnect`. */
@@ -228,34 +177,8 @@ export class FinchConnections extends HTMLElement {
     return new Wording(languageFor(language), this.#texts, this.getAttribute("app-name"));
   }
 
-  #names(connection: Connection): Names {
-    return {
-      provider: providerName(connection, this.#connections.values()),
-      company: this.#words.company(connection),
-    };
-  }
-
   get #products(): string[] {
     return (this.getAttribute("products") || "company directory").trim().split(/[\s,]+/);
-  }
-
-  #updateTimes(): void {
-    if (document.hidden) return;
-    const words = this.#words;
-    for (const time of this.#root.querySelectorAll<HTMLTimeElement>("time[data-path]")) {
-      words.updateTime(time);
-    }
-  }
-
-  #announce(text: string): void {
-    this.#parts.live.textContent = text;
-  }
-
-  /** Whether this is announced for the first time. Painting again does not announce again. */
-  #isNew(announced: object): boolean {
-    const known = this.#announced.has(announced);
-    this.#announced.add(announced);
-    return !known;
   }
 
   #dispatch(name: string, detail: object): void {
@@ -284,17 +207,15 @@ export class FinchConnections extends HTMLElement {
     this.#api = api;
     // Nothing of one customer may be shown to the next.
     this.#connections.clear();
-    this.#cards.clear();
-    this.#open.clear();
     this.#cursor = this.#notice = this.#question = this.#stale = this.#busy = this.#waiting = null;
     this.#reading = null;
     this.#read = 0;
     this.#phase = "loading";
     this.#looking = this.#slow = false;
-    if (this.#parts.dialog.open) this.#parts.dialog.close();
+    this.#screen.reset();
     this.#frame?.close();
-    this.#render();
-    this.#announce(this.#words.text("loading"));
+    this.#screen.render();
+    this.#screen.announce(this.#words.text("loading"));
     const begin = () => {
       if (!api.closed && this.isConnected) this.#begin(api);
     };
@@ -310,14 +231,14 @@ export class FinchConnections extends HTMLElement {
     }
     const slow = setTimeout(() => {
       this.#slow = true;
-      this.#render();
-      this.#announce(this.#words.text("slow"));
+      this.#screen.render();
+      this.#screen.announce(this.#words.text("slow"));
     }, SLOW);
     await this.#reload();
     clearTimeout(slow);
     if (api.closed) return;
     this.#slow = false;
-    this.#render();
+    this.#screen.render();
   }
 
   /** Marks that a reading is under way; only one may be. Returns the function that ends it. */
@@ -346,7 +267,7 @@ export class FinchConnections extends HTMLElement {
       this.#stale = null;
       this.#updatedAt = this.#readAt = Date.now();
       this.#read = reading.count;
-      if (first) this.#announce(this.#summary());
+      if (first) this.#screen.announceSummary();
       // A return is reported to a customer whom the API accepts. Until then it waits.
       if (first || isUnreported()) await this.#land(api);
     } catch (error) {
@@ -358,7 +279,7 @@ export class FinchConnections extends HTMLElement {
     } finally {
       endReading();
       if (!api.closed) {
-        this.#render();
+        this.#screen.render();
         // A look schedules the next one itself.
         if (!this.#looking) this.#schedule();
       }
@@ -369,7 +290,7 @@ export class FinchConnections extends HTMLElement {
     const api = this.#api;
     if (this.#reading || !this.#cursor || !api) return;
     const endReading = this.#beginReading();
-    this.#render();
+    this.#screen.render();
     const epoch = this.#epoch;
     try {
       const page = await api.page({ limit: PAGE_SIZE, cursor: this.#cursor });
@@ -383,7 +304,7 @@ export class FinchConnections extends HTMLElement {
       this.#stale = { code, reference };
     } finally {
       endReading();
-      if (!api.closed) this.#render();
+      if (!api.closed) this.#screen.render();
     }
   }
 
@@ -394,11 +315,11 @@ export class FinchConnections extends HTMLElement {
     const words = this.#words;
     const changes = withNewStatus.map((one) =>
       words.plain("changed", {
-        name: words.plain("named", { ...this.#names(one) }),
+        name: words.plain("named", { ...namesOf(one, words, this.#connections) }),
         status: words.status(one.status),
       }),
     );
-    if (changes.length) this.#announce(changes.join(". "));
+    if (changes.length) this.#screen.announce(changes.join(". "));
     if (changed.length) this.#pause = 0;
   }
 
@@ -448,7 +369,7 @@ export class FinchConnections extends HTMLElement {
       if (!api.closed) Refused.from(error);
     } finally {
       endReading();
-      if (!api.closed) this.#render();
+      if (!api.closed) this.#screen.render();
     }
   }
 
@@ -463,7 +384,7 @@ export class FinchConnections extends HTMLElement {
   };
 
   /** Another tab has changed something, or the network is back. */
-  readonly #onNews = (): void => {
+  readonly #onChangeElsewhere = (): void => {
     this.#readAt = 0;
     if (!document.hidden) this.#onVisible();
   };
@@ -472,7 +393,7 @@ export class FinchConnections extends HTMLElement {
   readonly #onShown = (event: PageTransitionEvent): void => {
     if (!event.persisted) return;
     this.#busy = null;
-    this.#render();
+    this.#screen.render();
     this.#onVisible();
   };
 
@@ -483,8 +404,8 @@ export class FinchConnections extends HTMLElement {
     if (!landing) return;
     if (landing.completion) {
       this.#question = "checking";
-      this.#announce(this.#words.text("confirm.checking"));
-      this.#render();
+      this.#screen.announce(this.#words.text("confirm.checking"));
+      this.#screen.render();
       this.#waiting = landing;
       await this.#lookAtReturn();
       return;
@@ -497,17 +418,17 @@ export class FinchConnections extends HTMLElement {
 
   /**
    * Asks the API what the completion code would connect. This confirms nothing: a person confirms
-   * with a click. What the address says is not shown, because anyone can write an address.
+   * with a click. What the address says is not shown, because it may be forged.
    */
   async #lookAtReturn(): Promise<void> {
     const api = this.#api;
     const landing = this.#waiting;
     if (!api) return;
-    if (!landing?.completion) return this.#lookForNews(api);
+    if (!landing?.completion) return this.#lookForConnection(api);
     try {
       const finished = await api.finish({ completion: landing.completion, look: true });
       if (api.closed) return;
-      this.#finished(finished, landing, api);
+      this.#showOutcome(finished, landing, api);
     } catch (error) {
       if (api.closed) return;
       const refused = Refused.from(error);
@@ -515,30 +436,19 @@ export class FinchConnections extends HTMLElement {
         // The person may still sign in as the customer who began the session.
         this.#waiting = null;
         this.#question = null;
-        this.#notice = {
-          kind: "wait",
-          title: "confirm.foreign",
-          text: "confirm.foreignText",
-          forget: true,
-        };
-      } else if (WORTH_ANOTHER_TRY.includes(refused.code)) {
+        this.#notice = notices.foreignReturn();
+      } else if (notices.isWorthAnotherTry(refused)) {
         this.#question = null;
-        this.#notice = {
-          kind: "wait",
-          title: "result.pending",
-          text: failurePath(refused.code),
-          reference: refused.reference,
-          retry: "return",
-        };
+        this.#notice = notices.returnWaits(refused);
       } else {
         this.#forgetReturn();
         this.#refuseReturn(refused);
       }
     }
-    this.#render();
+    this.#screen.render();
   }
 
-  async #finished(finished: Finished, landing: Landing, api: Api): Promise<void> {
+  async #showOutcome(finished: Finished, landing: Landing, api: Api): Promise<void> {
     if (finished.status === "connected") {
       this.#forgetReturn();
       await this.#arrived(finished, api);
@@ -546,28 +456,23 @@ export class FinchConnections extends HTMLElement {
       this.#waiting = null;
       this.#notice = null;
       this.#question = { ...finished };
-      this.#render();
-      this.#focus("question");
+      this.#screen.render();
+      this.#screen.focus("question");
     } else {
       this.#question = null;
       this.#wait({ ...landing, completion: finished.completion ?? landing.completion });
     }
-    this.#render();
+    this.#screen.render();
   }
 
   #wait(landing: Landing): void {
     if (!this.#waiting) this.#pause = 0;
     this.#waiting = landing;
-    this.#notice = {
-      kind: "info",
-      title: "result.pending",
-      text: "result.pendingText",
-      spins: true,
-    };
+    this.#notice = notices.pendingReturn();
   }
 
   /** Looks in the list for the connection of a return that has no completion code. */
-  async #lookForNews(api: Api): Promise<void> {
+  async #lookForConnection(api: Api): Promise<void> {
     const left = memory.read("left");
     await this.#reload();
     const began = this.#waiting?.at ?? Number.NaN;
@@ -580,12 +485,12 @@ export class FinchConnections extends HTMLElement {
         // The notice stays true. Now the person can dismiss it.
         if (this.#notice?.spins) this.#notice = { ...this.#notice, spins: false };
       }
-      this.#render();
+      this.#screen.render();
       return;
     }
     this.#waiting = null;
     await this.#arrived(found, api);
-    this.#render();
+    this.#screen.render();
   }
 
   #forgetReturn(): void {
@@ -617,7 +522,7 @@ export class FinchConnections extends HTMLElement {
     this.#epoch += 1;
     this.#pause = 0;
     memory.write("left", null);
-    this.#notice = arrivalNotice(connection, resultOf(connection, repaired, left));
+    this.#notice = notices.arrived(connection, resultOf(connection, repaired, left));
     this.#dispatch("finch-connected", {
       provider_id: connection.provider_id,
       company_id: connection.company_id,
@@ -632,18 +537,9 @@ export class FinchConnections extends HTMLElement {
   }
 
   /** Reports a failure; `retry` is the button that the person has pressed. */
-  #refuse({ code, reference }: Refused, retry: Act | null = "connect"): void {
-    const declined = code === "access_denied";
-    const support = FOR_SUPPORT.includes(code);
-    this.#notice = {
-      kind: declined ? "info" : "bad",
-      title: declined ? "result.refused" : "result.failed",
-      text: failurePath(code),
-      reference,
-      support,
-      retry: support ? null : retry,
-    };
-    this.#dispatch("finch-failed", { code });
+  #refuse(refused: Refused, retry: Act | null = "connect"): void {
+    this.#notice = notices.failed(refused, retry);
+    this.#dispatch("finch-failed", { code: refused.code });
   }
 
   async #confirm(): Promise<void> {
@@ -651,20 +547,20 @@ export class FinchConnections extends HTMLElement {
     const question = this.#question;
     if (this.#busy || !api || !question || question === "checking") return;
     this.#busy = "confirm";
-    this.#render();
+    this.#screen.render();
     const { completion = "" } = question;
     try {
       const finished = await api.finish({ completion });
       if (api.closed) return;
       this.#busy = null;
-      await this.#finished(finished, { completion, at: Date.now() }, api);
+      await this.#showOutcome(finished, { completion, at: Date.now() }, api);
       await this.#reload();
-      this.#focus("notice");
+      this.#screen.focus("notice");
     } catch (error) {
       if (api.closed) return;
       const refused = Refused.from(error);
       const { code, reference } = refused;
-      if (WORTH_ANOTHER_TRY.includes(code)) {
+      if (notices.isWorthAnotherTry(refused)) {
         this.#question = { ...question, failed: { code, reference } };
         this.#dispatch("finch-failed", { code });
       } else {
@@ -674,7 +570,7 @@ export class FinchConnections extends HTMLElement {
     } finally {
       if (!api.closed) {
         this.#busy = null;
-        this.#render();
+        this.#screen.render();
       }
     }
   }
@@ -683,8 +579,8 @@ export class FinchConnections extends HTMLElement {
     if (this.#busy) return;
     this.#forgetReturn();
     this.#notice = { kind: "info", title: "confirm.rejected", text: "confirm.rejectedText" };
-    this.#render();
-    this.#focus("notice");
+    this.#screen.render();
+    this.#screen.focus("notice");
   }
 
   // Connecting and repairing
@@ -703,8 +599,8 @@ export class FinchConnections extends HTMLElement {
     if (this.#busy || !api) return;
     this.#busy = act;
     this.#notice = null;
-    this.#render();
-    this.#announce(this.#words.text("opening"));
+    this.#screen.render();
+    this.#screen.announce(this.#words.text("opening"));
     const sdk = this.#sdk;
     try {
       const started = await this.#startSession(api, act, sdk !== null);
@@ -725,8 +621,8 @@ export class FinchConnections extends HTMLElement {
       this.#busy = null;
       this.#refuse(refused, act);
       if (refused.code === "connection_not_found") await this.#reload();
-      this.#render();
-      this.#focus("notice");
+      this.#screen.render();
+      this.#screen.focus("notice");
     }
   }
 
@@ -756,23 +652,21 @@ export class FinchConnections extends HTMLElement {
   #rest(act: Act): void {
     if (this.#busy !== act) return;
     this.#busy = null;
-    this.#render();
+    this.#screen.render();
   }
 
   #newFrame(sdk: FinchSdk): FinchConnectFrame {
     return new FinchConnectFrame(sdk, this.getAttribute("finch-connect-url"), {
       ended: (act) => {
         this.#rest(act);
-        this.#focus(act);
+        this.#screen.focus(act);
       },
       succeeded: (act, code, state) => this.#finish({ code, state, act }),
-      closed: (retry, failed) => {
+      closed: (act, failed) => {
         memory.write("left", null);
-        this.#notice = failed
-          ? { kind: "bad", title: "result.failed", text: "failure.finch_refused", retry }
-          : { kind: "info", title: "result.refused", text: "result.closedText", retry };
-        this.#render();
-        this.#focus("notice");
+        this.#notice = notices.frameClosed(failed, act);
+        this.#screen.render();
+        this.#screen.focus("notice");
       },
     });
   }
@@ -788,18 +682,18 @@ export class FinchConnections extends HTMLElement {
     if (!api) return;
     this.#notice = { kind: "info", title: "finishing", spins: true };
     this.#busy = "finish";
-    this.#render();
+    this.#screen.render();
     try {
       const finished = await api.finish({ code: finish.code, state: finish.state });
       if (api.closed) return;
       const landing = { completion: finished.completion, at: Date.now() };
-      await this.#finished(finished, landing, api);
+      await this.#showOutcome(finished, landing, api);
       if (finished.completion) memory.write("return", { ...finished, at: Date.now() });
     } catch (error) {
       if (api.closed) return;
       const refused = Refused.from(error);
       this.#refuse(refused, finish.act);
-      if (this.#notice && WORTH_ANOTHER_TRY.includes(refused.code)) {
+      if (this.#notice && notices.isWorthAnotherTry(refused)) {
         // Finch's code is valid for ten minutes, and the same code always ends the same.
         this.#notice = { ...this.#notice, retry: "finish", finish };
       }
@@ -807,7 +701,7 @@ export class FinchConnections extends HTMLElement {
       if (!api.closed) {
         this.#busy = null;
         await this.#reload();
-        this.#focus("notice");
+        this.#screen.focus("notice");
       }
     }
   }
@@ -823,8 +717,8 @@ export class FinchConnections extends HTMLElement {
       done: false,
       from: `disconnect:${keyOf(connection)}`,
     };
-    this.#render();
-    this.#parts.dialog.showModal();
+    this.#screen.render();
+    this.#screen.openDialog();
   }
 
   async #disconnect(): Promise<void> {
@@ -833,17 +727,17 @@ export class FinchConnections extends HTMLElement {
     if (!dialog || dialog.working || !api) return;
     dialog.working = true;
     dialog.failed = null;
-    this.#render();
+    this.#screen.render();
     try {
       const after = await api.disconnect(dialog.connection);
       if (api.closed) return;
       this.#epoch += 1;
       this.#connections.set(keyOf(after), after);
-      this.#notice = disconnectNotice(after);
+      this.#notice = notices.disconnected(after);
       this.#pause = 0;
       dialog.done = true;
       // The person may have closed it with Escape, and opened it for another connection.
-      if (this.#dialog === dialog) this.#parts.dialog.close();
+      if (this.#dialog === dialog) this.#screen.closeDialog();
       this.#dispatch("finch-disconnected", {
         provider_id: after.provider_id,
         company_id: after.company_id,
@@ -861,7 +755,7 @@ export class FinchConnections extends HTMLElement {
       if (["connection_not_found", "disconnect_refused"].includes(code)) this.#reload();
     } finally {
       if (!api.closed) {
-        this.#render();
+        this.#screen.render();
         this.#schedule();
       }
     }
@@ -870,148 +764,37 @@ export class FinchConnections extends HTMLElement {
   #dialogClosed(): void {
     const dialog = this.#dialog;
     this.#dialog = null;
-    this.#render();
-    this.#focus(dialog?.done ? "notice" : dialog?.from);
+    this.#screen.render();
+    this.#screen.focus(dialog?.done ? "notice" : dialog?.from);
   }
 
-  // Showing it all
+  // Drawing
 
-  #find(act: Act): HTMLElement | null {
-    return this.#root.querySelector<HTMLElement>(`[data-act="${CSS.escape(act)}"]`);
-  }
-
-  #focus(act: Act | undefined): void {
-    if (act) this.#find(act)?.focus();
-  }
-
-  get #focusedAct(): Act | undefined {
-    const focused = this.#root.activeElement;
-    return focused instanceof HTMLElement ? focused.dataset.act : undefined;
-  }
-
-  get #view(): View {
-    return { words: this.#words, busy: this.#busy, names: (one) => this.#names(one) };
-  }
-
-  #render(): void {
-    const focused = this.#focusedAct;
-    const parts = this.#parts;
-    const words = this.#words;
-    const ready = this.#phase === "ready";
-    const groups = grouped(ready ? this.#connections.values() : []);
-    const troubled = groups.attention.length > 0;
-    const empty = ready && !troubled && !groups.active.length && !this.#cursor;
-    // The texts may be in another language than the page around them.
-    parts.live.lang = parts.all.lang = parts.dialog.lang = words.language;
-    parts.all.setAttribute("aria-busy", String(this.#phase === "loading"));
-    const summary = this.#summary();
-    const listed = ready && !empty;
-    this.#paint(parts.header, [troubled, listed, summary], () =>
-      header(this.#view, {
-        summary,
-        troubled,
-        listed,
-        connect: () => this.#connect("connect"),
-      }),
-    );
-    this.#paintTop();
-    for (const name of ["attention", "active"] as const) {
-      parts.sections[name].hidden = !groups[name].length;
-      const besideTroubles = name === "active" && troubled;
-      parts.titles[name].textContent = words.text(`sections.${besideTroubles ? "others" : name}`);
-      parts.titles[name].classList.toggle("unseen", name === "active" && !besideTroubles);
-    }
-    parts.sections.ended.hidden = !groups.ended.length;
-    parts.sections.ended.open = this.#endedOpen;
-    this.#paint(parts.titles.ended, [groups.ended.length], () => [
-      icon("chevron"),
-      words.plain("sections.ended", { n: groups.ended.length }),
-    ]);
-    for (const name of Object.keys(groups) as Section[]) {
-      this.#paintCards(parts.lists[name], groups[name]);
-    }
-    this.#paintRest(empty);
-    this.#paintDialog();
-    this.#observeMore();
-    this.#keepFocus(focused);
-  }
-
-  /** Gives the focus back if painting has replaced the focused element. */
-  #keepFocus(focused: Act | undefined): void {
-    if (!focused || this.#focusedAct === focused) return;
-    const same = this.#find(focused);
-    if (same) same.focus({ preventScroll: true });
-    else (this.#find("notice") ?? this.#find("title"))?.focus();
-  }
-
-  /** Builds the content of a place again if any of these facts has changed. */
-  #paint(place: Element, facts: unknown[], build: () => Children): void {
-    const signature = JSON.stringify([
-      this.#words.language,
-      this.#busy,
-      this.getAttribute("app-name"),
-      this.getAttribute("products"),
-      facts,
-    ]);
-    if (this.#painted.get(place) === signature) return;
-    this.#painted.set(place, signature);
-    place.replaceChildren(...nodes(build()));
-  }
-
-  #summary(): string {
-    const all = [...this.#connections.values()];
-    const path = summaryPath(all, !this.#cursor);
-    return path ? this.#words.plain(path, { n: all.filter(needsAPerson).length }) : "";
-  }
-
-  #paintTop(): void {
-    const { notice, question, stale } = {
+  get #shown(): Shown {
+    return {
+      words: this.#words,
+      appName: this.getAttribute("app-name"),
+      products: this.#products,
+      supportUrl: this.getAttribute("support-url"),
+      connections: this.#connections,
+      phase: this.#phase,
+      slow: this.#slow,
+      reading: this.#reading !== null,
+      cursor: this.#cursor,
+      updatedAt: this.#updatedAt,
       notice: this.#notice,
       question: this.#question,
       stale: this.#stale,
+      busy: this.#busy,
+      dialog: this.#dialog,
     };
-    const about = this.#about;
-    const facts = [question, notice, stale, this.#phase, about && this.#names(about)];
-    this.#paint(this.#parts.top, facts, () => [
-      question &&
-        questionCard(this.#view, {
-          question,
-          providerName: (provider_id) => providerName({ provider_id }, this.#connections.values()),
-          confirm: () => this.#confirm(),
-          reject: () => this.#reject(),
-        }),
-      notice && this.#noticeBox(notice, about),
-      stale && this.#staleBox(stale),
-    ]);
   }
 
-  /** The connection of the notice as it is now, also if it has left the list. */
-  get #about(): Connection | null {
-    const about = this.#notice?.about;
-    return about ? (this.#connections.get(keyOf(about)) ?? about) : null;
-  }
-
-  #noticeBox(notice: Notice, about: Connection | null): HTMLElement {
-    const words = this.#words;
-    const isNew = this.#isNew(notice);
-    if (isNew && notice.kind !== "bad") {
-      this.#announce(words.plain(notice.title, about ? { ...this.#names(about) } : {}));
-    }
-    const repairs = notice.retry?.startsWith("repair:") && this.#connectionOf(notice.retry);
-    return noticeBox(this.#view, {
-      notice,
-      about,
-      isNew,
-      supportUrl: this.getAttribute("support-url"),
-      retryText: words.text(repairs ? "repair" : "tryAgain"),
-      tryAgain: (retry) => this.#tryAgain(notice, retry),
-      dismiss: () => {
-        if (notice.forget) this.#forgetReturn();
-        this.#notice = null;
-        this.#render();
-        this.#focus("title");
-      },
-    });
+  #dismiss(notice: Notice): void {
+    if (notice.forget) this.#forgetReturn();
+    this.#notice = null;
+    this.#screen.render();
+    this.#screen.focus("title");
   }
 
   #tryAgain(notice: Notice, retry: Act): void {
@@ -1020,130 +803,19 @@ export class FinchConnections extends HTMLElement {
     } else if (retry === "return") {
       this.#notice = null;
       this.#question = "checking";
-      this.#render();
+      this.#screen.render();
       this.#lookAtReturn();
     } else {
       this.#connect(retry);
     }
   }
 
-  #staleBox(failure: Failure): Children {
+  #readAgain(): void {
     const failed = this.#phase === "failed";
-    const isNew = this.#isNew(failure);
-    if (isNew && !failed) this.#announce(this.#words.text("result.stale"));
-    return staleBox(this.#view, {
-      failure,
-      failed,
-      updatedAt: this.#updatedAt,
-      isNew,
-      tryAgain: () => {
-        if (failed) this.#phase = "loading";
-        this.#stale = null;
-        this.#render();
-        if (failed && this.#api) this.#begin(this.#api);
-        else this.#reload();
-      },
-    });
+    if (failed) this.#phase = "loading";
+    this.#stale = null;
+    this.#screen.render();
+    if (failed && this.#api) this.#begin(this.#api);
+    else this.#reload();
   }
-
-  #paintCards(list: HTMLElement, connections: Connection[]): void {
-    for (const [place, connection] of connections.entries()) {
-      const key = keyOf(connection);
-      const item = this.#cards.get(key) ?? h("li", { part: "card" });
-      this.#cards.set(key, item);
-      const open = this.#open.has(key);
-      this.#paint(item, [connection, open, this.#names(connection).provider], () => {
-        item.className = `card ${needsAPerson(connection) ? "attention bad" : ""}`;
-        return card(this.#view, {
-          connection,
-          open,
-          id: `card-${[...this.#cards.keys()].indexOf(key)}`,
-          actions: {
-            connect: (act) => this.#connect(act),
-            toggle: () => this.#toggle(key),
-            askToDisconnect: () => this.#askToDisconnect(connection),
-          },
-        });
-      });
-      if (list.children[place] !== item) list.insertBefore(item, list.children[place] ?? null);
-    }
-    while (list.children.length > connections.length) list.lastElementChild?.remove();
-  }
-
-  #toggle(key: Key): void {
-    if (!this.#open.delete(key)) this.#open.add(key);
-    this.#render();
-  }
-
-  #paintRest(empty: boolean): void {
-    const reading = this.#reading !== null;
-    const asked = this.#question !== null;
-    const facts = [this.#phase, empty, this.#cursor, reading, this.#slow, asked];
-    this.#paint(this.#parts.rest, facts, () => {
-      if (this.#phase === "loading") return loading(this.#view, this.#slow);
-      if (empty) {
-        return !asked && emptyPage(this.#view, this.#products, () => this.#connect("connect"));
-      }
-      if (this.#phase !== "ready" || !this.#cursor) return null;
-      return moreButton(this.#view, reading, () => this.#more());
-    });
-  }
-
-  /** Reads more as soon as the button for it is nearly in sight. */
-  #observeMore(): void {
-    const button = this.#find("more");
-    this.#observer?.disconnect();
-    if (!button || this.#reading || this.#stale) return;
-    this.#observer ??= new IntersectionObserver(
-      (entries) => {
-        if (entries.some((entry) => entry.isIntersecting)) this.#more();
-      },
-      { rootMargin: "300px" },
-    );
-    this.#observer.observe(button);
-  }
-
-  #paintDialog(): void {
-    const dialog = this.#dialog;
-    if (!dialog) return;
-    this.#paint(this.#parts.dialog, [dialog.connection, dialog.working, dialog.failed], () =>
-      dialogContent(this.#view, {
-        dialog,
-        hasOthers: this.#connections.size > 1,
-        hasAppName: this.hasAttribute("app-name"),
-        keep: () => this.#parts.dialog.close(),
-        disconnect: () => this.#disconnect(),
-      }),
-    );
-  }
-}
-
-function arrivalNotice(connection: Connection, result: Result): Notice {
-  const kinds: Partial<Record<Result, Notice["kind"]>> = {
-    another: "wait",
-    unhealthy: "wait",
-    settling: "info",
-  };
-  return {
-    kind: kinds[result] ?? "good",
-    title: `result.${result}`,
-    text:
-      result === "unhealthy" || result === "settling"
-        ? `status.${connection.status}.reason`
-        : `result.${result}Text`,
-    about: connection,
-  };
-}
-
-function disconnectNotice(after: Connection): Notice {
-  if (after.status === "disconnected" || after.status === "disconnecting") {
-    return {
-      kind: "good",
-      title: `result.${after.status}`,
-      text: `result.${after.status}Text`,
-      about: after,
-    };
-  }
-  // Another tab has connected it again in the meantime, so it stays.
-  return { kind: "info", title: "result.again", text: "result.againText", about: after };
 }

@@ -5,7 +5,7 @@ import type { Departure } from "./connections.ts";
 import { MINUTE } from "./polling.ts";
 import { hasText } from "./texts.ts";
 
-/** What a return says about an attempt. Anyone can write an address, so the API is asked. */
+/** What an address says about an attempt. It may be forged, so the page asks the API. */
 export interface Landing {
   at: number;
   status?: string | undefined;
@@ -17,7 +17,7 @@ export interface Landing {
   repaired?: string | boolean | undefined;
 }
 
-// The API discards after a day what nobody confirmed.
+// The API discards an unconfirmed attempt after a day.
 const CONFIRM_WITHIN = 24 * 60 * MINUTE;
 
 const OUTCOMES: readonly string[] = [

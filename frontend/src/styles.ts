@@ -1,4 +1,4 @@
-/** The styles of the element, and which of them a page can set. */
+/** The styles of the element. A page can set the custom properties that begin with --finch. */
 
 const STYLES = `
 :host {
@@ -17,7 +17,7 @@ const STYLES = `
   --_shadow: 0 1px 2px light-dark(rgb(20 30 50 / 6%), rgb(0 0 0 / 40%));
   display: block;
   container-type: inline-size;
-  /* What is a container has no width of its own; where the page asks for one, this is said. */
+  /* A size container has no intrinsic width. This is the width for layouts that need one. */
   contain-intrinsic-inline-size: min(46em, 100vw - 2em);
   min-inline-size: 0;
   max-inline-size: 100%;
@@ -102,9 +102,9 @@ h2:focus, h3:focus { outline: none; }
 .who { overflow: hidden; }
 .facts { display: flex; flex-wrap: wrap; margin-inline-start: -0.95em; color: var(--_soft); font-size: 0.875em; line-height: 1.45; }
 .facts > * { max-width: 100%; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-/* What is written on them ends where the other buttons end. */
+/* The text of a button without a border ends where the other buttons end. */
 .row > .quiet, .body .quiet { padding-inline: 0.6em; margin-inline-end: -0.6em; }
-/* At the beginning of a line it is outside of what is seen. */
+/* A separator at the beginning of a line is outside the visible area. */
 .facts > ::before { content: "·"; content: "·" / ""; display: inline-block; width: 0.95em; text-align: center; color: color-mix(in oklab, var(--_soft), transparent 35%); }
 
 .status { display: inline-flex; gap: 0.45em; align-items: center; font-size: 0.8125em; font-weight: 600; white-space: nowrap; color: var(--tone); }
@@ -206,7 +206,7 @@ dialog::backdrop { background: rgb(12 16 26 / 50%); }
 .sheet h2 { font-size: 1.25em; text-wrap: pretty; }
 .sheet p { color: var(--_soft); text-wrap: pretty; }
 .sheet ul { display: grid; gap: 0.6em; padding: 0.9em 1em; border-radius: var(--_control); background: color-mix(in oklab, var(--_surface), var(--_text) 4%); }
-/* In sight however long the rest is, so that the focus on it leaves the beginning in sight as well. */
+/* Always visible, so that focusing a button does not scroll the beginning of the dialog away. */
 .sheet .actions { position: sticky; bottom: 0; justify-content: flex-end; margin: 0 -1.5em -1.5em; padding: 0.75em 1.5em 1.5em; background: var(--_surface); }
 
 @container (width < 36em) {

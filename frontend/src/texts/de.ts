@@ -93,7 +93,7 @@ export const de: Texts = {
     unknown: {
       label: "Unklar",
       reason:
-        "{provider} meldet etwas, das wir nicht kennen („{detail}“). Meist hilft es, sich neu anzumelden.",
+        "{provider} meldet einen Status, den wir nicht kennen („{detail}“). Meist hilft es, sich neu anzumelden.",
     },
     disconnecting: {
       label: "Wird getrennt",
@@ -132,10 +132,10 @@ export const de: Texts = {
     yes: "Ja, verbinden",
     no: "Nein, das war ich nicht",
     rejected: "Nichts wurde verbunden",
-    rejectedText: "Was begonnen wurde, endet von selbst binnen eines Tages.",
+    rejectedText: "Dieser Versuch endet von selbst binnen eines Tages.",
     foreign: "Das ist nicht für Ihr Konto",
     foreignText:
-      "Die Anmeldung, von der Sie zurückkommen, wurde mit einem anderen Konto begonnen oder ist zu lange her. Haben Sie sie selbst begonnen, dann melden Sie sich hier mit jenem Konto an.",
+      "Dieser Versuch wurde mit einem anderen Konto begonnen, oder vor zu langer Zeit. Haben Sie ihn selbst begonnen, dann melden Sie sich hier mit jenem Konto an.",
   },
   result: {
     connected: "{name} ist verbunden",
@@ -190,7 +190,7 @@ export const de: Texts = {
     disconnect_refused:
       "Der Anbieter wollte diese Verbindung nicht beenden. Melden Sie sich dort neu an, und trennen Sie sie dann noch einmal.",
     exchange_uncertain:
-      "Die Antwort von Finch ging unterwegs verloren. Bitte verbinden Sie neu: Dem steht nichts im Weg.",
+      "Die Antwort von Finch ging verloren. Bitte verbinden Sie neu; der frühere Versuch hindert Sie nicht daran.",
     finch_misconfigured:
       "Verbinden geht zurzeit nicht. Wir wissen davon; bitte versuchen Sie es später.",
     finch_refused:
@@ -200,7 +200,7 @@ export const de: Texts = {
     not_allowed:
       "Ihre Anmeldung erlaubt das nicht. Melden Sie sich neu an, oder kontaktieren Sie den Support.",
     internal_error: "Bei uns ging etwas schief. Bitte versuchen Sie es erneut.",
-    invalid_request: "An dieser Anfrage stimmte etwas nicht. Bitte fangen Sie neu an.",
+    invalid_request: "Diese Anfrage war nicht gültig. Bitte fangen Sie neu an.",
     return_to_not_allowed:
       "Diese Seite darf keine Verbindung beginnen. Öffnen Sie sie unter ihrer üblichen Adresse.",
     route_not_found: "Diesen Teil des Dienstes gibt es nicht. Bitte laden Sie die Seite neu.",
@@ -211,7 +211,7 @@ export const de: Texts = {
       "Dieser Versuch wurde schon benutzt. Steht Ihre Verbindung nicht hier, dann verbinden Sie neu.",
     signature_invalid: "Diese Nachricht kommt nicht von Finch.",
     too_many_logins:
-      "Diese Verbindung hat so viele Anmeldungen, wie sie halten kann. Trennen Sie sie, und verbinden Sie sie neu.",
+      "Diese Verbindung hat die größtmögliche Zahl von Anmeldungen. Trennen Sie sie, und verbinden Sie sie neu.",
     too_many_requests: "Das war zu oft. Warten Sie einen Moment, und versuchen Sie es erneut.",
     unauthorized: "Ihre Anmeldung ist abgelaufen. Bitte melden Sie sich neu an.",
     unreachable: "Der Dienst antwortet nicht. Prüfen Sie Ihr Netz, und versuchen Sie es erneut.",

@@ -89,7 +89,7 @@ export const en = {
     unknown: {
       label: "Unclear",
       reason:
-        "{provider} says something that we do not know (“{detail}”). Signing in again usually helps.",
+        "{provider} reports a status that we do not know (“{detail}”). Signing in again usually helps.",
     },
     disconnecting: {
       label: "Disconnecting",
@@ -128,10 +128,10 @@ export const en = {
     yes: "Yes, connect it",
     no: "No, that was not me",
     rejected: "Nothing was connected",
-    rejectedText: "What was begun is ended by itself within a day.",
+    rejectedText: "This attempt ends by itself within a day.",
     foreign: "This is not for your account",
     foreignText:
-      "The sign-in that you come back from was begun with another account, or too long ago. If you began it yourself, sign in here with that account.",
+      "This attempt was started with another account, or too long ago. If you started it yourself, sign in here with that account.",
   },
   result: {
     connected: "{name} is connected",
@@ -179,29 +179,29 @@ export const en = {
     connection_busy: "This connection is being changed right now. Wait a moment, then try again.",
     connection_ended:
       "The connection ended at the provider before it was finished. Please connect again.",
-    connection_not_found: "This connection is not there any more.",
+    connection_not_found: "This connection no longer exists.",
     customer_unknown:
       "Your sign-in does not say which account you belong to. Sign in again, or contact support.",
     disconnect_refused:
       "The provider would not end this connection. Sign in to it again, then disconnect it once more.",
     exchange_uncertain:
-      "The answer of Finch was lost on the way. Please connect again: nothing is in the way of that.",
+      "Finch's response was lost. Please connect again; the earlier attempt will not block you.",
     finch_misconfigured:
       "Connecting does not work at the moment. We have been notified; please try again later.",
-    finch_refused: "Finch did not take this request. Please try again, or with another provider.",
+    finch_refused: "Finch did not accept this request. Please try again, or with another provider.",
     finch_unavailable: "Finch cannot be reached at the moment. Please try again in a few minutes.",
     not_allowed: "Your sign-in does not allow this. Sign in again, or contact support.",
     internal_error: "Something went wrong on our side. Please try again.",
-    invalid_request: "Something about this request was not right. Please start again.",
+    invalid_request: "This request was not valid. Please start again.",
     return_to_not_allowed: "This page may not start a connection. Open it at its usual address.",
-    route_not_found: "This part of the service is not there. Please reload the page.",
+    route_not_found: "This part of the service was not found. Please reload the page.",
     session_expired: "This link or attempt is too old. Please connect again.",
     session_not_found: "This attempt is not known, or not yours. Please connect again.",
     session_used:
       "This attempt was used already. If your connection is not listed here, connect again.",
     signature_invalid: "This message does not come from Finch.",
     too_many_logins:
-      "This connection has as many logins as it can hold. Disconnect it, then connect it again.",
+      "This connection has the largest possible number of logins. Disconnect it, then connect it again.",
     too_many_requests: "That was too often. Wait a moment, then try again.",
     unauthorized: "Your sign-in has ended. Please sign in again.",
     unreachable: "The service does not answer. Check your network, then try again.",

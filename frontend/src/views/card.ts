@@ -6,21 +6,18 @@ import { type Children, h } from "../dom.ts";
 import { details } from "./details.ts";
 import { type Act, button, statusLabel, type View } from "./view.ts";
 
-export interface CardActions {
-  connect: (act: Act) => void;
-  toggle: (connection: Connection) => void;
-  askToDisconnect: (connection: Connection) => void;
-}
-
-interface Card {
+export interface Card {
   connection: Connection;
   /** The id of the element that the button opens. */
   id: string;
   open: boolean;
-  actions: CardActions;
+  toggle: () => void;
+  connect: (act: Act) => void;
+  askToDisconnect: () => void;
 }
 
-export function card(view: View, { connection, id, open, actions }: Card): Children {
+export function card(view: View, content: Card): Children {
+  const { connection, id, open, connect, toggle } = content;
   const { words } = view;
   const ended = connection.status === "disconnected";
   const mark = h(
@@ -38,27 +35,21 @@ export function card(view: View, { connection, id, open, actions }: Card): Child
       facts(view, connection),
       statusLabel(view, connection.status, "chip"),
       ended
-        ? button(view, again, words.text("connectAgain"), () => actions.connect(again), {
+        ? button(view, again, words.text("connectAgain"), () => connect(again), {
             kind: "quiet again",
             label: actionLabel(view, connection, words.text("connectAgain")),
           })
-        : button(
-            view,
-            `details:${keyOf(connection)}`,
-            words.text("details"),
-            () => actions.toggle(connection),
-            {
-              kind: "quiet toggle",
-              always: true,
-              chevron: true,
-              expanded: open,
-              controls: id,
-              label: actionLabel(view, connection, words.text("details")),
-            },
-          ),
-      !ended && reason(view, connection, actions),
+        : button(view, `details:${keyOf(connection)}`, words.text("details"), toggle, {
+            kind: "quiet toggle",
+            always: true,
+            chevron: true,
+            expanded: open,
+            controls: id,
+            label: actionLabel(view, connection, words.text("details")),
+          }),
+      !ended && reason(view, content),
     ),
-    h("div", { id, class: "body", hidden: !open }, open && details(view, connection, actions)),
+    h("div", { id, class: "body", hidden: !open }, open && details(view, content)),
   ];
 }
 
@@ -92,7 +83,7 @@ function facts({ words, names }: View, connection: Connection): HTMLElement {
   );
 }
 
-function reason(view: View, connection: Connection, actions: CardActions): Children {
+function reason(view: View, { connection, connect }: Card): Children {
   const { words, names } = view;
   const { problem, status } = connection;
   const path =
@@ -108,7 +99,7 @@ function reason(view: View, connection: Connection, actions: CardActions): Child
       { class: "reason", part: "reason" },
       h("p", {}, words.nodes(path, { ...names(connection), detail })),
       needsAPerson(connection) &&
-        button(view, repair, words.text("repair"), () => actions.connect(repair), {
+        button(view, repair, words.text("repair"), () => connect(repair), {
           kind: "primary",
           label: actionLabel(view, connection, words.text("repair")),
         }),

@@ -1,12 +1,13 @@
 /** The details of a connection: its logins, its names in full, and the actions on it. */
 
-import type { Connection, Login } from "../api.ts";
+import type { Login } from "../api.ts";
 import { byName, keyOf } from "../connections.ts";
 import { type Children, h } from "../dom.ts";
-import { actionLabel, type CardActions } from "./card.ts";
+import { actionLabel, type Card } from "./card.ts";
 import { button, fact, loginName, statusLabel, type View } from "./view.ts";
 
-export function details(view: View, connection: Connection, actions: CardActions): Children {
+export function details(view: View, content: Card): Children {
+  const { connection } = content;
   const { words } = view;
   const { company, provider } = view.names(connection);
   return [
@@ -28,7 +29,7 @@ export function details(view: View, connection: Connection, actions: CardActions
       fact(words.text("confirm.provider"), h("bdi", {}, provider)),
       fact(words.text("card.companyId"), h("code", {}, connection.company_id)),
     ),
-    connection.status !== "disconnecting" && buttons(view, connection, actions),
+    connection.status !== "disconnecting" && buttons(view, content),
   ];
 }
 
@@ -57,25 +58,19 @@ function loginDetails(view: View, login: Login, place: number): Children {
   ];
 }
 
-function buttons(view: View, connection: Connection, actions: CardActions): HTMLElement {
+function buttons(view: View, { connection, connect, askToDisconnect }: Card): HTMLElement {
   const { words } = view;
   const key = keyOf(connection);
   return h(
     "div",
     { class: "actions" },
-    button(view, `add:${key}`, words.text("addLogin"), () => actions.connect(`add:${key}`), {
+    button(view, `add:${key}`, words.text("addLogin"), () => connect(`add:${key}`), {
       icon: "plus",
       label: actionLabel(view, connection, words.text("addLogin")),
     }),
-    button(
-      view,
-      `disconnect:${key}`,
-      words.text("disconnect"),
-      () => actions.askToDisconnect(connection),
-      {
-        kind: "quiet ends",
-        label: actionLabel(view, connection, words.text("disconnect")),
-      },
-    ),
+    button(view, `disconnect:${key}`, words.text("disconnect"), askToDisconnect, {
+      kind: "quiet ends",
+      label: actionLabel(view, connection, words.text("disconnect")),
+    }),
   );
 }

@@ -3,14 +3,8 @@
 import type { Connection } from "../api.ts";
 import { entitiesOf } from "../connections.ts";
 import { type Children, h, icon, spinner } from "../dom.ts";
-import {
-  type Act,
-  type Failure,
-  failureText,
-  loginName,
-  referenceLine,
-  type View,
-} from "./view.ts";
+import type { Failure } from "../notices.ts";
+import { type Act, failureText, loginName, referenceLine, type View } from "./view.ts";
 
 /** The state of the dialog while it is open. */
 export interface DisconnectDialog {

@@ -3,32 +3,13 @@
 import type { Connection } from "../api.ts";
 import { statusDetail } from "../connections.ts";
 import { type Children, h, icon, spinner } from "../dom.ts";
-import type { TextPath } from "../texts.ts";
-import { type Act, button, type Failure, failureText, referenceLine, type View } from "./view.ts";
-
-/** What the page reports about the last action or the last return. */
-export interface Notice {
-  kind: "good" | "info" | "wait" | "bad";
-  title: TextPath;
-  text?: TextPath;
-  about?: Connection;
-  reference?: string | undefined;
-  /** Shows the application's link to its support. */
-  support?: boolean;
-  /** The action to try again: a button's, or `return` or `finish` for the return from Finch. */
-  retry?: Act | null;
-  /** Still under way. It cannot be dismissed. */
-  spins?: boolean;
-  /** Dismissing it also forgets the return. */
-  forget?: boolean;
-  /** Finch's code and state, to send again after `retry: "finish"`, and the button before that. */
-  finish?: { code: string; state: string; act: Act };
-}
+import type { Failure, Notice } from "../notices.ts";
+import { type Act, button, failureText, referenceLine, type View } from "./view.ts";
 
 interface NoticeBox {
   notice: Notice;
   /** The connection of the notice as it is now. */
-  about: Connection | null;
+  about: Connection | undefined;
   /** Whether the notice is new, and so read aloud. */
   isNew: boolean;
   supportUrl: string | null;

@@ -2,7 +2,8 @@
 
 import type { Finished } from "../api.ts";
 import { type Children, h, spinner } from "../dom.ts";
-import { button, type Failure, fact, failureText, type View } from "./view.ts";
+import type { Failure } from "../notices.ts";
+import { button, fact, failureText, type View } from "./view.ts";
 
 /** A return to confirm, as the API describes it; or the API is still being asked. */
 export type Question = "checking" | (Finished & { failed?: Failure });

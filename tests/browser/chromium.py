@@ -1,4 +1,4 @@
-"""Finds the Chromium that the page is tested in; as a command, sees to it that there is one."""
+"""Finds the Chromium for the tests of the page. As a command, it downloads one if none is found."""
 
 import os
 import shutil
@@ -12,23 +12,23 @@ _NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome
 
 
 def of_this_machine() -> str | None:
-    """The machine's own, or the one that the variable CHROMIUM names."""
+    """The path in the variable CHROMIUM, or else the Chromium of this machine."""
     named = os.environ.get("CHROMIUM")
     return named or next(filter(None, map(shutil.which, _NAMES)), None)
 
 
 def main() -> int:
-    """Fetches Playwright's where the machine has none."""
+    """Downloads Playwright's Chromium if this machine has none."""
     if of_this_machine():
         return 0
     with sync_playwright() as playwright:
         if Path(playwright.chromium.executable_path).exists():
             return 0
-    print("Fetching a Chromium for the tests of the page, for there is none here (once) ...")
+    print("Downloading Chromium for the tests of the page (once) ...")
     command = [sys.executable, "-m", "playwright", "install", "chromium"]
     if subprocess.run(command, check=False).returncode == 0:
         return 0
-    print("That did not work: install Chromium, or name one in the variable CHROMIUM.")
+    print("The download failed. Install Chromium, or set the variable CHROMIUM to its path.")
     return 1
 
 

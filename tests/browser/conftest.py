@@ -1,4 +1,4 @@
-"""The Connections page in a real browser, before the product deployed in the local world."""
+"""The Connections page in a real browser, with the product deployed in the local world."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from tests.browser.visitor import Visitor, new_tab
 from tests.local.conftest import deploy_nothing_in, running_world
 from tests.support.deployed import ROOT, Deployed
 
-# A loaded machine is slow, and the first call of each function takes its time.
+# A loaded machine is slow, and the first call of each function is a cold start.
 PATIENCE = 30_000
 DESKTOP = {"width": 1080, "height": 900}
 PHONE = {"width": 390, "height": 844}
@@ -24,24 +24,24 @@ type Visit = Callable[..., Visitor]
 
 @pytest.fixture(scope="session")
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> World:
-    """The local world of this session, which other tests have as well."""
+    """The local world of this test session, which other tests share."""
     return running_world(request.session, tmp_path_factory)
 
 
 @pytest.fixture
 def deployed(world: World) -> Deployed:
-    """The product with nothing in it."""
+    """The product without any data."""
     return deploy_nothing_in(world)
 
 
 @pytest.fixture(scope="session")
 def browser(world: World) -> Iterator[Browser]:
-    """One Chromium for all; after the world, so that it is closed before that ends."""
+    """One Chromium for all tests. It depends on the world, so it is closed before the world stops."""
     expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=chromium.of_this_machine(),
-            # What a test serves in place of a page comes from no address that Chromium knows.
+            # Chromium does not know the address of a page that a test serves, so it would block it.
             args=[
                 "--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests"
             ],
@@ -52,7 +52,7 @@ def browser(world: World) -> Iterator[Browser]:
 
 @pytest.fixture(scope="session")
 def shots() -> Path:
-    """Where the pictures of this run go."""
+    """The folder for the screenshots of this run."""
     folder = ROOT / ".local" / "screenshots"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -61,7 +61,7 @@ def shots() -> Path:
 
 @pytest.fixture
 def visit(browser: Browser, world: World, deployed: Deployed, shots: Path) -> Iterator[Visit]:
-    """Makes visitors, each with a browser profile of their own; none may end with an error."""
+    """Makes visitors, each with its own browser profile. An error in a console fails the test."""
     visitors, contexts = [], []
 
     def make(*, phone: bool = False, dark: bool = False, **options: Any) -> Visitor:
@@ -82,10 +82,10 @@ def visit(browser: Browser, world: World, deployed: Deployed, shots: Path) -> It
     yield make
     for context in contexts:
         context.close()
-    assert [one.errors for one in visitors if one.errors] == []
+    assert [visitor.errors for visitor in visitors if visitor.errors] == []
 
 
 @pytest.fixture
 def visitor(visit: Visit) -> Visitor:
-    """Somebody at a desk."""
+    """A visitor with a desktop browser."""
     return visit()

@@ -1,4 +1,4 @@
-"""Connections written straight into the table, for what takes too long to connect or to break."""
+"""Writes connections directly into the table, for states that take too long to reach."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -21,7 +21,7 @@ def table(deployed: Deployed) -> ConnectionTable:
 
 
 def login(name: str, status: str = "connected", **fields: Any) -> Token:
-    """A login."""
+    """A login at the provider. Fields override the defaults."""
     plain = Token(
         id=seed_id("token", name),
         connection_id=seed_id("connection", name),
@@ -40,7 +40,7 @@ def connection(
     *logins: Token,
     **fields: Any,
 ) -> Connection:
-    """A connection with one login, unless it is given others."""
+    """A connection of the customer `acme`, with one login unless logins are given."""
     provider_id, provider_name = provider
     ended = status == "disconnected"
     tokens = () if ended else logins or (login(f"{company}-{provider_id}", status),)
@@ -57,7 +57,7 @@ def connection(
         disconnecting_since=now if status == "disconnecting" else None,
         provider_name=provider_name,
         company_name=company,
-        ciphertexts={one.id: b"sealed" for one in tokens},
+        ciphertexts={one.id: b"encrypted" for one in tokens},
     )
     return replace(plain, **fields)
 
@@ -69,21 +69,21 @@ def write(deployed: Deployed, connections: Iterable[Connection]) -> None:
 
 
 def change(deployed: Deployed, provider_id: str, company_id: str, status: str) -> None:
-    """Gives a connection and all of its logins another status."""
-    there = table(deployed).get("acme", CompanyKey(provider_id, company_id))
-    assert there
-    word = ConnectionStatus(status)
-    tokens = tuple(replace(one, status=word) for one in there.tokens)
-    after = replace(there, status=word, tokens=tokens, revision=there.revision + 1)
+    """Sets the status of a connection and of all its logins."""
+    stored = table(deployed).get("acme", CompanyKey(provider_id, company_id))
+    assert stored
+    new_status = ConnectionStatus(status)
+    tokens = tuple(replace(one, status=new_status) for one in stored.tokens)
+    after = replace(stored, status=new_status, tokens=tokens, revision=stored.revision + 1)
     table(deployed).write(after)
 
 
 def named(
     deployed: Deployed, provider_id: str, company_id: str, provider: str, company: str
 ) -> Connection:
-    """Gives a connection its names, as the queue does a minute after it was made."""
-    there = table(deployed).get("acme", CompanyKey(provider_id, company_id))
-    assert there
-    after = rules.named(there, provider, company)
+    """Sets the names of a connection, as a work item does a minute after it was made."""
+    stored = table(deployed).get("acme", CompanyKey(provider_id, company_id))
+    assert stored
+    after = rules.named(stored, provider, company)
     table(deployed).write(after)
     return after

@@ -1,4 +1,4 @@
-"""The cookies of the API as a real browser keeps them, and those that it lets others plant."""
+"""How a real browser stores the API's cookies, and cookies that an attacker plants."""
 
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -13,20 +13,20 @@ from tests.support.person import FinchPage, Person
 
 START = """
     async ([api, token, returnTo]) => {
-        const answer = await fetch(`${api}/connect-sessions`, {
+        const response = await fetch(`${api}/connect-sessions`, {
             method: "POST",
             credentials: "include",
             headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
             body: JSON.stringify({ products: ["company"], return_to: returnTo }),
         });
-        return (await answer.json()).connect_url;
+        return (await response.json()).connect_url;
     }
 """
 
 
 @pytest.fixture
 def page(browser: Browser, world: World, deployed: Deployed) -> Any:
-    """A tab of a new profile, on the application's page."""
+    """A tab with a new browser profile, on the application's page."""
     context = browser.new_context()
     page = context.new_page()
     page.goto(world.page_url)
@@ -34,17 +34,17 @@ def page(browser: Browser, world: World, deployed: Deployed) -> Any:
     context.close()
 
 
-def began(page: Page, world: World) -> str:
-    """The link to connect, asked for by the page's script."""
-    asked = [world.api_url, world.issuer.token("acme"), world.page_url]
-    return str(page.evaluate(START, asked))
+def start_connect(page: Page, world: World) -> str:
+    """Starts a connect session from a script of the page. Returns the link to connect."""
+    arguments = [world.api_url, world.issuer.token("acme"), world.page_url]
+    return str(page.evaluate(START, arguments))
 
 
-def test_a_cookie_goes_to_the_api_alone_and_no_script_sees_it(page: Page, world: World) -> None:
-    page.goto(began(page, world))
-    kept = page.context.cookies()
-    assert len(kept) == 2
-    for cookie in kept:
+def test_cookies_go_only_to_the_api_and_are_hidden_from_scripts(page: Page, world: World) -> None:
+    page.goto(start_connect(page, world))
+    cookies = page.context.cookies()
+    assert len(cookies) == 2
+    for cookie in cookies:
         assert cookie["name"].startswith("__Host-finch-connect-")
         flags = {
             name: cookie[name] for name in ("domain", "path", "secure", "httpOnly", "sameSite")
@@ -61,10 +61,10 @@ def test_a_cookie_goes_to_the_api_alone_and_no_script_sees_it(page: Page, world:
     assert page.evaluate("document.cookie") == ""
 
 
-def test_a_cookie_that_a_script_has_planted_binds_nobody(
+def test_cookie_planted_by_a_script_binds_no_session(
     page: Page, world: World, deployed: Deployed
 ) -> None:
-    """The browser keeps a disguised name for whoever asks, and sends it to the API."""
+    """A script can set a cookie with a disguised name, and the browser sends it to the API."""
     attacker = Person(deployed, "globex")
     link = attacker.link()
     [(name, value)] = attacker.browser.cookies.items()
@@ -81,7 +81,7 @@ def test_a_cookie_that_a_script_has_planted_binds_nobody(
         company_id=HARBOR_LANE.id,
         state=FinchPage.at(page.url).state,
     )
-    with page.expect_response(lambda answer: "/callback" in answer.url) as returned:
+    with page.expect_response(lambda response: "/callback" in response.url) as returned:
         page.goto(str(authorized.redirect_to))
     location = urlsplit(str(returned.value.header_value("location")))
     assert dict(parse_qsl(location.query))["status"] == "confirm"

@@ -1,4 +1,4 @@
-"""The element in pages of another make than the example: their scripts, styles, words, addresses."""
+"""The element in pages that differ from the example in scripts, styles, language and address."""
 
 import re
 
@@ -14,81 +14,83 @@ from tests.support.deployed import Deployed
 
 HARBOR = HARBOR_LANE.legal_name
 RETURNED = "?status=connected&provider_id=gusto&company_id="
-# Says in the title what the element has told.
+# Adds each event of the element to the title of the page.
 LISTENS = """
   for (const name of ["finch-signed-out", "finch-connected", "finch-failed"]) {
     document.addEventListener(name, () => (document.title += ` ${name}`));
   }
 """
-GIVES = {
+PROVIDES = {
     "property": "element.getAccessToken = async () => token;",
-    "event": "document.addEventListener('finch-access-token', (one) => one.detail.provide(token));",
+    "event": "document.addEventListener('finch-access-token', (event) => event.detail.provide(token));",
 }
 
 
 @pytest.fixture
-def one(deployed: Deployed) -> Connection:
+def healthy(deployed: Deployed) -> Connection:
     """A healthy connection."""
-    one = connection(HARBOR)
-    seed.write(deployed, [one])
-    return one
+    healthy = connection(HARBOR)
+    seed.write(deployed, [healthy])
+    return healthy
 
 
 def markup(visitor: Visitor) -> str:
-    """The element, as the README has it."""
+    """The element as docs/page.md shows it."""
     api = visitor.world.api_url
     return f'<finch-connections api-url="{api}" products="company directory"></finch-connections>'
 
 
-def script(visitor: Visitor, gives: str = "property") -> str:
-    """A page's script, which runs when the element is there already."""
+def script(visitor: Visitor, provides: str = "property") -> str:
+    """A script of the page that runs after the element is defined."""
     token = visitor.world.issuer.token("acme")
     return (
         f"{LISTENS} const token = '{token}';"
-        f"const element = document.querySelector('finch-connections'); {GIVES[gives]}"
+        f"const element = document.querySelector('finch-connections'); {PROVIDES[provides]}"
     )
 
 
 # Scripts
 
 
-@pytest.mark.parametrize("gives", GIVES)
-def test_a_page_whose_script_comes_last_hears_of_a_return(
-    visitor: Visitor, one: Connection, gives: str
+@pytest.mark.parametrize("provides", PROVIDES)
+def test_page_script_that_runs_last_still_gets_the_return_event(
+    visitor: Visitor, healthy: Connection, provides: str
 ) -> None:
-    query = RETURNED + one.key.company_id
-    visitor.visits_host(markup(visitor), script(visitor, gives), query=query)
+    query = RETURNED + healthy.key.company_id
+    visitor.open_host_page(markup(visitor), script(visitor, provides), query=query)
     visitor.sees(f"{HARBOR} at Gusto is connected")
     expect(visitor.page).to_have_title("Host finch-connected")
 
 
-def test_a_page_that_never_gives_a_token_is_not_waited_for_without_end(
-    visitor: Visitor, one: Connection
+def test_page_that_never_returns_a_token_shows_an_error(
+    visitor: Visitor, healthy: Connection
 ) -> None:
     visitor.page.clock.install()
     never = (
         "document.querySelector('finch-connections').getAccessToken = () => new Promise(() => {});"
     )
-    visitor.visits_host(markup(visitor), never)
-    expect(visitor.said).to_have_text("Loading your connections…")
+    visitor.open_host_page(markup(visitor), never)
+    expect(visitor.announced).to_have_text("Loading your connections…")
     visitor.page.clock.run_for(41_000)
     visitor.sees("Your connections cannot be shown", "does not answer")
 
 
-def test_the_same_callback_begins_nothing_anew(visitor: Visitor, one: Connection) -> None:
-    visitor.visits_host(markup(visitor), script(visitor))
+def test_setting_the_same_callback_does_not_start_again(
+    visitor: Visitor, healthy: Connection
+) -> None:
+    visitor.open_host_page(markup(visitor), script(visitor))
     visitor.details(visitor.card(HARBOR))
     with visitor.requests("/connections") as sent:
         visitor.page.evaluate(
-            "(() => { const one = document.querySelector('finch-connections');"
-            " const same = one.getAccessToken; one.getAccessToken = same; })()"
+            "(() => { const element = document.querySelector('finch-connections');"
+            " const same = element.getAccessToken; element.getAccessToken = same; })()"
         )
         expect(visitor.button("Add another login")).to_be_visible()
         assert sent == []
-        refresh = "const one = document.querySelector('finch-connections');"
-        # Two at once, and each is over when what it has asked for is shown.
+        element = "const element = document.querySelector('finch-connections');"
+        # Two calls at once. Each resolves when the page shows what that call has read.
         visitor.page.evaluate(
-            f"(async () => {{ {refresh} one.refresh(); await one.refresh(); }})()"
+            f"(async () => {{ {element} element.refresh(); await element.refresh(); }})()"
         )
     assert len(sent) == 4
 
@@ -106,35 +108,33 @@ PLACES = [
 ]
 
 
-def test_it_has_its_width_and_its_sizes_wherever_it_is_put(
-    visitor: Visitor, one: Connection
-) -> None:
+def test_element_keeps_its_size_in_any_layout(visitor: Visitor, healthy: Connection) -> None:
     head = "<style>html { font-size: 62.5% } body { font-size: 16px; margin: 0 }</style>"
     place = f"<main><h1>Host</h1><div>{markup(visitor)}</div></main>"
-    visitor.visits_host(place, script(visitor), head=head, root='lang="en"')
+    visitor.open_host_page(place, script(visitor), head=head, root='lang="en"')
     visitor.card(HARBOR).wait_for()
     for width in (1000, 360):
         visitor.page.set_viewport_size({"width": width, "height": 800})
         for style in PLACES:
-            there = visitor.page.evaluate(
+            width_of_element = visitor.page.evaluate(
                 "(style) => { document.querySelector('main div').style = style;"
                 " return document.querySelector('finch-connections').offsetWidth; }",
                 style,
             )
-            assert there >= min(width - 80, 640), (width, style)
+            assert width_of_element >= min(width - 80, 640), (width, style)
             assert visitor.page.evaluate("document.documentElement.scrollWidth") <= width, style
     for name in ("Connect another", "Details"):
         box = visitor.button(name).bounding_box()
         assert box
         assert box["height"] >= 39, name
-    visitor.looks("host-of-ten-pixels")
+    visitor.snapshot("host-of-ten-pixels")
 
 
-# Words
+# Language
 
 
 @pytest.mark.parametrize(
-    ("root", "of_the_browser", "language"),
+    ("root", "browser_language", "language"),
     [
         ('lang="DE"', "en-US", "de"),
         ('lang="de-at"', "en-US", "de-AT"),
@@ -144,13 +144,13 @@ def test_it_has_its_width_and_its_sizes_wherever_it_is_put(
         ("", "c_UTF-8", "en"),
     ],
 )
-def test_its_language_is_one_that_it_has_and_is_said(
-    visitor: Visitor, one: Connection, root: str, of_the_browser: str, language: str
+def test_language_is_a_supported_one_and_set_on_the_element(
+    visitor: Visitor, healthy: Connection, root: str, browser_language: str, language: str
 ) -> None:
     visitor.page.add_init_script(
-        f"Object.defineProperty(navigator, 'language', {{ get: () => '{of_the_browser}' }})"
+        f"Object.defineProperty(navigator, 'language', {{ get: () => '{browser_language}' }})"
     )
-    visitor.visits_host(markup(visitor), script(visitor), root=root)
+    visitor.open_host_page(markup(visitor), script(visitor), root=root)
     visitor.card(HARBOR).wait_for()
     title = "Verbindungen" if language.startswith("de") else "connections"
     expect(visitor.element.get_by_role("heading", level=2)).to_contain_text(title)
@@ -161,20 +161,20 @@ def test_its_language_is_one_that_it_has_and_is_said(
 
 
 @pytest.mark.parametrize(
-    ("address", "stays", "words"),
+    ("address", "stays", "text"),
     [
         ("/x/?error=access_denied", "/x/", "without giving access"),
         ("?error=access_denied&state=mine", "?error=access_denied&state=mine", None),
     ],
-    ids=["a path that looks like a host", "an answer to the page's own sign-in"],
+    ids=["a path that looks like a host", "a response to the page's own sign-in"],
 )
-def test_an_address_of_any_form_is_read_and_left_as_it_was(
-    visitor: Visitor, one: Connection, address: str, stays: str, words: str | None
+def test_only_the_return_is_removed_from_an_address(
+    visitor: Visitor, healthy: Connection, address: str, stays: str, text: str | None
 ) -> None:
-    visitor.visits_host(markup(visitor), script(visitor), query=address)
+    visitor.open_host_page(markup(visitor), script(visitor), query=address)
     visitor.card(HARBOR).wait_for()
-    if words:
-        visitor.sees(words)
+    if text:
+        visitor.sees(text)
     else:
         expect(visitor.notice).to_have_count(0)
     expect(visitor.page).to_have_url(re.compile(re.escape(stays) + "$"))

@@ -1,4 +1,4 @@
-"""What people do on the page, through the fake Finch's Finch Connect and back."""
+"""Customers connect, repair and disconnect on the page, through the fake Finch's Finch Connect."""
 
 import re
 from datetime import timedelta
@@ -16,8 +16,8 @@ from tests.support.person import Person
 HARBOR, JUNIPER = HARBOR_LANE.legal_name, JUNIPER_VALE.legal_name
 
 
-def broken(deployed: Deployed) -> None:
-    """A connection of Harbor Lane at Gusto that needs its person."""
+def make_broken_connection(deployed: Deployed) -> None:
+    """Makes a connection of Harbor Lane at Gusto that needs a new sign-in."""
     acme = Person(deployed, "acme")
     acme.connect(products=["company", "directory"])
     [live] = deployed.finch.live_tokens()
@@ -28,12 +28,12 @@ def broken(deployed: Deployed) -> None:
 # Connecting
 
 
-def test_connecting_again_and_again(visitor: Visitor, deployed: Deployed) -> None:
+def test_repeated_connects_add_logins_and_connections(visitor: Visitor, deployed: Deployed) -> None:
     visitor.arrive()
     visitor.connect("Connect payroll", provider="Gusto", login=MAYA)
     visitor.sees(f"{HARBOR} at Gusto is connected")
     expect(visitor.card(HARBOR, "Gusto", "1 login", "Connected")).to_have_count(1)
-    visitor.looks("connected")
+    visitor.snapshot("connected")
     visitor.connect(provider="Gusto", login=OWEN)
     visitor.sees(f"Another login was added to {HARBOR} at Gusto")
     expect(visitor.card(HARBOR, "Gusto", "2 logins")).to_have_count(1)
@@ -46,16 +46,14 @@ def test_connecting_again_and_again(visitor: Visitor, deployed: Deployed) -> Non
     visitor.sees(f"{JUNIPER} at Gusto is connected")
     expect(visitor.cards).to_have_count(3)
     assert len(deployed.finch.live_tokens()) == 5
-    # The way back leads to Finch's pages, and to the same page again.
+    # A reload shows the same list, and does not report the return again.
     visitor.page.reload()
     visitor.settled()
     expect(visitor.cards).to_have_count(3)
     expect(visitor.notice).to_have_count(0)
 
 
-def test_another_login_of_one_provider_skips_the_choice(
-    visitor: Visitor, deployed: Deployed
-) -> None:
+def test_adding_a_login_skips_the_provider_choice(visitor: Visitor, deployed: Deployed) -> None:
     Person(deployed, "acme").connect()
     visitor.arrive()
     visitor.details(visitor.card(HARBOR))
@@ -63,28 +61,28 @@ def test_another_login_of_one_provider_skips_the_choice(
     visitor.sees("Another login was added")
 
 
-def test_refusing_connects_nothing(visitor: Visitor, deployed: Deployed) -> None:
+def test_cancelling_at_finch_connects_nothing(visitor: Visitor, deployed: Deployed) -> None:
     visitor.arrive()
     visitor.button("Connect payroll").click()
     visitor.page.get_by_role("button", name="Cancel").click()
     visitor.sees("Nothing was connected", "without giving access")
     expect(visitor.page).to_have_url(visitor.page_pattern)
-    visitor.looks("refused")
+    visitor.snapshot("refused")
     visitor.button("Try again").click()
     visitor.go_through()
     visitor.sees(f"{HARBOR} at Gusto is connected")
 
 
-def test_a_link_that_is_too_old_says_so(visitor: Visitor, deployed: Deployed) -> None:
+def test_expired_link_shows_that_it_is_too_old(visitor: Visitor, deployed: Deployed) -> None:
     link = Person(deployed, "acme").link()
     deployed.tables.age_sessions(timedelta(days=8))
     visitor.arrive()
     visitor.page.goto(link)
     visitor.sees("That did not work", "too old")
-    visitor.looks("expired")
+    visitor.snapshot("expired")
 
 
-def test_a_company_of_another_customer_leads_to_support(
+def test_company_of_another_customer_shows_the_support_link(
     visitor: Visitor, deployed: Deployed
 ) -> None:
     Person(deployed, "globex").connect()
@@ -94,10 +92,10 @@ def test_a_company_of_another_customer_leads_to_support(
     support = visitor.element.get_by_role("link", name="Contact support")
     expect(support).to_have_attribute("href", re.compile("^mailto:"))
     expect(visitor.cards).to_have_count(0)
-    visitor.looks("cannot-connect")
+    visitor.snapshot("cannot-connect")
 
 
-def test_a_name_that_is_told_later_appears_by_itself(visitor: Visitor, deployed: Deployed) -> None:
+def test_late_company_name_appears_without_a_reload(visitor: Visitor, deployed: Deployed) -> None:
     deployed.finch.faults.add(
         "GET", "/introspect", times=None, edit={"set": {"entities": [{"id": "e-1"}]}}
     )
@@ -113,32 +111,36 @@ def test_a_name_that_is_told_later_appears_by_itself(visitor: Visitor, deployed:
 # Repairing
 
 
-def test_repairing(visitor: Visitor, deployed: Deployed) -> None:
-    broken(deployed)
+def test_repair_makes_the_connection_work_again(visitor: Visitor, deployed: Deployed) -> None:
+    make_broken_connection(deployed)
     visitor.arrive()
     expect(visitor.summary).to_contain_text("1 connection needs your attention")
     visitor.button("Sign in again").click()
     visitor.go_through(provider=None)
     visitor.sees(f"{HARBOR} at Gusto works again")
     expect(visitor.summary).to_contain_text("Everything is connected and working")
-    visitor.looks("repaired")
+    visitor.snapshot("repaired")
 
 
-def test_a_repair_that_ends_at_another_company(visitor: Visitor, deployed: Deployed) -> None:
-    broken(deployed)
+def test_repair_with_another_company_reports_both_connections(
+    visitor: Visitor, deployed: Deployed
+) -> None:
+    make_broken_connection(deployed)
     deployed.finch.change_switches(reauth_may_change_company=True)
     visitor.arrive()
     visitor.button("Sign in again").click()
     visitor.go_through(provider=None, login=TALLY, company=JUNIPER)
     visitor.sees(f"{JUNIPER} at Gusto is connected, but it is not the one you wanted to repair")
     expect(visitor.card(HARBOR)).to_contain_text("which is now a connection of its own")
-    visitor.looks("another-company")
+    visitor.snapshot("another-company")
 
 
 # Disconnecting
 
 
-def test_disconnecting(visitor: Visitor, deployed: Deployed) -> None:
+def test_disconnect_revokes_all_logins_of_the_connection(
+    visitor: Visitor, deployed: Deployed
+) -> None:
     acme = Person(deployed, "acme")
     acme.connect(login=MAYA)
     acme.connect(login=OWEN)
@@ -157,25 +159,25 @@ def test_disconnecting(visitor: Visitor, deployed: Deployed) -> None:
     visitor.sees(f"{HARBOR} at Gusto is disconnected", "Acme Benefits cannot read it")
     expect(visitor.element.get_by_role("heading", name="is disconnected")).to_be_focused()
     expect(visitor.element.locator("summary")).to_have_text("1 disconnected connection")
-    visitor.looks("disconnected")
+    visitor.snapshot("disconnected")
     [left] = deployed.finch.live_tokens()
     assert deployed.finch.connection(left.connection_id).provider_id == "justworks"
 
 
-def test_a_dialog_that_is_closed_and_opened_at_once_works(
-    visitor: Visitor, deployed: Deployed
-) -> None:
+def test_dialog_reopened_at_once_still_disconnects(visitor: Visitor, deployed: Deployed) -> None:
     Person(deployed, "acme").connect()
     visitor.arrive()
     visitor.details(visitor.cards.first)
     button = visitor.cards.first.get_by_role("button", name="Disconnect")
     button.click()
-    button.evaluate("one => { one.getRootNode().querySelector('dialog').close(); one.click(); }")
+    button.evaluate(
+        "button => { button.getRootNode().querySelector('dialog').close(); button.click(); }"
+    )
     visitor.dialog.get_by_role("button", name="Disconnect").click()
     visitor.sees("is disconnected")
 
 
-def test_a_disconnect_that_finch_has_yet_to_confirm_ends_by_itself_on_the_page(
+def test_unconfirmed_disconnect_is_shown_and_completes_by_itself(
     visitor: Visitor, deployed: Deployed
 ) -> None:
     acme = Person(deployed, "acme")
@@ -187,34 +189,34 @@ def test_a_disconnect_that_finch_has_yet_to_confirm_ends_by_itself_on_the_page(
     visitor.dialog.get_by_role("button", name="Disconnect").click()
     visitor.sees("is being disconnected")
     expect(visitor.cards.first).to_contain_text("has yet to confirm")
-    visitor.looks("disconnecting")
+    visitor.snapshot("disconnecting")
     deployed.finch.faults.clear()
-    # Elsewhere; this page asks again and sees it.
+    # Another client disconnects. This page reads again and shows it.
     assert acme.disconnect().status == 200
     expect(visitor.element.locator("summary")).to_have_text("1 disconnected connection")
-    expect(visitor.said).to_contain_text("Disconnected")
+    expect(visitor.announced).to_contain_text("Disconnected")
 
 
-def test_a_disconnect_that_was_left_alone_fails_where_it_is_seen(
+def test_late_disconnect_failure_stays_out_of_another_dialog(
     visitor: Visitor, deployed: Deployed
 ) -> None:
     acme = Person(deployed, "acme")
     acme.connect()
     acme.connect(provider_id="justworks")
     visitor.arrive()
-    held: list[Route] = []
-    visitor.answers("/connections/gusto/.*", held.append, times=1)
+    waiting: list[Route] = []
+    visitor.intercept("/connections/gusto/.*", waiting.append, times=1)
     for name in ("Gusto", "Justworks"):
         visitor.details(visitor.card(name))
     visitor.card("Gusto").get_by_role("button", name="Disconnect").click()
     visitor.dialog.get_by_role("button", name="Disconnect").click()
     expect(visitor.dialog).to_contain_text("Disconnecting…")
-    # What is being done is not left by one press; a browser lets the second one through.
+    # The page ignores the first Escape while it works. Chromium closes at the second.
     visitor.page.keyboard.press("Escape")
     visitor.page.keyboard.press("Escape")
     expect(visitor.dialog).not_to_be_visible()
     visitor.card("Justworks").get_by_role("button", name="Disconnect").click()
-    refuse(503, "finch_unavailable")(held[0])
+    refuse(503, "finch_unavailable")(waiting[0])
     visitor.sees("Finch cannot be reached")
     expect(visitor.dialog).to_contain_text("at Justworks?")
     expect(visitor.dialog).not_to_contain_text("Finch cannot be reached")
@@ -223,25 +225,25 @@ def test_a_disconnect_that_was_left_alone_fails_where_it_is_seen(
     assert len(deployed.finch.live_tokens()) == 2
 
 
-def test_a_disconnect_that_fails_says_so_in_the_dialog(
-    visitor: Visitor, deployed: Deployed
-) -> None:
+def test_failed_disconnect_is_shown_in_the_dialog(visitor: Visitor, deployed: Deployed) -> None:
     Person(deployed, "acme").connect()
     visitor.arrive()
     visitor.details(visitor.cards.first)
     visitor.button("Disconnect").click()
-    visitor.answers("/connections/.*", refuse(503, "finch_unavailable"), times=1)
+    visitor.intercept("/connections/.*", refuse(503, "finch_unavailable"), times=1)
     visitor.dialog.get_by_role("button", name="Disconnect").click()
     expect(visitor.dialog).to_contain_text("Finch cannot be reached")
-    visitor.looks("dialog-failed")
+    visitor.snapshot("dialog-failed")
     visitor.dialog.get_by_role("button", name="Disconnect").click()
     visitor.sees("is disconnected")
 
 
-# The other site: a confirmation
+# Confirmation after a return to another site
 
 
-def test_the_return_to_another_site_waits_for_a_click(visitor: Visitor, deployed: Deployed) -> None:
+def test_return_to_another_site_connects_only_after_a_click(
+    visitor: Visitor, deployed: Deployed
+) -> None:
     visitor.arrive(other_site=True)
     with visitor.requests("/callback") as sent:
         visitor.button("Connect payroll").click()
@@ -250,13 +252,13 @@ def test_the_return_to_another_site_waits_for_a_click(visitor: Visitor, deployed
         for entity in NORTHFOLD.entities:
             expect(visitor.element).to_contain_text(entity.name)
         expect(visitor.page).to_have_url(visitor.page_pattern)
-        visitor.looks("confirm")
-        # A reload keeps the question, the address and the history have nothing of it.
+        visitor.snapshot("confirm")
+        # The question survives a reload. The address and the history do not contain the code.
         visitor.page.reload()
         expect(visitor.element.get_by_role("heading", name="Was this you?")).to_be_visible()
         looks = posted(sent)
         assert looks
-        assert all(one["look"] is True for one in looks)
+        assert all(look["look"] is True for look in looks)
     assert Person(deployed, "acme").connections() == []
     completion = looks[0]["completion"]
     assert completion not in visitor.page.evaluate("JSON.stringify([history.state, location])")
@@ -268,7 +270,7 @@ def test_the_return_to_another_site_waits_for_a_click(visitor: Visitor, deployed
     expect(visitor.element.get_by_role("heading", name="Was this you?")).to_have_count(0)
 
 
-def test_that_was_not_me(visitor: Visitor, deployed: Deployed) -> None:
+def test_rejected_confirmation_connects_nothing(visitor: Visitor, deployed: Deployed) -> None:
     visitor.arrive(other_site=True)
     visitor.button("Connect payroll").click()
     visitor.go_through()
@@ -280,7 +282,7 @@ def test_that_was_not_me(visitor: Visitor, deployed: Deployed) -> None:
     assert Person(deployed, "acme").connections() == []
 
 
-def test_a_confirmation_is_for_the_customer_who_began(visitor: Visitor, deployed: Deployed) -> None:
+def test_only_the_customer_who_began_can_confirm(visitor: Visitor, deployed: Deployed) -> None:
     visitor.arrive(other_site=True)
     visitor.button("Connect payroll").click()
     visitor.page.evaluate("sessionStorage.setItem('acme:customer', 'globex')")
@@ -291,7 +293,7 @@ def test_a_confirmation_is_for_the_customer_who_began(visitor: Visitor, deployed
     visitor.page.get_by_label("Account").select_option("Globex Clinics")
     visitor.sees("This is not for your account")
     visitor.settled()
-    visitor.looks("foreign")
+    visitor.snapshot("foreign")
     visitor.page.get_by_label("Account").select_option("Harbor & Vale Holdings")
     expect(visitor.element.get_by_role("heading", name="Was this you?")).to_be_visible()
     expect(visitor.element.locator("dl")).to_contain_text(HARBOR)
@@ -299,21 +301,21 @@ def test_a_confirmation_is_for_the_customer_who_began(visitor: Visitor, deployed
         assert Person(deployed, customer_id).connections() == []
 
 
-def test_a_confirmation_whose_answer_is_lost_can_be_clicked_again(
+def test_confirmation_can_be_repeated_after_a_lost_response(
     visitor: Visitor, deployed: Deployed
 ) -> None:
     visitor.arrive(other_site=True)
     visitor.button("Connect payroll").click()
     visitor.go_through()
     expect(visitor.button("Yes, connect it")).to_be_visible()
-    visitor.answers("/callback", cut_off, times=1)
+    visitor.intercept("/callback", cut_off, times=1)
     visitor.button("Yes, connect it").click()
     expect(visitor.element.get_by_role("alert")).to_contain_text("does not answer")
     visitor.button("Yes, connect it").click()
     visitor.sees(f"{HARBOR} at Gusto is connected")
 
 
-def test_what_finch_keeps_from_ending_goes_on_by_itself(
+def test_pending_connect_completes_when_finch_recovers(
     visitor: Visitor, deployed: Deployed
 ) -> None:
     deployed.finch.faults.add("GET", "/introspect", error="server_error", times=None)
@@ -321,16 +323,16 @@ def test_what_finch_keeps_from_ending_goes_on_by_itself(
     visitor.button("Connect payroll").click()
     visitor.go_through()
     visitor.sees("Almost there")
-    visitor.looks("pending")
+    visitor.snapshot("pending")
     deployed.finch.faults.clear()
     visitor.sees(f"{HARBOR} at Gusto is connected")
 
 
-# Inside the page
+# Connecting inside the page
 
 
-def inside(visitor: Visitor) -> None:
-    """Chooses to have Finch Connect inside the page."""
+def arrive_embedded(visitor: Visitor) -> None:
+    """Opens the page and chooses Finch Connect inside the page."""
     visitor.arrive()
     visitor.page.get_by_label("Finch Connect").select_option("inside this page")
 
@@ -338,8 +340,10 @@ def inside(visitor: Visitor) -> None:
 FRAME = "#finch-connect-iframe"
 
 
-def test_connecting_inside_the_page(visitor: Visitor, deployed: Deployed) -> None:
-    inside(visitor)
+def test_embedded_connect_succeeds_without_leaving_the_page(
+    visitor: Visitor, deployed: Deployed
+) -> None:
+    arrive_embedded(visitor)
     with visitor.requests("/callback") as sent:
         visitor.button("Connect payroll").click()
         frame = visitor.page.frame_locator(FRAME)
@@ -347,49 +351,49 @@ def test_connecting_inside_the_page(visitor: Visitor, deployed: Deployed) -> Non
         visitor.page.screenshot(path=visitor.shots / "embedded.png")
         visitor.go_through(frame=frame)
         visitor.sees(f"{HARBOR} at Gusto is connected")
-    [one] = posted(sent)
-    assert one.keys() == {"code", "state"}
+    [body] = posted(sent)
+    assert body.keys() == {"code", "state"}
     expect(visitor.page.locator(FRAME)).to_have_count(0)
     expect(visitor.page).to_have_url(visitor.page_pattern)
     expect(visitor.cards).to_have_count(1)
-    # Its names come soon, and are looked for soon: a quarter of a minute is half the longest pause.
+    # Its names come soon, so the page reads soon: within half of the longest pause of 30 seconds.
     with visitor.page.expect_request(re.compile("/connections/gusto/"), timeout=15_000):
         pass
 
 
-@pytest.mark.parametrize(("way", "words"), [("Leave", "You closed"), ("Cancel", "did not take")])
-def test_leaving_inside_the_page_connects_nothing(
-    visitor: Visitor, deployed: Deployed, way: str, words: str
+@pytest.mark.parametrize(("way", "text"), [("Leave", "You closed"), ("Cancel", "did not accept")])
+def test_closing_or_cancelling_the_frame_connects_nothing(
+    visitor: Visitor, deployed: Deployed, way: str, text: str
 ) -> None:
-    inside(visitor)
+    arrive_embedded(visitor)
     visitor.button("Connect payroll").click()
     visitor.page.frame_locator(FRAME).get_by_text(way, exact=True).click()
-    visitor.sees(words)
+    visitor.sees(text)
     expect(visitor.page.locator(FRAME)).to_have_count(0)
     visitor.button("Try again").click()
     visitor.go_through(frame=visitor.page.frame_locator(FRAME))
     visitor.sees("is connected")
 
 
-def test_repairing_inside_the_page(visitor: Visitor, deployed: Deployed) -> None:
-    broken(deployed)
-    inside(visitor)
+def test_embedded_repair_is_retried_as_a_repair(visitor: Visitor, deployed: Deployed) -> None:
+    make_broken_connection(deployed)
+    arrive_embedded(visitor)
     visitor.button("Sign in again").click()
     visitor.page.frame_locator(FRAME).get_by_text("Leave", exact=True).click()
     visitor.sees("You closed")
-    # What is tried again is the repair.
+    # The retry repeats the repair.
     with visitor.requests("/connect") as sent:
         visitor.notice.get_by_role("button", name="Sign in again").click()
         visitor.go_through(provider=None, frame=visitor.page.frame_locator(FRAME))
         visitor.sees(f"{HARBOR} at Gusto works again")
-    assert not any(one.url.endswith("/connect-sessions") for one in sent)
+    assert not any(request.url.endswith("/connect-sessions") for request in sent)
 
 
-def test_a_code_of_the_frame_whose_answer_is_lost_can_be_sent_again(
+def test_embedded_code_can_be_sent_again_after_a_lost_response(
     visitor: Visitor, deployed: Deployed
 ) -> None:
-    inside(visitor)
-    visitor.answers("/callback", cut_off, times=1)
+    arrive_embedded(visitor)
+    visitor.intercept("/callback", cut_off, times=1)
     visitor.button("Connect payroll").click()
     visitor.go_through(frame=visitor.page.frame_locator(FRAME))
     visitor.sees("does not answer")
@@ -398,8 +402,8 @@ def test_a_code_of_the_frame_whose_answer_is_lost_can_be_sent_again(
     assert deployed.finch.requests.count("POST", "/auth/token") == 1
 
 
-def test_a_message_of_another_page_is_no_code(visitor: Visitor, deployed: Deployed) -> None:
-    inside(visitor)
+def test_forged_window_message_is_not_used_as_a_code(visitor: Visitor, deployed: Deployed) -> None:
+    arrive_embedded(visitor)
     with visitor.requests("/callback") as sent:
         visitor.button("Connect payroll").click()
         frame = visitor.page.frame_locator(FRAME)
@@ -408,14 +412,14 @@ def test_a_message_of_another_page_is_no_code(visitor: Visitor, deployed: Deploy
         visitor.page.evaluate("message => window.postMessage(message, '*')", forged)
         visitor.go_through(frame=frame)
         visitor.sees("is connected")
-    [one] = posted(sent)
-    assert one["code"] != "planted"
+    [body] = posted(sent)
+    assert body["code"] != "planted"
 
 
-# Twice, at once, and back
+# Double clicks, the back button, two tabs
 
 
-def test_two_clicks_are_one_attempt(visitor: Visitor, deployed: Deployed) -> None:
+def test_double_click_starts_one_session(visitor: Visitor, deployed: Deployed) -> None:
     visitor.arrive()
     with visitor.requests("/connect-sessions") as sent:
         visitor.button("Connect payroll").dblclick()
@@ -424,7 +428,7 @@ def test_two_clicks_are_one_attempt(visitor: Visitor, deployed: Deployed) -> Non
     assert len(deployed.tables.all_sessions()) == 1
 
 
-def test_back_from_finch_leaves_a_page_that_works(visitor: Visitor, deployed: Deployed) -> None:
+def test_page_works_after_the_back_button_from_finch(visitor: Visitor, deployed: Deployed) -> None:
     visitor.arrive()
     visitor.button("Connect payroll").click()
     visitor.page.get_by_role("button", name="Gusto", exact=True).wait_for()
@@ -434,7 +438,9 @@ def test_back_from_finch_leaves_a_page_that_works(visitor: Visitor, deployed: De
     visitor.sees("is connected")
 
 
-def test_what_one_tab_ends_the_other_sees(visit: Visit, deployed: Deployed) -> None:
+def test_disconnect_in_two_tabs_happens_once_and_shows_in_both(
+    visit: Visit, deployed: Deployed
+) -> None:
     Person(deployed, "acme").connect()
     visitor = visit()
     visitor.arrive()

@@ -1,4 +1,4 @@
-"""Every state of the page, seen by axe, in both colour schemes, on a desk and on a phone."""
+"""Each state of the page, checked by axe, in both colour schemes, on a desktop and on a phone."""
 
 import re
 from dataclasses import replace
@@ -31,14 +31,14 @@ def name_of(looks: dict[str, Any]) -> str:
     return f"{'phone' if looks.get('phone') else 'desk'}-{'dark' if looks.get('dark') else 'light'}"
 
 
-def entities(*words: str) -> dict[str, Any]:
-    """Three entities of one login, with these statuses."""
+def entities(*statuses: str) -> dict[str, Any]:
+    """The fields of a login with three entities of these statuses."""
     ids = ("entity-1", "entity-2", "entity-3")
-    return {"entities": dict(zip(ids, words, strict=True)), "entity_ids": frozenset(ids)}
+    return {"entities": dict(zip(ids, statuses, strict=True)), "entity_ids": frozenset(ids)}
 
 
 def everything() -> list[Connection]:
-    """One of each kind."""
+    """A connection of each kind."""
     clinics = login("clinics", **entities("connected", "connected", "disconnected"))
     return [
         connection(HARBOR, RUN, "reauth"),
@@ -69,34 +69,36 @@ TROUBLES = [
 
 
 @pytest.mark.parametrize("looks", LOOKS)
-def test_the_list(visit: Visit, deployed: Deployed, looks: dict[str, Any]) -> None:
+def test_list_and_details_in_each_look(
+    visit: Visit, deployed: Deployed, looks: dict[str, Any]
+) -> None:
     seed.write(deployed, everything())
     visitor = visit(**looks)
     visitor.arrive()
     expect(visitor.cards).to_have_count(7)
     expect(visitor.cards.first).to_contain_text("asks you to sign in again")
-    visitor.looks(f"list-{name_of(looks)}", height=900)
+    visitor.snapshot(f"list-{name_of(looks)}", height=900)
     visitor.details(visitor.card("Rippling"))
     expect(visitor.card("Rippling")).to_contain_text(EAST)
-    visitor.looks(f"details-{name_of(looks)}", height=1600 if looks.get("phone") else 1030)
+    visitor.snapshot(f"details-{name_of(looks)}", height=1600 if looks.get("phone") else 1030)
     visitor.details(visitor.card("Gusto", "2 logins"))
     visitor.element.locator("summary").click()
     expect(visitor.card("Justworks")).to_contain_text("Disconnected on Mar 4, 2026")
-    visitor.looks(f"ended-{name_of(looks)}")
+    visitor.snapshot(f"ended-{name_of(looks)}")
 
 
 @pytest.mark.parametrize("looks", LOOKS)
-def test_nothing_is_connected(visit: Visit, looks: dict[str, Any]) -> None:
+def test_empty_page_in_each_look(visit: Visit, looks: dict[str, Any]) -> None:
     visitor = visit(**looks)
     visitor.open()
-    visitor.looks(f"sign-in-{name_of(looks)}")
+    visitor.snapshot(f"sign-in-{name_of(looks)}")
     visitor.sign_in()
     expect(visitor.element).to_contain_text("Your password never reaches Acme Benefits")
-    visitor.looks(f"empty-{name_of(looks)}", height=900)
+    visitor.snapshot(f"empty-{name_of(looks)}", height=900)
 
 
 @pytest.mark.parametrize("looks", LOOKS)
-def test_the_dialog_says_what_ends_and_for_whom(
+def test_dialog_names_logins_company_and_provider(
     visit: Visit, deployed: Deployed, looks: dict[str, Any]
 ) -> None:
     seed.write(deployed, everything())
@@ -108,16 +110,16 @@ def test_the_dialog_says_what_ends_and_for_whom(
     expect(visitor.dialog).to_contain_text(f"Disconnect {HARBOR} at Gusto?")
     expect(visitor.dialog).to_contain_text(f"will stop receiving data for {HARBOR} from Gusto.")
     expect(visitor.dialog.locator("li")).to_have_count(2)
-    visitor.looks(f"dialog-{name_of(looks)}")
+    visitor.snapshot(f"dialog-{name_of(looks)}")
 
 
-def test_every_status_and_problem_has_its_words(visit: Visit, deployed: Deployed) -> None:
+def test_each_status_and_problem_shows_its_reason(visit: Visit, deployed: Deployed) -> None:
     moved_on = connection(JUNIPER, ("gusto", "Gusto"), "disconnected", problem="another_company")
     seed.write(deployed, [*TROUBLES, moved_on])
     visitor = visit(viewport={"width": 1080, "height": 1700})
     visitor.arrive()
     expect(visitor.cards).to_have_count(8)
-    for words in (
+    for text in (
         "asks you to sign in again",
         "may not see the data",
         "is not complete",
@@ -126,24 +128,22 @@ def test_every_status_and_problem_has_its_words(visit: Visit, deployed: Deployed
         "would not end this connection",
         "has yet to grant access",
     ):
-        expect(visitor.element).to_contain_text(words)
+        expect(visitor.element).to_contain_text(text)
     expect(visitor.summary).to_contain_text("6 connections need your attention")
-    visitor.looks("troubles")
+    visitor.snapshot("troubles")
     visitor.element.locator("summary").click()
     expect(visitor.card("Gusto")).to_contain_text("Last changed on Mar 4, 2026")
 
 
-def test_the_dialog_is_whole_where_the_window_is_very_small(
-    visit: Visit, deployed: Deployed
-) -> None:
-    # A desk at 400 percent, in high contrast.
+def test_dialog_is_usable_in_a_very_small_window(visit: Visit, deployed: Deployed) -> None:
+    # A desktop window zoomed to 400 percent, in high contrast.
     seed.write(deployed, everything())
     visitor = visit(viewport={"width": 320, "height": 256}, forced_colors="active")
     visitor.arrive()
     spinner = visitor.element.locator(".chip .spinner")
     colors = spinner.evaluate(
-        "(one) => { const it = getComputedStyle(one);"
-        " return [it.borderTopColor, it.borderLeftColor]; }"
+        "(spinner) => { const style = getComputedStyle(spinner);"
+        " return [style.borderTopColor, style.borderLeftColor]; }"
     )
     assert colors[0] != colors[1]
     visitor.details(visitor.card("Gusto"))
@@ -153,7 +153,7 @@ def test_the_dialog_is_whole_where_the_window_is_very_small(
     )
     expect(visitor.dialog.get_by_role("heading")).to_be_in_viewport(ratio=1)
     keep, end = (visitor.dialog.get_by_role("button", name=name) for name in ("Keep", "Disconnect"))
-    boxes = [one.bounding_box() for one in (keep, end)]
+    boxes = [button.bounding_box() for button in (keep, end)]
     assert boxes[0]
     assert boxes[1]
     assert boxes[0]["y"] == boxes[1]["y"]
@@ -163,18 +163,18 @@ def test_the_dialog_is_whole_where_the_window_is_very_small(
     expect(visitor.dialog.get_by_text("To undo it")).to_be_in_viewport(ratio=1)
 
 
-def test_in_german(visit: Visit, deployed: Deployed) -> None:
+def test_german_page_shows_no_status_code(visit: Visit, deployed: Deployed) -> None:
     seed.write(deployed, everything())
     visitor = visit(phone=True)
     visitor.arrive()
     visitor.page.get_by_label("Language").select_option("Deutsch")
     expect(visitor.cards.first).to_contain_text("verlangt, dass Sie sich neu anmelden")
-    visitor.looks("german")
-    for word in ConnectionStatus:
-        assert word not in visitor.element.inner_text()
+    visitor.snapshot("german")
+    for status in ConnectionStatus:
+        assert status not in visitor.element.inner_text()
 
 
-def test_the_example_lets_no_inline_script_or_style_run(visit: Visit) -> None:
+def test_example_page_blocks_inline_scripts_and_styles(visit: Visit) -> None:
     visitor = visit()
     opened = visitor.page.goto(visitor.world.page_url)
     assert opened
@@ -185,7 +185,7 @@ def test_the_example_lets_no_inline_script_or_style_run(visit: Visit) -> None:
     assert "require-trusted-types-for 'script'" in policy
     visitor.page.evaluate("document.body.append(document.createElement('style'))")
     visitor.page.evaluate("document.querySelector('style').textContent = 'main { width: 7px }'")
-    assert visitor.page.locator("main").evaluate("one => one.clientWidth") > 7
+    assert visitor.page.locator("main").evaluate("main => main.clientWidth") > 7
     assert any("style-src" in error for error in visitor.errors)
     visitor.errors.clear()
 
@@ -200,7 +200,7 @@ HOSTILE = [
 ]
 
 
-def test_a_hostile_name_is_a_name(visit: Visit, deployed: Deployed) -> None:
+def test_hostile_names_are_shown_as_text(visit: Visit, deployed: Deployed) -> None:
     seed.write(
         deployed,
         [connection(name, (f"p{n}", name[:60])) for n, name in enumerate(HOSTILE)],
@@ -214,12 +214,12 @@ def test_a_hostile_name_is_a_name(visit: Visit, deployed: Deployed) -> None:
         ).to_be_visible()
     width = visitor.page.evaluate("document.documentElement.scrollWidth")
     assert width <= 390
-    visitor.looks("hostile-names")
+    visitor.snapshot("hostile-names")
     visitor.details(visitor.card(HOSTILE[3]))
-    # Cut off above, and here in full.
+    # The card cuts the name off. The details show it in full.
     expect(visitor.element.locator("dd").get_by_text(HOSTILE[3])).to_be_visible()
     visitor.details(visitor.card(HOSTILE[3]))
     visitor.details(visitor.cards.first)
     visitor.cards.first.get_by_role("button", name="Disconnect").click()
     expect(visitor.dialog).to_contain_text(HOSTILE[0])
-    visitor.looks("hostile-dialog")
+    visitor.snapshot("hostile-dialog")

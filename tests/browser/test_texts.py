@@ -1,4 +1,4 @@
-"""The words of the element: for everything that the API can say, in every language alike."""
+"""The texts of the element: one for each code of the API, in each language."""
 
 import re
 from collections.abc import Iterator
@@ -21,13 +21,13 @@ from local.world import World
 from tests.browser.conftest import Visit
 from tests.unit.test_readme import kinds
 
-# What the page says of itself: no answer, no sign-in, the gateway's refusals, and what nobody foresaw.
+# Codes of the page itself: no response, no sign-in, API Gateway's refusals, unexpected errors.
 OF_THE_PAGE = {"unreachable", "unauthorized", "not_allowed", "too_many_requests", "unexpected"}
 
 
 @pytest.fixture(scope="module")
 def texts(browser: Browser, world: World) -> Any:
-    """The tables, as a browser reads them."""
+    """The tables of texts that the built file exports."""
     page = browser.new_page()
     page.goto(world.page_url)
     tables = page.evaluate("async () => (await import('/finch-connections.js')).TEXTS")
@@ -43,7 +43,7 @@ def leaves(table: Any, path: str = "") -> Iterator[tuple[str, str]]:
             yield from leaves(value, f"{path}{name}.")
 
 
-def test_every_code_that_the_api_can_give_has_its_words(texts: Any) -> None:
+def test_each_error_code_of_the_api_has_a_text(texts: Any) -> None:
     codes = {
         kind.code
         for kind in kinds(Refusal) | kinds(FinchFailure)
@@ -53,29 +53,31 @@ def test_every_code_that_the_api_can_give_has_its_words(texts: Any) -> None:
     assert api.STATUS.keys() <= codes
 
 
-def test_every_status_problem_and_product_has_its_words(texts: Any) -> None:
+def test_each_status_problem_and_product_has_a_text(texts: Any) -> None:
     assert set(texts["en"]["status"]) == set(ConnectionStatus)
     assert set(texts["en"]["problem"]) == {ANOTHER_COMPANY, DISCONNECT_REFUSED}
     assert set(texts["en"]["product"]) == set(Product)
 
 
-def test_every_outcome_of_a_return_is_known(visit: Visit) -> None:
+def test_page_knows_each_outcome_of_a_return(visit: Visit) -> None:
     visitor = visit()
     visitor.open()
-    script = visitor.page.evaluate("fetch('/finch-connections.js').then((one) => one.text())")
-    [outcomes] = re.findall(r"^const OUTCOMES = \[(.*)\];$", script, re.MULTILINE)
+    script = visitor.page.evaluate(
+        "fetch('/finch-connections.js').then((response) => response.text())"
+    )
+    [outcomes] = re.findall(r"^var OUTCOMES = \[(.*?)\];$", script, re.MULTILINE | re.DOTALL)
     assert set(re.findall(r'"(\w+)"', outcomes)) == set(Status)
 
 
-def test_every_language_says_the_same_things(texts: Any) -> None:
+def test_all_languages_have_the_same_texts_and_placeholders(texts: Any) -> None:
     english = dict(leaves(texts["en"]))
     assert len(texts) >= 2
     for language, table in texts.items():
         translated = dict(leaves(table))
         assert translated.keys() == english.keys(), language
-        for path, words in translated.items():
-            assert words or not english[path], (language, path)
-            filled = set(re.findall(r"\{\w+\}", words))
+        for path, text in translated.items():
+            assert text or not english[path], (language, path)
+            filled = set(re.findall(r"\{\w+\}", text))
             assert filled == set(re.findall(r"\{\w+\}", english[path])), (language, path)
             if language != "en" and len(english[path]) > 20:
-                assert words != english[path], (language, path)
+                assert text != english[path], (language, path)

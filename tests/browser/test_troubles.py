@@ -1,4 +1,4 @@
-"""What the page does when the network, the API, the sign-in or an address is not as it should be."""
+"""How the page reacts to failures of the network, the API and the sign-in, and to wrong addresses."""
 
 import json
 import re
@@ -22,18 +22,18 @@ LIST = r"/connections(\?.*)?$"
 
 
 @pytest.fixture
-def one(deployed: Deployed) -> Connection:
+def healthy(deployed: Deployed) -> Connection:
     """A healthy connection."""
-    one = connection(HARBOR)
-    seed.write(deployed, [one])
-    return one
+    healthy = connection(HARBOR)
+    seed.write(deployed, [healthy])
+    return healthy
 
 
 # The API
 
 
 @pytest.mark.parametrize(
-    ("respond", "words"),
+    ("respond", "text"),
     [
         (cut_off, "does not answer"),
         (refuse(503), "does not answer"),
@@ -42,75 +42,75 @@ def one(deployed: Deployed) -> Connection:
         (refuse(500, "internal_error"), "on our side"),
         (refuse(429), "too often"),
         (refuse(403, "customer_unknown"), "which account you belong to"),
-        (refuse(418, "a_code_of_tomorrow"), "Something unexpected"),
+        (refuse(418, "a_code_of_a_later_version"), "Something unexpected"),
     ],
     ids=["down", "gateway", "cut-off", "forbidden", "bug", "limit", "customer", "unknown"],
 )
-def test_a_list_that_cannot_be_read_says_why_and_can_be_tried_again(
-    visitor: Visitor, one: Connection, respond: Any, words: str
+def test_unreadable_list_shows_the_reason_and_a_retry(
+    visitor: Visitor, healthy: Connection, respond: Any, text: str
 ) -> None:
-    visitor.answers(LIST, respond, times=1)
+    visitor.intercept(LIST, respond, times=1)
     visitor.open()
     visitor.sign_in()
-    visitor.sees("Your connections cannot be shown", words)
+    visitor.sees("Your connections cannot be shown", text)
     expect(visitor.cards).to_have_count(0)
-    if words == "on our side":
+    if text == "on our side":
         visitor.sees("Reference JKJaXmPLvHcESHA=")
-        visitor.looks("down")
+        visitor.snapshot("down")
     visitor.button("Try again").click()
     expect(visitor.card(HARBOR)).to_be_visible()
     expect(visitor.notice).to_have_count(0)
 
 
-def test_a_slow_network_shows_bones_and_then_says_so(visitor: Visitor, one: Connection) -> None:
-    held: list[Route] = []
+def test_slow_network_shows_placeholders_and_then_a_message(
+    visitor: Visitor, healthy: Connection
+) -> None:
+    waiting: list[Route] = []
     visitor.page.clock.install()
-    visitor.answers(LIST, held.append)
+    visitor.intercept(LIST, waiting.append)
     visitor.open()
     visitor.sign_in()
     expect(visitor.element.locator(".all")).to_have_attribute("aria-busy", "true")
-    expect(visitor.said).to_have_text("Loading your connections…")
+    expect(visitor.announced).to_have_text("Loading your connections…")
     expect(visitor.element.locator(".bone.line").first).to_be_visible()
-    visitor.looks("skeleton")
+    visitor.snapshot("skeleton")
     visitor.page.clock.run_for(6000)
     expect(visitor.element.locator(".slow")).to_be_visible()
-    expect(visitor.said).to_have_text("This takes longer than usual.")
-    visitor.looks("slow")
-    visitor.goes_on(held)
+    expect(visitor.announced).to_have_text("This takes longer than usual.")
+    visitor.snapshot("slow")
+    visitor.let_through(waiting)
     expect(visitor.card(HARBOR)).to_be_visible()
 
 
-def test_a_list_that_was_read_once_stays_when_the_api_goes_down(
-    visitor: Visitor, one: Connection
-) -> None:
+def test_loaded_list_stays_when_the_api_goes_down(visitor: Visitor, healthy: Connection) -> None:
     visitor.arrive()
-    visitor.answers(LIST, cut_off)
+    visitor.intercept(LIST, cut_off)
     visitor.page.evaluate("document.querySelector('finch-connections').refresh()")
     visitor.sees("This list could not be updated", "What you see is from just now")
     expect(visitor.card(HARBOR)).to_be_visible()
-    visitor.looks("stale")
+    visitor.snapshot("stale")
     visitor.page.unroute_all()
     visitor.button("Try again").click()
     expect(visitor.notice).to_have_count(0)
 
 
-def test_the_network_that_is_back_is_used_at_once(visitor: Visitor, one: Connection) -> None:
+def test_page_reads_again_when_the_network_returns(visitor: Visitor, healthy: Connection) -> None:
     visitor.arrive()
     visitor.page.context.set_offline(True)
     visitor.page.evaluate("document.querySelector('finch-connections').refresh()")
     visitor.sees("This list could not be updated")
     visitor.page.context.set_offline(False)
     expect(visitor.notice).to_have_count(0)
-    # The same of another tab's news: what is shown is no older for that.
-    visitor.answers(LIST, cut_off)
+    # A message of another tab has the same effect. It does not make the shown list older.
+    visitor.intercept(LIST, cut_off)
     visitor.page.evaluate("new BroadcastChannel('finch-connections').postMessage('changed')")
     visitor.sees("This list could not be updated", "What you see is from just now")
-    # Said once, with no age in it that changes by itself.
-    expect(visitor.said).to_have_text("This list could not be updated")
+    # The announcement has no age in it, because an age changes by itself.
+    expect(visitor.announced).to_have_text("This list could not be updated")
     assert visitor.element.locator(".notice").get_attribute("role") is None
 
 
-def test_a_failure_far_down_is_gone_to_and_tried_again_as_it_was(
+def test_failure_below_the_fold_gets_focus_and_the_same_retry(
     visitor: Visitor, deployed: Deployed
 ) -> None:
     many = [connection(f"Company {n:02}", (f"p{n:02}", f"P{n:02}")) for n in range(20)]
@@ -122,13 +122,13 @@ def test_a_failure_far_down_is_gone_to_and_tried_again_as_it_was(
     add.focus()
     visitor.page.mouse.wheel(0, -100_000)
     until(lambda: visitor.page.evaluate("scrollY") == 0)
-    # What is painted again keeps the focus, and takes nobody to it.
+    # Drawing again keeps the focus, and does not scroll to it.
     seed.change(deployed, "p19", many[19].key.company_id, "processing")
     visitor.page.evaluate("document.querySelector('finch-connections').refresh()")
     expect(card).to_contain_text("Setting up")
     expect(add).to_be_focused()
     assert visitor.page.evaluate("scrollY") == 0
-    visitor.answers("/connect-sessions", refuse(503, "finch_unavailable"), times=1)
+    visitor.intercept("/connect-sessions", refuse(503, "finch_unavailable"), times=1)
     with visitor.requests("/connect-sessions") as sent:
         add.click()
         heading = visitor.element.get_by_role("heading", name="That did not work")
@@ -136,11 +136,11 @@ def test_a_failure_far_down_is_gone_to_and_tried_again_as_it_was(
         expect(heading).to_be_in_viewport()
         visitor.button("Try again").click()
         until(lambda: visitor.page.evaluate("1") and len(sent) == 2)
-    assert [one["provider_id"] for one in posted(sent)] == ["p19", "p19"]
+    assert [body["provider_id"] for body in posted(sent)] == ["p19", "p19"]
 
 
-def test_a_frame_that_never_speaks_leaves_the_buttons_alive(
-    visitor: Visitor, one: Connection
+def test_silent_finch_frame_does_not_block_the_buttons(
+    visitor: Visitor, healthy: Connection
 ) -> None:
     visitor.page.clock.install()
     visitor.arrive()
@@ -159,16 +159,18 @@ def test_a_frame_that_never_speaks_leaves_the_buttons_alive(
     expect(visitor.page).to_have_title("open")
 
 
-def test_what_could_not_be_begun_can_be_begun_again(visitor: Visitor, one: Connection) -> None:
+def test_failed_start_can_be_tried_again(visitor: Visitor, healthy: Connection) -> None:
     visitor.arrive()
-    visitor.answers("/connect-sessions", refuse(503, "finch_unavailable"), times=1)
+    visitor.intercept("/connect-sessions", refuse(503, "finch_unavailable"), times=1)
     visitor.button("Connect another").click()
     visitor.sees("Finch cannot be reached")
     visitor.connect("Try again", provider="Justworks")
     visitor.sees(f"{HARBOR} at Justworks is connected")
 
 
-def test_an_unknown_page_is_told_that_it_may_not_begin(visitor: Visitor, one: Connection) -> None:
+def test_return_address_that_is_not_allowed_is_refused(
+    visitor: Visitor, healthy: Connection
+) -> None:
     visitor.arrive()
     visitor.page.evaluate(
         "document.querySelector('finch-connections').setAttribute('return-to', 'https://evil.example/')"
@@ -180,18 +182,16 @@ def test_an_unknown_page_is_told_that_it_may_not_begin(visitor: Visitor, one: Co
 # The sign-in
 
 
-def test_a_token_that_ended_is_asked_for_anew_once(visitor: Visitor, one: Connection) -> None:
-    visitor.answers(LIST, refuse(401), times=1)
+def test_expired_token_is_refreshed_once(visitor: Visitor, healthy: Connection) -> None:
+    visitor.intercept(LIST, refuse(401), times=1)
     with visitor.requests("/connections") as sent:
         visitor.arrive()
         expect(visitor.card(HARBOR)).to_be_visible()
     assert len(sent) == 3
 
 
-def test_a_sign_in_that_ended_is_said_and_told_to_the_page(
-    visitor: Visitor, one: Connection
-) -> None:
-    visitor.answers(LIST, refuse(401))
+def test_ended_sign_in_is_shown_and_sent_as_an_event(visitor: Visitor, healthy: Connection) -> None:
+    visitor.intercept(LIST, refuse(401))
     visitor.open()
     visitor.page.evaluate(
         "addEventListener('finch-signed-out', () => (document.title = 'signed out'))"
@@ -203,22 +203,24 @@ def test_a_sign_in_that_ended_is_said_and_told_to_the_page(
     expect(visitor.page).to_have_title("signed out")
 
 
-def test_nothing_of_one_customer_is_shown_to_the_next(visitor: Visitor, one: Connection) -> None:
-    held: list[Route] = []
+def test_data_of_one_customer_is_not_shown_to_the_next(
+    visitor: Visitor, healthy: Connection
+) -> None:
+    waiting: list[Route] = []
     visitor.arrive()
     expect(visitor.card(HARBOR)).to_be_visible()
-    visitor.answers(LIST, held.append, times=1)
+    visitor.intercept(LIST, waiting.append, times=1)
     visitor.page.evaluate("void document.querySelector('finch-connections').refresh()")
     visitor.page.get_by_label("Account").select_option(NAMES["globex"])
     expect(visitor.element).to_contain_text("Connect your payroll or HR system")
-    visitor.goes_on(held)
+    visitor.let_through(waiting)
     expect(visitor.cards).to_have_count(0)
     visitor.page.get_by_role("button", name="Sign out").click()
     expect(visitor.element).to_have_count(0)
 
 
-def test_a_page_may_give_the_token_in_answer_to_an_event(
-    visitor: Visitor, deployed: Deployed, one: Connection
+def test_page_can_provide_the_token_through_an_event(
+    visitor: Visitor, deployed: Deployed, healthy: Connection
 ) -> None:
     visitor.open()
     visitor.page.get_by_role("button", name=NAMES["acme"]).wait_for()
@@ -238,9 +240,7 @@ def test_a_page_may_give_the_token_in_answer_to_an_event(
     expect(visitor.dialog).to_contain_text("the application will stop receiving data")
 
 
-def test_a_page_may_have_its_own_words_and_hears_what_fails(
-    visitor: Visitor, one: Connection
-) -> None:
+def test_page_can_set_texts_and_gets_failure_events(visitor: Visitor, healthy: Connection) -> None:
     visitor.arrive()
     visitor.page.evaluate(
         """() => {
@@ -250,7 +250,7 @@ def test_a_page_may_have_its_own_words_and_hears_what_fails(
         }"""
     )
     expect(visitor.element.get_by_role("heading", name="Payroll", exact=True)).to_be_visible()
-    visitor.answers("/connect-sessions", refuse(503, "finch_unavailable"), times=1)
+    visitor.intercept("/connect-sessions", refuse(503, "finch_unavailable"), times=1)
     visitor.button("Connect another").click()
     visitor.sees("Come back later.")
     expect(visitor.page).to_have_title("finch_unavailable")
@@ -259,8 +259,8 @@ def test_a_page_may_have_its_own_words_and_hears_what_fails(
 # The address
 
 
-def test_an_address_that_claims_a_connection_is_not_believed(
-    visitor: Visitor, deployed: Deployed, one: Connection
+def test_forged_return_address_shows_no_connection(
+    visitor: Visitor, deployed: Deployed, healthy: Connection
 ) -> None:
     visitor.arrive()
     other = f"?status=connected&provider_id=gusto&company_id={JUNIPER_VALE.id}"
@@ -274,33 +274,33 @@ def test_an_address_that_claims_a_connection_is_not_believed(
     with visitor.requests("/connections") as sent:
         visitor.open(query="?status=connected&provider_id=gusto&company_id=..")
         expect(visitor.card(HARBOR)).to_be_visible()
-    assert all("/connections?" in one.url for one in sent)
+    assert all("/connections?" in request.url for request in sent)
     expect(visitor.notice).to_have_count(0)
 
 
-def test_a_return_is_told_when_the_connection_can_be_read(
-    visitor: Visitor, one: Connection
+def test_return_is_reported_once_the_connection_can_be_read(
+    visitor: Visitor, healthy: Connection
 ) -> None:
     visitor.arrive()
-    visitor.answers("/connections/gusto/", refuse(503), times=1)
-    visitor.open(query=f"?status=connected&provider_id=gusto&company_id={one.key.company_id}")
+    visitor.intercept("/connections/gusto/", refuse(503), times=1)
+    visitor.open(query=f"?status=connected&provider_id=gusto&company_id={healthy.key.company_id}")
     visitor.sees(f"{HARBOR} at Gusto is connected")
 
 
-def test_what_the_provider_has_yet_to_grant_is_not_called_connected(
+def test_pending_connection_is_not_reported_as_connected(
     visitor: Visitor, deployed: Deployed
 ) -> None:
-    one = connection(HARBOR, ("gusto", "Gusto"), "pending")
-    seed.write(deployed, [one])
+    pending = connection(HARBOR, ("gusto", "Gusto"), "pending")
+    seed.write(deployed, [pending])
     visitor.arrive()
-    visitor.open(query=f"?status=connected&provider_id=gusto&company_id={one.key.company_id}")
+    visitor.open(query=f"?status=connected&provider_id=gusto&company_id={pending.key.company_id}")
     visitor.sees(f"{HARBOR} at Gusto is being set up", "has yet to grant access")
     expect(visitor.notice).to_have_class(re.compile("info"))
     expect(visitor.summary).to_have_text("Some connections are being set up.")
-    visitor.looks("settling")
+    visitor.snapshot("settling")
 
 
-def test_what_is_ending_and_what_is_not_known_is_called_neither_new_nor_bad(
+def test_disconnecting_and_unknown_statuses_look_neutral(
     visitor: Visitor, deployed: Deployed
 ) -> None:
     seed.write(deployed, [connection(HARBOR, ("gusto", "Gusto"), "disconnecting")])
@@ -309,51 +309,51 @@ def test_what_is_ending_and_what_is_not_known_is_called_neither_new_nor_bad(
     expect(visitor.summary).to_have_count(0)
     listed = json.dumps({"connections": [], "next_cursor": None})
 
-    def of_tomorrow(route: Route) -> None:
+    def with_unknown_status(route: Route) -> None:
         say(200, route.fetch().text().replace('"disconnecting"', '"paused"'))(route)
 
-    visitor.answers(LIST, of_tomorrow)
+    visitor.intercept(LIST, with_unknown_status)
     visitor.page.evaluate("document.querySelector('finch-connections').refresh()")
     expect(visitor.cards.locator(".chip")).to_have_text("paused")
     expect(visitor.cards.locator(".chip")).to_have_class(re.compile("over"))
     expect(visitor.summary).to_have_count(0)
-    visitor.looks("status-of-tomorrow")
+    visitor.snapshot("unknown-status")
     visitor.page.unroute_all()
-    # What has left the list keeps its name in the notice about it.
+    # The notice keeps the name of a connection that is no longer in the list.
     seed.change(deployed, "gusto", connection(HARBOR).key.company_id, "connected")
     visitor.page.evaluate("document.querySelector('finch-connections').refresh()")
     visitor.details(visitor.card(HARBOR, "Connected"))
     visitor.button("Disconnect").click()
-    visitor.answers("/connections/gusto/", refuse(503, "finch_unavailable"), times=1)
+    visitor.intercept("/connections/gusto/", refuse(503, "finch_unavailable"), times=1)
     visitor.dialog.get_by_role("button", name="Disconnect").click()
     expect(visitor.dialog).to_contain_text("Finch cannot be reached")
     visitor.page.unroute_all()
     ended = json.dumps({**Person(deployed, "acme").connections()[0], "status": "disconnected"})
-    visitor.answers("/connections/gusto/", say(200, ended))
+    visitor.intercept("/connections/gusto/", say(200, ended))
     visitor.dialog.get_by_role("button", name="Disconnect").click()
     visitor.sees(f"{HARBOR} at Gusto is disconnected")
-    visitor.answers(LIST, say(200, listed))
+    visitor.intercept(LIST, say(200, listed))
     visitor.page.evaluate("document.querySelector('finch-connections').refresh()")
     expect(visitor.cards).to_have_count(0)
     visitor.sees(f"{HARBOR} at Gusto is disconnected")
 
 
-def test_a_confirmation_shows_what_the_code_is_about_not_what_the_address_says(
+def test_confirmation_shows_the_api_data_not_the_address(
     visitor: Visitor, deployed: Deployed
 ) -> None:
     landing = Person(deployed, "acme", same_site=False).connect()
     visitor.arrive()
-    # Only the fragment would change: the page is left first.
+    # Leaves the page first: a change of the fragment alone would not load it again.
     visitor.page.goto("about:blank")
-    lie = f"?status=confirm&provider_id=justworks&company_id={JUNIPER_VALE.id}"
-    visitor.open(query=f"{lie}#completion={landing.completion}")
+    forged = f"?status=confirm&provider_id=justworks&company_id={JUNIPER_VALE.id}"
+    visitor.open(query=f"{forged}#completion={landing.completion}")
     question = visitor.element.locator(".question")
     expect(question).to_contain_text(HARBOR)
     expect(question).to_contain_text("Gusto")
     expect(question).not_to_contain_text("Justworks")
 
 
-def test_a_made_up_completion_code_connects_nothing(visitor: Visitor, deployed: Deployed) -> None:
+def test_invented_completion_code_connects_nothing(visitor: Visitor, deployed: Deployed) -> None:
     visitor.arrive()
     visitor.page.goto("about:blank")
     visitor.open(query="?status=confirm&provider_id=gusto&company_id=x#completion=0.0")
@@ -364,7 +364,9 @@ def test_a_made_up_completion_code_connects_nothing(visitor: Visitor, deployed: 
     expect(visitor.notice).to_have_count(0)
 
 
-def test_parameters_of_the_page_itself_stay(visitor: Visitor, deployed: Deployed) -> None:
+def test_own_parameters_of_the_page_stay_in_the_address(
+    visitor: Visitor, deployed: Deployed
+) -> None:
     visitor.arrive()
     visitor.open(query="?tab=payroll&status=mine&status=pending#x")
     visitor.sees("Almost there")
@@ -375,10 +377,10 @@ def test_parameters_of_the_page_itself_stay(visitor: Visitor, deployed: Deployed
     expect(visitor.page).to_have_url(re.compile(r"/\?status=mine&error=mine$"))
 
 
-def test_an_unclear_return_becomes_clear_by_itself(visitor: Visitor, deployed: Deployed) -> None:
+def test_pending_return_is_resolved_from_the_list(visitor: Visitor, deployed: Deployed) -> None:
     acme = Person(deployed, "acme")
     visitor.arrive()
-    # A link that came by mail was begun elsewhere: the page knows nothing of it.
+    # A link from a mail was opened elsewhere, so this tab has not stored a departure.
     visitor.open(query="?status=pending")
     visitor.sees("Almost there")
     acme.connect()
@@ -391,9 +393,7 @@ def test_an_unclear_return_becomes_clear_by_itself(visitor: Visitor, deployed: D
     visitor.sees(f"{HARBOR} at Justworks is connected")
 
 
-def test_an_unclear_return_is_asked_for_ever_less_often_and_stays_true(
-    visitor: Visitor, deployed: Deployed
-) -> None:
+def test_pending_return_is_polled_less_and_less_often(visitor: Visitor, deployed: Deployed) -> None:
     visitor.page.clock.install()
     visitor.arrive()
     with visitor.requests("/connections?") as sent:
@@ -401,8 +401,10 @@ def test_an_unclear_return_is_asked_for_ever_less_often_and_stays_true(
         visitor.sees("Almost there")
         for _ in range(24):
             visitor.page.clock.run_for(5_000)
-            until(lambda: visitor.page.evaluate("1") and all("=25" in one.url for one in sent[-1:]))
-    # After 2 seconds, then 1.6 times as long each time, up to 30 seconds.
+            until(
+                lambda: visitor.page.evaluate("1") and all("=25" in last.url for last in sent[-1:])
+            )
+    # The pauses grow from 2 seconds to 30, each 1.6 times as long as the last.
     assert 10 <= len(sent) <= 22
     expect(visitor.notice.locator(".spinner")).to_be_visible()
     visitor.page.clock.fast_forward(16 * 60_000)
@@ -411,27 +413,27 @@ def test_an_unclear_return_is_asked_for_ever_less_often_and_stays_true(
     expect(visitor.notice.locator(".spinner")).to_have_count(0)
 
 
-def test_what_finch_has_refused_to_end_for_days_is_said_and_shown(
-    visitor: Visitor, deployed: Deployed, one: Connection
+def test_disconnect_that_finch_refuses_is_explained_on_the_card(
+    visitor: Visitor, deployed: Deployed, healthy: Connection
 ) -> None:
     visitor.arrive()
     visitor.details(visitor.cards.first)
     visitor.button("Disconnect").click()
-    seed.write(deployed, [disconnect_refused(one, one.updated_at)])
-    visitor.answers("/connections/gusto/", refuse(409, "disconnect_refused"), times=1)
+    seed.write(deployed, [disconnect_refused(healthy, healthy.updated_at)])
+    visitor.intercept("/connections/gusto/", refuse(409, "disconnect_refused"), times=1)
     visitor.dialog.get_by_role("button", name="Disconnect").click()
     expect(visitor.dialog).to_contain_text("would not end this connection")
-    visitor.looks("dialog-refused")
+    visitor.snapshot("dialog-refused")
     visitor.dialog.get_by_role("button", name="Keep it").click()
     expect(visitor.cards.first).to_contain_text("Gusto would not end this connection")
     expect(visitor.cards.first.locator(".chip")).to_have_text("Sign-in needed")
 
 
-# Many, and for long
+# Many connections, and polling
 
 
-def test_two_hundred_connections(visit: Visit, deployed: Deployed) -> None:
-    # Those that need a person would be the last by their keys.
+def test_two_hundred_connections_load_in_few_requests(visit: Visit, deployed: Deployed) -> None:
+    # By their keys, the connections that need a person would come last.
     many = [
         connection(f"Company {n:03}", (f"provider_{n:03}", f"Provider {n:03}")) for n in range(198)
     ]
@@ -442,9 +444,9 @@ def test_two_hundred_connections(visit: Visit, deployed: Deployed) -> None:
         visitor.arrive()
         expect(visitor.summary).to_contain_text("2 connections need your attention")
         expect(visitor.cards.first).to_contain_text("Zenith")
-        visitor.looks("two-hundred")
+        visitor.snapshot("two-hundred")
         assert len(sent) <= 4
-        # Looking again shows no more than was asked for.
+        # Reading again shows as many connections as before.
         visitor.page.evaluate("document.querySelector('finch-connections').refresh()")
         expect(visitor.cards).to_have_count(27)
         more = visitor.button("Show more")
@@ -457,17 +459,19 @@ def test_two_hundred_connections(visit: Visit, deployed: Deployed) -> None:
     assert len(sent) <= 13
 
 
-def test_it_asks_again_seldom_and_not_at_all_where_nobody_looks(
-    visitor: Visitor, one: Connection
+def test_polling_is_slow_and_stops_while_the_page_is_hidden(
+    visitor: Visitor, healthy: Connection
 ) -> None:
     visitor.page.clock.install()
     visitor.arrive()
     with visitor.requests("/connections") as sent:
-        # A minute, then one and a half as long each time, up to five minutes.
+        # The pauses grow from one minute to five, each 1.5 times as long as the last.
         for _ in range(30):
             visitor.page.clock.run_for(20_000)
-            # What has been begun is not overtaken by the clock; it ends with a page of the listing.
-            until(lambda: visitor.page.evaluate("1") and all("=25" in one.url for one in sent[-1:]))
+            # Waits for a reading that has begun. Its last request is a page of the list.
+            until(
+                lambda: visitor.page.evaluate("1") and all("=25" in last.url for last in sent[-1:])
+            )
             visitor.settled()
         visitor.page.evaluate(
             "Object.defineProperty(document, 'hidden', { get: () => true, configurable: true });"
@@ -485,27 +489,27 @@ def test_it_asks_again_seldom_and_not_at_all_where_nobody_looks(
         until(lambda: visitor.page.evaluate("1") and len(sent) > awake)
 
 
-def test_what_breaks_while_the_page_is_open_is_shown_and_said_aloud(
-    visitor: Visitor, deployed: Deployed, one: Connection
+def test_connection_that_breaks_is_shown_and_announced(
+    visitor: Visitor, deployed: Deployed, healthy: Connection
 ) -> None:
     visitor.page.clock.install()
     visitor.arrive()
     other = connection("Juniper")
     seed.write(deployed, [other])
     visitor.page.evaluate("document.querySelector('finch-connections').refresh()")
-    for key in (one.key, other.key):
+    for key in (healthy.key, other.key):
         seed.change(deployed, "gusto", key.company_id, "reauth")
     visitor.page.clock.run_for(61_000)
     expect(visitor.cards.first).to_contain_text("asks you to sign in again")
     for name in (HARBOR, "Juniper"):
-        words = f"{name}\u2069 at \u2068Gusto\u2069\u2069: Sign-in needed"
-        expect(visitor.said).to_contain_text(words)
+        text = f"{name}\u2069 at \u2068Gusto\u2069\u2069: Sign-in needed"
+        expect(visitor.announced).to_contain_text(text)
 
 
 # The keyboard
 
 
-def test_everything_is_done_by_keyboard_alone(visitor: Visitor, deployed: Deployed) -> None:
+def test_every_action_works_by_keyboard(visitor: Visitor, deployed: Deployed) -> None:
     seed.write(deployed, [connection(HARBOR), connection("Juniper", ("adp_run", "RUN"), "reauth")])
     visitor.arrive()
     page = visitor.page
@@ -515,8 +519,8 @@ def test_everything_is_done_by_keyboard_alone(visitor: Visitor, deployed: Deploy
         page.keyboard.press("Tab")
         labels.append(
             page.evaluate(
-                "(() => { const one = document.activeElement.shadowRoot.activeElement;"
-                " return one.getAttribute('aria-label') ?? one.textContent; })()"
+                "(() => { const focused = document.activeElement.shadowRoot.activeElement;"
+                " return focused.getAttribute('aria-label') ?? focused.textContent; })()"
             )
         )
     plain = [re.sub("[\u2068\u2069]", "", label) for label in labels]
@@ -540,11 +544,11 @@ def test_everything_is_done_by_keyboard_alone(visitor: Visitor, deployed: Deploy
     expect(visitor.button("Disconnect")).to_be_focused()
 
 
-def test_axe_would_find_what_is_wrong_in_the_element(visitor: Visitor, one: Connection) -> None:
+def test_axe_detects_low_contrast_in_the_element(visitor: Visitor, healthy: Connection) -> None:
     visitor.arrive()
     visitor.page.evaluate(
         "document.querySelector('finch-connections').style.setProperty('--finch-text-soft', '#ccc')"
     )
     with pytest.raises(AssertionError, match="color-contrast"):
-        visitor.looks("wrong")
+        visitor.snapshot("wrong")
     (visitor.shots / "wrong.png").unlink()

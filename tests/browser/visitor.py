@@ -1,4 +1,4 @@
-"""Somebody who looks at the Connections page of the example application in a browser."""
+"""A person who uses the Connections page of the example application in a browser."""
 
 import json
 import re
@@ -17,13 +17,13 @@ from local.world import World
 
 NAMES = {"acme": "Harbor & Vale Holdings", "globex": "Globex Clinics"}
 _AXE = Axe()
-# What a browser says where a test takes the network away, or the API refuses.
+# The browser logs these when a test blocks the network, or when the API refuses a request.
 _EXPECTED = re.compile(r"Failed to load resource|net::ERR_|Access to fetch|Blocked autofocusing")
 
 
 @dataclass
 class Visitor:
-    """One tab. `errors` is what the browser's console has complained of."""
+    """One tab of a browser. `errors` has the errors of its console."""
 
     page: Page
     world: World
@@ -38,10 +38,10 @@ class Visitor:
         if message.type == "error" and not _EXPECTED.search(message.text):
             self.errors.append(message.text)
 
-    # Where they are
+    # Opening the page
 
     def arrive(self, customer_id: str = "acme", *, other_site: bool = False) -> None:
-        """Opens the page and signs in; what is there is shown."""
+        """Opens the page, signs in, and waits until the page has loaded its data."""
         self.open(other_site=other_site)
         self.sign_in(customer_id)
         self.settled()
@@ -51,8 +51,8 @@ class Visitor:
         home = self.world.other_site_page_url if other_site else self.world.page_url
         self.page.goto(home + query)
 
-    def visits_host(self, markup: str, script: str, *, query: str = "", **options: str) -> None:
-        """Opens a page of another make, on the application's site: its markup and its script."""
+    def open_host_page(self, markup: str, script: str, *, query: str = "", **options: str) -> None:
+        """Opens another page on the application's site, with this markup and this script."""
         page, head = self.world.page_url, options.get("head", "")
         self.page.route(
             re.compile(f"^{re.escape(page)}(/x/)?([?#].*)?$"),
@@ -74,16 +74,16 @@ class Visitor:
         self.page.get_by_role("button", name=NAMES[customer_id]).click()
 
     def settled(self) -> None:
-        """Waits until the element has something to show."""
+        """Waits until the element has loaded."""
         expect(self.element.locator(".all")).to_have_attribute("aria-busy", "false")
 
     def another_tab(self) -> "Visitor":
-        """A second tab of the same browser, signed in as well."""
+        """Opens a second tab of the same browser, and signs in."""
         other = Visitor(self.page.context.new_page(), self.world, self.shots)
         other.arrive()
         return other
 
-    # What they see
+    # Parts of the page
 
     @property
     def element(self) -> Locator:
@@ -92,11 +92,11 @@ class Visitor:
 
     @property
     def cards(self) -> Locator:
-        """All connections that are shown."""
+        """The cards of all shown connections."""
         return self.element.locator("li.card")
 
     def card(self, *texts: str) -> Locator:
-        """The connection that says all of this."""
+        """The card that contains all of these texts."""
         found = self.cards
         for text in texts:
             found = found.filter(has_text=text)
@@ -104,12 +104,12 @@ class Visitor:
 
     @property
     def notice(self) -> Locator:
-        """What the page has to say."""
+        """The notices above the list."""
         return self.element.locator(".notice")
 
     @property
     def dialog(self) -> Locator:
-        """The open dialog."""
+        """The dialog."""
         return self.element.locator("dialog")
 
     @property
@@ -118,23 +118,23 @@ class Visitor:
         return self.element.locator(".summary")
 
     @property
-    def said(self) -> Locator:
-        """What is read aloud."""
+    def announced(self) -> Locator:
+        """The text that screen readers announce."""
         return self.element.get_by_role("status")
 
     def button(self, name: str) -> Locator:
-        """A button of the element by what is written on it, or read aloud."""
+        """A button of the element by its accessible name."""
         return self.element.get_by_role("button", name=name)
 
     def sees(self, *texts: str) -> None:
-        """The page says all of this, sooner or later."""
+        """Waits until notices with these texts are visible."""
         for text in texts:
             expect(self.notice.filter(has_text=text).first).to_be_visible()
 
-    def looks(self, name: str, *, height: int | None = None) -> None:
-        """Takes a picture of what is there; axe must find nothing in it.
+    def snapshot(self, name: str, *, height: int | None = None) -> None:
+        """Takes a screenshot. axe must find no problem in the page.
 
-        With a height it begins at the top of the element.
+        With a height, the screenshot starts at the top of the element.
         """
         self.page.mouse.move(0, 0)
         options: dict[str, Any] = {}
@@ -153,20 +153,20 @@ class Visitor:
         self.page.screenshot(path=path, animations="disabled", **options)
         found = _AXE.run(self.page)
         problems = [
-            f"{one['id']}: {node['html'][:200]} {node['failureSummary'][:300]}"
-            for one in found.response["violations"]
-            for node in one["nodes"]
+            f"{violation['id']}: {node['html'][:200]} {node['failureSummary'][:300]}"
+            for violation in found.response["violations"]
+            for node in violation["nodes"]
         ]
         assert not problems, (name, problems)
 
-    # What they do
+    # Actions
 
     def details(self, card: Locator) -> None:
-        """Opens the details of a connection."""
+        """Opens or closes the details of a connection."""
         card.get_by_role("button", name="Details").click()
 
     def connect(self, button: str = "Connect another", **choices: str | None) -> None:
-        """Presses the button and goes through Finch Connect; waits for the return."""
+        """Presses the button, goes through Finch Connect, and waits for the return."""
         self.button(button).click()
         self.go_through(**choices)
         self.page.wait_for_url(self.page_pattern)
@@ -174,7 +174,7 @@ class Visitor:
 
     @property
     def page_pattern(self) -> re.Pattern[str]:
-        """The address of the page, with nothing in it of the return."""
+        """The address of the page without the parameters of a return."""
         pages = (self.world.page_url, self.world.other_site_page_url)
         return re.compile(f"^({'|'.join(map(re.escape, pages))})$")
 
@@ -186,7 +186,7 @@ class Visitor:
         *,
         frame: Any = None,
     ) -> None:
-        """Goes through Finch Connect's own page, or the same in a frame."""
+        """Goes through Finch Connect, on its own page or in this frame."""
         finch = frame or self.page
         if provider:
             finch.get_by_role("button", name=provider, exact=True).click()
@@ -196,10 +196,13 @@ class Visitor:
             finch.get_by_role("button", name=company).click()
         finch.get_by_role("button", name="Continue").click()
 
-    # What goes over the network
+    # The network
 
-    def answers(self, pattern: str, respond: Callable[[Route], None], times: int = 0) -> None:
-        """Lets these requests to the API end otherwise, the first few or all; preflights go through."""
+    def intercept(self, pattern: str, respond: Callable[[Route], None], times: int = 0) -> None:
+        """Responds to these requests in place of the API: to the first `times`, or to all.
+
+        CORS preflights still reach the API.
+        """
         left = count(times or 1_000_000, -1)
 
         def handle(route: Route) -> None:
@@ -210,15 +213,15 @@ class Visitor:
 
         self.page.route(re.compile(re.escape(self.world.api_url) + pattern), handle)
 
-    def goes_on(self, held: list[Route]) -> None:
-        """Lets through what was held, and all after it."""
-        for route in held:
+    def let_through(self, waiting: list[Route]) -> None:
+        """Sends the waiting requests to the API, and stops all interception."""
+        for route in waiting:
             route.continue_()
         self.page.unroute_all()
 
     @contextmanager
     def requests(self, path: str) -> Iterator[list[Request]]:
-        """The requests to the API with this path that are sent meanwhile."""
+        """Records the requests to this path of the API inside the `with` block."""
         seen: list[Request] = []
 
         def note(request: Request) -> None:
@@ -231,12 +234,12 @@ class Visitor:
 
 
 def posted(requests: list[Request]) -> list[dict[str, Any]]:
-    """What the POSTs among them have said."""
-    return [json.loads(one.post_data or "{}") for one in requests if one.method == "POST"]
+    """The JSON bodies of the POST requests."""
+    return [json.loads(sent.post_data or "{}") for sent in requests if sent.method == "POST"]
 
 
 def say(status: int, body: str) -> Callable[[Route], None]:
-    """An answer with this body."""
+    """Responds with this status and body."""
 
     def respond(route: Route) -> None:
         headers = {
@@ -249,16 +252,16 @@ def say(status: int, body: str) -> Callable[[Route], None]:
 
 
 def refuse(status: int, code: str | None = None) -> Callable[[Route], None]:
-    """An answer that refuses: the API's, or without a code the gateway's."""
+    """Responds with a failure of the API, or, without a code, of API Gateway."""
     body = {"code": code, "request_id": "JKJaXmPLvHcESHA="} if code else {"message": "No"}
     return say(status, json.dumps(body))
 
 
 def cut_off(route: Route) -> None:
-    """No answer at all."""
+    """Fails the request as a lost network does."""
     route.abort()
 
 
 def new_tab(context: BrowserContext, world: World, shots: Path) -> Visitor:
-    """A visitor in a tab of this browser."""
+    """Opens a tab for a visitor."""
     return Visitor(context.new_page(), world, shots)

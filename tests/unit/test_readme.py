@@ -159,7 +159,7 @@ def test_every_setting_of_the_page_is_explained() -> None:
 
 
 def test_every_event_of_the_page_is_explained() -> None:
-    told = set(re.findall(r'#tell\("(finch-[\w-]+)"', ELEMENT))
+    told = set(re.findall(r'#dispatch\("(finch-[\w-]+)"', ELEMENT))
     assert {word for cells in rows("told by") for word in words(cells[0])} == told
 
 

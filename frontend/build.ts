@@ -1,0 +1,41 @@
+/**
+ * Makes the two generated files: the types of the API from its description, and the modules bundled
+ * into one file, so that an application needs no build step. Argument: the folder, else this one.
+ */
+
+import { mkdir, writeFile } from "node:fs/promises";
+import { build } from "esbuild";
+import openapiTypescript, { astToString, COMMENT_HEADER } from "openapi-typescript";
+
+const HERE = import.meta.dirname;
+const FOLDER = process.argv[2] ?? HERE;
+
+const BANNER = `\
+// <finch-connections>: a customer's payroll connections, as an element for any page.
+//
+//   <script type="module" src="/finch-connections.js"></script>
+//   <finch-connections api-url="https://api.example.com" app-name="Acme Benefits"
+//     products="company directory employment"></finch-connections>
+//   <script type="module">
+//     document.querySelector("finch-connections").getAccessToken = ({ refresh }) => myToken(refresh);
+//   </script>
+//
+// docs/page.md describes its attributes, properties, events and styles.
+// This file is built from frontend/src. Change it there, then run \`make page\`.
+`;
+
+const description = new URL("../functions/openapi.json", import.meta.url);
+// A request may leave out a field that has a default.
+const types = await openapiTypescript(description, { defaultNonNullable: false });
+await mkdir(`${FOLDER}/src`, { recursive: true });
+await writeFile(`${FOLDER}/src/openapi.ts`, COMMENT_HEADER + astToString(types));
+
+await build({
+  entryPoints: [`${HERE}/src/index.ts`],
+  outfile: `${FOLDER}/finch-connections.js`,
+  bundle: true,
+  format: "esm",
+  target: "es2024",
+  charset: "utf8",
+  banner: { js: BANNER },
+});

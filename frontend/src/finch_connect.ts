@@ -1,0 +1,94 @@
+/** Finch Connect inside the page, by Finch's JavaScript SDK. */
+
+import type { EmbeddedSession } from "./api.ts";
+import type { Act } from "./views/view.ts";
+
+/** The part of Finch's SDK that the page uses. */
+export interface FinchSdk {
+  initialize(options: {
+    onSuccess: (result: { code: string; state?: string }) => void;
+    onError: (error: { errorMessage?: string; errorType?: string }) => void;
+    onClose: () => void;
+    apiConfig?: { connectUrl: string };
+  }): Frame;
+}
+
+interface Frame {
+  open(options: { sessionId: string; state: string; zIndex: number }): void;
+  close(): void;
+  destroy?: () => void;
+}
+
+interface Attempt {
+  act: Act;
+  state: string;
+  failed: boolean;
+  signal: AbortSignal;
+}
+
+/** What the page does when an attempt ends. */
+export interface AttemptEnds {
+  /** Called first, however the attempt ended. */
+  ended(act: Act): void;
+  succeeded(act: Act, code: string, state: string): void;
+  closed(act: Act, failed: boolean): void;
+}
+
+/** Opens Finch Connect in a frame above the page, for one attempt at a time. */
+export class FinchConnectFrame {
+  readonly #frame: Frame;
+  readonly #ends: AttemptEnds;
+  #attempt: Attempt | null = null;
+
+  /** The SDK listens from here on, so the element makes one frame and opens it again. */
+  constructor(sdk: FinchSdk, connectUrl: string | null, ends: AttemptEnds) {
+    this.#ends = ends;
+    this.#frame = sdk.initialize({
+      onSuccess: ({ code, state }) => {
+        const attempt = this.#end();
+        // Another attempt's code must not finish this one.
+        if (!attempt || (state && state !== attempt.state)) return;
+        this.#ends.succeeded(attempt.act, code, attempt.state);
+      },
+      onError: ({ errorMessage, errorType }) => {
+        console.warn("Finch Connect:", errorType, errorMessage);
+        if (this.#attempt) this.#attempt.failed = true;
+        // If the person can correct the error, the frame stays open. If not, the SDK removes it
+        // and reports nothing else.
+        setTimeout(() => document.getElementById("finch-connect-iframe") || this.#closed());
+      },
+      onClose: () => this.#closed(),
+      ...(connectUrl && { apiConfig: { connectUrl } }),
+    });
+  }
+
+  /** Opens the frame; after `signal` is aborted, the end of the attempt is ignored. */
+  open({ session_id, state }: EmbeddedSession, act: Act, signal: AbortSignal): void {
+    this.#attempt = { act, state, signal, failed: false };
+    this.#frame.open({ sessionId: session_id, state, zIndex: 2147483000 });
+  }
+
+  /** Closes the frame and forgets the attempt. */
+  close(): void {
+    this.#attempt = null;
+    this.#frame.close();
+  }
+
+  destroy(): void {
+    this.#attempt = null;
+    this.#frame.destroy?.();
+  }
+
+  #closed(): void {
+    const attempt = this.#end();
+    if (attempt) this.#ends.closed(attempt.act, attempt.failed);
+  }
+
+  #end(): Attempt | null {
+    const attempt = this.#attempt;
+    this.#attempt = null;
+    if (!attempt || attempt.signal.aborted) return null;
+    this.#ends.ended(attempt.act);
+    return attempt;
+  }
+}

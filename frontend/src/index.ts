@@ -1,0 +1,10 @@
+/** The entry of the built file: what a page can import, and the definition of the element. */
+
+import { FinchConnections } from "./element.ts";
+
+export { FinchConnections } from "./element.ts";
+export { TEXTS } from "./texts.ts";
+
+if (!customElements.get("finch-connections")) {
+  customElements.define("finch-connections", FinchConnections);
+}

@@ -1,0 +1,97 @@
+/** The return from Finch Connect: what the address says, and what this tab remembers. */
+
+import type { Finished } from "./api.ts";
+import type { Departure } from "./connections.ts";
+import { MINUTE } from "./polling.ts";
+import { hasText } from "./texts.ts";
+
+/** What an address says about an attempt. It may be forged, so the page asks the API. */
+export interface Landing {
+  at: number;
+  status?: string | undefined;
+  error?: string | undefined;
+  completion?: string | null | undefined;
+  provider_id?: string | undefined;
+  company_id?: string | undefined;
+  /** Text in an address, a boolean in a response. */
+  repaired?: string | boolean | undefined;
+}
+
+// The API discards an unconfirmed attempt after a day.
+const CONFIRM_WITHIN = 24 * 60 * MINUTE;
+
+const OUTCOMES: readonly string[] = [
+  "connected",
+  "confirm",
+  "pending",
+] satisfies Finished["status"][];
+
+// The parameters that the API adds to the address of the return.
+const DETAILS = ["provider_id", "company_id", "repaired"] as const;
+const PARAMETERS = ["status", "error", ...DETAILS];
+
+/**
+ * Reads a return from an address. `rest` is the address without it, or null if the address has
+ * nothing of ours. An `error` with a `state` is the response to a sign-in of the application.
+ */
+export function readReturn(
+  address: string,
+  now: number,
+): { landing: Landing | null; rest: string | null } {
+  const url = new URL(address);
+  const completion = new URLSearchParams(url.hash.slice(1)).get("completion");
+  const pairs = [...url.searchParams];
+  const last = (name: string) => pairs.findLastIndex(([other]) => other === name);
+  const value = (name: string) => pairs[last(name)]?.[1];
+  const status = value("status");
+  const error = value("error");
+  const isOurs =
+    (status !== undefined && OUTCOMES.includes(status)) ||
+    (error !== undefined && hasText(error) && !url.searchParams.has("state"));
+  url.hash = "";
+  if (!isOurs) return { landing: null, rest: completion ? url.href : null };
+  const landing: Landing = { error, status, completion, at: now };
+  for (const name of DETAILS) landing[name] = value(name);
+  // Only the last of each name is ours: the page may have parameters with the same names.
+  const added = new Set(PARAMETERS.map(last));
+  url.search = String(new URLSearchParams(pairs.filter((_, place) => !added.has(place))));
+  return { landing, rest: url.href };
+}
+
+/** What this tab remembers: a return to confirm, and the departure to Finch. */
+export const memory = {
+  read<Name extends keyof Remembered>(name: Name): Remembered[Name] | null {
+    try {
+      return JSON.parse(sessionStorage.getItem(`finch-connections:${name}`) ?? "null");
+    } catch {
+      return null;
+    }
+  },
+
+  write<Name extends keyof Remembered>(name: Name, value: Remembered[Name] | null): void {
+    try {
+      if (value) sessionStorage.setItem(`finch-connections:${name}`, JSON.stringify(value));
+      else sessionStorage.removeItem(`finch-connections:${name}`);
+    } catch {
+      // Without storage a reload forgets the return. Nothing else is lost.
+    }
+  },
+};
+
+interface Remembered {
+  return: Landing;
+  left: Departure;
+}
+
+/**
+ * Takes the return out of the address at once: a completion code must stay in no history. The
+ * return stays in this tab until the person decides, also after a sign-in or a reload.
+ */
+export function takeReturn(): Landing | null {
+  const { landing, rest } = readReturn(location.href, Date.now());
+  if (rest !== null) history.replaceState(history.state, "", rest);
+  if (landing?.completion) memory.write("return", landing);
+  if (landing) return landing;
+  const kept = memory.read("return");
+  return kept && kept.at > Date.now() - CONFIRM_WITHIN ? kept : null;
+}

@@ -1,0 +1,52 @@
+/** The texts that people read, in each language. */
+
+import { de } from "./texts/de.ts";
+import { en } from "./texts/en.ts";
+
+/** A text that depends on a number. The keys are the plural categories of the language. */
+type Plural = { other: string } & Partial<Record<Intl.LDMLPluralRule, string>>;
+
+type Translated<Table> = {
+  [Key in keyof Table]: Table[Key] extends string
+    ? string
+    : Table[Key] extends Plural
+      ? Plural
+      : Translated<Table[Key]>;
+};
+
+type Replaced<Table> = {
+  [Key in keyof Table]?: Table[Key] extends string | Plural ? Table[Key] : Replaced<Table[Key]>;
+};
+
+type Paths<Table> = {
+  [Key in keyof Table & string]: Table[Key] extends string | Plural
+    ? Key
+    : `${Key}.${Paths<Table[Key]>}`;
+}[keyof Table & string];
+
+/** All texts of one language. */
+export type Texts = Translated<typeof en>;
+
+/** Texts of the application, which replace some of ours. */
+export type OwnTexts = Replaced<Texts>;
+
+/** The place of a text in the table, for example `card.logins`. */
+export type TextPath = Paths<typeof en>;
+
+/** The codes of failures that have a text. */
+export type FailureCode = keyof typeof en.failure;
+
+/**
+ * The tables. To add a language, copy `texts/en.ts`, translate the texts in quotes, keep the names
+ * in braces, and add the table here.
+ */
+export const TEXTS = { en, de };
+
+export function hasText(code: string): code is FailureCode {
+  return Object.hasOwn(en.failure, code);
+}
+
+/** The place of the text for a failure. An unknown code has a general text. */
+export function failurePath(code: string): TextPath {
+  return `failure.${hasText(code) ? code : "unexpected"}`;
+}

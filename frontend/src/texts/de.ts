@@ -1,0 +1,220 @@
+/** The German texts. */
+
+import type { Texts } from "../texts.ts";
+
+export const de: Texts = {
+  title: "Verbindungen zur Lohnabrechnung",
+  theApplication: "die Anwendung",
+  connect: "Weitere verbinden",
+  connectFirst: "Lohnabrechnung verbinden",
+  addLogin: "Weitere Anmeldung hinzufügen",
+  connectAgain: "Neu verbinden",
+  repair: "Neu anmelden",
+  disconnect: "Trennen",
+  keep: "Behalten",
+  details: "Details",
+  more: "Mehr zeigen",
+  tryAgain: "Erneut versuchen",
+  dismiss: "Schließen",
+  support: "Support kontaktieren",
+  reference: "Referenz {id}",
+  justNow: "gerade eben",
+  named: "{company} bei {provider}",
+  action: "{action}: {name}",
+  loading: "Ihre Verbindungen werden geladen …",
+  slow: "Das dauert länger als sonst.",
+  opening: "Finch Connect wird geöffnet …",
+  finishing: "Ihre Verbindung wird fertiggestellt …",
+  unknownCompany: "Firma {id}",
+  andMore: { one: "{name} und eine weitere", other: "{name} und {n} weitere" },
+  summary: {
+    good: "Alles ist verbunden und in Ordnung.",
+    attention: {
+      one: "{n} Verbindung erfordert Ihre Aufmerksamkeit",
+      other: "{n} Verbindungen erfordern Ihre Aufmerksamkeit",
+    },
+    none: "Zurzeit ist nichts verbunden.",
+    settling: "Einige Verbindungen werden noch eingerichtet.",
+  },
+  sections: {
+    attention: "Hier sind Sie gefragt",
+    active: "Verbindungen",
+    others: "Andere Verbindungen",
+    ended: { one: "1 getrennte Verbindung", other: "{n} getrennte Verbindungen" },
+  },
+  empty: {
+    title: "Verbinden Sie Ihre Lohnabrechnung oder Personalverwaltung",
+    text: "Damit arbeitet {app} mit aktuellen Daten, ohne Tabellen und ohne Hochladen.",
+    password: "Sie melden sich bei Ihrem Anbieter an. Ihr Passwort erfährt {app} nie.",
+    reads: "Was {app} lesen möchte: {products}.",
+    control: "Jede Verbindung steht hier, und Sie können sie jederzeit trennen.",
+  },
+  card: {
+    logins: { one: "{n} Anmeldung", other: "{n} Anmeldungen" },
+    checked: "Geprüft {when}",
+    unchecked: "Noch nicht geprüft",
+    login: "Anmeldung {n}",
+    since: "verbunden am {date}",
+    ended: "Getrennt am {date}",
+    changed: "Zuletzt geändert am {date}",
+    reads: "Liest",
+    loginsTitle: "Anmeldungen",
+    entities: { one: "{n} Gesellschaft", other: "{n} Gesellschaften" },
+    companyId: "Firmen-ID",
+    accountId: "Konto-ID",
+    entity: "Gesellschaft {id}",
+  },
+  status: {
+    pending: {
+      label: "Wird eingerichtet",
+      reason:
+        "{provider} muss den Zugang noch freigeben. Das kann einige Tage dauern; zu tun ist hier nichts.",
+    },
+    processing: {
+      label: "Wird eingerichtet",
+      reason: "Die ersten Daten von {provider} sind unterwegs.",
+    },
+    connected: { label: "Verbunden", reason: "" },
+    reauth: {
+      label: "Anmeldung nötig",
+      reason:
+        "{provider} verlangt, dass Sie sich neu anmelden. Bis dahin kommen keine neuen Daten.",
+    },
+    error_permissions: {
+      label: "Berechtigung fehlt",
+      reason:
+        "Das Konto, das Sie bei {provider} benutzt haben, darf die Daten nicht sehen. Melden Sie sich mit einem anderen an, oder lassen Sie seine Rechte erweitern.",
+    },
+    error_no_account_setup: {
+      label: "Nicht eingerichtet",
+      reason:
+        "Die Einrichtung bei {provider} ist nicht abgeschlossen. Melden Sie sich neu an, um sie abzuschließen.",
+    },
+    unknown: {
+      label: "Unklar",
+      reason:
+        "{provider} meldet einen Status, den wir nicht kennen („{detail}“). Meist hilft es, sich neu anzumelden.",
+    },
+    disconnecting: {
+      label: "Wird getrennt",
+      reason: "{provider} muss das Ende noch bestätigen. Das geht von selbst weiter.",
+    },
+    disconnected: { label: "Getrennt", reason: "Es können keine Daten mehr gelesen werden." },
+  },
+  problem: {
+    another_company:
+      "Zuletzt haben Sie sich bei einer anderen Firma angemeldet, die jetzt eine eigene Verbindung ist. Diese hier wartet noch auf Sie.",
+    disconnect_refused:
+      "{provider} wollte diese Verbindung nicht beenden. Melden Sie sich neu an, und trennen Sie sie dann noch einmal.",
+  },
+  product: {
+    benefits: "Zusatzleistungen",
+    company: "Firmendaten",
+    deduction: "Abzüge",
+    directory: "Beschäftigtenverzeichnis",
+    documents: "Dokumente",
+    employment: "Stellen und Einkommen",
+    individual: "Personendaten",
+    payment: "Lohnsummen",
+    pay_statement: "Lohnabrechnungen",
+    plans: "Leistungspläne",
+    plans_dependents: "Angehörige",
+    plans_enrollments: "Teilnahmen an Leistungsplänen",
+    recordkeeping: "Altersvorsorge",
+    ssn: "Sozialversicherungsnummern",
+  },
+  confirm: {
+    checking: "Einen Moment: Wir sehen nach, was verbunden wurde …",
+    title: "Waren Sie das?",
+    text: "Gerade hat sich jemand bei einem Anbieter angemeldet, um dieses Konto zu verbinden. Verbinden Sie es nur, wenn Sie das waren und die Firma kennen.",
+    provider: "Anbieter",
+    company: "Firma",
+    yes: "Ja, verbinden",
+    no: "Nein, das war ich nicht",
+    rejected: "Nichts wurde verbunden",
+    rejectedText: "Dieser Versuch endet von selbst binnen eines Tages.",
+    foreign: "Das ist nicht für Ihr Konto",
+    foreignText:
+      "Dieser Versuch wurde mit einem anderen Konto begonnen, oder vor zu langer Zeit. Haben Sie ihn selbst begonnen, dann melden Sie sich hier mit jenem Konto an.",
+  },
+  result: {
+    connected: "{name} ist verbunden",
+    connectedText: "Die ersten Daten brauchen vielleicht einige Minuten.",
+    settling: "{name} wird eingerichtet",
+    again: "{name} war schon verbunden",
+    againText: "Der Zugang wurde erneuert. Sonst hat sich nichts geändert.",
+    login: "Eine weitere Anmeldung gehört jetzt zu {name}",
+    loginText: "Die anderen Anmeldungen bleiben, wie sie sind.",
+    repaired: "{name} ist wieder in Ordnung",
+    repairedText: "Neue Daten kommen wieder wie zuvor.",
+    another: "{name} ist verbunden, aber es ist nicht die Verbindung, um die es ging",
+    anotherText:
+      "Sie haben sich bei etwas anderem angemeldet. Das ist jetzt eine eigene Verbindung; die andere braucht Sie noch.",
+    unhealthy: "{name} ist verbunden, aber noch nicht in Ordnung",
+    pending: "Fast geschafft",
+    pendingText:
+      "Finch ist noch nicht fertig. Ihre Verbindung erscheint hier von selbst, meist binnen Minuten.",
+    failed: "Das hat nicht geklappt",
+    refused: "Nichts wurde verbunden",
+    closedText: "Sie haben Finch Connect vor dem Ende geschlossen.",
+    disconnected: "{name} ist getrennt",
+    disconnectedText: "Von jetzt an kann {app} hier nichts mehr lesen.",
+    disconnecting: "{name} wird getrennt",
+    disconnectingText:
+      "Der Anbieter muss es noch bestätigen. Das geht von selbst weiter, auch wenn Sie diese Seite verlassen.",
+    stale: "Diese Liste konnte nicht aktualisiert werden",
+    staleText: "Stand: {when}.",
+    unavailable: "Ihre Verbindungen können nicht gezeigt werden",
+  },
+  dialog: {
+    title: "{name} trennen?",
+    stops: "{app} erhält dann keine Daten mehr von {provider} für {company}. Das beendet:",
+    entities: "Es endet für alle ihre Gesellschaften: {names}.",
+    stays: "Ihre anderen Verbindungen bleiben, wie sie sind.",
+    undo: "Um es rückgängig zu machen, müssten Sie sich bei {provider} neu anmelden.",
+    working: "Wird getrennt …",
+  },
+  changed: "{name}: {status}",
+  failure: {
+    access_denied: "Sie haben Finch Connect verlassen, ohne den Zugang zu erlauben.",
+    cannot_connect:
+      "Diese Firma kann nicht mit Ihrem Konto verbunden werden, meist weil ein anderes Konto sie hat. Trennen Sie sie zuerst dort, oder kontaktieren Sie den Support.",
+    code_rejected: "Finch hat diesen Versuch nicht angenommen. Bitte verbinden Sie neu.",
+    connection_busy:
+      "Diese Verbindung wird gerade geändert. Warten Sie einen Moment, und versuchen Sie es erneut.",
+    connection_ended:
+      "Die Verbindung endete beim Anbieter, bevor sie fertig war. Bitte verbinden Sie neu.",
+    connection_not_found: "Diese Verbindung gibt es nicht mehr.",
+    customer_unknown:
+      "Ihre Anmeldung sagt nicht, zu welchem Konto Sie gehören. Melden Sie sich neu an, oder kontaktieren Sie den Support.",
+    disconnect_refused:
+      "Der Anbieter wollte diese Verbindung nicht beenden. Melden Sie sich dort neu an, und trennen Sie sie dann noch einmal.",
+    exchange_uncertain:
+      "Die Antwort von Finch ging verloren. Bitte verbinden Sie neu; der frühere Versuch hindert Sie nicht daran.",
+    finch_misconfigured:
+      "Verbinden geht zurzeit nicht. Wir wissen davon; bitte versuchen Sie es später.",
+    finch_refused:
+      "Finch hat diese Anfrage nicht angenommen. Bitte versuchen Sie es erneut, oder mit einem anderen Anbieter.",
+    finch_unavailable:
+      "Finch ist zurzeit nicht zu erreichen. Bitte versuchen Sie es in einigen Minuten erneut.",
+    not_allowed:
+      "Ihre Anmeldung erlaubt das nicht. Melden Sie sich neu an, oder kontaktieren Sie den Support.",
+    internal_error: "Bei uns ging etwas schief. Bitte versuchen Sie es erneut.",
+    invalid_request: "Diese Anfrage war nicht gültig. Bitte fangen Sie neu an.",
+    return_to_not_allowed:
+      "Diese Seite darf keine Verbindung beginnen. Öffnen Sie sie unter ihrer üblichen Adresse.",
+    route_not_found: "Diesen Teil des Dienstes gibt es nicht. Bitte laden Sie die Seite neu.",
+    session_expired: "Dieser Link oder Versuch ist zu alt. Bitte verbinden Sie neu.",
+    session_not_found:
+      "Dieser Versuch ist nicht bekannt oder nicht Ihrer. Bitte verbinden Sie neu.",
+    session_used:
+      "Dieser Versuch wurde schon benutzt. Steht Ihre Verbindung nicht hier, dann verbinden Sie neu.",
+    signature_invalid: "Diese Nachricht kommt nicht von Finch.",
+    too_many_logins:
+      "Diese Verbindung hat die größtmögliche Zahl von Anmeldungen. Trennen Sie sie, und verbinden Sie sie neu.",
+    too_many_requests: "Das war zu oft. Warten Sie einen Moment, und versuchen Sie es erneut.",
+    unauthorized: "Ihre Anmeldung ist abgelaufen. Bitte melden Sie sich neu an.",
+    unreachable: "Der Dienst antwortet nicht. Prüfen Sie Ihr Netz, und versuchen Sie es erneut.",
+    unexpected: "Etwas Unerwartetes ist geschehen. Bitte versuchen Sie es erneut.",
+  },
+};

@@ -1,0 +1,108 @@
+/** The card of a connection in the list. */
+
+import type { Connection } from "../api.ts";
+import { hueOf, initials, keyOf, needsAPerson, statusDetail } from "../connections.ts";
+import { type Children, h } from "../dom.ts";
+import { details } from "./details.ts";
+import { type Act, button, statusLabel, type View } from "./view.ts";
+
+export interface Card {
+  connection: Connection;
+  /** The id of the element that the button opens. */
+  id: string;
+  open: boolean;
+  toggle: () => void;
+  connect: (act: Act) => void;
+  askToDisconnect: () => void;
+}
+
+export function card(view: View, content: Card): Children {
+  const { connection, id, open, connect, toggle } = content;
+  const { words } = view;
+  const ended = connection.status === "disconnected";
+  const mark = h(
+    "span",
+    { class: "mark", "aria-hidden": "true" },
+    initials(view.names(connection).provider),
+  );
+  mark.style.setProperty("--hue", String(hueOf(connection.provider_id)));
+  const again = `again:${keyOf(connection)}`;
+  return [
+    h(
+      "div",
+      { class: "row" },
+      mark,
+      facts(view, connection),
+      statusLabel(view, connection.status, "chip"),
+      ended
+        ? button(view, again, words.text("connectAgain"), () => connect(again), {
+            kind: "quiet again",
+            label: actionLabel(view, connection, words.text("connectAgain")),
+          })
+        : button(view, `details:${keyOf(connection)}`, words.text("details"), toggle, {
+            kind: "quiet toggle",
+            always: true,
+            chevron: true,
+            expanded: open,
+            controls: id,
+            label: actionLabel(view, connection, words.text("details")),
+          }),
+      !ended && reason(view, content),
+    ),
+    h("div", { id, class: "body", hidden: !open }, open && details(view, content)),
+  ];
+}
+
+/** The name of a button for people who do not see the card around it. */
+export function actionLabel({ words, names }: View, connection: Connection, action: string) {
+  return words.plain("action", { action, name: words.plain("named", { ...names(connection) }) });
+}
+
+function facts({ words, names }: View, connection: Connection): HTMLElement {
+  const { company, provider } = names(connection);
+  const { checked_at, logins, problem, status, updated_at } = connection;
+  // A connection with a problem has changed after its end.
+  const end = problem ? "card.changed" : "card.ended";
+  return h(
+    "div",
+    { class: "who" },
+    h("h4", { title: company }, h("bdi", {}, company)),
+    h(
+      "p",
+      { class: "facts" },
+      h("span", {}, h("bdi", {}, provider)),
+      status === "disconnected"
+        ? h("span", {}, words.plain(end, { date: words.date(updated_at) }))
+        : [
+            h("span", {}, words.plain("card.logins", { n: logins.length })),
+            checked_at
+              ? words.time("card.checked", checked_at)
+              : h("span", {}, words.text("card.unchecked")),
+          ],
+    ),
+  );
+}
+
+function reason(view: View, { connection, connect }: Card): Children {
+  const { words, names } = view;
+  const { problem, status } = connection;
+  const path =
+    problem && words.find(`problem.${problem}`)
+      ? (`problem.${problem}` as "problem.disconnect_refused")
+      : (`status.${status}.reason` as const);
+  const repair = `repair:${keyOf(connection)}`;
+  const detail = statusDetail(connection) ?? status;
+  return (
+    words.text(path) &&
+    h(
+      "div",
+      { class: "reason", part: "reason" },
+      h("p", {}, words.nodes(path, { ...names(connection), detail })),
+      needsAPerson(connection) &&
+        button(view, repair, words.text("repair"), () => connect(repair), {
+          kind: "primary",
+          label: actionLabel(view, connection, words.text("repair")),
+        }),
+    )
+  );
+}

@@ -1,0 +1,76 @@
+/** The details of a connection: its logins, its names in full, and the actions on it. */
+
+import type { Login } from "../api.ts";
+import { byName, keyOf } from "../connections.ts";
+import { type Children, h } from "../dom.ts";
+import { actionLabel, type Card } from "./card.ts";
+import { button, fact, loginName, statusLabel, type View } from "./view.ts";
+
+export function details(view: View, content: Card): Children {
+  const { connection } = content;
+  const { words } = view;
+  const { company, provider } = view.names(connection);
+  return [
+    h(
+      "div",
+      {},
+      h("h5", {}, words.text("card.loginsTitle")),
+      h(
+        "ul",
+        { class: "logins" },
+        connection.logins.map((login, place) => h("li", {}, loginDetails(view, login, place))),
+      ),
+    ),
+    // The card may cut these names off.
+    h(
+      "dl",
+      { class: "known" },
+      fact(words.text("confirm.company"), h("bdi", {}, company)),
+      fact(words.text("confirm.provider"), h("bdi", {}, provider)),
+      fact(words.text("card.companyId"), h("code", {}, connection.company_id)),
+    ),
+    connection.status !== "disconnecting" && buttons(view, content),
+  ];
+}
+
+function loginDetails(view: View, login: Login, place: number): Children {
+  const { words } = view;
+  return [
+    h("div", { class: "login" }, loginName(view, login, place), statusLabel(view, login.status)),
+    h("p", { class: "small first" }, words.products(login.products)),
+    login.account_id &&
+      h(
+        "p",
+        { class: "small" },
+        `${words.text("card.accountId")} `,
+        h("code", {}, login.account_id),
+      ),
+    login.entities.length > 1 &&
+      h(
+        "ul",
+        { class: "entities" },
+        login.entities
+          .toSorted(byName)
+          .map((entity) =>
+            h("li", {}, h("bdi", {}, words.entity(entity)), statusLabel(view, entity.status)),
+          ),
+      ),
+  ];
+}
+
+function buttons(view: View, { connection, connect, askToDisconnect }: Card): HTMLElement {
+  const { words } = view;
+  const key = keyOf(connection);
+  return h(
+    "div",
+    { class: "actions" },
+    button(view, `add:${key}`, words.text("addLogin"), () => connect(`add:${key}`), {
+      icon: "plus",
+      label: actionLabel(view, connection, words.text("addLogin")),
+    }),
+    button(view, `disconnect:${key}`, words.text("disconnect"), askToDisconnect, {
+      kind: "quiet ends",
+      label: actionLabel(view, connection, words.text("disconnect")),
+    }),
+  );
+}

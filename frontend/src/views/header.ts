@@ -1,0 +1,36 @@
+/** The title, the line that sums up the list, and the button to connect another provider. */
+
+import { type Children, h, icon } from "../dom.ts";
+import { button, type View } from "./view.ts";
+
+interface Header {
+  summary: string;
+  troubled: boolean;
+  /** Whether the list is shown. The empty page has its own button. */
+  listed: boolean;
+  connect: () => void;
+}
+
+export function header(view: View, { summary, troubled, listed, connect }: Header): Children {
+  const { words } = view;
+  return [
+    h(
+      "div",
+      {},
+      h("h2", { part: "heading", tabindex: "-1", "data-act": "title" }, words.text("title")),
+      listed &&
+        summary &&
+        h(
+          "p",
+          { class: `summary ${troubled ? "bad" : ""}`, part: "summary" },
+          troubled && icon("alert"),
+          h("span", {}, summary),
+        ),
+    ),
+    listed &&
+      button(view, "connect", words.text("connect"), connect, {
+        kind: troubled ? "" : "primary",
+        icon: "plus",
+      }),
+  ];
+}

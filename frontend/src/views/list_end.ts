@@ -1,0 +1,69 @@
+/** What is below the list: placeholders while it loads, the empty page, or a button for more. */
+
+import { type Children, h, icon, picture, spinner } from "../dom.ts";
+import type { TextPath } from "../texts.ts";
+import type { Values } from "../wording.ts";
+import { button, type View } from "./view.ts";
+
+export function loading({ words }: View, slow: boolean): HTMLElement {
+  return h(
+    "div",
+    { class: "cards" },
+    h("p", { class: "unseen" }, words.text("loading")),
+    placeholder(),
+    placeholder(),
+    placeholder(),
+    slow && h("p", { class: "slow" }, words.text("slow")),
+  );
+}
+
+function placeholder(): HTMLElement {
+  const line = () => h("span", { class: "bone line" });
+  return h(
+    "div",
+    { class: "card still" },
+    h(
+      "div",
+      { class: "row" },
+      h("span", { class: "mark bone" }),
+      h("div", { class: "bones" }, line(), line()),
+    ),
+  );
+}
+
+/** The page of a customer who has connected nothing. */
+export function emptyPage(view: View, products: string[], connect: () => void): HTMLElement {
+  const { words } = view;
+  const point = (path: TextPath, values?: Values) =>
+    h("li", {}, icon("check"), h("span", {}, words.nodes(path, values)));
+  return h(
+    "div",
+    { class: "empty", part: "empty" },
+    picture(),
+    h("h3", {}, words.text("empty.title")),
+    h("p", {}, words.nodes("empty.text")),
+    h(
+      "ul",
+      {},
+      point("empty.password"),
+      point("empty.reads", { products: words.products(products) }),
+      point("empty.control"),
+    ),
+    button(view, "connect", words.text("connectFirst"), connect, { kind: "primary" }),
+  );
+}
+
+export function moreButton({ words }: View, busy: boolean, more: () => void): Children {
+  return h(
+    "button",
+    {
+      type: "button",
+      class: "button more",
+      part: "button",
+      "data-act": "more",
+      onclick: more,
+    },
+    busy && spinner(),
+    words.text("more"),
+  );
+}

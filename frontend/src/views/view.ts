@@ -1,0 +1,95 @@
+/** What every view reads of the element, and the parts that several views share. */
+
+import type { Connection, ConnectionStatus, Login } from "../api.ts";
+import { toneOf } from "../connections.ts";
+import { type Children, h, type Icon, icon, spinner } from "../dom.ts";
+import type { Failure } from "../notices.ts";
+import { failurePath } from "../texts.ts";
+import type { Names, Wording } from "../wording.ts";
+
+/** Names a button, and what it does: `connect`, or a verb and the key, as in `repair:gusto#1`. */
+export type Act = string;
+
+export interface View {
+  readonly words: Wording;
+  /** The button whose action is under way. It disables the others. */
+  readonly busy: Act | null;
+  readonly names: (connection: Connection) => Names;
+}
+
+interface ButtonOptions {
+  kind?: string;
+  icon?: Icon;
+  label?: string;
+  /** Works also while another action is under way. */
+  always?: boolean;
+  chevron?: boolean;
+  expanded?: boolean;
+  controls?: string;
+}
+
+export function button(
+  view: View,
+  act: Act,
+  text: string,
+  run: () => unknown,
+  { kind = "", icon: sign, label, always, chevron, expanded, controls }: ButtonOptions = {},
+): HTMLElement {
+  const part = "button";
+  const busy = view.busy === act;
+  return h(
+    "button",
+    {
+      type: "button",
+      class: `button ${kind} ${busy ? "busy" : ""}`,
+      part: kind.includes("primary") ? `${part} primary-button` : part,
+      "data-act": act,
+      "aria-label": label,
+      // With `disabled` the button would lose the focus.
+      "aria-disabled": view.busy && !always ? "true" : null,
+      "aria-busy": busy ? "true" : null,
+      "aria-expanded": expanded === undefined ? null : String(expanded),
+      "aria-controls": controls,
+      onclick: run,
+    },
+    busy ? spinner() : sign && icon(sign),
+    h("span", { class: "words" }, text),
+    chevron && icon("chevron"),
+  );
+}
+
+export function statusLabel(view: View, status: ConnectionStatus, kind = ""): HTMLElement {
+  const spins = status === "disconnecting";
+  return h(
+    "span",
+    { class: `status ${kind} ${toneOf(status)} ${spins ? "spins" : ""}`, part: "status" },
+    spins && spinner(),
+    view.words.status(status),
+  );
+}
+
+export function loginName({ words }: View, login: Login, place: number): HTMLElement {
+  return h(
+    "span",
+    {},
+    h("strong", {}, words.plain("card.login", { n: place + 1 })),
+    h(
+      "span",
+      { class: "small" },
+      " · ",
+      words.plain("card.since", { date: words.date(login.connected_at) }),
+    ),
+  );
+}
+
+export function referenceLine({ words }: View, reference: string | undefined): Children {
+  return reference && h("p", {}, h("small", {}, words.nodes("reference", { id: reference })));
+}
+
+export function failureText({ words }: View, failure: Failure): string {
+  return words.text(failurePath(failure.code));
+}
+
+export function fact(term: string, ...value: Children[]): HTMLElement {
+  return h("div", {}, h("dt", {}, term), h("dd", {}, value));
+}

@@ -1,0 +1,130 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { ConnectionStatus } from "../src/api.ts";
+import {
+  departure,
+  entitiesOf,
+  grouped,
+  hueOf,
+  initials,
+  keyOf,
+  newest,
+  providerName,
+  repairedFlag,
+  resultOf,
+  summaryPath,
+  toneOf,
+} from "../src/connections.ts";
+import { connection, entity, login, NOW } from "./examples.ts";
+
+const LATER = new Date(NOW + 60_000).toISOString();
+
+test("each connection is in one group, sorted by key", () => {
+  const found = grouped([
+    connection("c", { status: "disconnected" }),
+    connection("b", { status: "disconnecting" }),
+    connection("d", { status: "reauth" }),
+    connection("a", { status: "reauth" }),
+  ]);
+  const ids = Object.entries(found).map(([name, all]) => [name, ...all.map((o) => o.company_id)]);
+  assert.deepEqual(ids, [
+    ["attention", "a", "d"],
+    ["active", "b"],
+    ["ended", "c"],
+  ]);
+});
+
+const SUMMARIES: [ConnectionStatus[], complete: boolean, string | null][] = [
+  [["connected", "pending", "reauth"], true, "summary.attention"],
+  [["connected", "pending"], true, "summary.settling"],
+  [["connected", "disconnected"], true, "summary.good"],
+  [["disconnected"], true, "summary.none"],
+  [["disconnected"], false, null],
+  [["disconnecting"], true, null],
+  [["paused" as ConnectionStatus], true, null],
+];
+
+for (const [statuses, complete, summary] of SUMMARIES) {
+  test(`the summary of ${statuses} (complete: ${complete}) is ${summary}`, () => {
+    const connections = statuses.map((status, n) => connection(`${n}`, { status }));
+    assert.equal(summaryPath(connections, complete), summary);
+  });
+}
+
+test("a status that the page does not know has a neutral tone", () => {
+  assert.equal(toneOf("paused" as ConnectionStatus), "over");
+  assert.equal(toneOf("unknown"), "bad");
+});
+
+test("an entity of two logins is listed once", () => {
+  const logins = [
+    login({ entities: [entity("e1"), entity("e2")] }),
+    login({ entities: [entity("e1")] }),
+  ];
+  assert.deepEqual(
+    entitiesOf(connection("a", { logins })).map((one) => one.id),
+    ["e1", "e2"],
+  );
+});
+
+test("a provider's name comes from another connection or from the page before the API has it", () => {
+  const nameless = connection("a", { provider_id: "p", provider_name: null });
+  const named = connection("b", { provider_id: "p", provider_name: "Provider P" });
+  assert.equal(providerName(nameless, [named]), "Provider P");
+  assert.equal(providerName({ provider_id: "adp_run" }, []), "RUN Powered by ADP");
+  assert.equal(providerName({ provider_id: "new_one" }, []), "new_one");
+});
+
+test("a mark has two letters also for short and empty names", () => {
+  const found = ["RUN Powered by ADP", "gusto", "x", "", "  two words "].map(initials);
+  assert.deepEqual(found, ["RP", "Gu", "X", "", "Tw"]);
+});
+
+test("a provider always has the same hue", () => {
+  assert.equal(hueOf("gusto"), hueOf("gusto"));
+  assert.ok(hueOf("a provider with a long name 🎉") < 360);
+});
+
+const left = departure([connection("known")], "connect", NOW);
+
+test("a departure notes living connections with their logins", () => {
+  const ended = connection("ended", { status: "disconnected" });
+  assert.deepEqual(departure([connection("known"), ended], "connect", NOW), left);
+  assert.deepEqual(left.logins, { "gusto#known": 1 });
+});
+
+test("the newest connection since the departure is found", () => {
+  const known = connection("known");
+  const fresh = connection("new", { logins: [login({ connected_at: LATER })] });
+  assert.equal(newest([known, fresh], left, NOW), fresh);
+  assert.equal(newest([known], left, NOW), undefined);
+  const again = connection("known", { logins: [login(), login({ connected_at: LATER })] });
+  assert.equal(newest([again], left, NOW), again);
+});
+
+test("without a departure only the time of a login counts", () => {
+  assert.equal(newest([connection("a")], null, NOW), undefined);
+  assert.ok(newest([connection("a")], null, NOW - 1));
+});
+
+const RESULTS = [
+  [connection("new"), null, "connected"],
+  [connection("new", { status: "pending" }), null, "settling"],
+  [connection("new", { status: "reauth" }), null, "unhealthy"],
+  [connection("new"), false, "another"],
+  [connection("known"), true, "repaired"],
+  [connection("known", { status: "reauth" }), true, "unhealthy"],
+  [connection("known"), null, "again"],
+  [connection("known", { logins: [login(), login()] }), null, "login"],
+] as const;
+
+for (const [arrived, repaired, result] of RESULTS) {
+  test(`${keyOf(arrived)} (${arrived.status}, repaired: ${repaired}) is ${result}`, () => {
+    assert.equal(resultOf(arrived, repaired, left), result);
+  });
+}
+
+test("the repaired flag is the same from an address and from a response", () => {
+  assert.deepEqual(["true", "false", true, false].map(repairedFlag), [true, false, true, false]);
+  assert.equal(repairedFlag(undefined), null);
+});

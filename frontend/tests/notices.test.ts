@@ -1,0 +1,52 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import * as notices from "../src/notices.ts";
+import { connection } from "./examples.ts";
+
+function failure(code: string) {
+  return { code, reference: "id" };
+}
+
+test("a failure offers the same action again", () => {
+  const notice = notices.failed(failure("finch_unavailable"), "repair:gusto#1");
+  assert.equal(notice.kind, "bad");
+  assert.equal(notice.text, "failure.finch_unavailable");
+  assert.equal(notice.reference, "id");
+  assert.equal(notice.retry, "repair:gusto#1");
+  assert.equal(notice.support, false);
+});
+
+test("a failure that only support can solve offers support and no retry", () => {
+  const notice = notices.failed(failure("cannot_connect"), "connect");
+  assert.equal(notice.support, true);
+  assert.equal(notice.retry, null);
+});
+
+test("leaving Finch Connect is not shown as an error", () => {
+  assert.equal(notices.failed(failure("access_denied"), "connect").kind, "info");
+});
+
+test("an unknown code has a general text", () => {
+  assert.equal(notices.failed(failure("a_new_code"), null).text, "failure.unexpected");
+});
+
+test("a return is tried again only while the API may still accept it", () => {
+  assert.equal(notices.isWorthAnotherTry(failure("unreachable")), true);
+  assert.equal(notices.isWorthAnotherTry(failure("session_used")), false);
+  assert.equal(notices.isWorthAnotherTry(failure("a_new_code")), false);
+});
+
+test("an arrival that does not work yet gives the reason of its status", () => {
+  const reauth = connection("1", { status: "reauth" });
+  const notice = notices.arrived(reauth, "unhealthy");
+  assert.deepEqual([notice.kind, notice.text], ["wait", "status.reauth.reason"]);
+  assert.equal(notices.arrived(reauth, "another").text, "result.anotherText");
+  assert.equal(notices.arrived(connection("1"), "connected").kind, "good");
+});
+
+test("a connection that was made again in another tab is not called disconnected", () => {
+  const titles = (["disconnected", "disconnecting", "connected"] as const).map(
+    (status) => notices.disconnected(connection("1", { status })).title,
+  );
+  assert.deepEqual(titles, ["result.disconnected", "result.disconnecting", "result.again"]);
+});

@@ -1,0 +1,90 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type OwnTexts, TEXTS } from "../src/texts.ts";
+import { languageFor, Wording } from "../src/wording.ts";
+import { connection, entity, login, NOW } from "./examples.ts";
+
+const english = new Wording("en-US", {}, "Acme");
+const german = new Wording("de-AT", {}, "Acme");
+
+const LANGUAGES = [
+  ["DE", "de"],
+  ["de-at", "de-AT"],
+  ["en-GB", "en-GB"],
+  ["fr", "en"],
+  ["not a language", "en"],
+  ["c_UTF-8", "en"],
+  ["", "en"],
+] as const;
+
+for (const [requested, language] of LANGUAGES) {
+  test(`the language for "${requested}" is ${language}`, () => {
+    assert.equal(languageFor(requested), language);
+  });
+}
+
+test("texts come in the language, with the plural form of the number", () => {
+  assert.equal(english.plain("card.logins", { n: 1 }), "1 login");
+  assert.equal(english.plain("card.logins", { n: 2000 }), "2,000 logins");
+  assert.equal(german.plain("card.logins", { n: 2 }), "2 Anmeldungen");
+});
+
+test("the application's own texts replace ours, and missing ones stay", () => {
+  const own = { title: "Payroll", card: { logins: { one: "ONE", other: "MANY" } } };
+  const words = new Wording("en", own, null);
+  assert.equal(words.text("title"), "Payroll");
+  assert.equal(words.plain("card.logins", { n: 1 }), "ONE");
+  assert.equal(words.text("card.since"), TEXTS.en.card.since);
+});
+
+test("own texts of a wrong shape do no harm", () => {
+  const own = { title: null, card: "no table" } as unknown as OwnTexts;
+  const words = new Wording("en", own, null);
+  assert.equal(words.text("title"), TEXTS.en.title);
+  assert.equal(words.text("card.since"), TEXTS.en.card.since);
+});
+
+test("values from outside are isolated, and braces in them are not filled in", () => {
+  const text = english.plain("named", { company: "{provider}", provider: "Gusto" });
+  assert.equal(text, "\u2068{provider}\u2069 at \u2068Gusto\u2069");
+});
+
+test("a name is made of company and provider", () => {
+  const names = { company: "Harbor", provider: "Gusto" };
+  const text = english.plain("result.connected", names).replace(/[\u2068\u2069]/g, "");
+  assert.equal(text, "Harbor at Gusto is connected");
+});
+
+test("without its name the application is called the application", () => {
+  const words = new Wording("en", {}, null);
+  assert.match(words.plain("result.disconnectedText"), /the application/);
+  assert.match(english.plain("result.disconnectedText"), /Acme/);
+});
+
+test("an unknown status or product is shown as it is", () => {
+  assert.equal(english.status("paused"), "paused");
+  assert.equal(english.status("constructor"), "constructor");
+  assert.equal(english.products(["company", "toString"]), "company details and toString");
+});
+
+test("relative times have the right unit and are never in the future", () => {
+  const ago = (seconds: number) => english.ago(new Date(NOW - seconds * 1000).toISOString(), NOW);
+  assert.deepEqual([-90, 10, 120, 7200, 172_800].map(ago), [
+    "just now",
+    "just now",
+    "2 minutes ago",
+    "2 hours ago",
+    "2 days ago",
+  ]);
+});
+
+test("a company without a name is named after its entities, or else by its id", () => {
+  const company = (...entities: ReturnType<typeof entity>[]) =>
+    english
+      .company(connection("company-id", { company_name: null, logins: [login({ entities })] }))
+      .replace(/[\u2068\u2069]/g, "");
+  assert.equal(company(), "Company company-");
+  assert.equal(company(entity("e1")), "Company company-");
+  assert.equal(company(entity("e1", "West"), entity("e2", "East")), "East and one more");
+  assert.equal(company(entity("e1", "Solo"), entity("e2", "Solo")), "Solo");
+});

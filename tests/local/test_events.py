@@ -51,7 +51,7 @@ def impatient(world: World) -> Iterator[None]:
 
 def heard_of(world: World, person: Person) -> list[tuple[str, str | None, str]]:
     """What was told of a customer: the kind, the status before and the one after."""
-    details = [(one["detail-type"], one["detail"]) for one in world.changes()]
+    details = [(one["detail-type"], one["detail"]) for one in world.connection_events()]
     return [
         (kind, detail["previous_status"], detail["status"])
         for kind, detail in details

@@ -95,7 +95,7 @@ def test_nothing_that_is_written_down_holds_a_secret_or_a_name(world: World, hea
     texts |= {
         f"file {name}": text for name, text in files(world).items() if "functions/" not in name
     }
-    texts["events"] = json.dumps(world.changes())
+    texts["events"] = json.dumps(world.connection_events())
     texts["answers"] = "\n".join(heard.answers)
     texts["refusals"] = "\n".join(heard.refusals)
     texts["addresses"] = "\n".join(heard.addresses)

@@ -22,7 +22,7 @@ import httpx
 from docker.errors import DockerException, ImageNotFound, NotFound
 
 from local.fake_finch.seed_world import HARBOR_LANE, MAYA
-from local.sam_local import architecture
+from local.sam_local.template import architecture
 from local.world import PASSED_ON, ROOT, Ports, World, WorldError
 
 # What each example event is answered here, where nothing is connected, as far as it tells them apart.

@@ -1,81 +1,64 @@
-"""What an operator decides about: held tokens, uncertain exchanges, tasks that were given up."""
+"""`resolve`: an operator's decisions about held tokens, uncertain exchanges and stuck work."""
 
+import argparse
 import json
+import sys
 from collections.abc import Callable
 from typing import Any
 
-from operations.long_work import FOR_A_PERSON, OVER
-from operations.stack import CannotOperate, Stack
+from operations.stack import CannotOperate, ExitCode, Say, Stack
 
-type Say = Callable[[str], None]
 type Ask = Callable[[str], str]
 
-_MOST_LETTERS = 10_000
+
+def resolve(asked: argparse.Namespace, stack: Stack, say: Say) -> ExitCode:
+    """Carries out one action of the command."""
+    action = asked.action
+    if action == "list":
+        return list_unfinished(stack, say)
+    if action in ("attach", "disconnect"):
+        ask = input if sys.stdin.isatty() else None
+        return decide(stack, action, asked.session, sure=asked.yes, ask=ask, say=say)
+    event = {"action": action}
+    if action == "audit":
+        event["customer_id"] = asked.customer_id
+    elif getattr(asked, "session", None):
+        event["session"] = asked.session
+    else:
+        event |= {
+            "customer_id": asked.customer,
+            "provider_id": asked.provider,
+            "company_id": asked.company,
+        }
+    _show(stack.invoke("ResolveUnfinished", event), say)
+    return ExitCode.DONE
 
 
-def show(answer: Any, say: Say) -> None:
-    """Prints what a function answered."""
-    say(json.dumps(answer, indent=2))
-
-
-def list_unfinished(stack: Stack, say: Say) -> int:
-    """Shows what is not over for an hour."""
+def list_unfinished(stack: Stack, say: Say) -> ExitCode:
+    """Shows everything that has been unfinished for more than an hour."""
     found = stack.invoke("ResolveUnfinished", {"action": "list", "limit": 100})
-    show(found, say)
-    return FOR_A_PERSON if any(found.values()) else OVER
+    _show(found, say)
+    return ExitCode.PERSON_NEEDED if any(found.values()) else ExitCode.DONE
 
 
 def decide(
     stack: Stack, action: str, session: str, *, sure: bool, ask: Ask | None, say: Say
-) -> int:
-    """Shows what a decision means, and carries it out when the operator says yes to exactly that."""
+) -> ExitCode:
+    """Shows the effect of a decision, and carries out exactly that after the operator's yes."""
     asked = {"action": action, "session": session}
     seen = stack.invoke("ResolveUnfinished", asked)
-    show(seen, say)
+    _show(seen, say)
     if not sure:
         if ask is None:
-            raise CannotOperate("Nobody is there to ask: say --yes when that is what you want.")
+            raise CannotOperate(
+                "Cannot ask for confirmation without a terminal. Use --yes to confirm."
+            )
         if ask(f"{action}? Write yes: ") != "yes":
             say("Nothing was done.")
-            return FOR_A_PERSON
-    show(stack.invoke("ResolveUnfinished", asked | {"decision": seen["decision"]}), say)
-    return OVER
+            return ExitCode.PERSON_NEEDED
+    _show(stack.invoke("ResolveUnfinished", asked | {"decision": seen["decision"]}), say)
+    return ExitCode.DONE
 
 
-def redrive(stack: Stack, say: Say) -> int:
-    """Puts tasks that were given up back into the queue, and has changes told after all."""
-    sqs = stack.client("sqs")
-
-    def queue_again(letter: str) -> bool:
-        sqs.send_message(QueueUrl=stack.outputs["WorkQueueUrl"], MessageBody=letter)
-        return True
-
-    def tell(letter: str) -> bool:
-        answer = stack.client("lambda").invoke(
-            FunctionName=stack.outputs["PublishEventsName"], Payload=letter
-        )
-        said = json.load(answer["Payload"])
-        return "FunctionError" not in answer and not said["batchItemFailures"]
-
-    queued, _ = _work_off(sqs, stack.outputs["WorkDeadLetterQueueUrl"], queue_again)
-    say(f"{queued} tasks are in the queue again.")
-    told, failed = _work_off(sqs, stack.outputs["EventsDeadLetterQueueUrl"], tell)
-    say(f"{told} letters about changes were told after all, {failed} could not be.")
-    return FOR_A_PERSON if failed else OVER
-
-
-def _work_off(sqs: Any, url: str, work: Callable[[str], bool]) -> tuple[int, int]:
-    """Does something with each letter of a queue; how many are done with, and how many stay."""
-    done = failed = 0
-    while done + failed < _MOST_LETTERS:
-        answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=300)
-        letters = answer.get("Messages", ())
-        if not letters:
-            break
-        for letter in letters:
-            if work(letter["Body"]):
-                sqs.delete_message(QueueUrl=url, ReceiptHandle=letter["ReceiptHandle"])
-                done += 1
-            else:
-                failed += 1
-    return done, failed
+def _show(answer: Any, say: Say) -> None:
+    say(json.dumps(answer, indent=2))

@@ -63,7 +63,7 @@ def _readable(item: Mapping[str, Any]) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON, without withheld attributes and without binary ones (ciphertexts and keys)."""
+    """A value as JSON, without withheld and binary attributes (ciphertexts and keys)."""
     match value:
         case dict():
             return {

@@ -1,8 +1,8 @@
 """Emulated AWS: MiniStack, with patches where its behaviour differs from what AWS documents.
 
 `python -m local.aws_emulator` starts it with the Python of MiniStack's own environment. Each module
-patches one service of one exact version of MiniStack. Beside each patch stand what MiniStack does
-and the page on which AWS documents the behaviour that the patch gives.
+patches a service of one exact version of MiniStack. The text of each patch says what MiniStack does,
+what AWS does instead, and on which page AWS documents it.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""What Acme Benefits and its operator receive in the local world: connection events and alarms.
+"""The connection events that Acme Benefits receives, and the alarms that its operator receives.
 
 Each subscriber reads a queue and prints a line for each message.
 """

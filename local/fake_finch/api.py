@@ -6,8 +6,9 @@ from werkzeug.exceptions import HTTPException
 from local.fake_finch import connect_page, control, employment_data, management, sandbox
 from local.fake_finch.front import Front
 from local.fake_finch.incoming import check_version
+from local.fake_finch.records import NotReady
 from local.fake_finch.refusals import NotFound, Refused, ServerError, error_body
-from local.fake_finch.state import FinchState, NotReady
+from local.fake_finch.state import FinchState
 
 
 def create_app(finch: FinchState) -> Flask:

@@ -27,15 +27,15 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Response, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response as BaseResponse
 
-from local.fake_finch.seed_world import PROVIDERS, Company
-from local.fake_finch.state import (
+from local.fake_finch.records import (
     CannotAuthorize,
-    FinchState,
     NotOffered,
     SessionOver,
     SessionUnknown,
     WrongLogin,
 )
+from local.fake_finch.seed_world import PROVIDERS, Company
+from local.fake_finch.state import FinchState
 
 PRODUCT_WORDS = {
     "benefits": "Benefits and deductions",

@@ -27,7 +27,8 @@ from flask import Blueprint, Response, jsonify, request
 from pydantic import ValidationError
 
 from local.fake_finch.faults import Fault
-from local.fake_finch.state import CannotAuthorize, FinchState
+from local.fake_finch.records import CannotAuthorize
+from local.fake_finch.state import FinchState
 
 
 def blueprint(finch: FinchState) -> Blueprint:

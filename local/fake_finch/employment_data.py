@@ -9,9 +9,10 @@ from pydantic import Field
 
 from local.fake_finch import seed_world
 from local.fake_finch.incoming import RequestBody, access_token, body_of
+from local.fake_finch.records import Reading
 from local.fake_finch.refusals import BadRequest, InsufficientScope
 from local.fake_finch.seed_world import Company, Person
-from local.fake_finch.state import FinchState, Reading
+from local.fake_finch.state import FinchState
 
 
 class _BatchItem(RequestBody):

@@ -11,7 +11,8 @@ from werkzeug.wsgi import get_input_stream
 
 from local.fake_finch.faults import Action
 from local.fake_finch.request_log import RecordedRequest
-from local.fake_finch.state import FinchState, new_uuid
+from local.fake_finch.state import FinchState
+from local.fake_finch.store import new_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -16,8 +16,9 @@ from local.fake_finch.incoming import (
     check_application,
     check_products,
 )
+from local.fake_finch.records import Connection, Customer, Session, Token
 from local.fake_finch.seed_world import Provider
-from local.fake_finch.state import Connection, Customer, FinchState, Session, Token
+from local.fake_finch.state import FinchState
 
 
 class _Integration(RequestBody):

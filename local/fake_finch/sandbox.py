@@ -15,8 +15,9 @@ from local.fake_finch.incoming import (
     check_sandbox,
     check_sandbox_application,
 )
+from local.fake_finch.records import STATUSES, Connection, Token
 from local.fake_finch.refusals import BadRequest
-from local.fake_finch.state import STATUSES, Connection, FinchState, Token
+from local.fake_finch.state import FinchState
 
 
 class _SandboxConnection(RequestBody):

@@ -1,25 +1,31 @@
-"""The truth about the fake Finch's world, and Finch's rules about connections, codes and tokens.
+"""Finch's rules about sessions, codes, connections, tokens and webhooks.
 
-One lock guards it all and is never held while anything waits. Every change of a connection's
-status passes through `FinchState._set_status`, which tells the application by webhook.
+Every change of a connection's status passes through `FinchState._set_status`, which sends the webhook.
 """
 
 import json
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any, Literal, Self
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any, Literal
 from urllib.parse import urlencode, urlsplit, urlunsplit
-from uuid import uuid4
-
-from pydantic import TypeAdapter
 
 from local.fake_finch import seed_world
-from local.fake_finch.faults import Faults
+from local.fake_finch.records import (
+    CODE_LIFETIME,
+    Authorized,
+    Code,
+    ConnectedEntity,
+    Connection,
+    Customer,
+    NotOffered,
+    NotReady,
+    Reading,
+    Session,
+    SessionOver,
+    SessionUnknown,
+    Token,
+    WrongLogin,
+)
 from local.fake_finch.refusals import (
     AccountSetupRequired,
     BadRequest,
@@ -33,378 +39,13 @@ from local.fake_finch.refusals import (
     NotFound,
     ReauthenticateUser,
 )
-from local.fake_finch.request_log import RequestLog
-from local.fake_finch.seed_world import Company, Entity, Login, Person, Provider
-from local.fake_finch.switches import Switches
-from local.fake_finch.webhooks import SECRETS_OVERLAP, Delivery, Outbox, Waiting, new_secret, signed
+from local.fake_finch.seed_world import Company, Entity, Provider
+from local.fake_finch.store import Store, new_uuid
+from local.fake_finch.webhooks import SECRETS_OVERLAP, Delivery, Waiting, new_secret, signed
 
-ClientType = Literal["development", "production", "sandbox"]
 
-CODE_LIFETIME = timedelta(minutes=10)
-
-STATUSES = (
-    "pending",
-    "processing",
-    "connected",
-    "error_no_account_setup",
-    "error_permissions",
-    "reauth",
-)
-
-
-@dataclass(frozen=True)
-class Application:
-    """The client of Finch: what the dashboard's Credentials tab holds."""
-
-    client_id: str
-    client_secret: str = field(repr=False)
-    redirect_uris: tuple[str, ...]
-    client_type: ClientType = "sandbox"
-    webhook_url: str | None = None
-    webhook_secrets: tuple[str, ...] = field(default=(), repr=False)
-    """The newest first. Without one, or without the URL, nothing is told."""
-
-
-@dataclass(frozen=True)
-class Customer:
-    """Whom the application connects, in its own words."""
-
-    id: str
-    name: str
-    email: str | None = None
-
-
-@dataclass
-class Session:
-    """One Connect session. `customer` is None for a reauthentication, which names nobody."""
-
-    id: str
-    customer: Customer | None
-    products: tuple[str, ...]
-    redirect_uri: str | None
-    expires_at: datetime
-    provider_id: str | None = None
-    auth_method: str | None = None
-    manual: bool = False
-    sandbox: str | None = None
-    reauthenticates: str | None = None
-    codes_issued: int = 0
-
-
-@dataclass
-class Code:
-    """An authorization code: what the person granted, waiting to be exchanged."""
-
-    value: str = field(repr=False)
-    client_id: str
-    session_id: str
-    redirect_uri: str | None
-    expires_at: datetime
-    provider_id: str
-    company_id: str
-    login: str
-    products: tuple[str, ...]
-    entity_names: tuple[str, ...]
-    attempts: int = 0
-    exchanges: int = 0
-
-
-@dataclass
-class ConnectedEntity:
-    """A legal entity as one connection sees it."""
-
-    id: str
-    name: str
-    source_id: str
-    disconnected: bool = False
-
-
-@dataclass
-class Connection:
-    """A link to an employer at a provider. `disconnected_at` is set once and for all."""
-
-    id: str
-    provider_id: str
-    company_id: str
-    customer: Customer | None
-    method: str
-    connection_type: Literal["provider", "finch"]
-    created_at: datetime
-    logins: list[str]
-    entities: list[ConnectedEntity]
-    status: str = "connected"
-    message: str | None = None
-    disconnected_at: datetime | None = None
-
-    @property
-    def live(self) -> bool:
-        return self.disconnected_at is None
-
-    @property
-    def present_entities(self) -> list[ConnectedEntity]:
-        return [entity for entity in self.entities if not entity.disconnected]
-
-
-@dataclass
-class Token:
-    """An access token. It lives until its connection ends."""
-
-    id: str
-    access_token: str = field(repr=False)
-    connection_id: str
-    account_id: str
-    login: str
-    products: tuple[str, ...]
-    customer: Customer | None
-    created_at: datetime
-    live: bool = True
-
-
-@dataclass
-class World:
-    """Everything that outlives a restart."""
-
-    companies: dict[str, Company] = field(default_factory=dict)
-    logins: list[Login] = field(default_factory=list)
-    sessions: dict[str, Session] = field(default_factory=dict)
-    codes: dict[str, Code] = field(default_factory=dict)
-    connections: dict[str, Connection] = field(default_factory=dict)
-    tokens: dict[str, Token] = field(default_factory=dict)
-    """By access token."""
-    switches: Switches = field(default_factory=Switches)
-
-    @classmethod
-    def seeded(cls) -> Self:
-        return cls(
-            companies={company.id: company for company in seed_world.COMPANIES},
-            logins=list(seed_world.LOGINS),
-        )
-
-
-_WORLD = TypeAdapter(World)
-
-
-@dataclass(frozen=True)
-class Authorized:
-    """The end of a successful visit to Finch Connect.
-
-    `redirect_to` is None in the embedded flow, where the page hands the code over by message.
-    """
-
-    code: str = field(repr=False)
-    redirect_to: str | None = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What a data call may read: one entity of one connection."""
-
-    company: Company
-    connection: Connection
-    entity: ConnectedEntity
-    people: tuple[Person, ...]
-
-
-class CannotAuthorize(Exception):
-    """Finch Connect cannot go on; `status` is the HTTP status of the page that says so."""
-
-    status = 400
-
-
-class SessionUnknown(CannotAuthorize):
-    status = 404
-
-
-class SessionOver(CannotAuthorize):
-    """The session expired, was used up, or its connection is gone."""
-
-    status = 410
-
-
-class WrongLogin(CannotAuthorize):
-    """No such user at this provider, or one who does not reach the company."""
-
-
-class NotOffered(CannotAuthorize):
-    """A provider, product or entity that this session does not offer."""
-
-
-class NotReady(Exception):
-    """The data is still on its way: Finch answers 202."""
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
-def new_uuid() -> str:
-    """A random UUID as text."""
-    return str(uuid4())
-
-
-class FinchState:
-    """A Finch with state. Its public methods are safe to call from any thread."""
-
-    def __init__(
-        self,
-        client_id: str,
-        client_secret: str,
-        redirect_uris: Sequence[str],
-        *,
-        client_type: ClientType = "sandbox",
-        base_url: str = "http://127.0.0.1:8082",
-        clock: Callable[[], datetime] = _utc_now,
-        new_id: Callable[[], str] = new_uuid,
-        sleep: Callable[[float], None] = time.sleep,
-        path: Path | None = None,
-        webhook_url: str | None = None,
-        webhook_secrets: Sequence[str] = (),
-    ) -> None:
-        """A fresh seeded world.
-
-        `clock` answers aware datetimes. `new_id` answers UUID texts, each once: the ids of
-        sessions, connections, tokens and codes. `sleep` is what a delay fault calls. With a
-        `path`, every change is written there; see `load`.
-        """
-        self.application = Application(
-            client_id,
-            client_secret,
-            tuple(redirect_uris),
-            client_type,
-            webhook_url,
-            tuple(webhook_secrets),
-        )
-        self.base_url = base_url.rstrip("/")
-        self.faults = Faults()
-        self.requests = RequestLog()
-        self.outbox = Outbox()
-        self.sleep = sleep
-        self._clock = clock
-        self._offset = timedelta()
-        self._old_secrets_until: datetime | None = None
-        self._new_id = new_id
-        self._path = path
-        self._lock = threading.RLock()
-        self._world = World.seeded()
-
-    @classmethod
-    def load(
-        cls,
-        path: Path,
-        client_id: str,
-        client_secret: str,
-        redirect_uris: Sequence[str],
-        **kwargs: Any,
-    ) -> Self:
-        """The world kept at `path`, or a fresh one where there is none; changes are kept there.
-
-        Application, faults, recorded requests and webhooks on their way are not kept: the first
-        is the caller's to know, the others belong to one run. Raises pydantic's ValidationError
-        for a file that is not a world.
-        """
-        finch = cls(client_id, client_secret, redirect_uris, path=path, **kwargs)
-        if path.exists():
-            finch._world = _WORLD.validate_json(path.read_bytes())
-        return finch
-
-    # Time, switches and storage.
-
-    @property
-    def switches(self) -> Switches:
-        return self._world.switches
-
-    def change_switches(self, **values: Any) -> Switches:
-        """Set several switches at once, all or none; raises ValueError for a bad name or value."""
-        with self._change():
-            changed = Switches.model_validate({**self.switches.model_dump(), **values})
-            self._world.switches = changed
-            return changed
-
-    def now(self) -> datetime:
-        return self._clock() + self._offset
-
-    def advance(self, by: timedelta) -> datetime:
-        """Move the fake Finch's clock ahead of its source; gives the new time."""
-        with self._lock:
-            self._offset += by
-            return self.now()
-
-    def replace_application(self, **fields: Any) -> Application:
-        """Change any of what the application is to Finch, as in a rotation.
-
-        Several webhook secrets all sign, until the next `rotate_webhook_secret`.
-        """
-        with self._lock:
-            for name in {"redirect_uris", "webhook_secrets"} & fields.keys():
-                fields[name] = tuple(fields[name])
-            if "webhook_secrets" in fields:
-                self._old_secrets_until = None
-            self.application = replace(self.application, **fields)
-            return self.application
-
-    def reset(self) -> None:
-        """Back to the seeded world, switches, faults, requests and clock included.
-
-        The application stays as it is.
-        """
-        with self._change():
-            self._world = World.seeded()
-            self._offset = timedelta()
-            self.faults.clear()
-            self.requests.clear()
-            self.outbox.clear()
-
-    @contextmanager
-    def _change(self) -> Iterator[None]:
-        with self._lock:
-            yield
-            if self._path is not None:
-                written = self._path.with_name(self._path.name + ".new")
-                written.touch(mode=0o600)
-                written.write_bytes(_WORLD.dump_json(self._world))
-                written.replace(self._path)
-
-    # The seeded side: providers, companies, logins.
-
-    def provider(self, provider_id: str) -> Provider | None:
-        return next((p for p in seed_world.PROVIDERS if p.id == provider_id), None)
-
-    def company(self, company_id: str) -> Company:
-        """The company with this id; raises KeyError."""
-        with self._lock:
-            return self._world.companies[company_id]
-
-    def logins_at(self, provider_id: str) -> list[Login]:
-        with self._lock:
-            return [login for login in self._world.logins if login.provider_id == provider_id]
-
-    def add_company(
-        self, legal_name: str, entities: Sequence[str] = (), headcount: int = 20
-    ) -> str:
-        """Make up another employer and give its id. `headcount` is that of each entity."""
-        with self._change():
-            number = len(self._world.companies) + 1
-            company = Company(
-                id=seed_world.seed_id("company", legal_name, str(number)),
-                legal_name=legal_name,
-                entities=tuple(
-                    Entity(name, f"E{number}-{index}", headcount)
-                    for index, name in enumerate(entities or (legal_name,))
-                ),
-            )
-            self._world.companies[company.id] = company
-            return company.id
-
-    def add_login(self, provider_id: str, username: str, company_ids: Sequence[str]) -> Login:
-        """Give a user credentials at a provider, replacing what the same username reached there."""
-        if self.provider(provider_id) is None:
-            raise ValueError(f"no provider {provider_id}")
-        with self._change():
-            login = Login(provider_id, username, tuple(company_ids))
-            same = (provider_id, username)
-            others = [x for x in self._world.logins if (x.provider_id, x.username) != same]
-            self._world.logins = [*others, login]
-            return login
+class FinchState(Store):
+    """A fake Finch with state. Its public methods are safe to call from any thread."""
 
     # Application credentials.
 
@@ -1014,56 +655,6 @@ class FinchState:
             )
             granted = products or ("company", "directory", "employment", "individual")
             return self._new_token(connection, username, granted, None), connection
-
-    # For tests: what is true.
-
-    def connections(self) -> list[Connection]:
-        with self._lock:
-            return list(self._world.connections.values())
-
-    def connection(self, connection_id: str) -> Connection:
-        """The connection with this id, ended or not; raises KeyError."""
-        with self._lock:
-            return self._world.connections[connection_id]
-
-    def tokens(self, connection_id: str | None = None) -> list[Token]:
-        """All tokens, dead ones too, or those of one connection."""
-        with self._lock:
-            everything = self._world.tokens.values()
-            return [t for t in everything if connection_id in (None, t.connection_id)]
-
-    def live_tokens(self) -> list[Token]:
-        return [token for token in self.tokens() if token.live]
-
-    def code(self, value: str) -> Code:
-        """The code as it stands, with its attempts and exchanges; raises KeyError."""
-        with self._lock:
-            return self._world.codes[value]
-
-    def session(self, session_id: str) -> Session:
-        """The session, usable or not; raises KeyError."""
-        with self._lock:
-            return self._world.sessions[session_id]
-
-    def sessions(self) -> list[Session]:
-        with self._lock:
-            return list(self._world.sessions.values())
-
-    def truth(self) -> dict[str, Any]:
-        """Everything at once as plain JSON types, secrets of the test world included."""
-        with self._lock:
-            world = _WORLD.dump_python(self._world, mode="json")
-            return {
-                "now": self.now().isoformat(),
-                "sessions": list(world["sessions"].values()),
-                "codes": list(world["codes"].values()),
-                "connections": [
-                    {**connection, "live": connection["disconnected_at"] is None}
-                    for connection in world["connections"].values()
-                ],
-                "tokens": {token["id"]: token for token in world["tokens"].values()},
-                "request_counts": self.requests.counts(),
-            }
 
 
 def _connected(connection_id: str, entity: Entity) -> ConnectedEntity:

@@ -8,8 +8,8 @@ import pytest
 from finch.types import Introspection
 
 from local.fake_finch import FinchState
+from local.fake_finch.records import STATUSES
 from local.fake_finch.seed_world import DANA, HARBOR_LANE, LENA, MAYA, NORTHFOLD
-from local.fake_finch.state import STATUSES
 from local.fake_finch.switches import Presence
 from tests.contract.conftest import CLIENT_ID, PRODUCTS, Customers, Wire
 

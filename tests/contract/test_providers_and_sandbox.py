@@ -8,8 +8,8 @@ from finch.types.sandbox import ConnectionCreateResponse
 from finch.types.sandbox.connections import AccountCreateResponse, AccountUpdateResponse
 
 from local.fake_finch import FinchState
+from local.fake_finch.records import STATUSES
 from local.fake_finch.seed_world import HARBOR_LANE, PROVIDERS
-from local.fake_finch.state import STATUSES
 from tests.contract.conftest import Customers, SdkFor, Wire
 
 

@@ -14,8 +14,9 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local.fake_finch.records import CannotAuthorize
 from local.fake_finch.refusals import NotFound
-from local.fake_finch.state import CannotAuthorize, FinchState
+from local.fake_finch.state import FinchState
 from local.world import World
 from tests.support.deployed import Deployed, Reply
 from tests.support.person import FinchPage, Person

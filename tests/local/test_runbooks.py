@@ -16,8 +16,8 @@ from typing import Any
 import httpx
 import pytest
 
+from local.fake_finch.records import Token
 from local.fake_finch.seed_world import CEDARLINE, HARBOR_LANE, IRIS, JUNIPER_VALE, LENA, MAYA, OWEN
-from local.fake_finch.state import Token
 from local.world import STACK_NAME, World
 from operations import __main__ as operations
 from operations import reencrypt

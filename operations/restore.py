@@ -13,8 +13,7 @@ def restore(stack: Stack, tables: Mapping[str, str], say: Say) -> ExitCode:
     if this.open:
         say("Run this again later. Rows that are restored already are not changed.")
         return ExitCode.NOT_FINISHED
-    say("The backup is processed. Tokens that Finch reported as dead stay dead. Keep the restored")
-    say(
-        "tables for an hour and run this again: a single wrong answer of Finch must not lose a token."
-    )
+    say("The backup is processed. Tokens that Finch reported as dead stay dead.")
+    say("Keep the restored tables for an hour and run this again.")
+    say("A single wrong answer of Finch must not lose a token.")
     return ExitCode.DONE

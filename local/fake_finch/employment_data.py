@@ -89,7 +89,7 @@ def blueprint(finch: FinchState) -> Blueprint:
 
 
 def _entity_ids() -> list[str]:
-    # The SDK's spelling. A plain `entity_ids` is a parameter that Finch does not know.
+    # The SDK writes the name with brackets. Finch does not know a plain `entity_ids`.
     return request.args.getlist("entity_ids[]")
 
 

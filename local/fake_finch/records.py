@@ -22,7 +22,7 @@ STATUSES = (
 
 @dataclass(frozen=True)
 class Application:
-    """The client of Finch: what the dashboard's Credentials tab holds."""
+    """The application as Finch knows it: the data of the dashboard's Credentials tab."""
 
     client_id: str
     client_secret: str = field(repr=False)
@@ -30,12 +30,12 @@ class Application:
     client_type: ClientType = "sandbox"
     webhook_url: str | None = None
     webhook_secrets: tuple[str, ...] = field(default=(), repr=False)
-    """The newest first. Without one, or without the URL, nothing is told."""
+    """The newest first. Without a secret or without the URL, no webhook is sent."""
 
 
 @dataclass(frozen=True)
 class Customer:
-    """Whom the application connects, in its own words."""
+    """The customer of the application, with the application's id and name."""
 
     id: str
     name: str
@@ -44,7 +44,7 @@ class Customer:
 
 @dataclass
 class Session:
-    """One Connect session. `customer` is None for a reauthentication, which names nobody."""
+    """A Connect session. `customer` is None for a reauthentication, which names no customer."""
 
     id: str
     customer: Customer | None
@@ -61,7 +61,7 @@ class Session:
 
 @dataclass
 class Code:
-    """An authorization code: what the person granted, waiting to be exchanged."""
+    """An authorization code: the access that a user granted, before its exchange."""
 
     value: str = field(repr=False)
     client_id: str
@@ -79,7 +79,7 @@ class Code:
 
 @dataclass
 class ConnectedEntity:
-    """A legal entity as one connection sees it."""
+    """A legal entity of a connection."""
 
     id: str
     name: str
@@ -89,7 +89,7 @@ class ConnectedEntity:
 
 @dataclass
 class Connection:
-    """A link to an employer at a provider. `disconnected_at` is set once and for all."""
+    """A connection to an employer at a provider. `disconnected_at` never changes once it is set."""
 
     id: str
     provider_id: str
@@ -115,7 +115,7 @@ class Connection:
 
 @dataclass
 class Token:
-    """An access token. It lives until its connection ends."""
+    """An access token. It is valid until its connection ends."""
 
     id: str
     access_token: str = field(repr=False)
@@ -132,7 +132,7 @@ class Token:
 class Authorized:
     """The end of a successful visit to Finch Connect.
 
-    `redirect_to` is None in the embedded flow, where the page hands the code over by message.
+    `redirect_to` is None in the embedded flow, where the page sends the code by message.
     """
 
     code: str = field(repr=False)
@@ -141,7 +141,7 @@ class Authorized:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a data call may read: one entity of one connection."""
+    """The data that a data call may read: an entity of a connection."""
 
     company: Company
     connection: Connection
@@ -150,7 +150,7 @@ class Reading:
 
 
 class CannotAuthorize(Exception):
-    """Finch Connect cannot go on; `status` is the HTTP status of the page that says so."""
+    """Finch Connect cannot continue. `status` is the HTTP status of its page."""
 
     status = 400
 
@@ -160,18 +160,18 @@ class SessionUnknown(CannotAuthorize):
 
 
 class SessionOver(CannotAuthorize):
-    """The session expired, was used up, or its connection is gone."""
+    """The session expired or was used, or its connection was disconnected."""
 
     status = 410
 
 
 class WrongLogin(CannotAuthorize):
-    """No such user at this provider, or one who does not reach the company."""
+    """The provider has no such user, or the user does not reach the company."""
 
 
 class NotOffered(CannotAuthorize):
-    """A provider, product or entity that this session does not offer."""
+    """The session does not offer this provider, product or entity."""
 
 
 class NotReady(Exception):
-    """The data is still on its way: Finch answers 202."""
+    """The data is still being synced: Finch answers 202."""

@@ -1,4 +1,4 @@
-"""Finch's sandbox endpoints: connections without a person, statuses on demand."""
+"""Finch's sandbox endpoints: connections without a user, and any status."""
 
 from typing import Any
 

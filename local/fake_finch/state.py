@@ -74,16 +74,16 @@ class FinchState(Store):
         """Open a Connect session.
 
         Raises BadRequest for an unregistered redirect_uri or an unknown provider, and
-        ConnectionAlreadyExists where the customer id holds a live connection (a switch).
+        ConnectionAlreadyExists if the customer id has a live connection (by switch).
         """
         with self._change():
             self._check_redirect_uri(redirect_uri)
             if provider_id is not None and self.provider(provider_id) is None:
                 raise BadRequest(f"{provider_id} is an invalid provider")
             if self.switches.one_connection_per_customer_id:
-                holding = self._connection_held_by(customer.id)
-                if holding is not None:
-                    raise ConnectionAlreadyExists(holding.id)
+                existing = self._connection_of_customer(customer.id)
+                if existing is not None:
+                    raise ConnectionAlreadyExists(existing.id)
             return self._open(
                 Session(
                     id=self._new_id(),
@@ -106,7 +106,7 @@ class FinchState(Store):
         redirect_uri: str | None = None,
         minutes_to_expire: float = 43_200,
     ) -> Session:
-        """Open a session that repairs a live connection; raises NotFound where there is none."""
+        """Open a session that repairs a live connection; raises NotFound for any other."""
         with self._change():
             self._check_redirect_uri(redirect_uri)
             connection = self._world.connections.get(connection_id)
@@ -126,7 +126,7 @@ class FinchState(Store):
             )
 
     def connect_url(self, session: Session) -> str:
-        """Where to send the user. The real Finch serves this from another host than its API."""
+        """The URL of the Connect page. The real Finch serves it from another host than its API."""
         return f"{self.base_url}/authorize?session={session.id}"
 
     def _open(self, session: Session) -> Session:
@@ -137,7 +137,7 @@ class FinchState(Store):
         if redirect_uri is not None and redirect_uri not in self.application.redirect_uris:
             raise BadRequest("redirect_uri is not registered for this application")
 
-    def _connection_held_by(self, customer_id: str) -> Connection | None:
+    def _connection_of_customer(self, customer_id: str) -> Connection | None:
         for connection in self._world.connections.values():
             if not connection.live:
                 continue
@@ -156,10 +156,10 @@ class FinchState(Store):
     def _products_of(self, connection: Connection) -> tuple[str, ...]:
         return self._tokens_of(connection)[-1].products
 
-    # The person at Finch Connect.
+    # The user at Finch Connect.
 
     def open_session(self, session_id: str) -> Session:
-        """The session while it can still be used; raises SessionUnknown or SessionOver."""
+        """The session, if it is usable; raises SessionUnknown or SessionOver otherwise."""
         with self._lock:
             session = self._world.sessions.get(session_id)
             if session is None:
@@ -175,7 +175,7 @@ class FinchState(Store):
             return session
 
     def providers_for(self, session_id: str) -> list[Provider]:
-        """The providers that this session lets the person choose from."""
+        """The providers that this session offers."""
         session = self.open_session(session_id)
         if session.provider_id is not None:
             provider = self.provider(session.provider_id)
@@ -183,7 +183,7 @@ class FinchState(Store):
         return [p for p in seed_world.PROVIDERS if session.manual or not p.assisted_only]
 
     def log_in(self, session_id: str, provider_id: str, username: str) -> list[Company]:
-        """The companies this user can choose; raises WrongLogin where there is none."""
+        """The companies that this user can choose; raises WrongLogin without a company."""
         with self._lock:
             session = self.open_session(session_id)
             if provider_id not in {p.id for p in self.providers_for(session_id)}:
@@ -200,7 +200,7 @@ class FinchState(Store):
             return [self.company(company_id) for company_id in company_ids]
 
     def products_for(self, session_id: str, provider_id: str) -> list[str]:
-        """The products to grant: those asked for that the provider has."""
+        """The requested products that the provider has."""
         session = self.open_session(session_id)
         provider = self.provider(provider_id)
         return [x for x in session.products if provider is not None and x in provider.products]
@@ -216,11 +216,11 @@ class FinchState(Store):
         entities: Sequence[str] | None = None,
         state: str | None = None,
     ) -> Authorized:
-        """Do what a person does on the Finch Connect page up to its last button.
+        """Do all steps of a user on the Finch Connect page.
 
-        `login` is a username at the provider. `provider_id` may be left out where the session
-        names one, `company_id` where the login reaches one. `products` and `entities` (names)
-        are what the person grants: None grants all that is offered. Raises CannotAuthorize.
+        `login` is a username at the provider. `provider_id` is optional if the session names a
+        provider, `company_id` if the login reaches a single company. The user grants `products` and
+        `entities` (names); None grants everything that is offered. Raises CannotAuthorize.
         """
         with self._change():
             session = self.open_session(session_id)
@@ -236,7 +236,7 @@ class FinchState(Store):
             offered = self.products_for(session_id, provider_id)
             granted = tuple(offered if products is None else products)
             if not granted or not set(granted) <= set(offered):
-                raise NotOffered("Choose at least one of the products that are asked for.")
+                raise NotOffered("Choose at least one of the requested products.")
             names = [entity.name for entity in company.entities]
             chosen = tuple(names if entities is None else entities)
             if not chosen or not set(chosen) <= set(names):
@@ -268,9 +268,9 @@ class FinchState(Store):
         error: str = "access_denied",
         description: str = "The user did not grant access",
     ) -> str | None:
-        """Where the browser goes when the person cancels; None in the embedded flow.
+        """The URL to which Finch redirects a user who cancels; None in the embedded flow.
 
-        The parameter names are a guess: Finch documents none for its error redirect.
+        The parameter names are a guess: Finch does not document its error redirect.
         """
         session = self.open_session(session_id)
         answer = {"error": error, "error_description": description}
@@ -278,7 +278,7 @@ class FinchState(Store):
             answer["state"] = state
         return _with_query(session.redirect_uri, answer)
 
-    # Codes become tokens.
+    # Exchange of codes for tokens.
 
     def exchange(
         self,
@@ -290,8 +290,8 @@ class FinchState(Store):
     ) -> tuple[Token, Connection]:
         """Exchange a code for an access token.
 
-        A refused attempt leaves the code as it was, so the true client can still use it. Raises
-        InvalidClient for wrong credentials, else InvalidGrant.
+        A refused attempt does not use up the code, so the right client can still exchange it. Raises
+        InvalidClient for wrong credentials, otherwise InvalidGrant.
         """
         with self._change():
             self.check_client(client_id, client_secret)
@@ -349,10 +349,10 @@ class FinchState(Store):
         )
 
     def _rejoin(self, connection: Connection, code: Code) -> None:
-        """Note that somebody logged in to a connection that was already there."""
+        """Record a login to an existing connection."""
         if connection.status == "reauth":
             self._set_status(connection, "connected")
-        # A later login may add entities (or bring disconnected ones back), never remove any.
+        # A later login may add entities or reconnect disconnected entities. It never removes any.
         if code.login not in connection.logins:
             connection.logins.append(code.login)
         company = self._world.companies[connection.company_id]
@@ -390,12 +390,12 @@ class FinchState(Store):
             created_at=self.now(),
             logins=[login],
             entities=[_connected(connection_id, entity) for entity in chosen],
-            # Assisted connections have a token long before they have data.
+            # An assisted connection has a token long before it has data.
             status="pending" if method == "assisted" else "connected",
         )
         self._world.connections[connection.id] = connection
         if self.switches.webhook_on_new_connection:
-            self._tell_status(connection)
+            self._send_status(connection)
         return connection
 
     def _new_token(
@@ -420,10 +420,10 @@ class FinchState(Store):
         self._world.tokens[token.access_token] = token
         return token
 
-    # What a token can do.
+    # Use of a token.
 
     def look_up(self, access_token: str) -> tuple[Token, Connection]:
-        """The token and its connection, whatever its status; raises InvalidToken for a dead one."""
+        """A token and its connection in any status; raises InvalidToken for a dead token."""
         with self._lock:
             token = self._world.tokens.get(access_token)
             if token is None or not token.live:
@@ -431,7 +431,7 @@ class FinchState(Store):
             return token, self._world.connections[token.connection_id]
 
     def disconnect(self, access_token: str) -> Connection:
-        """End the token's connection for good, with every token of it."""
+        """End the token's connection and all of its tokens."""
         with self._change():
             _, connection = self.look_up(access_token)
             if connection.status == "reauth" and (
@@ -453,7 +453,7 @@ class FinchState(Store):
             return connection
 
     def disconnect_entities(self, access_token: str, entity_ids: Sequence[str]) -> Connection:
-        """Take entities off the token's connection; a reauthentication can bring them back."""
+        """Disconnect entities of the token's connection; a reauthentication can reconnect them."""
         with self._change():
             _, connection = self.look_up(access_token)
             present = {entity.id: entity for entity in connection.present_entities}
@@ -464,10 +464,9 @@ class FinchState(Store):
             return connection
 
     def read(self, access_token: str, product: str, entity_ids: Sequence[str]) -> Reading:
-        """What a data call for this product may see.
+        """The data that a data call for this product may read.
 
-        Raises Refused for each reason to say no, in the order in which Finch finds them, and
-        NotReady while there is no data yet.
+        Raises Refused, with the reasons in Finch's order, and NotReady while the data is syncing.
         """
         with self._lock:
             token, connection = self.look_up(access_token)
@@ -509,7 +508,7 @@ class FinchState(Store):
     def set_connection_status(
         self, connection_id: str, status: str, message: str | None = None
     ) -> Connection:
-        """Put a live connection in any status, e.g. `reauth`; raises NotFound."""
+        """Set any status of a live connection, e.g. `reauth`; raises NotFound."""
         with self._change():
             connection = self._world.connections.get(connection_id)
             if connection is None or not connection.live:
@@ -522,23 +521,23 @@ class FinchState(Store):
         connection.status = status
         connection.message = message
         if changed and (connection.live or self.switches.webhook_on_disconnect):
-            self._tell_status(connection)
+            self._send_status(connection)
 
     # Webhooks.
 
     def send_webhook(
         self, event_type: str, connection_id: str | None = None, data: Any = None
     ) -> str:
-        """Send an event of any type, documented or not, about a connection or about nothing known.
+        """Send an event of any type, documented or not, about any connection id or none.
 
-        `test` is what the dashboard's button sends. Answers the event's id.
+        The button of the dashboard sends `test`. Returns the event's id.
         """
         with self._lock:
             connection = self._world.connections.get(connection_id or "")
-            return self._tell(event_type, connection, connection_id, {} if data is None else data)
+            return self._send(event_type, connection, connection_id, {} if data is None else data)
 
     def rotate_webhook_secret(self) -> str:
-        """Make a new secret, as in the dashboard; the one before signs as well for a day."""
+        """Create a secret, as in the dashboard; the previous secret still signs for a day."""
         with self._lock:
             new = new_secret()
             self.replace_application(webhook_secrets=(new, *self.application.webhook_secrets[:1]))
@@ -546,9 +545,9 @@ class FinchState(Store):
             return new
 
     def deliver_webhooks(self, post: Callable[[Delivery], int | None]) -> int:
-        """Send what is due by `post`, which answers the status, or None where no answer came.
+        """Send due events by `post`, which returns the status, or None without an answer.
 
-        Gives the number of deliveries. What was not taken is due again later.
+        Returns the number of deliveries. Events that were not accepted are sent again later.
         """
         due = self.outbox.take(self.now())
         if self.switches.webhook_order == "reversed":
@@ -559,14 +558,14 @@ class FinchState(Store):
         return len(due)
 
     def signed_webhook(self, waiting: Waiting) -> Delivery:
-        """One delivery as it would be sent now."""
+        """A delivery with the signatures of this moment."""
         with self._lock:
             secrets, until = self.application.webhook_secrets, self._old_secrets_until
             if until is not None and self.now() >= until:
                 secrets = secrets[:1]
             return signed(waiting, secrets, self.switches, self.now())
 
-    def _tell_status(self, connection: Connection) -> None:
+    def _send_status(self, connection: Connection) -> None:
         method: Any = connection.method
         if self.switches.webhook_authentication_method == "object":
             method = {
@@ -575,9 +574,9 @@ class FinchState(Store):
                 "supported_fields": seed_world.supported_fields(),
             }
         data = {"status": connection.status, "authentication_method": method}
-        self._tell("account.updated", connection, connection.id, data)
+        self._send("account.updated", connection, connection.id, data)
 
-    def _tell(
+    def _send(
         self, event_type: str, connection: Connection | None, connection_id: str | None, data: Any
     ) -> str:
         event_id = f"msg_{new_uuid().replace('-', '')}"
@@ -587,7 +586,7 @@ class FinchState(Store):
         account = (
             (connection.provider_id, connection.company_id, connection.logins[0])
             if connection
-            else ("nobody",)
+            else ("unknown",)
         )
         body = {
             "company_id": connection.company_id if connection else new_uuid(),
@@ -601,13 +600,13 @@ class FinchState(Store):
             body["connection_id"] = None
         elif self.switches.webhook_connection_id == "absent":
             del body["connection_id"]
-        # Not as Python writes JSON by itself: whoever signs it anew must not find the same.
+        # Not Python's default JSON: a client that serializes the body again gets another signature.
         text = json.dumps(body, separators=(",", ":"))
         waiting = Waiting(event_id, text.encode(), self.now(), self.now())
         self.outbox.put(waiting, self.switches.webhook_copies)
         return event_id
 
-    # Sandbox: connections without a person.
+    # Sandbox: connections without a user.
 
     def new_sandbox_connection(
         self,
@@ -617,7 +616,7 @@ class FinchState(Store):
         method: str | None = None,
         employee_size: int = 20,
     ) -> tuple[Token, Connection]:
-        """A connection to an employer made up for it."""
+        """A connection to a new employer."""
         with self._change():
             company_id = self.add_company(
                 f"Sandbox Employer {len(self._world.companies) + 1}", headcount=employee_size
@@ -634,7 +633,7 @@ class FinchState(Store):
         products: Sequence[str] | None = None,
         method: str | None = None,
     ) -> tuple[Token, Connection]:
-        """Another connection, with a login of its own, to an employer that exists."""
+        """A connection with a new login to an existing employer."""
         with self._change():
             provider = self.provider(provider_id)
             if provider is None:

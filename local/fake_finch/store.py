@@ -1,6 +1,6 @@
-"""The data of the fake Finch: its application, clock, switches and records, kept in a file.
+"""The data of the fake Finch: its application, clock, switches and records, stored in a file.
 
-One lock guards everything. It is never held while anything waits.
+A single lock guards all data. No thread waits while it holds the lock.
 """
 
 import threading
@@ -26,7 +26,7 @@ from local.fake_finch.webhooks import Outbox
 
 @dataclass
 class World:
-    """Everything that outlives a restart."""
+    """The data that stays after a restart."""
 
     companies: dict[str, Company] = field(default_factory=dict)
     logins: list[Login] = field(default_factory=list)
@@ -75,11 +75,11 @@ class Store:
         webhook_url: str | None = None,
         webhook_secrets: Sequence[str] = (),
     ) -> None:
-        """A fresh seeded world.
+        """A new world with the seed data.
 
-        `clock` answers aware datetimes. `new_id` answers UUID texts, each once: the ids of
-        sessions, connections, tokens and codes. `sleep` is what a delay fault calls. With a
-        `path`, every change is written there; see `load`.
+        `clock` returns aware datetimes. `new_id` returns a new UUID text for each session,
+        connection, token and code. A delay fault calls `sleep`. With a `path`, every change is
+        written there; see `load`.
         """
         self.application = Application(
             client_id,
@@ -111,25 +111,25 @@ class Store:
         redirect_uris: Sequence[str],
         **kwargs: Any,
     ) -> Self:
-        """The world kept at `path`, or a fresh one where there is none; changes are kept there.
+        """The world in the file `path`, or a new world; changes are written to the file.
 
-        Application, faults, recorded requests and webhooks on their way are not kept: the first
-        is the caller's to know, the others belong to one run. Raises pydantic's ValidationError
-        for a file that is not a world.
+        The file does not contain the application, which the caller passes, nor the faults, recorded
+        requests and waiting webhooks, which belong to a single run. Raises pydantic's
+        ValidationError for an invalid file.
         """
         finch = cls(client_id, client_secret, redirect_uris, path=path, **kwargs)
         if path.exists():
             finch._world = _WORLD.validate_json(path.read_bytes())
         return finch
 
-    # Time, switches and storage.
+    # Clock, switches and storage.
 
     @property
     def switches(self) -> Switches:
         return self._world.switches
 
     def change_switches(self, **values: Any) -> Switches:
-        """Set several switches at once, all or none; raises ValueError for a bad name or value."""
+        """Set several switches, all or none; raises ValueError for an invalid name or value."""
         with self._change():
             changed = Switches.model_validate({**self.switches.model_dump(), **values})
             self._world.switches = changed
@@ -139,15 +139,15 @@ class Store:
         return self._clock() + self._offset
 
     def advance(self, by: timedelta) -> datetime:
-        """Move the fake Finch's clock ahead of its source; gives the new time."""
+        """Advance the fake Finch's clock; returns the new time."""
         with self._lock:
             self._offset += by
             return self.now()
 
     def replace_application(self, **fields: Any) -> Application:
-        """Change any of what the application is to Finch, as in a rotation.
+        """Change fields of the application, e.g. to rotate a secret.
 
-        Several webhook secrets all sign, until the next `rotate_webhook_secret`.
+        If several webhook secrets are given, all sign until the next `rotate_webhook_secret`.
         """
         with self._lock:
             for name in {"redirect_uris", "webhook_secrets"} & fields.keys():
@@ -158,9 +158,9 @@ class Store:
             return self.application
 
     def reset(self) -> None:
-        """Back to the seeded world, switches, faults, requests and clock included.
+        """Restore the seed data; also reset switches, faults, requests and clock.
 
-        The application stays as it is.
+        The application does not change.
         """
         with self._change():
             self._world = World.seeded()
@@ -179,7 +179,7 @@ class Store:
                 written.write_bytes(_WORLD.dump_json(self._world))
                 written.replace(self._path)
 
-    # The seeded side: providers, companies, logins.
+    # Providers, companies, logins.
 
     def provider(self, provider_id: str) -> Provider | None:
         return next((p for p in seed_world.PROVIDERS if p.id == provider_id), None)
@@ -196,7 +196,7 @@ class Store:
     def add_company(
         self, legal_name: str, entities: Sequence[str] = (), headcount: int = 20
     ) -> str:
-        """Make up another employer and give its id. `headcount` is that of each entity."""
+        """Create an employer and return its id. Each entity has `headcount` employees."""
         with self._change():
             number = len(self._world.companies) + 1
             company = Company(
@@ -211,7 +211,7 @@ class Store:
             return company.id
 
     def add_login(self, provider_id: str, username: str, company_ids: Sequence[str]) -> Login:
-        """Give a user credentials at a provider, replacing what the same username reached there."""
+        """Create a login at a provider. It replaces a login with the same username."""
         if self.provider(provider_id) is None:
             raise ValueError(f"no provider {provider_id}")
         with self._change():
@@ -221,19 +221,19 @@ class Store:
             self._world.logins = [*others, login]
             return login
 
-    # For tests: what is true.
+    # Reads for tests.
 
     def connections(self) -> list[Connection]:
         with self._lock:
             return list(self._world.connections.values())
 
     def connection(self, connection_id: str) -> Connection:
-        """The connection with this id, ended or not; raises KeyError."""
+        """The connection with this id, also if it has ended; raises KeyError."""
         with self._lock:
             return self._world.connections[connection_id]
 
     def tokens(self, connection_id: str | None = None) -> list[Token]:
-        """All tokens, dead ones too, or those of one connection."""
+        """All tokens, also dead tokens; with a connection id, the tokens of that connection."""
         with self._lock:
             everything = self._world.tokens.values()
             return [t for t in everything if connection_id in (None, t.connection_id)]
@@ -242,12 +242,12 @@ class Store:
         return [token for token in self.tokens() if token.live]
 
     def code(self, value: str) -> Code:
-        """The code as it stands, with its attempts and exchanges; raises KeyError."""
+        """The code, with the numbers of attempts and exchanges; raises KeyError."""
         with self._lock:
             return self._world.codes[value]
 
     def session(self, session_id: str) -> Session:
-        """The session, usable or not; raises KeyError."""
+        """The session, also if it is not usable; raises KeyError."""
         with self._lock:
             return self._world.sessions[session_id]
 
@@ -256,7 +256,7 @@ class Store:
             return list(self._world.sessions.values())
 
     def truth(self) -> dict[str, Any]:
-        """Everything at once as plain JSON types, secrets of the test world included."""
+        """All data as plain JSON types, with the secrets of the test world."""
         with self._lock:
             world = _WORLD.dump_python(self._world, mode="json")
             return {

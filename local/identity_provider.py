@@ -75,7 +75,7 @@ class Issuer:
         }
 
     def token(self, customer_id: str, **overrides: Any) -> str:
-        """An access token of the customer; `overrides` replace claims, and None removes one.
+        """An access token of the customer; `overrides` replace claims, and None removes a claim.
 
         For tests of attacks, `headers={...}` replaces the JWT's headers and `key=...` its key.
         """

@@ -83,41 +83,43 @@ def _names_connection(command: argparse.ArgumentParser, *, required: bool) -> No
 
 def main(arguments: Sequence[str]) -> int:
     """Runs a command; returns its exit code."""
-    asked = parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         stack = (
-            Stack.local(asked.stack, asked.aws_port) if asked.local else Stack.deployed(asked.stack)
+            Stack.local(options.stack, options.aws_port)
+            if options.local
+            else Stack.deployed(options.stack)
         )
-        return _run(asked, stack)
+        return _run(options, stack)
     except (CannotOperate, ClientError, BotoCoreError) as error:
         print(error, file=sys.stderr)
         return ExitCode.FAILED
 
 
-def _run(asked: argparse.Namespace, stack: Stack) -> ExitCode:
+def _run(options: argparse.Namespace, stack: Stack) -> ExitCode:
     now = datetime.now(UTC)
-    match asked.command:
+    match options.command:
         case "doctor":
             return doctor.examine(stack, say)
         case "inspect":
-            customer_id = asked.customer_id or inspect.owner(stack, asked.connection)
+            customer_id = options.customer_id or inspect.owner(stack, options.connection)
             for line in inspect.picture(stack, customer_id, now):
                 say(line)
         case "export":
-            export.write(export.export(stack, asked.customer_id, now), asked.to, say)
+            export.write(export.export(stack, options.customer_id, now), options.to, say)
         case "resolve":
-            return resolve.resolve(asked, stack, say)
+            return resolve.resolve(options, stack, say)
         case "redrive":
             return redrive.redrive(stack, say)
         case "reencrypt":
             return reencrypt.reencrypt(stack, say)
         case "erase":
-            if not asked.yes and not erase.confirm(asked.customer_id, say):
+            if not options.yes and not erase.confirm(options.customer_id, say):
                 say("Nothing was done.")
                 return ExitCode.PERSON_NEEDED
-            return erase.erase(stack, asked.customer_id, timedelta(minutes=asked.minutes), say)
+            return erase.erase(stack, options.customer_id, timedelta(minutes=options.minutes), say)
         case "restore":
-            tables = {"connections": asked.connections, "sessions": asked.sessions}
+            tables = {"connections": options.connections, "sessions": options.sessions}
             given = {table: name for table, name in tables.items() if name}
             return restore.restore(stack, given, say)
     return ExitCode.DONE

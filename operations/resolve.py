@@ -11,24 +11,24 @@ from operations.stack import CannotOperate, ExitCode, Say, Stack
 type Ask = Callable[[str], str]
 
 
-def resolve(asked: argparse.Namespace, stack: Stack, say: Say) -> ExitCode:
+def resolve(options: argparse.Namespace, stack: Stack, say: Say) -> ExitCode:
     """Carries out one action of the command."""
-    action = asked.action
+    action = options.action
     if action == "list":
         return list_unfinished(stack, say)
     if action in ("attach", "disconnect"):
         ask = input if sys.stdin.isatty() else None
-        return decide(stack, action, asked.session, sure=asked.yes, ask=ask, say=say)
+        return decide(stack, action, options.session, sure=options.yes, ask=ask, say=say)
     event = {"action": action}
     if action == "audit":
-        event["customer_id"] = asked.customer_id
-    elif getattr(asked, "session", None):
-        event["session"] = asked.session
+        event["customer_id"] = options.customer_id
+    elif getattr(options, "session", None):
+        event["session"] = options.session
     else:
         event |= {
-            "customer_id": asked.customer,
-            "provider_id": asked.provider,
-            "company_id": asked.company,
+            "customer_id": options.customer,
+            "provider_id": options.provider,
+            "company_id": options.company,
         }
     _show(stack.invoke("ResolveUnfinished", event), say)
     return ExitCode.DONE
@@ -45,8 +45,8 @@ def decide(
     stack: Stack, action: str, session: str, *, sure: bool, ask: Ask | None, say: Say
 ) -> ExitCode:
     """Shows the effect of a decision, and carries out exactly that after the operator's yes."""
-    asked = {"action": action, "session": session}
-    seen = stack.invoke("ResolveUnfinished", asked)
+    event = {"action": action, "session": session}
+    seen = stack.invoke("ResolveUnfinished", event)
     _show(seen, say)
     if not sure:
         if ask is None:
@@ -56,7 +56,7 @@ def decide(
         if ask(f"{action}? Write yes: ") != "yes":
             say("Nothing was done.")
             return ExitCode.PERSON_NEEDED
-    _show(stack.invoke("ResolveUnfinished", asked | {"decision": seen["decision"]}), say)
+    _show(stack.invoke("ResolveUnfinished", event | {"decision": seen["decision"]}), say)
     return ExitCode.DONE
 
 

@@ -63,7 +63,7 @@ class Forward(BaseHTTPRequestHandler):
             self.refuse(413, b'{"message":"Request Entity Too Large"}')
             return
         body = self.rfile.read(length)
-        # A new connection for each request. When the other side closes a kept connection, it is
+        # A new connection for each request. When the other side closes an open connection, it is
         # unknown whether a POST arrived, and no request may be sent twice.
         gateway = http.client.HTTPConnection("127.0.0.1", self.server.gateway_port, timeout=120)
         try:

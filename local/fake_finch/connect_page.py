@@ -189,15 +189,15 @@ def _step(finch: FinchState, answers: _Answers, problem: str | None = None) -> s
 
 def _again(finch: FinchState, answers: _Answers, problem: CannotAuthorize) -> tuple[str, int]:
     """The step to repeat, with the problem."""
-    kept = replace(answers, entities=(), products=(), decision=None)
+    repeated = replace(answers, entities=(), products=(), decision=None)
     try:
-        return _step(finch, kept, str(problem)), problem.status
+        return _step(finch, repeated, str(problem)), problem.status
     except WrongLogin:
-        login = replace(kept, username=None, company=None)
+        login = replace(repeated, username=None, company=None)
         return _step(finch, login, str(problem)), problem.status
     except CannotAuthorize:
         # The earlier answers are not valid either: start from the beginning.
-        first = replace(kept, provider=None, username=None, company=None)
+        first = replace(repeated, provider=None, username=None, company=None)
         return _step(finch, first, str(problem)), problem.status
 
 

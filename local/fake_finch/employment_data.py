@@ -53,14 +53,14 @@ def blueprint(finch: FinchState) -> Blueprint:
         product: str, describe: Callable[[Reading, Person, bool], dict[str, Any]]
     ) -> Response:
         bearer = access_token()
-        asked = body_of(_Batch)
+        requested = body_of(_Batch)
         reading = finch.read(bearer, product, _entity_ids())
-        with_ssn = asked.options is not None and "ssn" in asked.options.include
+        with_ssn = requested.options is not None and "ssn" in requested.options.include
         if with_ssn and "ssn" not in finch.look_up(bearer)[0].products:
             raise InsufficientScope("ssn")
         by_id = {person.id: person for person in reading.people}
         responses: list[dict[str, Any]] = []
-        for item in asked.requests:
+        for item in requested.requests:
             person = by_id.get(item.individual_id)
             found = person is not None
             body = (

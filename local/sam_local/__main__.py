@@ -204,13 +204,13 @@ def show(arguments: Sequence[str]) -> int:
     """Runs everything; returns 1 if an answer was wrong."""
     parser = argparse.ArgumentParser(prog="make sam-local", description=__doc__)
     parser.add_argument("--build-dir", type=Path, help="folder that `sam build` wrote")
-    asked: Any = parser.parse_args(arguments)
+    options: Any = parser.parse_args(arguments)
     try:
         address = bridge()
     except NoEngine as error:
         print(error, file=sys.stderr)
         return 1
-    build = {"build_dir": asked.build_dir} if asked.build_dir else {}
+    build = {"build_dir": options.build_dir} if options.build_dir else {}
     # The example events contain the default ports.
     with (
         tempfile.TemporaryDirectory(prefix="finch-sam-local-") as state_dir,

@@ -184,8 +184,8 @@ def test_redirect_has_the_code_and_by_switch_the_state(
     assert sent.redirect_to.startswith(f"{CALLBACK}?")
     assert parse_qs(urlsplit(sent.redirect_to).query) == {"code": [sent.code], "state": ["s&=1"]}
     fake_finch.switches.echo_state = False
-    kept = fake_finch.authorize(session_id, provider_id="gusto", login=MAYA, state="s")
-    assert parse_qs(urlsplit(kept.redirect_to or "").query) == {"code": [kept.code]}
+    without = fake_finch.authorize(session_id, provider_id="gusto", login=MAYA, state="s")
+    assert parse_qs(urlsplit(without.redirect_to or "").query) == {"code": [without.code]}
 
 
 def test_refusal_redirects_with_an_error_and_by_switch_the_state(

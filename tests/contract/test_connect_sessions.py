@@ -114,8 +114,8 @@ def test_invalid_session_request_is_a_bad_request(
 def test_session_request_without_a_required_field_is_a_bad_request(
     http: httpx.Client, missing: str
 ) -> None:
-    asked = {name: value for name, value in MINIMAL.items() if name != missing}
-    answer = http.post("/connect/sessions", auth=BASIC, json=asked)
+    body = {name: value for name, value in MINIMAL.items() if name != missing}
+    answer = http.post("/connect/sessions", auth=BASIC, json=body)
     assert answer.status_code == 400
     assert missing in answer.json()["message"]
 

@@ -127,13 +127,13 @@ def test_social_security_numbers_require_product_and_option(
 ) -> None:
     without = customers.connect()
     granted = customers.connect(products=[*PRODUCTS, "ssn"])
-    asked = [{"individual_id": without.sdk.hris.directory.list().individuals[0].id}]
+    batch = [{"individual_id": without.sdk.hris.directory.list().individuals[0].id}]
     with pytest.raises(finch.PermissionDeniedError) as caught:
-        without.sdk.hris.individuals.retrieve_many(requests=asked, options={"include": ["ssn"]})  # type: ignore[arg-type]
+        without.sdk.hris.individuals.retrieve_many(requests=batch, options={"include": ["ssn"]})  # type: ignore[arg-type]
     assert name_of(caught.value)[0] == "insufficient_scope_error"
-    granted.sdk.hris.individuals.retrieve_many(requests=asked)  # type: ignore[arg-type]
+    granted.sdk.hris.individuals.retrieve_many(requests=batch)  # type: ignore[arg-type]
     assert "ssn" not in wire.last.json()["responses"][0]["body"]
-    granted.sdk.hris.individuals.retrieve_many(requests=asked, options={"include": ["ssn"]})  # type: ignore[arg-type]
+    granted.sdk.hris.individuals.retrieve_many(requests=batch, options={"include": ["ssn"]})  # type: ignore[arg-type]
     wire.conforms(SyncResponsesPage[IndividualResponse])
     # No real number begins with 9.
     assert wire.last.json()["responses"][0]["body"]["ssn"].startswith("9")

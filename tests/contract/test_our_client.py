@@ -140,9 +140,9 @@ def test_introspect_sends_the_same_request_and_reads_the_same_as_the_sdk(
 ) -> None:
     connected = customers.connect(customer_id="acme")
     theirs = connected.sdk.account.introspect()
-    asked = meaning(fake_finch.requests.last())
+    expected = meaning(fake_finch.requests.last())
     read = ours.introspect(SecretText(connected.token.access_token))
-    assert meaning(fake_finch.requests.last()) == asked
+    assert meaning(fake_finch.requests.last()) == expected
     assert read.token_id == theirs.id
     assert read.client_id == theirs.client_id == CLIENT_ID
     assert read.connection_id == theirs.connection_id
@@ -157,10 +157,10 @@ def test_disconnect_sends_the_same_request_as_the_sdk(
     fake_finch: FinchState, customers: Customers, ours: ConnectApi
 ) -> None:
     customers.connect().sdk.account.disconnect()
-    asked = meaning(fake_finch.requests.last())
+    expected = meaning(fake_finch.requests.last())
     token = SecretText(customers.connect().token.access_token)
     ours.finch.disconnect(token)
-    assert meaning(fake_finch.requests.last()) == asked
+    assert meaning(fake_finch.requests.last()) == expected
     assert fake_finch.live_tokens() == []
     for dead in (ours.finch.disconnect, ours.introspect):
         with pytest.raises(TokenDead):
@@ -172,15 +172,15 @@ def test_names_api_sends_the_same_requests_and_reads_the_same_as_the_sdk(
 ) -> None:
     connected, names = customers.connect(), NamesApi(ours.finch)
     company = connected.sdk.hris.company.retrieve()
-    asked = meaning(fake_finch.requests.last())
+    expected = meaning(fake_finch.requests.last())
     assert names.of_company(SecretText(connected.token.access_token)) == company.legal_name
-    assert meaning(fake_finch.requests.last()) == asked
+    assert meaning(fake_finch.requests.last()) == expected
     listed = list(connected.sdk.providers.list())
-    asked = meaning(fake_finch.requests.last())
+    expected = meaning(fake_finch.requests.last())
     assert {provider.id: names.of_provider(provider.id) for provider in listed} == {
         provider.id: provider.display_name for provider in listed
     }
-    assert meaning(fake_finch.requests.last()) == asked
+    assert meaning(fake_finch.requests.last()) == expected
     assert names.of_provider("unknown") is None
 
 

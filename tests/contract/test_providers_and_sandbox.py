@@ -85,7 +85,7 @@ def test_undocumented_sandbox_status_is_refused(customers: Customers) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "status"),
+    ("body", "status"),
     [
         ({"provider_id": "no_such_provider"}, 400),
         ({}, 400),
@@ -94,10 +94,10 @@ def test_undocumented_sandbox_status_is_refused(customers: Customers) -> None:
     ],
 )
 def test_invalid_sandbox_connection_is_refused(
-    http: httpx.Client, fake_finch: FinchState, asked: dict[str, object], status: int
+    http: httpx.Client, fake_finch: FinchState, body: dict[str, object], status: int
 ) -> None:
     basic = (fake_finch.application.client_id, fake_finch.application.client_secret)
-    answer = http.post("/sandbox/connections", auth=basic, json=asked)
+    answer = http.post("/sandbox/connections", auth=basic, json=body)
     assert answer.status_code == status
     assert fake_finch.connections() == []
 

@@ -113,10 +113,10 @@ def main(arguments: Sequence[str]) -> int:
         default=1.0,
         help="pause of each customer after an action, in seconds",
     )
-    asked = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     state_dir = Path(tempfile.mkdtemp(prefix="finch-load-"))
     try:
-        return _run(asked.minutes * 60, asked.pause, state_dir)
+        return _run(options.minutes * 60, options.pause, state_dir)
     finally:
         shutil.rmtree(state_dir, ignore_errors=True)
 

@@ -177,7 +177,7 @@ class Customer:
     def vend(self) -> None:
         """Requests a token as a backend, and sometimes reports that it does not work."""
         login = self.chance.choice(self.logins)
-        asked = {
+        request = {
             "customer_id": self.customer_id,
             "provider_id": login.provider_id,
             "company_id": login.company_id,
@@ -185,10 +185,10 @@ class Customer:
             "purpose": "load",
             "caller": "load",
         }
-        vended = self._invoke(asked)
+        vended = self._invoke(request)
         if "token" in vended and self.chance.random() < 0.3:
             token_id = vended["token"]["token_id"]
-            self._invoke(asked | {"report": "unauthorized", "token_id": token_id})
+            self._invoke(request | {"report": "unauthorized", "token_id": token_id})
 
     def embed(self) -> None:
         """Connects with the embedded flow."""
@@ -262,11 +262,11 @@ class Customer:
         outcome = self.tally.note("return", query.get("error") or query.get("status", "?"))
         return outcome, dict(parse_qsl(landed.fragment)).get("completion")
 
-    def _invoke(self, asked: dict[str, Any]) -> Any:
+    def _invoke(self, request: dict[str, Any]) -> Any:
         answer = (
             self.world()
             .aws.client("lambda")
-            .invoke(FunctionName=self.world().physical_id("VendToken"), Payload=json.dumps(asked))
+            .invoke(FunctionName=self.world().physical_id("VendToken"), Payload=json.dumps(request))
         )
         content = json.load(answer["Payload"])
         if "FunctionError" in answer:

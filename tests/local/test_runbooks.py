@@ -348,8 +348,8 @@ def test_leaked_token_is_found_and_revoked(deployed: Deployed, operator: Operato
     [token] = live(deployed)
     assert deployed.invoke
     where = {"customer_id": "acme", "provider_id": "gusto", "company_id": HARBOR_LANE.id}
-    asked = {**where, "products": [], "purpose": "test", "caller": "careless-backend"}
-    deployed.invoke("vend_token", asked)
+    request = {**where, "products": [], "purpose": "test", "caller": "careless-backend"}
+    deployed.invoke("vend_token", request)
     codes = operator.follow(
         TO_DO["A token has leaked"],
         token=token.access_token,
@@ -377,9 +377,9 @@ def test_customer_is_exported_and_erased_with_a_report(
     landing = other_site.connect(provider_id="justworks", login=MAYA)
     globex.connect(login=IRIS, company_id=JUNIPER_VALE.id)
     where = {"customer_id": "acme", "provider_id": "gusto", "company_id": HARBOR_LANE.id}
-    asked = {**where, "products": [], "purpose": "test", "caller": "payroll-sync"}
+    request = {**where, "products": [], "purpose": "test", "caller": "payroll-sync"}
     assert deployed.invoke
-    assert "token" in deployed.invoke("vend_token", asked)
+    assert "token" in deployed.invoke("vend_token", request)
     assert operator.operations("inspect", "acme") == DONE
     assert "login" in operator.screen
     assert "escrowed" in operator.screen

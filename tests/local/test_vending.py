@@ -12,7 +12,7 @@ from tests.support.deployed import Deployed
 from tests.support.person import Person
 
 CEDARLINES = {"customer_id": "acme", "provider_id": "rippling", "company_id": CEDARLINE.id}
-ASKED = {**CEDARLINES, "products": ["directory"], "purpose": "test", "caller": "payroll-sync"}
+REQUEST = {**CEDARLINES, "products": ["directory"], "purpose": "test", "caller": "payroll-sync"}
 
 
 def invoke(world: World, aws: EmulatedAws, function: str, event: Any) -> Any:
@@ -39,8 +39,8 @@ def test_backend_reads_a_directory_with_several_pages(
     assert answer["count"] == len(individual_ids) > 100
     assert answer["individual_ids"] == individual_ids
     assert deployed.finch.requests.count("GET", "/employer/directory") == 2
-    asked = {"action": "audit", "customer_id": "acme"}
-    [record] = invoke(world, world.aws, "ResolveUnfinished", asked)["result"]["records"]
+    request = {"action": "audit", "customer_id": "acme"}
+    [record] = invoke(world, world.aws, "ResolveUnfinished", request)["result"]["records"]
     assert (record["outcome"], record["products"]) == ("vended", ["directory"])
     assert record["caller"] == world.physical_id("ReadDirectory")
     assert record["token_id"] == acme.connection("rippling", CEDARLINE.id)["logins"][0]["id"]
@@ -52,8 +52,8 @@ def test_backend_reports_a_401_and_the_report_is_audited(
     deployed.finch.faults.add("GET", "/employer/directory", error="invalid_token_error")
     answer = invoke(world, world.aws, "ReadDirectory", CEDARLINES)
     assert answer == {"reason": "unauthorized"}
-    asked = {"action": "audit", "customer_id": "acme"}
-    records = invoke(world, world.aws, "ResolveUnfinished", asked)["result"]["records"]
+    request = {"action": "audit", "customer_id": "acme"}
+    records = invoke(world, world.aws, "ResolveUnfinished", request)["result"]["records"]
     assert [record["outcome"] for record in records] == ["reported", "vended"]
 
 
@@ -69,9 +69,9 @@ def test_no_token_is_in_a_log_or_an_audit_record(
     world: World, deployed: Deployed, acme: Person
 ) -> None:
     invoke(world, world.aws, "ReadDirectory", CEDARLINES)
-    vended = invoke(world, world.aws, "VendToken", ASKED)["token"]["access_token"]
+    vended = invoke(world, world.aws, "VendToken", REQUEST)["token"]["access_token"]
     lines = world.function_log("VendToken") + world.function_log("ReadDirectory")
-    assert '"message":"token asked for"' in "\n".join(lines)
+    assert '"message":"token request for"' in "\n".join(lines)
     assert vended == deployed.finch.live_tokens()[0].access_token
     assert vended not in "\n".join(lines)
     assert vended not in str(deployed.tables.items(deployed.tables.audit))
@@ -81,7 +81,7 @@ def test_backend_role_may_invoke_vend_token_and_nothing_else(
     world: World, deployed: Deployed, acme: Person
 ) -> None:
     backend = world.as_role("ReadDirectoryRole")
-    assert "token" in invoke(world, backend, "VendToken", ASKED)
+    assert "token" in invoke(world, backend, "VendToken", REQUEST)
     denied: list[tuple[str, str, dict[str, Any]]] = [
         ("lambda", "invoke", {"FunctionName": world.physical_id("ResolveUnfinished")}),
         ("lambda", "invoke", {"FunctionName": world.physical_id("ReadDirectory")}),

@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from finch_connections.use_cases.operator.erase_customer import ONLY_FINCH, UNDER_WAY
+from finch_connections.use_cases.operator.erase_customer import ONLY_FINCH
 from operations.stack import CannotOperate, ExitCode, Say, Stack, go_through, summary
 
 _PAUSE_SECONDS = 3.0
@@ -32,21 +32,20 @@ def erase(stack: Stack, customer_id: str, patience: timedelta, say: Say) -> Exit
         total.update(this.done)
         # The function reports such a connection only once, and erases its row at the same time.
         only_finch += [row for row in this.open if row["reason"] == ONLY_FINCH]
-        left = [row for row in this.open if row["reason"] != ONLY_FINCH]
-        if not left and not this.done.total():
+        this.open = [row for row in this.open if row["reason"] != ONLY_FINCH]
+        if not this.open and not this.done.total():
             return _report(customer_id, total, only_finch, began, say)
-        waits = all(row["reason"] == UNDER_WAY for row in left)
-        if not waits or time.monotonic() > until:
+        if not this.waits() or time.monotonic() > until:
             break
-        if left:
+        if this.open:
             time.sleep(_PAUSE_SECONDS)
     say(f"Some data of {customer_id} is left.")
-    for row in left + only_finch:
+    for row in this.open + only_finch:
         say(f"  {row}")
-    if not waits:
+    if not this.waits():
         say("Decide about each session (see `resolve list`), then run the same command again.")
         return ExitCode.PERSON_NEEDED
-    if not left:
+    if not this.open:
         say(
             "New data of the customer appears all the time. Disable their sign-in, and stop the "
             "backends that request their tokens."

@@ -12,6 +12,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from finch_connections.use_cases.operator.erase_customer import UNDER_WAY
+
 # A batch ends before its function's timeout. The client must not repeat a slow batch.
 _CONFIG = Config(read_timeout=200, retries={"mode": "standard", "total_max_attempts": 1})
 
@@ -108,6 +110,10 @@ class Round:
 
     done: Counter[str] = field(default_factory=Counter)
     open: list[dict[str, Any]] = field(default_factory=list)
+
+    def waits(self) -> bool:
+        """Whether all open rows continue by themselves."""
+        return all(row["reason"] == UNDER_WAY for row in self.open)
 
 
 def go_through(stack: Stack, function: str, event: Mapping[str, Any], say: Say) -> Round:

@@ -95,7 +95,7 @@ def test_refusing_all_products_shows_the_step_again(
     browser.type_in(username=MAYA, password="x")
     page = browser.press_with("decision", "allow", without=("product", "company"))
     assert page.status_code == 400
-    assert "Choose at least one of the products" in page.text
+    assert "Choose at least one of the requested products." in page.text
     assert fake_finch.session(session_id).codes_issued == 0
     assert redirect_of(browser.press("decision", "allow"))["code"]
 

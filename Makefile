@@ -79,7 +79,7 @@ local: .venv/ready .venv-ministack/ready $(BUILT)/template.yaml
 	@exec .venv/bin/python -m local $(ARGS)
 
 sam-local: .venv/ready .venv-ministack/ready $(BUILT)/template.yaml
-	@exec .venv/bin/python -m local.containers
+	@exec .venv/bin/python -m local.sam_local
 
 check: .venv/ready .venv-audit/ready frontend/node_modules/ready
 	ruff check

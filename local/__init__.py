@@ -1,1 +1,1 @@
-"""The world around the product: emulated AWS, fake Finch, sign-in and the Connections page."""
+"""The local world: emulated AWS, the fake Finch, a sign-in and a demo application for the product."""

@@ -1,4 +1,4 @@
-"""Runs the world until it is stopped: `python -m local`, after `sam build`."""
+"""Runs the local world until it is stopped: `python -m local`, after `sam build`."""
 
 import argparse
 import signal
@@ -16,18 +16,24 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--api-port", type=int, default=usual.api, help="the API")
     parser.add_argument("--finch-port", type=int, default=usual.finch, help="fake Finch")
     parser.add_argument("--aws-port", type=int, default=usual.aws, help="emulated AWS")
-    parser.add_argument("--state-dir", type=Path, default=STATE_DIR, help="what is kept, and logs")
-    parser.add_argument("--build-dir", type=Path, default=BUILD_DIR, help="what `sam build` made")
-    parser.add_argument("--bridge", help="where containers may come in, for sam local")
+    parser.add_argument(
+        "--state-dir", type=Path, default=STATE_DIR, help="folder for state and logs"
+    )
+    parser.add_argument(
+        "--build-dir", type=Path, default=BUILD_DIR, help="folder that `sam build` wrote"
+    )
+    parser.add_argument(
+        "--bridge", help="address of this machine that containers reach, for sam local"
+    )
     return parser.parse_args()
 
 
 class Stopped(BaseException):
-    """Ctrl-C or SIGTERM, wherever the program is."""
+    """The process received Ctrl-C or SIGTERM."""
 
 
 def stop(number: int, frame: FrameType | None) -> None:
-    # Once is enough: a second Ctrl-C must not break the saving that the first began.
+    # A second Ctrl-C must not interrupt the saving that the first started.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise Stopped

@@ -1,4 +1,4 @@
-"""The sign-in of the host application: customers, and the access tokens it issues for them."""
+"""The sign-in of the demo application: its customers, and the access tokens that it issues."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from jwt.algorithms import RSAAlgorithm
 
 LIFETIME = timedelta(hours=1)
 
-# Each with its name, and somebody who signs in for it.
+# Each customer with its name and the person who signs in.
 CUSTOMERS = {
     "acme": ("Harbor & Vale Holdings", "Robin Ellis, Head of People"),
     "globex": ("Globex Clinics", "Sam Whitfield, Office Manager"),
@@ -24,13 +24,13 @@ CUSTOMERS = {
 
 
 def key_kept_at(path: Path) -> rsa.RSAPrivateKey:
-    """The signing key, made the first time: a token stays good over a restart."""
+    """The signing key at `path`, created on first use, so tokens stay valid after a restart."""
     if not path.exists():
-        made = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        created = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         written = path.with_suffix(".new")
         written.touch(mode=0o600)
         written.write_bytes(
-            made.private_bytes(
+            created.private_bytes(
                 serialization.Encoding.PEM,
                 serialization.PrivateFormat.PKCS8,
                 serialization.NoEncryption(),
@@ -39,13 +39,13 @@ def key_kept_at(path: Path) -> rsa.RSAPrivateKey:
         os.replace(written, path)
     key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     if not isinstance(key, rsa.RSAPrivateKey):
-        raise TypeError(f"{path} holds no RSA key")
+        raise TypeError(f"{path} is not an RSA key")
     return key
 
 
 @dataclass(frozen=True)
 class Issuer:
-    """An OpenID Connect issuer as an API Gateway JWT authorizer needs one."""
+    """An OpenID Connect issuer with the documents that an API Gateway JWT authorizer reads."""
 
     url: str
     audience: str
@@ -75,9 +75,9 @@ class Issuer:
         }
 
     def token(self, customer_id: str, **overrides: Any) -> str:
-        """An access token of the customer; `overrides` replace claims, and None removes one.
+        """An access token of the customer; `overrides` replace claims, and None removes a claim.
 
-        `headers={...}` and `key=...` change what it is signed with, for attacks.
+        For tests of attacks, `headers={...}` replaces the JWT's headers and `key=...` its key.
         """
         headers = {"kid": self.public_key["kid"], **overrides.pop("headers", {})}
         key = overrides.pop("key", self.key)

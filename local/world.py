@@ -1,4 +1,4 @@
-"""The whole world on one machine: all that the product talks to, and the product deployed in it."""
+"""The local world: the product, deployed to emulated AWS, with all that it calls, on one machine."""
 
 import contextlib
 import fcntl
@@ -25,13 +25,15 @@ from botocore.exceptions import ClientError
 from flask import Flask
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from local import fake_finch, host_application, sam_local
-from local.api_front import ApiFront
-from local.event_feed import AlarmFeed, EventFeed
+from local import fake_finch
+from local.aws_emulator.api_front import ApiFront
+from local.demo_app import server as demo_app
+from local.demo_app.event_feed import AlarmFeed, EventFeed
 from local.fake_finch import webhooks
 from local.fake_finch.state import FinchState
 from local.fake_finch.webhook_sender import WebhookSender
 from local.identity_provider import Issuer, key_kept_at
+from local.sam_local import relay, template
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD_DIR = ROOT / ".aws-sam" / "local"
@@ -42,7 +44,7 @@ STACK_NAME = "finch-connections"
 REGION = "eu-west-1"
 AUDIENCE = "finch-connections"
 
-# The emulator's root user. No credential of the machine's owner is read or passed on.
+# The emulator's root user. The credentials of this machine's owner are never read or passed on.
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
@@ -51,19 +53,19 @@ CREDENTIALS = {
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
 }
-# What the application is to the fake Finch: it opens nothing else.
+# The credentials of the application at the fake Finch. They are valid nowhere else.
 FINCH_CLIENT_ID = "5f0c1c1e-6e0b-4f6f-9d52-5a0f2c5b7a11"
 FINCH_CLIENT_SECRET = "opens-only-the-fake-finch"  # noqa: S105
 PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL")
 
-# The sam command, which ends when its standard input does: with this process, however that ends.
+# The sam command. It ends when its standard input closes, so it never outlives this process.
 SAM = """
 import os, runpy, threading
 threading.Thread(target=lambda: (os.read(0, 1), os._exit(1)), daemon=True).start()
 runpy.run_module("samcli", run_name="__main__", alter_sys=True)
 """
 
-STOPPED_FOR_GOOD = {
+NOT_UPDATABLE = {
     "CREATE_FAILED",
     "CREATE_IN_PROGRESS",
     "DELETE_FAILED",
@@ -74,12 +76,12 @@ STOPPED_FOR_GOOD = {
 
 
 class WorldError(Exception):
-    """The world cannot start; the message tells a person why and what to do."""
+    """The world cannot start. The message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Ports:
-    """Where on loopback each part listens."""
+    """The ports on loopback where the parts listen."""
 
     page: int = 8080
     api: int = 8081
@@ -88,7 +90,7 @@ class Ports:
 
     @classmethod
     def free(cls) -> Self:
-        """Ports that nobody uses now, for a world beside another."""
+        """Free ports, for a second world on this machine."""
         with contextlib.ExitStack() as open_sockets:
             numbers = []
             for _ in fields(cls):
@@ -98,7 +100,7 @@ class Ports:
         return cls(*numbers)
 
     def check(self) -> None:
-        """Raises WorldError that names the first port in use, and the flag that moves it."""
+        """Raises WorldError for the first port in use, with the option that changes it."""
         for name, port in asdict(self).items():
             with socket.socket() as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -106,15 +108,15 @@ class Ports:
                     probe.bind(("127.0.0.1", port))
                 except OSError as error:
                     raise WorldError(
-                        f"Port {port} is taken ({error.strerror}): "
-                        f"stop what listens there, or choose another with "
+                        f"Port {port} is in use ({error.strerror}). "
+                        f"Stop the program that listens there, or choose another port with "
                         f"`make local ARGS=--{name}-port=N`."
                     ) from error
 
 
 @dataclass(frozen=True)
 class EmulatedAws:
-    """Makes boto3 clients and resources of the emulated AWS, as its root user unless told else."""
+    """Creates boto3 clients and resources of the emulated AWS, by default as its root user."""
 
     endpoint_url: str
     access_key_id: str = CREDENTIALS["AWS_ACCESS_KEY_ID"]
@@ -135,7 +137,7 @@ class EmulatedAws:
 
 
 class QuietHandler(WSGIRequestHandler):
-    """Writes no access log: the query strings here hold codes and states."""
+    """Writes no access log, because query strings contain codes and states."""
 
     def log(self, type: str, message: str, *args: Any) -> None:
         pass
@@ -144,10 +146,10 @@ class QuietHandler(WSGIRequestHandler):
 class World:
     """Emulated AWS with the built template deployed, fake Finch, sign-in, page and API.
 
-    A context manager: entering starts everything and returns when the API answers, leaving stops
-    it and keeps its state in `state_dir`, so that the next world there finds its data again.
-    `bridge`, an address of this machine, opens it to containers, for `sam local`.
-    Raises WorldError, with nothing left running, when a part does not start.
+    A context manager. Entering starts everything and returns when the API answers. Leaving stops
+    everything and keeps the state in `state_dir`, where the next world finds it.
+    `bridge` is an address of this machine through which containers of `sam local` reach the world.
+    Raises WorldError when a part does not start; then nothing is left running.
     """
 
     def __init__(
@@ -166,7 +168,7 @@ class World:
         self.log_dir = self.state_dir / "log"
         self.function_log_dir = self.log_dir / "functions"
         self.page_url = f"http://localhost:{self.ports.page}/"
-        # Another site than the API's: here the binding cookie does not travel.
+        # Another site than the API's. A browser does not send the binding cookie from this page.
         self.other_site_page_url = f"http://127.0.0.1:{self.ports.page}/"
         self.api_url = f"http://localhost:{self.ports.api}"
         self.finch_url = f"http://127.0.0.1:{self.ports.finch}"
@@ -180,7 +182,7 @@ class World:
 
     @property
     def parameters(self) -> dict[str, str]:
-        """What the template is deployed with."""
+        """The parameters of the template."""
         pages = (self.page_url, self.other_site_page_url)
         return {
             "JwtIssuer": self.page_url.rstrip("/"),
@@ -191,7 +193,7 @@ class World:
             "FinchApiUrl": self.finch_url,
             "Production": "false",
             "WithExample": "true",
-            "Architecture": sam_local.architecture(),
+            "Architecture": template.architecture(),
             **self._changed,
         }
 
@@ -207,11 +209,11 @@ class World:
         self._running.close()
 
     def output(self, name: str) -> str:
-        """One output of the deployed stack."""
+        """An output of the deployed stack."""
         return self._outputs[name]
 
     def physical_id(self, logical_id: str) -> str:
-        """The name that the stack gave to one of its resources."""
+        """The physical id of a resource of the stack."""
         found = self.aws.client("cloudformation").describe_stack_resource(
             StackName=STACK_NAME, LogicalResourceId=logical_id
         )
@@ -219,7 +221,7 @@ class World:
         return name
 
     def as_role(self, logical_id: str) -> EmulatedAws:
-        """The emulated AWS as a role of the stack sees it: only what that role may do."""
+        """The emulated AWS with the permissions of a role of the stack."""
         role = self.aws.client("iam").get_role(RoleName=self.physical_id(logical_id))["Role"]
         assumed = self.aws.client("sts").assume_role(
             RoleArn=role["Arn"], RoleSessionName=logical_id
@@ -232,25 +234,24 @@ class World:
         )
 
     def function_log(self, logical_id: str) -> list[str]:
-        """What a function has written to its log so far, in every environment, oldest first."""
+        """The log lines of a function so far, from all its environments, oldest first."""
         log = self.function_log_dir / f"{logical_id}.log"
         return log.read_text().splitlines() if log.exists() else []
 
-    def changes(self) -> list[dict[str, Any]]:
-        """The events that the bus has told a subscriber so far, oldest first."""
+    def connection_events(self) -> list[dict[str, Any]]:
+        """The events that a subscriber of the bus has received so far, oldest first."""
         return list(self._feed.heard)
 
     def redeploy(self, **parameters: str) -> None:
-        """Deploys the same template again with some parameters changed, as an operator does."""
+        """Deploys the same template again with other values for some parameters."""
         self._changed |= parameters
         stated = [
-            {"ParameterKey": one["ParameterKey"], "UsePreviousValue": True}
-            if one["ParameterKey"] not in parameters
-            else {
-                "ParameterKey": one["ParameterKey"],
-                "ParameterValue": parameters[one["ParameterKey"]],
-            }
-            for one in (self._stack() or {})["Parameters"]
+            {"ParameterKey": name, "ParameterValue": parameters[name]}
+            if name in parameters
+            else {"ParameterKey": name, "UsePreviousValue": True}
+            for name in (
+                deployed["ParameterKey"] for deployed in (self._stack() or {})["Parameters"]
+            )
         ]
         client = self.aws.client("cloudformation")
         client.update_stack(
@@ -264,7 +265,7 @@ class World:
         self._outputs = self._stack_outputs()
 
     def kill_execution_environments(self) -> int:
-        """Kills every Lambda process where it stands, and says how many there were."""
+        """Kills every Lambda process, also in the middle of a call; returns their number."""
         answer = httpx.delete(f"{self.aws.endpoint_url}/_local/execution-environments", timeout=30)
         killed: int = answer.raise_for_status().json()["killed"]
         return killed
@@ -272,17 +273,17 @@ class World:
     def _start(self) -> None:
         self.ports.check()
         if not (self.build_dir / "template.yaml").exists():
-            raise WorldError(f"{self.build_dir / 'template.yaml'} is missing: run `make local`.")
+            raise WorldError(f"{self.build_dir / 'template.yaml'} is missing. Run `make local`.")
         if not EMULATOR_PYTHON.exists():
-            raise WorldError(f"{EMULATOR_PYTHON} is missing: run `make local`.")
+            raise WorldError(f"{EMULATOR_PYTHON} is missing. Run `make local`.")
         for folder in (self.state_dir, self.log_dir, self.function_log_dir):
             folder.mkdir(parents=True, exist_ok=True)
-        self._hold_state_dir()
+        self._lock_state_dir()
         with self._step("Starting the emulated AWS"):
             self._start_aws()
         with self._step("Starting the fake Finch, the sign-in and the page"):
             self._start_finch()
-            self._start_host_application()
+            self._start_demo_app()
         if self._is_deployed():
             self.say("The stack is up to date.\n")
         else:
@@ -300,8 +301,8 @@ class World:
             self._running.callback(sender.stop)
         self._subscribe()
         if self.bridge:
-            with self._step(f"Letting containers in at {self.bridge}"):
-                self._let_containers_in(self.bridge)
+            with self._step(f"Opening the world to containers at {self.bridge}"):
+                self._open_to_containers(self.bridge)
 
     @contextlib.contextmanager
     def _step(self, doing: str) -> Iterator[None]:
@@ -314,17 +315,17 @@ class World:
             raise
         self.say(f"{time.monotonic() - began:.1f} s\n")
 
-    def _hold_state_dir(self) -> None:
+    def _lock_state_dir(self) -> None:
         lock = self._running.enter_context((self.state_dir / "lock").open("w"))
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise WorldError(
-                f"Another world runs on {self.state_dir}: stop it, or choose with --state-dir."
+                f"Another world uses {self.state_dir}. Stop it, or choose another folder with --state-dir."
             ) from error
 
     def _serve(self, server: BaseServer) -> None:
-        # The time between two looks at whether to stop is the time that stopping takes.
+        # The server checks every 0.05 seconds whether to stop.
         thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
         self._running.callback(server.server_close)
@@ -347,6 +348,7 @@ class World:
             "LAMBDA_EXECUTOR": "local",
             "MINISTACK_REGION": REGION,
             "PERSIST_STATE": "1",
+            "PYTHONPATH": str(ROOT),
             "S3_DATA_DIR": str(self.state_dir / "aws" / "s3"),
             "S3_PERSIST": "1",
             "SFTP_ENABLED": "0",
@@ -354,10 +356,10 @@ class World:
             "TMPDIR": str(scratch),
         }
         log = self._running.enter_context((self.log_dir / "aws.log").open("w"))
-        # -P: the folder of the script is not a place to import from. A session of its own:
-        # Ctrl-C in a terminal reaches this process only, which then stops the others in order.
+        # -P: Python does not import from the working directory. A session of its own: Ctrl-C in a
+        # terminal reaches this process only, which then stops the others in order.
         process = subprocess.Popen(
-            [EMULATOR_PYTHON, "-P", Path(__file__).with_name("aws.py")],
+            [EMULATOR_PYTHON, "-P", "-m", "local.aws_emulator"],
             cwd=self.state_dir,
             env=environment,
             stdin=subprocess.PIPE,
@@ -385,8 +387,8 @@ class World:
             try:
                 process.wait(timeout=30)
             except subprocess.TimeoutExpired:
-                self.say("it does not stop, killing it ")
-            # What is left of its group: itself, or Lambda processes in the middle of a call.
+                self.say("it does not stop, so it is killed ")
+            # The rest of its process group: the emulator, or Lambda processes in a call.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
 
@@ -404,13 +406,13 @@ class World:
         )
         self._serve_application(fake_finch.create_app(self.finch), self.ports.finch)
 
-    def _start_host_application(self) -> None:
+    def _start_demo_app(self) -> None:
         self.issuer = Issuer(
             url=self.parameters["JwtIssuer"],
             audience=AUDIENCE,
             key=key_kept_at(self.state_dir / "issuer.pem"),
         )
-        application = host_application.create_app(self.issuer, self.api_url, self.finch_url)
+        application = demo_app.create_app(self.issuer, self.api_url, self.finch_url)
         self._serve_application(application, self.ports.page)
 
     def _serve_application(self, application: Flask, port: int) -> None:
@@ -421,7 +423,7 @@ class World:
     # The product
 
     def _fingerprint(self) -> str:
-        """Changes with anything that is deployed: the built template, its code, its parameters."""
+        """A hash of all that is deployed: the built template, the code and the parameters."""
         digest = hashlib.sha256(json.dumps(self.parameters, sort_keys=True).encode())
         for path in sorted(self.build_dir.rglob("*")):
             if path.is_file():
@@ -441,7 +443,7 @@ class World:
 
     def _stack_outputs(self) -> dict[str, str]:
         stack = self._stack() or {}
-        return {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", [])}
+        return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
     def _is_deployed(self) -> bool:
         stack = self._stack()
@@ -453,24 +455,24 @@ class World:
             and note.read_text() == self._fingerprint()
         )
 
-    def _clear_the_way(self) -> None:
-        """A stack whose creation never ended cannot be updated, and holds nothing yet."""
+    def _delete_failed_stack(self) -> None:
+        """Deletes a stack whose creation never ended. It has no data and cannot be updated."""
         stack = self._stack()
         if stack is None:
             return
-        if stack["StackStatus"] in STOPPED_FOR_GOOD:
+        if stack["StackStatus"] in NOT_UPDATABLE:
             self.aws.client("cloudformation").delete_stack(StackName=STACK_NAME)
             deadline = time.monotonic() + 30
             while self._stack() is not None and time.monotonic() < deadline:
                 time.sleep(0.2)
         elif stack["StackStatus"].endswith("_IN_PROGRESS"):
             raise WorldError(
-                f"An earlier start was killed while it deployed (the stack is "
-                f"{stack['StackStatus']}): remove {self.state_dir} and start again."
+                f"An earlier start was killed during its deployment (the stack is "
+                f"{stack['StackStatus']}). Remove {self.state_dir} and start again."
             )
 
     def _deploy(self) -> None:
-        self._clear_the_way()
+        self._delete_failed_stack()
         fingerprint = self._fingerprint()
         bucket = f"{STACK_NAME}-artifacts"
         s3 = self.aws.client("s3")
@@ -507,7 +509,7 @@ class World:
         (self.state_dir / "deployed").write_text(fingerprint)
 
     def _abandon_deploy(self, process: subprocess.Popen[bytes]) -> None:
-        """Kills the command; a change under way is left to end, for a half-made stack is stuck."""
+        """Kills the command, and waits for a change in progress: a half-made stack is stuck."""
         process.kill()
         process.wait()
         deadline = time.monotonic() + 20
@@ -519,10 +521,10 @@ class World:
             time.sleep(0.2)
 
     def sam_environment(self) -> dict[str, str]:
-        """What a `sam` command needs to reach this world and nothing else."""
+        """The environment of a `sam` command that reaches this world and nothing else."""
         settings = self.state_dir / "sam"
         settings.mkdir(exist_ok=True)
-        # SAM asks its package index for news once a week; here it has just asked.
+        # SAM looks for a newer version once a week. Here it has just looked.
         (settings / "metadata.json").write_text(
             json.dumps({"telemetryEnabled": False, "lastVersionCheck": time.time()})
         )
@@ -535,7 +537,7 @@ class World:
         }
 
     def _store_finch_secret(self) -> None:
-        """What a person does once after a real deployment."""
+        """Fills in the Finch secret, as a person does once after a real deployment."""
         credentials = {
             "client_id": self.finch.application.client_id,
             "client_secret": self.finch.application.client_secret,
@@ -548,7 +550,7 @@ class World:
             secrets.put_secret_value(SecretId=secret_arn, SecretString=json.dumps(credentials))
 
     def _subscribe(self) -> None:
-        """Hears the changes of connections, as an application does, and the alarms."""
+        """Subscribes to connection events, as an application does, and to alarms."""
         bus, topic = self.output("EventBusName"), self.output("AlarmTopicArn")
         sqs = self.aws.client("sqs")
         self._feed = EventFeed(sqs, self.aws.client("events"), bus, self.say)
@@ -559,35 +561,36 @@ class World:
 
     # sam local
 
-    def _let_containers_in(self, bridge: str) -> None:
-        """Listens where containers reach this machine, and writes what `sam local` runs there.
+    def _open_to_containers(self, bridge: str) -> None:
+        """Listens where containers reach this machine, and writes the files for `sam local`.
 
-        Loopback is out of their reach: `sam local --docker-network host` changes nothing (1.170).
+        Containers do not reach loopback, not even with `sam local --docker-network host` (1.170).
         """
         for port in (self.ports.aws, self.ports.finch):
             try:
-                self._serve(sam_local.Relay(bridge, port))
+                self._serve(relay.Relay(bridge, port))
             except OSError as error:
                 raise WorldError(
-                    f"Cannot listen on {bridge}:{port} ({error.strerror}): "
-                    f"is it the address of your container engine's bridge, and does that run?"
+                    f"Cannot listen on {bridge}:{port} ({error.strerror}). Is it the address of "
+                    f"your container engine's bridge, and does the engine run?"
                 ) from error
         reached = {
             "AWS_ENDPOINT_URL": f"http://{bridge}:{self.ports.aws}",
             "FINCH_API_URL": f"http://{bridge}:{self.ports.finch}",
         }
-        # The emulator's root user: a role's session would end while this runs.
+        # As the emulator's root user: the session of a role would expire.
         emulated = {**CREDENTIALS, "AWS_REGION": REGION, "AWS_SESSION_TOKEN": "", **reached}
         stack = self.aws.client("cloudformation").describe_stack_resources(StackName=STACK_NAME)
         environments = {
-            one["LogicalResourceId"]: self._environment(one["PhysicalResourceId"]) | emulated
-            for one in stack["StackResources"]
-            if one["ResourceType"] == "AWS::Lambda::Function"
+            resource["LogicalResourceId"]: self._environment(resource["PhysicalResourceId"])
+            | emulated
+            for resource in stack["StackResources"]
+            if resource["ResourceType"] == "AWS::Lambda::Function"
         }
         folder = self.state_dir / "sam-local"
         self._running.callback(shutil.rmtree, folder, ignore_errors=True)
         built = self.build_dir / "template.yaml"
-        sam_local.write(folder, built, self.parameters, environments)
+        template.write(folder, built, self.parameters, environments)
 
     def _environment(self, function: str) -> dict[str, str]:
         """The variables of a deployed function."""
@@ -598,4 +601,4 @@ class World:
     def _tail(self, log_name: str) -> str:
         log = self.log_dir / log_name
         lines = log.read_text().splitlines()[-30:]
-        return "\n".join([*(f"    {line}" for line in lines), f"All of it: {log}"])
+        return "\n".join([*(f"    {line}" for line in lines), f"The whole log: {log}"])

@@ -1,12 +1,12 @@
-"""What a person does with a running Finch Connections: `.venv/bin/python -m operations --help`.
+"""The operator's program for a deployed stack: `.venv/bin/python -m operations --help`.
 
-It runs on that person's machine, with their AWS permissions. It opens no token: what must be opened
-is opened by a function of the stack, under that function's role.
+It runs on the operator's machine with their AWS permissions. It decrypts no token: only functions of
+the stack do that, each under its own role.
 """
 
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# The layer's package is not installed here: it knows how rows are written.
+# The package of the layer reads the tables. It is not installed in the operator's environment.
 sys.path.append(str(ROOT / "layers" / "shared" / "python"))

@@ -1,76 +1,78 @@
-"""Looks after a running Finch Connections; what to do when is in operations/RUNBOOKS.md."""
+"""Operates a deployed Finch Connections. The runbooks say when to use which command."""
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from operations import customer, decisions, doctor, long_work
-from operations.stack import CannotOperate, Stack
-
-CANNOT = 2
+from operations import doctor, erase, export, inspect, redrive, reencrypt, resolve, restore
+from operations.stack import CannotOperate, ExitCode, Stack
 
 
 def parser() -> argparse.ArgumentParser:
-    """The commands and what they take."""
+    """The commands and their options."""
     top = argparse.ArgumentParser(
         prog="python -m operations",
         description=__doc__,
-        epilog="Exit codes: 0 done, all well · 1 a person must do something · 2 it could not be done "
-        "· 3 not over yet, run it again",
+        epilog="Exit codes: 0 done, all is well · 1 a person must act · 2 the command failed "
+        "· 3 not finished, run it again later",
     )
-    top.add_argument("--stack", default="finch-connections", help="its name (%(default)s)")
-    top.add_argument("--local", action="store_true", help="the stack of `make local`, not of AWS")
-    top.add_argument("--aws-port", type=int, default=4566, help="of the local world (%(default)s)")
+    top.add_argument("--stack", default="finch-connections", help="name of the stack (%(default)s)")
+    top.add_argument("--local", action="store_true", help="use the stack of `make local`, not AWS")
+    top.add_argument(
+        "--aws-port", type=int, default=4566, help="port of the local world's AWS (%(default)s)"
+    )
     commands = top.add_subparsers(dest="command", required=True, metavar="command")
 
-    commands.add_parser("doctor", help="what is wrong with the deployment, and what mends it")
+    commands.add_parser("doctor", help="check the deployment and name a fix for each fault")
 
-    inspect = commands.add_parser("inspect", help="what a customer has and what is not over")
-    whom = inspect.add_mutually_exclusive_group(required=True)
-    whom.add_argument("customer_id", nargs="?")
-    whom.add_argument("--connection", help="one of Finch's connection ids, of whomever it is")
+    command = commands.add_parser("inspect", help="show what a customer has and what is unfinished")
+    subject = command.add_mutually_exclusive_group(required=True)
+    subject.add_argument("customer_id", nargs="?")
+    subject.add_argument("--connection", help="a Finch connection id, of any customer")
 
-    export = commands.add_parser("export", help="all that is kept about a customer, as JSON")
-    export.add_argument("customer_id")
-    export.add_argument("--to", type=Path, help="a file; without it, the terminal")
+    command = commands.add_parser("export", help="write all data of a customer as JSON")
+    command.add_argument("customer_id")
+    command.add_argument("--to", type=Path, help="a file; without it, the terminal")
 
-    resolve = commands.add_parser("resolve", help="decide about what is held, uncertain or stuck")
-    actions = resolve.add_subparsers(dest="action", required=True, metavar="action")
-    actions.add_parser("list", help="what is not over for an hour")
-    for action, about in (
+    command = commands.add_parser("resolve", help="decide about held, uncertain or stuck work")
+    actions = command.add_subparsers(dest="action", required=True, metavar="action")
+    actions.add_parser("list", help="list everything that is unfinished for more than an hour")
+    for action, effect in (
         ("attach", "attach a held token to the customer of its session"),
         ("disconnect", "end the connection of a kept token at Finch"),
     ):
-        deciding = actions.add_parser(action, help=about)
+        deciding = actions.add_parser(action, help=effect)
         deciding.add_argument("session")
-        deciding.add_argument("--yes", action="store_true", help="do not ask")
-    dismiss = actions.add_parser("dismiss", help="an uncertain exchange has left nothing at Finch")
+        deciding.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+    dismiss = actions.add_parser(
+        "dismiss", help="close an uncertain exchange that left no connection at Finch"
+    )
     dismiss.add_argument("session")
-    retry = actions.add_parser("retry", help="look at a session or a connection now")
+    retry = actions.add_parser("retry", help="process a session or a connection now")
     retry.add_argument("session", nargs="?")
     _names_connection(retry, required=False)
-    end = actions.add_parser("end", help="end a customer's connection, as its customer could")
+    end = actions.add_parser("end", help="end a connection, as its customer could")
     _names_connection(end, required=True)
-    audit = actions.add_parser("audit", help="who asked for a customer's tokens")
+    audit = actions.add_parser("audit", help="list the requests for a customer's tokens")
     audit.add_argument("customer_id")
 
-    commands.add_parser("redrive", help="have what was given up done after all")
-    commands.add_parser("reencrypt", help="bring every token under the key that seals now")
+    commands.add_parser("redrive", help="retry the dead letters")
+    commands.add_parser("reencrypt", help="encrypt every token with the current key")
 
-    erase = commands.add_parser("erase", help="end and erase everything of a customer")
-    erase.add_argument("customer_id")
-    erase.add_argument("--yes", action="store_true", help="do not ask")
-    erase.add_argument("--minutes", type=float, default=5, help="how long to wait for Finch")
+    command = commands.add_parser("erase", help="end and erase everything of a customer")
+    command.add_argument("customer_id")
+    command.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+    command.add_argument(
+        "--minutes", type=float, default=5, help="how long to wait for Finch (%(default)s)"
+    )
 
-    restore = commands.add_parser("restore", help="take back what is alive from restored tables")
-    restore.add_argument("--connections", help="the name of the restored ConnectionsTable")
-    restore.add_argument("--sessions", help="the name of the restored ConnectSessionsTable")
+    command = commands.add_parser("restore", help="take back live tokens from restored tables")
+    command.add_argument("--connections", help="name of the restored ConnectionsTable")
+    command.add_argument("--sessions", help="name of the restored ConnectSessionsTable")
     return top
 
 
@@ -80,86 +82,47 @@ def _names_connection(command: argparse.ArgumentParser, *, required: bool) -> No
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs one command; the exit code is the epilog's."""
-    asked = parser().parse_args(arguments)
+    """Runs a command; returns its exit code."""
+    options = parser().parse_args(arguments)
     try:
         stack = (
-            Stack.local(asked.stack, asked.aws_port) if asked.local else Stack.deployed(asked.stack)
+            Stack.local(options.stack, options.aws_port)
+            if options.local
+            else Stack.deployed(options.stack)
         )
-        return _run(asked, stack)
+        return _run(options, stack)
     except (CannotOperate, ClientError, BotoCoreError) as error:
         print(error, file=sys.stderr)
-        return CANNOT
+        return ExitCode.FAILED
 
 
-def _run(asked: argparse.Namespace, stack: Stack) -> int:
+def _run(options: argparse.Namespace, stack: Stack) -> ExitCode:
     now = datetime.now(UTC)
-    match asked.command:
+    match options.command:
         case "doctor":
             return doctor.examine(stack, say)
         case "inspect":
-            customer_id = asked.customer_id or customer.owner(stack, asked.connection)
-            for line in customer.picture(stack, customer_id, now):
+            customer_id = options.customer_id or inspect.owner(stack, options.connection)
+            for line in inspect.picture(stack, customer_id, now):
                 say(line)
         case "export":
-            _export(customer.export(stack, asked.customer_id, now), asked.to)
+            export.write(export.export(stack, options.customer_id, now), options.to, say)
         case "resolve":
-            return _resolve(asked, stack)
+            return resolve.resolve(options, stack, say)
         case "redrive":
-            return decisions.redrive(stack, say)
+            return redrive.redrive(stack, say)
         case "reencrypt":
-            return long_work.reencrypt(stack, say)
+            return reencrypt.reencrypt(stack, say)
         case "erase":
-            return _erase(asked, stack)
+            if not options.yes and not erase.confirm(options.customer_id, say):
+                say("Nothing was done.")
+                return ExitCode.PERSON_NEEDED
+            return erase.erase(stack, options.customer_id, timedelta(minutes=options.minutes), say)
         case "restore":
-            tables = {"connections": asked.connections, "sessions": asked.sessions}
-            named = {one: name for one, name in tables.items() if name}
-            return long_work.restore(stack, named, say)
-    return long_work.OVER
-
-
-def _export(exported: dict[str, Any], to: Path | None) -> None:
-    text = json.dumps(exported, indent=2)
-    if to is None:
-        say(text)
-        return
-    # It is about somebody: nobody else on this machine reads it.
-    to.touch(mode=0o600)
-    to.write_text(text + "\n")
-    say(f"Written to {to}.")
-
-
-def _resolve(asked: argparse.Namespace, stack: Stack) -> int:
-    action = asked.action
-    if action == "list":
-        return decisions.list_unfinished(stack, say)
-    if action in ("attach", "disconnect"):
-        ask = input if sys.stdin.isatty() else None
-        return decisions.decide(stack, action, asked.session, sure=asked.yes, ask=ask, say=say)
-    event = {"action": action}
-    if action == "audit":
-        event["customer_id"] = asked.customer_id
-    elif getattr(asked, "session", None):
-        event["session"] = asked.session
-    else:
-        event |= {
-            "customer_id": asked.customer,
-            "provider_id": asked.provider,
-            "company_id": asked.company,
-        }
-    decisions.show(stack.invoke("ResolveUnfinished", event), say)
-    return long_work.OVER
-
-
-def _erase(asked: argparse.Namespace, stack: Stack) -> int:
-    if not asked.yes:
-        if not sys.stdin.isatty():
-            raise CannotOperate("Nobody is there to ask: say --yes when that is what you want.")
-        say("First take away their sign-in, or they can connect again while this runs.")
-        if input("Write the customer's id once more: ") != asked.customer_id:
-            say("Nothing was done.")
-            return long_work.FOR_A_PERSON
-    return long_work.erase(stack, asked.customer_id, timedelta(minutes=asked.minutes), say)
+            tables = {"connections": options.connections, "sessions": options.sessions}
+            given = {table: name for table, name in tables.items() if name}
+            return restore.restore(stack, given, say)
+    return ExitCode.DONE
 
 
 def say(text: str) -> None:

@@ -1,4 +1,4 @@
-"""Looks at everything that a deployed stack needs, and says what is wrong and what mends it."""
+"""`doctor`: checks everything that a deployed stack needs, and names a fix for each fault."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -7,8 +7,7 @@ from urllib.parse import urlsplit
 import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 
-from operations.long_work import FOR_A_PERSON, OVER
-from operations.stack import CannotOperate, Stack
+from operations.stack import CannotOperate, ExitCode, Say, Stack
 
 _TABLES = ("ConnectionsTable", "ConnectSessionsTable", "OwnershipTable", "AuditTable")
 _EXPIRING = ("ConnectSessionsTable", "AuditTable")
@@ -18,42 +17,42 @@ _TIMEOUT = 10.0
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check has found; `fix` says what mends it, and is None where all is well."""
+    """A result of a check. `fix` says how to fix a fault; it is None where all is well."""
 
     about: str
-    says: str
+    state: str
     fix: str | None = None
 
 
-def examine(stack: Stack, say: Callable[[str], None]) -> int:
-    """Prints every finding; the exit code says whether something is wrong."""
+def examine(stack: Stack, say: Say) -> ExitCode:
+    """Prints every finding; the exit code says whether there is a fault."""
     wrong = 0
     for check in _CHECKS:
-        for finding in _tried(check, stack):
-            say(f"{'ok   ' if finding.fix is None else 'WRONG'}  {finding.about}: {finding.says}")
+        for finding in _findings(check, stack):
+            say(f"{'ok   ' if finding.fix is None else 'WRONG'}  {finding.about}: {finding.state}")
             if finding.fix is not None:
                 wrong += 1
                 say(f"         -> {finding.fix}")
-    say(f"{wrong} things are wrong." if wrong else "All is well.")
-    return FOR_A_PERSON if wrong else OVER
+    say(f"{wrong} faults." if wrong else "All is well.")
+    return ExitCode.PERSON_NEEDED if wrong else ExitCode.DONE
 
 
-def _tried(check: Callable[[Stack], Iterator[Finding]], stack: Stack) -> Iterator[Finding]:
+def _findings(check: Callable[[Stack], Iterator[Finding]], stack: Stack) -> Iterator[Finding]:
     about = check.__name__.strip("_").replace("_", " ")
     try:
         yield from check(stack)
     except (ClientError, BotoCoreError, CannotOperate, KeyError) as error:
         yield Finding(
             about,
-            f"cannot be looked at: {error}",
-            "deploy the whole template, and look with an AWS role that may read it",
+            f"cannot be read: {error}",
+            "deploy the whole template, and use an AWS role that may read it",
         )
 
 
 def _stack(stack: Stack) -> Iterator[Finding]:
     status = stack.described["StackStatus"]
     well = status in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
-    yield Finding("stack", status, None if well else "see its events, mend the cause, deploy again")
+    yield Finding("stack", status, None if well else "see its events, fix the cause, deploy again")
 
 
 def _api_url(stack: Stack) -> str:
@@ -70,33 +69,34 @@ def _api(stack: Stack) -> Iterator[Finding]:
         yield Finding("API", f"{url} cannot be reached ({type(error).__name__})", fix)
         return
     well = listing.status_code == 401 and "route_not_found" in unknown.text
-    says = f"{url} answers {listing.status_code} without an access token"
-    fix = "is it this stack's API that answers there? See ApiUrl and its mapping to $default"
+    state = f"{url} answers {listing.status_code} without an access token"
+    fix = "does this stack's API answer at that URL? See ApiUrl and its mapping to $default"
     if "route_not_found" in listing.text:
-        fix = "API Gateway could not read the issuer when it was deployed: mend JwtIssuer, deploy again"
-    yield Finding("API", says, None if well else fix)
+        fix = "API Gateway could not read the issuer during deployment: correct JwtIssuer, deploy again"
+    yield Finding("API", state, None if well else fix)
 
 
 def _issuer(stack: Stack) -> Iterator[Finding]:
     issuer = stack.parameters["JwtIssuer"]
     about = "access tokens"
     try:
-        # API Gateway takes the issuer's slash for one of its own.
+        # API Gateway adds no second slash where the issuer ends with a slash.
         discovery = httpx.get(
             f"{issuer.rstrip('/')}/.well-known/openid-configuration", timeout=_TIMEOUT
         )
-        said = discovery.raise_for_status().json()
-        keys = httpx.get(said["jwks_uri"], timeout=_TIMEOUT).raise_for_status().json()["keys"]
+        document = discovery.raise_for_status().json()
+        keys = httpx.get(document["jwks_uri"], timeout=_TIMEOUT).raise_for_status().json()["keys"]
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-        says = f"{issuer} has no OpenID Connect discovery with keys ({type(error).__name__})"
-        yield Finding(about, says, "set JwtIssuer to the issuer's URL, and open it to the internet")
+        state = f"{issuer} has no OpenID Connect discovery with keys ({type(error).__name__})"
+        fix = "set JwtIssuer to the issuer's URL, and make it reachable from the internet"
+        yield Finding(about, state, fix)
         return
-    rsa = [one for one in keys if one.get("kty") == "RSA"]
-    if said.get("issuer") != issuer:
-        says = f"the issuer calls itself {said.get('issuer')}, not {issuer}"
-        yield Finding(about, says, "set JwtIssuer exactly as in the tokens' iss")
+    rsa = [key for key in keys if key.get("kty") == "RSA"]
+    if document.get("issuer") != issuer:
+        state = f"the issuer calls itself {document.get('issuer')}, not {issuer}"
+        yield Finding(about, state, "set JwtIssuer exactly as in the tokens' iss")
     elif not rsa:
-        yield Finding(about, "the issuer has no RSA key", "let it sign with RS256")
+        yield Finding(about, "the issuer has no RSA key", "configure it to sign with RS256")
     else:
         yield Finding(about, f"{issuer} signs with {len(rsa)} RSA keys")
 
@@ -104,37 +104,37 @@ def _issuer(stack: Stack) -> Iterator[Finding]:
 def _finch(stack: Stack) -> Iterator[Finding]:
     callback = f"{_api_url(stack)}/callback"
     secret = stack.outputs["FinchSecretArn"]
-    said = stack.invoke("ResolveUnfinished", {"action": "examine", "callback_url": callback})
+    answer = stack.invoke("ResolveUnfinished", {"action": "examine", "callback_url": callback})
     fixes: Mapping[str, str] = {
         "credentials_unreadable": f"fill in client_id and client_secret in the secret {secret}",
         "invalid_client": "copy client_id and client_secret from Finch's dashboard into the secret",
-        "payment_required": "look at the plan in Finch's dashboard",
+        "payment_required": "check the plan in Finch's dashboard",
         "request_refused": f"register {callback} as a redirect URI in Finch's dashboard",
     }
-    word = said["finch"]
-    if word == "ok":
-        yield Finding("Finch", f"takes our credentials and the redirect URI {callback}")
+    code = answer["finch"]
+    if code == "ok":
+        yield Finding("Finch", f"accepts our credentials and the redirect URI {callback}")
     else:
-        yield Finding("Finch", word, fixes.get(word, "try again later; see Finch's status page"))
-    number = said["webhook_secrets"]
-    fix = "put the webhook secret of Finch's dashboard into webhook_secrets of the secret"
-    yield Finding("webhook secrets", f"{number} can be used", None if number else fix)
+        yield Finding("Finch", code, fixes.get(code, "try again later; see Finch's status page"))
+    number = answer["webhook_secrets"]
+    fix = "copy the webhook secret from Finch's dashboard into webhook_secrets of the secret"
+    yield Finding("webhook secrets", f"{number} are usable", None if number else fix)
     if urlsplit(callback).scheme != "https" and urlsplit(callback).hostname != "localhost":
-        yield Finding("redirect URI", f"{callback} is not https", "give ApiUrl as https://")
+        yield Finding("redirect URI", f"{callback} is not https", "set ApiUrl to an https:// URL")
 
 
 def _key(stack: Stack) -> Iterator[Finding]:
     arn, kms = stack.outputs["TokenKeyArn"], stack.client("kms")
     state = kms.describe_key(KeyId=arn)["KeyMetadata"]["KeyState"]
-    fix = f"aws kms enable-key --key-id {arn}; with PendingDeletion, cancel that first"
+    fix = f"aws kms enable-key --key-id {arn}; if PendingDeletion, first cancel the deletion"
     yield Finding("key", state, None if state == "Enabled" else fix)
     rotates = kms.get_key_rotation_status(KeyId=arn)["KeyRotationEnabled"]
-    says = "rotates every year" if rotates else "does not rotate"
+    state = "rotates every year" if rotates else "does not rotate"
     fix = f"aws kms enable-key-rotation --key-id {arn}"
-    yield Finding("key", says, None if rotates else fix)
+    yield Finding("key", state, None if rotates else fix)
     if old := stack.parameters.get("OldTokenKeyArn"):
-        fix = "run `reencrypt` to its end, then deploy with an empty OldTokenKeyArn"
-        yield Finding("key", f"{old} still opens tokens", fix)
+        fix = "run `reencrypt` until it is done, then deploy with an empty OldTokenKeyArn"
+        yield Finding("key", f"functions may still decrypt with {old}", fix)
 
 
 def _tables(stack: Stack) -> Iterator[Finding]:
@@ -143,34 +143,34 @@ def _tables(stack: Stack) -> Iterator[Finding]:
     for logical_id in _TABLES:
         name = stack.resources[logical_id]
         table = client.describe_table(TableName=name)["Table"]
-        troubles = []
+        faults = []
         if table["TableStatus"] != "ACTIVE":
-            troubles.append((f"is {table['TableStatus']}", "wait until it is ACTIVE"))
+            faults.append((f"is {table['TableStatus']}", "wait until it is ACTIVE"))
         if logical_id in _INDEXED:
             indexes = {
-                one["IndexName"]: one.get("IndexStatus", "ACTIVE")
-                for one in table.get("GlobalSecondaryIndexes", ())
+                index["IndexName"]: index.get("IndexStatus", "ACTIVE")
+                for index in table.get("GlobalSecondaryIndexes", ())
             }
             if indexes.get("due") != "ACTIVE":
-                troubles.append(("has no active index `due`", "deploy the template again"))
+                faults.append(("has no active index `due`", "deploy the template again"))
         if logical_id in _EXPIRING:
             ttl = client.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
             if ttl["TimeToLiveStatus"] not in ("ENABLED", "ENABLING"):
-                troubles.append(("lets nothing expire", "turn TTL on for the attribute ttl"))
+                faults.append(("does not expire items", "turn TTL on for the attribute ttl"))
         if logical_id == "ConnectionsTable" and not table.get("StreamSpecification", {}).get(
             "StreamEnabled"
         ):
-            troubles.append(("has no stream", "deploy the template again"))
+            faults.append(("has no stream", "deploy the template again"))
         if production:
             backups = client.describe_continuous_backups(TableName=name)
             recovery = backups["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]
             if recovery["PointInTimeRecoveryStatus"] != "ENABLED":
-                troubles.append(("has no point-in-time recovery", "deploy the template again"))
+                faults.append(("has no point-in-time recovery", "deploy the template again"))
             if not table.get("DeletionProtectionEnabled"):
-                troubles.append(("may be deleted", "deploy the template again"))
-        for says, fix in troubles:
-            yield Finding(logical_id, says, fix)
-        if not troubles:
+                faults.append(("has no deletion protection", "deploy the template again"))
+        for state, fix in faults:
+            yield Finding(logical_id, state, fix)
+        if not faults:
             yield Finding(logical_id, f"active, about {table['ItemCount']} rows")
 
 
@@ -181,50 +181,51 @@ def _queues(stack: Stack) -> Iterator[Finding]:
             QueueUrl=stack.outputs[output], AttributeNames=["ApproximateNumberOfMessages"]
         )["Attributes"]
         number = int(attributes["ApproximateNumberOfMessages"])
-        fix = "mend the cause (see the runbook), then `redrive`"
+        fix = "fix the cause (see the runbook), then run `redrive`"
         about = output.removesuffix("Url")
-        yield Finding(about, f"{number} letters", fix if number else None)
+        yield Finding(about, f"{number} dead letters", fix if number else None)
     for function in ("ProcessWork", "PublishEvents"):
         mappings = stack.client("lambda").list_event_source_mappings(
             FunctionName=stack.resources[function]
         )["EventSourceMappings"]
-        states = [one["State"] for one in mappings]
-        fix = "aws lambda update-event-source-mapping --enabled --uuid with the mapping's id"
+        states = [mapping["State"] for mapping in mappings]
+        fix = "aws lambda update-event-source-mapping --enabled --uuid and the mapping's id"
         well = states == ["Enabled"]
-        says = f"its source is {', '.join(states) or 'missing'}"
-        yield Finding(function, says, None if well else fix)
+        state = f"its event source mapping is {', '.join(states) or 'missing'}"
+        yield Finding(function, state, None if well else fix)
 
 
 def _schedule(stack: Stack) -> Iterator[Finding]:
     name = stack.resources["ScheduleChecksSchedule"]
     state = stack.client("scheduler").get_schedule(Name=name)["State"]
-    fix = "enable the schedule: without it lost tasks stay lost and health is not looked at"
-    yield Finding("sweep", f"its schedule is {state}", None if state == "ENABLED" else fix)
+    fix = "enable the schedule: without it, lost work items stay lost and no health is checked"
+    yield Finding(
+        "scheduled check", f"its schedule is {state}", None if state == "ENABLED" else fix
+    )
 
 
 def _bus(stack: Stack) -> Iterator[Finding]:
     name = stack.outputs["EventBusName"]
     stack.client("events").describe_event_bus(Name=name)
     rules = stack.client("events").list_rules(EventBusName=name)["Rules"]
-    off = [one["Name"] for one in rules if one["State"] != "ENABLED"]
+    off = [rule["Name"] for rule in rules if rule["State"] != "ENABLED"]
     fix = f"enable the rules {', '.join(off)}, or delete them"
-    yield Finding("bus", f"{len(rules)} rules take changes from it", fix if off else None)
+    yield Finding("bus", f"{len(rules)} rules receive its events", fix if off else None)
 
 
 def _alarms(stack: Stack) -> Iterator[Finding]:
     topic = stack.outputs["AlarmTopicArn"]
     subscribed = stack.client("sns").list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
-    confirmed = [one for one in subscribed if one["SubscriptionArn"].startswith("arn:")]
-    fix = "deploy with AlarmEmail and confirm the mail that comes, or subscribe something else"
-    says = f"{len(confirmed)} hear them"
-    yield Finding("alarms", says, None if confirmed else fix)
+    confirmed = [each for each in subscribed if each["SubscriptionArn"].startswith("arn:")]
+    fix = "deploy with AlarmEmail and confirm the mail, or add another subscription"
+    state = f"{len(confirmed)} confirmed subscriptions"
+    yield Finding("alarms", state, None if confirmed else fix)
     pages = stack.client("cloudwatch").get_paginator("describe_alarms").paginate(StateValue="ALARM")
     ours = {name: logical for logical, name in stack.resources.items() if logical.endswith("Alarm")}
     for page in pages:
         for alarm in page["MetricAlarms"]:
             if logical_id := ours.get(alarm["AlarmName"]):
-                said = alarm["AlarmDescription"]
-                yield Finding(logical_id, "rings", said)
+                yield Finding(logical_id, "rings", alarm["AlarmDescription"])
 
 
 _CHECKS = (*(_stack, _api, _issuer, _finch, _key, _tables, _queues, _schedule, _bus, _alarms),)

@@ -1,8 +1,10 @@
-"""A deployed stack: its names, its parameters, and its functions to be invoked."""
+"""A deployed stack: its names, its parameters and its functions, which the commands share."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
 from functools import cached_property
 from typing import Any, Self
 
@@ -10,17 +12,31 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-# A step of long work ends before its function does, and no step is taken twice for being slow.
+from finch_connections.use_cases.operator.erase_customer import UNDER_WAY
+
+# A batch ends before its function's timeout. The client must not repeat a slow batch.
 _CONFIG = Config(read_timeout=200, retries={"mode": "standard", "total_max_attempts": 1})
+
+type Say = Callable[[str], None]
+
+
+class ExitCode(IntEnum):
+    """How a command ends."""
+
+    DONE = 0
+    PERSON_NEEDED = 1
+    FAILED = 2
+    NOT_FINISHED = 3
+    """The operator runs the command again later."""
 
 
 class CannotOperate(Exception):
-    """Something that the operator must know or do first; the message says it."""
+    """The operator must know or do something first. The message says what."""
 
 
 @dataclass(frozen=True)
 class Stack:
-    """One stack, seen with the AWS permissions of whoever runs this."""
+    """A stack, used with the operator's AWS permissions."""
 
     name: str
     session: boto3.Session
@@ -28,7 +44,7 @@ class Stack:
 
     @classmethod
     def deployed(cls, name: str) -> Self:
-        """A stack of the AWS account that the environment or the profile leads to."""
+        """A stack in the AWS account of the environment or the profile."""
         return cls(name, boto3.Session())
 
     @classmethod
@@ -44,44 +60,78 @@ class Stack:
 
     @cached_property
     def described(self) -> Mapping[str, Any]:
-        """What CloudFormation says of the stack; raises `CannotOperate` where there is none."""
+        """CloudFormation's description of the stack; raises `CannotOperate` without a stack."""
         try:
             found = self.client("cloudformation").describe_stacks(StackName=self.name)
         except (ClientError, BotoCoreError) as error:
-            raise CannotOperate(f"The stack {self.name} cannot be seen: {error}") from error
+            raise CannotOperate(f"The stack {self.name} cannot be read: {error}") from error
         described: Mapping[str, Any] = found["Stacks"][0]
         return described
 
     @cached_property
     def outputs(self) -> Mapping[str, str]:
         """The outputs by name."""
-        return {one["OutputKey"]: one["OutputValue"] for one in self.described.get("Outputs") or ()}
+        found = self.described.get("Outputs") or ()
+        return {output["OutputKey"]: output["OutputValue"] for output in found}
 
     @cached_property
     def parameters(self) -> Mapping[str, str]:
         """The parameters by name."""
         found = self.described.get("Parameters") or ()
-        return {one["ParameterKey"]: one["ParameterValue"] for one in found}
+        return {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in found}
 
     @cached_property
     def resources(self) -> Mapping[str, str]:
-        """The names that AWS gave to the resources, by their names in the template."""
+        """The physical ids of the resources by logical id."""
         pages = self.client("cloudformation").get_paginator("list_stack_resources")
         return {
-            one["LogicalResourceId"]: one.get("PhysicalResourceId", "")
+            resource["LogicalResourceId"]: resource.get("PhysicalResourceId", "")
             for page in pages.paginate(StackName=self.name)
-            for one in page["StackResourceSummaries"]
+            for resource in page["StackResourceSummaries"]
         }
 
     def invoke(self, function: str, event: Mapping[str, Any]) -> Any:
-        """The `result` of a function of ours; raises `CannotOperate` where it answers none."""
+        """The `result` of an operator's function; raises `CannotOperate` where it has none."""
         answer = self.client("lambda").invoke(
             FunctionName=self.resources[function], Payload=json.dumps(event)
         )
-        said = json.load(answer["Payload"])
+        content = json.load(answer["Payload"])
         if "FunctionError" in answer:
-            reason = said.get("errorMessage", "") if isinstance(said, dict) else ""
-            raise CannotOperate(f"{function} failed, and its log says why. {reason}")
-        if "error" in said:
-            raise CannotOperate(f"{said['error']}: {said['detail']}")
-        return said["result"]
+            reason = content.get("errorMessage", "") if isinstance(content, dict) else ""
+            raise CannotOperate(f"{function} failed; see its log. {reason}")
+        if "error" in content:
+            raise CannotOperate(f"{content['error']}: {content['detail']}")
+        return content["result"]
+
+
+@dataclass
+class Round:
+    """One pass through all rows: the work done, by kind, and the rows that stay open."""
+
+    done: Counter[str] = field(default_factory=Counter)
+    open: list[dict[str, Any]] = field(default_factory=list)
+
+    def waits(self) -> bool:
+        """Whether all open rows continue by themselves."""
+        return all(row["reason"] == UNDER_WAY for row in self.open)
+
+
+def go_through(stack: Stack, function: str, event: Mapping[str, Any], say: Say) -> Round:
+    """Invokes a function batch by batch until it has been through all rows once."""
+    done, cursor, started = Round(), None, False
+    while cursor or not started:
+        started = True
+        batch = stack.invoke(function, {**event, **({"cursor": cursor} if cursor else {})})
+        done.done.update(batch["done"])
+        done.open += batch["open"]
+        cursor = batch["cursor"]
+        where = f"at {cursor['part']}" if cursor else "finished"
+        say(f"  {where}: {summary(done.done)}")
+    return done
+
+
+def summary(done: Counter[str]) -> str:
+    """The work done in words."""
+    return (
+        ", ".join(f"{count} {kind}" for kind, count in sorted(done.items()) if count) or "nothing"
+    )

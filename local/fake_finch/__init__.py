@@ -1,13 +1,14 @@
-"""A fake Finch API: state, rules, faults and the Finch Connect page, no real payroll.
+"""A fake Finch: its API and the Finch Connect page, with state, rules and faults, without real payrolls.
 
-`FinchState` is the truth, `create_app` puts HTTP around it, `InProcessTransport` lets an httpx
-client call it without a socket, `serve` runs it on loopback.
+`FinchState` has the state and the rules. `create_app` adds HTTP, `InProcessTransport` lets an httpx
+client call it without a socket, and `serve` runs it on loopback.
 """
 
 from local.fake_finch.api import create_app
 from local.fake_finch.in_process import InProcessTransport
+from local.fake_finch.records import Authorized, CannotAuthorize, Customer
 from local.fake_finch.serving import serve
-from local.fake_finch.state import Authorized, CannotAuthorize, Customer, FinchState
+from local.fake_finch.state import FinchState
 from local.fake_finch.switches import Switches
 
 __all__ = [

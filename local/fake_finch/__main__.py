@@ -1,4 +1,4 @@
-"""Serves the fake Finch alone, until Ctrl-C or SIGTERM."""
+"""Runs the fake Finch without the rest of the local world, until Ctrl-C or SIGTERM."""
 
 import argparse
 import signal
@@ -11,19 +11,19 @@ from local.fake_finch.webhook_sender import WebhookSender
 
 
 def main() -> int:
-    """Exit code 0 after a clean stop, 1 where the port is taken."""
+    """Returns exit code 0 after a clean stop, 1 if the port is in use."""
     parser = argparse.ArgumentParser(prog="python -m local.fake_finch", description=__doc__)
     parser.add_argument("--port", type=int, default=8082)
-    parser.add_argument("--state", type=Path, help="file that keeps the world over restarts")
-    parser.add_argument("--base-url", help="as seen by browsers; default: the loopback address")
+    parser.add_argument("--state", type=Path, help="file that keeps the data after a restart")
+    parser.add_argument("--base-url", help="the URL for browsers; default: the loopback address")
     parser.add_argument("--client-id", required=True)
     parser.add_argument("--client-secret", required=True)
     parser.add_argument(
-        "--redirect-uri", action="append", default=[], help="registered; may be given repeatedly"
+        "--redirect-uri", action="append", default=[], help="a registered URI; may be repeated"
     )
-    parser.add_argument("--webhook-url", help="where webhooks go; default: nowhere")
+    parser.add_argument("--webhook-url", help="receives webhooks; default: no webhooks")
     parser.add_argument(
-        "--webhook-secret", action="append", default=[], help="signs them; may be given repeatedly"
+        "--webhook-secret", action="append", default=[], help="signs webhooks; may be repeated"
     )
     given = parser.parse_args()
     application = (given.client_id, given.client_secret, given.redirect_uri)
@@ -43,8 +43,8 @@ def main() -> int:
     except OSError as taken:
         print(f"Port {given.port} cannot be used: {taken.strerror}", file=sys.stderr)
         return 1
-    # serve_forever ends at KeyboardInterrupt and closes its socket. A shell has what it starts in the
-    # background ignore Ctrl-C, and would have it so here.
+    # serve_forever ends at KeyboardInterrupt and closes its socket. A shell makes background processes
+    # ignore Ctrl-C, so the handlers are set here.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.default_int_handler)
     print(f"Fake Finch at {finch.base_url}", flush=True)

@@ -1,4 +1,4 @@
-"""The fake Finch as a Flask app: which endpoints it has, and the shape of its refusals."""
+"""The fake Finch as a Flask app: its endpoints and the shape of its errors."""
 
 from flask import Blueprint, Flask, Response, jsonify
 from werkzeug.exceptions import HTTPException
@@ -6,14 +6,15 @@ from werkzeug.exceptions import HTTPException
 from local.fake_finch import connect_page, control, employment_data, management, sandbox
 from local.fake_finch.front import Front
 from local.fake_finch.incoming import check_version
+from local.fake_finch.records import NotReady
 from local.fake_finch.refusals import NotFound, Refused, ServerError, error_body
-from local.fake_finch.state import FinchState, NotReady
+from local.fake_finch.state import FinchState
 
 
 def create_app(finch: FinchState) -> Flask:
-    """The whole fake Finch as a WSGI app: the API, the Finch Connect page, the control endpoints."""
+    """The whole fake Finch as a WSGI app: API, Finch Connect page and control endpoints."""
     app = Flask("local.fake_finch", static_folder=None, template_folder="templates")
-    # Answers keep the order in which the API reference lists their fields.
+    # Fields keep the order of the API reference.
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config["PROPAGATE_EXCEPTIONS"] = False
     for endpoints in (management, employment_data, sandbox):
@@ -41,7 +42,7 @@ def _http_error(error: HTTPException) -> tuple[Response, int]:
     if status == 404:
         return _refused(NotFound("No such endpoint"))
     if status >= 500:
-        return _refused(ServerError("The fake Finch failed; its log says how"))
+        return _refused(ServerError("The fake Finch failed; see its log"))
     return jsonify(error_body(status, "bad_request", error.description or "")), status
 
 

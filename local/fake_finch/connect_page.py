@@ -1,22 +1,22 @@
-"""The Finch Connect page: where a person chooses, logs in, grants or refuses.
+"""The Finch Connect page: the user chooses a provider, logs in, and allows or refuses access.
 
-`GET /authorize?session=...&state=...` opens it. Every step is a form that posts to `/authorize`
-and carries the earlier answers along; the first answer still missing decides what is shown, so a
-test may walk through the steps or post all of it at once:
+`GET /authorize?session=...&state=...` opens it. Every step is a form that posts to `/authorize` with
+all earlier answers. The page asks for the first answer that is missing, so a test may go through the
+steps or post all answers together:
 
-session, state   from the link; `sdk_host_url` too, where the embedding SDK put it there
-provider         a provider id; left out where the session names one
-username         one of the provider's logins (seed_world.LOGINS)
-password         anything; read by nobody
-company          a company id; left out where the login reaches one
-entity           names of the company's entities, repeated; left out where there is one
+session, state   from the link; also `sdk_host_url` if the embedding SDK added it
+provider         a provider id; optional if the session names a provider
+username         a login of the provider (seed_world.LOGINS)
+password         any text; it is ignored
+company          a company id; optional if the login reaches a single company
+entity           names of the company's entities, repeated; optional for a single entity
 product          granted products, repeated
-decision         `allow` or `refuse`; `refuse` works from any step
+decision         `allow` or `refuse`; `refuse` works in any step
 
 Allowed: 302 to the session's redirect_uri with `code` (and `state`, by switch). Refused: 302 with
-`error` and `error_description`. "Leave" is a link to a page that goes nowhere: Finch documents no
-redirect for people who walk away. Without a redirect_uri the last page hands the result to
-the window around it by `postMessage`, as Finch's own page does, and shows it.
+`error` and `error_description`. "Leave" is a link to a page without a way back: Finch documents no
+redirect for users who leave. Without a redirect_uri, the last page sends the result to the
+embedding window by `postMessage`, as Finch's own page does, and shows it.
 """
 
 import json
@@ -27,17 +27,17 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Response, make_response, redirect, render_template, request
 from werkzeug.wrappers import Response as BaseResponse
 
-from local.fake_finch.seed_world import PROVIDERS, Company
-from local.fake_finch.state import (
+from local.fake_finch.records import (
     CannotAuthorize,
-    FinchState,
     NotOffered,
     SessionOver,
     SessionUnknown,
     WrongLogin,
 )
+from local.fake_finch.seed_world import PROVIDERS, Company
+from local.fake_finch.state import FinchState
 
-PRODUCT_WORDS = {
+PRODUCT_LABELS = {
     "benefits": "Benefits and deductions",
     "company": "Company details",
     "deduction": "Benefits and deductions",
@@ -57,7 +57,7 @@ PRODUCT_WORDS = {
 
 @dataclass(frozen=True)
 class _Answers:
-    """What the person has answered so far."""
+    """The user's answers so far."""
 
     session: str
     state: str | None
@@ -90,7 +90,7 @@ def blueprint(finch: FinchState) -> Blueprint:
 
     @page.after_request
     def _harmless(answer: Response) -> Response:
-        # Codes pass through here. `frame-ancestors` is absent: the embedded flow is a frame.
+        # The page contains codes. `frame-ancestors` is missing, because the embedded flow is a frame.
         answer.headers["Cache-Control"] = "no-store"
         answer.headers["Referrer-Policy"] = "no-referrer"
         answer.headers["Content-Security-Policy"] = (
@@ -105,7 +105,7 @@ def blueprint(finch: FinchState) -> Blueprint:
 
     @page.get("/authorize")
     def opened() -> str:
-        # A link may come with a session and a state only; the rest is posted.
+        # A link contains only session and state. The other answers are posted.
         answers = _Answers.given()
         return _step(finch, answers)
 
@@ -115,7 +115,7 @@ def blueprint(finch: FinchState) -> Blueprint:
         session = finch.open_session(answers.session)
         if answers.decision == "refuse":
             address = finch.refuse(answers.session, state=answers.state)
-            return _redirected(address) if address else _handed_over(answers, _refusal())
+            return _redirected(address) if address else _result_page(answers, _refusal())
         if answers.decision != "allow":
             try:
                 return _step(finch, answers)
@@ -142,7 +142,7 @@ def blueprint(finch: FinchState) -> Blueprint:
         message = {"name": "finch-auth-message-v2", "kind": "success", "code": authorized.code}
         if answers.state is not None and finch.switches.echo_state:
             message["state"] = answers.state
-        return _handed_over(answers, message)
+        return _result_page(answers, message)
 
     @page.get("/authorize/left")
     def left() -> str:
@@ -162,7 +162,7 @@ def blueprint(finch: FinchState) -> Blueprint:
 
 
 def _step(finch: FinchState, answers: _Answers, problem: str | None = None) -> str:
-    """The page for the first answer that is missing; raises CannotAuthorize for a wrong one."""
+    """The page for the first missing answer; raises CannotAuthorize for a wrong answer."""
     session = finch.open_session(answers.session)
     facts: dict[str, Any] = {"answers": answers, "session": session, "problem": problem}
     providers = finch.providers_for(answers.session)
@@ -183,21 +183,21 @@ def _step(finch: FinchState, answers: _Answers, problem: str | None = None) -> s
         return render_template("company.html", companies=companies, **facts)
     products = finch.products_for(answers.session, provider_id)
     return render_template(
-        "grant.html", company=company, products=products, words=PRODUCT_WORDS, **facts
+        "grant.html", company=company, products=products, labels=PRODUCT_LABELS, **facts
     )
 
 
 def _again(finch: FinchState, answers: _Answers, problem: CannotAuthorize) -> tuple[str, int]:
-    """The step to repeat, with what was wrong about it."""
-    kept = replace(answers, entities=(), products=(), decision=None)
+    """The step to repeat, with the problem."""
+    repeated = replace(answers, entities=(), products=(), decision=None)
     try:
-        return _step(finch, kept, str(problem)), problem.status
+        return _step(finch, repeated, str(problem)), problem.status
     except WrongLogin:
-        login = replace(kept, username=None, company=None)
+        login = replace(repeated, username=None, company=None)
         return _step(finch, login, str(problem)), problem.status
     except CannotAuthorize:
-        # Not even the earlier answers hold: back to the beginning.
-        first = replace(kept, provider=None, username=None, company=None)
+        # The earlier answers are not valid either: start from the beginning.
+        first = replace(repeated, provider=None, username=None, company=None)
         return _step(finch, first, str(problem)), problem.status
 
 
@@ -208,7 +208,7 @@ def _chosen(companies: list[Company], company_id: str | None) -> Company | None:
 
 
 def _granted_entities(finch: FinchState, answers: _Answers) -> tuple[str, ...] | None:
-    # Nothing ticked is nothing granted, except where there was nothing to tick.
+    # Without a ticked entity nothing is granted, except if the page had no entities to tick.
     provider_id = answers.provider or finch.open_session(answers.session).provider_id
     companies = finch.log_in(answers.session, provider_id or "", answers.username or "")
     company = _chosen(companies, answers.company)
@@ -233,12 +233,12 @@ def _refusal() -> dict[str, Any]:
     }
 
 
-def _handed_over(answers: _Answers, message: dict[str, Any]) -> str:
-    # The code is for the page that embeds this one, and for no other where it said who it is.
-    around = urlsplit(answers.sdk_host_url or "")
-    target = f"{around.scheme}://{around.netloc}" if around.scheme and around.netloc else "*"
+def _result_page(answers: _Answers, message: dict[str, Any]) -> str:
+    # Only the embedding page may receive the code, if its SDK has named its origin.
+    host = urlsplit(answers.sdk_host_url or "")
+    target = f"{host.scheme}://{host.netloc}" if host.scheme and host.netloc else "*"
     return render_template(
-        "handed_over.html",
+        "result.html",
         message=json.dumps(message),
         code=message.get("code"),
         target=target,

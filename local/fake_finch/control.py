@@ -1,21 +1,21 @@
-"""The fake Finch's own endpoints under /_fake_finch, for whoever reaches it by HTTP only.
+"""The control endpoints under /_fake_finch, for clients that reach the fake Finch by HTTP only.
 
-GET, PATCH   switches                     read them; change some (unknown names are refused)
-GET, POST, DELETE  faults                 those waiting; order one (`faults.Fault`); forget all
+GET, PATCH   switches                     read all; change some (unknown names are refused)
+GET, POST, DELETE  faults                 list waiting faults; add a `faults.Fault`; delete all
 GET          truth                        sessions, codes, connections, tokens, request counts
-GET          requests                     what was received, without secret values
+GET          requests                     received requests, without secret values
 GET, PUT     application                  client_id, client_secret, redirect_uris, client_type,
                                           webhook_url, webhook_secrets
-POST         application/webhook_secret   a new one; the one before signs as well for a day
-GET, POST, DELETE  webhooks               on their way and answered; send one {"event_type",
-                                          "connection_id"?, "data"?}; forget all
-PUT          connections/<id>/status      {"status", "message"?}: put a connection in any status
+POST         application/webhook_secret   create a secret; the previous secret signs for another day
+GET, POST, DELETE  webhooks               list waiting webhooks and answers; send {"event_type",
+                                          "connection_id"?, "data"?}; delete all
+PUT          connections/<id>/status      {"status", "message"?}: set any status of a connection
 POST         authorize                    as `FinchState.authorize`: {"code", "redirect_to"}
 POST         refuse                       {"session_id", "state"?}: {"redirect_to"}
-POST         clock                        {"advance_seconds"}: move the fake Finch's time ahead
-POST         reset                        back to the seeded world
+POST         clock                        {"advance_seconds"}: advance the fake Finch's clock
+POST         reset                        restore the seeded world
 
-None of this exists at the real Finch. A request that makes no sense is answered 400 {"problem"}.
+The real Finch has none of these. An invalid request is answered 400 {"problem"}.
 """
 
 import json
@@ -27,7 +27,8 @@ from flask import Blueprint, Response, jsonify, request
 from pydantic import ValidationError
 
 from local.fake_finch.faults import Fault
-from local.fake_finch.state import CannotAuthorize, FinchState
+from local.fake_finch.records import CannotAuthorize
+from local.fake_finch.state import FinchState
 
 
 def blueprint(finch: FinchState) -> Blueprint:
@@ -36,7 +37,7 @@ def blueprint(finch: FinchState) -> Blueprint:
     @control.errorhandler(ValueError)
     @control.errorhandler(TypeError)
     @control.errorhandler(KeyError)
-    def senseless(error: Exception) -> tuple[dict[str, str], int]:
+    def invalid(error: Exception) -> tuple[dict[str, str], int]:
         if isinstance(error, ValidationError):
             return {"problem": str(error.errors(include_url=False, include_context=False))}, 400
         return {"problem": f"{type(error).__name__}: {error}"}, 400
@@ -60,7 +61,7 @@ def blueprint(finch: FinchState) -> Blueprint:
     @control.post("/faults")
     def add_fault() -> tuple[dict[str, Any], int]:
         fault = Fault.model_validate(_fields())
-        # A copy: the one that waits is counted down.
+        # The answer is a copy, because requests count down the waiting fault.
         answer = fault.model_dump(mode="json")
         finch.faults.put(fault)
         return answer, 201
@@ -94,14 +95,15 @@ def blueprint(finch: FinchState) -> Blueprint:
     def webhooks() -> dict[str, Any]:
         waiting = [
             {
-                "event_id": one.event_id,
-                "attempt": one.attempt,
-                "due_at": one.due_at.isoformat(),
-                "event": json.loads(one.body),
+                "event_id": webhook.event_id,
+                "attempt": webhook.attempt,
+                "due_at": webhook.due_at.isoformat(),
+                "event": json.loads(webhook.body),
             }
-            for one in finch.outbox.waiting()
+            for webhook in finch.outbox.waiting()
         ]
-        return {"waiting": waiting, "answers": [asdict(one) for one in finch.outbox.answers()]}
+        answers = [asdict(answer) for answer in finch.outbox.answers()]
+        return {"waiting": waiting, "answers": answers}
 
     @control.post("/webhooks")
     def send_webhook() -> tuple[dict[str, Any], int]:

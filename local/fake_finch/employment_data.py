@@ -9,9 +9,10 @@ from pydantic import Field
 
 from local.fake_finch import seed_world
 from local.fake_finch.incoming import RequestBody, access_token, body_of
+from local.fake_finch.records import Reading
 from local.fake_finch.refusals import BadRequest, InsufficientScope
 from local.fake_finch.seed_world import Company, Person
-from local.fake_finch.state import FinchState, Reading
+from local.fake_finch.state import FinchState
 
 
 class _BatchItem(RequestBody):
@@ -52,14 +53,14 @@ def blueprint(finch: FinchState) -> Blueprint:
         product: str, describe: Callable[[Reading, Person, bool], dict[str, Any]]
     ) -> Response:
         bearer = access_token()
-        asked = body_of(_Batch)
+        requested = body_of(_Batch)
         reading = finch.read(bearer, product, _entity_ids())
-        with_ssn = asked.options is not None and "ssn" in asked.options.include
+        with_ssn = requested.options is not None and "ssn" in requested.options.include
         if with_ssn and "ssn" not in finch.look_up(bearer)[0].products:
             raise InsufficientScope("ssn")
         by_id = {person.id: person for person in reading.people}
         responses: list[dict[str, Any]] = []
-        for item in asked.requests:
+        for item in requested.requests:
             person = by_id.get(item.individual_id)
             found = person is not None
             body = (
@@ -88,7 +89,7 @@ def blueprint(finch: FinchState) -> Blueprint:
 
 
 def _entity_ids() -> list[str]:
-    # The SDK's spelling. A plain `entity_ids` is a parameter that Finch does not know.
+    # The SDK writes the name with brackets. Finch does not know a plain `entity_ids`.
     return request.args.getlist("entity_ids[]")
 
 

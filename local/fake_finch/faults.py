@@ -1,4 +1,4 @@
-"""Faults ordered from outside: errors, delays, dropped connections and nonsense."""
+"""Faults that tests order: errors, delays, dropped connections and nonsense."""
 
 import json
 import threading
@@ -13,7 +13,7 @@ Nonsense = Literal["not json", "empty body", "html page", "array", "null", "trun
 
 
 class Edit(BaseModel):
-    """A change to the true answer's top-level fields."""
+    """A change of top-level fields of the true answer."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -22,10 +22,10 @@ class Edit(BaseModel):
 
 
 class Action(BaseModel):
-    """What happens to a request instead of, before or after its true answer.
+    """An effect on a request: instead of, before or after its true answer.
 
-    `when` says for `status`, `error`, `nonsense` and `delay_seconds` whether the request's effect
-    takes place first ("after") or, for the first three, not at all ("before").
+    For `status`, `error` and `nonsense`, `when` says whether Finch processes the request ("after") or
+    not ("before"). For `delay_seconds`, it says whether the delay comes before or after that.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -34,7 +34,7 @@ class Action(BaseModel):
     body: JsonValue = None
     headers: dict[str, str] = Field(default_factory=dict)
     error: str | None = None
-    """A documented error name; the status and body follow from it."""
+    """A documented error name, which gives the status and the body."""
     finch_code: str | None = None
     nonsense: Nonsense | None = None
     edit: Edit | None = None
@@ -53,13 +53,13 @@ class Action(BaseModel):
 
     @property
     def replaces_the_request(self) -> bool:
-        """True where the answer is made up and the request has no effect."""
+        """Whether the request has no effect, because only the fault answers."""
         if self.when == "after" or self.nonsense == "truncated json":
             return False
         return self.status is not None or self.error is not None or self.nonsense is not None
 
     def applied_to(self, answer: Response | None) -> Response:
-        """The answer to send; `answer` is the true one, or None where there was no effect."""
+        """The answer to send. `answer` is the true answer, or None if the request had no effect."""
         if self.error is not None:
             body = documented_error(self.error, self.finch_code)
             return _json(body["status"], json.dumps(body), self.headers)
@@ -81,7 +81,7 @@ class Action(BaseModel):
 
 
 class Fault(BaseModel):
-    """An action waiting for its request. `times` is how often it strikes; None is for ever."""
+    """An action that waits for its request. `times` is how often it applies; None: always."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -95,16 +95,16 @@ class Fault(BaseModel):
 
 
 class Faults:
-    """The faults still to come, oldest first; each request takes at most one."""
+    """The waiting faults, oldest first. At most one applies to a request."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: list[Fault] = []
 
     def add(self, method: str, path: str, *, times: int | None = 1, **action: Any) -> Fault:
-        """Order a fault; the keywords are the fields of `Action`.
+        """Add a fault; the keywords are the fields of `Action`.
 
-        Raises ValueError (pydantic's) for an action that makes no sense.
+        Raises pydantic's ValueError for an invalid action.
         """
         return self.put(
             Fault(method=method, path=path, action=Action.model_validate(action), times=times)
@@ -116,7 +116,7 @@ class Faults:
         return fault
 
     def take(self, method: str, path: str) -> Action | None:
-        """The action for this request, counted as used."""
+        """The action for this request, which counts as used."""
         with self._lock:
             for fault in self._waiting:
                 if fault.matches(method, path):

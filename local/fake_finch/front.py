@@ -1,4 +1,4 @@
-"""What every request passes before the API sees it: the record, the request id, the faults."""
+"""Middleware around the API: it records requests, adds request ids and applies faults."""
 
 import io
 import socket
@@ -11,25 +11,26 @@ from werkzeug.wsgi import get_input_stream
 
 from local.fake_finch.faults import Action
 from local.fake_finch.request_log import RecordedRequest
-from local.fake_finch.state import FinchState, new_uuid
+from local.fake_finch.state import FinchState
+from local.fake_finch.store import new_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-# How long the client of an in-process request waits for its answer, in seconds. Over a socket
-# the client does its own waiting; in one process nobody would notice that time has passed.
+# How long the client of an in-process request waits for its answer, in seconds. Over a socket the
+# client measures this itself. In a single process, its timeout would have no effect.
 client_patience: ContextVar[float | None] = ContextVar("client_patience", default=None)
 
-_OUR_OWN = ("/_fake_finch/", "/connect/static/", "/connect/logos/")
+_CONTROL = ("/_fake_finch/", "/connect/static/", "/connect/logos/")
 
 
 class Front:
     """WSGI middleware around the Flask app.
 
-    A dropped connection is closed without an answer where the server is werkzeug's. With no
-    server in between, the call raises ConnectionResetError instead (TimeoutError for a delay
-    that outlasts `client_patience`); `InProcessTransport` makes httpx errors of both.
+    With werkzeug's server, a dropped connection is closed without an answer. Without a server,
+    the call raises ConnectionResetError, and TimeoutError for a delay longer than
+    `client_patience`. `InProcessTransport` turns both into httpx errors.
     """
 
     def __init__(self, app: "WSGIApplication", finch: FinchState) -> None:
@@ -40,13 +41,13 @@ class Front:
         self, environ: "WSGIEnvironment", start_response: "StartResponse"
     ) -> "Iterable[bytes]":
         start_response = _with_request_id(start_response)
-        if environ["PATH_INFO"].startswith(_OUR_OWN):
+        if environ["PATH_INFO"].startswith(_CONTROL):
             return self._app(environ, start_response)
         self._record(environ)
         action = self._finch.faults.take(environ["REQUEST_METHOD"], environ["PATH_INFO"])
         if action is None:
             return self._app(environ, start_response)
-        return self._struck(action, environ)(environ, start_response)
+        return self._with_fault(action, environ)(environ, start_response)
 
     def _record(self, environ: "WSGIEnvironment") -> None:
         body = get_input_stream(environ).read()
@@ -66,20 +67,20 @@ class Front:
             )
         )
 
-    def _struck(self, action: Action, environ: "WSGIEnvironment") -> Response:
+    def _with_fault(self, action: Action, environ: "WSGIEnvironment") -> Response:
         if action.drop == "before_effect":
             _drop(environ)
         delayed_first = action.delay_seconds if action.when == "before" else 0
         patience = client_patience.get()
         gives_up = patience is not None and action.delay_seconds > patience
-        # The one who gives up waiting does not stop Finch: the effect takes place all the same.
+        # A client that gives up does not stop Finch: the request still has its effect.
         if delayed_first and not gives_up:
             self._finch.sleep(delayed_first)
         answer = None
         if not action.replaces_the_request:
             answer = Response.from_app(self._app, environ, buffered=True)
         if gives_up:
-            raise TimeoutError("the answer took longer than the client waits")
+            raise TimeoutError("the answer takes longer than the client waits")
         if action.delay_seconds and not delayed_first:
             self._finch.sleep(action.delay_seconds)
         if action.drop == "after_effect":
@@ -92,7 +93,7 @@ def _drop(environ: "WSGIEnvironment") -> NoReturn:
     if isinstance(connection, socket.socket):
         connection.shutdown(socket.SHUT_RDWR)
         connection.close()
-    # Werkzeug takes this for a client that went away, and says nothing.
+    # Werkzeug treats this as a client that closed its connection, and logs nothing.
     raise ConnectionResetError("the fake Finch dropped the connection")
 
 

@@ -1,4 +1,4 @@
-"""An httpx transport to the fake Finch with no socket in between."""
+"""An httpx transport that calls the fake Finch without a socket."""
 
 import httpx
 from flask import Flask
@@ -7,10 +7,10 @@ from local.fake_finch.front import client_patience
 
 
 class InProcessTransport(httpx.WSGITransport):
-    """Calls the app in this process; dropped connections and timeouts are httpx's own errors.
+    """Calls the app in this process. Dropped connections and timeouts become httpx's errors.
 
-    A delay fault longer than the client's read timeout raises httpx.ReadTimeout at once: nobody
-    waits, and the request has had its effect, as it would have at the real Finch.
+    A delay fault longer than the client's read timeout raises httpx.ReadTimeout without waiting.
+    The request has its effect, as at the real Finch.
     """
 
     def __init__(self, app: Flask) -> None:

@@ -1,4 +1,4 @@
-"""What Finch's endpoints ask of every request: credentials, and a JSON body of a known shape."""
+"""Checks of requests to Finch's endpoints: credentials, version and JSON body."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal
@@ -17,13 +17,13 @@ Method = Literal["assisted", "credential", "oauth", "api_token"]
 
 
 class RequestBody(BaseModel):
-    """A JSON body. Unknown fields are ignored, values are never converted."""
+    """A JSON body. Unknown fields are ignored. Values are never converted."""
 
     model_config = ConfigDict(strict=True, hide_input_in_errors=True)
 
 
 def body_of[B: RequestBody](kind: type[B]) -> B:
-    """The JSON body as `kind`; raises BadRequest that names the field, never its value."""
+    """The JSON body as `kind`; raises BadRequest with the field's name, never with its value."""
     if request.mimetype != "application/json":
         raise BadRequest("The body must be JSON")
     try:
@@ -42,7 +42,7 @@ def check_products(products: Sequence[str] | None) -> None:
 
 
 def check_version(finch: FinchState) -> None:
-    """Raise BadRequest unless the request names the one version of the API (a switch)."""
+    """Raise BadRequest unless the request names the version of the API (by switch)."""
     version = request.headers.get("Finch-API-Version")
     if finch.switches.require_api_version and version != API_VERSION:
         raise BadRequest(f"Finch-API-Version must be {API_VERSION}")
@@ -51,7 +51,7 @@ def check_version(finch: FinchState) -> None:
 def check_application(finch: FinchState) -> None:
     """Raise InvalidClient without the application's Basic credentials.
 
-    A bearer token, or nothing, is a client that Finch does not know.
+    A bearer token or no credentials count as an unknown client.
     """
     given = request.authorization
     if given is None or given.type != "basic":
@@ -60,7 +60,7 @@ def check_application(finch: FinchState) -> None:
 
 
 def check_sandbox_application(finch: FinchState) -> None:
-    """The same; raises BadRequest for an application that is not a sandbox."""
+    """Like `check_application`; also raises BadRequest for a non-sandbox application."""
     check_application(finch)
     check_sandbox(finch)
 
@@ -71,7 +71,7 @@ def check_sandbox(finch: FinchState) -> None:
 
 
 def access_token() -> str:
-    """The bearer token; raises UnauthorizedRequest where none was sent."""
+    """The bearer token; raises UnauthorizedRequest without a token."""
     given = request.authorization
     if given is None or given.type != "bearer" or not given.token:
         raise UnauthorizedRequest

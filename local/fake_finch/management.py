@@ -16,8 +16,9 @@ from local.fake_finch.incoming import (
     check_application,
     check_products,
 )
+from local.fake_finch.records import Connection, Customer, Session, Token
 from local.fake_finch.seed_world import Provider
-from local.fake_finch.state import Connection, Customer, FinchState, Session, Token
+from local.fake_finch.state import FinchState
 
 
 class _Integration(RequestBody):
@@ -50,7 +51,7 @@ class _NewSession(RequestBody):
         return value
 
     @model_validator(mode="after")
-    def _recordkeeping_is_asked_for(self) -> "_NewSession":
+    def _recordkeeping_is_requested(self) -> "_NewSession":
         if self.recordkeeping is not None and "recordkeeping" not in self.products:
             raise ValueError("recordkeeping needs the recordkeeping product")
         return self
@@ -80,41 +81,41 @@ def blueprint(finch: FinchState) -> Blueprint:
     @api.post("/connect/sessions")
     def new_session() -> tuple[dict[str, Any], int]:
         check_application(finch)
-        asked = body_of(_NewSession)
-        check_products(asked.products)
+        body = body_of(_NewSession)
+        check_products(body.products)
         session = finch.new_session(
-            Customer(asked.customer_id, asked.customer_name, asked.customer_email),
-            asked.products,
-            redirect_uri=asked.redirect_uri,
-            minutes_to_expire=asked.minutes_to_expire or 129_600,
-            provider_id=asked.integration.provider if asked.integration else None,
-            auth_method=asked.integration.auth_method if asked.integration else None,
-            manual=bool(asked.manual),
-            sandbox=asked.sandbox,
+            Customer(body.customer_id, body.customer_name, body.customer_email),
+            body.products,
+            redirect_uri=body.redirect_uri,
+            minutes_to_expire=body.minutes_to_expire or 129_600,
+            provider_id=body.integration.provider if body.integration else None,
+            auth_method=body.integration.auth_method if body.integration else None,
+            manual=bool(body.manual),
+            sandbox=body.sandbox,
         )
         return _session_answer(finch, session), 201
 
     @api.post("/connect/sessions/reauthenticate")
     def new_reauth_session() -> tuple[dict[str, Any], int]:
         check_application(finch)
-        asked = body_of(_ReauthSession)
-        check_products(asked.products)
+        body = body_of(_ReauthSession)
+        check_products(body.products)
         session = finch.new_reauth_session(
-            asked.connection_id,
-            asked.products,
-            redirect_uri=asked.redirect_uri,
-            minutes_to_expire=asked.minutes_to_expire,
+            body.connection_id,
+            body.products,
+            redirect_uri=body.redirect_uri,
+            minutes_to_expire=body.minutes_to_expire,
         )
         return _session_answer(finch, session), 201
 
     @api.post("/auth/token")
     def create_access_token() -> dict[str, Any]:
-        asked = body_of(_TokenRequest)
+        body = body_of(_TokenRequest)
         token, connection = finch.exchange(
-            asked.code,
-            client_id=asked.client_id,
-            client_secret=asked.client_secret,
-            redirect_uri=asked.redirect_uri,
+            body.code,
+            client_id=body.client_id,
+            client_secret=body.client_secret,
+            redirect_uri=body.redirect_uri,
         )
         return _token_answer(finch, token, connection)
 

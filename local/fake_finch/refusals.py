@@ -1,12 +1,12 @@
-"""Finch's errors as it documents them: one exception per answer, and the body each becomes.
+"""Finch's documented errors: an exception for each, and its body.
 
-Refused                         anything Finch says no to
+Refused                         any request that Finch refuses
 |- BadRequest                   400 bad_request
-|  `- ConnectionAlreadyExists   400, seen in the wild, documented nowhere
+|  `- ConnectionAlreadyExists   400, seen in practice, not documented
 |- InvalidGrant                 400 invalid_grant_error
 |- InvalidRequest               400 invalid_request_error
 |- InvalidToken                 401 invalid_token_error: unknown or revoked
-|- UnauthorizedRequest          401 unauthorized_request_error: no token came
+|- UnauthorizedRequest          401 unauthorized_request_error: no token sent
 |- InvalidClient                401 invalid_client_error
 |- ReauthenticateUser           401 authentication_error / reauthenticate_user
 |- AccountSetupRequired         401 authentication_error / account_setup_required
@@ -21,7 +21,7 @@ from typing import Any
 
 
 class Refused(Exception):
-    """A request that Finch answers with an error of its documented shape."""
+    """A request that Finch answers with an error in its documented shape."""
 
     status = 400
     name = "bad_request"
@@ -138,8 +138,7 @@ class ServerError(Refused):
     name = "server_error"
 
 
-# (status, name, finch_code): what the Error-Types page lists, so that a fault can
-# name an error instead of spelling out its body.
+# (status, name, finch_code) from the Error-Types page. A fault names an error and needs no body.
 DOCUMENTED_ERRORS: tuple[tuple[int, str, str | None], ...] = (
     (400, "invalid_grant_error", None),
     (400, "bad_request", "invalid_request"),
@@ -178,7 +177,7 @@ def error_body(
     finch_code: str | None = None,
     context: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The JSON of an error: the documented fields and the two that real answers add."""
+    """The JSON of an error: the documented fields and two more that real answers have."""
     body: dict[str, Any] = {
         "statusCode": status,
         "status": status,
@@ -194,7 +193,7 @@ def error_body(
 
 
 def documented_error(name: str, finch_code: str | None = None) -> dict[str, Any]:
-    """The body of the documented error with this name (and code, where one is given).
+    """The body of the documented error with this name (and this code, if given).
 
     Raises ValueError for a pair that Finch does not document.
     """
@@ -203,7 +202,7 @@ def documented_error(name: str, finch_code: str | None = None) -> dict[str, Any]
             message = (
                 "Too many requests for token"
                 if name == "rate_limit_exceeded_error"
-                else f"Refused on demand: {name}"
+                else f"Refused by a fault: {name}"
             )
             return error_body(status, name, message, finch_code=known_code)
     raise ValueError(f"Finch documents no error {name} / {finch_code}")

@@ -1,4 +1,4 @@
-"""The requests the fake Finch has received, for tests that ask what a client sent."""
+"""The requests that the fake Finch received, for tests of a client."""
 
 import json
 import threading
@@ -13,7 +13,7 @@ _KEPT = 2000
 
 @dataclass(frozen=True)
 class RecordedRequest:
-    """One request. Header names are lower-case; of `authorization` only the scheme is kept."""
+    """A request. Header names are lower-case. Of `authorization`, only the scheme is stored."""
 
     method: str
     path: str
@@ -23,14 +23,14 @@ class RecordedRequest:
 
     @property
     def json(self) -> Any:
-        """The body as parsed JSON; None where it is empty or something else."""
+        """The body as parsed JSON; None if it is empty or not JSON."""
         try:
             return json.loads(self.body)
         except ValueError:
             return None
 
     def outline(self) -> dict[str, Any]:
-        """What may be shown outside the process: names, never the values that are secret."""
+        """A summary without secret values, which may leave the process."""
         body = self.json
         return {
             "method": self.method,
@@ -42,7 +42,7 @@ class RecordedRequest:
 
 
 class RequestLog:
-    """The newest requests in order, and how often each endpoint was called since the reset."""
+    """The newest requests in order, and the number of calls of each endpoint since the reset."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -59,7 +59,7 @@ class RequestLog:
             return list(self._kept)
 
     def last(self) -> RecordedRequest:
-        """The newest request; raises IndexError where there was none."""
+        """The newest request; raises IndexError without a request."""
         with self._lock:
             return self._kept[-1]
 

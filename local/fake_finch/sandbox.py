@@ -1,4 +1,4 @@
-"""Finch's sandbox endpoints: connections without a person, statuses on demand."""
+"""Finch's sandbox endpoints: connections without a user, and any status."""
 
 from typing import Any
 
@@ -15,8 +15,9 @@ from local.fake_finch.incoming import (
     check_sandbox,
     check_sandbox_application,
 )
+from local.fake_finch.records import STATUSES, Connection, Token
 from local.fake_finch.refusals import BadRequest
-from local.fake_finch.state import STATUSES, Connection, FinchState, Token
+from local.fake_finch.state import FinchState
 
 
 class _SandboxConnection(RequestBody):
@@ -43,13 +44,13 @@ def blueprint(finch: FinchState) -> Blueprint:
     @api.post("/sandbox/connections")
     def sandbox_connection() -> dict[str, Any]:
         check_sandbox_application(finch)
-        asked = body_of(_SandboxConnection)
-        check_products(asked.products)
+        body = body_of(_SandboxConnection)
+        check_products(body.products)
         token, connection = finch.new_sandbox_connection(
-            asked.provider_id,
-            products=asked.products,
-            method=asked.authentication_type,
-            employee_size=asked.employee_size,
+            body.provider_id,
+            products=body.products,
+            method=body.authentication_type,
+            employee_size=body.employee_size,
         )
         answer = _sandbox_answer(token, connection)
         return {**answer, "access_token": token.access_token, "token_type": "bearer"}
@@ -57,13 +58,13 @@ def blueprint(finch: FinchState) -> Blueprint:
     @api.post("/sandbox/connections/accounts")
     def sandbox_account() -> dict[str, Any]:
         check_sandbox_application(finch)
-        asked = body_of(_SandboxAccount)
-        check_products(asked.products)
+        body = body_of(_SandboxAccount)
+        check_products(body.products)
         token, connection = finch.new_sandbox_account(
-            asked.company_id,
-            asked.provider_id,
-            products=asked.products,
-            method=asked.authentication_type,
+            body.company_id,
+            body.provider_id,
+            products=body.products,
+            method=body.authentication_type,
         )
         return {**_sandbox_answer(token, connection), "access_token": token.access_token}
 

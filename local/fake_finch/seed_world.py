@@ -1,6 +1,6 @@
-"""The invented providers, employers, logins and employees that the fake Finch starts with.
+"""The invented providers, employers, logins and employees of a new fake Finch.
 
-Every id here is the uuid5 of a name, so it is the same in every run.
+Every id is the uuid5 of a name, so it is the same in every run.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from uuid import UUID, uuid5
 
 _NAMESPACE = UUID("5f1b6a0e-6c5a-5d0f-9d6a-0c2f5b1e7a44")
 
-# Section 8 of the API: every product a session may ask for.
+# Section 8 of the API reference: every product that a session may request.
 PRODUCTS: tuple[str, ...] = (
     "benefits",
     "company",
@@ -33,13 +33,13 @@ PRODUCTS: tuple[str, ...] = (
 
 
 def seed_id(*names: str) -> str:
-    """The UUID that these names always have."""
+    """The UUID of these names, always the same."""
     return str(uuid5(_NAMESPACE, "/".join(names)))
 
 
 @dataclass(frozen=True)
 class Provider:
-    """A payroll or HR system. The first authentication method is the one the page uses."""
+    """A payroll or HR system. The page uses the first authentication method."""
 
     id: str
     display_name: str
@@ -56,7 +56,7 @@ class Provider:
 
 @dataclass(frozen=True)
 class Entity:
-    """One legal entity of an employer: `source_id` is the provider's name for it."""
+    """A legal entity of an employer. `source_id` is the provider's id of it."""
 
     name: str
     source_id: str
@@ -65,7 +65,7 @@ class Entity:
 
 @dataclass(frozen=True)
 class Company:
-    """An employer as Finch knows it. The id is the same at every provider it uses."""
+    """An employer. Its id is the same at every provider that it uses."""
 
     id: str
     legal_name: str
@@ -79,7 +79,7 @@ class Company:
 
 @dataclass(frozen=True)
 class Login:
-    """A user's credentials at one provider, and the companies they reach there."""
+    """A user's credentials at a provider, and the companies that they reach there."""
 
     provider_id: str
     username: str
@@ -88,7 +88,7 @@ class Login:
 
 @dataclass(frozen=True)
 class Person:
-    """An employee, with everything that the data endpoints tell of one."""
+    """An employee, with all data of the data endpoints."""
 
     id: str
     first_name: str
@@ -156,7 +156,7 @@ CEDARLINE = _company(
     city="Ann Arbor",
     state="MI",
 )
-# Several legal entities under one roof.
+# An employer with several legal entities.
 NORTHFOLD = _company(
     "northfold",
     "Northfold Clinics Group, Inc.",
@@ -174,7 +174,7 @@ OWEN = "owen@harborlane.example"
 IRIS = "iris@junipervale.example"
 LENA = "lena@cedarline.example"
 DANA = "dana@northfold.example"
-# An outside bookkeeper with several clients.
+# An external bookkeeper with several clients.
 TALLY = "books@tallyworks.example"
 
 LOGINS: tuple[Login, ...] = (
@@ -265,7 +265,7 @@ def _pick[T](options: Sequence[T], *seed: str) -> T:
 
 @lru_cache(maxsize=256)
 def people(company: Company, entity: Entity) -> tuple[Person, ...]:
-    """The employees of one entity. The first of them manages all others."""
+    """The employees of an entity. The first employee manages all others."""
     seed = (company.id, entity.source_id)
     ids = [seed_id("person", *seed, str(number)) for number in range(entity.headcount)]
     return tuple(
@@ -297,7 +297,7 @@ def _person(company: Company, person_id: str, *, manager_id: str | None, number:
 
 
 def supported_fields() -> dict[str, Any]:
-    """What `/providers` says of the fields of the data endpoints served here."""
+    """The fields of the data endpoints, as `/providers` lists them."""
     return {
         "company": {
             "id": True,

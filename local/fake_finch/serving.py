@@ -1,4 +1,4 @@
-"""Serving the fake Finch on loopback."""
+"""Serves the fake Finch on loopback."""
 
 import socket
 
@@ -9,7 +9,7 @@ from local.fake_finch.state import FinchState
 
 
 class _Silent(WSGIRequestHandler):
-    """A request line holds sessions and codes, so none is printed."""
+    """Prints no request line, because it contains sessions and codes."""
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         pass
@@ -18,10 +18,10 @@ class _Silent(WSGIRequestHandler):
 def serve(finch: FinchState, port: int = 0, host: str = "127.0.0.1") -> BaseWSGIServer:
     """A threaded server that listens already; the caller runs `serve_forever` and `shutdown`.
 
-    Port 0 takes a free one: `.server_port` tells which, and `finch.base_url` follows it. Raises
-    OSError for a port in use.
+    Port 0 selects a free port, which is in `.server_port` and in `finch.base_url`. Raises OSError
+    for a port in use.
     """
-    # Bound here, because werkzeug ends the process where it cannot bind.
+    # The socket is bound here, because werkzeug ends the process if it cannot bind.
     with socket.create_server((host, port), backlog=128) as listening:
         server = make_server(
             host,

@@ -1,25 +1,31 @@
-"""The truth about the fake Finch's world, and Finch's rules about connections, codes and tokens.
+"""Finch's rules about sessions, codes, connections, tokens and webhooks.
 
-One lock guards it all and is never held while anything waits. Every change of a connection's
-status passes through `FinchState._set_status`, which tells the application by webhook.
+Every change of a connection's status passes through `FinchState._set_status`, which sends the webhook.
 """
 
 import json
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any, Literal, Self
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import Any, Literal
 from urllib.parse import urlencode, urlsplit, urlunsplit
-from uuid import uuid4
-
-from pydantic import TypeAdapter
 
 from local.fake_finch import seed_world
-from local.fake_finch.faults import Faults
+from local.fake_finch.records import (
+    CODE_LIFETIME,
+    Authorized,
+    Code,
+    ConnectedEntity,
+    Connection,
+    Customer,
+    NotOffered,
+    NotReady,
+    Reading,
+    Session,
+    SessionOver,
+    SessionUnknown,
+    Token,
+    WrongLogin,
+)
 from local.fake_finch.refusals import (
     AccountSetupRequired,
     BadRequest,
@@ -33,378 +39,13 @@ from local.fake_finch.refusals import (
     NotFound,
     ReauthenticateUser,
 )
-from local.fake_finch.request_log import RequestLog
-from local.fake_finch.seed_world import Company, Entity, Login, Person, Provider
-from local.fake_finch.switches import Switches
-from local.fake_finch.webhooks import SECRETS_OVERLAP, Delivery, Outbox, Waiting, new_secret, signed
+from local.fake_finch.seed_world import Company, Entity, Provider
+from local.fake_finch.store import Store, new_uuid
+from local.fake_finch.webhooks import SECRETS_OVERLAP, Delivery, Waiting, new_secret, signed
 
-ClientType = Literal["development", "production", "sandbox"]
 
-CODE_LIFETIME = timedelta(minutes=10)
-
-STATUSES = (
-    "pending",
-    "processing",
-    "connected",
-    "error_no_account_setup",
-    "error_permissions",
-    "reauth",
-)
-
-
-@dataclass(frozen=True)
-class Application:
-    """The client of Finch: what the dashboard's Credentials tab holds."""
-
-    client_id: str
-    client_secret: str = field(repr=False)
-    redirect_uris: tuple[str, ...]
-    client_type: ClientType = "sandbox"
-    webhook_url: str | None = None
-    webhook_secrets: tuple[str, ...] = field(default=(), repr=False)
-    """The newest first. Without one, or without the URL, nothing is told."""
-
-
-@dataclass(frozen=True)
-class Customer:
-    """Whom the application connects, in its own words."""
-
-    id: str
-    name: str
-    email: str | None = None
-
-
-@dataclass
-class Session:
-    """One Connect session. `customer` is None for a reauthentication, which names nobody."""
-
-    id: str
-    customer: Customer | None
-    products: tuple[str, ...]
-    redirect_uri: str | None
-    expires_at: datetime
-    provider_id: str | None = None
-    auth_method: str | None = None
-    manual: bool = False
-    sandbox: str | None = None
-    reauthenticates: str | None = None
-    codes_issued: int = 0
-
-
-@dataclass
-class Code:
-    """An authorization code: what the person granted, waiting to be exchanged."""
-
-    value: str = field(repr=False)
-    client_id: str
-    session_id: str
-    redirect_uri: str | None
-    expires_at: datetime
-    provider_id: str
-    company_id: str
-    login: str
-    products: tuple[str, ...]
-    entity_names: tuple[str, ...]
-    attempts: int = 0
-    exchanges: int = 0
-
-
-@dataclass
-class ConnectedEntity:
-    """A legal entity as one connection sees it."""
-
-    id: str
-    name: str
-    source_id: str
-    disconnected: bool = False
-
-
-@dataclass
-class Connection:
-    """A link to an employer at a provider. `disconnected_at` is set once and for all."""
-
-    id: str
-    provider_id: str
-    company_id: str
-    customer: Customer | None
-    method: str
-    connection_type: Literal["provider", "finch"]
-    created_at: datetime
-    logins: list[str]
-    entities: list[ConnectedEntity]
-    status: str = "connected"
-    message: str | None = None
-    disconnected_at: datetime | None = None
-
-    @property
-    def live(self) -> bool:
-        return self.disconnected_at is None
-
-    @property
-    def present_entities(self) -> list[ConnectedEntity]:
-        return [entity for entity in self.entities if not entity.disconnected]
-
-
-@dataclass
-class Token:
-    """An access token. It lives until its connection ends."""
-
-    id: str
-    access_token: str = field(repr=False)
-    connection_id: str
-    account_id: str
-    login: str
-    products: tuple[str, ...]
-    customer: Customer | None
-    created_at: datetime
-    live: bool = True
-
-
-@dataclass
-class World:
-    """Everything that outlives a restart."""
-
-    companies: dict[str, Company] = field(default_factory=dict)
-    logins: list[Login] = field(default_factory=list)
-    sessions: dict[str, Session] = field(default_factory=dict)
-    codes: dict[str, Code] = field(default_factory=dict)
-    connections: dict[str, Connection] = field(default_factory=dict)
-    tokens: dict[str, Token] = field(default_factory=dict)
-    """By access token."""
-    switches: Switches = field(default_factory=Switches)
-
-    @classmethod
-    def seeded(cls) -> Self:
-        return cls(
-            companies={company.id: company for company in seed_world.COMPANIES},
-            logins=list(seed_world.LOGINS),
-        )
-
-
-_WORLD = TypeAdapter(World)
-
-
-@dataclass(frozen=True)
-class Authorized:
-    """The end of a successful visit to Finch Connect.
-
-    `redirect_to` is None in the embedded flow, where the page hands the code over by message.
-    """
-
-    code: str = field(repr=False)
-    redirect_to: str | None = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What a data call may read: one entity of one connection."""
-
-    company: Company
-    connection: Connection
-    entity: ConnectedEntity
-    people: tuple[Person, ...]
-
-
-class CannotAuthorize(Exception):
-    """Finch Connect cannot go on; `status` is the HTTP status of the page that says so."""
-
-    status = 400
-
-
-class SessionUnknown(CannotAuthorize):
-    status = 404
-
-
-class SessionOver(CannotAuthorize):
-    """The session expired, was used up, or its connection is gone."""
-
-    status = 410
-
-
-class WrongLogin(CannotAuthorize):
-    """No such user at this provider, or one who does not reach the company."""
-
-
-class NotOffered(CannotAuthorize):
-    """A provider, product or entity that this session does not offer."""
-
-
-class NotReady(Exception):
-    """The data is still on its way: Finch answers 202."""
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
-def new_uuid() -> str:
-    """A random UUID as text."""
-    return str(uuid4())
-
-
-class FinchState:
-    """A Finch with state. Its public methods are safe to call from any thread."""
-
-    def __init__(
-        self,
-        client_id: str,
-        client_secret: str,
-        redirect_uris: Sequence[str],
-        *,
-        client_type: ClientType = "sandbox",
-        base_url: str = "http://127.0.0.1:8082",
-        clock: Callable[[], datetime] = _utc_now,
-        new_id: Callable[[], str] = new_uuid,
-        sleep: Callable[[float], None] = time.sleep,
-        path: Path | None = None,
-        webhook_url: str | None = None,
-        webhook_secrets: Sequence[str] = (),
-    ) -> None:
-        """A fresh seeded world.
-
-        `clock` answers aware datetimes. `new_id` answers UUID texts, each once: the ids of
-        sessions, connections, tokens and codes. `sleep` is what a delay fault calls. With a
-        `path`, every change is written there; see `load`.
-        """
-        self.application = Application(
-            client_id,
-            client_secret,
-            tuple(redirect_uris),
-            client_type,
-            webhook_url,
-            tuple(webhook_secrets),
-        )
-        self.base_url = base_url.rstrip("/")
-        self.faults = Faults()
-        self.requests = RequestLog()
-        self.outbox = Outbox()
-        self.sleep = sleep
-        self._clock = clock
-        self._offset = timedelta()
-        self._old_secrets_until: datetime | None = None
-        self._new_id = new_id
-        self._path = path
-        self._lock = threading.RLock()
-        self._world = World.seeded()
-
-    @classmethod
-    def load(
-        cls,
-        path: Path,
-        client_id: str,
-        client_secret: str,
-        redirect_uris: Sequence[str],
-        **kwargs: Any,
-    ) -> Self:
-        """The world kept at `path`, or a fresh one where there is none; changes are kept there.
-
-        Application, faults, recorded requests and webhooks on their way are not kept: the first
-        is the caller's to know, the others belong to one run. Raises pydantic's ValidationError
-        for a file that is not a world.
-        """
-        finch = cls(client_id, client_secret, redirect_uris, path=path, **kwargs)
-        if path.exists():
-            finch._world = _WORLD.validate_json(path.read_bytes())
-        return finch
-
-    # Time, switches and storage.
-
-    @property
-    def switches(self) -> Switches:
-        return self._world.switches
-
-    def change_switches(self, **values: Any) -> Switches:
-        """Set several switches at once, all or none; raises ValueError for a bad name or value."""
-        with self._change():
-            changed = Switches.model_validate({**self.switches.model_dump(), **values})
-            self._world.switches = changed
-            return changed
-
-    def now(self) -> datetime:
-        return self._clock() + self._offset
-
-    def advance(self, by: timedelta) -> datetime:
-        """Move the fake Finch's clock ahead of its source; gives the new time."""
-        with self._lock:
-            self._offset += by
-            return self.now()
-
-    def replace_application(self, **fields: Any) -> Application:
-        """Change any of what the application is to Finch, as in a rotation.
-
-        Several webhook secrets all sign, until the next `rotate_webhook_secret`.
-        """
-        with self._lock:
-            for name in {"redirect_uris", "webhook_secrets"} & fields.keys():
-                fields[name] = tuple(fields[name])
-            if "webhook_secrets" in fields:
-                self._old_secrets_until = None
-            self.application = replace(self.application, **fields)
-            return self.application
-
-    def reset(self) -> None:
-        """Back to the seeded world, switches, faults, requests and clock included.
-
-        The application stays as it is.
-        """
-        with self._change():
-            self._world = World.seeded()
-            self._offset = timedelta()
-            self.faults.clear()
-            self.requests.clear()
-            self.outbox.clear()
-
-    @contextmanager
-    def _change(self) -> Iterator[None]:
-        with self._lock:
-            yield
-            if self._path is not None:
-                written = self._path.with_name(self._path.name + ".new")
-                written.touch(mode=0o600)
-                written.write_bytes(_WORLD.dump_json(self._world))
-                written.replace(self._path)
-
-    # The seeded side: providers, companies, logins.
-
-    def provider(self, provider_id: str) -> Provider | None:
-        return next((p for p in seed_world.PROVIDERS if p.id == provider_id), None)
-
-    def company(self, company_id: str) -> Company:
-        """The company with this id; raises KeyError."""
-        with self._lock:
-            return self._world.companies[company_id]
-
-    def logins_at(self, provider_id: str) -> list[Login]:
-        with self._lock:
-            return [login for login in self._world.logins if login.provider_id == provider_id]
-
-    def add_company(
-        self, legal_name: str, entities: Sequence[str] = (), headcount: int = 20
-    ) -> str:
-        """Make up another employer and give its id. `headcount` is that of each entity."""
-        with self._change():
-            number = len(self._world.companies) + 1
-            company = Company(
-                id=seed_world.seed_id("company", legal_name, str(number)),
-                legal_name=legal_name,
-                entities=tuple(
-                    Entity(name, f"E{number}-{index}", headcount)
-                    for index, name in enumerate(entities or (legal_name,))
-                ),
-            )
-            self._world.companies[company.id] = company
-            return company.id
-
-    def add_login(self, provider_id: str, username: str, company_ids: Sequence[str]) -> Login:
-        """Give a user credentials at a provider, replacing what the same username reached there."""
-        if self.provider(provider_id) is None:
-            raise ValueError(f"no provider {provider_id}")
-        with self._change():
-            login = Login(provider_id, username, tuple(company_ids))
-            same = (provider_id, username)
-            others = [x for x in self._world.logins if (x.provider_id, x.username) != same]
-            self._world.logins = [*others, login]
-            return login
+class FinchState(Store):
+    """A fake Finch with state. Its public methods are safe to call from any thread."""
 
     # Application credentials.
 
@@ -433,16 +74,16 @@ class FinchState:
         """Open a Connect session.
 
         Raises BadRequest for an unregistered redirect_uri or an unknown provider, and
-        ConnectionAlreadyExists where the customer id holds a live connection (a switch).
+        ConnectionAlreadyExists if the customer id has a live connection (by switch).
         """
         with self._change():
             self._check_redirect_uri(redirect_uri)
             if provider_id is not None and self.provider(provider_id) is None:
                 raise BadRequest(f"{provider_id} is an invalid provider")
             if self.switches.one_connection_per_customer_id:
-                holding = self._connection_held_by(customer.id)
-                if holding is not None:
-                    raise ConnectionAlreadyExists(holding.id)
+                existing = self._connection_of_customer(customer.id)
+                if existing is not None:
+                    raise ConnectionAlreadyExists(existing.id)
             return self._open(
                 Session(
                     id=self._new_id(),
@@ -465,7 +106,7 @@ class FinchState:
         redirect_uri: str | None = None,
         minutes_to_expire: float = 43_200,
     ) -> Session:
-        """Open a session that repairs a live connection; raises NotFound where there is none."""
+        """Open a session that repairs a live connection; raises NotFound for any other."""
         with self._change():
             self._check_redirect_uri(redirect_uri)
             connection = self._world.connections.get(connection_id)
@@ -485,7 +126,7 @@ class FinchState:
             )
 
     def connect_url(self, session: Session) -> str:
-        """Where to send the user. The real Finch serves this from another host than its API."""
+        """The URL of the Connect page. The real Finch serves it from another host than its API."""
         return f"{self.base_url}/authorize?session={session.id}"
 
     def _open(self, session: Session) -> Session:
@@ -496,7 +137,7 @@ class FinchState:
         if redirect_uri is not None and redirect_uri not in self.application.redirect_uris:
             raise BadRequest("redirect_uri is not registered for this application")
 
-    def _connection_held_by(self, customer_id: str) -> Connection | None:
+    def _connection_of_customer(self, customer_id: str) -> Connection | None:
         for connection in self._world.connections.values():
             if not connection.live:
                 continue
@@ -515,10 +156,10 @@ class FinchState:
     def _products_of(self, connection: Connection) -> tuple[str, ...]:
         return self._tokens_of(connection)[-1].products
 
-    # The person at Finch Connect.
+    # The user at Finch Connect.
 
     def open_session(self, session_id: str) -> Session:
-        """The session while it can still be used; raises SessionUnknown or SessionOver."""
+        """The session, if it is usable; raises SessionUnknown or SessionOver otherwise."""
         with self._lock:
             session = self._world.sessions.get(session_id)
             if session is None:
@@ -534,7 +175,7 @@ class FinchState:
             return session
 
     def providers_for(self, session_id: str) -> list[Provider]:
-        """The providers that this session lets the person choose from."""
+        """The providers that this session offers."""
         session = self.open_session(session_id)
         if session.provider_id is not None:
             provider = self.provider(session.provider_id)
@@ -542,7 +183,7 @@ class FinchState:
         return [p for p in seed_world.PROVIDERS if session.manual or not p.assisted_only]
 
     def log_in(self, session_id: str, provider_id: str, username: str) -> list[Company]:
-        """The companies this user can choose; raises WrongLogin where there is none."""
+        """The companies that this user can choose; raises WrongLogin without a company."""
         with self._lock:
             session = self.open_session(session_id)
             if provider_id not in {p.id for p in self.providers_for(session_id)}:
@@ -559,7 +200,7 @@ class FinchState:
             return [self.company(company_id) for company_id in company_ids]
 
     def products_for(self, session_id: str, provider_id: str) -> list[str]:
-        """The products to grant: those asked for that the provider has."""
+        """The requested products that the provider has."""
         session = self.open_session(session_id)
         provider = self.provider(provider_id)
         return [x for x in session.products if provider is not None and x in provider.products]
@@ -575,11 +216,11 @@ class FinchState:
         entities: Sequence[str] | None = None,
         state: str | None = None,
     ) -> Authorized:
-        """Do what a person does on the Finch Connect page up to its last button.
+        """Do all steps of a user on the Finch Connect page.
 
-        `login` is a username at the provider. `provider_id` may be left out where the session
-        names one, `company_id` where the login reaches one. `products` and `entities` (names)
-        are what the person grants: None grants all that is offered. Raises CannotAuthorize.
+        `login` is a username at the provider. `provider_id` is optional if the session names a
+        provider, `company_id` if the login reaches a single company. The user grants `products` and
+        `entities` (names); None grants everything that is offered. Raises CannotAuthorize.
         """
         with self._change():
             session = self.open_session(session_id)
@@ -595,7 +236,7 @@ class FinchState:
             offered = self.products_for(session_id, provider_id)
             granted = tuple(offered if products is None else products)
             if not granted or not set(granted) <= set(offered):
-                raise NotOffered("Choose at least one of the products that are asked for.")
+                raise NotOffered("Choose at least one of the requested products.")
             names = [entity.name for entity in company.entities]
             chosen = tuple(names if entities is None else entities)
             if not chosen or not set(chosen) <= set(names):
@@ -627,9 +268,9 @@ class FinchState:
         error: str = "access_denied",
         description: str = "The user did not grant access",
     ) -> str | None:
-        """Where the browser goes when the person cancels; None in the embedded flow.
+        """The URL to which Finch redirects a user who cancels; None in the embedded flow.
 
-        The parameter names are a guess: Finch documents none for its error redirect.
+        The parameter names are a guess: Finch does not document its error redirect.
         """
         session = self.open_session(session_id)
         answer = {"error": error, "error_description": description}
@@ -637,7 +278,7 @@ class FinchState:
             answer["state"] = state
         return _with_query(session.redirect_uri, answer)
 
-    # Codes become tokens.
+    # Exchange of codes for tokens.
 
     def exchange(
         self,
@@ -649,8 +290,8 @@ class FinchState:
     ) -> tuple[Token, Connection]:
         """Exchange a code for an access token.
 
-        A refused attempt leaves the code as it was, so the true client can still use it. Raises
-        InvalidClient for wrong credentials, else InvalidGrant.
+        A refused attempt does not use up the code, so the right client can still exchange it. Raises
+        InvalidClient for wrong credentials, otherwise InvalidGrant.
         """
         with self._change():
             self.check_client(client_id, client_secret)
@@ -708,10 +349,10 @@ class FinchState:
         )
 
     def _rejoin(self, connection: Connection, code: Code) -> None:
-        """Note that somebody logged in to a connection that was already there."""
+        """Record a login to an existing connection."""
         if connection.status == "reauth":
             self._set_status(connection, "connected")
-        # A later login may add entities (or bring disconnected ones back), never remove any.
+        # A later login may add entities or reconnect disconnected entities. It never removes any.
         if code.login not in connection.logins:
             connection.logins.append(code.login)
         company = self._world.companies[connection.company_id]
@@ -749,12 +390,12 @@ class FinchState:
             created_at=self.now(),
             logins=[login],
             entities=[_connected(connection_id, entity) for entity in chosen],
-            # Assisted connections have a token long before they have data.
+            # An assisted connection has a token long before it has data.
             status="pending" if method == "assisted" else "connected",
         )
         self._world.connections[connection.id] = connection
         if self.switches.webhook_on_new_connection:
-            self._tell_status(connection)
+            self._send_status(connection)
         return connection
 
     def _new_token(
@@ -779,10 +420,10 @@ class FinchState:
         self._world.tokens[token.access_token] = token
         return token
 
-    # What a token can do.
+    # Use of a token.
 
     def look_up(self, access_token: str) -> tuple[Token, Connection]:
-        """The token and its connection, whatever its status; raises InvalidToken for a dead one."""
+        """A token and its connection in any status; raises InvalidToken for a dead token."""
         with self._lock:
             token = self._world.tokens.get(access_token)
             if token is None or not token.live:
@@ -790,7 +431,7 @@ class FinchState:
             return token, self._world.connections[token.connection_id]
 
     def disconnect(self, access_token: str) -> Connection:
-        """End the token's connection for good, with every token of it."""
+        """End the token's connection and all of its tokens."""
         with self._change():
             _, connection = self.look_up(access_token)
             if connection.status == "reauth" and (
@@ -812,7 +453,7 @@ class FinchState:
             return connection
 
     def disconnect_entities(self, access_token: str, entity_ids: Sequence[str]) -> Connection:
-        """Take entities off the token's connection; a reauthentication can bring them back."""
+        """Disconnect entities of the token's connection; a reauthentication can reconnect them."""
         with self._change():
             _, connection = self.look_up(access_token)
             present = {entity.id: entity for entity in connection.present_entities}
@@ -823,10 +464,9 @@ class FinchState:
             return connection
 
     def read(self, access_token: str, product: str, entity_ids: Sequence[str]) -> Reading:
-        """What a data call for this product may see.
+        """The data that a data call for this product may read.
 
-        Raises Refused for each reason to say no, in the order in which Finch finds them, and
-        NotReady while there is no data yet.
+        Raises Refused, with the reasons in Finch's order, and NotReady while the data is syncing.
         """
         with self._lock:
             token, connection = self.look_up(access_token)
@@ -868,7 +508,7 @@ class FinchState:
     def set_connection_status(
         self, connection_id: str, status: str, message: str | None = None
     ) -> Connection:
-        """Put a live connection in any status, e.g. `reauth`; raises NotFound."""
+        """Set any status of a live connection, e.g. `reauth`; raises NotFound."""
         with self._change():
             connection = self._world.connections.get(connection_id)
             if connection is None or not connection.live:
@@ -881,23 +521,23 @@ class FinchState:
         connection.status = status
         connection.message = message
         if changed and (connection.live or self.switches.webhook_on_disconnect):
-            self._tell_status(connection)
+            self._send_status(connection)
 
     # Webhooks.
 
     def send_webhook(
         self, event_type: str, connection_id: str | None = None, data: Any = None
     ) -> str:
-        """Send an event of any type, documented or not, about a connection or about nothing known.
+        """Send an event of any type, documented or not, about any connection id or none.
 
-        `test` is what the dashboard's button sends. Answers the event's id.
+        The button of the dashboard sends `test`. Returns the event's id.
         """
         with self._lock:
             connection = self._world.connections.get(connection_id or "")
-            return self._tell(event_type, connection, connection_id, {} if data is None else data)
+            return self._send(event_type, connection, connection_id, {} if data is None else data)
 
     def rotate_webhook_secret(self) -> str:
-        """Make a new secret, as in the dashboard; the one before signs as well for a day."""
+        """Create a secret, as in the dashboard; the previous secret still signs for a day."""
         with self._lock:
             new = new_secret()
             self.replace_application(webhook_secrets=(new, *self.application.webhook_secrets[:1]))
@@ -905,9 +545,9 @@ class FinchState:
             return new
 
     def deliver_webhooks(self, post: Callable[[Delivery], int | None]) -> int:
-        """Send what is due by `post`, which answers the status, or None where no answer came.
+        """Send due events by `post`, which returns the status, or None without an answer.
 
-        Gives the number of deliveries. What was not taken is due again later.
+        Returns the number of deliveries. Events that were not accepted are sent again later.
         """
         due = self.outbox.take(self.now())
         if self.switches.webhook_order == "reversed":
@@ -918,14 +558,14 @@ class FinchState:
         return len(due)
 
     def signed_webhook(self, waiting: Waiting) -> Delivery:
-        """One delivery as it would be sent now."""
+        """A delivery with the signatures of this moment."""
         with self._lock:
             secrets, until = self.application.webhook_secrets, self._old_secrets_until
             if until is not None and self.now() >= until:
                 secrets = secrets[:1]
             return signed(waiting, secrets, self.switches, self.now())
 
-    def _tell_status(self, connection: Connection) -> None:
+    def _send_status(self, connection: Connection) -> None:
         method: Any = connection.method
         if self.switches.webhook_authentication_method == "object":
             method = {
@@ -934,9 +574,9 @@ class FinchState:
                 "supported_fields": seed_world.supported_fields(),
             }
         data = {"status": connection.status, "authentication_method": method}
-        self._tell("account.updated", connection, connection.id, data)
+        self._send("account.updated", connection, connection.id, data)
 
-    def _tell(
+    def _send(
         self, event_type: str, connection: Connection | None, connection_id: str | None, data: Any
     ) -> str:
         event_id = f"msg_{new_uuid().replace('-', '')}"
@@ -946,7 +586,7 @@ class FinchState:
         account = (
             (connection.provider_id, connection.company_id, connection.logins[0])
             if connection
-            else ("nobody",)
+            else ("unknown",)
         )
         body = {
             "company_id": connection.company_id if connection else new_uuid(),
@@ -960,13 +600,13 @@ class FinchState:
             body["connection_id"] = None
         elif self.switches.webhook_connection_id == "absent":
             del body["connection_id"]
-        # Not as Python writes JSON by itself: whoever signs it anew must not find the same.
+        # Not Python's default JSON: a client that serializes the body again gets another signature.
         text = json.dumps(body, separators=(",", ":"))
         waiting = Waiting(event_id, text.encode(), self.now(), self.now())
         self.outbox.put(waiting, self.switches.webhook_copies)
         return event_id
 
-    # Sandbox: connections without a person.
+    # Sandbox: connections without a user.
 
     def new_sandbox_connection(
         self,
@@ -976,7 +616,7 @@ class FinchState:
         method: str | None = None,
         employee_size: int = 20,
     ) -> tuple[Token, Connection]:
-        """A connection to an employer made up for it."""
+        """A connection to a new employer."""
         with self._change():
             company_id = self.add_company(
                 f"Sandbox Employer {len(self._world.companies) + 1}", headcount=employee_size
@@ -993,7 +633,7 @@ class FinchState:
         products: Sequence[str] | None = None,
         method: str | None = None,
     ) -> tuple[Token, Connection]:
-        """Another connection, with a login of its own, to an employer that exists."""
+        """A connection with a new login to an existing employer."""
         with self._change():
             provider = self.provider(provider_id)
             if provider is None:
@@ -1014,56 +654,6 @@ class FinchState:
             )
             granted = products or ("company", "directory", "employment", "individual")
             return self._new_token(connection, username, granted, None), connection
-
-    # For tests: what is true.
-
-    def connections(self) -> list[Connection]:
-        with self._lock:
-            return list(self._world.connections.values())
-
-    def connection(self, connection_id: str) -> Connection:
-        """The connection with this id, ended or not; raises KeyError."""
-        with self._lock:
-            return self._world.connections[connection_id]
-
-    def tokens(self, connection_id: str | None = None) -> list[Token]:
-        """All tokens, dead ones too, or those of one connection."""
-        with self._lock:
-            everything = self._world.tokens.values()
-            return [t for t in everything if connection_id in (None, t.connection_id)]
-
-    def live_tokens(self) -> list[Token]:
-        return [token for token in self.tokens() if token.live]
-
-    def code(self, value: str) -> Code:
-        """The code as it stands, with its attempts and exchanges; raises KeyError."""
-        with self._lock:
-            return self._world.codes[value]
-
-    def session(self, session_id: str) -> Session:
-        """The session, usable or not; raises KeyError."""
-        with self._lock:
-            return self._world.sessions[session_id]
-
-    def sessions(self) -> list[Session]:
-        with self._lock:
-            return list(self._world.sessions.values())
-
-    def truth(self) -> dict[str, Any]:
-        """Everything at once as plain JSON types, secrets of the test world included."""
-        with self._lock:
-            world = _WORLD.dump_python(self._world, mode="json")
-            return {
-                "now": self.now().isoformat(),
-                "sessions": list(world["sessions"].values()),
-                "codes": list(world["codes"].values()),
-                "connections": [
-                    {**connection, "live": connection["disconnected_at"] is None}
-                    for connection in world["connections"].values()
-                ],
-                "tokens": {token["id"]: token for token in world["tokens"].values()},
-                "request_counts": self.requests.counts(),
-            }
 
 
 def _connected(connection_id: str, entity: Entity) -> ConnectedEntity:

@@ -1,4 +1,4 @@
-"""What is undocumented about Finch, or differs between its pages, as switches of the fake Finch."""
+"""Switches of the fake Finch for behaviour that Finch does not document, or documents differently."""
 
 from typing import Literal
 
@@ -9,9 +9,9 @@ _PRESENT: Presence = "present"
 
 
 class Switches(BaseModel):
-    """One field per question on which Finch could be either way.
+    """A field for each open question about Finch.
 
-    A misspelt name or an impossible value raises ValueError at the assignment.
+    Assigning an unknown name or an impossible value raises ValueError.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, validate_assignment=True)
@@ -22,43 +22,43 @@ class Switches(BaseModel):
 
     # The redirect.
     echo_state: bool = True
-    """Give `state` back on the success redirect. The API schema never had the parameter."""
+    """Return `state` in the success redirect. The API schema never had this parameter."""
     echo_state_on_error: bool = True
     """The same for the error redirect."""
 
     # Sessions and codes.
     one_connection_per_customer_id: bool = True
-    """Answer `connection_already_exists` while the `customer_id` holds a live connection."""
+    """Answer `connection_already_exists` while the `customer_id` has a live connection."""
     session_single_use: bool = False
-    """Close a Connect session at its first code. Off: usable until it expires."""
+    """Close a Connect session after its first code. Off: usable until it expires."""
     code_single_use: bool = True
     """Off: a code may be exchanged again until it expires, for another token each time."""
 
-    # What a connection is.
+    # Connections.
     other_login_same_connection: bool = False
     """Another user's credentials at the same company and provider join the connection
-    (with another `account_id`), as older pages say, instead of making a second one."""
+    (with another `account_id`), as older pages say. Off: they create a second connection."""
     reauth_kills_old_tokens: bool = False
     """The exchange after a reauthentication revokes the connection's older tokens."""
     login_kills_old_tokens: bool = False
     """The same for a login in an ordinary session that joins a connection, or in a
-    reauthentication that ends at another one."""
+    reauthentication that ends at another connection."""
     reauth_may_change_company: bool = False
-    """A reauthentication may end at another company, which becomes its own connection.
+    """A reauthentication may end at another company, which gets its own connection.
     Off: the login must reach the original company."""
     disconnect_scope: Literal["connection", "employer_provider"] = "connection"
     """`employer_provider`: also end every other connection of that company and provider."""
     disconnect_in_reauth: Literal["ok", "reauthenticate_user"] = "ok"
     """How `/disconnect` answers while the connection is in `reauth`."""
 
-    # Fields of the token answer.
+    # Fields of the token response.
     token_company_id: Presence = _PRESENT
     token_account_id: Presence = _PRESENT
     token_customer_id: Presence = _PRESENT
     token_customer_name: Presence = _PRESENT
     token_entity_ids: Presence = _PRESENT
     token_customer_id_override: str | None = None
-    """Finch names another customer than the session's."""
+    """Name this customer instead of the session's."""
 
     # Fields of the introspection.
     introspect_company_id: Presence = _PRESENT
@@ -69,36 +69,36 @@ class Switches(BaseModel):
     introspect_customer_id_as_number: bool = False
     """Answer a numeric `customer_id` as a JSON number, as one documented example does."""
     introspect_names_first_customer: bool = False
-    """Name the customer who made the connection, not the one whose session made this token."""
+    """Name the customer who created the connection, not the customer of this token's session."""
     introspect_client_id_override: str | None = None
     introspect_status_override: str | None = None
-    """A status value of any spelling, e.g. one that no document lists."""
+    """Any status, e.g. a value that no document lists."""
     extra_fields: bool = False
-    """Add fields that no document names to the token answer and the introspection."""
+    """Add undocumented fields to the token response and the introspection."""
 
     # Webhooks.
     webhook_on_disconnect: bool = True
-    """Tell `disconnected` when a connection is disconnected as a whole."""
+    """Send `disconnected` when a whole connection is disconnected."""
     webhook_on_new_connection: bool = False
-    """Tell the first status of a connection too, before anybody has its token."""
+    """Also send the first status of a connection, before the exchange returns its token."""
     webhook_authentication_method: Literal["object", "string"] = "object"
-    """As in the official SDK, or as in the example of the documentation."""
+    """`object`: as in the official SDK. `string`: as in the example of the documentation."""
     webhook_connection_id: Presence = _PRESENT
     webhook_v2_signature: bool = False
-    """Put a signature of a version that nobody knows before the others."""
+    """Put a signature of an unknown version before the others."""
     webhook_copies: int = Field(default=1, ge=1, le=100)
-    """How often each event is sent: at least once is all that Finch promises."""
+    """How often each event is sent. Finch only promises at least once."""
     webhook_order: Literal["sent", "reversed"] = "sent"
-    """`reversed`: of what is due together, the newest first."""
+    """`reversed`: of events that are due together, the newest first."""
     webhook_timestamp_refreshed: bool = False
-    """A retry is signed anew at its own time. Off: it carries the time of the event, so that the
-    later ones are stale."""
+    """A retry is signed again with its own time. Off: it has the time of the event, so later
+    retries are stale."""
     webhook_timestamp_offset_seconds: int = 0
     """How far the clock of Finch's sender is ahead."""
 
     # Data.
     data_sync: Literal["done", "in_progress"] = "done"
-    """`in_progress`: data calls answer 202 and hold no data yet."""
+    """`in_progress`: data calls answer 202 without data."""
     accepted_with_body: bool = True
     """Off: a 202 has an empty body."""
     omit_paging_count: bool = False

@@ -9,12 +9,12 @@ from local.fake_finch.webhooks import Delivery
 
 # Undocumented at Finch.
 _TIMEOUT_SECONDS = 15
-# The fake Finch's clock may be moved, so what will be due is looked for now and then.
+# A test may advance the fake Finch's clock, so the sender looks for due webhooks regularly.
 _LOOK_SECONDS = 0.5
 
 
 class WebhookSender:
-    """Posts what is due to the application's URL, in a thread of its own, until it is stopped."""
+    """Posts due webhooks to the application's URL in a thread, until it is stopped."""
 
     def __init__(self, finch: FinchState) -> None:
         self._finch = finch
@@ -25,17 +25,17 @@ class WebhookSender:
         self._thread.start()
 
     def stop(self) -> None:
-        """Returns when nothing is sent any more."""
+        """Stops sending; returns when the thread has ended."""
         self._stopped.set()
-        self._finch.outbox.news.set()
+        self._finch.outbox.added.set()
         self._thread.join()
 
     def _run(self) -> None:
         with httpx.Client(timeout=_TIMEOUT_SECONDS, trust_env=False) as client:
             while not self._stopped.is_set():
                 self._finch.deliver_webhooks(lambda delivery: self._post(client, delivery))
-                self._finch.outbox.news.wait(_LOOK_SECONDS)
-                self._finch.outbox.news.clear()
+                self._finch.outbox.added.wait(_LOOK_SECONDS)
+                self._finch.outbox.added.clear()
 
     def _post(self, client: httpx.Client, delivery: Delivery) -> int | None:
         url = self._finch.application.webhook_url

@@ -1,6 +1,6 @@
-"""Webhooks: what Finch tells the application unasked, signed as Finch signs, and sent again.
+"""Webhooks: signed as Finch signs them, and sent again after a failure.
 
-"Webhooks" in Finch's documentation (developer-resources); its retries as the page of 2023 had them.
+"Webhooks" in Finch's documentation (developer-resources). The retries are those of its page of 2023.
 """
 
 import base64
@@ -16,14 +16,14 @@ from pathlib import Path
 
 from local.fake_finch.switches import Switches
 
-# The pauses after the first try; then Finch gives up without a word.
+# The pauses before each retry. After the last retry, Finch drops the event silently.
 RETRY_PAUSES = (
     timedelta(seconds=5),
     timedelta(minutes=5),
     timedelta(minutes=30),
     timedelta(hours=2),
 )
-# For how long the secret that was replaced signs as well.
+# How long a replaced secret still signs.
 SECRETS_OVERLAP = timedelta(hours=24)
 
 # Long runs of a local world must not grow without bound.
@@ -36,7 +36,7 @@ def new_secret() -> str:
 
 
 def secret_kept_at(path: Path) -> str:
-    """A secret, made the first time: it stays over a restart."""
+    """The secret at `path`, created on first use, so it stays after a restart."""
     if not path.exists():
         written = path.with_name(path.name + ".new")
         written.touch(mode=0o600)
@@ -47,7 +47,7 @@ def secret_kept_at(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Waiting:
-    """An event on its way; `attempt` counts from one."""
+    """An event that waits for its delivery. The first `attempt` is 1."""
 
     event_id: str
     body: bytes = field(repr=False)
@@ -58,7 +58,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Delivery:
-    """One POST to the application."""
+    """A POST to the application."""
 
     waiting: Waiting
     headers: dict[str, str]
@@ -70,7 +70,7 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the application said to one delivery; `status` is None where it said nothing."""
+    """The application's answer to a delivery. `status` is None without an answer."""
 
     event_id: str
     attempt: int
@@ -81,9 +81,11 @@ def signed(waiting: Waiting, secrets: Sequence[str], switches: Switches, now: da
     """The delivery with one signature for each secret."""
     sent_at = now if switches.webhook_timestamp_refreshed else waiting.created_at
     timestamp = str(int(sent_at.timestamp()) + switches.webhook_timestamp_offset_seconds)
-    signatures = [f"v1,{sign(one, waiting.event_id, timestamp, waiting.body)}" for one in secrets]
+    signatures = [
+        f"v1,{sign(secret, waiting.event_id, timestamp, waiting.body)}" for secret in secrets
+    ]
     if switches.webhook_v2_signature:
-        # What a later version would look like is not known: it may not be read at all.
+        # The form of a later version is unknown, so a client must ignore this signature.
         signatures.insert(
             0, f"v2,{base64.b64encode(hashlib.sha512(waiting.body).digest()).decode()}"
         )
@@ -103,13 +105,13 @@ def sign(secret: str, event_id: str, timestamp: str, body: bytes) -> str:
 
 
 class Outbox:
-    """What is to be delivered, oldest first, and what the application has answered.
+    """The events to deliver, oldest first, and the answers of the application.
 
-    `news` is set whenever something was added.
+    `added` is set after each added event.
     """
 
     def __init__(self) -> None:
-        self.news = threading.Event()
+        self.added = threading.Event()
         self._lock = threading.Lock()
         self._waiting: list[Waiting] = []
         self._answers: deque[Answer] = deque(maxlen=_KEPT)
@@ -117,21 +119,21 @@ class Outbox:
     def put(self, waiting: Waiting, copies: int = 1) -> None:
         with self._lock:
             self._waiting = [*self._waiting, *[waiting] * copies][-_KEPT:]
-        self.news.set()
+        self.added.set()
 
     def take(self, now: datetime) -> list[Waiting]:
-        """What is due, and not here any more."""
+        """The due events. They are removed from the outbox."""
         with self._lock:
-            due = [one for one in self._waiting if one.due_at <= now]
-            self._waiting = [one for one in self._waiting if one.due_at > now]
+            due = [waiting for waiting in self._waiting if waiting.due_at <= now]
+            self._waiting = [waiting for waiting in self._waiting if waiting.due_at > now]
         return due
 
     def answered(self, waiting: Waiting, status: int | None, now: datetime) -> None:
-        """Notes an answer; what was not taken comes again, as often as Finch tries."""
+        """Records an answer, and schedules a retry of an event that was not accepted."""
         with self._lock:
             self._answers.append(Answer(waiting.event_id, waiting.attempt, status))
-        taken = status is not None and 200 <= status < 300
-        if not taken and waiting.attempt <= len(RETRY_PAUSES):
+        accepted = status is not None and 200 <= status < 300
+        if not accepted and waiting.attempt <= len(RETRY_PAUSES):
             due_at = now + RETRY_PAUSES[waiting.attempt - 1]
             self.put(
                 Waiting(

@@ -1,4 +1,4 @@
-"""A person's browser, small enough for a test: it reads a page's forms and submits them."""
+"""A small browser for tests: it reads the forms of a page and submits them."""
 
 import ssl
 from dataclasses import dataclass, field
@@ -6,18 +6,18 @@ from html.parser import HTMLParser
 
 import httpx
 
-# Loopback is plain HTTP, and reading the machine's certificates takes longer than most tests.
+# Loopback is plain HTTP. Reading the machine's certificates would take longer than most tests.
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 @dataclass
 class Form:
-    """One form: what it would send, and the buttons that send it."""
+    """A form: its fields, and the buttons that submit it."""
 
     action: str
     fields: list[tuple[str, str]] = field(default_factory=list)
     inputs: list[str] = field(default_factory=list)
-    """Names of the fields that a person types into."""
+    """Names of the text fields."""
     buttons: list[tuple[str, str]] = field(default_factory=list)
 
     def values(self, name: str) -> list[str]:
@@ -46,7 +46,7 @@ class _Forms(HTMLParser):
 
 
 class Browser:
-    """Looks at one page at a time and follows no redirect."""
+    """Shows a single page and follows no redirect."""
 
     def __init__(self, base_url: str) -> None:
         self._client = httpx.Client(base_url=base_url, verify=NO_TLS)
@@ -69,15 +69,15 @@ class Browser:
         return parser.forms
 
     def form_with(self, name: str) -> Form:
-        """The form in which a person can answer `name`."""
+        """The form with a field or button `name`."""
         for form in self.forms:
             answerable = [*form.inputs, *(key for key, _ in form.buttons), *dict(form.fields)]
             if name in answerable:
                 return form
-        raise AssertionError(f"nothing on the page asks for {name}")
+        raise AssertionError(f"no form has {name}")
 
     def press(self, name: str, value: str) -> httpx.Response:
-        """Press the button with this name and value, leaving its form as it is."""
+        """Press the button with this name and value, without changes in its form."""
         for form in self.forms:
             if (name, value) in form.buttons:
                 return self._post(form, [*form.fields, (name, value)])

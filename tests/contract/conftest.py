@@ -1,4 +1,4 @@
-"""The fake Finch on loopback, a clock in the test's hand, and the official SDK."""
+"""Fixtures: the fake Finch on loopback, a clock that the test advances, and the official SDK."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ PRODUCTS = ["company", "directory", "individual", "employment"]
 
 
 class Clock:
-    """Time that passes when the test says so."""
+    """A clock that only the test advances."""
 
     def __init__(self) -> None:
         self.time = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -46,7 +46,7 @@ def fake_finch(clock: Clock) -> FinchState:
 
 @pytest.fixture
 def base_url(fake_finch: FinchState) -> Iterator[str]:
-    """The fake Finch served on a free loopback port."""
+    """The URL of the fake Finch, served on a free port of loopback."""
     server = serve(fake_finch)
     serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.005})
     serving.start()
@@ -56,10 +56,10 @@ def base_url(fake_finch: FinchState) -> Iterator[str]:
 
 
 class Wire:
-    """What went over the wire: the raw answers, which the SDK's models hide.
+    """The raw answers to the SDK, which its models hide, and the requests.
 
-    What arrived at the other end, header names and bodies included, is in `sent()`; another client
-    of the same fake Finch is recorded there in the same way and can be compared.
+    `sent()` is a request as it arrived, with header names and body. The fake Finch records requests
+    of other clients in the same way, so a test can compare them.
     """
 
     def __init__(self, fake_finch: FinchState) -> None:
@@ -75,7 +75,7 @@ class Wire:
         return self.answers[-1]
 
     def conforms[M](self, kind: type[M]) -> M:
-        """The last answer read strictly as `kind`."""
+        """The last answer, validated strictly as `kind`."""
         return conforming(kind, self.last.content)
 
     def sent(self) -> RecordedRequest:
@@ -93,7 +93,7 @@ SdkFor = Callable[..., finch_sdk.Finch]
 
 @pytest.fixture
 def sdk_for(base_url: str, wire: Wire) -> Iterator[SdkFor]:
-    """Makes SDK clients: `sdk_for()` for the application, `sdk_for(token)` for a connection."""
+    """Creates SDK clients: `sdk_for()` for the application, `sdk_for(token)` for a connection."""
     opened: list[httpx.Client] = []
 
     def client(access_token: str | None = None, **overrides: str | None) -> finch_sdk.Finch:
@@ -121,11 +121,11 @@ def sdk(sdk_for: SdkFor) -> finch_sdk.Finch:
 
 @dataclass(frozen=True)
 class Connected:
-    """A connection made through all of the flow."""
+    """A connection that went through the whole flow."""
 
     token: finch_sdk.types.CreateAccessTokenResponse
     sdk: finch_sdk.Finch
-    """Speaks with the new access token."""
+    """A client with the new access token."""
 
     @property
     def connection_id(self) -> str:
@@ -149,7 +149,7 @@ class Customers:
         redirect_uri: str | None = CALLBACK,
         **more: object,
     ) -> str:
-        """A session id. Without a `customer_id`, it is a customer not seen before."""
+        """A new session's id. Without a `customer_id`, the customer is new."""
         self._number += 1
         session = self._fake_finch.new_session(
             Customer(customer_id or f"customer-{self._number}", "Acme Benefits", "a@acme.example"),
@@ -196,7 +196,7 @@ class Customers:
         return self.exchange(authorized.code)
 
     def repair(self, connection_id: str, login: str = MAYA, **choices: str) -> Connected:
-        """A reauthentication of this connection up to the new access token."""
+        """A reauthentication of a connection, from its session to the new access token."""
         session = self._sdk.connect.sessions.reauthenticate(
             connection_id=connection_id, redirect_uri=CALLBACK
         )

@@ -1,7 +1,7 @@
-"""A strict reading of Finch's answers against the official SDK's models.
+"""Strict validation of Finch's answers with the models of the official SDK.
 
-The SDK itself validates nothing: a missing field reads as None there. Here the raw JSON is held
-against the same models with pydantic's strict mode, and a field they do not have is a fault too.
+The SDK itself validates nothing: it reads a missing field as None. Here pydantic's strict mode
+validates the raw JSON with the same models, and an unknown field is an error too.
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,7 @@ class NotInContract(AssertionError):
 
 
 def conforming[M](kind: type[M], raw: bytes) -> M:
-    """The answer as `kind`, every value of its declared type.
+    """The answer as `kind`, with every value of its declared type.
 
     Raises pydantic's ValidationError for a missing or mistyped field, NotInContract for an
     unknown one.

@@ -1,4 +1,4 @@
-"""Codes and what they are exchanged for."""
+"""The exchange of codes for access tokens."""
 
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
@@ -19,7 +19,7 @@ def refusal_of(caught: pytest.ExceptionInfo[finch.APIStatusError]) -> str:
     return str(caught.value.body["name"])
 
 
-def test_a_code_is_exchanged_for_a_token_that_says_what_it_opens(
+def test_exchange_returns_a_token_with_its_connection_and_products(
     customers: Customers, wire: Wire, fake_finch: FinchState
 ) -> None:
     customers.connect(customer_id="c-1")
@@ -35,7 +35,7 @@ def test_a_code_is_exchanged_for_a_token_that_says_what_it_opens(
     assert [token.access_token for token in fake_finch.live_tokens()] == [answer.access_token]
 
 
-def test_credentials_travel_in_the_body_and_nowhere_else(customers: Customers, wire: Wire) -> None:
+def test_credentials_are_sent_only_in_the_body(customers: Customers, wire: Wire) -> None:
     customers.connect()
     sent = wire.sent()
     assert (sent.method, sent.path) == ("POST", "/auth/token")
@@ -43,7 +43,7 @@ def test_credentials_travel_in_the_body_and_nowhere_else(customers: Customers, w
     assert set(sent.json) == {"code", "client_id", "client_secret", "redirect_uri"}
 
 
-def test_a_stray_authorization_header_is_ignored(
+def test_authorization_header_of_an_exchange_is_ignored(
     customers: Customers, http: httpx.Client, fake_finch: FinchState
 ) -> None:
     code = customers.authorize(customers.start()).code
@@ -61,7 +61,7 @@ def test_a_stray_authorization_header_is_ignored(
     assert answer.status_code == 200
 
 
-def test_the_products_are_those_that_the_person_granted(
+def test_token_has_the_products_that_the_user_granted(
     customers: Customers, fake_finch: FinchState
 ) -> None:
     session_id = customers.start(products=["company", "directory", "plans"])
@@ -70,11 +70,11 @@ def test_the_products_are_those_that_the_person_granted(
     )
     assert customers.exchange(authorized.code).token.products == ["directory"]
     everything = fake_finch.authorize(session_id, provider_id="gusto", login=MAYA)
-    # Gusto has no `plans` here, so nobody can grant them.
+    # Gusto has no product `plans` here, so a user cannot grant it.
     assert customers.exchange(everything.code).token.products == ["company", "directory"]
 
 
-def test_a_code_is_good_for_one_exchange(customers: Customers, fake_finch: FinchState) -> None:
+def test_code_can_be_exchanged_once(customers: Customers, fake_finch: FinchState) -> None:
     code = customers.authorize(customers.start()).code
     assert UUID(code)
     connected = customers.exchange(code)
@@ -85,7 +85,7 @@ def test_a_code_is_good_for_one_exchange(customers: Customers, fake_finch: Finch
     assert (fake_finch.code(code).attempts, fake_finch.code(code).exchanges) == (2, 1)
 
 
-def test_a_code_may_be_good_for_several_by_switch(
+def test_code_can_be_exchanged_several_times_by_switch(
     customers: Customers, fake_finch: FinchState
 ) -> None:
     fake_finch.switches.code_single_use = False
@@ -95,7 +95,7 @@ def test_a_code_may_be_good_for_several_by_switch(
     assert first.connection_id == second.connection_id
 
 
-def test_a_code_lives_for_ten_minutes_and_not_a_second_longer(
+def test_code_expires_after_exactly_ten_minutes(
     customers: Customers, clock: Clock, fake_finch: FinchState
 ) -> None:
     early = customers.authorize(customers.start()).code
@@ -110,7 +110,7 @@ def test_a_code_lives_for_ten_minutes_and_not_a_second_longer(
 
 
 @pytest.mark.parametrize("wrong", [None, f"{CALLBACK}/", "https://elsewhere.example"])
-def test_a_code_of_the_redirect_flow_wants_its_redirect_uri(
+def test_exchange_in_the_redirect_flow_requires_the_redirect_uri(
     customers: Customers, fake_finch: FinchState, wrong: str | None
 ) -> None:
     code = customers.authorize(customers.start()).code
@@ -121,7 +121,7 @@ def test_a_code_of_the_redirect_flow_wants_its_redirect_uri(
     assert customers.exchange(code)
 
 
-def test_a_code_of_the_embedded_flow_wants_none(
+def test_exchange_in_the_embedded_flow_refuses_a_redirect_uri(
     customers: Customers, fake_finch: FinchState
 ) -> None:
     authorized = customers.authorize(customers.start(redirect_uri=None))
@@ -134,7 +134,7 @@ def test_a_code_of_the_embedded_flow_wants_none(
 
 
 @pytest.mark.parametrize("overrides", [{"client_secret": "wrong"}, {"client_id": "wrong"}])
-def test_wrong_credentials_do_not_use_up_the_code(
+def test_exchange_with_wrong_credentials_does_not_use_up_the_code(
     customers: Customers, sdk_for: SdkFor, overrides: dict[str, str]
 ) -> None:
     code = customers.authorize(customers.start()).code
@@ -144,7 +144,7 @@ def test_wrong_credentials_do_not_use_up_the_code(
     assert customers.exchange(code)
 
 
-def test_missing_credentials_are_an_invalid_client(
+def test_exchange_without_credentials_is_an_invalid_client(
     customers: Customers, http: httpx.Client
 ) -> None:
     code = customers.authorize(customers.start()).code
@@ -152,18 +152,18 @@ def test_missing_credentials_are_an_invalid_client(
     assert (answer.status_code, answer.json()["name"]) == (401, "invalid_client_error")
 
 
-def test_a_missing_code_is_a_bad_request(http: httpx.Client) -> None:
+def test_exchange_without_a_code_is_a_bad_request(http: httpx.Client) -> None:
     answer = http.post("/auth/token", json={"redirect_uri": CALLBACK})
     assert (answer.status_code, answer.json()["name"]) == (400, "bad_request")
 
 
-def test_a_made_up_code_is_an_invalid_grant(customers: Customers) -> None:
+def test_unknown_code_is_an_invalid_grant(customers: Customers) -> None:
     with pytest.raises(finch.BadRequestError) as caught:
         customers.exchange("7a0fb9f8-6a59-4d3c-8ad1-0a4b3f1c2d3e")
     assert refusal_of(caught) == "invalid_grant_error"
 
 
-def test_a_code_belongs_to_the_client_it_was_given_to(
+def test_another_client_cannot_exchange_a_code(
     customers: Customers, fake_finch: FinchState, sdk_for: SdkFor
 ) -> None:
     code = customers.authorize(customers.start()).code
@@ -175,7 +175,7 @@ def test_a_code_belongs_to_the_client_it_was_given_to(
     assert refusal_of(caught) == "invalid_grant_error"
 
 
-def test_the_redirect_carries_the_code_and_by_switch_the_state(
+def test_redirect_has_the_code_and_by_switch_the_state(
     customers: Customers, fake_finch: FinchState
 ) -> None:
     session_id = customers.start()
@@ -184,23 +184,23 @@ def test_the_redirect_carries_the_code_and_by_switch_the_state(
     assert sent.redirect_to.startswith(f"{CALLBACK}?")
     assert parse_qs(urlsplit(sent.redirect_to).query) == {"code": [sent.code], "state": ["s&=1"]}
     fake_finch.switches.echo_state = False
-    kept = fake_finch.authorize(session_id, provider_id="gusto", login=MAYA, state="s")
-    assert parse_qs(urlsplit(kept.redirect_to or "").query) == {"code": [kept.code]}
+    without = fake_finch.authorize(session_id, provider_id="gusto", login=MAYA, state="s")
+    assert parse_qs(urlsplit(without.redirect_to or "").query) == {"code": [without.code]}
 
 
-def test_a_refusal_redirects_with_an_error_and_by_switch_the_state(
+def test_refusal_redirects_with_an_error_and_by_switch_the_state(
     customers: Customers, fake_finch: FinchState
 ) -> None:
     session_id = customers.start()
-    told = parse_qs(urlsplit(fake_finch.refuse(session_id, state="s") or "").query)
-    assert set(told) == {"error", "error_description", "state"}
-    assert told["error"] == ["access_denied"]
+    query = parse_qs(urlsplit(fake_finch.refuse(session_id, state="s") or "").query)
+    assert set(query) == {"error", "error_description", "state"}
+    assert query["error"] == ["access_denied"]
     fake_finch.switches.echo_state_on_error = False
-    told = parse_qs(urlsplit(fake_finch.refuse(session_id, state="s") or "").query)
-    assert set(told) == {"error", "error_description"}
+    query = parse_qs(urlsplit(fake_finch.refuse(session_id, state="s") or "").query)
+    assert set(query) == {"error", "error_description"}
 
 
-def test_a_redirect_uri_keeps_the_query_it_came_with(
+def test_redirect_keeps_the_query_of_the_redirect_uri(
     customers: Customers, fake_finch: FinchState
 ) -> None:
     fake_finch.replace_application(redirect_uris=[f"{CALLBACK}?tenant=7"])
@@ -211,12 +211,12 @@ def test_a_redirect_uri_keeps_the_query_it_came_with(
     }
 
 
-def test_an_employer_with_several_entities_gives_several_entity_ids(customers: Customers) -> None:
+def test_employer_with_several_entities_has_several_entity_ids(customers: Customers) -> None:
     token = customers.connect(DANA, company_id=NORTHFOLD.id).token
     assert len(set(token.entity_ids)) == 3
 
 
-def test_a_session_in_finchs_own_sandbox_makes_a_generated_connection(customers: Customers) -> None:
+def test_session_in_the_finch_sandbox_creates_a_generated_connection(customers: Customers) -> None:
     assert customers.connect(sandbox="finch").token.connection_type == "finch"
 
 
@@ -224,7 +224,7 @@ def test_a_session_in_finchs_own_sandbox_makes_a_generated_connection(customers:
     "name", ["company_id", "account_id", "customer_id", "customer_name", "entity_ids"]
 )
 @pytest.mark.parametrize("presence", ["null", "absent"])
-def test_fields_of_the_token_answer_can_be_null_or_absent(
+def test_fields_of_the_token_response_can_be_null_or_absent(
     customers: Customers, wire: Wire, fake_finch: FinchState, name: str, presence: Presence
 ) -> None:
     fake_finch.change_switches(**{f"token_{name}": presence})
@@ -235,16 +235,16 @@ def test_fields_of_the_token_answer_can_be_null_or_absent(
     assert answer.get(name) is None
 
 
-def test_finch_can_name_another_customer_than_the_sessions(
+def test_token_response_can_name_another_customer(
     customers: Customers, fake_finch: FinchState
 ) -> None:
-    fake_finch.switches.token_customer_id_override = "somebody-else"
+    fake_finch.switches.token_customer_id_override = "another-customer"
     connected = customers.connect(customer_id="c-1")
-    assert connected.token.customer_id == "somebody-else"
+    assert connected.token.customer_id == "another-customer"
     assert connected.sdk.account.introspect().customer_id == "c-1"
 
 
-def test_fields_of_tomorrow_can_appear_in_the_token_answer(
+def test_token_response_can_have_unknown_fields(
     customers: Customers, wire: Wire, fake_finch: FinchState
 ) -> None:
     fake_finch.switches.extra_fields = True

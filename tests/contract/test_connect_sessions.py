@@ -1,4 +1,4 @@
-"""Connect sessions: creating them, what is refused, how long they live."""
+"""Connect sessions: creation, refusals and lifetimes."""
 
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -24,7 +24,7 @@ BASIC = (CLIENT_ID, CLIENT_SECRET)
 MINIMAL = {"customer_id": "c-1", "customer_name": "Acme", "products": ["company"]}
 
 
-def test_a_new_session_is_answered_201_with_its_connect_url(
+def test_new_session_is_answered_with_201_and_its_connect_url(
     sdk: finch.Finch, wire: Wire, fake_finch: FinchState
 ) -> None:
     sdk.connect.sessions.new(
@@ -42,15 +42,15 @@ def test_a_new_session_is_answered_201_with_its_connect_url(
     assert wire.last.status_code == 201
     assert UUID(answer.session_id)
     assert answer.connect_url == f"{fake_finch.base_url}/authorize?session={answer.session_id}"
-    remembered = fake_finch.session(answer.session_id)
-    assert remembered.customer is not None
-    assert remembered.customer.email == "owner@acme.example"
-    assert (remembered.provider_id, remembered.auth_method) == ("gusto", "oauth")
-    assert (remembered.redirect_uri, remembered.sandbox) == (CALLBACK, "provider")
-    assert remembered.products == ("company", "directory")
+    stored = fake_finch.session(answer.session_id)
+    assert stored.customer is not None
+    assert stored.customer.email == "owner@acme.example"
+    assert (stored.provider_id, stored.auth_method) == ("gusto", "oauth")
+    assert (stored.redirect_uri, stored.sandbox) == (CALLBACK, "provider")
+    assert stored.products == ("company", "directory")
 
 
-def test_every_documented_product_may_be_asked_for(
+def test_session_may_request_every_documented_product(
     sdk: finch.Finch, fake_finch: FinchState
 ) -> None:
     answer = sdk.connect.sessions.new(
@@ -61,9 +61,7 @@ def test_every_documented_product_may_be_asked_for(
     assert fake_finch.session(answer.session_id).products == ALL_PRODUCTS
 
 
-def test_a_product_that_finch_does_not_have_is_named_in_the_refusal(
-    sdk: finch.Finch, fake_finch: FinchState
-) -> None:
+def test_refusal_names_the_unknown_product(sdk: finch.Finch, fake_finch: FinchState) -> None:
     with pytest.raises(finch.BadRequestError, match="payroll is an invalid product"):
         sdk.connect.sessions.new(
             customer_id="c-1",
@@ -100,7 +98,7 @@ def test_a_product_that_finch_does_not_have_is_named_in_the_refusal(
     ],
     ids=str,
 )
-def test_a_session_request_out_of_shape_is_a_bad_request(
+def test_invalid_session_request_is_a_bad_request(
     http: httpx.Client, fake_finch: FinchState, change: dict[str, object]
 ) -> None:
     answer = http.post("/connect/sessions", auth=BASIC, json={**MINIMAL, **change})
@@ -113,9 +111,11 @@ def test_a_session_request_out_of_shape_is_a_bad_request(
 
 
 @pytest.mark.parametrize("missing", ["customer_id", "customer_name", "products"])
-def test_a_required_field_is_required(http: httpx.Client, missing: str) -> None:
-    asked = {name: value for name, value in MINIMAL.items() if name != missing}
-    answer = http.post("/connect/sessions", auth=BASIC, json=asked)
+def test_session_request_without_a_required_field_is_a_bad_request(
+    http: httpx.Client, missing: str
+) -> None:
+    body = {name: value for name, value in MINIMAL.items() if name != missing}
+    answer = http.post("/connect/sessions", auth=BASIC, json=body)
     assert answer.status_code == 400
     assert missing in answer.json()["message"]
 
@@ -132,7 +132,7 @@ def test_a_required_field_is_required(http: httpx.Client, missing: str) -> None:
     ],
     ids=str,
 )
-def test_the_edges_of_the_documented_ranges_are_accepted(
+def test_limits_of_the_documented_ranges_are_accepted(
     http: httpx.Client, optional: dict[str, object]
 ) -> None:
     answer = http.post("/connect/sessions", auth=BASIC, json={**MINIMAL, **optional})
@@ -140,18 +140,20 @@ def test_the_edges_of_the_documented_ranges_are_accepted(
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"text"'])
-def test_a_body_that_is_no_json_object_is_a_bad_request(http: httpx.Client, body: bytes) -> None:
+def test_body_without_a_json_object_is_a_bad_request(http: httpx.Client, body: bytes) -> None:
     headers = {"Content-Type": "application/json"}
     answer = http.post("/connect/sessions", auth=BASIC, content=body, headers=headers)
     assert answer.status_code == 400
 
 
-def test_a_form_is_not_json(http: httpx.Client) -> None:
+def test_form_body_is_a_bad_request(http: httpx.Client) -> None:
     answer = http.post("/connect/sessions", auth=BASIC, data={"customer_id": "c-1"})
     assert answer.status_code == 400
 
 
-def test_wrong_credentials_are_an_invalid_client(sdk_for: SdkFor, fake_finch: FinchState) -> None:
+def test_session_with_wrong_credentials_is_an_invalid_client(
+    sdk_for: SdkFor, fake_finch: FinchState
+) -> None:
     with pytest.raises(finch.AuthenticationError, match="Unable to validate credentials") as caught:
         sdk_for(client_secret="wrong").connect.sessions.new(
             customer_id="c-1", customer_name="Acme", products=["company"]
@@ -163,7 +165,7 @@ def test_wrong_credentials_are_an_invalid_client(sdk_for: SdkFor, fake_finch: Fi
 
 @pytest.mark.parametrize("path", ["/connect/sessions", "/connect/sessions/reauthenticate"])
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer token"}])
-def test_sessions_want_basic_credentials(
+def test_sessions_require_basic_credentials(
     http: httpx.Client, path: str, headers: dict[str, str]
 ) -> None:
     answer = http.post(path, json=MINIMAL, headers=headers)
@@ -171,9 +173,7 @@ def test_sessions_want_basic_credentials(
     assert answer.json()["name"] == "invalid_client_error"
 
 
-def test_a_session_lives_for_its_minutes_and_not_a_second_longer(
-    customers: Customers, clock: Clock
-) -> None:
+def test_session_expires_exactly_after_its_minutes(customers: Customers, clock: Clock) -> None:
     session_id = customers.start(minutes_to_expire=5)
     clock.advance(minutes=5, seconds=-1)
     customers.authorize(session_id)
@@ -182,7 +182,7 @@ def test_a_session_lives_for_its_minutes_and_not_a_second_longer(
         customers.authorize(session_id)
 
 
-def test_the_two_kinds_of_session_have_different_default_lifetimes(
+def test_connect_and_reauthentication_sessions_have_default_lifetimes(
     sdk: finch.Finch, customers: Customers, fake_finch: FinchState, clock: Clock
 ) -> None:
     first = sdk.connect.sessions.new(customer_id="c", customer_name="C", products=["company"])
@@ -193,7 +193,7 @@ def test_the_two_kinds_of_session_have_different_default_lifetimes(
     assert (ninety_days.days, thirty_days.days) == (90, 30)
 
 
-def test_a_reauthentication_names_a_connection_and_is_answered_201(
+def test_reauthentication_is_answered_with_201_and_its_connect_url(
     sdk: finch.Finch, customers: Customers, wire: Wire, fake_finch: FinchState
 ) -> None:
     connection_id = customers.connect().connection_id
@@ -209,7 +209,7 @@ def test_a_reauthentication_names_a_connection_and_is_answered_201(
     assert fake_finch.session(answer.session_id).reauthenticates == connection_id
 
 
-def test_a_connection_that_is_unknown_or_over_cannot_be_reauthenticated(
+def test_unknown_or_ended_connection_cannot_be_reauthenticated(
     sdk: finch.Finch, customers: Customers
 ) -> None:
     with pytest.raises(finch.NotFoundError):
@@ -220,7 +220,7 @@ def test_a_connection_that_is_unknown_or_over_cannot_be_reauthenticated(
         sdk.connect.sessions.reauthenticate(connection_id=connected.connection_id)
 
 
-def test_a_customer_who_holds_a_connection_is_told_which_one(
+def test_second_session_of_a_connected_customer_names_the_connection(
     sdk: finch.Finch, customers: Customers
 ) -> None:
     connected = customers.connect(customer_id="c-1")
@@ -232,19 +232,19 @@ def test_a_customer_who_holds_a_connection_is_told_which_one(
     assert sdk.connect.sessions.new(customer_id="c-1~2", customer_name="Acme", products=["company"])
 
 
-def test_every_customer_id_that_led_to_a_connection_holds_it(customers: Customers) -> None:
+def test_every_customer_id_of_a_connection_is_refused_a_new_session(customers: Customers) -> None:
     customers.connect(customer_id="c-1")
     customers.connect(customer_id="c-1~2")
     with pytest.raises(Exception, match="already exists"):
         customers.start(customer_id="c-1~2")
 
 
-def test_a_customer_whose_connection_ended_may_start_again(customers: Customers) -> None:
+def test_customer_may_start_again_after_the_connection_ended(customers: Customers) -> None:
     customers.connect(customer_id="c-1").sdk.account.disconnect()
     assert customers.start(customer_id="c-1")
 
 
-def test_several_connections_per_customer_id_are_allowed_by_switch(
+def test_customer_id_may_have_several_connections_by_switch(
     customers: Customers, fake_finch: FinchState
 ) -> None:
     fake_finch.switches.one_connection_per_customer_id = False
@@ -252,7 +252,7 @@ def test_several_connections_per_customer_id_are_allowed_by_switch(
     assert customers.start(customer_id="c-1")
 
 
-def test_a_session_may_be_used_again_until_it_expires_unless_switched(
+def test_session_is_usable_until_it_expires_or_once_by_switch(
     customers: Customers, fake_finch: FinchState
 ) -> None:
     session_id = customers.start()
@@ -262,7 +262,7 @@ def test_a_session_may_be_used_again_until_it_expires_unless_switched(
         customers.authorize(session_id)
 
 
-def test_rotated_credentials_take_effect_at_once(
+def test_rotated_credentials_are_effective_immediately(
     sdk: finch.Finch, sdk_for: SdkFor, fake_finch: FinchState
 ) -> None:
     fake_finch.replace_application(

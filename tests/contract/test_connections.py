@@ -1,4 +1,4 @@
-"""What makes two tokens one connection, and what ends a connection."""
+"""Which tokens belong to the same connection, and the end of a connection."""
 
 import finch
 import pytest
@@ -9,8 +9,8 @@ from local.fake_finch.seed_world import CEDARLINE, DANA, HARBOR_LANE, MAYA, NORT
 from tests.contract.conftest import CALLBACK, Connected, Customers, Wire
 
 
-def is_alive(connected: Connected) -> bool:
-    """Whether Finch still knows the token. A dead one is `invalid_token_error`, nothing else."""
+def is_live(connected: Connected) -> bool:
+    """Whether the token is live. A dead token must give `invalid_token_error`."""
     try:
         connected.sdk.account.introspect()
     except finch.AuthenticationError as refused:
@@ -23,7 +23,7 @@ def is_alive(connected: Connected) -> bool:
     return False
 
 
-def test_the_same_login_again_is_another_token_of_the_same_connection(
+def test_same_login_again_gives_another_token_of_the_same_connection(
     customers: Customers,
 ) -> None:
     first = customers.connect(products=["company"])
@@ -33,10 +33,10 @@ def test_the_same_login_again_is_another_token_of_the_same_connection(
     assert again.token.account_id == first.token.account_id
     assert again.token.entity_ids == first.token.entity_ids
     assert (first.token.products, again.token.products) == (["company"], ["directory"])
-    assert is_alive(first)
+    assert is_live(first)
 
 
-def test_another_login_is_another_connection(customers: Customers) -> None:
+def test_another_login_creates_another_connection(customers: Customers) -> None:
     maya, owen = customers.connect(MAYA), customers.connect(OWEN)
     assert maya.token.company_id == owen.token.company_id
     assert maya.connection_id != owen.connection_id
@@ -51,48 +51,48 @@ def test_another_login_joins_the_connection_by_switch(
     assert maya.connection_id == owen.connection_id
     assert maya.token.account_id != owen.token.account_id
     owen.sdk.account.disconnect()
-    assert not is_alive(maya)
+    assert not is_live(maya)
 
 
-def test_another_customer_with_the_same_login_shares_the_connection(customers: Customers) -> None:
+def test_customers_with_the_same_login_share_the_connection(customers: Customers) -> None:
     ours = customers.connect(customer_id="c-1")
     theirs = customers.connect(customer_id="c-2")
     assert ours.connection_id == theirs.connection_id
     assert (ours.token.customer_id, theirs.token.customer_id) == ("c-1", "c-2")
 
 
-def test_the_same_employer_has_one_company_id_at_every_provider(customers: Customers) -> None:
+def test_employer_has_the_same_company_id_at_every_provider(customers: Customers) -> None:
     gusto = customers.connect(MAYA, "gusto")
     justworks = customers.connect(MAYA, "justworks")
     assert gusto.token.company_id == justworks.token.company_id == HARBOR_LANE.id
     assert gusto.connection_id != justworks.connection_id
     gusto.sdk.account.disconnect()
-    assert not is_alive(gusto)
-    assert is_alive(justworks)
+    assert not is_live(gusto)
+    assert is_live(justworks)
 
 
-def test_another_company_behind_the_same_login_is_another_connection(
+def test_another_company_of_the_same_login_creates_another_connection(
     customers: Customers,
 ) -> None:
     harbor = customers.connect(TALLY, company_id=HARBOR_LANE.id)
     northfold = customers.connect(TALLY, company_id=NORTHFOLD.id)
     assert harbor.connection_id != northfold.connection_id
     northfold.sdk.account.disconnect()
-    assert is_alive(harbor)
+    assert is_live(harbor)
 
 
-def test_disconnecting_kills_every_token_of_the_connection_and_no_other(
+def test_disconnect_revokes_only_the_tokens_of_the_connection(
     customers: Customers, wire: Wire, fake_finch: FinchState
 ) -> None:
     first, second, other = customers.connect(), customers.connect(), customers.connect(OWEN)
     first.sdk.account.disconnect()
     assert wire.conforms(DisconnectResponse).status == "success"
     assert wire.last.status_code == 200
-    assert [is_alive(x) for x in (first, second, other)] == [False, False, True]
+    assert [is_live(x) for x in (first, second, other)] == [False, False, True]
     assert not fake_finch.connection(first.connection_id).live
 
 
-def test_the_sdk_disconnects_with_an_empty_body_that_calls_itself_json(
+def test_sdk_disconnects_with_an_empty_body_and_a_json_content_type(
     customers: Customers, wire: Wire
 ) -> None:
     customers.connect().sdk.account.disconnect()
@@ -100,7 +100,7 @@ def test_the_sdk_disconnects_with_an_empty_body_that_calls_itself_json(
     assert wire.sent().headers["content-type"] == "application/json"
 
 
-def test_disconnecting_twice_is_an_invalid_token(customers: Customers) -> None:
+def test_second_disconnect_is_an_invalid_token(customers: Customers) -> None:
     connected = customers.connect()
     connected.sdk.account.disconnect()
     with pytest.raises(finch.AuthenticationError) as caught:
@@ -109,7 +109,7 @@ def test_disconnecting_twice_is_an_invalid_token(customers: Customers) -> None:
     assert caught.value.body["name"] == "invalid_token_error"
 
 
-def test_an_older_document_ends_all_of_the_employer_at_the_provider_by_switch(
+def test_disconnect_ends_all_connections_of_employer_and_provider_by_switch(
     customers: Customers, fake_finch: FinchState
 ) -> None:
     fake_finch.switches.disconnect_scope = "employer_provider"
@@ -117,7 +117,7 @@ def test_an_older_document_ends_all_of_the_employer_at_the_provider_by_switch(
     elsewhere = customers.connect(MAYA, "justworks")
     other_company = customers.connect(TALLY, company_id=NORTHFOLD.id)
     maya.sdk.account.disconnect()
-    assert [is_alive(x) for x in (maya, owen, elsewhere, other_company)] == [
+    assert [is_live(x) for x in (maya, owen, elsewhere, other_company)] == [
         False,
         False,
         True,
@@ -126,7 +126,7 @@ def test_an_older_document_ends_all_of_the_employer_at_the_provider_by_switch(
 
 
 @pytest.mark.parametrize("chosen", [0, 1, 2])
-def test_ending_each_connection_of_a_company_leaves_its_other_provider_working(
+def test_ending_connections_of_a_company_keeps_its_other_provider(
     customers: Customers, chosen: int
 ) -> None:
     connected = [
@@ -135,24 +135,24 @@ def test_ending_each_connection_of_a_company_leaves_its_other_provider_working(
         customers.connect(OWEN),
     ]
     other_provider = customers.connect(MAYA, "justworks")
-    # An application that holds all three tokens begins with the one at hand.
-    for held in [connected[chosen], *connected]:
-        if is_alive(held):
-            held.sdk.account.disconnect()
-    assert [is_alive(x) for x in connected] == [False, False, False]
-    assert is_alive(other_provider)
+    # An application with all three tokens may start with any of them.
+    for each in [connected[chosen], *connected]:
+        if is_live(each):
+            each.sdk.account.disconnect()
+    assert [is_live(x) for x in connected] == [False, False, False]
+    assert is_live(other_provider)
 
 
-def test_after_a_disconnect_the_same_login_makes_a_new_connection(customers: Customers) -> None:
+def test_same_login_after_a_disconnect_creates_a_new_connection(customers: Customers) -> None:
     before = customers.connect(customer_id="c-1")
     before.sdk.account.disconnect()
     after = customers.connect(customer_id="c-1")
     assert after.connection_id != before.connection_id
     assert after.token.company_id == before.token.company_id
-    assert not is_alive(before)
+    assert not is_live(before)
 
 
-def test_a_reauthentication_keeps_the_connection_and_gives_a_new_token(
+def test_reauthentication_keeps_the_connection_and_gives_a_new_token(
     customers: Customers, fake_finch: FinchState, wire: Wire
 ) -> None:
     before = customers.connect(customer_id="c-1")
@@ -166,33 +166,33 @@ def test_a_reauthentication_keeps_the_connection_and_gives_a_new_token(
     }
     assert changed == {"access_token"}
     assert after.sdk.account.introspect().connection_status.status == "connected"
-    assert is_alive(before)
+    assert is_live(before)
 
 
-def test_a_reauthentication_kills_the_old_tokens_by_switch(
+def test_reauthentication_revokes_the_old_tokens_by_switch(
     customers: Customers, fake_finch: FinchState
 ) -> None:
     fake_finch.switches.reauth_kills_old_tokens = True
     before = customers.connect()
     after = customers.repair(before.connection_id)
-    assert not is_alive(before)
-    assert is_alive(after)
+    assert not is_live(before)
+    assert is_live(after)
 
 
-def test_a_login_that_joins_a_connection_kills_the_old_tokens_by_switch(
+def test_login_that_joins_a_connection_revokes_the_old_tokens_by_switch(
     customers: Customers, fake_finch: FinchState
 ) -> None:
     fake_finch.switches.login_kills_old_tokens = True
     before, other = customers.connect(customer_id="c-1"), customers.connect(OWEN)
     after = customers.connect(customer_id="c-2")
     assert after.connection_id == before.connection_id
-    assert [is_alive(x) for x in (before, after, other)] == [False, True, True]
+    assert [is_live(x) for x in (before, after, other)] == [False, True, True]
     repaired = customers.repair(after.connection_id)
-    assert is_alive(after)
-    assert is_alive(repaired)
+    assert is_live(after)
+    assert is_live(repaired)
 
 
-def test_a_reauthentication_by_another_user_stays_the_same_connection(
+def test_reauthentication_by_another_user_keeps_the_connection(
     customers: Customers,
 ) -> None:
     before = customers.connect(MAYA)
@@ -201,13 +201,13 @@ def test_a_reauthentication_by_another_user_stays_the_same_connection(
     assert after.token.account_id != before.token.account_id
 
 
-def test_a_reauthentication_needs_a_login_that_reaches_the_company(customers: Customers) -> None:
+def test_reauthentication_requires_a_login_that_reaches_the_company(customers: Customers) -> None:
     before = customers.connect(MAYA)
     with pytest.raises(CannotAuthorize, match="does not reach"):
         customers.repair(before.connection_id, DANA)
 
 
-def test_a_reauthentication_may_end_at_another_company_by_switch(
+def test_reauthentication_may_end_at_another_company_by_switch(
     customers: Customers, fake_finch: FinchState
 ) -> None:
     fake_finch.switches.reauth_may_change_company = True
@@ -219,7 +219,7 @@ def test_a_reauthentication_may_end_at_another_company_by_switch(
     assert before.sdk.account.introspect().connection_status.status == "reauth"
 
 
-def test_a_reauthentication_ends_with_its_connection(
+def test_reauthentication_of_a_disconnected_connection_is_refused(
     customers: Customers, sdk: finch.Finch, fake_finch: FinchState
 ) -> None:
     connected = customers.connect()
@@ -235,7 +235,7 @@ def test_a_reauthentication_ends_with_its_connection(
     assert fake_finch.live_tokens() == []
 
 
-def test_a_fresh_login_mends_a_connection_in_reauth(
+def test_new_login_repairs_a_connection_in_reauth(
     customers: Customers, fake_finch: FinchState
 ) -> None:
     before = customers.connect()
@@ -244,16 +244,16 @@ def test_a_fresh_login_mends_a_connection_in_reauth(
     assert before.sdk.account.introspect().connection_status.status == "connected"
 
 
-def test_a_connection_in_reauth_can_be_disconnected(
+def test_connection_in_reauth_can_be_disconnected(
     customers: Customers, fake_finch: FinchState
 ) -> None:
     connected = customers.connect()
     fake_finch.set_connection_status(connected.connection_id, "reauth")
     assert connected.sdk.account.disconnect().status == "success"
-    assert not is_alive(connected)
+    assert not is_live(connected)
 
 
-def test_a_connection_in_reauth_refuses_to_be_disconnected_by_switch(
+def test_disconnect_in_reauth_is_refused_by_switch(
     customers: Customers, fake_finch: FinchState
 ) -> None:
     fake_finch.switches.disconnect_in_reauth = "reauthenticate_user"
@@ -263,35 +263,33 @@ def test_a_connection_in_reauth_refuses_to_be_disconnected_by_switch(
         connected.sdk.account.disconnect()
     assert isinstance(caught.value.body, dict)
     assert caught.value.body["finch_code"] == "reauthenticate_user"
-    assert is_alive(connected)
+    assert is_live(connected)
 
 
-def test_entities_can_be_taken_off_a_connection_one_by_one(
-    customers: Customers, wire: Wire
-) -> None:
+def test_single_entities_can_be_disconnected(customers: Customers, wire: Wire) -> None:
     connected = customers.connect(DANA, company_id=NORTHFOLD.id)
-    gone, *left = connected.token.entity_ids
-    connected.sdk.account.disconnect_entity(entity_ids=[gone])
+    removed, *left = connected.token.entity_ids
+    connected.sdk.account.disconnect_entity(entity_ids=[removed])
     assert wire.conforms(DisconnectEntityResponse).status == "success"
-    assert is_alive(connected)
+    assert is_live(connected)
     entities = connected.sdk.account.introspect().entities or []
     assert {e.id: e.status for e in entities} == {
-        gone: "disconnected",
+        removed: "disconnected",
         **dict.fromkeys(left, "connected"),
     }
     with pytest.raises(finch.NotFoundError):
-        connected.sdk.hris.company.retrieve(entity_ids=[gone])
+        connected.sdk.hris.company.retrieve(entity_ids=[removed])
     assert connected.sdk.hris.company.retrieve(entity_ids=[left[0]])
 
 
-def test_a_reauthentication_brings_entities_back_and_removes_none(customers: Customers) -> None:
+def test_reauthentication_reconnects_entities_and_removes_none(customers: Customers) -> None:
     connected = customers.connect(DANA, company_id=NORTHFOLD.id)
     connected.sdk.account.disconnect_entity(entity_ids=connected.token.entity_ids[:1])
     repaired = customers.repair(connected.connection_id, DANA)
     assert repaired.token.entity_ids == connected.token.entity_ids
 
 
-def test_a_reauthentication_may_add_entities(customers: Customers) -> None:
+def test_reauthentication_may_add_entities(customers: Customers) -> None:
     east = NORTHFOLD.entities[0].name
     narrow = customers.connect(DANA, company_id=NORTHFOLD.id, entities=[east])
     assert len(narrow.token.entity_ids) == 1
@@ -301,7 +299,7 @@ def test_a_reauthentication_may_add_entities(customers: Customers) -> None:
 
 
 @pytest.mark.parametrize("entity_ids", [[], ["3a3ff2d2-0000-4000-8000-000000000000"]])
-def test_entities_to_disconnect_must_be_some_of_the_connections_own(
+def test_entities_to_disconnect_must_belong_to_the_connection(
     customers: Customers, entity_ids: list[str]
 ) -> None:
     connected = customers.connect(DANA, company_id=NORTHFOLD.id)
@@ -311,13 +309,14 @@ def test_entities_to_disconnect_must_be_some_of_the_connections_own(
     assert {entity.status for entity in entities} == {"connected"}
 
 
-def test_two_employers_that_were_made_up_are_two_companies(
+def test_two_added_employers_with_the_same_name_are_two_companies(
     customers: Customers, fake_finch: FinchState
 ) -> None:
     first, second = fake_finch.add_company("Twin LLC"), fake_finch.add_company("Twin LLC")
     fake_finch.add_login("rippling", "twins@example.com", [first, second])
-    one = customers.connect("twins@example.com", "rippling", first)
-    two = customers.connect("twins@example.com", "rippling", second)
-    assert one.connection_id != two.connection_id
-    assert one.token.company_id != two.token.company_id
+    connections = [
+        customers.connect("twins@example.com", "rippling", company) for company in (first, second)
+    ]
+    assert len({connected.connection_id for connected in connections}) == 2
+    assert len({connected.token.company_id for connected in connections}) == 2
     assert CEDARLINE.id not in (first, second)

@@ -22,18 +22,18 @@ DATA_CALLS = ["company", "directory", "individual", "employment"]
 
 
 def call(connected: Connected, product: str, **more: list[str]) -> object:
-    """One data call of this product."""
+    """A data call of this product."""
     hris = connected.sdk.hris
-    nobody = [{"individual_id": "nobody"}]
+    unknown = [{"individual_id": "unknown"}]
     match product:
         case "company":
             return hris.company.retrieve(**more)  # type: ignore[arg-type]
         case "directory":
             return hris.directory.list(**more)  # type: ignore[arg-type]
         case "individual":
-            return hris.individuals.retrieve_many(requests=nobody, **more)  # type: ignore[arg-type]
+            return hris.individuals.retrieve_many(requests=unknown, **more)  # type: ignore[arg-type]
         case _:
-            return hris.employments.retrieve_many(requests=nobody, **more)  # type: ignore[arg-type]
+            return hris.employments.retrieve_many(requests=unknown, **more)  # type: ignore[arg-type]
 
 
 def name_of(refused: finch.APIStatusError) -> tuple[str, str | None]:
@@ -41,7 +41,7 @@ def name_of(refused: finch.APIStatusError) -> tuple[str, str | None]:
     return refused.body["name"], refused.body.get("finch_code")
 
 
-def test_the_company_is_the_employer_that_was_connected(customers: Customers, wire: Wire) -> None:
+def test_company_is_the_connected_employer(customers: Customers, wire: Wire) -> None:
     customers.connect().sdk.hris.company.retrieve()
     answer = wire.conforms(Company)
     assert set(wire.last.json()) == set(Company.model_fields)
@@ -50,7 +50,7 @@ def test_the_company_is_the_employer_that_was_connected(customers: Customers, wi
     assert "Finch-Data-Retrieved" in wire.last.headers
 
 
-def test_the_directory_gives_everyone_of_a_small_company(customers: Customers, wire: Wire) -> None:
+def test_directory_has_all_employees_of_a_small_company(customers: Customers, wire: Wire) -> None:
     page = customers.connect().sdk.hris.directory.list()
     wire.conforms(Directory)
     assert len(page.individuals) == HARBOR_LANE.entities[0].headcount
@@ -59,7 +59,7 @@ def test_the_directory_gives_everyone_of_a_small_company(customers: Customers, w
     assert len(managers) == 1
 
 
-def test_a_page_of_the_directory_holds_a_hundred_unless_asked_otherwise(
+def test_directory_page_has_a_hundred_employees_by_default(
     customers: Customers, fake_finch: FinchState
 ) -> None:
     directory = customers.connect(LENA, "rippling").sdk.hris.directory
@@ -69,18 +69,18 @@ def test_a_page_of_the_directory_holds_a_hundred_unless_asked_otherwise(
     assert len(directory.list(limit=7, offset=3).individuals) == 7
     assert directory.list(offset=headcount).individuals == []
     before = fake_finch.requests.count("GET", "/employer/directory")
-    everyone = [person.id for person in directory.list()]
-    assert len(set(everyone)) == headcount
+    ids = [person.id for person in directory.list()]
+    assert len(set(ids)) == headcount
     assert fake_finch.requests.count("GET", "/employer/directory") == before + 2
 
 
-def test_without_a_count_the_sdk_stops_after_one_page(
+def test_sdk_stops_after_a_page_without_a_count(
     customers: Customers, wire: Wire, fake_finch: FinchState
 ) -> None:
     fake_finch.switches.omit_paging_count = True
-    everyone = list(customers.connect(LENA, "rippling").sdk.hris.directory.list())
+    ids = list(customers.connect(LENA, "rippling").sdk.hris.directory.list())
     assert wire.last.json()["paging"] == {"offset": 0}
-    assert len(everyone) == 100
+    assert len(ids) == 100
 
 
 @pytest.mark.parametrize(
@@ -94,56 +94,52 @@ def test_paging_out_of_range_is_a_bad_request(
     assert (answer.status_code, answer.json()["name"]) == (400, "bad_request")
 
 
-def test_individuals_are_answered_one_by_one_with_errors_among_them(
-    customers: Customers, wire: Wire
-) -> None:
+def test_individuals_have_separate_answers_and_errors(customers: Customers, wire: Wire) -> None:
     connected = customers.connect()
-    someone = connected.sdk.hris.directory.list().individuals[0]
+    individual = connected.sdk.hris.directory.list().individuals[0]
     connected.sdk.hris.individuals.retrieve_many(
-        requests=[{"individual_id": someone.id}, {"individual_id": "nobody"}]
+        requests=[{"individual_id": individual.id}, {"individual_id": "unknown"}]
     )
     found, missing = wire.conforms(SyncResponsesPage[IndividualResponse]).responses
     assert wire.last.status_code == 200
     assert (found.code, missing.code) == (200, 404)
     assert isinstance(found.body, IndividualResponseBody)
-    assert (found.body.id, found.body.first_name) == (someone.id, someone.first_name)
+    assert (found.body.id, found.body.first_name) == (individual.id, individual.first_name)
     assert found.body.ssn is None
     assert isinstance(missing.body, BatchError)
     assert missing.body.finch_code == "individual_not_found"
 
 
-def test_employments_are_answered_one_by_one_with_errors_among_them(
-    customers: Customers, wire: Wire
-) -> None:
+def test_employments_have_separate_answers_and_errors(customers: Customers, wire: Wire) -> None:
     connected = customers.connect()
-    someone = connected.sdk.hris.directory.list().individuals[3]
+    individual = connected.sdk.hris.directory.list().individuals[3]
     connected.sdk.hris.employments.retrieve_many(
-        requests=[{"individual_id": someone.id}, {"individual_id": "nobody"}]
+        requests=[{"individual_id": individual.id}, {"individual_id": "unknown"}]
     )
     found, missing = wire.conforms(SyncResponsesPage[EmploymentDataResponse]).responses
     assert (found.code, missing.code) == (200, 404)
-    assert found.body.to_dict()["is_active"] is someone.is_active
+    assert found.body.to_dict()["is_active"] is individual.is_active
     assert isinstance(missing.body, EmploymentError)
 
 
-def test_social_security_numbers_need_their_product_and_their_option(
+def test_social_security_numbers_require_product_and_option(
     customers: Customers, wire: Wire
 ) -> None:
     without = customers.connect()
     granted = customers.connect(products=[*PRODUCTS, "ssn"])
-    asked = [{"individual_id": without.sdk.hris.directory.list().individuals[0].id}]
+    batch = [{"individual_id": without.sdk.hris.directory.list().individuals[0].id}]
     with pytest.raises(finch.PermissionDeniedError) as caught:
-        without.sdk.hris.individuals.retrieve_many(requests=asked, options={"include": ["ssn"]})  # type: ignore[arg-type]
+        without.sdk.hris.individuals.retrieve_many(requests=batch, options={"include": ["ssn"]})  # type: ignore[arg-type]
     assert name_of(caught.value)[0] == "insufficient_scope_error"
-    granted.sdk.hris.individuals.retrieve_many(requests=asked)  # type: ignore[arg-type]
+    granted.sdk.hris.individuals.retrieve_many(requests=batch)  # type: ignore[arg-type]
     assert "ssn" not in wire.last.json()["responses"][0]["body"]
-    granted.sdk.hris.individuals.retrieve_many(requests=asked, options={"include": ["ssn"]})  # type: ignore[arg-type]
+    granted.sdk.hris.individuals.retrieve_many(requests=batch, options={"include": ["ssn"]})  # type: ignore[arg-type]
     wire.conforms(SyncResponsesPage[IndividualResponse])
     # No real number begins with 9.
     assert wire.last.json()["responses"][0]["body"]["ssn"].startswith("9")
 
 
-def test_an_individual_has_the_same_id_in_every_connection(customers: Customers) -> None:
+def test_individual_has_the_same_id_in_every_connection(customers: Customers) -> None:
     gusto = customers.connect(DANA, "adp_run", entities=[NORTHFOLD.entities[0].name])
     rippling = customers.connect(DANA, "rippling", entities=[NORTHFOLD.entities[0].name])
     ours, theirs = (
@@ -154,7 +150,7 @@ def test_an_individual_has_the_same_id_in_every_connection(customers: Customers)
 
 
 @pytest.mark.parametrize("product", DATA_CALLS)
-def test_a_product_that_was_not_granted_is_an_insufficient_scope(
+def test_product_that_was_not_granted_is_an_insufficient_scope(
     customers: Customers, product: str
 ) -> None:
     connected = customers.connect(products=[x for x in PRODUCTS if x != product])
@@ -172,7 +168,7 @@ def test_a_product_that_was_not_granted_is_an_insufficient_scope(
         ("error_permissions", (403, "error_permissions", "insufficient_account_permissions")),
     ],
 )
-def test_a_status_that_needs_a_person_refuses_data_for_its_own_reason(
+def test_status_that_requires_a_user_refuses_data_with_its_own_error(
     customers: Customers,
     fake_finch: FinchState,
     product: str,
@@ -188,7 +184,7 @@ def test_a_status_that_needs_a_person_refuses_data_for_its_own_reason(
 
 
 @pytest.mark.parametrize("product", DATA_CALLS)
-def test_a_dead_token_and_no_token_are_told_apart(
+def test_dead_token_and_missing_token_have_different_errors(
     customers: Customers, http: httpx.Client, product: str
 ) -> None:
     connected = customers.connect()
@@ -202,7 +198,7 @@ def test_a_dead_token_and_no_token_are_told_apart(
 
 
 @pytest.mark.parametrize("product", DATA_CALLS)
-def test_several_entities_must_be_told_apart_in_every_data_call(
+def test_data_calls_of_several_entities_must_name_an_entity(
     customers: Customers, fake_finch: FinchState, wire: Wire, product: str
 ) -> None:
     connected = customers.connect(DANA, company_id=NORTHFOLD.id)
@@ -221,7 +217,7 @@ def test_several_entities_must_be_told_apart_in_every_data_call(
     assert name_of(unauthorized.value)[0] == "invalid_request_error"
 
 
-def test_each_entity_has_a_name_and_people_of_its_own(customers: Customers) -> None:
+def test_each_entity_has_its_own_name_and_employees(customers: Customers) -> None:
     connected = customers.connect(DANA, company_id=NORTHFOLD.id)
     seen = {
         connected.sdk.hris.company.retrieve(entity_ids=[x]).legal_name: len(
@@ -233,7 +229,7 @@ def test_each_entity_has_a_name_and_people_of_its_own(customers: Customers) -> N
 
 
 @pytest.mark.parametrize("brackets", ["entity_ids[]", "entity_ids%5B%5D"])
-def test_brackets_count_whether_encoded_or_not(
+def test_entity_ids_need_brackets_which_may_be_encoded(
     customers: Customers, http: httpx.Client, brackets: str
 ) -> None:
     token = customers.connect(DANA, company_id=NORTHFOLD.id).token
@@ -243,26 +239,26 @@ def test_brackets_count_whether_encoded_or_not(
     assert (with_them.status_code, without.status_code) == (200, 400)
 
 
-def test_a_single_entity_may_be_named_or_not(customers: Customers) -> None:
+def test_data_call_may_omit_a_single_entity(customers: Customers) -> None:
     connected = customers.connect()
     named = connected.sdk.hris.company.retrieve(entity_ids=connected.token.entity_ids)
     assert named == connected.sdk.hris.company.retrieve()
 
 
 @pytest.mark.parametrize("status", ["pending", "processing"])
-def test_data_that_is_not_there_yet_is_answered_202(
+def test_data_that_is_still_syncing_is_answered_with_202(
     customers: Customers, wire: Wire, fake_finch: FinchState, status: str
 ) -> None:
     connected = customers.connect()
     fake_finch.set_connection_status(connected.connection_id, status)
-    # The SDK makes an empty list of it, and says nothing.
+    # The SDK returns an empty list and raises no error.
     assert list(connected.sdk.hris.directory.list()) == []
     assert wire.last.status_code == 202
     assert wire.last.json()["name"] == "accepted"
     assert wire.last.json()["finch_code"] == "data_sync_in_progress"
 
 
-def test_a_202_comes_on_demand_and_without_a_body_by_switch(
+def test_202_can_be_forced_and_can_have_no_body_by_switch(
     customers: Customers, wire: Wire, fake_finch: FinchState
 ) -> None:
     connected = customers.connect()
@@ -275,7 +271,7 @@ def test_a_202_comes_on_demand_and_without_a_body_by_switch(
 
 
 @pytest.mark.parametrize("body", [{}, {"requests": []}, {"requests": [{"id": "x"}]}])
-def test_a_batch_without_individuals_is_a_bad_request(
+def test_batch_without_individuals_is_a_bad_request(
     customers: Customers, http: httpx.Client, body: dict[str, object]
 ) -> None:
     token = customers.connect().token.access_token

@@ -1,4 +1,4 @@
-"""Finch's error shape, and errors, delays, drops and nonsense on demand."""
+"""Finch's error shape, and the faults: errors, delays, drops and nonsense."""
 
 import json
 from collections import Counter
@@ -29,7 +29,7 @@ SDK_CLASSES = {
 
 
 @pytest.mark.parametrize(("status", "name", "finch_code"), DOCUMENTED_ERRORS)
-def test_every_documented_error_comes_as_the_sdks_exception_for_it(
+def test_sdk_raises_its_exception_for_every_documented_error(
     customers: Customers, fake_finch: FinchState, status: int, name: str, finch_code: str | None
 ) -> None:
     connected = customers.connect()
@@ -47,7 +47,7 @@ def test_every_documented_error_comes_as_the_sdks_exception_for_it(
     assert connected.sdk.account.introspect()
 
 
-def test_too_many_requests_say_nothing_of_when_to_come_back(
+def test_rate_limit_error_has_no_retry_after_by_default(
     customers: Customers, fake_finch: FinchState
 ) -> None:
     connected = customers.connect()
@@ -58,9 +58,9 @@ def test_too_many_requests_say_nothing_of_when_to_come_back(
     with pytest.raises(finch.RateLimitError) as silent:
         connected.sdk.account.introspect()
     assert "Retry-After" not in silent.value.response.headers
-    with pytest.raises(finch.RateLimitError) as told:
+    with pytest.raises(finch.RateLimitError) as informed:
         connected.sdk.account.introspect()
-    assert told.value.response.headers["Retry-After"] == "7"
+    assert informed.value.response.headers["Retry-After"] == "7"
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_too_many_requests_say_nothing_of_when_to_come_back(
         ("PUT", "/sandbox/connections/accounts"),
     ],
 )
-def test_every_endpoint_wants_the_one_version_of_the_api(
+def test_every_endpoint_requires_the_api_version(
     http: httpx.Client, fake_finch: FinchState, method: str, path: str
 ) -> None:
     del http.headers["Finch-API-Version"]
@@ -98,19 +98,19 @@ def test_every_endpoint_wants_the_one_version_of_the_api(
 @pytest.mark.parametrize(
     "path", ["/introspect", "/providers", "/nowhere", "/authorize", "/_fake_finch/truth"]
 )
-def test_every_answer_has_a_request_id_of_its_own(http: httpx.Client, path: str) -> None:
+def test_every_answer_has_its_own_request_id(http: httpx.Client, path: str) -> None:
     first, second = (http.get(path).headers["Finch-Request-Id"] for _ in range(2))
     assert UUID(first)
     assert first != second
 
 
-def test_unknown_endpoints_and_methods_are_refused_in_the_same_shape(http: httpx.Client) -> None:
+def test_unknown_endpoints_and_methods_are_refused_in_the_error_shape(http: httpx.Client) -> None:
     nowhere, wrong_method = http.get("/connections"), http.get("/disconnect")
     assert (nowhere.status_code, nowhere.json()["name"]) == (404, "not_found_error")
     assert (wrong_method.status_code, wrong_method.json()["code"]) == (405, 405)
 
 
-def test_a_fault_strikes_its_request_as_often_as_ordered(
+def test_fault_applies_to_its_request_the_given_number_of_times(
     customers: Customers, fake_finch: FinchState
 ) -> None:
     connected = customers.connect()
@@ -124,7 +124,7 @@ def test_a_fault_strikes_its_request_as_often_as_ordered(
     assert fake_finch.faults.waiting() == []
 
 
-def test_a_fault_for_every_request_lasts_until_it_is_taken_back(
+def test_fault_without_a_number_applies_until_it_is_cleared(
     sdk: finch.Finch, customers: Customers, fake_finch: FinchState
 ) -> None:
     fake_finch.faults.add("*", "*", status=503, times=None)
@@ -136,7 +136,7 @@ def test_a_fault_for_every_request_lasts_until_it_is_taken_back(
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_an_error_can_come_instead_of_the_effect_or_after_it(
+def test_error_can_replace_the_effect_or_follow_it(
     customers: Customers, fake_finch: FinchState, when: str
 ) -> None:
     code = customers.authorize(customers.start()).code
@@ -147,7 +147,7 @@ def test_an_error_can_come_instead_of_the_effect_or_after_it(
     assert len(fake_finch.live_tokens()) == (1 if when == "after" else 0)
 
 
-def test_an_answer_dropped_before_the_effect_leaves_the_code_good(
+def test_code_is_usable_after_a_drop_before_the_effect(
     customers: Customers, fake_finch: FinchState
 ) -> None:
     code = customers.authorize(customers.start()).code
@@ -158,7 +158,7 @@ def test_an_answer_dropped_before_the_effect_leaves_the_code_good(
     assert customers.exchange(code)
 
 
-def test_an_answer_dropped_after_the_effect_has_burnt_the_code(
+def test_code_is_used_up_after_a_drop_after_the_effect(
     customers: Customers, fake_finch: FinchState
 ) -> None:
     code = customers.authorize(customers.start()).code
@@ -170,7 +170,9 @@ def test_an_answer_dropped_after_the_effect_has_burnt_the_code(
         customers.exchange(code)
 
 
-def test_a_dropped_disconnect_has_taken_place(customers: Customers, fake_finch: FinchState) -> None:
+def test_disconnect_is_effective_although_its_answer_is_dropped(
+    customers: Customers, fake_finch: FinchState
+) -> None:
     connected = customers.connect()
     fake_finch.faults.add("POST", "/disconnect", drop="after_effect")
     with pytest.raises(finch.APIConnectionError):
@@ -180,7 +182,7 @@ def test_a_dropped_disconnect_has_taken_place(customers: Customers, fake_finch: 
         connected.sdk.account.disconnect()
 
 
-def test_a_dropped_connection_says_nothing_on_standard_error(
+def test_dropped_connection_logs_nothing(
     sdk: finch.Finch, fake_finch: FinchState, capfd: pytest.CaptureFixture[str]
 ) -> None:
     fake_finch.faults.add("GET", "/providers", drop="after_effect")
@@ -191,7 +193,7 @@ def test_a_dropped_connection_says_nothing_on_standard_error(
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_delay_falls_before_or_after_the_effect(
+def test_delay_comes_before_or_after_the_effect(
     customers: Customers, fake_finch: FinchState, when: str
 ) -> None:
     connected = customers.connect()
@@ -204,12 +206,12 @@ def test_a_delay_falls_before_or_after_the_effect(
     assert live_while_sleeping == [30 if when == "before" else 0]
 
 
-def test_a_slow_answer_holds_up_nobody_else(
+def test_delayed_answer_does_not_block_other_requests(
     customers: Customers, sdk: finch.Finch, fake_finch: FinchState
 ) -> None:
     connected = customers.connect()
     served: list[int] = []
-    # The sleeper itself sends a request through the fake Finch before it goes on.
+    # The delayed request sends another request to the fake Finch before it continues.
     fake_finch.sleep = lambda _: served.append(len(sdk.providers.list().items))
     fake_finch.faults.add("GET", "/introspect", delay_seconds=30)
     assert connected.sdk.account.introspect()
@@ -226,7 +228,7 @@ def test_a_slow_answer_holds_up_nobody_else(
         ("null", 200, b"null"),
     ],
 )
-def test_nonsense_comes_without_any_effect(
+def test_nonsense_answer_has_no_effect(
     customers: Customers, fake_finch: FinchState, nonsense: str, status: int, content: bytes
 ) -> None:
     token = customers.connect().token.access_token
@@ -238,9 +240,7 @@ def test_nonsense_comes_without_any_effect(
     assert len(fake_finch.live_tokens()) == 1
 
 
-def test_an_answer_can_break_off_in_the_middle(
-    customers: Customers, fake_finch: FinchState, wire: Wire
-) -> None:
+def test_answer_can_be_truncated(customers: Customers, fake_finch: FinchState, wire: Wire) -> None:
     fake_finch.faults.add("POST", "/auth/token", nonsense="truncated json")
     with pytest.raises(Exception):  # noqa: B017, PT011 - the SDK lets the parser's error through
         customers.connect()
@@ -261,9 +261,7 @@ def test_an_answer_can_break_off_in_the_middle(
         {"stauts": 500},
     ],
 )
-def test_a_fault_that_makes_no_sense_is_refused(
-    fake_finch: FinchState, action: dict[str, Any]
-) -> None:
+def test_invalid_fault_is_refused(fake_finch: FinchState, action: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         fake_finch.faults.add("GET", "/introspect", **action)
     assert fake_finch.faults.waiting() == []
@@ -273,7 +271,7 @@ def test_a_fault_that_makes_no_sense_is_refused(
     ("name", "value"),
     [("echo_sate", False), ("echo_state", "no"), ("disconnect_scope", "galaxy")],
 )
-def test_a_switch_that_does_not_exist_is_refused(
+def test_unknown_switch_or_value_is_refused(
     fake_finch: FinchState, http: httpx.Client, name: str, value: object
 ) -> None:
     with pytest.raises(ValidationError):
@@ -292,7 +290,7 @@ def _in_process(fake_finch: FinchState, **more: Any) -> httpx.Client:
     )
 
 
-def test_the_app_answers_without_a_socket(fake_finch: FinchState, customers: Customers) -> None:
+def test_app_answers_in_process(fake_finch: FinchState, customers: Customers) -> None:
     token = customers.connect().token.access_token
     answer = _in_process(fake_finch).get(
         "/introspect", headers={"Authorization": f"Bearer {token}"}
@@ -301,7 +299,7 @@ def test_the_app_answers_without_a_socket(fake_finch: FinchState, customers: Cus
     assert UUID(answer.headers["Finch-Request-Id"])
 
 
-def test_without_a_socket_a_dropped_connection_is_a_read_error(
+def test_dropped_connection_is_a_read_error_in_process(
     fake_finch: FinchState, customers: Customers
 ) -> None:
     token = customers.connect().token.access_token
@@ -312,7 +310,7 @@ def test_without_a_socket_a_dropped_connection_is_a_read_error(
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_without_a_socket_a_client_gives_up_at_once_on_a_delay_beyond_its_timeout(
+def test_delay_beyond_the_timeout_fails_immediately_in_process(
     fake_finch: FinchState, customers: Customers, when: str
 ) -> None:
     token = customers.connect().token.access_token
@@ -328,7 +326,7 @@ def test_without_a_socket_a_client_gives_up_at_once_on_a_delay_beyond_its_timeou
     assert fake_finch.requests.count("POST", "/disconnect") == 1
 
 
-def test_of_many_exchanges_of_one_code_at_once_a_single_one_succeeds(
+def test_only_a_single_concurrent_exchange_of_a_code_succeeds(
     customers: Customers, fake_finch: FinchState
 ) -> None:
     code = customers.authorize(customers.start()).code
@@ -344,7 +342,7 @@ def test_of_many_exchanges_of_one_code_at_once_a_single_one_succeeds(
     assert (fake_finch.code(code).attempts, len(fake_finch.tokens())) == (24, 1)
 
 
-def test_the_fake_finch_is_steered_by_http_as_well(
+def test_control_endpoints_manage_the_fake_finch(
     http: httpx.Client, fake_finch: FinchState
 ) -> None:
     control = "/_fake_finch"
@@ -368,11 +366,11 @@ def test_the_fake_finch_is_steered_by_http_as_well(
             "redirect_uri": CALLBACK,
         },
     ).json()
-    person = {"session_id": session["session_id"], "provider_id": "gusto"}
-    refused = http.post(f"{control}/authorize", json={**person, "login": "nobody"})
+    visit = {"session_id": session["session_id"], "provider_id": "gusto"}
+    refused = http.post(f"{control}/authorize", json={**visit, "login": "unknown"})
     assert (refused.status_code, "problem" in refused.json()) == (400, True)
     authorized = http.post(
-        f"{control}/authorize", json={**person, "login": "maya@harborlane.example"}
+        f"{control}/authorize", json={**visit, "login": "maya@harborlane.example"}
     ).json()
     assert authorized["redirect_to"] == f"{CALLBACK}?code={authorized['code']}"
     left = http.post(f"{control}/refuse", json={"session_id": session["session_id"]}).json()
@@ -389,14 +387,14 @@ def test_the_fake_finch_is_steered_by_http_as_well(
     status = f"{control}/connections/{token['connection_id']}/status"
     assert http.put(status, json={"status": "reauth"}).json()["status"] == "reauth"
     truth = http.get(f"{control}/truth").json()
-    (kept,) = truth["tokens"].values()
-    assert (kept["access_token"], kept["live"]) == (token["access_token"], True)
-    assert kept["connection_id"] == truth["connections"][0]["id"] == token["connection_id"]
+    (stored,) = truth["tokens"].values()
+    assert (stored["access_token"], stored["live"]) == (token["access_token"], True)
+    assert stored["connection_id"] == truth["connections"][0]["id"] == token["connection_id"]
     assert (truth["codes"][0]["attempts"], truth["codes"][0]["exchanges"]) == (1, 1)
     assert truth["request_counts"]["POST /auth/token"] == 1
 
 
-def test_recorded_requests_hold_names_and_no_secrets(
+def test_recorded_requests_contain_names_and_no_secrets(
     http: httpx.Client, customers: Customers
 ) -> None:
     connected = customers.connect()
@@ -409,7 +407,7 @@ def test_recorded_requests_hold_names_and_no_secrets(
         assert secret not in recorded.text
 
 
-def test_the_application_is_rotated_and_the_clock_moved_by_http(
+def test_control_endpoints_change_the_application_and_the_clock(
     http: httpx.Client, fake_finch: FinchState
 ) -> None:
     rotated = http.put("/_fake_finch/application", json={"client_secret": "next"}).json()
@@ -422,7 +420,7 @@ def test_the_application_is_rotated_and_the_clock_moved_by_http(
     assert http.post("/_fake_finch/clock", json=[]).status_code == 400
 
 
-def test_a_reset_forgets_all_but_the_application(
+def test_reset_deletes_everything_except_the_application(
     http: httpx.Client, customers: Customers, fake_finch: FinchState
 ) -> None:
     customers.connect()

@@ -1,4 +1,4 @@
-"""The Finch Connect page as a person's browser meets it, without JavaScript."""
+"""The Finch Connect page in a browser without JavaScript."""
 
 import html
 import json
@@ -24,7 +24,7 @@ from tests.contract.conftest import CALLBACK, PRODUCTS, Clock, Customers
 
 
 def redirect_of(page: httpx.Response) -> dict[str, list[str]]:
-    """What the redirect to the application says."""
+    """The query parameters of the redirect to the application."""
     assert page.status_code == 302
     target = page.headers["Location"]
     assert target.startswith(f"{CALLBACK}?")
@@ -32,14 +32,14 @@ def redirect_of(page: httpx.Response) -> dict[str, list[str]]:
 
 
 def message_of(page: httpx.Response) -> dict[str, object]:
-    """What the page would post to the window around it."""
+    """The message that the page would post to the embedding window."""
     found = re.search(r'data-message="([^"]*)"', page.text)
     assert found is not None
     message: dict[str, object] = json.loads(html.unescape(found.group(1)))
     return message
 
 
-def test_a_person_clicks_through_to_a_code(browser: Browser, customers: Customers) -> None:
+def test_user_gets_a_code_after_all_steps(browser: Browser, customers: Customers) -> None:
     session_id = customers.start()
     page = browser.open(f"/authorize?session={session_id}&state=s-1")
     assert page.status_code == 200
@@ -56,7 +56,7 @@ def test_a_person_clicks_through_to_a_code(browser: Browser, customers: Customer
     assert (token.company_id, token.products) == (HARBOR_LANE.id, PRODUCTS)
 
 
-def test_a_login_that_reaches_several_companies_chooses_one(
+def test_user_with_several_companies_chooses_a_company(
     browser: Browser, customers: Customers
 ) -> None:
     browser.open(f"/authorize?session={customers.start()}")
@@ -69,7 +69,7 @@ def test_a_login_that_reaches_several_companies_chooses_one(
     assert customers.exchange(code).token.company_id == JUNIPER_VALE.id
 
 
-def test_a_session_with_a_provider_begins_at_its_login(
+def test_session_with_a_provider_starts_at_the_login(
     browser: Browser, customers: Customers
 ) -> None:
     browser.open(f"/authorize?session={customers.start(provider_id='justworks')}")
@@ -79,7 +79,7 @@ def test_a_session_with_a_provider_begins_at_its_login(
     assert customers.exchange(code).token.provider_id == "justworks"
 
 
-def test_a_person_may_refuse_some_products(browser: Browser, customers: Customers) -> None:
+def test_user_may_refuse_some_products(browser: Browser, customers: Customers) -> None:
     browser.open(f"/authorize?session={customers.start(provider_id='gusto')}")
     browser.type_in(username=MAYA, password="x")
     page = browser.press_with("decision", "allow", without=("product", "individual"))
@@ -87,7 +87,7 @@ def test_a_person_may_refuse_some_products(browser: Browser, customers: Customer
     assert token.products == ["company", "directory", "employment"]
 
 
-def test_refusing_every_product_asks_again(
+def test_refusing_all_products_shows_the_step_again(
     browser: Browser, customers: Customers, fake_finch: FinchState
 ) -> None:
     session_id = customers.start(provider_id="gusto", products=["company"])
@@ -95,14 +95,12 @@ def test_refusing_every_product_asks_again(
     browser.type_in(username=MAYA, password="x")
     page = browser.press_with("decision", "allow", without=("product", "company"))
     assert page.status_code == 400
-    assert "Choose at least one of the products" in page.text
+    assert "Choose at least one of the requested products." in page.text
     assert fake_finch.session(session_id).codes_issued == 0
     assert redirect_of(browser.press("decision", "allow"))["code"]
 
 
-def test_a_person_may_leave_out_entities_but_not_all(
-    browser: Browser, customers: Customers
-) -> None:
+def test_user_may_leave_out_some_entities(browser: Browser, customers: Customers) -> None:
     browser.open(f"/authorize?session={customers.start(provider_id='adp_run')}")
     browser.type_in(username=DANA, password="x")
     east, *rest = (entity.name for entity in NORTHFOLD.entities)
@@ -111,7 +109,7 @@ def test_a_person_may_leave_out_entities_but_not_all(
     assert len(customers.exchange(redirect_of(page)["code"][0]).token.entity_ids) == 2
 
 
-def test_all_answers_may_be_posted_at_once(http: httpx.Client, customers: Customers) -> None:
+def test_all_answers_may_be_posted_together(http: httpx.Client, customers: Customers) -> None:
     answers: dict[str, str | list[str]] = {
         "session": customers.start(),
         "state": "s-1",
@@ -130,7 +128,7 @@ def test_all_answers_may_be_posted_at_once(http: httpx.Client, customers: Custom
 
 
 @pytest.mark.parametrize("steps", [0, 1, 2])
-def test_cancelling_redirects_with_an_error_from_any_step(
+def test_cancelling_in_any_step_redirects_with_an_error(
     browser: Browser, customers: Customers, fake_finch: FinchState, steps: int
 ) -> None:
     session_id = customers.start()
@@ -145,7 +143,7 @@ def test_cancelling_redirects_with_an_error_from_any_step(
     assert fake_finch.session(session_id).codes_issued == 0
 
 
-def test_the_state_is_kept_by_switch(
+def test_redirect_has_no_state_by_switch(
     browser: Browser, customers: Customers, fake_finch: FinchState
 ) -> None:
     fake_finch.change_switches(echo_state=False, echo_state_on_error=False)
@@ -157,7 +155,7 @@ def test_the_state_is_kept_by_switch(
     assert "state" not in redirect_of(browser.press("decision", "refuse"))
 
 
-def test_leaving_goes_nowhere_and_the_session_stays_good(
+def test_leaving_does_not_redirect_and_the_session_stays_usable(
     browser: Browser, customers: Customers
 ) -> None:
     session_id = customers.start()
@@ -169,8 +167,8 @@ def test_leaving_goes_nowhere_and_the_session_stays_good(
     assert browser.open(f"/authorize?session={session_id}").status_code == 200
 
 
-@pytest.mark.parametrize("username", ["nobody@example.com", OWEN])
-def test_a_login_that_the_provider_does_not_know_asks_again(
+@pytest.mark.parametrize("username", ["unknown@example.com", OWEN])
+def test_unknown_login_shows_the_step_again(
     browser: Browser, customers: Customers, fake_finch: FinchState, username: str
 ) -> None:
     session_id = customers.start(provider_id="justworks")
@@ -179,7 +177,7 @@ def test_a_login_that_the_provider_does_not_know_asks_again(
     assert page.status_code == 400
     assert "These credentials were not accepted." in page.text
     assert fake_finch.session(session_id).codes_issued == 0
-    # What was answered before is still there.
+    # The earlier answers are kept.
     browser.type_in(username=MAYA, password="x")
     assert redirect_of(browser.press("decision", "allow"))["state"] == ["s-1"]
 
@@ -194,7 +192,7 @@ def test_a_login_that_the_provider_does_not_know_asks_again(
     ],
     ids=str,
 )
-def test_answers_that_were_never_offered_give_no_code(
+def test_answers_that_were_not_offered_give_no_code(
     http: httpx.Client, customers: Customers, fake_finch: FinchState, wrong: dict[str, object]
 ) -> None:
     session_id = customers.start()
@@ -211,7 +209,7 @@ def test_answers_that_were_never_offered_give_no_code(
     assert fake_finch.session(session_id).codes_issued == 0
 
 
-def test_assisted_providers_show_where_the_session_asks_for_them(
+def test_assisted_providers_are_shown_if_the_session_requests_them(
     browser: Browser, customers: Customers
 ) -> None:
     browser.open(f"/authorize?session={customers.start()}")
@@ -221,13 +219,13 @@ def test_assisted_providers_show_where_the_session_asks_for_them(
 
 
 @pytest.mark.parametrize("query", ["", "?session=", "?session=no-such-session"])
-def test_an_unknown_session_is_a_page_that_says_so(browser: Browser, query: str) -> None:
+def test_unknown_session_shows_an_error_page(browser: Browser, query: str) -> None:
     page = browser.open(f"/authorize{query}")
     assert page.status_code == 404
     assert "This link is not known." in page.text
 
 
-def test_an_expired_session_is_a_page_that_says_so_at_any_step(
+def test_expired_session_shows_an_error_page_in_any_step(
     browser: Browser, customers: Customers, clock: Clock
 ) -> None:
     session_id = customers.start(minutes_to_expire=1, provider_id="gusto")
@@ -241,7 +239,7 @@ def test_an_expired_session_is_a_page_that_says_so_at_any_step(
     assert "This link has expired." in page.text
 
 
-def test_a_reauthentication_offers_its_provider_and_company_only(
+def test_reauthentication_offers_only_its_provider_and_company(
     browser: Browser, customers: Customers, sdk: finch.Finch
 ) -> None:
     connected = customers.connect(MAYA)
@@ -258,7 +256,7 @@ def test_a_reauthentication_offers_its_provider_and_company_only(
     assert customers.exchange(code).connection_id == connected.connection_id
 
 
-def test_the_embedded_flow_ends_in_a_message_with_the_code(
+def test_embedded_flow_ends_with_a_message_that_has_the_code(
     browser: Browser, customers: Customers
 ) -> None:
     session_id = customers.start(redirect_uri=None, provider_id="gusto")
@@ -277,12 +275,14 @@ def test_the_embedded_flow_ends_in_a_message_with_the_code(
         "state": "s-1",
     }
     assert f'<code id="code">{message["code"]}</code>' in page.text
-    # Nobody but the embedding page's origin is told.
+    # Only the origin of the embedding page receives the message.
     assert 'data-target="https://app.example.com"' in page.text
     assert customers.exchange(str(message["code"]), redirect_uri=None)
 
 
-def test_the_embedded_flow_tells_of_a_refusal_too(browser: Browser, customers: Customers) -> None:
+def test_embedded_flow_sends_a_message_after_a_refusal(
+    browser: Browser, customers: Customers
+) -> None:
     browser.open(f"/authorize?session={customers.start(redirect_uri=None)}")
     message = message_of(browser.press("decision", "refuse"))
     assert message["kind"] == "error"
@@ -290,7 +290,7 @@ def test_the_embedded_flow_tells_of_a_refusal_too(browser: Browser, customers: C
     assert message_of(browser.open("/authorize/left"))["kind"] == "closed"
 
 
-def test_the_page_lets_nothing_in_and_nothing_stay(
+def test_page_escapes_input_and_is_not_cached(
     browser: Browser, customers: Customers, http: httpx.Client
 ) -> None:
     page = browser.open(f"/authorize?session={customers.start()}&state=%22%3E%3Cscript%3E")

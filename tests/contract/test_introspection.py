@@ -1,4 +1,4 @@
-"""What a token says of itself."""
+"""The introspection of a token."""
 
 from uuid import UUID
 
@@ -8,15 +8,13 @@ import pytest
 from finch.types import Introspection
 
 from local.fake_finch import FinchState
+from local.fake_finch.records import STATUSES
 from local.fake_finch.seed_world import DANA, HARBOR_LANE, LENA, MAYA, NORTHFOLD
-from local.fake_finch.state import STATUSES
 from local.fake_finch.switches import Presence
 from tests.contract.conftest import CLIENT_ID, PRODUCTS, Customers, Wire
 
 
-def test_an_introspection_has_every_field_that_the_sdk_knows(
-    customers: Customers, wire: Wire
-) -> None:
+def test_introspection_has_every_field_of_the_sdk(customers: Customers, wire: Wire) -> None:
     connected = customers.connect(customer_id="c-1")
     connected.sdk.account.introspect()
     answer = wire.conforms(Introspection)
@@ -36,13 +34,13 @@ def test_an_introspection_has_every_field_that_the_sdk_knows(
     assert [e.id for e in answer.entities or []] == connected.token.entity_ids
 
 
-def test_two_tokens_of_one_connection_have_ids_of_their_own(customers: Customers) -> None:
+def test_two_tokens_of_a_connection_have_different_ids(customers: Customers) -> None:
     first, second = (customers.connect().sdk.account.introspect() for _ in range(2))
     assert first.connection_id == second.connection_id
     assert first.id != second.id
 
 
-def test_an_introspection_names_the_customer_of_the_tokens_own_session(
+def test_introspection_names_the_customer_of_the_tokens_session(
     customers: Customers, fake_finch: FinchState
 ) -> None:
     customers.connect(customer_id="c-1")
@@ -52,13 +50,13 @@ def test_an_introspection_names_the_customer_of_the_tokens_own_session(
     assert second.sdk.account.introspect().customer_id == "c-1"
 
 
-def test_several_entities_are_told_apart_by_name(customers: Customers) -> None:
+def test_introspection_names_all_entities(customers: Customers) -> None:
     entities = customers.connect(DANA, company_id=NORTHFOLD.id).sdk.account.introspect().entities
     assert [entity.name for entity in entities or []] == [e.name for e in NORTHFOLD.entities]
 
 
 @pytest.mark.parametrize("status", STATUSES)
-def test_every_status_is_told_while_the_token_lives(
+def test_introspection_of_a_live_token_has_every_status(
     customers: Customers, wire: Wire, fake_finch: FinchState, status: str
 ) -> None:
     connected = customers.connect()
@@ -73,7 +71,7 @@ def test_every_status_is_told_while_the_token_lives(
 
 
 @pytest.mark.parametrize("spelling", ["error_no_accout_setup", "error_reauth", "hibernating"])
-def test_a_status_that_no_document_lists_can_appear(
+def test_status_can_be_undocumented(
     customers: Customers, wire: Wire, fake_finch: FinchState, spelling: str
 ) -> None:
     connected = customers.connect()
@@ -95,7 +93,7 @@ def test_optional_fields_can_be_null_or_absent(
     assert (name in wire.last.json()) is (presence == "null")
 
 
-def test_a_numeric_customer_id_can_come_as_a_number(
+def test_numeric_customer_id_can_be_a_json_number(
     customers: Customers, wire: Wire, fake_finch: FinchState
 ) -> None:
     fake_finch.switches.introspect_customer_id_as_number = True
@@ -105,18 +103,19 @@ def test_a_numeric_customer_id_can_come_as_a_number(
     assert wire.last.json()["customer_id"] == "c-1"
 
 
-def test_finch_can_name_another_customer_or_client(
+def test_introspection_can_name_another_customer_or_client(
     customers: Customers, fake_finch: FinchState
 ) -> None:
     connected = customers.connect(customer_id="c-1")
     fake_finch.change_switches(
-        introspect_customer_id_override="somebody-else", introspect_client_id_override="another-app"
+        introspect_customer_id_override="another-customer",
+        introspect_client_id_override="another-app",
     )
     answer = connected.sdk.account.introspect()
-    assert (answer.customer_id, answer.client_id) == ("somebody-else", "another-app")
+    assert (answer.customer_id, answer.client_id) == ("another-customer", "another-app")
 
 
-def test_fields_of_tomorrow_can_appear(
+def test_introspection_can_have_unknown_fields(
     customers: Customers, wire: Wire, fake_finch: FinchState
 ) -> None:
     fake_finch.switches.extra_fields = True
@@ -125,7 +124,7 @@ def test_fields_of_tomorrow_can_appear(
         wire.conforms(Introspection)
 
 
-def test_an_assisted_connection_has_a_token_before_it_has_data(
+def test_assisted_connection_has_a_token_before_it_has_data(
     customers: Customers, fake_finch: FinchState
 ) -> None:
     connected = customers.connect(LENA, "trinet", manual=True)
@@ -136,7 +135,7 @@ def test_an_assisted_connection_has_a_token_before_it_has_data(
 
 
 @pytest.mark.parametrize("authorization", [None, "Basic Zm9vOmJhcg==", "Bearer", "token"])
-def test_without_a_token_the_request_is_unauthorized(
+def test_request_without_a_token_is_unauthorized(
     http: httpx.Client, authorization: str | None
 ) -> None:
     headers = {"Authorization": authorization} if authorization else {}
@@ -144,7 +143,7 @@ def test_without_a_token_the_request_is_unauthorized(
     assert (answer.status_code, answer.json()["name"]) == (401, "unauthorized_request_error")
 
 
-def test_a_token_that_finch_never_gave_is_invalid(sdk: finch.Finch) -> None:
+def test_unknown_token_is_invalid(sdk: finch.Finch) -> None:
     with pytest.raises(finch.AuthenticationError, match="unknown or has been revoked") as caught:
         sdk.with_options(access_token="f6f4bb34-0000-4000-8000-000000000000").account.introspect()
     assert isinstance(caught.value.body, dict)

@@ -1,4 +1,4 @@
-"""What our own client of Finch sends, beside what Finch's SDK sends for the same."""
+"""The requests of our Finch client, compared with those of Finch's SDK."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,13 +23,13 @@ from local.fake_finch import FinchState
 from local.fake_finch.request_log import RecordedRequest
 from tests.contract.conftest import CALLBACK, CLIENT_ID, CLIENT_SECRET, Customers, SdkFor
 
-# What differs from client to client and means nothing to Finch.
+# Headers that differ between clients and that Finch ignores.
 IRRELEVANT = {"host", "connection", "user-agent", "accept", "accept-encoding", "content-length"}
 
 
 @dataclass
 class Secret:
-    """The application's credentials; `read_again` answers the changed ones."""
+    """The application's credentials; `read_again` returns the changed credentials."""
 
     kept: Credentials
     changed: Credentials
@@ -66,14 +66,14 @@ def session(mode: Mode = Mode.REDIRECT, provider_id: str | None = None) -> Conne
 
 
 def meaning(request: RecordedRequest) -> dict[str, Any]:
-    """What Finch acts upon in a request."""
+    """The parts of a request that Finch uses."""
     headers = {
         name: value
         for name, value in request.headers.items()
         if name not in IRRELEVANT and not name.startswith("x-stainless")
     }
     if not request.body:
-        # The SDK names a content type even where it sends no content.
+        # The SDK sends a content type even without a body.
         headers.pop("content-type", None)
     return {
         "method": request.method,
@@ -86,16 +86,16 @@ def meaning(request: RecordedRequest) -> dict[str, Any]:
 
 @pytest.mark.parametrize("mode", Mode)
 @pytest.mark.parametrize("provider_id", [None, "gusto"])
-def test_a_connect_session_is_asked_for_as_the_sdk_does(
+def test_create_session_sends_the_same_request_as_the_sdk(
     fake_finch: FinchState,
     sdk: finch_sdk.Finch,
     ours: ConnectApi,
     mode: Mode,
     provider_id: str | None,
 ) -> None:
-    made = ours.create_session(session(mode, provider_id), "acme")
+    created = ours.create_session(session(mode, provider_id), "acme")
     sent = fake_finch.requests.last()
-    assert made.connect_url.endswith(f"session={made.session_id}")
+    assert created.connect_url.endswith(f"session={created.session_id}")
     answer = sdk.connect.sessions.new(
         customer_id="acme",
         customer_name="Acme Anvils",
@@ -105,11 +105,11 @@ def test_a_connect_session_is_asked_for_as_the_sdk_does(
         integration={"provider": provider_id} if provider_id else finch_sdk.omit,
     )
     assert meaning(sent) == meaning(fake_finch.requests.last())
-    assert answer.session_id != made.session_id
+    assert answer.session_id != created.session_id
 
 
 @pytest.mark.parametrize("redirect_uri", [CALLBACK, None])
-def test_a_code_is_exchanged_as_the_sdk_does(
+def test_exchange_sends_the_same_request_as_the_sdk(
     fake_finch: FinchState,
     customers: Customers,
     sdk: finch_sdk.Finch,
@@ -119,30 +119,30 @@ def test_a_code_is_exchanged_as_the_sdk_does(
     first, second = (
         customers.authorize(customers.start(redirect_uri=redirect_uri)).code for _ in range(2)
     )
-    token, grant = ours.exchange(SecretText(first), redirect_uri)
+    token, response = ours.exchange(SecretText(first), redirect_uri)
     sent = meaning(fake_finch.requests.last())
     answer = sdk.access_tokens.create(code=second, redirect_uri=redirect_uri or finch_sdk.omit)
     theirs = meaning(fake_finch.requests.last())
     assert sent["json"].pop("code") == first
     assert theirs["json"].pop("code") == second
     assert sent == theirs
-    assert token.reveal() in {one.access_token for one in fake_finch.live_tokens()}
-    assert grant.provider_id == answer.provider_id
-    assert grant.company_id == answer.company_id
-    assert grant.products == set(answer.products)
-    assert grant.connection_id == answer.connection_id
-    assert grant.entity_ids == set(answer.entity_ids)
-    assert grant.account_id == answer.account_id
+    assert token.reveal() in {live.access_token for live in fake_finch.live_tokens()}
+    assert response.provider_id == answer.provider_id
+    assert response.company_id == answer.company_id
+    assert response.products == set(answer.products)
+    assert response.connection_id == answer.connection_id
+    assert response.entity_ids == set(answer.entity_ids)
+    assert response.account_id == answer.account_id
 
 
-def test_a_token_is_introspected_as_the_sdk_does_and_read_the_same(
+def test_introspect_sends_the_same_request_and_reads_the_same_as_the_sdk(
     fake_finch: FinchState, customers: Customers, ours: ConnectApi
 ) -> None:
     connected = customers.connect(customer_id="acme")
     theirs = connected.sdk.account.introspect()
-    asked = meaning(fake_finch.requests.last())
+    expected = meaning(fake_finch.requests.last())
     read = ours.introspect(SecretText(connected.token.access_token))
-    assert meaning(fake_finch.requests.last()) == asked
+    assert meaning(fake_finch.requests.last()) == expected
     assert read.token_id == theirs.id
     assert read.client_id == theirs.client_id == CLIENT_ID
     assert read.connection_id == theirs.connection_id
@@ -153,47 +153,45 @@ def test_a_token_is_introspected_as_the_sdk_does_and_read_the_same(
     assert read.entity_ids == {entity.id for entity in theirs.entities or ()}
 
 
-def test_a_connection_is_disconnected_as_the_sdk_does(
+def test_disconnect_sends_the_same_request_as_the_sdk(
     fake_finch: FinchState, customers: Customers, ours: ConnectApi
 ) -> None:
     customers.connect().sdk.account.disconnect()
-    asked = meaning(fake_finch.requests.last())
+    expected = meaning(fake_finch.requests.last())
     token = SecretText(customers.connect().token.access_token)
     ours.finch.disconnect(token)
-    assert meaning(fake_finch.requests.last()) == asked
+    assert meaning(fake_finch.requests.last()) == expected
     assert fake_finch.live_tokens() == []
     for dead in (ours.finch.disconnect, ours.introspect):
         with pytest.raises(TokenDead):
             dead(token)
 
 
-def test_names_are_asked_for_as_the_sdk_does_and_read_the_same(
+def test_names_api_sends_the_same_requests_and_reads_the_same_as_the_sdk(
     fake_finch: FinchState, customers: Customers, ours: ConnectApi
 ) -> None:
     connected, names = customers.connect(), NamesApi(ours.finch)
-    told = connected.sdk.hris.company.retrieve()
-    asked = meaning(fake_finch.requests.last())
-    assert names.of_company(SecretText(connected.token.access_token)) == told.legal_name
-    assert meaning(fake_finch.requests.last()) == asked
+    company = connected.sdk.hris.company.retrieve()
+    expected = meaning(fake_finch.requests.last())
+    assert names.of_company(SecretText(connected.token.access_token)) == company.legal_name
+    assert meaning(fake_finch.requests.last()) == expected
     listed = list(connected.sdk.providers.list())
-    asked = meaning(fake_finch.requests.last())
-    assert {one.id: names.of_provider(one.id) for one in listed} == {
-        one.id: one.display_name for one in listed
+    expected = meaning(fake_finch.requests.last())
+    assert {provider.id: names.of_provider(provider.id) for provider in listed} == {
+        provider.id: provider.display_name for provider in listed
     }
-    assert meaning(fake_finch.requests.last()) == asked
-    assert names.of_provider("nobodys") is None
+    assert meaning(fake_finch.requests.last()) == expected
+    assert names.of_provider("unknown") is None
 
 
-def test_the_names_of_entities_are_those_that_the_sdk_reads(
-    customers: Customers, ours: ConnectApi
-) -> None:
+def test_entity_names_are_the_same_as_in_the_sdk(customers: Customers, ours: ConnectApi) -> None:
     connected = customers.connect()
     theirs = connected.sdk.account.introspect().entities or ()
     read = ours.introspect(SecretText(connected.token.access_token))
-    assert read.entity_names == {one.id: one.name for one in theirs}
+    assert read.entity_names == {entity.id: entity.name for entity in theirs}
 
 
-def test_refusals_of_the_fake_finch_are_understood(
+def test_refusals_become_the_right_exceptions(
     customers: Customers, ours: ConnectApi, sdk_for: SdkFor
 ) -> None:
     with pytest.raises(InvalidGrant):
@@ -204,7 +202,7 @@ def test_refusals_of_the_fake_finch_are_understood(
     assert caught.value.connection_id == connected.connection_id
 
 
-def test_a_number_for_a_customer_id_is_read_as_text(
+def test_numeric_customer_id_is_read_as_text(
     fake_finch: FinchState, customers: Customers, ours: ConnectApi
 ) -> None:
     fake_finch.switches.introspect_customer_id_as_number = True
@@ -213,20 +211,20 @@ def test_a_number_for_a_customer_id_is_read_as_text(
 
 
 @pytest.mark.parametrize("missing", ["null", "absent"])
-def test_what_finch_leaves_out_is_none(
+def test_missing_and_null_fields_are_none(
     fake_finch: FinchState, customers: Customers, ours: ConnectApi, missing: str
 ) -> None:
     names = ("company_id", "account_id", "customer_id")
     fake_finch.change_switches(**{f"token_{name}": missing for name in names})
     fake_finch.change_switches(**{f"introspect_{name}": missing for name in names})
     code = customers.authorize(customers.start()).code
-    token, grant = ours.exchange(SecretText(code), CALLBACK)
+    token, response = ours.exchange(SecretText(code), CALLBACK)
     read = ours.introspect(token)
-    for one in (grant, read):
-        assert (one.company_id, one.account_id, one.customer_id) == (None, None, None)
+    for answer in (response, read):
+        assert (answer.company_id, answer.account_id, answer.customer_id) == (None, None, None)
 
 
-def test_changed_credentials_are_used_at_once_and_wrong_ones_are_not_tried_again(
+def test_changed_credentials_are_read_once_and_wrong_credentials_not_retried(
     fake_finch: FinchState, customers: Customers, base_url: str
 ) -> None:
     rotated = ConnectApi(FinchClient(base_url), Secret(OLD, OURS), "")  # type: ignore[arg-type]

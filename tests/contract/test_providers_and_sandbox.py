@@ -1,4 +1,4 @@
-"""The list of providers, and connections made without a person."""
+"""The list of providers, and sandbox connections without a user."""
 
 import finch
 import httpx
@@ -8,12 +8,12 @@ from finch.types.sandbox import ConnectionCreateResponse
 from finch.types.sandbox.connections import AccountCreateResponse, AccountUpdateResponse
 
 from local.fake_finch import FinchState
+from local.fake_finch.records import STATUSES
 from local.fake_finch.seed_world import HARBOR_LANE, PROVIDERS
-from local.fake_finch.state import STATUSES
 from tests.contract.conftest import Customers, SdkFor, Wire
 
 
-def test_providers_are_a_bare_array_that_needs_no_credentials(
+def test_providers_are_an_array_and_require_no_credentials(
     sdk: finch.Finch, wire: Wire, http: httpx.Client
 ) -> None:
     listed = sdk.providers.list()
@@ -28,28 +28,28 @@ def test_providers_are_a_bare_array_that_needs_no_credentials(
     assert http.get(logo).headers["content-type"].startswith("image/svg+xml")
 
 
-def test_providers_may_be_asked_for_with_credentials_too(http: httpx.Client) -> None:
-    assert http.get("/providers", auth=("someone", "or other")).status_code == 200
+def test_providers_may_be_requested_with_credentials(http: httpx.Client) -> None:
+    assert http.get("/providers", auth=("any", "credentials")).status_code == 200
 
 
-def test_every_provider_has_somebody_who_can_log_in(fake_finch: FinchState) -> None:
+def test_every_provider_has_a_login(fake_finch: FinchState) -> None:
     assert all(fake_finch.logins_at(provider.id) for provider in PROVIDERS)
 
 
-def test_a_sandbox_connection_needs_no_code(sdk: finch.Finch, wire: Wire, sdk_for: SdkFor) -> None:
-    made = sdk.sandbox.connections.create(
+def test_sandbox_connection_requires_no_code(sdk: finch.Finch, wire: Wire, sdk_for: SdkFor) -> None:
+    created = sdk.sandbox.connections.create(
         provider_id="gusto", authentication_type="credential", employee_size=7
     )
     answer = wire.conforms(ConnectionCreateResponse)
     assert set(wire.last.json()) == set(ConnectionCreateResponse.model_fields)
     assert answer.authentication_type == "credential"
     assert answer.products == ["company", "directory", "employment", "individual"]
-    connected = sdk_for(made.access_token)
-    assert connected.account.introspect().connection_id == made.connection_id
+    connected = sdk_for(created.access_token)
+    assert connected.account.introspect().connection_id == created.connection_id
     assert len(connected.hris.directory.list().individuals) == 7
 
 
-def test_a_sandbox_account_is_another_connection_to_the_same_employer(
+def test_sandbox_account_is_another_connection_to_the_same_employer(
     sdk: finch.Finch, wire: Wire, sdk_for: SdkFor
 ) -> None:
     first = sdk.sandbox.connections.accounts.create(
@@ -65,7 +65,7 @@ def test_a_sandbox_account_is_another_connection_to_the_same_employer(
 
 
 @pytest.mark.parametrize("status", STATUSES)
-def test_a_sandbox_token_sets_the_status_of_its_connection(
+def test_sandbox_token_sets_the_status_of_its_connection(
     customers: Customers, wire: Wire, status: str
 ) -> None:
     connected = customers.connect()
@@ -77,7 +77,7 @@ def test_a_sandbox_token_sets_the_status_of_its_connection(
     assert connected.sdk.account.introspect().connection_status.status == status
 
 
-def test_a_status_outside_the_documented_values_is_refused(customers: Customers) -> None:
+def test_undocumented_sandbox_status_is_refused(customers: Customers) -> None:
     connected = customers.connect()
     with pytest.raises(finch.BadRequestError):
         connected.sdk.sandbox.connections.accounts.update(connection_status="asleep")  # type: ignore[arg-type]
@@ -85,7 +85,7 @@ def test_a_status_outside_the_documented_values_is_refused(customers: Customers)
 
 
 @pytest.mark.parametrize(
-    ("asked", "status"),
+    ("body", "status"),
     [
         ({"provider_id": "no_such_provider"}, 400),
         ({}, 400),
@@ -93,23 +93,23 @@ def test_a_status_outside_the_documented_values_is_refused(customers: Customers)
         ({"provider_id": "gusto", "employee_size": 0}, 400),
     ],
 )
-def test_a_sandbox_connection_out_of_shape_is_refused(
-    http: httpx.Client, fake_finch: FinchState, asked: dict[str, object], status: int
+def test_invalid_sandbox_connection_is_refused(
+    http: httpx.Client, fake_finch: FinchState, body: dict[str, object], status: int
 ) -> None:
     basic = (fake_finch.application.client_id, fake_finch.application.client_secret)
-    answer = http.post("/sandbox/connections", auth=basic, json=asked)
+    answer = http.post("/sandbox/connections", auth=basic, json=body)
     assert answer.status_code == status
     assert fake_finch.connections() == []
 
 
-def test_a_sandbox_account_of_an_unknown_company_is_not_found(sdk: finch.Finch) -> None:
+def test_sandbox_account_of_an_unknown_company_is_not_found(sdk: finch.Finch) -> None:
     with pytest.raises(finch.NotFoundError):
         sdk.sandbox.connections.accounts.create(
             company_id="3a3ff2d2-0000-4000-8000-000000000000", provider_id="gusto"
         )
 
 
-def test_only_a_sandbox_application_has_these_endpoints(
+def test_only_a_sandbox_application_may_use_sandbox_endpoints(
     customers: Customers, sdk: finch.Finch, fake_finch: FinchState
 ) -> None:
     connected = customers.connect()
@@ -122,7 +122,7 @@ def test_only_a_sandbox_application_has_these_endpoints(
     assert (answer.client_type, answer.connection_status.status) == ("production", "connected")
 
 
-def test_sandbox_connections_are_made_with_basic_credentials(customers: Customers) -> None:
+def test_sandbox_connections_require_basic_credentials(customers: Customers) -> None:
     connected = customers.connect()
     with pytest.raises(finch.AuthenticationError) as caught:
         connected.sdk.with_options(client_id="wrong").sandbox.connections.create(

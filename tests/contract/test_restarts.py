@@ -1,4 +1,4 @@
-"""The world kept over a restart, and the fake Finch as a program of its own."""
+"""The fake Finch's file after a restart, and the fake Finch as a separate program."""
 
 import os
 import re
@@ -23,12 +23,12 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
-def kept_at(tmp_path: Path) -> Path:
+def path(tmp_path: Path) -> Path:
     return tmp_path / "finch.json"
 
 
-def started(kept_at: Path, clock: Clock) -> FinchState:
-    return FinchState.load(kept_at, CLIENT_ID, CLIENT_SECRET, [CALLBACK], clock=clock)
+def started(path: Path, clock: Clock) -> FinchState:
+    return FinchState.load(path, CLIENT_ID, CLIENT_SECRET, [CALLBACK], clock=clock)
 
 
 def exchanged(finch: FinchState, code: str) -> str:
@@ -38,8 +38,8 @@ def exchanged(finch: FinchState, code: str) -> str:
     return token.access_token
 
 
-def test_everything_but_faults_and_requests_survives_a_restart(kept_at: Path, clock: Clock) -> None:
-    before = started(kept_at, clock)
+def test_restart_keeps_everything_except_faults_and_requests(path: Path, clock: Clock) -> None:
+    before = started(path, clock)
     session = before.new_session(
         Customer("c-1", "Acme", "a@acme.example"), ["company"], redirect_uri=CALLBACK
     )
@@ -47,12 +47,12 @@ def test_everything_but_faults_and_requests_survives_a_restart(kept_at: Path, cl
     unused = before.authorize(session.id, login=MAYA, provider_id="gusto")
     access_token = exchanged(before, used.code)
     company_id = before.add_company("Made Up LLC", ["One", "Two"])
-    before.add_login("rippling", "someone@example.com", [company_id])
+    before.add_login("rippling", "user@example.com", [company_id])
     before.change_switches(echo_state=False, disconnect_scope="employer_provider")
     connection_id = before.look_up(access_token)[1].id
     before.set_connection_status(connection_id, "reauth", "log in again")
 
-    after = started(kept_at, clock)
+    after = started(path, clock)
     assert after.truth() == before.truth()
     assert after.switches == before.switches
     assert after.company(company_id) == before.company(company_id)
@@ -62,51 +62,51 @@ def test_everything_but_faults_and_requests_survives_a_restart(kept_at: Path, cl
     with pytest.raises(InvalidGrant):
         exchanged(after, used.code)
     assert exchanged(after, unused.code)
-    assert after.authorize(session.id, login="someone@example.com", provider_id="rippling")
+    assert after.authorize(session.id, login="user@example.com", provider_id="rippling")
 
 
-def test_a_disconnect_survives_a_restart(kept_at: Path, clock: Clock) -> None:
-    before = started(kept_at, clock)
+def test_restart_keeps_a_disconnect(path: Path, clock: Clock) -> None:
+    before = started(path, clock)
     token, connection = before.new_sandbox_connection("gusto")
     before.disconnect(token.access_token)
-    after = started(kept_at, clock)
+    after = started(path, clock)
     with pytest.raises(InvalidToken):
         after.look_up(token.access_token)
     assert after.connection(connection.id).disconnected_at == clock()
 
 
-def test_a_reset_survives_a_restart(kept_at: Path, clock: Clock) -> None:
-    before = started(kept_at, clock)
+def test_restart_keeps_a_reset(path: Path, clock: Clock) -> None:
+    before = started(path, clock)
     before.new_sandbox_connection("gusto")
     before.reset()
-    assert started(kept_at, clock).connections() == []
+    assert started(path, clock).connections() == []
 
 
-def test_the_file_is_for_its_owner_and_nothing_else_is_left_beside_it(
-    kept_at: Path, clock: Clock
+def test_only_the_owner_may_read_the_file_and_no_other_file_is_left(
+    path: Path, clock: Clock
 ) -> None:
-    started(kept_at, clock).new_sandbox_connection("gusto")
-    assert stat.S_IMODE(kept_at.stat().st_mode) == 0o600
-    assert list(kept_at.parent.iterdir()) == [kept_at]
+    started(path, clock).new_sandbox_connection("gusto")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_refused_request_changes_nothing_that_is_kept(kept_at: Path, clock: Clock) -> None:
-    finch = started(kept_at, clock)
+def test_refused_request_does_not_change_the_file(path: Path, clock: Clock) -> None:
+    finch = started(path, clock)
     finch.new_sandbox_connection("gusto")
-    before = kept_at.read_bytes()
+    before = path.read_bytes()
     with pytest.raises(InvalidToken):
         finch.disconnect("no such token")
-    assert kept_at.read_bytes() == before
+    assert path.read_bytes() == before
 
 
-def test_a_file_that_is_no_world_is_refused(kept_at: Path, clock: Clock) -> None:
-    kept_at.write_text('{"companies": 17}')
+def test_invalid_file_is_refused_and_not_changed(path: Path, clock: Clock) -> None:
+    path.write_text('{"companies": 17}')
     with pytest.raises(ValueError, match="companies"):
-        started(kept_at, clock)
-    assert kept_at.read_text() == '{"companies": 17}'
+        started(path, clock)
+    assert path.read_text() == '{"companies": 17}'
 
 
-def test_without_a_path_nothing_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_file_is_written_without_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     FinchState(CLIENT_ID, CLIENT_SECRET, [CALLBACK]).new_sandbox_connection("gusto")
     assert list(tmp_path.iterdir()) == []
@@ -114,7 +114,7 @@ def test_without_a_path_nothing_is_written(tmp_path: Path, monkeypatch: pytest.M
 
 @contextmanager
 def program(*arguments: str) -> "Iterator[subprocess.Popen[str]]":
-    """The program, which does not outlive the test."""
+    """Runs the program until the end of the test."""
     with subprocess.Popen(
         [sys.executable, "-m", "local.fake_finch", *arguments],
         cwd=ROOT,
@@ -133,10 +133,8 @@ CREDENTIALS = ("--client-id", CLIENT_ID, "--client-secret", CLIENT_SECRET)
 
 
 @pytest.mark.parametrize("stopped_by", [signal.SIGINT, signal.SIGTERM])
-def test_the_program_serves_until_it_is_told_to_stop(
-    kept_at: Path, stopped_by: signal.Signals
-) -> None:
-    arguments = ("--port", "0", "--state", str(kept_at), "--redirect-uri", CALLBACK)
+def test_program_serves_until_a_signal_stops_it(path: Path, stopped_by: signal.Signals) -> None:
+    arguments = ("--port", "0", "--state", str(path), "--redirect-uri", CALLBACK)
     with program(*arguments, *CREDENTIALS) as running:
         assert running.stdout is not None
         address = re.fullmatch(
@@ -158,12 +156,12 @@ def test_the_program_serves_until_it_is_told_to_stop(
         running.send_signal(stopped_by)
         output, errors = running.communicate(timeout=10)
     assert running.returncode == 0
-    # A request line would show the session.
+    # A logged request line would contain the session.
     assert (output, errors) == ("", "")
-    assert answer.json()["session_id"] in kept_at.read_text()
+    assert answer.json()["session_id"] in path.read_text()
 
 
-def test_a_port_in_use_is_one_clear_line() -> None:
+def test_port_in_use_is_reported_in_a_single_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         with program("--port", port, *CREDENTIALS) as running:

@@ -1,4 +1,4 @@
-"""The check that the rest of this suite leans on: it must see a broken answer."""
+"""The strict validation, on which the other contract tests rely, finds broken answers."""
 
 import finch
 import pytest
@@ -13,7 +13,7 @@ REQUIRED = [name for name, x in CreateAccessTokenResponse.model_fields.items() i
 
 
 @pytest.mark.parametrize("name", REQUIRED)
-def test_a_missing_required_field_is_seen_here_though_the_sdk_lets_it_pass(
+def test_missing_required_field_is_found_although_the_sdk_accepts_it(
     customers: Customers, wire: Wire, fake_finch: FinchState, name: str
 ) -> None:
     fake_finch.faults.add("POST", "/auth/token", edit={"remove": [name]})
@@ -34,7 +34,7 @@ def test_a_missing_required_field_is_seen_here_though_the_sdk_lets_it_pass(
         ("company_id", 17),
     ],
 )
-def test_a_mistyped_field_is_seen(
+def test_field_of_a_wrong_type_is_found(
     customers: Customers, wire: Wire, fake_finch: FinchState, name: str, value: JsonValue
 ) -> None:
     fake_finch.faults.add("POST", "/auth/token", edit={"set": {name: value}})
@@ -43,7 +43,7 @@ def test_a_mistyped_field_is_seen(
         wire.conforms(CreateAccessTokenResponse)
 
 
-def test_a_fault_deep_inside_is_seen(
+def test_error_in_a_nested_field_is_found(
     customers: Customers, wire: Wire, fake_finch: FinchState
 ) -> None:
     connected = customers.connect()
@@ -60,7 +60,7 @@ def test_a_fault_deep_inside_is_seen(
         wire.conforms(Introspection)
 
 
-def test_the_recorded_requests_compare_what_two_clients_send(
+def test_recorded_requests_show_method_path_headers_and_body(
     customers: Customers, sdk: finch.Finch, fake_finch: FinchState, wire: Wire
 ) -> None:
     customers.connect().sdk.account.introspect()

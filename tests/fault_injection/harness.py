@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from finch_connections.log import logger
+from local.fake_finch.records import Connection, Customer, Token
 from local.fake_finch.seed_world import HARBOR_LANE, MAYA
-from local.fake_finch.state import Connection, Customer, Token
 from local.fake_finch.switches import Switches
 from tests.fault_injection.faults import Fault, faults_of
 from tests.fault_injection.scenarios import BOTH, CUSTOMER, SCENARIOS, Scenario, ScenarioRun

@@ -13,7 +13,7 @@ from finch_connections.aws import dynamodb, token_vault
 from finch_connections.aws.session_table import SessionTable
 from finch_connections.web import batch_request
 from local.fake_finch.seed_world import CEDARLINE, HARBOR_LANE, IRIS, JUNIPER_VALE, LENA, MAYA, OWEN
-from operations.long_work import Round, go_through
+from operations.stack import Round, go_through
 from tests.integration.test_process_work import Killed, kill
 from tests.support.in_process import Call, InProcess, let_through
 from tests.support.invariants import StoredState, Watch, broken

@@ -1,4 +1,4 @@
-"""What people, backends and Finch do to the product while it is under load, without minding failures."""
+"""The traffic of a load test: the actions of users and backends, which continue after failures."""
 
 import json
 import random
@@ -14,44 +14,45 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local.fake_finch.records import CannotAuthorize
 from local.fake_finch.refusals import NotFound
-from local.fake_finch.state import CannotAuthorize, FinchState
+from local.fake_finch.state import FinchState
 from local.world import World
 from tests.support.deployed import Deployed, Reply
 from tests.support.person import FinchPage, Person
 
 PROVIDERS = ("gusto", "justworks", "rippling")
-# Answers that say what is so for now: another one with the same code may say more.
-FOR_NOW = {"pending", "finch_unavailable", "internal_error", "http 500", "http 503", "no answer"}
-# No run sends more, however fast the machine is.
+# Temporary outcomes: another callback with the same code may have a final outcome.
+TEMPORARY = {"pending", "finch_unavailable", "internal_error", "http 500", "http 503", "no answer"}
+# The limit of a run on a fast machine.
 MOST_REQUESTS = 200_000
 
 
 @dataclass
 class Tally:
-    """What was done and how it ended; safe to use from any thread."""
+    """Counts of actions by outcome. Its methods are safe in any thread."""
 
     requests: int = 0
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     broken: list[str] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def note(self, what: str, outcome: str) -> str:
-        """Counts one request and how it ended."""
+    def note(self, action: str, outcome: str) -> str:
+        """Counts a request with its outcome; returns the outcome."""
         with self._lock:
             self.requests += 1
-            self.outcomes[what, outcome] += 1
+            self.outcomes[action, outcome] += 1
         return outcome
 
-    def complain(self, about: str) -> None:
-        """Notes a promise that was seen broken."""
+    def report(self, fault: str) -> None:
+        """Records a broken promise."""
         with self._lock:
-            self.broken.append(about)
+            self.broken.append(fault)
 
 
 @dataclass(frozen=True)
 class Login:
-    """Where a customer may log in at Finch Connect."""
+    """A login that a customer can use at Finch Connect."""
 
     provider_id: str
     username: str
@@ -60,24 +61,24 @@ class Login:
 
 @dataclass
 class Gate:
-    """Shut while the world is stopped and started again: nobody sends anything then."""
+    """Stops the traffic while the world restarts."""
 
     _open: threading.Event = field(default_factory=threading.Event)
     _busy: int = 0
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def open(self) -> None:
-        """Lets everybody go on."""
+        """Starts the traffic."""
         self._open.set()
 
     def shut(self, seconds: float) -> None:
-        """Lets nobody begin any more; what is under way is left `seconds` to end, and then not minded."""
+        """Prevents new actions, and waits up to `seconds` for the actions in progress."""
         self._open.clear()
         with self._changed:
             self._changed.wait_for(lambda: self._busy == 0, timeout=seconds)
 
     def passing(self, work: Callable[[], None]) -> None:
-        """Does something while the gate is open."""
+        """Runs `work` when the gate is open."""
         self._open.wait()
         with self._changed:
             self._busy += 1
@@ -91,7 +92,7 @@ class Gate:
 
 @dataclass
 class Customer:
-    """One customer's people, who do one thing after another."""
+    """The users of a customer, who act one after the other."""
 
     world: Callable[[], World]
     deployed: Callable[[], Deployed]
@@ -101,40 +102,40 @@ class Customer:
     chance: random.Random
 
     def act(self) -> None:
-        """Does one of the things that people do."""
-        doing: Callable[[], None] = self.chance.choices(
+        """Does a random action."""
+        action: Callable[[], None] = self.chance.choices(
             [self.connect, self.look, self.disconnect, self.repair, self.vend, self.embed],
             [30, 25, 18, 10, 12, 5],
         )[0]
         try:
-            doing()
+            action()
         except (httpx.HTTPError, BotoCoreError, ClientError, ConnectionError):
-            self.tally.note(doing.__name__, "no answer")
+            self.tally.note(action.__name__, "no answer")
         except CannotAuthorize:
-            self.tally.note(doing.__name__, "finch connect refused")
+            self.tally.note(action.__name__, "finch connect refused")
         except NotFound:
-            # Ended at Finch, whose answer was lost: it is still on its way out here.
-            self.tally.note(doing.__name__, "over at finch")
+            # Finch ended the connection but its answer was lost, so it is still `disconnecting` here.
+            self.tally.note(action.__name__, "ended at finch")
         except Exception as error:
-            # Whatever it is, the others go on, and it is told.
-            self.tally.complain(f"{doing.__name__}: {type(error).__name__}: {error}")
+            # The other customers continue, and the run reports the error.
+            self.tally.report(f"{action.__name__}: {type(error).__name__}: {error}")
 
     @property
     def finch(self) -> FinchState:
-        """The fake Finch, which is another object after the world was started again."""
+        """The fake Finch of the current world. A restart creates another object."""
         return self.world().finch
 
     def connect(self) -> None:
-        """From "Connect" to the landing, sometimes in several tabs, sometimes with a confirmation."""
+        """Connects, sometimes in several tabs and sometimes with a confirmation."""
         person = Person(self.deployed(), self.customer_id, same_site=self.chance.random() < 0.7)
         link = self._begin(person, "POST", "/connect-sessions", {"products": ["company"]})
         if link:
             self._go_through(person, link, self.chance.choice(self.logins))
 
     def repair(self) -> None:
-        """Somebody's login breaks at Finch, and one of the customer's people repairs it."""
+        """Breaks a login at Finch, and repairs it as a user of the customer."""
         person = Person(self.deployed(), self.customer_id)
-        mine = [one for one in self._listed(person) if one["logins"]]
+        mine = [connection for connection in self._listed(person) if connection["logins"]]
         if not mine:
             return
         broken = self.chance.choice(mine)
@@ -142,30 +143,31 @@ class Customer:
         self.finch.set_connection_status(login["connection_id"], "reauth")
         path = f"/connections/{broken['provider_id']}/{broken['company_id']}/reauthenticate"
         link = self._begin(person, "POST", path, {})
-        where = [one for one in self.logins if one.provider_id == broken["provider_id"]]
-        if link and where:
-            self._go_through(person, link, self.chance.choice(where))
+        usable = [each for each in self.logins if each.provider_id == broken["provider_id"]]
+        if link and usable:
+            self._go_through(person, link, self.chance.choice(usable))
         self.finch.set_connection_status(login["connection_id"], "connected")
 
     def look(self) -> None:
-        """Looks at the list, and at one of them."""
+        """Reads the list and a connection of it."""
         person = Person(self.deployed(), self.customer_id)
         mine = self._listed(person)
         if mine:
-            one = self.chance.choice(mine)
-            path = f"/connections/{one['provider_id']}/{one['company_id']}"
+            shown = self.chance.choice(mine)
+            path = f"/connections/{shown['provider_id']}/{shown['company_id']}"
             self._seen("show", person.call("GET", path))
 
     def disconnect(self) -> None:
-        """Disconnects one, sometimes twice at once."""
+        """Disconnects a connection, sometimes twice at the same time."""
         person = Person(self.deployed(), self.customer_id)
-        mine = [one for one in self._listed(person) if one["status"] != "disconnected"]
+        mine = [shown for shown in self._listed(person) if shown["status"] != "disconnected"]
         if not mine:
             return
-        one = self.chance.choice(mine)
+        chosen = self.chance.choice(mine)
 
         def end() -> None:
-            self._seen("disconnect", person.disconnect(one["provider_id"], one["company_id"]))
+            reply = person.disconnect(chosen["provider_id"], chosen["company_id"])
+            self._seen("disconnect", reply)
 
         times = 2 if self.chance.random() < 0.2 else 1
         with ThreadPoolExecutor(times) as threads:
@@ -173,9 +175,9 @@ class Customer:
                 done.result()
 
     def vend(self) -> None:
-        """A backend asks for a token, and sometimes reports that it does not work."""
+        """Requests a token as a backend, and sometimes reports that it does not work."""
         login = self.chance.choice(self.logins)
-        asked = {
+        request = {
             "customer_id": self.customer_id,
             "provider_id": login.provider_id,
             "company_id": login.company_id,
@@ -183,13 +185,13 @@ class Customer:
             "purpose": "load",
             "caller": "load",
         }
-        said = self._invoke(asked)
-        if "token" in said and self.chance.random() < 0.3:
-            token_id = said["token"]["token_id"]
-            self._invoke(asked | {"report": "unauthorized", "token_id": token_id})
+        vended = self._invoke(request)
+        if "token" in vended and self.chance.random() < 0.3:
+            token_id = vended["token"]["token_id"]
+            self._invoke(request | {"report": "unauthorized", "token_id": token_id})
 
     def embed(self) -> None:
-        """The embedded flow."""
+        """Connects with the embedded flow."""
         person = Person(self.deployed(), self.customer_id)
         body = {"products": ["company"], "mode": "embedded"}
         started = person.call("POST", "/connect-sessions", body)
@@ -241,14 +243,14 @@ class Customer:
 
         with ThreadPoolExecutor(tabs) as threads:
             ends = list(threads.map(tab, range(tabs)))
-        if len({word for word, _ in ends} - FOR_NOW) > 1:
-            self.tally.complain(f"P2: callbacks with one code ended as {ends}")
+        if len({outcome for outcome, _ in ends} - TEMPORARY) > 1:
+            self.tally.report(f"P2: callbacks with one code ended as {ends}")
         completions = [completion for _, completion in ends if completion]
         if completions and self.chance.random() < 0.7:
             self._seen("confirm", person.confirm(completions[0]))
 
     def _return(self, person: Person, url: str) -> tuple[str, str | None]:
-        """The word that a return ended with, and its completion code."""
+        """The outcome of a return to the application, and its completion code."""
         try:
             reply = person.browser.navigate(url)
         except httpx.HTTPError:
@@ -257,37 +259,39 @@ class Customer:
             return self.tally.note("return", f"http {reply.status}"), None
         landed = urlsplit(reply.headers["location"])
         query = dict(parse_qsl(landed.query))
-        word = self.tally.note("return", query.get("error") or query.get("status", "?"))
-        return word, dict(parse_qsl(landed.fragment)).get("completion")
+        outcome = self.tally.note("return", query.get("error") or query.get("status", "?"))
+        return outcome, dict(parse_qsl(landed.fragment)).get("completion")
 
-    def _invoke(self, asked: dict[str, Any]) -> Any:
+    def _invoke(self, request: dict[str, Any]) -> Any:
         answer = (
             self.world()
             .aws.client("lambda")
-            .invoke(FunctionName=self.world().physical_id("VendToken"), Payload=json.dumps(asked))
+            .invoke(FunctionName=self.world().physical_id("VendToken"), Payload=json.dumps(request))
         )
-        said = json.load(answer["Payload"])
+        content = json.load(answer["Payload"])
         if "FunctionError" in answer:
             self.tally.note("vend", "failed")
             return {}
-        word = "vended" if "token" in said else said.get("reason", "reported")
-        self.tally.note("vend", word)
-        return said
+        outcome = "vended" if "token" in content else content.get("reason", "reported")
+        self.tally.note("vend", outcome)
+        return content
 
-    def _seen(self, what: str, reply: Reply) -> str:
-        """Counts an answer; a failure must have our one shape, or be the gateway's own."""
-        word = str(reply.status)
+    def _seen(self, action: str, reply: Reply) -> str:
+        """Counts an answer. A failure must have our failure shape or API Gateway's."""
+        outcome = str(reply.status)
         if reply.headers.get("content-type") == "application/problem+json":
-            word = reply.code
+            outcome = reply.code
         elif reply.status >= 400 and "message" not in reply.text:
-            self.tally.complain(f"P10: {what} was answered {reply.status} in no shape of ours")
-        return self.tally.note(what, word)
+            self.tally.report(
+                f"P10: {action} was answered {reply.status} in another shape than ours"
+            )
+        return self.tally.note(action, outcome)
 
 
 def customers(
     world: Callable[[], World], deployed: Callable[[], Deployed], number: int, tally: Tally
 ) -> list[Customer]:
-    """Customers with employers of their own, and one that all of them can log in to."""
+    """Customers with their own employers, and with an employer that all of them can log in to."""
     finch = world().finch
     shared = finch.add_company("Shared Payroll Office")
     found = []
@@ -296,8 +300,8 @@ def customers(
         logins = []
         for provider_id in PROVIDERS:
             company = finch.add_company(f"Employer {n} at {provider_id}")
-            for who in ("first", "second"):
-                username = f"{who}@{customer_id}.example"
+            for name in ("first", "second"):
+                username = f"{name}@{customer_id}.example"
                 finch.add_login(provider_id, username, [company, shared])
                 logins.append(Login(provider_id, username, company))
         logins.append(Login(PROVIDERS[0], f"first@{customer_id}.example", shared))
@@ -307,7 +311,7 @@ def customers(
 
 
 def keep_busy(customer: Customer, gate: Gate, until: float, pause: float) -> None:
-    """Lets a customer do things until then, with a pause after each."""
+    """Makes a customer act until the given time, with a pause after each action."""
     while time.monotonic() < until and customer.tally.requests < MOST_REQUESTS:
         gate.passing(customer.act)
         time.sleep(pause * customer.chance.uniform(0.5, 1.5))

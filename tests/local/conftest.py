@@ -1,4 +1,4 @@
-"""The product deployed in a local world of its own, over real HTTP."""
+"""The product, deployed in its own local world, over real HTTP."""
 
 import json
 import time
@@ -17,17 +17,17 @@ PATIENCE = timedelta(seconds=60)
 
 
 def until[T](look: Callable[[], T]) -> T:
-    """What `look` sees as soon as it sees something; fails where that never comes."""
+    """Returns the first true value of `look`; fails after a minute."""
     deadline = time.monotonic() + PATIENCE.total_seconds()
     while not (seen := look()):
-        assert time.monotonic() < deadline, "it never came to that"
+        assert time.monotonic() < deadline, "the expected state did not come"
         time.sleep(0.1)
     return seen
 
 
 @dataclass(frozen=True)
 class HttpApi:
-    """The API over HTTP, one connection for each request and nothing kept between them."""
+    """The API over HTTP, with a new network connection for each request."""
 
     url: str
 
@@ -39,7 +39,7 @@ class HttpApi:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
     ) -> Reply:
-        """Sends one request."""
+        """Sends a request."""
         answer = httpx.request(method, self.url + path, headers=headers, content=body, timeout=60)
         cookies = answer.headers.get_list("set-cookie")
         named = {name: value for name, value in answer.headers.items() if name != "set-cookie"}
@@ -50,9 +50,9 @@ _RUNNING = pytest.StashKey[World]()
 
 
 def running_world(session: pytest.Session, tmp_path_factory: pytest.TempPathFactory) -> World:
-    """The one local world of this session, which lasts as long as the session does.
+    """The only local world of this test session. It runs until the session ends.
 
-    It is beside the one that a person may be running, and open to containers as well.
+    It has its own ports, so a developer's world may run at the same time. It is open to containers.
     """
     if _RUNNING not in session.stash:
         world = World(tmp_path_factory.mktemp("world"), Ports.free(), bridge="127.0.0.2")
@@ -68,7 +68,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def product(world: World) -> Deployed:
-    """The product as it is deployed in a world, with whatever is in it."""
+    """The product deployed in a world, with the data that is in it."""
 
     def invoke(name: str, payload: Any) -> Any:
         function = world.physical_id(name.title().replace("_", ""))
@@ -100,18 +100,18 @@ def product(world: World) -> Deployed:
 
 @pytest.fixture
 def deployed(world: World) -> Deployed:
-    """The product with nothing in it."""
+    """The deployed product without data."""
     return deploy_nothing_in(world)
 
 
 def deploy_nothing_in(world: World) -> Deployed:
-    """The product of a world, with nothing in it."""
-    there = product(world)
+    """The deployed product of a world, after deletion of all data."""
+    deployed = product(world)
     sqs = world.aws.client("sqs")
     for queue in ("WorkQueueUrl", "WorkDeadLetterQueueUrl"):
         sqs.purge_queue(QueueUrl=world.output(queue))
-    there.tables.clear()
+    deployed.tables.clear()
     world.finch.reset()
-    # A story tells when Finch speaks: its webhook would hurry on what the story waits for.
+    # The tests decide when Finch sends webhooks. Otherwise a webhook could finish the work early.
     world.finch.change_switches(webhook_on_disconnect=False)
-    return there
+    return deployed

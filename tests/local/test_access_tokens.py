@@ -1,4 +1,4 @@
-"""The application's access tokens, as the deployed API judges them."""
+"""The deployed API accepts only valid access tokens of the application."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -20,7 +20,7 @@ ROUTES = [
 
 
 def from_now(by: timedelta) -> datetime:
-    """Read when a token is made: this module may have been read long before."""
+    """A time relative to now. The tests call it late, because collection may be long ago."""
     return datetime.now(UTC) + by
 
 
@@ -34,13 +34,13 @@ FORGED: dict[str, Callable[[Issuer], str]] = {
     "no signature": lambda issuer: issuer.token("acme").rpartition(".")[0] + ".",
     "flipped signature": lambda issuer: issuer.token("acme")[:-8] + "AAAAAAAA",
     "alg none": lambda issuer: issuer.token("acme", key=None, headers={"alg": "none"}),
-    # The public key as a shared one: what a verifier would use that believes the header.
+    # A verifier that trusts the header would use the public key as a shared secret.
     "alg HS256": lambda issuer: issuer.token(
         "acme", key=issuer.public_key["n"], headers={"alg": "HS256"}
     ),
     "another key": lambda issuer: issuer.token("acme", key=other_key()),
     "another issuer": lambda issuer: issuer.token("acme", iss="https://evil.example.com"),
-    "another audience": lambda issuer: issuer.token("acme", aud="somebody-else"),
+    "another audience": lambda issuer: issuer.token("acme", aud="another-audience"),
     "expired": lambda issuer: issuer.token("acme", exp=from_now(-timedelta(minutes=5))),
     "not yet valid": lambda issuer: issuer.token("acme", nbf=from_now(timedelta(minutes=5))),
 }
@@ -54,7 +54,7 @@ def send(deployed: Deployed, method: str, path: str, token: str) -> Reply:
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 @pytest.mark.parametrize("forged", FORGED)
-def test_no_route_of_a_customer_takes_a_forged_token(
+def test_customer_routes_refuse_forged_tokens(
     world: World, deployed: Deployed, method: str, path: str, forged: str
 ) -> None:
     assert send(deployed, method, path, FORGED[forged](world.issuer)).status == 401
@@ -62,7 +62,7 @@ def test_no_route_of_a_customer_takes_a_forged_token(
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)
-def test_a_token_that_names_no_customer_is_refused(
+def test_token_without_a_valid_customer_is_refused(
     world: World, deployed: Deployed, method: str, path: str
 ) -> None:
     for customer_id in (None, "", "a#b"):

@@ -1,4 +1,4 @@
-"""The deployment itself: what API Gateway, IAM and the tables do with the template."""
+"""The effect of the template on API Gateway, IAM, logs and tables."""
 
 import json
 from typing import Any
@@ -14,16 +14,16 @@ from tests.support.person import Person
 FUNCTION_ROLES = [name for name in TEMPLATE["Resources"] if name.endswith("Role")]
 
 
-def test_cors_answers_the_configured_origins_with_credentials_and_no_other(
+def test_cors_allows_the_configured_origins_with_credentials_and_no_other(
     world: World, deployed: Deployed
 ) -> None:
     def preflight(origin: str) -> Any:
-        asked = {
+        headers = {
             "origin": origin,
             "access-control-request-method": "POST",
             "access-control-request-headers": "authorization,content-type",
         }
-        reply = deployed.api.send("OPTIONS", "/connect-sessions", headers=asked)
+        reply = deployed.api.send("OPTIONS", "/connect-sessions", headers=headers)
         assert reply.status == 204
         return reply.headers
 
@@ -35,7 +35,7 @@ def test_cors_answers_the_configured_origins_with_credentials_and_no_other(
         assert "access-control-allow-origin" not in preflight(origin)
 
 
-def test_what_a_script_gets_may_be_read_by_the_frontend(deployed: Deployed) -> None:
+def test_frontend_may_read_the_responses_of_the_api(deployed: Deployed) -> None:
     origin = deployed.return_urls[0].rstrip("/")
     headers = {"origin": origin, "authorization": f"Bearer {deployed.token('acme')}"}
     reply = deployed.api.send("GET", "/connections", headers=headers)
@@ -44,7 +44,7 @@ def test_what_a_script_gets_may_be_read_by_the_frontend(deployed: Deployed) -> N
     assert reply.headers["cache-control"] == "no-store"
 
 
-def test_a_slow_exchange_that_outlives_the_gateway_still_reaches_the_session(
+def test_exchange_longer_than_the_gateway_timeout_still_reaches_the_session(
     deployed: Deployed,
 ) -> None:
     acme = Person(deployed, "acme")
@@ -55,7 +55,7 @@ def test_a_slow_exchange_that_outlives_the_gateway_still_reaches_the_session(
     assert deployed.finch.requests.count("POST", "/auth/token") == 1
 
 
-def test_every_function_has_a_role_of_its_own() -> None:
+def test_every_function_has_its_own_role() -> None:
     functions = {
         name: resource["Properties"]["Role"]["Fn::GetAtt"]
         for name, resource in TEMPLATE["Resources"].items()
@@ -67,14 +67,14 @@ def test_every_function_has_a_role_of_its_own() -> None:
     assert len(functions) == len(FUNCTION_ROLES)
 
 
-def test_no_secret_reaches_a_log_of_the_deployment(world: World, deployed: Deployed) -> None:
+def test_no_secret_is_in_a_function_log(world: World, deployed: Deployed) -> None:
     acme = Person(deployed, "acme", same_site=False)
     url = acme.log_in(acme.click(acme.link()))
     landing = acme.come_back(url)
     assert landing.completion
     acme.confirm(landing.completion)
     acme.disconnect()
-    # A line is written a moment after the answer was sent.
+    # The log line follows the answer after a moment.
     until(lambda: '"message":"disconnected"' in "\n".join(world.function_log("Disconnect")))
     functions = [name.removesuffix("Role") for name in FUNCTION_ROLES]
     lines = [line for name in functions for line in world.function_log(name)]
@@ -87,7 +87,7 @@ def test_no_secret_reaches_a_log_of_the_deployment(world: World, deployed: Deplo
     assert not [secret for secret in secrets if secret in logged]
 
 
-def test_containers_reach_the_emulated_aws_and_finch_by_the_bridge(world: World) -> None:
+def test_containers_reach_emulated_aws_and_fake_finch_over_the_bridge(world: World) -> None:
     environment = json.loads((world.state_dir / "sam-local" / "environment.json").read_text())
     variables = environment["ListConnections"]
     assert variables["CONNECTIONS_TABLE"] == world.output("ConnectionsTableName")
@@ -98,7 +98,7 @@ def test_containers_reach_the_emulated_aws_and_finch_by_the_bridge(world: World)
         assert httpx.get(variables[name] + path, headers=headers, timeout=10).is_success
 
 
-def test_the_tables_have_the_promised_keys(world: World) -> None:
+def test_connections_table_has_the_promised_keys(world: World) -> None:
     client = world.aws.client("dynamodb")
     table = client.describe_table(TableName=world.output("ConnectionsTableName"))["Table"]
     assert [(key["AttributeName"], key["KeyType"]) for key in table["KeySchema"]] == [

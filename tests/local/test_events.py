@@ -1,4 +1,4 @@
-"""What an application hears of connections, from the deployed bus."""
+"""Connection events that an application receives from the deployed bus."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ PATIENCE = 60.0
 
 
 def wait_for[T](found: Callable[[], T]) -> T:
-    """What is there, as soon as it is."""
+    """Returns the first true value of `found`; fails after a minute."""
     deadline = time.monotonic() + PATIENCE
     while not (value := found()):
         assert time.monotonic() < deadline
@@ -32,13 +32,13 @@ def wait_for[T](found: Callable[[], T]) -> T:
 
 @pytest.fixture
 def acme(deployed: Deployed) -> Person:
-    """A customer of whom nobody has heard yet."""
+    """A new customer, without events of earlier tests."""
     return Person(deployed, f"acme-{uuid4()}")
 
 
 @pytest.fixture
-def impatient(world: World) -> Iterator[None]:
-    """Lambda gives up at once what the function cannot read."""
+def without_retries(world: World) -> Iterator[None]:
+    """Lambda discards records at once when the function cannot read them."""
     client = world.aws.client("lambda")
     [mapping] = client.list_event_source_mappings(FunctionName=world.output("PublishEventsName"))[
         "EventSourceMappings"
@@ -49,9 +49,9 @@ def impatient(world: World) -> Iterator[None]:
     client.update_event_source_mapping(UUID=mapping["UUID"], MaximumRetryAttempts=retries)
 
 
-def heard_of(world: World, person: Person) -> list[tuple[str, str | None, str]]:
-    """What was told of a customer: the kind, the status before and the one after."""
-    details = [(one["detail-type"], one["detail"]) for one in world.changes()]
+def events_of(world: World, person: Person) -> list[tuple[str, str | None, str]]:
+    """The events of a customer: type, previous status and status."""
+    details = [(event["detail-type"], event["detail"]) for event in world.connection_events()]
     return [
         (kind, detail["previous_status"], detail["status"])
         for kind, detail in details
@@ -60,17 +60,17 @@ def heard_of(world: World, person: Person) -> list[tuple[str, str | None, str]]:
 
 
 def break_at_finch(world: World, person: Person) -> None:
-    """Finch says that the person must log in again, and says so again a minute later."""
-    [connection] = [one for one in world.finch.connections() if one.live]
+    """Finch requires a new login, and reports so again a minute later."""
+    [connection] = [each for each in world.finch.connections() if each.live]
     world.finch.set_connection_status(connection.id, "reauth")
-    look(world, person)
+    check_health(world, person)
     wait_for(lambda: suspicions(world, person))
-    make_a_minute_pass(world, person)
-    look(world, person)
+    make_suspicion_older(world, person)
+    check_health(world, person)
     wait_for(lambda: person.connection()["status"] == "reauth")
 
 
-def look(world: World, person: Person) -> None:
+def check_health(world: World, person: Person) -> None:
     work_item = WorkItem.at_once(ConnectionSubject(person.customer_id, KEY), datetime.now(UTC))
     world.aws.client("sqs").send_message(
         QueueUrl=world.output("WorkQueueUrl"), MessageBody=work_queue.write(work_item)
@@ -88,7 +88,7 @@ def suspicions(world: World, person: Person) -> list[str]:
     return [id_ for id_, token in item["tokens"]["M"].items() if "suspected" in token["M"]]
 
 
-def make_a_minute_pass(world: World, person: Person) -> None:
+def make_suspicion_older(world: World, person: Person) -> None:
     [token_id] = suspicions(world, person)
     since = (datetime.now(UTC) - timedelta(minutes=2)).isoformat()
     world.aws.client("dynamodb").update_item(
@@ -100,14 +100,18 @@ def make_a_minute_pass(world: World, person: Person) -> None:
     )
 
 
-def test_a_subscriber_hears_of_a_connection_in_order(world: World, acme: Person) -> None:
+def test_subscriber_receives_the_events_of_a_connection_in_order(
+    world: World, acme: Person
+) -> None:
     acme.connect()
     break_at_finch(world, acme)
     acme.connect()
     assert acme.disconnect().status == 200
-    wait_for(lambda: "connection.disconnected" in [kind for kind, _, _ in heard_of(world, acme)])
-    # A look in the middle of the repair would make two changes of it.
-    statuses = [one for one in heard_of(world, acme) if one[0] != "connection.logins_changed"]
+    wait_for(lambda: "connection.disconnected" in [kind for kind, _, _ in events_of(world, acme)])
+    # A health check during the repair would split it into two events.
+    statuses = [
+        event for event in events_of(world, acme) if event[0] != "connection.logins_changed"
+    ]
     assert statuses == [
         ("connection.created", None, "connected"),
         ("connection.status_changed", "connected", "reauth"),
@@ -117,8 +121,8 @@ def test_a_subscriber_hears_of_a_connection_in_order(world: World, acme: Person)
     ]
 
 
-@pytest.mark.usefixtures("impatient")
-def test_what_nobody_can_read_ends_with_the_dead_letters_and_holds_up_nobody(
+@pytest.mark.usefixtures("without_retries")
+def test_unreadable_record_becomes_a_dead_letter_and_blocks_no_other_event(
     world: World, acme: Person
 ) -> None:
     sqs, queue = world.aws.client("sqs"), world.output("EventsDeadLetterQueueUrl")
@@ -127,15 +131,15 @@ def test_what_nobody_can_read_ends_with_the_dead_letters_and_holds_up_nobody(
         TableName=world.output("ConnectionsTableName"), Item=unreadable
     )
     acme.connect()
-    wait_for(lambda: heard_of(world, acme))
-    assert heard_of(world, acme) == [("connection.created", None, "connected")]
-    [letter] = sqs.receive_message(QueueUrl=queue)["Messages"]
-    assert "DDBStreamBatchInfo" in letter["Body"]
-    assert acme.customer_id not in letter["Body"]
-    sqs.delete_message(QueueUrl=queue, ReceiptHandle=letter["ReceiptHandle"])
+    wait_for(lambda: events_of(world, acme))
+    assert events_of(world, acme) == [("connection.created", None, "connected")]
+    [dead_letter] = sqs.receive_message(QueueUrl=queue)["Messages"]
+    assert "DDBStreamBatchInfo" in dead_letter["Body"]
+    assert acme.customer_id not in dead_letter["Body"]
+    sqs.delete_message(QueueUrl=queue, ReceiptHandle=dead_letter["ReceiptHandle"])
 
 
-def test_the_function_that_publishes_may_read_the_stream_and_tell_the_bus_and_no_more(
+def test_publish_events_role_may_read_the_stream_and_put_events_only(
     world: World,
 ) -> None:
     table = world.output("ConnectionsTableName")
@@ -144,8 +148,8 @@ def test_the_function_that_publishes_may_read_the_stream_and_tell_the_bus_and_no
     shards = role.client("dynamodbstreams").describe_stream(StreamArn=stream)
     assert shards["StreamDescription"]["Shards"]
     entry = {"Source": "test", "DetailType": "test", "Detail": "{}"}
-    told = {"Entries": [entry | {"EventBusName": world.output("EventBusName")}]}
-    assert role.client("events").put_events(**told)["FailedEntryCount"] == 0
+    entries = {"Entries": [entry | {"EventBusName": world.output("EventBusName")}]}
+    assert role.client("events").put_events(**entries)["FailedEntryCount"] == 0
     forbidden: list[tuple[str, str, dict[str, Any]]] = [
         ("events", "put_events", {"Entries": [entry]}),
         ("dynamodb", "scan", {"TableName": table}),

@@ -1,7 +1,7 @@
-"""What is left half done ends by itself: processes killed, Finch slow or down, over real HTTP.
+"""Interrupted work finishes by itself: killed processes, and Finch slow or down, over real HTTP.
 
-The queue's delays are a minute and more. Here its messages are sent again as due, and rows are made
-older; everything else is the deployed product.
+The delays of the queue are a minute and more. The tests send its messages again as due and make rows
+older. Everything else is the deployed product.
 """
 
 import json
@@ -34,7 +34,7 @@ from tests.support.deployed import Deployed, Reply
 from tests.support.invariants import Watch, broken
 from tests.support.person import Person
 
-# Four customers with an employer each, so that they go through Finch Connect side by side.
+# Four customers, each with an employer, so that they can use Finch Connect at the same time.
 CHOICES: dict[str, dict[str, Any]] = {
     "acme": {"provider_id": "gusto", "login": MAYA, "company_id": HARBOR_LANE.id},
     "globex": {"provider_id": "gusto", "login": IRIS, "company_id": JUNIPER_VALE.id},
@@ -44,39 +44,39 @@ CHOICES: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class Tasks:
-    """The deployed queue of tasks and its dead letters."""
+class Queue:
+    """The deployed work queue and its dead letters."""
 
     world: World
 
     def waiting(self) -> list[dict[str, Any]]:
-        """The tasks that are not done, delayed and hidden ones too."""
+        """The work items that are not done, also while delayed or hidden."""
         return [json.loads(body) for body in self._bodies("WorkQueueUrl")]
 
     def of_connections(self) -> list[dict[str, Any]]:
-        """Those about a connection that is on its way out."""
-        return [task for task in self.waiting() if "company_id" in task]
+        """The work items about a connection that is being disconnected."""
+        return [work_item for work_item in self.waiting() if "company_id" in work_item]
 
     def dead(self) -> list[str]:
-        """The messages that nobody could work off."""
+        """The messages that failed too often."""
         return self._bodies("WorkDeadLetterQueueUrl")
 
     def send(self, *bodies: str) -> None:
-        """Sends messages, to arrive at once and together."""
+        """Sends messages that arrive now and together."""
         client, url = self.world.aws.client("sqs"), self.world.output("WorkQueueUrl")
-        for some in batched(bodies, 10, strict=False):
-            entries = [{"Id": str(n), "MessageBody": body} for n, body in enumerate(some)]
+        for batch in batched(bodies, 10, strict=False):
+            entries = [{"Id": str(n), "MessageBody": body} for n, body in enumerate(batch)]
             client.send_message_batch(QueueUrl=url, Entries=entries)
 
     def fall_due(self) -> None:
-        """Brings every task at once, as it would come when its time has passed."""
-        tasks, now = self.waiting(), datetime.now(UTC).isoformat()
+        """Sends every work item now, as if its time had come."""
+        items, now = self.waiting(), datetime.now(UTC).isoformat()
         url = self.world.output("WorkQueueUrl")
         self.world.aws.client("sqs").purge_queue(QueueUrl=url)
-        self.send(*[json.dumps(task | {"due_at": now}) for task in tasks])
+        self.send(*[json.dumps(work_item | {"due_at": now}) for work_item in items])
 
     def hide(self, seconds: int) -> None:
-        """How long a message that was not worked off stays away."""
+        """Sets how long a message stays hidden after a failure."""
         self.world.aws.client("sqs").set_queue_attributes(
             QueueUrl=self.world.output("WorkQueueUrl"),
             Attributes={"VisibilityTimeout": str(seconds)},
@@ -94,42 +94,42 @@ class Tasks:
 
 
 class Gate:
-    """Where the requests stand that a fault delays, until it opens."""
+    """Keeps requests that a fault delays, until it opens."""
 
     def __init__(self) -> None:
         self._arrived = threading.Semaphore(0)
         self._opened = threading.Event()
 
-    def stand(self, seconds: float) -> None:
-        """What the fake Finch does instead of sleeping."""
+    def wait(self, seconds: float) -> None:
+        """The fake Finch calls this instead of sleeping."""
         self._arrived.release()
         self._opened.wait(seconds)
 
     def wait_for(self, number: int) -> None:
-        """Returns when so many more requests stand here."""
+        """Returns when this number of further requests waits here."""
         for _ in range(number):
             assert self._arrived.acquire(timeout=PATIENCE.total_seconds())
 
     def open(self) -> None:
-        """Lets them all through."""
+        """Releases all requests."""
         self._opened.set()
 
 
 @pytest.fixture
-def tasks(world: World, deployed: Deployed) -> Iterator[Tasks]:
-    """The queue, which is as deployed again afterwards."""
+def queue(world: World, deployed: Deployed) -> Iterator[Queue]:
+    """The work queue. Its settings are restored after the test."""
     client, url = world.aws.client("sqs"), world.output("WorkQueueUrl")
     names = ["VisibilityTimeout"]
     kept = client.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-    yield Tasks(world)
+    yield Queue(world)
     client.set_queue_attributes(QueueUrl=url, Attributes=kept)
 
 
 @pytest.fixture
 def gate(deployed: Deployed) -> Iterator[Gate]:
-    """Delays of the fake Finch last until the gate opens."""
+    """A gate: delays of the fake Finch last until it opens."""
     gate, sleep = Gate(), deployed.finch.sleep
-    deployed.finch.sleep = gate.stand
+    deployed.finch.sleep = gate.wait
     yield gate
     gate.open()
     deployed.finch.sleep = sleep
@@ -144,7 +144,7 @@ def live(deployed: Deployed) -> int:
 
 
 def pass_time(deployed: Deployed, by: timedelta) -> None:
-    """Makes every row older, as if all of it had happened earlier."""
+    """Makes every row older, as if everything had happened earlier."""
     tables = deployed.tables
     for table in (tables.sessions, tables.connections):
         for item in tables.items(table):
@@ -158,27 +158,28 @@ def pass_time(deployed: Deployed, by: timedelta) -> None:
 
 
 def ringing(world: World) -> set[str]:
-    """The alarms that somebody hears, by their names in the template."""
+    """The alarms in state ALARM, by their logical ids."""
     alarms = world.aws.client("cloudwatch").describe_alarms(StateValue="ALARM")["MetricAlarms"]
     return {alarm["AlarmName"].split("-")[-2] for alarm in alarms}
 
 
 def at_once(*requests: Callable[[], Reply]) -> "list[Callable[[], Reply]]":
-    """Sends requests side by side; each answer is there when it is called for."""
+    """Sends requests at the same time; each returned function waits for its answer."""
     threads = ThreadPoolExecutor(len(requests))
     futures = [threads.submit(request) for request in requests]
     threads.shutdown(wait=False)
     return [future.result for future in futures]
 
 
-def test_a_hundred_identical_callbacks_are_one_exchange_and_end_the_same(
+def test_hundred_identical_callbacks_exchange_once_and_end_the_same(
     deployed: Deployed,
 ) -> None:
     acme = Person(deployed, "acme")
     url = acme.log_in(acme.click(acme.link()))
     cookies = dict(acme.browser.cookies)
     together = threading.Barrier(100)
-    # Here the environments of a function start on a core or two: longer than API Gateway waits.
+    # The environments of a function share a core or two here, and start more slowly than API Gateway
+    # waits. So they are started first.
     for started in at_once(*[lambda: deployed.api.send("GET", "/callback")] * 16):
         started()
 
@@ -193,12 +194,12 @@ def test_a_hundred_identical_callbacks_are_one_exchange_and_end_the_same(
     assert len(set(landings)) == 1
     assert "'status': 'connected'" in landings[0]
     assert deployed.finch.requests.count("POST", "/auth/token") == 1
-    assert [len(one["logins"]) for one in acme.connections()] == [1]
+    assert [len(shown["logins"]) for shown in acme.connections()] == [1]
     assert broken(deployed, Watch(), at_rest=True) == []
 
 
-def test_callbacks_killed_at_every_call_of_finch_lose_no_token(
-    world: World, deployed: Deployed, tasks: Tasks, gate: Gate
+def test_callbacks_killed_at_each_call_to_finch_lose_no_token(
+    world: World, deployed: Deployed, queue: Queue, gate: Gate
 ) -> None:
     people = {name: Person(deployed, name) for name in CHOICES}
     urls = {
@@ -216,12 +217,12 @@ def test_callbacks_killed_at_every_call_of_finch_lose_no_token(
     assert [reply().status for reply in replies] == [500] * 4
     assert phases(deployed) == {"exchanging": 2, "escrowed": 2}
     assert [person.connections() for person in people.values()] == [[]] * 4
-    # Finch does what it was asked to, whoever still listens.
+    # Finch carries out the requests although their callers are gone.
     gate.open()
     until(lambda: live(deployed) == 4)
 
     pass_time(deployed, timedelta(minutes=5))
-    tasks.fall_due()
+    queue.fall_due()
     until(lambda: phases(deployed) == {"uncertain": 2, "complete": 2})
     until(lambda: "ExchangeUncertainAlarm" in ringing(world))
     lost = [name for name, person in people.items() if not person.connections()]
@@ -229,15 +230,15 @@ def test_callbacks_killed_at_every_call_of_finch_lose_no_token(
     for name in lost:
         assert people[name].come_back(urls[name]).outcome == {"error": "exchange_uncertain"}
         assert people[name].connect(**CHOICES[name]).outcome["status"] == "connected"
-    # A person sees that they are recovered, and says so.
+    # An operator sees that they are recovered, and dismisses them.
     pass_time(deployed, timedelta(hours=2))
     assert deployed.invoke
     uncertain = deployed.invoke("resolve_unfinished", {"action": "list"})["result"]["sessions"]
-    assert [one["seems_recovered"] for one in uncertain] == [True, True]
-    for one in uncertain:
-        deployed.invoke("resolve_unfinished", {"action": "dismiss", "session": one["session"]})
-    tasks.fall_due()
-    until(lambda: tasks.waiting() == [])
+    assert [session["seems_recovered"] for session in uncertain] == [True, True]
+    for session in uncertain:
+        deployed.invoke("resolve_unfinished", {"action": "dismiss", "session": session["session"]})
+    queue.fall_due()
+    until(lambda: queue.waiting() == [])
     assert phases(deployed) == {"ended": 2, "complete": 4}
     assert broken(deployed, Watch(), at_rest=True) == []
     codes = deployed.finch.truth()["codes"]
@@ -250,8 +251,8 @@ def test_callbacks_killed_at_every_call_of_finch_lose_no_token(
     assert live(deployed) == 0
 
 
-def test_disconnects_killed_before_and_after_finch_did_it_end_by_themselves(
-    world: World, deployed: Deployed, tasks: Tasks, gate: Gate
+def test_disconnects_killed_before_or_after_finch_acts_still_finish(
+    world: World, deployed: Deployed, queue: Queue, gate: Gate
 ) -> None:
     acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
     acme.connect(login=MAYA)
@@ -259,7 +260,7 @@ def test_disconnects_killed_before_and_after_finch_did_it_end_by_themselves(
     globex.connect(**CHOICES["globex"])
     for when in ("before", "after"):
         deployed.finch.faults.add("POST", "/disconnect", delay_seconds=600, when=when)
-    over = ["disconnected", "disconnected"]
+    finished = ["disconnected", "disconnected"]
     replies = at_once(acme.disconnect, lambda: globex.disconnect(company_id=JUNIPER_VALE.id))
     gate.wait_for(2)
     world.kill_execution_environments()
@@ -270,49 +271,51 @@ def test_disconnects_killed_before_and_after_finch_did_it_end_by_themselves(
         assert shown["logins"]
     gate.open()
 
-    tasks.fall_due()
-    until(lambda: [acme.connections()[0]["status"], globex.connections()[0]["status"]] == over)
-    until(lambda: tasks.waiting() == [])
+    queue.fall_due()
+    until(lambda: [acme.connections()[0]["status"], globex.connections()[0]["status"]] == finished)
+    until(lambda: queue.waiting() == [])
     assert live(deployed) == 0
     assert broken(deployed, Watch(), at_rest=True) == []
 
 
-def test_a_disconnect_leaves_the_claim_to_whoever_still_keeps_a_token(deployed: Deployed) -> None:
+def test_disconnect_keeps_the_ownership_row_while_a_session_keeps_a_token(
+    deployed: Deployed,
+) -> None:
     deployed.finch.change_switches(other_login_same_connection=True)
     acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
     acme.connect(login=MAYA)
     assert globex.connect(login=OWEN).outcome == {"error": "cannot_connect"}
     assert acme.disconnect().status == 200
-    [claim] = deployed.tables.items(deployed.tables.ownerships)
-    assert "holders" in claim
-    assert "customer_id" not in claim
+    [ownership] = deployed.tables.items(deployed.tables.ownerships)
+    assert "holders" in ownership
+    assert "customer_id" not in ownership
     assert broken(deployed, Watch(), at_rest=True) == []
 
 
-def test_a_task_killed_in_the_middle_comes_again_and_is_done(
-    world: World, deployed: Deployed, tasks: Tasks, gate: Gate
+def test_killed_work_item_is_received_again_and_done(
+    world: World, deployed: Deployed, queue: Queue, gate: Gate
 ) -> None:
     acme = Person(deployed, "acme")
     acme.connect()
-    tasks.fall_due()
-    until(lambda: tasks.waiting() == [])
+    queue.fall_due()
+    until(lambda: queue.waiting() == [])
     deployed.finch.faults.add("POST", "/disconnect", status=500)
     assert acme.disconnect().status == 202
-    # The function runs already, and has five times this long to start again.
-    tasks.hide(seconds=5)
+    # The function is warm. To start again, it has five times these seconds.
+    queue.hide(seconds=5)
     deployed.finch.faults.add("POST", "/disconnect", delay_seconds=600, when="after")
-    tasks.fall_due()
+    queue.fall_due()
     gate.wait_for(1)
     assert world.kill_execution_environments() > 0
     gate.open()
     until(lambda: acme.connection()["status"] == "disconnected")
-    until(lambda: tasks.waiting() == [])
+    until(lambda: queue.waiting() == [])
     assert live(deployed) == 0
 
 
 @pytest.mark.parametrize("down", [{"status": 500}, {"drop": "before_effect"}], ids=str)
-def test_a_disconnect_while_finch_is_down_ends_when_finch_is_back(
-    deployed: Deployed, tasks: Tasks, down: dict[str, Any]
+def test_disconnect_while_finch_is_down_finishes_when_finch_is_back(
+    deployed: Deployed, queue: Queue, down: dict[str, Any]
 ) -> None:
     acme = Person(deployed, "acme")
     acme.connect(login=MAYA)
@@ -321,32 +324,34 @@ def test_a_disconnect_while_finch_is_down_ends_when_finch_is_back(
     for _ in range(3):
         reply = acme.disconnect()
         assert (reply.status, reply.json["status"]) == (202, "disconnecting")
-    # One for the disconnect, however often it is asked for, beside those of the two connects.
-    first = max(tasks.of_connections(), key=lambda one: one["due_at"])
-    tasks.fall_due()
+    # The disconnect has a single work item after three requests. The two connects have theirs.
+    first = max(queue.of_connections(), key=lambda work_item: work_item["due_at"])
+    queue.fall_due()
 
-    def comes_later(task: dict[str, Any]) -> bool:
-        return bool(task["retries"]) and task["due_at"] > first["due_at"]
+    def comes_later(work_item: dict[str, Any]) -> bool:
+        return bool(work_item["retries"]) and work_item["due_at"] > first["due_at"]
 
-    until(lambda: any(comes_later(one) for one in tasks.of_connections()))
+    until(lambda: any(comes_later(item) for item in queue.of_connections()))
     [shown] = acme.connections()
     assert (shown["status"], len(shown["logins"])) == ("disconnecting", 2)
     assert live(deployed) == 2
 
     deployed.finch.faults.clear()
-    tasks.fall_due()
+    queue.fall_due()
     until(lambda: acme.connections()[0]["status"] == "disconnected")
-    until(lambda: tasks.waiting() == [])
+    until(lambda: queue.waiting() == [])
     assert live(deployed) == 0
     assert broken(deployed, Watch(), at_rest=True) == []
 
 
-def test_what_nobody_confirms_in_a_day_is_ended_at_finch(deployed: Deployed, tasks: Tasks) -> None:
+def test_session_without_confirmation_for_a_day_is_ended_at_finch(
+    deployed: Deployed, queue: Queue
+) -> None:
     acme = Person(deployed, "acme", same_site=False)
     landing = acme.connect()
     assert landing.completion
     pass_time(deployed, timedelta(hours=25))
-    tasks.fall_due()
+    queue.fall_due()
     until(lambda: phases(deployed) == {"ended": 1})
     assert live(deployed) == 0
     assert acme.confirm(landing.completion).code == "session_expired"
@@ -354,7 +359,7 @@ def test_what_nobody_confirms_in_a_day_is_ended_at_finch(deployed: Deployed, tas
 
 
 @pytest.mark.parametrize("by", ["customer", "queue"])
-def test_a_token_that_stays_dead_is_forgotten(deployed: Deployed, tasks: Tasks, by: str) -> None:
+def test_token_that_stays_dead_is_discarded(deployed: Deployed, queue: Queue, by: str) -> None:
     acme = Person(deployed, "acme", same_site=False)
     landing = acme.connect()
     assert landing.completion
@@ -364,15 +369,15 @@ def test_a_token_that_stays_dead_is_forgotten(deployed: Deployed, tasks: Tasks, 
     assert phases(deployed) == {"escrowed": 1}
     pass_time(deployed, timedelta(hours=2))
     if by == "queue":
-        tasks.fall_due()
+        queue.fall_due()
     else:
         assert acme.confirm(landing.completion).code == "connection_ended"
     until(lambda: phases(deployed) == {"ended": 1})
     assert broken(deployed, Watch(), at_rest=True) == []
 
 
-def test_an_operator_is_called_sees_what_is_left_and_decides(
-    world: World, deployed: Deployed, tasks: Tasks
+def test_operator_gets_alarms_sees_unfinished_work_and_decides(
+    world: World, deployed: Deployed, queue: Queue
 ) -> None:
     acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
 
@@ -386,7 +391,7 @@ def test_an_operator_is_called_sees_what_is_left_and_decides(
 
     acme.connect(login=MAYA)
     assert globex.connect(login=OWEN).outcome == {"error": "cannot_connect"}
-    tasks.fall_due()
+    queue.fall_due()
     until(lambda: "TokenHeldAlarm" in ringing(world))
     pass_time(deployed, timedelta(hours=2))
     [held] = operate("list")["result"]["sessions"]
@@ -394,7 +399,7 @@ def test_an_operator_is_called_sees_what_is_left_and_decides(
     assert decide("attach", held["session"])["error"] == "cannot_connect"
     acme.disconnect()
     assert decide("attach", held["session"])["result"]["status"] == "connected"
-    assert [one["status"] for one in globex.connections()] == ["connected"]
+    assert [shown["status"] for shown in globex.connections()] == ["connected"]
 
     assert acme.connect(login=MAYA).outcome == {"error": "cannot_connect"}
     pass_time(deployed, timedelta(hours=2))
@@ -423,18 +428,18 @@ def test_an_operator_is_called_sees_what_is_left_and_decides(
     assert broken(deployed, Watch(), at_rest=True) == []
 
 
-def test_what_cannot_be_understood_ends_in_the_dead_letters_alone_and_somebody_is_told(
-    world: World, deployed: Deployed, tasks: Tasks
+def test_unreadable_messages_alone_become_dead_letters_and_raise_an_alarm(
+    world: World, deployed: Deployed, queue: Queue
 ) -> None:
     acme = Person(deployed, "acme")
     acme.connect()
-    [task] = tasks.waiting()
-    tasks.fall_due()
-    until(lambda: tasks.waiting() == [])
-    tasks.hide(seconds=2)
-    strange = ["not json", json.dumps(task | {"due_at": "soon"}), json.dumps({"session": 1})]
-    due = json.dumps(task | {"due_at": datetime.now(UTC).isoformat()})
-    tasks.send(strange[0], due, *strange[1:])
-    until(lambda: sorted(tasks.dead()) == sorted(strange))
-    assert tasks.waiting() == []
+    [work_item] = queue.waiting()
+    queue.fall_due()
+    until(lambda: queue.waiting() == [])
+    queue.hide(seconds=2)
+    strange = ["not json", json.dumps(work_item | {"due_at": "soon"}), json.dumps({"session": 1})]
+    due = json.dumps(work_item | {"due_at": datetime.now(UTC).isoformat()})
+    queue.send(strange[0], due, *strange[1:])
+    until(lambda: sorted(queue.dead()) == sorted(strange))
+    assert queue.waiting() == []
     until(lambda: "DeadLetterAlarm" in ringing(world))

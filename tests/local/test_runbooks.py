@@ -1,7 +1,7 @@
-"""The runbooks, followed to the letter in the local world by whoever is on duty.
+"""The commands of the runbooks, run in the local world.
 
-Their commands are taken from the text: `operations` runs as it does for a person, `aws` is played by
-the same request with boto3.
+The tests take the commands from the text. `operations` runs as it does for an operator. For `aws`, the
+test sends the same request with boto3.
 """
 
 import io
@@ -16,53 +16,54 @@ from typing import Any
 import httpx
 import pytest
 
+from local.fake_finch.records import Token
 from local.fake_finch.seed_world import CEDARLINE, HARBOR_LANE, IRIS, JUNIPER_VALE, LENA, MAYA, OWEN
-from local.fake_finch.state import Token
 from local.world import STACK_NAME, World
 from operations import __main__ as operations
-from operations import long_work
+from operations import reencrypt
 from tests.local.conftest import until
-from tests.local.test_recovery import Tasks, pass_time, phases, ringing
+from tests.local.test_recovery import Queue, pass_time, phases, ringing
 from tests.support.deployed import Deployed
 from tests.support.invariants import Watch, broken
 from tests.support.person import Person
 from tests.support.runbooks import commands, sections
 
 TO_DO, ALARMS = sections("To be done by a person"), sections("Alarms")
-DONE, FOR_A_PERSON, CANNOT, NOT_YET = 0, 1, 2, 3
+DONE, PERSON_NEEDED, FAILED, NOT_FINISHED = 0, 1, 2, 3
 
 
 @dataclass
 class Operator:
-    """A person at a terminal, with the runbooks open."""
+    """An operator at a terminal who follows the runbooks."""
 
     world: World
     screen: str = ""
     answers: list[Any] = field(default_factory=list)
 
     def operations(self, *words: str) -> int:
-        """Runs the program; `screen` is what it said, the answer its exit code."""
-        said = io.StringIO()
+        """Runs the program and returns its exit code; `screen` gets its output."""
+        output = io.StringIO()
         where = ["--local", "--aws-port", str(self.world.ports.aws)]
-        with redirect_stdout(said):
+        with redirect_stdout(output):
             code = operations.main([*where, *words])
-        self.screen = said.getvalue()
+        self.screen = output.getvalue()
         return code
 
-    def troubles(self) -> list[str]:
-        """What the doctor finds wrong, but for alarms that what was done before has made ring."""
+    def faults(self) -> list[str]:
+        """The faults that `doctor` finds, without alarms: earlier tests may have raised them."""
         self.operations("doctor")
         lines = self.screen.splitlines()
-        assert lines[-1] == "All is well." or "wrong" in lines[-1], self.screen
-        return [one for one in lines if one.startswith("WRONG") and not one.endswith(": rings")]
+        assert lines[-1] == "All is well." or "faults" in lines[-1], self.screen
+        found = [line for line in lines if line.startswith("WRONG")]
+        return [line for line in found if not line.endswith(": rings")]
 
     def follow(self, section: str, **values: str) -> list[int]:
-        """Runs every command of a section in its order; the exit codes of the program's."""
+        """Runs every command of a section in order; returns the exit codes of `operations`."""
         named = self.world._outputs | {"stack": STACK_NAME} | values
         return [code for line in commands(section, named) if (code := self.run(line)) is not None]
 
     def run(self, line: list[str]) -> int | None:
-        """Runs one command; the exit code where it is one of the program's."""
+        """Runs a command; returns the exit code of `operations`, otherwise None."""
         match line:
             case ["operations", *words]:
                 return self.operations(*words)
@@ -102,19 +103,19 @@ class Operator:
 
 @pytest.fixture
 def operator(world: World, deployed: Deployed) -> Operator:
-    """Whoever is on duty."""
+    """The operator on duty."""
     return Operator(world)
 
 
 @pytest.fixture
-def tasks(world: World, deployed: Deployed) -> Tasks:
-    """The queue, to make time pass."""
-    return Tasks(world)
+def queue(world: World, deployed: Deployed) -> Queue:
+    """The work queue, to make work items due."""
+    return Queue(world)
 
 
 @pytest.fixture
 def application(world: World) -> Iterator[dict[str, str]]:
-    """What the secret holds; everything is as it was afterwards."""
+    """The content of the Finch secret. It is restored after the test."""
     before, secrets = world.finch.application, world.aws.client("secretsmanager")
     arn = world.output("FinchSecretArn")
     kept = secrets.get_secret_value(SecretId=arn)["SecretString"]
@@ -133,11 +134,11 @@ def live(deployed: Deployed) -> list[Token]:
     return deployed.finch.live_tokens()
 
 
-def test_the_doctor_finds_nothing_where_all_is_well(operator: Operator) -> None:
-    assert operator.troubles() == []
+def test_doctor_finds_no_fault_in_a_working_stack(operator: Operator) -> None:
+    assert operator.faults() == []
 
 
-def test_the_doctor_names_what_is_wrong_and_its_remedy(
+def test_doctor_names_each_fault_and_its_fix(
     world: World, operator: Operator, application: Mapping[str, str]
 ) -> None:
     aws, name = world.aws, world.output
@@ -148,7 +149,7 @@ def test_the_doctor_names_what_is_wrong_and_its_remedy(
     schedule = world.physical_id("ScheduleChecksSchedule")
     scheduler = aws.client("scheduler")
     stated = scheduler.get_schedule(Name=schedule)
-    kept = {one: stated[one] for one in ("Name", "ScheduleExpression", "Target")}
+    kept = {member: stated[member] for member in ("Name", "ScheduleExpression", "Target")}
     kept["FlexibleTimeWindow"] = stated["FlexibleTimeWindow"]
     scheduler.update_schedule(**kept, State="DISABLED")
     [mapping] = aws.client("lambda").list_event_source_mappings(
@@ -156,18 +157,18 @@ def test_the_doctor_names_what_is_wrong_and_its_remedy(
     )["EventSourceMappings"]
     aws.client("lambda").update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
     aws.client("sqs").send_message(
-        QueueUrl=name("EventsDeadLetterQueueUrl"), MessageBody='{"not": "a letter"}'
+        QueueUrl=name("EventsDeadLetterQueueUrl"), MessageBody='{"not": "a dead letter"}'
     )
     gateway, api = aws.client("apigatewayv2"), name("ApiId")
-    # As a deployment leaves it when API Gateway cannot read the issuer.
+    # A deployment has this effect when API Gateway cannot read the issuer.
     [listing] = [
-        one
-        for one in gateway.get_routes(ApiId=api)["Items"]
-        if one["RouteKey"] == "GET /connections"
+        route
+        for route in gateway.get_routes(ApiId=api)["Items"]
+        if route["RouteKey"] == "GET /connections"
     ]
     gateway.delete_route(ApiId=api, RouteId=listing.pop("RouteId"))
     try:
-        troubles = operator.troubles()
+        faults = operator.faults()
     finally:
         gateway.create_route(ApiId=api, **listing)
         aws.client("kms").enable_key_rotation(KeyId=name("TokenKeyArn"))
@@ -177,31 +178,31 @@ def test_the_doctor_names_what_is_wrong_and_its_remedy(
     for line in (
         "WRONG  Finch: credentials_unreadable",
         f"-> fill in client_id and client_secret in the secret {name('FinchSecretArn')}",
-        "WRONG  webhook secrets: 0 can be used",
+        "WRONG  webhook secrets: 0 are usable",
         "WRONG  key: does not rotate",
-        "WRONG  sweep: its schedule is DISABLED",
-        "WRONG  ProcessWork: its source is Disabled",
-        "WRONG  EventsDeadLetterQueue: 1 letters",
+        "WRONG  scheduled check: its schedule is DISABLED",
+        "WRONG  ProcessWork: its event source mapping is Disabled",
+        "WRONG  EventsDeadLetterQueue: 1 dead letters",
         f"WRONG  API: {world.api_url} answers 404 without an access token",
-        "-> API Gateway could not read the issuer when it was deployed: mend JwtIssuer, deploy again",
+        "-> API Gateway could not read the issuer during deployment: correct JwtIssuer, deploy again",
     ):
         assert line in operator.screen, operator.screen
-    assert len(troubles) == 7
+    assert len(faults) == 7
 
 
-def test_the_doctor_tells_a_wrong_secret_from_a_redirect_uri_that_is_not_registered(
+def test_doctor_distinguishes_a_wrong_secret_from_a_wrong_redirect_uri(
     world: World, operator: Operator, application: Mapping[str, str]
 ) -> None:
     uris = world.finch.application.redirect_uris
     world.finch.replace_application(redirect_uris=["https://elsewhere.example.com/callback"])
-    assert operator.operations("doctor") == FOR_A_PERSON
+    assert operator.operations("doctor") == PERSON_NEEDED
     assert f"-> register {world.api_url}/callback as a redirect URI" in operator.screen
     world.finch.replace_application(redirect_uris=uris, client_secret="another")
-    assert operator.operations("doctor") == FOR_A_PERSON
+    assert operator.operations("doctor") == PERSON_NEEDED
     assert "WRONG  Finch: invalid_client" in operator.screen
 
 
-def test_a_client_secret_is_replaced_and_nothing_is_lost(
+def test_replacing_the_client_secret_loses_nothing(
     world: World, deployed: Deployed, operator: Operator, application: dict[str, str]
 ) -> None:
     acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
@@ -212,13 +213,13 @@ def test_a_client_secret_is_replaced_and_nothing_is_lost(
     assert early.outcome == {"error": "finch_misconfigured"}
     values = application | {"client_secret": "a-new-one"}
     operator.follow(TO_DO["Replace the client secret"], **values)
-    assert operator.troubles() == []
+    assert operator.faults() == []
     assert globex.come_back(on_the_way).outcome["status"] == "connected"
     assert acme.disconnect().status == 200
     assert broken(deployed, Watch(), at_rest=False) == []
 
 
-def test_a_webhook_secret_is_replaced_and_no_webhook_is_refused(
+def test_replacing_a_webhook_secret_refuses_no_webhook(
     world: World, deployed: Deployed, operator: Operator, application: dict[str, str]
 ) -> None:
     Person(deployed, "acme").connect()
@@ -227,7 +228,9 @@ def test_a_webhook_secret_is_replaced_and_no_webhook_is_refused(
     def answered() -> int | None:
         event_id = deployed.finch.send_webhook("account.updated", connection_id)
         [first, *_] = until(
-            lambda: [one for one in deployed.finch.outbox.answers() if one.event_id == event_id]
+            lambda: [
+                answer for answer in deployed.finch.outbox.answers() if answer.event_id == event_id
+            ]
         )
         return first.status
 
@@ -236,13 +239,13 @@ def test_a_webhook_secret_is_replaced_and_no_webhook_is_refused(
     assert answered() == 200
     values = application | {"new_webhook_secret": new}
     operator.follow(TO_DO["Replace a webhook secret"], **values)
-    assert operator.troubles() == []
-    assert "webhook secrets: 2 can be used" in operator.screen
+    assert operator.faults() == []
+    assert "webhook secrets: 2 are usable" in operator.screen
     deployed.finch.replace_application(webhook_secrets=[new])
     assert answered() == 200
 
 
-def test_the_key_is_replaced_while_all_goes_on(
+def test_replacing_the_kms_key_keeps_all_connections_working(
     world: World,
     deployed: Deployed,
     operator: Operator,
@@ -256,28 +259,28 @@ def test_the_key_is_replaced_while_all_goes_on(
     old = world.output("TokenKeyArn")
     section = TO_DO["Replace the KMS key"]
     known = {"new_key_arn": "not-yet", "old_key_arn": old}
-    create, enable, reencrypt, disable = commands(section, known)
+    create, enable, run_again, disable = commands(section, known)
     operator.run(create)
     new = operator.answers[-1]["KeyMetadata"]["Arn"]
     operator.run([*enable[:-1], new])
     world.redeploy(TokenKeyArn=new, OldTokenKeyArn=old)
     assert world.output("TokenKeyArn") == new
-    assert operator.run(reencrypt) == NOT_YET, operator.screen
+    assert operator.run(run_again) == NOT_FINISHED, operator.screen
     assert "3 reencrypted" in operator.screen
-    assert [one for one in operator.troubles() if f"{old} still opens tokens" in one]
-    monkeypatch.setattr(long_work, "OLD_FUNCTIONS_END_AFTER", timedelta())
-    assert operator.run(reencrypt) == DONE, operator.screen
+    assert [line for line in operator.faults() if f"functions may still decrypt with {old}" in line]
+    monkeypatch.setattr(reencrypt, "OLD_FUNCTIONS_END_AFTER", timedelta())
+    assert operator.run(run_again) == DONE, operator.screen
     world.redeploy(OldTokenKeyArn="")
     operator.run(disable)
     assert landing.completion
     assert unconfirmed.confirm(landing.completion).json["status"] == "connected"
     assert acme.disconnect().status == 200
     assert broken(deployed, Watch(), at_rest=False) == []
-    assert operator.troubles() == []
+    assert operator.faults() == []
 
 
-def test_a_backup_is_taken_back_and_nothing_that_was_revoked_comes_back_to_life(
-    deployed: Deployed, operator: Operator, tasks: Tasks
+def test_restore_takes_back_live_tokens_and_leaves_revoked_tokens_dead(
+    deployed: Deployed, operator: Operator, queue: Queue
 ) -> None:
     acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
     acme.connect(login=MAYA)
@@ -299,54 +302,54 @@ def test_a_backup_is_taken_back_and_nothing_that_was_revoked_comes_back_to_life(
     ):
         for item in tables.items(table):
             if item.get("customer_id") in ({"S": "acme"}, {"S": "initech"}) or "holders" in item:
-                tables.dynamodb.delete_item(TableName=table, Key={one: item[one] for one in key})
+                tables.dynamodb.delete_item(TableName=table, Key={name: item[name] for name in key})
     assert acme.connections() == []
     assert operator.run(restore) == DONE, operator.screen
     assert "1 restored" in operator.screen
     assert "1 held for a person" in operator.screen
-    assert [one["status"] for one in acme.connections()] == ["connected"]
+    assert [shown["status"] for shown in acme.connections()] == ["connected"]
     assert operator.run(restore) == DONE
     assert "held" not in operator.screen
     assert "restored" not in operator.screen.replace("restored tables", "")
     for line in rest:
         operator.run(line)
     left = operator.world.aws.client("dynamodb").list_tables()["TableNames"]
-    assert not [one for one in left if "restored" in one]
-    assert operator.troubles() == []
-    tasks.fall_due()
-    until(lambda: len(tasks.waiting()) <= 1)
+    assert not [name for name in left if "restored" in name]
+    assert operator.faults() == []
+    queue.fall_due()
+    until(lambda: len(queue.waiting()) <= 1)
     assert broken(deployed, Watch(), at_rest=True) == []
     assert globex.connection(company_id=JUNIPER_VALE.id)["status"] == "connected"
 
 
-def test_finch_is_down_for_a_day_and_everything_ends_by_itself(
-    deployed: Deployed, operator: Operator, tasks: Tasks
+def test_all_work_finishes_by_itself_after_finch_was_down_for_a_day(
+    deployed: Deployed, operator: Operator, queue: Queue
 ) -> None:
     acme = Person(deployed, "acme")
     acme.connect()
     deployed.finch.faults.add("*", "*", status=500, times=None)
     assert acme.disconnect().status == 202
     pass_time(deployed, timedelta(days=1))
-    assert operator.operations("doctor") == FOR_A_PERSON
+    assert operator.operations("doctor") == PERSON_NEEDED
     assert "WRONG  Finch: server_error" in operator.screen
-    assert operator.operations("resolve", "list") == FOR_A_PERSON
+    assert operator.operations("resolve", "list") == PERSON_NEEDED
     assert "disconnecting" in operator.screen
     deployed.finch.faults.clear()
-    tasks.fall_due()
+    queue.fall_due()
     until(lambda: acme.connection()["status"] == "disconnected")
     _, listed, redriven = operator.follow(TO_DO["Finch is down for a day"])
     assert (listed, redriven) == (DONE, DONE)
-    assert operator.troubles() == []
+    assert operator.faults() == []
 
 
-def test_a_leaked_token_is_found_and_revoked(deployed: Deployed, operator: Operator) -> None:
+def test_leaked_token_is_found_and_revoked(deployed: Deployed, operator: Operator) -> None:
     acme = Person(deployed, "acme")
     acme.connect()
     [token] = live(deployed)
     assert deployed.invoke
     where = {"customer_id": "acme", "provider_id": "gusto", "company_id": HARBOR_LANE.id}
-    asked = {**where, "products": [], "purpose": "test", "caller": "careless-backend"}
-    deployed.invoke("vend_token", asked)
+    request = {**where, "products": [], "purpose": "test", "caller": "careless-backend"}
+    deployed.invoke("vend_token", request)
     codes = operator.follow(
         TO_DO["A token has leaked"],
         token=token.access_token,
@@ -361,10 +364,10 @@ def test_a_leaked_token_is_found_and_revoked(deployed: Deployed, operator: Opera
     assert live(deployed) == []
     operator.operations("resolve", "audit", "acme")
     assert "careless-backend" in operator.screen
-    assert operator.operations("inspect", "--connection", token.connection_id) == CANNOT
+    assert operator.operations("inspect", "--connection", token.connection_id) == FAILED
 
 
-def test_a_customer_is_exported_and_erased_with_a_report(
+def test_customer_is_exported_and_erased_with_a_report(
     deployed: Deployed, operator: Operator, tmp_path: Path
 ) -> None:
     acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
@@ -374,57 +377,57 @@ def test_a_customer_is_exported_and_erased_with_a_report(
     landing = other_site.connect(provider_id="justworks", login=MAYA)
     globex.connect(login=IRIS, company_id=JUNIPER_VALE.id)
     where = {"customer_id": "acme", "provider_id": "gusto", "company_id": HARBOR_LANE.id}
-    asked = {**where, "products": [], "purpose": "test", "caller": "payroll-sync"}
+    request = {**where, "products": [], "purpose": "test", "caller": "payroll-sync"}
     assert deployed.invoke
-    assert "token" in deployed.invoke("vend_token", asked)
+    assert "token" in deployed.invoke("vend_token", request)
     assert operator.operations("inspect", "acme") == DONE
     assert "login" in operator.screen
     assert "escrowed" in operator.screen
     to = tmp_path / "acme.json"
     codes = operator.follow(TO_DO["Erase a customer"], customer="acme", file=str(to))
     assert codes == [DONE, DONE, DONE], operator.screen
-    assert operator.screen == "acme\n  nothing is kept\n"
+    assert operator.screen == "acme\n  nothing is stored\n"
     assert acme.connections() == []
-    assert [one.connection_id for one in live(deployed)] == [
+    assert [token.connection_id for token in live(deployed)] == [
         globex.connection(company_id=JUNIPER_VALE.id)["logins"][0]["connection_id"]
     ]
     assert broken(deployed, Watch(), at_rest=False) == []
 
     assert to.stat().st_mode & 0o077 == 0
     exported = json.loads(to.read_text())
-    assert {one["status"] for one in exported["connections"]} == {"connected"}
+    assert {row["status"] for row in exported["connections"]} == {"connected"}
     assert len(exported["connections"][0]["tokens"]) == 2
-    assert [one["caller"] for one in exported["token_requests"]] == ["payroll-sync"]
-    assert "escrowed" in {one["phase"] for one in exported["sessions"]}
+    assert [record["caller"] for record in exported["token_requests"]] == ["payroll-sync"]
+    assert "escrowed" in {session["phase"] for session in exported["sessions"]}
     assert landing.completion
     secrets = [token.access_token for token in deployed.finch.tokens()]
     secrets += [*acme.browser.cookies.values(), landing.completion.partition(".")[2]]
     text = to.read_text()
-    assert not [one for one in secrets if one in text]
+    assert not [secret for secret in secrets if secret in text]
     assert "globex" not in text
-    assert not [one for one in customer_secrets(exported) if one]
+    assert secret_fields(exported) == []
 
 
-def customer_secrets(exported: dict[str, Any]) -> list[str]:
-    """Fields that only a thief has a use for."""
+def secret_fields(exported: dict[str, Any]) -> list[str]:
+    """Exported fields that contain ciphertexts, codes or hashes of secrets."""
     wanted = ("ciphertexts", "ciphertext", "completion", "binding", "code_hash", "connect_url")
     text = json.dumps(exported)
-    return [one for one in wanted if f'"{one}' in text]
+    return [name for name in wanted if f'"{name}' in text]
 
 
-def test_whoever_is_called_about_a_held_token_decides(
-    deployed: Deployed, operator: Operator, tasks: Tasks
+def test_operator_decides_about_a_held_token(
+    deployed: Deployed, operator: Operator, queue: Queue
 ) -> None:
     acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
     acme.connect(login=MAYA)
     assert globex.connect(login=OWEN).outcome == {"error": "cannot_connect"}
     pass_time(deployed, timedelta(hours=2))
-    assert operator.operations("resolve", "list") == FOR_A_PERSON
+    assert operator.operations("resolve", "list") == PERSON_NEEDED
     [held] = json.loads(operator.screen)["sessions"]
     _, attach, disconnect = commands(ALARMS["A token is held"], {"session": held["session"]})
-    # Nobody is at the keyboard, and nothing is done without a word.
-    assert operator.run(attach) == CANNOT
-    assert operator.run([*attach, "--yes"]) == CANNOT
+    # Without a terminal, the program cannot ask and does nothing.
+    assert operator.run(attach) == FAILED
+    assert operator.run([*attach, "--yes"]) == FAILED
     assert globex.connections() == []
     assert operator.run([*disconnect, "--yes"]) == DONE
     assert "would_be_cut_off" in operator.screen
@@ -433,7 +436,7 @@ def test_whoever_is_called_about_a_held_token_decides(
     assert acme.connection()["status"] == "connected"
 
 
-def test_a_role_that_may_open_no_token_rings_and_loses_none(
+def test_role_without_decrypt_permission_raises_alarms_and_loses_no_token(
     world: World, deployed: Deployed
 ) -> None:
     acme = Person(deployed, "acme")
@@ -441,7 +444,7 @@ def test_a_role_that_may_open_no_token_rings_and_loses_none(
     iam, role = world.aws.client("iam"), world.physical_id("DisconnectRole")
     policy = {"RoleName": role, "PolicyName": "disconnect"}
     allowed = iam.get_role_policy(**policy)["PolicyDocument"]
-    statements = [one for one in allowed["Statement"] if one["Sid"] != "OpenStoredTokens"]
+    statements = [each for each in allowed["Statement"] if each["Sid"] != "OpenStoredTokens"]
     narrower = json.dumps(allowed | {"Statement": statements})
     iam.put_role_policy(**policy, PolicyDocument=narrower)
     try:
@@ -452,19 +455,21 @@ def test_a_role_that_may_open_no_token_rings_and_loses_none(
     assert acme.disconnect().status == 200
 
 
-def test_what_was_given_up_is_put_back(
+def test_redrive_puts_dead_letters_back_into_the_queue(
     world: World, deployed: Deployed, operator: Operator
 ) -> None:
     acme = Person(deployed, "acme")
     acme.connect()
     deployed.finch.faults.add("POST", "/disconnect", status=500)
     assert acme.disconnect().status == 202
-    task = {"customer_id": "acme", "provider_id": "gusto", "company_id": HARBOR_LANE.id}
+    work_item = {"customer_id": "acme", "provider_id": "gusto", "company_id": HARBOR_LANE.id}
     now = "2026-01-01T00:00:00+00:00"
-    letter = json.dumps({**task, "began_at": now, "due_at": now, "retries": 0, "scheduled": False})
+    dead_letter = json.dumps(
+        {**work_item, "began_at": now, "due_at": now, "retries": 0, "scheduled": False}
+    )
     world.aws.client("sqs").send_message(
-        QueueUrl=world.output("WorkDeadLetterQueueUrl"), MessageBody=letter
+        QueueUrl=world.output("WorkDeadLetterQueueUrl"), MessageBody=dead_letter
     )
     assert operator.follow(ALARMS["A task is given up"]) == [DONE]
-    assert "1 tasks are in the queue again." in operator.screen
+    assert "1 work items are in the queue again." in operator.screen
     until(lambda: acme.connection()["status"] == "disconnected")

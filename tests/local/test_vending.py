@@ -1,4 +1,4 @@
-"""Vending as it is deployed: real invocations, real roles, a directory of more than one page."""
+"""Vending in the deployed stack: real invocations, real roles, a directory with several pages."""
 
 import json
 from typing import Any
@@ -12,16 +12,16 @@ from tests.support.deployed import Deployed
 from tests.support.person import Person
 
 CEDARLINES = {"customer_id": "acme", "provider_id": "rippling", "company_id": CEDARLINE.id}
-ASKED = {**CEDARLINES, "products": ["directory"], "purpose": "test", "caller": "payroll-sync"}
+REQUEST = {**CEDARLINES, "products": ["directory"], "purpose": "test", "caller": "payroll-sync"}
 
 
 def invoke(world: World, aws: EmulatedAws, function: str, event: Any) -> Any:
     answer = aws.client("lambda").invoke(
         FunctionName=world.physical_id(function), Payload=json.dumps(event)
     )
-    said = json.load(answer["Payload"])
-    assert "FunctionError" not in answer, said
-    return said
+    content = json.load(answer["Payload"])
+    assert "FunctionError" not in answer, content
+    return content
 
 
 @pytest.fixture
@@ -31,53 +31,57 @@ def acme(deployed: Deployed) -> Person:
     return person
 
 
-def test_another_backend_reads_a_directory_of_more_than_one_page(
+def test_backend_reads_a_directory_with_several_pages(
     world: World, deployed: Deployed, acme: Person
 ) -> None:
     answer = invoke(world, world.aws, "ReadDirectory", CEDARLINES)
-    everybody = [one.id for one in people(CEDARLINE, CEDARLINE.entities[0])]
-    assert answer["count"] == len(everybody) > 100
-    assert answer["individual_ids"] == everybody
+    individual_ids = [person.id for person in people(CEDARLINE, CEDARLINE.entities[0])]
+    assert answer["count"] == len(individual_ids) > 100
+    assert answer["individual_ids"] == individual_ids
     assert deployed.finch.requests.count("GET", "/employer/directory") == 2
-    asked = {"action": "audit", "customer_id": "acme"}
-    [record] = invoke(world, world.aws, "ResolveUnfinished", asked)["result"]["records"]
+    request = {"action": "audit", "customer_id": "acme"}
+    [record] = invoke(world, world.aws, "ResolveUnfinished", request)["result"]["records"]
     assert (record["outcome"], record["products"]) == ("vended", ["directory"])
     assert record["caller"] == world.physical_id("ReadDirectory")
     assert record["token_id"] == acme.connection("rippling", CEDARLINE.id)["logins"][0]["id"]
 
 
-def test_a_401_is_reported_and_the_connection_is_looked_at(
+def test_backend_reports_a_401_and_the_report_is_audited(
     world: World, deployed: Deployed, acme: Person
 ) -> None:
     deployed.finch.faults.add("GET", "/employer/directory", error="invalid_token_error")
     answer = invoke(world, world.aws, "ReadDirectory", CEDARLINES)
     assert answer == {"reason": "unauthorized"}
-    asked = {"action": "audit", "customer_id": "acme"}
-    records = invoke(world, world.aws, "ResolveUnfinished", asked)["result"]["records"]
-    assert [one["outcome"] for one in records] == ["reported", "vended"]
+    request = {"action": "audit", "customer_id": "acme"}
+    records = invoke(world, world.aws, "ResolveUnfinished", request)["result"]["records"]
+    assert [record["outcome"] for record in records] == ["reported", "vended"]
 
 
-def test_a_refusal_reaches_the_backend(world: World, deployed: Deployed, acme: Person) -> None:
+def test_backend_gets_the_reason_of_a_refusal(
+    world: World, deployed: Deployed, acme: Person
+) -> None:
     acme.disconnect("rippling", CEDARLINE.id)
     answer = invoke(world, world.aws, "ReadDirectory", CEDARLINES)
     assert (answer["reason"], answer["status"]) == ("disconnected", "disconnected")
 
 
-def test_no_token_is_in_a_log_or_a_record(world: World, deployed: Deployed, acme: Person) -> None:
+def test_no_token_is_in_a_log_or_an_audit_record(
+    world: World, deployed: Deployed, acme: Person
+) -> None:
     invoke(world, world.aws, "ReadDirectory", CEDARLINES)
-    vended = invoke(world, world.aws, "VendToken", ASKED)["token"]["access_token"]
+    vended = invoke(world, world.aws, "VendToken", REQUEST)["token"]["access_token"]
     lines = world.function_log("VendToken") + world.function_log("ReadDirectory")
-    assert '"message":"token asked for"' in "\n".join(lines)
+    assert '"message":"token request for"' in "\n".join(lines)
     assert vended == deployed.finch.live_tokens()[0].access_token
     assert vended not in "\n".join(lines)
     assert vended not in str(deployed.tables.items(deployed.tables.audit))
 
 
-def test_a_backend_may_invoke_vend_token_and_touch_nothing_of_ours(
+def test_backend_role_may_invoke_vend_token_and_nothing_else(
     world: World, deployed: Deployed, acme: Person
 ) -> None:
     backend = world.as_role("ReadDirectoryRole")
-    assert "token" in invoke(world, backend, "VendToken", ASKED)
+    assert "token" in invoke(world, backend, "VendToken", REQUEST)
     denied: list[tuple[str, str, dict[str, Any]]] = [
         ("lambda", "invoke", {"FunctionName": world.physical_id("ResolveUnfinished")}),
         ("lambda", "invoke", {"FunctionName": world.physical_id("ReadDirectory")}),
@@ -92,10 +96,10 @@ def test_a_backend_may_invoke_vend_token_and_touch_nothing_of_ours(
             getattr(backend.client(service), operation)(**arguments)
 
 
-def test_vend_token_opens_what_is_stored_and_adds_records_and_nothing_else(world: World) -> None:
+def test_vend_token_role_may_decrypt_stored_tokens_and_add_records_only(world: World) -> None:
     role = world.as_role("VendTokenRole")
-    opened = role.client("kms").decrypt(**ciphertext(world, "stored"))
-    assert opened["Plaintext"] == b"canary"
+    decrypted = role.client("kms").decrypt(**ciphertext(world, "stored"))
+    assert decrypted["Plaintext"] == b"canary"
     connections, audit = world.output("ConnectionsTableName"), world.output("AuditTableName")
     row = {"customer_id": {"S": "acme"}, "provider_id#company_id": {"S": "gusto#x"}}
     record = {"customer_id": {"S": "acme"}, "vended_at#id": {"S": "2026"}}
@@ -127,7 +131,7 @@ def test_vend_token_opens_what_is_stored_and_adds_records_and_nothing_else(world
 
 
 def ciphertext(world: World, purpose: str) -> dict[str, Any]:
-    """A ciphertext to open, made by somebody who may."""
+    """Arguments of a KMS Decrypt call, with a ciphertext that the root user encrypted."""
     context = {"purpose": purpose, "customer_id": "acme"}
     key = {"KeyId": world.output("TokenKeyArn"), "Plaintext": b"canary"}
     answer = world.aws.client("kms").encrypt(**key, EncryptionContext=context)

@@ -11,7 +11,7 @@ PATH = "/webhooks/finch"
 
 
 def answer_to(world: World, event_id: str) -> Answer:
-    """The first answer to an event; the world sends by itself."""
+    """The first answer to an event. The local world sends webhooks by itself."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         for answer in world.finch.outbox.answers():
@@ -21,9 +21,7 @@ def answer_to(world: World, event_id: str) -> Answer:
     raise AssertionError("the webhook was not sent")
 
 
-def test_a_webhook_reaches_the_function_that_is_deployed_for_it(
-    world: World, deployed: Deployed
-) -> None:
+def test_webhook_reaches_the_deployed_function(world: World, deployed: Deployed) -> None:
     Person(deployed, "acme").connect()
     [token] = deployed.finch.live_tokens()
     event_id = deployed.finch.send_webhook("account.updated", token.connection_id)
@@ -32,7 +30,9 @@ def test_a_webhook_reaches_the_function_that_is_deployed_for_it(
     assert any(token.connection_id in line for line in lines)
 
 
-def test_a_test_event_is_taken_and_a_forged_one_refused(world: World, deployed: Deployed) -> None:
+def test_test_event_is_accepted_and_forged_event_is_refused(
+    world: World, deployed: Deployed
+) -> None:
     assert answer_to(world, deployed.finch.send_webhook("test")).status == 200
     now = deployed.finch.now()
     waiting = Waiting("msg_forged", b'{"event_type":"test"}', now, now)

@@ -109,7 +109,7 @@ def test_logs_files_queues_and_responses_contain_no_secret_or_name(
     texts |= {
         f"file {name}": text for name, text in files(world).items() if "functions/" not in name
     }
-    texts["events"] = json.dumps(world.changes())
+    texts["events"] = json.dumps(world.connection_events())
     texts["answers"] = "\n".join(recorded.answers)
     texts["refusals"] = "\n".join(recorded.refusals)
     texts["addresses"] = "\n".join(recorded.addresses)

@@ -22,9 +22,9 @@ from moto.dynamodb.models.utilities import dynamo_to_dict
 from moto.sqs.models import Message
 
 from functions.process_work import handler as process_work_handler
+from local.fake_finch.records import CannotAuthorize, Connection
 from local.fake_finch.refusals import ReauthenticateUser
 from local.fake_finch.seed_world import HARBOR_LANE, JUNIPER_VALE, MAYA, OWEN, TALLY
-from local.fake_finch.state import CannotAuthorize, Connection
 from tests.fault_injection.faults import faults_of
 from tests.stateful.oracle import Authorization, Oracle
 from tests.support.deployed import Api, Reply

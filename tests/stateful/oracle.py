@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from local.fake_finch.state import Connection
+from local.fake_finch.records import Connection
 from tests.support.deployed import Deployed
 from tests.support.in_process import InProcess
 from tests.support.invariants import Row, StoredState, Watch

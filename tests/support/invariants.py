@@ -12,7 +12,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from local.fake_finch.state import Token
+from local.fake_finch.records import Token
 from tests.support.deployed import Deployed
 from tests.support.in_process import Exchange
 

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from local import containers, sam_local
+from local.sam_local import relay
+from local.sam_local import template as sam_local
+from local.sam_local.__main__ import ANSWERS
 from tests.support.deployed import ROOT, TEMPLATE
 
 FUNCTIONS = {
@@ -91,7 +93,7 @@ def test_relay_copies_all_bytes_and_the_end_of_the_stream() -> None:
     with client, taken, passed_on, server:
         client.sendall(b"every byte")
         client.shutdown(socket.SHUT_WR)
-        sam_local.copy(taken, passed_on)
+        relay.copy(taken, passed_on)
         assert server.recv(100) == b"every byte"
         assert server.recv(100) == b""
 
@@ -109,6 +111,6 @@ def test_sam_local_commands_of_the_readme_name_existing_files() -> None:
 
 
 def test_every_function_has_an_event_and_an_expected_answer() -> None:
-    assert {name.title().replace("_", "") for name in containers.ANSWERS} == FUNCTIONS
-    for name in containers.ANSWERS:
+    assert {name.title().replace("_", "") for name in ANSWERS} == FUNCTIONS
+    for name in ANSWERS:
         assert (ROOT / "events" / f"{name}.json").exists()

@@ -1,6 +1,5 @@
-// What Finch's own SDK does for the page that loads it, as far as an application sees it: a frame
-// with Finch Connect, and callbacks for what it hands over. The real one is an npm package and on
-// Finch's CDN; this one serves the fake Finch.
+// The SDK of the fake Finch. Like Finch's own SDK (an npm package, also on Finch's CDN), it opens Finch
+// Connect in a frame and passes the result to callbacks of the application.
 
 globalThis.FinchConnect = {
   initialize({ onSuccess, onError, onClose, apiConfig }) {
@@ -13,7 +12,7 @@ globalThis.FinchConnect = {
       document.body.style.overflow = "";
     };
 
-    const heard = ({ data, origin }) => {
+    const receive = ({ data, origin }) => {
       if (data?.name !== "finch-auth-message-v2" || !origin.startsWith(address)) return;
       if (data.kind !== "error" || data.error?.shouldClose) close();
       if (data.kind === "success") onSuccess({ code: data.code, state: data.state });
@@ -21,7 +20,7 @@ globalThis.FinchConnect = {
       else onError({ errorMessage: data.error?.message, errorType: data.error?.type });
     };
 
-    window.addEventListener("message", heard);
+    window.addEventListener("message", receive);
     return {
       open({ sessionId, state, zIndex = 999 }) {
         close();
@@ -45,7 +44,7 @@ globalThis.FinchConnect = {
       close,
       destroy() {
         close();
-        window.removeEventListener("message", heard);
+        window.removeEventListener("message", receive);
       },
     };
   },

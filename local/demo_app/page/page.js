@@ -1,15 +1,15 @@
-// Acme Benefits, a plausible application: it signs somebody in, and gives the element a token.
+// Acme Benefits, an example application: it signs a customer in and gives the element a token.
 
 const configuration = await (await fetch("config.json")).json();
 const element = (id) => document.getElementById(id);
 
-// Where a person has chosen something it stays for this tab.
+// The choices of the user, kept for this browser tab.
 const chosen = {
   get: (name, otherwise) => sessionStorage.getItem(`acme:${name}`) ?? otherwise,
   set: (name, value) => sessionStorage.setItem(`acme:${name}`, value),
 };
 
-// One element for each sign-in: nothing of one customer outlives it.
+// A new element for each sign-in, so no data of a customer stays after it.
 function showConnections(customer) {
   const connections = document.createElement("finch-connections");
   const attributes = {
@@ -47,7 +47,7 @@ function tokenOf(customer) {
 }
 
 function show() {
-  const customer = configuration.customers.find((one) => one.id === chosen.get("customer", ""));
+  const customer = configuration.customers.find(({ id }) => id === chosen.get("customer", ""));
   element("account").hidden = element("signed-in").hidden = element("settings").hidden = !customer;
   element("signed-out").hidden = Boolean(customer);
   if (customer) {

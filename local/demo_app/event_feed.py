@@ -1,16 +1,19 @@
-"""What an application and its operator hear: queues that the bus and the alarms fill, read as they come."""
+"""The connection events that Acme Benefits receives, and the alarms that its operator receives.
+
+Each subscriber reads a queue and prints a line for each message.
+"""
 
 import json
 import threading
 from collections.abc import Callable
 from typing import Any
 
-NAME = "local-changes"
+EVENTS = "local-connection-events"
 ALARMS = "local-alarms"
 
 
 class Listener:
-    """A queue that is read as it fills: `hear` gets each message."""
+    """Reads a queue in a thread and passes each message to `hear`."""
 
     def __init__(self, sqs: Any, name: str, hear: Callable[[dict[str, Any]], None]) -> None:
         self._sqs, self._hear = sqs, hear
@@ -23,7 +26,7 @@ class Listener:
         self._thread = threading.Thread(target=self._listen, daemon=True)
 
     def start(self) -> None:
-        """Begins to listen, with what came while nobody did."""
+        """Starts to listen, with the messages that arrived before."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -40,27 +43,27 @@ class Listener:
 
 
 class EventFeed:
-    """Subscribes to every change, keeps what it hears and says a line for each."""
+    """Subscribes to all connection events, keeps them and prints a line for each."""
 
     def __init__(self, sqs: Any, events: Any, bus: str, say: Callable[[str], None]) -> None:
         self.heard: list[dict[str, Any]] = []
         self._say = say
-        self.listener = Listener(sqs, NAME, self._hear)
+        self.listener = Listener(sqs, EVENTS, self._hear)
         pattern = json.dumps({"source": ["finch-connections"]})
-        events.put_rule(Name=NAME, EventBusName=bus, EventPattern=pattern)
+        events.put_rule(Name=EVENTS, EventBusName=bus, EventPattern=pattern)
         target = {"Id": "queue", "Arn": self.listener.arn}
-        events.put_targets(Rule=NAME, EventBusName=bus, Targets=[target])
+        events.put_targets(Rule=EVENTS, EventBusName=bus, Targets=[target])
 
     def _hear(self, event: dict[str, Any]) -> None:
         self.heard.append(event)
         detail = event["detail"]
-        connection = "/".join(detail[one] for one in ("customer_id", "provider_id", "company_id"))
-        was = detail["previous_status"] or "nothing"
-        self._say(f"{event['detail-type']} {connection}: {was} -> {detail['status']}\n")
+        connection = "/".join(detail[name] for name in ("customer_id", "provider_id", "company_id"))
+        previous = detail["previous_status"] or "nothing"
+        self._say(f"{event['detail-type']} {connection}: {previous} -> {detail['status']}\n")
 
 
 class AlarmFeed:
-    """Subscribes to the alarms as an operator does, and says a line for each."""
+    """Subscribes to the alarms as an operator does, and prints a line for each."""
 
     def __init__(self, sqs: Any, sns: Any, topic: str, say: Callable[[str], None]) -> None:
         self._say = say

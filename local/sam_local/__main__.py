@@ -1,7 +1,7 @@
-"""Shows the built functions in containers of `sam local`, beside a world of its own: `make sam-local`.
+"""Runs the built functions in containers of `sam local`, with their own local world: `make sam-local`.
 
-It needs a container engine that answers to Docker's API, such as Docker or podman, at `DOCKER_HOST` or in
-the usual place. Without Lambda's base image there, SAM pulls it.
+It needs a container engine with Docker's API, such as Docker or podman, at `DOCKER_HOST` or in the
+usual place. If the engine does not have Lambda's base image, SAM pulls it.
 """
 
 import argparse
@@ -22,10 +22,10 @@ import httpx
 from docker.errors import DockerException, ImageNotFound, NotFound
 
 from local.fake_finch.seed_world import HARBOR_LANE, MAYA
-from local.sam_local import architecture
+from local.sam_local.template import architecture
 from local.world import PASSED_ON, ROOT, Ports, World, WorldError
 
-# What each example event is answered here, where nothing is connected, as far as it tells them apart.
+# A distinctive part of the answer to each example event in a world without connections.
 ANSWERS: Mapping[str, str] = {
     "start_connect": '"statusCode": 201',
     "finish_connect": "error=session_not_found",
@@ -40,7 +40,7 @@ ANSWERS: Mapping[str, str] = {
     "read_directory": "not_found",
     "reencrypt_tokens": '"cursor": null',
     "erase_customer": '"cursor": null',
-    # There is no restored table.
+    # The world has no restored table.
     "restore_backup": "ResourceNotFoundException",
 }
 API_PORT = 3000
@@ -49,7 +49,7 @@ _START_SECONDS = 300
 
 
 class NoEngine(Exception):
-    """There is no container engine to show anything with; the message says what to do."""
+    """No container engine is available. The message says what to do."""
 
 
 def bridge() -> str:
@@ -66,14 +66,14 @@ def bridge() -> str:
             return address
     except DockerException as error:
         raise NoEngine(
-            "No container engine answers: start Docker, or podman's service, and set DOCKER_HOST "
-            f"where it listens elsewhere ({error})."
+            "No container engine answers. Start Docker or podman's service. If it does not listen in the "
+            f"usual place, set DOCKER_HOST ({error})."
         ) from error
-    raise NoEngine("The container engine has no bridge network, named bridge or podman.")
+    raise NoEngine("The container engine has no network with the name bridge or podman.")
 
 
 def has_image() -> bool:
-    """Whether Lambda's base image is here already, so that SAM need not pull it."""
+    """Whether the engine has Lambda's base image, so SAM does not need to pull it."""
     machine = "arm64" if architecture() == "arm64" else "x86_64"
     try:
         docker.from_env().images.get(f"public.ecr.aws/lambda/python:3.13-{machine}")
@@ -83,29 +83,29 @@ def has_image() -> bool:
 
 
 def remove_containers(build_dir: Path) -> None:
-    """Removes every container that runs what was built there."""
+    """Removes every container that runs code of this build."""
     for container in docker.from_env().containers.list(all=True):
-        sources = [Path(one.get("Source", "")) for one in container.attrs["Mounts"]]
-        if any(one.is_relative_to(build_dir) for one in sources):
+        sources = [Path(mount.get("Source", "")) for mount in container.attrs["Mounts"]]
+        if any(source.is_relative_to(build_dir) for source in sources):
             container.remove(force=True)
 
 
 def sam(world: World, *words: str) -> list[str]:
-    """A command of `sam local` on what is deployed in a world."""
+    """A command of `sam local` on the template of a world."""
     template = world.state_dir / "sam-local" / "template.yaml"
     pulled = ["--skip-pull-image"] if has_image() else []
     return [sys.executable, "-m", "samcli", "local", *words, "-t", str(template), *pulled]
 
 
 def environment(world: World) -> dict[str, str]:
-    """What a command of `sam local` finds: nothing of this machine's owner but the engine."""
+    """The environment of a `sam local` command: of this machine's settings, only the engine's."""
     names = (*PASSED_ON, "DOCKER_HOST", "DOCKER_CONFIG")
     kept = {name: os.environ[name] for name in names if name in os.environ}
     return kept | world.sam_environment()
 
 
 def invoke_each(world: World) -> Iterator[str]:
-    """Invokes each function with its event; the names of those that did not answer as expected."""
+    """Invokes each function with its event; yields the functions with an unexpected answer."""
     for name, expected in ANSWERS.items():
         function = name.title().replace("_", "")
         command = sam(world, "invoke", function, "-e", str(ROOT / "events" / f"{name}.json"))
@@ -119,17 +119,17 @@ def invoke_each(world: World) -> Iterator[str]:
             check=False,
         )
         answer = (done.stdout.strip().splitlines() or [""])[-1]
-        well = expected in answer
+        correct = expected in answer
         seconds = time.monotonic() - began
-        say(f"{'ok   ' if well else 'WRONG'}  {function} ({seconds:.1f} s): {answer[:150]}")
-        if not well:
+        say(f"{'ok   ' if correct else 'WRONG'}  {function} ({seconds:.1f} s): {answer[:150]}")
+        if not correct:
             print(done.stderr[-2000:], file=sys.stderr)
             yield function
 
 
 @contextmanager
 def api(world: World) -> Iterator[str]:
-    """The API in containers, while it lasts."""
+    """Runs the API in containers; yields its URL."""
     words = ["start-api", "--warm-containers", "EAGER", "--port", str(API_PORT)]
     log = world.log_dir / "sam-local.log"
     with (
@@ -153,20 +153,21 @@ def api(world: World) -> Iterator[str]:
                 process.wait(timeout=60)
             except subprocess.TimeoutExpired:
                 process.kill()
-            # SAM removes its containers, but not always all of them.
+            # SAM does not always remove all of its containers.
             remove_containers(world.build_dir)
 
 
 def connect_through(world: World, url: str) -> Iterator[str]:
-    """What a browser opens goes through containers: from the link to the connection."""
+    """Connects through the containers, from the link to the connection; yields failed requests."""
     token = world.issuer.token("acme")
     bearer = {"authorization": f"Bearer {token}"}
     body = {"products": ["company"], "return_to": world.page_url}
     with httpx.Client(timeout=120, follow_redirects=False) as client:
         started = client.post(f"{world.api_url}/connect-sessions", json=body, headers=bearer)
         handle = started.json()["connect_url"].rpartition("/")[2]
-        # The cookies are of localhost, whatever the port: they are Secure, and this is plain HTTP.
-        cookies = [one.partition(";")[0] for one in started.headers.get_list("set-cookie")]
+        # Cookies of localhost are valid for all its ports. They are Secure and httpx would not send
+        # them over plain HTTP.
+        cookies = [cookie.partition(";")[0] for cookie in started.headers.get_list("set-cookie")]
         hop = client.get(f"{url}/connect/{handle}")
         yield from _expected("GET /connect/{handle}", hop, 302, "/authorize?")
         query = parse_qs(urlsplit(hop.headers.get("location", "")).query)
@@ -183,36 +184,37 @@ def connect_through(world: World, url: str) -> Iterator[str]:
         refused = client.get(f"{url}/connections", headers=bearer)
         yield from _expected("GET /connections", refused, 403, "customer_unknown")
         shown = client.get(f"{world.api_url}/connections", headers=bearer).json()["connections"]
-        say(f"ok     the world's own API shows {[one['status'] for one in shown]}")
-        if [one["status"] for one in shown] != ["connected"]:
+        statuses = [connection["status"] for connection in shown]
+        say(f"ok     the world's own API shows {statuses}")
+        if statuses != ["connected"]:
             yield "GET /connections of the world"
 
 
-def _expected(what: str, reply: httpx.Response, status: int, part: str) -> Iterator[str]:
-    told = reply.headers.get("location", "") or reply.text
-    well = reply.status_code == status and part in told
-    # Without what it carries: handles and codes are nobody's business.
-    seen = part if well else told[:200]
-    say(f"{'ok   ' if well else 'WRONG'}  {what}: {reply.status_code} {seen}")
-    if not well:
-        yield what
+def _expected(request: str, reply: httpx.Response, status: int, part: str) -> Iterator[str]:
+    answer = reply.headers.get("location", "") or reply.text
+    correct = reply.status_code == status and part in answer
+    # The answer contains handles and codes, so only the expected part is shown.
+    shown = part if correct else answer[:200]
+    say(f"{'ok   ' if correct else 'WRONG'}  {request}: {reply.status_code} {shown}")
+    if not correct:
+        yield request
 
 
 def show(arguments: Sequence[str]) -> int:
-    """Shows all of it; 1 where something answered otherwise than it should."""
+    """Runs everything; returns 1 if an answer was wrong."""
     parser = argparse.ArgumentParser(prog="make sam-local", description=__doc__)
-    parser.add_argument("--build-dir", type=Path, help="what `sam build` made")
-    asked: Any = parser.parse_args(arguments)
+    parser.add_argument("--build-dir", type=Path, help="folder that `sam build` wrote")
+    options: Any = parser.parse_args(arguments)
     try:
         address = bridge()
     except NoEngine as error:
         print(error, file=sys.stderr)
         return 1
-    build = {"build_dir": asked.build_dir} if asked.build_dir else {}
-    # The events are written for the usual ports.
+    build = {"build_dir": options.build_dir} if options.build_dir else {}
+    # The example events contain the default ports.
     with (
         tempfile.TemporaryDirectory(prefix="finch-sam-local-") as state_dir,
-        World(Path(state_dir), Ports(), say=tell, bridge=address, **build) as world,
+        World(Path(state_dir), Ports(), say=say_more, bridge=address, **build) as world,
     ):
         say("\nsam local invoke, each function with its event:")
         wrong = list(invoke_each(world))
@@ -227,7 +229,7 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
-def tell(text: str) -> None:
+def say_more(text: str) -> None:
     print(text, end="", flush=True)
 
 

@@ -1,4 +1,4 @@
-"""Acme Benefits: the application whose customers connect their payroll, with its sign-in."""
+"""The server of Acme Benefits: its page, its sign-in, and the documents of its token issuer."""
 
 from pathlib import Path
 
@@ -8,11 +8,11 @@ from flask.typing import ResponseReturnValue
 from local.identity_provider import CUSTOMERS, LIFETIME, Issuer
 
 PAGE_DIR = Path(__file__).with_name("page")
-ELEMENT = Path(__file__).parents[1] / "frontend" / "finch-connections.js"
+ELEMENT = Path(__file__).parents[2] / "frontend" / "finch-connections.js"
 
 
 def create_app(issuer: Issuer, api_url: str, finch_url: str) -> Flask:
-    """The page with the Connections element, `/sign-in` and what an authorizer asks of an issuer."""
+    """The application: the page with the Connections element, `/sign-in`, and the issuer's keys."""
     application = Flask(__name__, static_folder=None)
 
     @application.get("/.well-known/openid-configuration")
@@ -52,7 +52,7 @@ def create_app(issuer: Issuer, api_url: str, finch_url: str) -> Flask:
 
     @application.get("/finch-connect.js")
     def finch_sdk() -> ResponseReturnValue:
-        # Finch's own is on Finch's CDN.
+        # The real SDK is on Finch's CDN.
         return redirect(f"{finch_url}/connect/static/sdk.js")
 
     @application.get("/")

@@ -1,9 +1,12 @@
-"""One Lambda execution environment: the process MiniStack starts for a Python function.
+"""A Lambda execution environment: the process that MiniStack starts for a Python function.
 
-MiniStack writes this file's text beside the unpacked code and talks to it in lines of JSON:
-first what to import, then one envelope per invocation, each answered by one line. It replaces
-MiniStack's own script so that a function sees what it sees in Lambda: its code before its
-layers, boto3 and what boto3 needs, and nothing else of the host's packages or environment.
+MiniStack copies this file next to the unpacked code and sends it lines of JSON: first the handler to
+import, then an envelope for each invocation. This script answers each with a line.
+
+MiniStack's own script shows a function all packages and variables of the host. Here a function sees
+the same as in Lambda: its code, then its layers, then boto3 and the packages that boto3 needs ("Working
+with layers for Python Lambda functions" in Lambda's guide), and the variables of Lambda ("Defined
+runtime environment variables").
 """
 
 import importlib
@@ -16,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-RUNTIME_BRINGS = (
+RUNTIME_PACKAGES = (
     "boto3",
     "botocore",
     "dateutil",
@@ -26,7 +29,7 @@ RUNTIME_BRINGS = (
     "urllib3",
 )
 
-LAMBDA_SETS = {
+LAMBDA_VARIABLES = {
     "AWS_ACCESS_KEY_ID",
     "AWS_DEFAULT_REGION",
     "AWS_ENDPOINT_URL",
@@ -67,14 +70,14 @@ class Context:
 
 
 def runtime_packages(worker_dir: Path) -> Path:
-    """A folder with what the Lambda runtime brings, as links into MiniStack's own environment.
+    """A folder of links to the packages of the Lambda runtime in MiniStack's own environment.
 
-    The rest of that environment (pydantic, cryptography) must stay out of sight: a package
-    that the layer forgot would be found here and missing in Lambda.
+    The other packages of that environment (pydantic, cryptography) must not be importable. Otherwise
+    a function would find a package here that its layer does not have, and fail in Lambda.
     """
     folder = worker_dir / "runtime"
     folder.mkdir(exist_ok=True)
-    for name in RUNTIME_BRINGS:
+    for name in RUNTIME_PACKAGES:
         for place in map(Path, sys.path):
             if place.name == "site-packages" and (place / name).exists():
                 (folder / name).symlink_to(place / name)
@@ -83,7 +86,7 @@ def runtime_packages(worker_dir: Path) -> Path:
 
 
 def arrange_imports(code_dir: str) -> None:
-    """The import path of Lambda's Python runtime: task, layers, runtime, standard library."""
+    """Sets the import path of Lambda's runtime: function, layers, runtime, standard library."""
     worker_dir = Path(code_dir).parent
     runtime = runtime_packages(worker_dir)
     layers: list[str] = []
@@ -97,9 +100,9 @@ def arrange_imports(code_dir: str) -> None:
 
 
 def arrange_environment(init: dict[str, Any]) -> None:
-    """The environment variables of Lambda and of the template, and none of the host's."""
+    """Sets the environment variables of Lambda and of the template, and removes those of the host."""
     declared = init.get("env") or {}
-    for name in set(os.environ) - LAMBDA_SETS - set(declared):
+    for name in set(os.environ) - LAMBDA_VARIABLES - set(declared):
         del os.environ[name]
     os.environ.update(declared)
     os.environ.update(
@@ -128,13 +131,13 @@ def context_of(init: dict[str, Any], invocation: dict[str, Any]) -> Context:
 
 
 def failure(error: Exception) -> dict[str, Any]:
-    # Lambda writes an uncaught error to the function's log and shows API Gateway none of it.
+    # Lambda writes an uncaught error to the function's log only.
     traceback.print_exc()
     return {"status": "error", "error": str(error) or type(error).__name__}
 
 
 def serve(requests: TextIO, answers: TextIO) -> None:
-    """Imports the handler, then answers one invocation after the other until the pipe closes."""
+    """Imports the handler, then runs one invocation after the other until the pipe closes."""
 
     def answer(body: dict[str, Any]) -> None:
         answers.write(json.dumps(body) + "\n")
@@ -166,6 +169,6 @@ def serve(requests: TextIO, answers: TextIO) -> None:
 
 if __name__ == "__main__":
     pipe = sys.stdout
-    # What a handler prints is a log line, and the pipe belongs to MiniStack.
+    # The pipe is for MiniStack only. Text that a handler prints goes to its log.
     sys.stdout = sys.stderr
     serve(sys.stdin, pipe)

@@ -1,11 +1,15 @@
-"""The address of the API: hands every request to the emulated API Gateway and back, untouched."""
+"""The URL of the API: a reverse proxy that forwards each request to the emulated API Gateway.
+
+The emulator finds an API by the Host header, so a browser cannot reach it. This proxy runs in the
+process of the local world and sets that header.
+"""
 
 import http.client
 import socket
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-# RFC 9110 section 7.6.1: these belong to one connection, not to the message.
+# RFC 9110 section 7.6.1: these headers belong to a connection, not to the message.
 PER_CONNECTION = {
     "connection",
     "keep-alive",
@@ -16,12 +20,13 @@ PER_CONNECTION = {
     "upgrade",
 }
 
-# API Gateway's limit on a request, which the emulator does not know.
-MOST_SENT = 10 * 1024 * 1024
+# MiniStack does not limit requests. "Quotas for configuring and running an HTTP API in API Gateway":
+# the payload of a request.
+LARGEST_REQUEST = 10 * 1024 * 1024
 
 
 class ApiFront(ThreadingHTTPServer):
-    """A reverse proxy on loopback that keeps no log: queries hold codes and states."""
+    """A reverse proxy on loopback. It writes no log, because queries contain codes and states."""
 
     daemon_threads = True
     request_queue_size = 512
@@ -32,7 +37,7 @@ class ApiFront(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), Forward)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no news."""
+        """Reports nothing: a browser may close its connection at any time."""
 
 
 class Forward(BaseHTTPRequestHandler):
@@ -54,12 +59,12 @@ class Forward(BaseHTTPRequestHandler):
         if "Transfer-Encoding" in self.headers:
             self.refuse(411, b'{"message":"Length Required"}')
             return
-        if length > MOST_SENT:
+        if length > LARGEST_REQUEST:
             self.refuse(413, b'{"message":"Request Entity Too Large"}')
             return
         body = self.rfile.read(length)
-        # One connection per request: on a kept one that the other side has just closed, there
-        # is no telling whether a POST arrived, and nothing here may be sent twice.
+        # A new connection for each request. When the other side closes an open connection, it is
+        # unknown whether a POST arrived, and no request may be sent twice.
         gateway = http.client.HTTPConnection("127.0.0.1", self.server.gateway_port, timeout=120)
         try:
             gateway.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)

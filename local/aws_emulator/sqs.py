@@ -1,0 +1,182 @@
+"""SQS: a queue that several threads use, and the event source mapping that reads it."""
+
+import functools
+import inspect
+import json
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from ministack.core import iam_evaluator
+from ministack.core.responses import get_account_id, get_region
+from ministack.services import cloudwatch, lambda_svc, sqs
+from ministack.services.cloudformation import provisioners
+
+from local.aws_emulator import Json
+
+LONGEST_DELAY = 900
+READ_ACTIONS = ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")
+
+original_send = sqs._act_send_message
+original_move_to_dead_letters = sqs._dlq_sweep
+original_create_mapping = provisioners._lambda_esm_create
+original_update_mapping = provisioners._lambda_esm_update
+
+
+def one_at_a_time(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function under the lock of all queues.
+
+    MiniStack takes the lock only in its event source mapping. A message that is sent while the mapping
+    deletes can be lost. SQS loses no message.
+    """
+
+    @functools.wraps(function)
+    def alone(*arguments: Any) -> Any:
+        with sqs._queues_lock:
+            return function(*arguments)
+
+    return alone
+
+
+def send_message(request: Json, url: str) -> Json:
+    """Sends a message; MiniStack accepts any delay, SQS 15 minutes at most.
+
+    "SendMessage" in the SQS API Reference.
+    """
+    delay = int(request.get("DelaySeconds") or 0)
+    if not 0 <= delay <= LONGEST_DELAY:
+        reason = f"DelaySeconds must be >= 0 and <= {LONGEST_DELAY}."
+        raise sqs._Err(
+            "InvalidParameterValue",
+            f"Value {delay} for parameter DelaySeconds is invalid. Reason: {reason}",
+        )
+    sent: Json = original_send(request, url)
+    return sent
+
+
+def move_to_dead_letters(queue: Json) -> None:
+    """Moves messages that failed too often, and counts the dead letters for CloudWatch.
+
+    MiniStack records no metric of a queue. SQS reports how many messages wait ("Available
+    CloudWatch metrics for Amazon SQS" in SQS's guide).
+    """
+    before = len(queue["messages"])
+    original_move_to_dead_letters(queue)
+    if len(queue["messages"]) == before:
+        return
+    dead_letters = sqs._queue_by_arn(
+        json.loads(queue["attributes"]["RedrivePolicy"])["deadLetterTargetArn"]
+    )
+    cloudwatch.record_metric(
+        "AWS/SQS",
+        "ApproximateNumberOfMessagesVisible",
+        len(dead_letters["messages"]),
+        "Count",
+        {"QueueName": dead_letters["name"]},
+    )
+    cloudwatch._evaluate_all_alarms()
+
+
+def messages_to_repeat(mapping: Json, records: list[Json], result: Json) -> set[str]:
+    """The ids of the messages that a function did not process.
+
+    An answer in the wrong format, or with an unknown id, fails all messages ("Handling errors for an
+    SQS event source in Lambda" in Lambda's guide).
+    """
+    everything = {record["messageId"] for record in records}
+    if result.get("error") or result.get("throttle"):
+        return everything
+    if "ReportBatchItemFailures" not in mapping.get("FunctionResponseTypes", []):
+        return set()
+    try:
+        failures = (result.get("body") or {}).get("batchItemFailures") or []
+        named = {failure["itemIdentifier"] for failure in failures}
+    except (AttributeError, KeyError, TypeError):
+        return everything
+    return named if named <= everything else everything
+
+
+def run_batch(
+    mapping: Json, function: Json, event: Json, batch: list[Json], url: str, name: str
+) -> None:
+    """Invokes a function with a batch, and deletes the messages that it processed.
+
+    MiniStack looks up the receipt handles after the function has ended. A message that was received
+    again meanwhile has a new handle, and MiniStack deletes it from under its new receiver. Lambda deletes
+    by the handle that it received ("Amazon SQS queue and message identifiers" in SQS's guide).
+    """
+    records = event["Records"]
+    result = lambda_svc._execute_function(function, event)
+    repeated = messages_to_repeat(mapping, records, result)
+    if repeated:
+        lambda_svc.logger.warning(
+            "ESM: %d of %d messages from %s come again: %s",
+            *(len(repeated), len(records), name, result.get("body")),
+        )
+    sqs._delete_messages_for_esm(
+        url,
+        {record["receiptHandle"] for record in records if record["messageId"] not in repeated},
+    )
+
+
+def check_mapping(props: Json) -> None:
+    """Raises where the role or the timeout of the function does not fit the queue.
+
+    MiniStack accepts any mapping. Lambda refuses it ("Creating and configuring an Amazon SQS event
+    source mapping" in Lambda's guide).
+    """
+    arn = props["EventSourceArn"]
+    queue = sqs._queue_by_arn(arn)
+    function, *_ = provisioners._lambda_function_for_cfn_ref(props["FunctionName"])
+    if queue is None or function is None:
+        return
+    config = function["config"]
+    policies = iam_evaluator._gather_role_policies(
+        config["Role"].rpartition("/")[2], get_account_id()
+    )
+    for name in READ_ACTIONS:
+        context = iam_evaluator.EvalContext(
+            principal_arn=config["Role"],
+            principal_type="AssumedRole",
+            principal_account=get_account_id(),
+            action=f"sqs:{name}",
+            resource_arn=arn,
+            region=get_region(),
+        )
+        if iam_evaluator.evaluate(context, policies).decision != "Allow":
+            raise ValueError(
+                f"The provided execution role does not have permissions to call {name} on SQS"
+            )
+    hidden, running = int(queue["attributes"]["VisibilityTimeout"]), int(config["Timeout"])
+    if hidden < running:
+        raise ValueError(
+            f"Queue visibility timeout: {hidden} seconds is less than "
+            f"Function timeout: {running} seconds"
+        )
+
+
+def create_mapping(logical_id: str, props: Json, stack_name: str) -> tuple[str, Json]:
+    check_mapping(props)
+    created: tuple[str, Json] = original_create_mapping(logical_id, props, stack_name)
+    return created
+
+
+def update_mapping(physical_id: str, old: Json, new: Json, stack_name: str) -> tuple[str, Json]:
+    check_mapping(new)
+    updated: tuple[str, Json] = original_update_mapping(physical_id, old, new, stack_name)
+    return updated
+
+
+def patch() -> None:
+    # A handler under the lock calls other functions that take it.
+    sqs._queues_lock = threading.RLock()
+    sqs._act_send_message = sqs._HANDLERS["SendMessage"] = send_message
+    for name, handler in sqs._HANDLERS.items():
+        if not inspect.iscoroutinefunction(handler):
+            sqs._HANDLERS[name] = one_at_a_time(handler)
+    sqs._dlq_sweep = move_to_dead_letters
+    for part in ("_expire_retained", "_dlq_sweep", "_collect_msgs"):
+        setattr(sqs, part, one_at_a_time(getattr(sqs, part)))
+    lambda_svc._run_sqs_batch = run_batch
+    resource = provisioners._RESOURCE_HANDLERS["AWS::Lambda::EventSourceMapping"]
+    resource.update(create=create_mapping, update=update_mapping)

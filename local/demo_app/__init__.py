@@ -1,0 +1,1 @@
+"""Acme Benefits, the demo application: its page with the Connections element, and its event feed."""

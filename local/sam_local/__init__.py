@@ -1,0 +1,1 @@
+"""`sam local`: runs the built functions in containers that reach the local world."""

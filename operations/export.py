@@ -1,0 +1,80 @@
+"""`export`: all data that is stored about a customer, as JSON for the customer."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from boto3.dynamodb.types import Binary, TypeDeserializer
+
+from operations.stack import Say, Stack
+
+# Parts of a token or of a browser's secret, and hashes of them. A thief could use them, a customer
+# cannot.
+WITHHELD = {
+    *("ciphertexts", "ciphertext", "completion_key", "completion_hash"),
+    *("binding_hash", "code_hash", "attempt", "moved_by", "finch_connect_url", "session"),
+}
+
+
+def write(exported: dict[str, Any], to: Path | None, say: Say) -> None:
+    """Writes the data to a file, or to the terminal."""
+    text = json.dumps(exported, indent=2)
+    if to is None:
+        say(text)
+        return
+    # Personal data: other users of this machine must not read the file.
+    to.touch(mode=0o600)
+    to.write_text(text + "\n")
+    say(f"Written to {to}.")
+
+
+def export(stack: Stack, customer_id: str, now: datetime) -> dict[str, Any]:
+    """All data that is stored about a customer as JSON, without ciphertexts and secrets."""
+    client = stack.client("dynamodb")
+    values = {":customer": {"S": customer_id}}
+    by_key = {"KeyConditionExpression": "customer_id = :customer"}
+    by_filter = {"FilterExpression": "customer_id = :customer"}
+
+    def items(operation: str, output: str, how: Mapping[str, str]) -> list[Any]:
+        pages = client.get_paginator(operation).paginate(
+            TableName=stack.outputs[output],
+            ExpressionAttributeValues=values,
+            ConsistentRead=True,
+            **how,
+        )
+        return [_readable(item) for page in pages for item in page["Items"]]
+
+    return {
+        "customer_id": customer_id,
+        "exported_at": now.astimezone(UTC).isoformat(),
+        "connections": items("query", "ConnectionsTableName", by_key),
+        "sessions": items("scan", "ConnectSessionsTableName", by_filter),
+        "ownerships": items("scan", "OwnershipTableName", by_filter),
+        "token_requests": items("query", "AuditTableName", by_key),
+    }
+
+
+def _readable(item: Mapping[str, Any]) -> Any:
+    read = TypeDeserializer().deserialize
+    return _plain({name: read(value) for name, value in item.items()})
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON, without withheld and binary attributes (ciphertexts and keys)."""
+    match value:
+        case dict():
+            return {
+                name: _plain(member)
+                for name, member in value.items()
+                if name not in WITHHELD and not isinstance(member, Binary)
+            }
+        case list():
+            return [_plain(member) for member in value]
+        case set():
+            return sorted(value)
+        case Decimal():
+            return int(value) if value == int(value) else float(value)
+    return value

@@ -1,0 +1,48 @@
+"""`reencrypt`: encrypts every token with the current key, after an operator has replaced the key."""
+
+from datetime import UTC, datetime, timedelta
+
+from operations.stack import ExitCode, Say, Stack, go_through
+
+# A function of the previous deployment may still run: the longest takes four minutes.
+OLD_FUNCTIONS_END_AFTER = timedelta(minutes=5)
+_MOST_ROUNDS = 10
+
+
+def reencrypt(stack: Stack, say: Say) -> ExitCode:
+    """Goes through all rows until every token is encrypted with the current key."""
+    rows = sum(
+        stack.client("dynamodb").describe_table(TableName=stack.outputs[name])["Table"]["ItemCount"]
+        for name in ("ConnectSessionsTableName", "ConnectionsTableName")
+    )
+    say(f"Encrypting the tokens in about {rows} rows with {stack.outputs['TokenKeyArn']}.")
+    began = datetime.now(UTC)
+    for _ in range(_MOST_ROUNDS):
+        began = datetime.now(UTC)
+        this = go_through(stack, "ReencryptTokens", {}, say)
+        if not this.done["reencrypted"]:
+            break
+        say("Another round, for tokens that were encrypted in the meantime.")
+    for row in this.open:
+        say(f"  left: {row}")
+    if this.open or this.done["reencrypted"]:
+        say(
+            "Some tokens still need the old key. Look at the rows that are left, then run this again."
+        )
+        return ExitCode.PERSON_NEEDED
+    safe_at = _deployed_at(stack) + OLD_FUNCTIONS_END_AFTER
+    if began < safe_at:
+        say(
+            "All tokens use the current key, but functions of the previous deployment may still run. "
+            f"Run this again after {safe_at.astimezone():%H:%M:%S}."
+        )
+        return ExitCode.NOT_FINISHED
+    say("All tokens use the current key. No row needs the old key.")
+    return ExitCode.DONE
+
+
+def _deployed_at(stack: Stack) -> datetime:
+    """When the functions got their present settings."""
+    described = stack.described
+    moment: datetime = described.get("LastUpdatedTime") or described["CreationTime"]
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -9,15 +9,7 @@ from typing import TYPE_CHECKING
 
 from finch_connections import settings
 from finch_connections.aws import clients
-from finch_connections.aws.dynamodb import (
-    Item,
-    number,
-    optional_sets,
-    optional_texts,
-    read_set,
-    read_text,
-    text,
-)
+from finch_connections.aws.dynamodb import SET, TEXT, Item, decode, encode, number, text, text_of
 from finch_connections.domain.token_request import AuditRecord, Outcome
 
 if TYPE_CHECKING:
@@ -29,6 +21,19 @@ KEPT_FOR = timedelta(days=400)
 _ERASED_AT_ONCE = 25
 # Before and after every moment in its written form.
 _FIRST, _LAST = "0", "9"
+
+# All but the moment, which the sort key holds.
+_FIELDS = {
+    "customer_id": TEXT,
+    "outcome": text_of(Outcome),
+    "caller": TEXT,
+    "purpose": TEXT,
+    "provider_id": TEXT,
+    "company_id": TEXT,
+    "products": SET,
+    "connection_id": TEXT,
+    "token_id": TEXT,
+}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -90,37 +95,15 @@ def _sortable(at: datetime) -> str:
 
 def _item(record: AuditRecord) -> dict[str, Item]:
     return {
-        "customer_id": text(record.customer_id),
         SORT_KEY: text(f"{_sortable(record.at)}#{token_hex(8)}"),
-        "outcome": text(record.outcome),
         "ttl": number(int((record.at + KEPT_FOR).timestamp())),
-        **optional_sets({"products": record.products}),
-        **optional_texts(
-            {
-                "caller": record.caller,
-                "purpose": record.purpose,
-                "provider_id": record.provider_id,
-                "company_id": record.company_id,
-                "connection_id": record.connection_id,
-                "token_id": record.token_id,
-            }
-        ),
+        **encode(record, _FIELDS),
     }
 
 
 def _record(item: Item) -> AuditRecord:
-    return AuditRecord(
-        customer_id=item["customer_id"]["S"],
-        at=datetime.fromisoformat(item[SORT_KEY]["S"].partition("#")[0]),
-        outcome=Outcome(item["outcome"]["S"]),
-        caller=read_text(item, "caller"),
-        purpose=read_text(item, "purpose"),
-        provider_id=read_text(item, "provider_id"),
-        company_id=read_text(item, "company_id"),
-        products=read_set(item, "products"),
-        connection_id=read_text(item, "connection_id"),
-        token_id=read_text(item, "token_id"),
-    )
+    at = datetime.fromisoformat(item[SORT_KEY]["S"].partition("#")[0])
+    return AuditRecord(at=at, **decode(item, _FIELDS))
 
 
 @cache

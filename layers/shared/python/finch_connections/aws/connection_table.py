@@ -11,24 +11,23 @@ from finch_connections import settings
 from finch_connections.aws import clients
 from finch_connections.aws.dynamodb import (
     FOR_EVER,
+    INTEGER,
+    MAP,
+    MOMENT,
+    SET,
+    TEXT,
+    Codec,
     Due,
     Item,
+    decode,
     due,
     due_keys,
-    moment,
+    encode,
     number,
-    optional_maps,
-    optional_moments,
-    optional_sets,
-    optional_texts,
     postpone,
-    read_map,
-    read_moment,
-    read_optional_moment,
-    read_set,
-    read_text,
     scan,
     text,
+    text_of,
     write_together,
 )
 from finch_connections.domain.connection import (
@@ -46,12 +45,58 @@ if TYPE_CHECKING:
     from finch_connections.aws.dynamodb import Read, Write
 
 SORT_KEY = "provider_id#company_id"
-_NAMES = {"#key": SORT_KEY, "#status": "status"}
-# All but the ciphertexts: the roles of functions that open none may read these and no others.
-_SHOWN = (
-    "#key, customer_id, tokens, #status, created_at, updated_at, revision, ended, "
-    "disconnecting_since, checked_at, problem, provider_name, company_name, entity_names"
-)
+
+_STATUS = text_of(ConnectionStatus)
+_TOKEN_FIELDS = {
+    "connection_id": TEXT,
+    "products": SET,
+    "status": _STATUS,
+    "connected_at": MOMENT,
+    "entity_ids": SET,
+    "status_detail": TEXT,
+    "account_id": TEXT,
+    "finch_customer_id": TEXT,
+    "entities": MAP,
+    "methods": MAP,
+    "suspected": _STATUS,
+    "suspected_since": MOMENT,
+}
+
+
+def _write_tokens(tokens: Sequence[Token]) -> Item:
+    return {"M": {token.id: {"M": encode(token, _TOKEN_FIELDS)} for token in tokens}}
+
+
+def _read_tokens(item: Item) -> tuple[Token, ...]:
+    tokens = (Token(id_, **decode(one["M"], _TOKEN_FIELDS)) for id_, one in item["M"].items())
+    return tuple(sorted(tokens, key=lambda token: (token.connected_at, token.id)))
+
+
+# All but the key.
+_FIELDS = {
+    "tokens": Codec(_write_tokens, _read_tokens),
+    "status": _STATUS,
+    "created_at": MOMENT,
+    "updated_at": MOMENT,
+    "revision": INTEGER,
+    "ended": SET,
+    "disconnecting_since": MOMENT,
+    "next_look": MOMENT,
+    "checked_at": MOMENT,
+    "problem": TEXT,
+    "provider_name": TEXT,
+    "company_name": TEXT,
+    "entity_names": MAP,
+    "ciphertexts": Codec(
+        lambda values: {"M": {name: {"B": value} for name, value in values.items()}},
+        lambda item: {name: value["B"] for name, value in item["M"].items()},
+    ),
+}
+# All but the ciphertexts: the roles of functions that decrypt none may read these and no others.
+_NAMES = {"#key": SORT_KEY, "#customer_id": "customer_id"} | {
+    f"#{name}": name for name in _FIELDS if name not in ("ciphertexts", "next_look")
+}
+_SHOWN = ", ".join(_NAMES)
 
 
 # Nobody compares or prints these, and what does so is compiled at every cold start.
@@ -161,7 +206,7 @@ class ConnectionTable:
     def due(self, kind: Due, until: datetime) -> Iterator[tuple[str, CompanyKey]]:
         """The customers and keys of all connections that somebody should look at by `until`."""
         for key in due_keys(self.client, self.name, kind, until):
-            yield key["customer_id"]["S"], CompanyKey.parse(key[SORT_KEY]["S"])
+            yield _read_key(key)
 
     def postpone(self, customer_id: str, key: CompanyKey, until: datetime) -> None:
         """Notes when a connection that is due is looked at again; raises `dynamodb.Conflict`."""
@@ -192,35 +237,16 @@ def _key(customer_id: str, key: CompanyKey) -> dict[str, Item]:
     return {"customer_id": text(customer_id), SORT_KEY: text(str(key))}
 
 
+def _read_key(item: Item) -> tuple[str, CompanyKey]:
+    return item["customer_id"]["S"], CompanyKey.parse(item[SORT_KEY]["S"])
+
+
 def _item(connection: Connection) -> dict[str, Item]:
-    key = _key(connection.customer_id, connection.key)
-    moments = {
-        "disconnecting_since": connection.disconnecting_since,
-        "checked_at": connection.checked_at,
-        "next_look": connection.next_look,
-    }
     return {
-        **key,
-        "tokens": {"M": {token.id: {"M": _token_item(token)} for token in connection.tokens}},
-        "ciphertexts": {
-            "M": {id_: {"B": ciphertext} for id_, ciphertext in connection.ciphertexts.items()}
-        },
-        "status": text(connection.status),
-        "created_at": moment(connection.created_at),
-        "updated_at": moment(connection.updated_at),
-        "revision": number(connection.revision),
+        **_key(connection.customer_id, connection.key),
+        **encode(connection, _FIELDS),
         # What the stream is filtered by.
         "news": {"BOOL": connection.quiet_revision != connection.revision},
-        **optional_sets({"ended": connection.ended}),
-        **optional_texts(
-            {
-                "problem": connection.problem,
-                "provider_name": connection.provider_name,
-                "company_name": connection.company_name,
-            }
-        ),
-        **optional_maps({"entity_names": connection.entity_names}),
-        **optional_moments(moments),
         **_due(connection),
     }
 
@@ -240,71 +266,14 @@ def _due(connection: Connection) -> dict[str, Item]:
     return due(kind, key, max(at, connection.next_look or at))
 
 
-def _token_item(token: Token) -> dict[str, Item]:
-    return {
-        "connection_id": text(token.connection_id),
-        "status": text(token.status),
-        "connected_at": moment(token.connected_at),
-        **optional_sets({"products": token.products, "entity_ids": token.entity_ids}),
-        **optional_texts(
-            {
-                "status_detail": token.status_detail,
-                "account_id": token.account_id,
-                "finch_customer_id": token.finch_customer_id,
-                "suspected": token.suspected,
-            }
-        ),
-        **optional_moments({"suspected_since": token.suspected_since}),
-        **optional_maps({"entities": token.entities, "methods": token.methods}),
-    }
-
-
 def connection_of(item: Item) -> Connection:
     """The connection in an item."""
-    tokens = [_token(id_, entry["M"]) for id_, entry in item["tokens"]["M"].items()]
-    return Connection(
-        customer_id=item["customer_id"]["S"],
-        key=CompanyKey.parse(item[SORT_KEY]["S"]),
-        tokens=tuple(sorted(tokens, key=lambda token: (token.connected_at, token.id))),
-        status=ConnectionStatus(item["status"]["S"]),
-        created_at=read_moment(item["created_at"]),
-        updated_at=read_moment(item["updated_at"]),
-        revision=int(item["revision"]["N"]),
-        ended=read_set(item, "ended"),
-        disconnecting_since=read_optional_moment(item, "disconnecting_since"),
-        checked_at=read_optional_moment(item, "checked_at"),
-        next_look=read_optional_moment(item, "next_look"),
-        problem=read_text(item, "problem"),
-        provider_name=read_text(item, "provider_name"),
-        company_name=read_text(item, "company_name"),
-        entity_names=read_map(item, "entity_names"),
-        ciphertexts={
-            id_: entry["B"] for id_, entry in item.get("ciphertexts", {"M": {}})["M"].items()
-        },
-    )
+    return Connection(*_read_key(item), **decode(item, _FIELDS))
 
 
 def without_ciphertexts(item: Item) -> Connection:
     """The connection in an item of the table's stream; no ciphertext is kept of it."""
     return connection_of({name: value for name, value in item.items() if name != "ciphertexts"})
-
-
-def _token(token_id: str, entry: Item) -> Token:
-    return Token(
-        id=token_id,
-        connection_id=entry["connection_id"]["S"],
-        products=read_set(entry, "products"),
-        status=ConnectionStatus(entry["status"]["S"]),
-        connected_at=read_moment(entry["connected_at"]),
-        entity_ids=read_set(entry, "entity_ids"),
-        status_detail=read_text(entry, "status_detail"),
-        account_id=read_text(entry, "account_id"),
-        finch_customer_id=read_text(entry, "finch_customer_id"),
-        entities=read_map(entry, "entities"),
-        methods=read_map(entry, "methods"),
-        suspected=ConnectionStatus(entry["suspected"]["S"]) if "suspected" in entry else None,
-        suspected_since=read_optional_moment(entry, "suspected_since"),
-    )
 
 
 @cache

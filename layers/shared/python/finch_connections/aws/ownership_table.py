@@ -10,9 +10,11 @@ from finch_connections import settings
 from finch_connections.aws import clients
 from finch_connections.aws.connection_table import ConnectionTable, connection_of
 from finch_connections.aws.dynamodb import (
+    SET,
+    TEXT,
     Item,
+    decode,
     number,
-    read_set,
     read_text,
     read_together,
     scan,
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 _RECOVERY_OFFERED_FOR = timedelta(days=1)
 _THEIRS = "customer_id = :customer AND #key = :key"
 _ALONE = "attribute_not_exists(customer_id) AND holders = :me"
+_FIELDS = {"holders": SET, "discarding": TEXT, "offered_to": TEXT}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -276,13 +279,7 @@ def _claim(item: Item) -> OwnershipRecord:
     owned_id = item["owned_id"]["S"]
     customer_id, key = read_text(item, "customer_id"), read_text(item, "key")
     owner = Ownership(owned_id, customer_id, CompanyKey.parse(key)) if customer_id and key else None
-    return OwnershipRecord(
-        owned_id,
-        owner,
-        read_set(item, "holders"),
-        read_text(item, "discarding"),
-        read_text(item, "offered_to"),
-    )
+    return OwnershipRecord(owned_id, owner, **decode(item, _FIELDS))
 
 
 @cache

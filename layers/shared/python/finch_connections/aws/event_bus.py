@@ -10,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from finch_connections import settings
 from finch_connections.aws import clients
+from finch_connections.domain.connection import key_fields
 from finch_connections.domain.connection_event import ConnectionEvent
 from finch_connections.log import logger
 
@@ -71,9 +72,7 @@ def detail(event: ConnectionEvent) -> dict[str, Any]:
         "version": VERSION,
         "id": event.id,
         "time": event.time.isoformat(),
-        "customer_id": event.customer_id,
-        "provider_id": event.key.provider_id,
-        "company_id": event.key.company_id,
+        **key_fields(event.customer_id, event.key),
         "status": event.status,
         "previous_status": event.previous_status,
         "problem": event.problem,

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from finch_connections import settings
 from finch_connections.aws import clients
-from finch_connections.domain.connection import CompanyKey
+from finch_connections.domain.connection import CompanyKey, key_fields
 from finch_connections.domain.secret import SecretText
 from finch_connections.log import logger
 
@@ -93,12 +93,7 @@ def _escrow(handle_hash: str, customer_id: str) -> dict[str, str]:
 
 
 def _stored(customer_id: str, key: CompanyKey) -> dict[str, str]:
-    return {
-        "purpose": "stored",
-        "customer_id": customer_id,
-        "provider_id": key.provider_id,
-        "company_id": key.company_id,
-    }
+    return {"purpose": "stored", **key_fields(customer_id, key)}
 
 
 def about_this_one(error: ClientError | EncryptedByAnotherKey) -> str:

@@ -8,11 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from itertools import batched
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from finch_connections import settings
 from finch_connections.aws import clients
-from finch_connections.domain.connection import IDENTIFIER, CompanyKey, UnusableIdentifier
+from finch_connections.domain.connection import (
+    IDENTIFIER,
+    CompanyKey,
+    UnusableIdentifier,
+    key_fields,
+)
 from finch_connections.domain.work_item import (
     ConnectionSubject,
     FinchConnectionSubject,
@@ -82,15 +87,11 @@ def write(work_item: WorkItem) -> str:
     """A task as a message."""
     match work_item.subject:
         case SessionSubject(handle_hash):
-            subject: dict[str, Any] = {"session": handle_hash}
+            subject = {"session": handle_hash}
         case FinchConnectionSubject(connection_id):
             subject = {"connection_id": connection_id}
         case ConnectionSubject(customer_id, key):
-            subject = {
-                "customer_id": customer_id,
-                "provider_id": key.provider_id,
-                "company_id": key.company_id,
-            }
+            subject = key_fields(customer_id, key)
     times = {"began_at": work_item.began_at.isoformat(), "due_at": work_item.due_at.isoformat()}
     flags = {"scheduled": work_item.scheduled, "redelivered": work_item.redelivered}
     return json.dumps({**subject, **times, "retries": work_item.retries, **flags})

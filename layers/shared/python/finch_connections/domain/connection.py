@@ -220,6 +220,15 @@ class Connection:
         return name
 
 
+def key_fields(customer_id: str, key: CompanyKey) -> dict[str, str]:
+    """The fields that name a connection in log lines, messages, events and operator's reports."""
+    return {
+        "customer_id": customer_id,
+        "provider_id": key.provider_id,
+        "company_id": key.company_id,
+    }
+
+
 def require_key(provider_id: str, company_id: str) -> CompanyKey:
     """The key that a caller named; raises `ConnectionNotFound` where no connection can have it."""
     try:
@@ -472,9 +481,8 @@ def to_repair(connection: Connection, under_repair: str | None = None) -> Token:
     return min(begun or connection.tokens, key=lambda token: urgency(token.status))
 
 
-def refused_for_days(connection: Connection, now: datetime) -> bool:
-    """Whether a disconnect that Finch refuses has been tried for long enough."""
-    since = connection.disconnecting_since
+def refused_for_days(since: datetime | None, now: datetime) -> bool:
+    """Whether Finch has refused since then, and for long enough to give up."""
     return since is not None and now >= since + REFUSED_FOR
 
 

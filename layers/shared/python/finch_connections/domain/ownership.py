@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Self
 
-from finch_connections.domain.connection import CompanyKey, ConnectionBusy
+from finch_connections.domain.connection import CompanyKey, Connection, ConnectionBusy
 from finch_connections.domain.errors import Refusal
 from finch_connections.domain.token_response import TokenResponse, company_key
 
@@ -96,6 +96,17 @@ def row_of(
     ):
         raise OwnedByAnother
     return owner.key
+
+
+def freed(before: Connection, after: Connection) -> list[Ownership]:
+    """The ownerships that a connection gives up by a change."""
+    customer_id, key = before.customer_id, before.key
+    owned = [
+        Ownership.of_connection_id(connection_id, customer_id, key)
+        for connection_id in before.connection_ids
+        if connection_id not in after.connection_ids
+    ]
+    return owned if after.tokens else [*owned, Ownership.of_company(customer_id, key)]
 
 
 def require_free(wanted: Ownership, record: OwnershipRecord | None) -> None:

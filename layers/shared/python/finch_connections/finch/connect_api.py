@@ -16,7 +16,7 @@ from finch_connections.domain.secret import SecretText
 from finch_connections.domain.token_response import Introspection, TokenResponse
 from finch_connections.finch import client as finch_client
 from finch_connections.finch import credentials
-from finch_connections.finch.client import FinchClient, bearer
+from finch_connections.finch.client import FinchClient
 from finch_connections.finch.credentials import Credentials, FinchSecret
 from finch_connections.finch.errors import CredentialsUnreadable, InvalidClient, UnknownAnswer
 from finch_connections.log import logger
@@ -176,9 +176,7 @@ class ConnectApi:
 
     def introspect(self, token: SecretText) -> Introspection:
         """What Finch says of a token (`GET /introspect`)."""
-        answer = _understood(
-            _Introspection, self.finch.call("GET", "/introspect", headers=bearer(token))
-        )
+        answer = _understood(_Introspection, self.finch.introspect(token))
         word = answer.connection_status.status
         status = ConnectionStatus.of_finch(word)
         return Introspection(

@@ -147,3 +147,7 @@ class InsufficientPermissions(Forbidden):
 
 class InsufficientScope(Forbidden):
     """The product was not granted."""
+
+
+# Failures that say nothing about the token of the call: a call with another token fails too.
+NOT_ABOUT_THE_TOKEN = (NotReached, RateLimited, FinchMisconfigured)

@@ -4,28 +4,31 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from finch_connections.aws.dynamodb import Conflict
-from finch_connections.domain.connection import CompanyKey, Connection, ConnectionStatus, Token
+from finch_connections.domain.connection import (
+    CompanyKey,
+    Connection,
+    ConnectionStatus,
+    Token,
+    key_fields,
+)
 from finch_connections.domain.health import Finding, look_again_at, with_findings
+from finch_connections.domain.ownership import freed
 from finch_connections.domain.token_response import Introspection
 from finch_connections.finch.errors import (
+    NOT_ABOUT_THE_TOKEN,
     AccountSetupRequired,
     FinchFailure,
-    FinchMisconfigured,
     InsufficientPermissions,
-    NotReached,
-    RateLimited,
     ReauthenticationNeeded,
     TokenDead,
 )
 from finch_connections.log import logger
-from finch_connections.use_cases.disconnect import freeing
+from finch_connections.use_cases.disconnect import free_as_read
 from finch_connections.use_cases.finish_connect import Services
 
 _ATTEMPTS = 3
 # Each silence of Finch takes long, and a function has its time: the other tokens are asked later.
 _PATIENCE = 2
-# Not about one token: the next one would fare no better, and it would be one call too many.
-_NOT_ABOUT_ONE = (NotReached, RateLimited, FinchMisconfigured)
 # What a failure says of a token that is not dead.
 SAID_BY: Mapping[type[FinchFailure], ConnectionStatus] = {
     ReauthenticationNeeded: ConnectionStatus.REAUTH,
@@ -66,18 +69,12 @@ def check(
                 break
         after = with_findings(connection, findings, now)
         try:
-            freed = freeing(connection, after, services.ownerships, sure=True)
-            services.connections.write(after, together_with=freed)
+            freeing = free_as_read(freed(connection, after), services.ownerships)
+            services.connections.write(after, together_with=freeing)
         except Conflict:
             continue
         if after.status is not connection.status:
-            logger.info(
-                "status changed",
-                customer_id=customer_id,
-                provider_id=key.provider_id,
-                company_id=key.company_id,
-                status=after.status,
-            )
+            logger.info("status changed", extra=key_fields(customer_id, key), status=after.status)
         if len(findings) < len(connection.tokens):
             raise Unanswered
         return after
@@ -97,7 +94,7 @@ def finding(connection: Connection, token: Token, services: Services) -> Finding
     )
     try:
         introspection = services.finch.introspect(text)
-    except _NOT_ABOUT_ONE:
+    except NOT_ABOUT_THE_TOKEN:
         raise
     except TokenDead:
         kept = services.ownerships.of_connection_id(token.connection_id)

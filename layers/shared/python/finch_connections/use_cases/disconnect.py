@@ -3,7 +3,6 @@
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from finch_connections.aws.connection_table import ConnectionTable
@@ -11,30 +10,27 @@ from finch_connections.aws.dynamodb import Conflict
 from finch_connections.aws.ownership_table import OwnershipTable
 from finch_connections.aws.token_vault import TokenVault
 from finch_connections.aws.work_queue import WorkQueue
-from finch_connections.background import in_background
 from finch_connections.domain.connection import (
     CompanyKey,
     Connection,
     ConnectionBusy,
     ConnectionNotFound,
     ConnectionStatus,
-    Token,
     disconnect_refused,
     disconnected,
     disconnecting,
+    key_fields,
     partly_ended,
     refused_for_days,
 )
-from finch_connections.domain.ownership import Ownership
+from finch_connections.domain.ownership import Ownership, freed
 from finch_connections.domain.secret import SecretText
 from finch_connections.domain.work_item import ConnectionSubject, WorkItem
 from finch_connections.finch.client import FinchClient
 from finch_connections.finch.errors import (
+    NOT_ABOUT_THE_TOKEN,
     FinchFailure,
-    FinchMisconfigured,
     FinchUnavailable,
-    NotReached,
-    RateLimited,
     TokenDead,
     UnknownAnswer,
 )
@@ -44,12 +40,6 @@ if TYPE_CHECKING:
     from finch_connections.aws.dynamodb import Write
 
 _ATTEMPTS = 5
-# Not about one connection: the next one would fare no better, and it would be one call too many.
-_NOT_ABOUT_ONE = (NotReached, RateLimited, FinchMisconfigured)
-
-
-# What waits for the texts of tokens that are being opened, by their ciphertexts.
-type _Opening = dict[bytes, Callable[[], SecretText]]
 
 
 class Services(NamedTuple):
@@ -75,16 +65,10 @@ def disconnect(
     connected since is left alone and answered. Raises `ConnectionNotFound`, and `ConnectionBusy`
     where others keep writing the connection.
     """
-    opening: _Opening = {}
     connection = begin(
-        customer_id,
-        key,
-        now=now,
-        connections=services.connections,
-        queue=services.queue,
-        meanwhile=lambda there: _open_first(there, services, opening),
+        customer_id, key, now=now, connections=services.connections, queue=services.queue
     )
-    return _resume(connection, now, services, opening)
+    return _resume(connection, now, services)
 
 
 def resume(
@@ -98,7 +82,7 @@ def resume(
     connection = services.connections.get(customer_id, key)
     if connection is None or connection.status is not ConnectionStatus.DISCONNECTING:
         return connection
-    return _resume(connection, now, services, {})
+    return _resume(connection, now, services)
 
 
 def begin(
@@ -108,19 +92,17 @@ def begin(
     now: datetime,
     connections: ConnectionTable,
     queue: WorkQueue,
-    meanwhile: Callable[[Connection], object] = lambda _: None,
 ) -> Connection:
     """The connection marked as on its way out, by this call or by one before; or as it ended.
 
-    Its task goes on from there. `meanwhile` is begun with what is about to be marked. Raises
-    `ConnectionNotFound`, and `ConnectionBusy` where others keep writing the connection.
+    Its task goes on from there. Raises `ConnectionNotFound`, and `ConnectionBusy` where others keep
+    writing the connection.
     """
     watched = False
     for _ in range(_ATTEMPTS):
         connection = _there(customer_id, key, connections)
         if connection.status in (ConnectionStatus.DISCONNECTING, ConnectionStatus.DISCONNECTED):
             return connection
-        meanwhile(connection)
         if not watched:
             queue.send(WorkItem.first(ConnectionSubject(customer_id, key), now), now)
             watched = True
@@ -133,9 +115,7 @@ def begin(
     raise ConnectionBusy
 
 
-def _resume(
-    connection: Connection, now: datetime, services: Services, opening: _Opening
-) -> Connection:
+def _resume(connection: Connection, now: datetime, services: Services) -> Connection:
     customer_id, key = connection.customer_id, connection.key
     sure, confirmed = False, set[str]()
     for _ in range(_ATTEMPTS):
@@ -143,23 +123,29 @@ def _resume(
             # Ended by another call. What was connected since then is not this call's to end.
             return connection
         try:
-            connection, refused = _end_each(connection, confirmed, now, services, opening)
+            connection, refused = _end_each(connection, confirmed, now, services)
             if connection.ended.issuperset(connection.connection_ids):
                 gone = disconnected(connection, now)
-            elif refused and refused_for_days(connection, now):
+            elif refused and refused_for_days(connection.disconnecting_since, now):
                 gone = disconnect_refused(connection, now)
             else:
-                logger.warning("disconnect unfinished", extra=_fields(connection))
+                logger.warning("disconnect unfinished", extra=key_fields(customer_id, key))
                 return connection
-            freed = freeing(connection, gone, services.ownerships, sure=sure)
-            services.connections.write(gone, together_with=freed)
+            owned = freed(connection, gone)
+            # Most often no session holds any of them; after a conflict we read to be sure.
+            freeing = (
+                free_as_read(owned, services.ownerships)
+                if sure
+                else [services.ownerships.freeing(one, held=False) for one in owned]
+            )
+            services.connections.write(gone, together_with=freeing)
         except Conflict:
             connection, sure = _there(customer_id, key, services.connections), True
             continue
         if gone.status is ConnectionStatus.DISCONNECTED:
-            logger.info("disconnected", extra=_fields(connection))
+            logger.info("disconnected", extra=key_fields(customer_id, key))
         else:
-            logger.error("disconnect refused", extra=_fields(connection))
+            logger.error("disconnect refused", extra=key_fields(customer_id, key))
         return gone
     raise ConnectionBusy
 
@@ -172,11 +158,7 @@ def _there(customer_id: str, key: CompanyKey, connections: ConnectionTable) -> C
 
 
 def _end_each(
-    connection: Connection,
-    confirmed: set[str],
-    now: datetime,
-    services: Services,
-    opening: _Opening,
+    connection: Connection, confirmed: set[str], now: datetime, services: Services
 ) -> tuple[Connection, bool]:
     """The connection with what Finch has confirmed so far, and whether Finch refused the rest.
 
@@ -190,10 +172,10 @@ def _end_each(
             continue
         try:
             if connection_id not in confirmed:
-                by_a_token = _end(connection, connection_id, services, opening)
+                by_a_token = _end(connection, connection_id, services)
                 if by_a_token:
                     confirmed.add(connection_id)
-        except _NOT_ABOUT_ONE as error:
+        except NOT_ABOUT_THE_TOKEN as error:
             logger.warning("disconnect stopped", reason=type(error).__name__)
             return connection, False
         except FinchFailure as error:
@@ -214,15 +196,21 @@ def _end_each(
     return connection, refused
 
 
-def _end(connection: Connection, connection_id: str, services: Services, opening: _Opening) -> bool:
+def _end(connection: Connection, connection_id: str, services: Services) -> bool:
     """Has Finch end one connection id; whether it has by one of its tokens, or all of them are dead.
 
     A 200 is its word for all tokens of the connection id. That a token is dead counts only when all
     of them are, those of attempts that are not over included: the one tried may have been revoked
     alone, or by the repair that made another. Nothing else counts: raises `FinchFailure`.
     """
-    ours = (_open(connection, one, services, opening) for one in _newest(connection, connection_id))
-    if _ended_by((text() for text in ours), services.finch):
+    newest_first = (
+        services.vault.decrypt_stored(
+            connection.ciphertexts[token.id], connection.customer_id, connection.key
+        )
+        for token in reversed(connection.tokens)
+        if token.connection_id == connection_id
+    )
+    if _ended_by(newest_first, services.finch):
         return True
     there = services.ownerships.of_connection_id(connection_id)
     if there is None or not there.holders:
@@ -236,65 +224,32 @@ def _ended_by(tokens: Iterable[SecretText], finch: FinchClient) -> bool:
     """Whether Finch has ended a connection by one of its tokens, and does not call all of them dead."""
     for token in tokens:
         try:
-            finch.disconnect(token)
+            end_connection(token, finch)
         except TokenDead:
             continue
         return True
     return False
 
 
-def _newest(connection: Connection, connection_id: str) -> list[Token]:
-    """The tokens of one of its connection ids, the newest first."""
-    return [one for one in reversed(connection.tokens) if one.connection_id == connection_id]
+def end_connection(token: SecretText, finch: FinchClient) -> None:
+    """Ends the token's Finch connection for good, with all of its tokens.
 
-
-def _open_first(connection: Connection, services: Services, opening: _Opening) -> None:
-    """Begins to open the token that Finch will be shown first."""
-    for connection_id in connection.connection_ids[:1]:
-        _open(connection, _newest(connection, connection_id)[0], services, opening)
-
-
-def _open(
-    connection: Connection, token: Token, services: Services, opening: _Opening
-) -> Callable[[], SecretText]:
-    """What waits for the text of a token, which is opened beside other calls, and once."""
-    ciphertext = connection.ciphertexts[token.id]
-    if ciphertext not in opening:
-        customer_id, key = connection.customer_id, connection.key
-        opening[ciphertext] = in_background(
-            partial(services.vault.decrypt_stored, ciphertext, customer_id, key)
-        )
-    return opening[ciphertext]
-
-
-def freeing(
-    before: Connection, after: Connection, ownerships: OwnershipTable, *, sure: bool
-) -> "list[Write]":
-    """The writes that free what the connection no longer holds.
-
-    Most often nobody else holds it. To be `sure`, each claim is read first.
+    Raises `FinchFailure`; after `AnswerLost` the connection may have ended. Raises `TokenDead` only if
+    `/introspect` confirms it: a dead token counts as ended, and an error of Finch would leave a
+    connection that is billed for ever.
     """
-    customer_id, key = before.customer_id, before.key
-    owned = [
-        Ownership.of_connection_id(connection_id, customer_id, key)
-        for connection_id in before.connection_ids
-        if connection_id not in after.connection_ids
-    ]
-    if not after.tokens:
-        owned.append(Ownership.of_company(customer_id, key))
-    if not sure:
-        return [ownerships.freeing(one, held=False) for one in owned]
-    there = [(one, ownerships.get(one.owned_id)) for one in owned]
+    try:
+        finch.disconnect(token)
+    except TokenDead:
+        finch.introspect(token)
+        raise UnknownAnswer from None
+
+
+def free_as_read(owned: Iterable[Ownership], ownerships: OwnershipTable) -> "list[Write]":
+    """Reads who holds each of these ownerships, and returns the writes that free them."""
+    records = [(one, ownerships.get(one.owned_id)) for one in owned]
     return [
         ownerships.freeing(one, held=bool(record.holders))
-        for one, record in there
+        for one, record in records
         if record and record.owner == one
     ]
-
-
-def _fields(connection: Connection) -> dict[str, str]:
-    return {
-        "customer_id": connection.customer_id,
-        "provider_id": connection.key.provider_id,
-        "company_id": connection.key.company_id,
-    }

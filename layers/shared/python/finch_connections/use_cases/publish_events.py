@@ -8,6 +8,7 @@ from finch_connections import metrics
 from finch_connections.aws import connection_table
 from finch_connections.aws.dynamodb import Item
 from finch_connections.aws.event_bus import MOST_ENTRIES, EventBus
+from finch_connections.domain.connection import key_fields
 from finch_connections.domain.connection_event import ConnectionEvent, event_between
 from finch_connections.log import logger
 
@@ -78,10 +79,8 @@ def _tell(events: Iterable[_Told], bus: EventBus) -> str | None:
                 return sequence_number
             logger.info(
                 "change published",
+                extra=key_fields(event.customer_id, event.key),
                 kind=event.kind,
-                customer_id=event.customer_id,
-                provider_id=event.key.provider_id,
-                company_id=event.key.company_id,
                 status=event.status,
             )
     return None

@@ -8,7 +8,7 @@ from finch_connections.aws.audit_table import AuditTable
 from finch_connections.aws.connection_table import ConnectionTable
 from finch_connections.aws.token_vault import TokenVault
 from finch_connections.aws.work_queue import WorkQueue
-from finch_connections.domain.connection import Token
+from finch_connections.domain.connection import Token, key_fields
 from finch_connections.domain.secret import SecretText
 from finch_connections.domain.token_request import (
     AuditRecord,
@@ -104,10 +104,8 @@ def _record(
     metrics.count(ROUTE, outcome)
     logger.info(
         "token asked for",
+        extra=key_fields(request.customer_id, request.key),
         outcome=outcome,
         caller=request.caller,
-        customer_id=request.customer_id,
-        provider_id=request.key.provider_id,
-        company_id=request.key.company_id,
         token_id=record.token_id,
     )

@@ -11,7 +11,7 @@ from finch_connections.aws.session_table import SessionTable
 from finch_connections.aws.token_vault import EncryptedByAnotherKey, TokenVault, about_this_one
 from finch_connections.domain.batch import Batch, Cursor
 from finch_connections.domain.connect_session import ConnectSession
-from finch_connections.domain.connection import Connection, reencrypted
+from finch_connections.domain.connection import Connection, key_fields, reencrypted
 
 # Sessions first: what leaves them meanwhile is sealed anew into its connection, which comes after.
 SESSIONS, CONNECTIONS = "sessions", "connections"
@@ -69,7 +69,7 @@ def _session(batch: Batch, session: ConnectSession, services: Services) -> None:
 
 def _connection(batch: Batch, connection: Connection, services: Services) -> None:
     customer_id, key = connection.customer_id, connection.key
-    row = {"customer_id": customer_id, "provider_id": key.provider_id, "company_id": key.company_id}
+    row = key_fields(customer_id, key)
     try:
         ciphertexts = {
             token_id: services.vault.reencrypt_stored(ciphertext, customer_id, key)

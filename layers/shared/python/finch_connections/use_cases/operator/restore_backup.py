@@ -22,6 +22,7 @@ from finch_connections.domain.connection import (
     ConnectionBusy,
     ConnectionStatus,
     Token,
+    key_fields,
     restored,
 )
 from finch_connections.domain.health import Finding
@@ -83,7 +84,7 @@ def _connection(
     batch: Batch, backup: Connection, now: datetime, services: finish_connect.Services
 ) -> None:
     customer_id, key = backup.customer_id, backup.key
-    row = {"customer_id": customer_id, "provider_id": key.provider_id, "company_id": key.company_id}
+    row = key_fields(customer_id, key)
     there = services.connections.get(customer_id, key)
     behind = there.connection_ids if there else ()
     alive: list[Token] = []
@@ -140,7 +141,7 @@ def _write(
         for one in dict.fromkeys(token.connection_id for token in alive)
     ]
     services.connections.write(after, [services.ownerships.taking(one) for one in taking])
-    logger.warning("connection restored", customer_id=customer_id, provider_id=key.provider_id)
+    logger.warning("connection restored", extra=key_fields(customer_id, key))
 
 
 def _session(

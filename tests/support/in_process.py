@@ -212,7 +212,7 @@ def let_through(call: Call, send: Callable[[], Any]) -> Any:
 def forget_what_was_read() -> None:
     """What a new process of a function does not know yet."""
     secret = credentials.from_settings()
-    secret._kept = secret._doubted_at = None
+    secret._cached = secret._read_again_at = None
     names_api.from_settings.cache_clear()
 
 

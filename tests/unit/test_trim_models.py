@@ -12,8 +12,9 @@ from botocore.model import ServiceModel, Shape
 import trim_models
 from tests.support.deployed import ROOT
 
-PACKAGE = ROOT / "layers" / "shared" / "python" / "finch_connections"
-SERVICES, METHODS = trim_models.called(PACKAGE)
+LAYER = ROOT / "layers" / "shared" / "python"
+PACKAGES = [LAYER / "finch_connections", LAYER / "finch_tokens"]
+SERVICES, METHODS = trim_models.called(PACKAGES)
 
 
 def model(service: str) -> Any:
@@ -50,6 +51,7 @@ def test_every_service_that_has_a_client_is_there() -> None:
         "dynamodbstreams",
         "events",
         "kms",
+        "lambda",
         "secretsmanager",
         "sqs",
     } == SERVICES
@@ -100,6 +102,6 @@ def test_a_member_that_is_called_documentation_stays() -> None:
 def test_a_call_is_found_wherever_it_stands(tmp_path: Path) -> None:
     (tmp_path / "one.py").write_text("x = clients.client('kms')\ny = self.client.encrypt(KeyId=1)")
     (tmp_path / "two.py").write_text("client.get_paginator('query').paginate()")
-    services, methods = trim_models.called(tmp_path)
+    services, methods = trim_models.called([tmp_path])
     assert services == {"kms"}
     assert {"encrypt", "query"} <= methods

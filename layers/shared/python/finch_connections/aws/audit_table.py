@@ -1,4 +1,4 @@
-"""The Audit table: who asked for a token, when, why and what became of it. It holds no token."""
+"""The Audit table: a record of each request for a token. It contains no token."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 SORT_KEY = "vended_at#id"
 KEPT_FOR = timedelta(days=400)
-# Of one request ("BatchWriteItem" in the DynamoDB API Reference).
+# The limit of one request ("BatchWriteItem" in the DynamoDB API Reference).
 _ERASED_AT_ONCE = 25
-# Before and after every moment in its written form.
+# These sort before and after every written time.
 _FIRST, _LAST = "0", "9"
 
-# All but the moment, which the sort key holds.
+# All fields except the time, which is part of the sort key.
 _FIELDS = {
     "customer_id": TEXT,
     "outcome": text_of(Outcome),
@@ -38,13 +38,13 @@ _FIELDS = {
 
 @dataclass(frozen=True, eq=False, repr=False)
 class AuditTable:
-    """Adds records, and reads those of one customer."""
+    """Adds records, and reads and deletes the records of one customer."""
 
     client: "DynamoDBClient"
     name: str
 
     def write(self, record: AuditRecord) -> None:
-        """Adds a record; when this returns it is there."""
+        """Adds a record. It is durable when this returns."""
         self.client.put_item(TableName=self.name, Item=_item(record))
 
     def of_customer(
@@ -55,7 +55,7 @@ class AuditTable:
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> Sequence[AuditRecord]:
-        """At most `limit` records of a customer from `since` on and before `until`, newest first."""
+        """At most `limit` records of a customer, from `since` to before `until`, newest first."""
         answer = self.client.query(
             TableName=self.name,
             KeyConditionExpression="customer_id = :customer AND #key BETWEEN :since AND :until",
@@ -71,7 +71,7 @@ class AuditTable:
         return [_record(item) for item in answer["Items"]]
 
     def erase(self, customer_id: str) -> int:
-        """Removes some of a customer's records; answers how many, which is 0 when none is left."""
+        """Deletes some of a customer's records. Returns their number, which is 0 when none is left."""
         found = self.client.query(
             TableName=self.name,
             KeyConditionExpression="customer_id = :customer",
@@ -89,7 +89,7 @@ class AuditTable:
 
 
 def _sortable(at: datetime) -> str:
-    """A moment, written so that the order of the texts is that of the moments."""
+    """The time as text that sorts in the order of time."""
     return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 

@@ -1,4 +1,4 @@
-"""The Connections table: a customer's connections, each with its tokens in one item."""
+"""The Connections table: one item for each connection of a customer, with its tokens."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -72,7 +72,7 @@ def _read_tokens(item: Item) -> tuple[Token, ...]:
     return tuple(sorted(tokens, key=lambda token: (token.connected_at, token.id)))
 
 
-# All but the key.
+# All fields except the key.
 _FIELDS = {
     "tokens": Codec(_write_tokens, _read_tokens),
     "status": _STATUS,
@@ -92,16 +92,16 @@ _FIELDS = {
         lambda item: {name: value["B"] for name, value in item["M"].items()},
     ),
 }
-# All but the ciphertexts: the roles of functions that decrypt none may read these and no others.
+# A function that decrypts no token may read only these attributes, by its role in the template.
 _NAMES = {"#key": SORT_KEY, "#customer_id": "customer_id"} | {
     f"#{name}": name for name in _FIELDS if name not in ("ciphertexts", "next_look")
 }
 _SHOWN = ", ".join(_NAMES)
 
 
-# Nobody compares or prints these, and what does so is compiled at every cold start.
+# Not a dataclass: Python compiles the methods of a dataclass at every cold start.
 class Page(NamedTuple):
-    """Some of a customer's connections, in the order of their keys; `last` is where the next page starts."""
+    """Some of a customer's connections in the order of their keys. The next page starts after `last`."""
 
     connections: tuple[Connection, ...]
     last: CompanyKey | None
@@ -109,21 +109,21 @@ class Page(NamedTuple):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ConnectionTable:
-    """Reads and writes connections. Every write is conditional on the `revision` before it."""
+    """Reads and writes connections. Each write succeeds only on the previous `revision`."""
 
     client: "DynamoDBClient"
     name: str
 
     def get(self, customer_id: str, key: CompanyKey) -> Connection | None:
-        """The connection with its ciphertexts, as last written."""
+        """The latest connection with its ciphertexts."""
         return self._get(customer_id, key, {})
 
     def reading(self, customer_id: str, key: CompanyKey) -> "Read":
-        """The same read, to happen together with others; its item is for `connection_of`."""
+        """The read for `read_together`; `connection_of` reads its item."""
         return self.name, _key(customer_id, key)
 
     def show(self, customer_id: str, key: CompanyKey) -> Connection | None:
-        """The connection without its ciphertexts."""
+        """The latest connection without its ciphertexts."""
         shown = {"ProjectionExpression": _SHOWN, "ExpressionAttributeNames": _NAMES}
         return self._get(customer_id, key, shown)
 
@@ -135,9 +135,9 @@ class ConnectionTable:
         after: CompanyKey | None = None,
         statuses: frozenset[ConnectionStatus] = frozenset(),
     ) -> Page:
-        """At most `limit` connections without their ciphertexts, those with one of `statuses` if given.
+        """At most `limit` connections without ciphertexts, in any of `statuses` if given.
 
-        One query: a filtered page may be short, even empty, and still have one behind it.
+        This is one query, so a filtered page can be short or empty before the last page.
         """
         query: dict[str, Any] = {
             "TableName": self.name,
@@ -145,7 +145,7 @@ class ConnectionTable:
             "ExpressionAttributeValues": {":customer": text(customer_id)},
             "ExpressionAttributeNames": _NAMES,
             "ProjectionExpression": _SHOWN,
-            # Implied, but a role that may read no ciphertext is allowed nothing else.
+            # The default with a projection, but the condition in the role requires it.
             "Select": "SPECIFIC_ATTRIBUTES",
             "ConsistentRead": True,
         }
@@ -165,7 +165,7 @@ class ConnectionTable:
         return Page(found, CompanyKey.parse(last[SORT_KEY]["S"]) if last else None)
 
     def every(self, customer_id: str) -> Iterator[Connection]:
-        """All of a customer's connections without their ciphertexts."""
+        """All of a customer's connections without ciphertexts."""
         after = None
         while True:
             page = self.page(customer_id, limit=1000, after=after)
@@ -174,15 +174,15 @@ class ConnectionTable:
             if after is None:
                 return
 
-    def everybodys(
+    def scan(
         self, after: Mapping[str, str] | None
     ) -> tuple[list[Connection], dict[str, str] | None]:
-        """A page of all customers' connections with their ciphertexts, and where the next one starts."""
+        """A page of all customers' connections with ciphertexts, and the start of the next page or None."""
         items, last = scan(self.client, self.name, after)
         return [connection_of(item) for item in items], last
 
     def erase(self, connection: Connection) -> None:
-        """Removes a connection that is over; raises `dynamodb.Conflict` where it is as it was no more."""
+        """Deletes a disconnected connection. Raises `dynamodb.Conflict` if it has changed."""
         delete: Any = {
             "TableName": self.name,
             "Key": _key(connection.customer_id, connection.key),
@@ -196,7 +196,7 @@ class ConnectionTable:
         write_together(self.client, [{"Delete": delete}])
 
     def unfinished(self, before: datetime, now: datetime, limit: int) -> list[Connection]:
-        """At most `limit` connections that have waited for something since `before`."""
+        """At most `limit` connections whose unfinished work has waited since `before` or longer."""
         found = (self.show(*one) for one in self.due(Due.UNFINISHED, now + FOR_EVER))
         waiting = (
             one for one in found if one and (one.disconnecting_since or one.updated_at) <= before
@@ -204,16 +204,16 @@ class ConnectionTable:
         return list(islice(waiting, limit))
 
     def due(self, kind: Due, until: datetime) -> Iterator[tuple[str, CompanyKey]]:
-        """The customers and keys of all connections that somebody should look at by `until`."""
+        """The customers and keys of all connections that are due by `until`, oldest first."""
         for key in due_keys(self.client, self.name, kind, until):
             yield _read_key(key)
 
     def postpone(self, customer_id: str, key: CompanyKey, until: datetime) -> None:
-        """Notes when a connection that is due is looked at again; raises `dynamodb.Conflict`."""
+        """Makes a connection due at `until`. Raises `dynamodb.Conflict` if it is not due at all."""
         postpone(self.client, self.name, _key(customer_id, key), until)
 
     def writing(self, connection: Connection) -> "Write":
-        """The write of a connection, to happen together with others."""
+        """The write of a connection, as part of a transaction."""
         put: Any = {"TableName": self.name, "Item": _item(connection)}
         if connection.revision == 1:
             put["ConditionExpression"] = "attribute_not_exists(customer_id)"
@@ -223,7 +223,7 @@ class ConnectionTable:
         return {"Put": put}
 
     def write(self, connection: Connection, together_with: Sequence["Write"] = ()) -> None:
-        """Writes a connection, and with it the rest or nothing; raises `dynamodb.Conflict`."""
+        """Writes a connection and the other writes in one transaction. Raises `dynamodb.Conflict`."""
         write_together(self.client, [self.writing(connection), *together_with])
 
     def _get(self, customer_id: str, key: CompanyKey, projection: Any) -> Connection | None:
@@ -245,14 +245,14 @@ def _item(connection: Connection) -> dict[str, Item]:
     return {
         **_key(connection.customer_id, connection.key),
         **encode(connection, _FIELDS),
-        # What the stream is filtered by.
+        # The event source of PublishEvents filters by this attribute.
         "news": {"BOOL": connection.quiet_revision != connection.revision},
         **_due(connection),
     }
 
 
 def _due(connection: Connection) -> dict[str, Item]:
-    """Unfinished and troubled connections, and the others for when to look at their health."""
+    """The attributes of the index by due time: for unfinished work, else for the next health check."""
     key = (connection.customer_id, str(connection.key))
     if connection.disconnecting_since:
         at, kind = connection.disconnecting_since, Due.UNFINISHED
@@ -272,7 +272,7 @@ def connection_of(item: Item) -> Connection:
 
 
 def without_ciphertexts(item: Item) -> Connection:
-    """The connection in an item of the table's stream; no ciphertext is kept of it."""
+    """The connection in an item of the table's stream, without its ciphertexts."""
     return connection_of({name: value for name, value in item.items() if name != "ciphertexts"})
 
 

@@ -1,4 +1,4 @@
-"""The Claims table: who owns which company and which Finch connection, and who keeps a token of it."""
+"""The Ownership table: the owners of companies and Finch connections, and the sessions that hold tokens."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from finch_connections.aws.dynamodb import Write
 
-# A person who was led to repair a connection and did not is not led there again so soon.
+# We do not offer the same repair to another session within this time.
 _RECOVERY_OFFERED_FOR = timedelta(days=1)
 _THEIRS = "customer_id = :customer AND #key = :key"
 _ALONE = "attribute_not_exists(customer_id) AND holders = :me"
@@ -44,34 +44,35 @@ _FIELDS = {"holders": SET, "discarding": TEXT, "offered_to": TEXT}
 
 @dataclass(frozen=True, eq=False, repr=False)
 class OwnershipTable:
-    """Reads claims and makes the writes that change them together with sessions and connections.
+    """Reads records, and builds the writes that change them in transactions with sessions and connections.
 
-    A session holds a claim from the moment it keeps a token of the connection, or of a repair from
-    the moment there may be one, until that token is in a connection, or gone.
+    A session holds a record while it keeps a token of the connection. A session that repairs holds it
+    from the exchange of the code, because a token may then exist. It stops when the token is attached
+    or gone.
     """
 
     client: "DynamoDBClient"
     name: str
 
     def get(self, owned_id: str) -> OwnershipRecord | None:
-        """The claim on this, as last written."""
+        """The latest record, or None."""
         answer = self.client.get_item(
             TableName=self.name, Key={"owned_id": text(owned_id)}, ConsistentRead=True
         )
-        return _claim(answer["Item"]) if "Item" in answer else None
+        return _record(answer["Item"]) if "Item" in answer else None
 
     def of_connection_id(self, connection_id: str) -> OwnershipRecord | None:
-        """The claim on one of Finch's connections."""
+        """The latest record of a Finch connection, or None."""
         return self.get(owned_id_of_connection(connection_id))
 
     def with_connection(
         self, connection_id: str, connections: ConnectionTable, customer_id: str, key: CompanyKey
     ) -> tuple[OwnershipRecord | None, Connection | None]:
-        """The claim on one of Finch's connections, and a connection of a customer, in one call."""
+        """The latest record of a Finch connection, and a customer's connection, in one call."""
         record = (self.name, {"owned_id": text(owned_id_of_connection(connection_id))})
-        items = read_together(self.client, [record, connections.reading(customer_id, key)])
-        owned_id, there = items
-        return _claim(owned_id) if owned_id else None, connection_of(there) if there else None
+        reads = [record, connections.reading(customer_id, key)]
+        owned, connection = read_together(self.client, reads)
+        return _record(owned) if owned else None, connection_of(connection) if connection else None
 
     def held_by(self, handle_hash: str, connection_ids: Iterable[str]) -> list[OwnershipRecord]:
         """The records of these Finch connections that a session holds, as last written."""
@@ -79,13 +80,13 @@ class OwnershipTable:
         return [one for one in records if one and handle_hash in one.holders]
 
     def of_company(self, key: CompanyKey) -> OwnershipRecord | None:
-        """The claim on an employer at a provider."""
+        """The latest record of an employer at a provider, or None."""
         return self.get(owned_id_of_company(key))
 
     def offer_recovery(self, connection_id: str, handle_hash: str, now: datetime) -> None:
-        """Notes that a session leads to a connection at Finch of which nobody has a token.
+        """Notes that a session offers to repair a connection that exists at Finch and has no token here.
 
-        Raises `dynamodb.Conflict` where somebody has one, or another session leads there already.
+        Raises `dynamodb.Conflict` if we do have a token, or if another session offers the repair.
         """
         update(
             self.client,
@@ -102,19 +103,19 @@ class OwnershipTable:
             ),
         )
 
-    def about(
+    def of_customer(
         self, customer_id: str, after: Mapping[str, str] | None
     ) -> tuple[list[OwnershipRecord], dict[str, str] | None]:
-        """A page of what a customer owns, and of what is offered to whomever; where the next one starts."""
+        """A page of a customer's records and of all offers, and the start of the next page or None."""
         found: Any = {
             "FilterExpression": "customer_id = :customer OR attribute_exists(offered_to)",
             "ExpressionAttributeValues": {":customer": text(customer_id)},
         }
         items, last = scan(self.client, self.name, after, **found)
-        return [_claim(item) for item in items], last
+        return [_record(item) for item in items], last
 
     def forget_offer(self, offered: OwnershipRecord) -> None:
-        """Forgets that a session was led to a connection at Finch; raises `dynamodb.Conflict`."""
+        """Deletes the record of an offer. Raises `dynamodb.Conflict` if it has changed."""
         nothing_else = (
             "attribute_not_exists(customer_id) AND attribute_not_exists(holders) "
             "AND offered_to = :session"
@@ -125,7 +126,7 @@ class OwnershipTable:
         )
 
     def holding(self, connection_id: str, handle_hash: str) -> "Write":
-        """The write that notes a session as the keeper of a token, or of what may be one."""
+        """The write after which a session holds a Finch connection."""
         return {
             "Update": self._update(
                 owned_id_of_connection(connection_id),
@@ -136,9 +137,9 @@ class OwnershipTable:
         }
 
     def taking(self, wanted: Ownership, held_by: str | None = None) -> "Write":
-        """The write that takes a claim, from the session that held it if one did.
+        """The write that gives a connection an ownership, and ends the hold of the session `held_by`.
 
-        It fails where the claim is another connection's, or is being released.
+        It fails if another connection is the owner, or if a session is ending the Finch connection.
         """
         return {
             "Update": self._update(
@@ -152,7 +153,7 @@ class OwnershipTable:
         }
 
     def freeing(self, owned: Ownership, *, held: bool) -> "Write":
-        """The write that frees a claim of this connection's, which sessions still hold or none does."""
+        """The write that frees an ownership. It fails unless sessions hold the record exactly if `held`."""
         values = _named(owned)
         if held:
             return {
@@ -167,9 +168,9 @@ class OwnershipTable:
         return {"Delete": self._delete(owned.owned_id, condition, values)}
 
     def discarding(self, connection_id: str, company: CompanyKey, session: str) -> "list[Write]":
-        """The writes that keep everybody off while a session has its connection ended.
+        """The writes that lock a Finch connection and its company while a session ends them at Finch.
 
-        They fail where anybody else owns or holds the connection, or owns the company.
+        They fail if another session or customer owns or holds the Finch connection, or owns the company.
         """
         free = "(attribute_not_exists(discarding) OR discarding = :discarding)"
         return [
@@ -192,7 +193,7 @@ class OwnershipTable:
         ]
 
     def keeping(self, connection_id: str, session: str) -> "Write":
-        """The write after which a session holds what it could not have ended."""
+        """The write that unlocks a Finch connection that Finch refused to end. The session still holds it."""
         return {
             "Update": self._update(
                 owned_id_of_connection(connection_id),
@@ -203,8 +204,8 @@ class OwnershipTable:
         }
 
     def reopening(self, company: CompanyKey, session: str) -> "Write":
-        """The write that lets others have a company again that a session kept them off."""
-        # While it is being released nobody owns it, so nothing else is in the row.
+        """The write that unlocks a company."""
+        # A locked company has no owner, so the row has no other data.
         condition = "discarding = :discarding AND attribute_not_exists(customer_id)"
         values = {":discarding": text(session)}
         return {"Delete": self._delete(owned_id_of_company(company), condition, values)}
@@ -217,9 +218,9 @@ class OwnershipTable:
         return [self._leaving(record, handle_hash) for record in records]
 
     def leaving_to_others(self, seen: OwnershipRecord, handle_hash: str) -> "Write":
-        """The write after which a session keeps no token of what others have one of, as was `seen`.
+        """The write after which a session no longer holds a record that others own or hold.
 
-        It fails where anybody has come or gone since: the one who is left must not go too.
+        It fails if the owner or the holders differ from `seen`: the last holder must not leave this way.
         """
         values: dict[str, Item] = {
             ":me": _only(handle_hash),
@@ -267,7 +268,7 @@ class OwnershipTable:
 
 
 def _named(owner: Ownership) -> dict[str, Item]:
-    """The values of `_THEIRS`."""
+    """The values in `_THEIRS`."""
     return {":customer": text(owner.customer_id), ":key": text(str(owner.key))}
 
 
@@ -275,7 +276,7 @@ def _only(handle_hash: str) -> Item:
     return {"SS": [handle_hash]}
 
 
-def _claim(item: Item) -> OwnershipRecord:
+def _record(item: Item) -> OwnershipRecord:
     owned_id = item["owned_id"]["S"]
     customer_id, key = read_text(item, "customer_id"), read_text(item, "key")
     owner = Ownership(owned_id, customer_id, CompanyKey.parse(key)) if customer_id and key else None

@@ -1,4 +1,4 @@
-"""The Finch API over HTTPS: one client while the function is warm, every answer understood or refused."""
+"""The client of the Finch API, one for each warm function. It turns each failure into a `FinchFailure`."""
 
 import logging
 import ssl
@@ -35,20 +35,20 @@ from finch_connections.finch.errors import (
 )
 from finch_connections.log import logger
 
-# The only version that Finch documents ("Headers" in Finch's API reference).
+# The only version in Finch's documentation ("Headers" in its API reference).
 API_VERSION = "2020-09-17"
 CONNECT_SECONDS = 2.0
-# The longest pause within an answer, not the length of the whole.
+# The longest pause within a response, not the limit for the whole response.
 READ_SECONDS = 12.0
-# A connection that was kept longer may be dead without our knowing, above all after Lambda froze
-# the function; sending a code over it would leave its exchange uncertain.
+# An older TCP connection may be closed without our knowledge, above all after Lambda froze the
+# function. A code that is sent over it would leave the exchange uncertain.
 _KEEP_SECONDS = 5.0
 
-# All that certifi trusts, in what is built: OpenSSL reads the one it needs, where parsing all of
-# them takes 25 ms.
+# All root certificates of certifi, which exist here only in a build. OpenSSL reads only the file
+# that it needs; to parse all of them takes 25 ms.
 _ROOTS = Path(__file__).parents[1] / "roots"
 
-# httpx writes a line for each request at INFO; ours says more.
+# httpx logs each request at INFO. Our own line has more fields.
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
 _BY_WORD: Mapping[tuple[int, str], type[FinchFailure]] = {
@@ -57,7 +57,7 @@ _BY_WORD: Mapping[tuple[int, str], type[FinchFailure]] = {
     (401, "invalid_token_error"): TokenDead,
     (401, "unauthorized_request_error"): TokenNotSent,
     (401, "invalid_client_error"): InvalidClient,
-    # The reference lists this name as 401 where the SDK's documentation has 400.
+    # Finch's reference lists this name with 401, its SDK's documentation with 400.
     (401, "invalid_request_error"): RequestRefused,
     (403, "error_permissions"): InsufficientPermissions,
     (403, "insufficient_scope_error"): InsufficientScope,
@@ -76,7 +76,7 @@ _BY_STATUS: Mapping[int, type[FinchFailure]] = {
 
 
 class FinchClient:
-    """Sends one request at a time and never repeats one: it may have had its effect."""
+    """Sends one request at a time and never retries: a lost request may have had its effect."""
 
     def __init__(
         self,
@@ -114,7 +114,7 @@ class FinchClient:
         auth: tuple[str, str] | None = None,
         read_seconds: float = READ_SECONDS,
     ) -> Any:
-        """The parsed body of a 200 or 201; raises a `FinchFailure` for everything else."""
+        """The parsed body of a 200 or 201. Raises a `FinchFailure` for any other result."""
         began, failure = time.monotonic(), None
         try:
             return self._call(
@@ -160,7 +160,7 @@ class FinchClient:
             raise AnswerLost from error
         finally:
             self._last_used = self._wall_clock()
-            # What Finch's edge sets on one customer's answer must not go out with another's token.
+            # Cookies from the response to one customer's request must not go out with another's token.
             self._client.cookies.clear()
         request_id = response.headers.get("Finch-Request-Id")
         logger.info(
@@ -176,18 +176,18 @@ class FinchClient:
             headers={"Finch-API-Version": API_VERSION},
             verify=self._verify,
             transport=self._transport,
-            # A proxy or certificate store from the environment has no say over payroll tokens.
+            # No proxy or certificate store from the environment: we send tokens for payroll data.
             trust_env=False,
         )
 
 
 def bearer(token: SecretText) -> dict[str, str]:
-    """The header that carries an access token."""
+    """The request header with an access token."""
     return {"Authorization": f"Bearer {token.reveal()}"}
 
 
 def _trusting() -> ssl.SSLContext:
-    """A context that verifies certificates and the names in them."""
+    """A TLS context that verifies certificates and host names."""
     if _ROOTS.is_dir():
         return ssl.create_default_context(capath=_ROOTS)
     return httpx.create_ssl_context(trust_env=False)
@@ -197,7 +197,7 @@ def _parsed(response: httpx.Response, request_id: str | None) -> Any:
     try:
         return response.json()
     except (ValueError, RecursionError):
-        # Not chained: the decoder's message holds a piece of the body.
+        # Not chained: the decoder's message contains a part of the body.
         raise UnknownAnswer(request_id) from None
 
 
@@ -213,9 +213,10 @@ def _failure(response: httpx.Response, request_id: str | None) -> FinchFailure:
     if status == 400 and "connection_already_exists" in words:
         context = body.get("context")
         connection_id = context.get("connection_id") if isinstance(context, dict) else None
-        named = connection_id if isinstance(connection_id, str) else None
-        return ConnectionAlreadyExists(named, request_id)
-    # An answer seen in the wild is named otherwise than in the reference, but begins the same.
+        return ConnectionAlreadyExists(
+            connection_id if isinstance(connection_id, str) else None, request_id
+        )
+    # A real response had another name than the reference, with the same start.
     if status == 400 and any(word.startswith("invalid_grant") for word in words):
         return InvalidGrant(request_id)
     for word in words:
@@ -228,5 +229,5 @@ def _failure(response: httpx.Response, request_id: str | None) -> FinchFailure:
 
 @cache
 def from_settings() -> FinchClient:
-    """The Finch API that the template names."""
+    """The client of the Finch API that the template names."""
     return FinchClient(settings.read().finch_api_url)

@@ -14,12 +14,12 @@ from finch_connections.domain.ownership import Discard, OwnershipRecord, discard
 from finch_connections.domain.secret import SecretText
 from finch_connections.finch.errors import FinchFailure, FinchUnavailable, TokenDead
 from finch_connections.log import logger
-from finch_connections.use_cases.check_health import SAID_BY
+from finch_connections.use_cases.check_health import STATUS_BY_FAILURE
 from finch_connections.use_cases.disconnect import end_connection
 from finch_connections.use_cases.finish_connect import Services, decrypt_escrow, kept
 
 # One wrong word of Finch must not drop the only token that lives.
-_DOUBTFUL: tuple[type[FinchFailure], ...] = (TokenDead, *SAID_BY)
+_DOUBTFUL: tuple[type[FinchFailure], ...] = (TokenDead, *STATUS_BY_FAILURE)
 
 
 def begin_discard(

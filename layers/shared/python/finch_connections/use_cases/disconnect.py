@@ -1,4 +1,4 @@
-"""The flow that disconnects: Finch first, and only then do we forget the tokens."""
+"""Disconnects a connection: at Finch first, and only then do we forget the tokens."""
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
@@ -43,7 +43,7 @@ _ATTEMPTS = 5
 
 
 class Services(NamedTuple):
-    """Everything outside that disconnecting touches."""
+    """Everything that a disconnect reads and writes."""
 
     connections: ConnectionTable
     ownerships: OwnershipTable
@@ -51,19 +51,21 @@ class Services(NamedTuple):
     finch: FinchClient
     queue: WorkQueue
     kept: Callable[[str, Collection[str]], Iterable[SecretText]] | None = None
-    """The tokens of a Finch connection that attempts keep, by their `handle_hash`; None for who may
-    open none."""
+    """Decrypts the tokens of a Finch connection (first argument) that these sessions keep in escrow.
+
+    None for a function that may not decrypt escrowed tokens.
+    """
 
 
 def disconnect(
     customer_id: str, key: CompanyKey, *, now: datetime, services: Services
 ) -> Connection:
-    """The connection after Finch was told to end every one of its connection ids.
+    """Ends all Finch connections of a connection, and returns the connection.
 
-    It is `disconnected` once Finch has confirmed all of them, else still `disconnecting` with all of
-    its tokens kept, and its task goes on. Where another call ended it meanwhile, what has been
-    connected since is left alone and answered. Raises `ConnectionNotFound`, and `ConnectionBusy`
-    where others keep writing the connection.
+    It is `disconnected` if Finch has confirmed the end of each. Otherwise it is `disconnecting`, keeps
+    all tokens, and a work item continues. If another call has ended it in the meantime, the result is
+    the connection as it is now, with any new login untouched. Raises `ConnectionNotFound`, and
+    `ConnectionBusy` if other requests keep changing the connection.
     """
     connection = begin(
         customer_id, key, now=now, connections=services.connections, queue=services.queue
@@ -74,10 +76,10 @@ def disconnect(
 def resume(
     customer_id: str, key: CompanyKey, *, now: datetime, services: Services
 ) -> Connection | None:
-    """The connection after another try, where it is on its way out; else nothing is done.
+    """Continues a disconnect, and returns the connection; changes nothing in any other status.
 
-    What Finch has refused to end for days goes back to its customer, and to whoever is on duty.
-    Raises `ConnectionBusy`.
+    If Finch has refused for days, the customer gets the connection back as `reauth` with the problem
+    `disconnect_refused`. Raises `ConnectionBusy`.
     """
     connection = services.connections.get(customer_id, key)
     if connection is None or connection.status is not ConnectionStatus.DISCONNECTING:
@@ -93,19 +95,19 @@ def begin(
     connections: ConnectionTable,
     queue: WorkQueue,
 ) -> Connection:
-    """The connection marked as on its way out, by this call or by one before; or as it ended.
+    """Marks a connection as `disconnecting` and queues its work item, and returns the connection.
 
-    Its task goes on from there. Raises `ConnectionNotFound`, and `ConnectionBusy` where others keep
-    writing the connection.
+    A connection that is `disconnecting` or `disconnected` already stays unchanged. Raises
+    `ConnectionNotFound`, and `ConnectionBusy` if other requests keep changing the connection.
     """
-    watched = False
+    queued = False
     for _ in range(_ATTEMPTS):
-        connection = _there(customer_id, key, connections)
+        connection = _existing(customer_id, key, connections)
         if connection.status in (ConnectionStatus.DISCONNECTING, ConnectionStatus.DISCONNECTED):
             return connection
-        if not watched:
+        if not queued:
             queue.send(WorkItem.first(ConnectionSubject(customer_id, key), now), now)
-            watched = True
+            queued = True
         connection = disconnecting(connection, now)
         try:
             connections.write(connection)
@@ -117,40 +119,40 @@ def begin(
 
 def _resume(connection: Connection, now: datetime, services: Services) -> Connection:
     customer_id, key = connection.customer_id, connection.key
-    sure, confirmed = False, set[str]()
+    conflict, confirmed = False, set[str]()
     for _ in range(_ATTEMPTS):
         if connection.status is not ConnectionStatus.DISCONNECTING:
-            # Ended by another call. What was connected since then is not this call's to end.
+            # Another call has ended it. This call must not end a login that was connected later.
             return connection
         try:
             connection, refused = _end_each(connection, confirmed, now, services)
             if connection.ended.issuperset(connection.connection_ids):
-                gone = disconnected(connection, now)
+                after = disconnected(connection, now)
             elif refused and refused_for_days(connection.disconnecting_since, now):
-                gone = disconnect_refused(connection, now)
+                after = disconnect_refused(connection, now)
             else:
                 logger.warning("disconnect unfinished", extra=key_fields(customer_id, key))
                 return connection
-            owned = freed(connection, gone)
-            # Most often no session holds any of them; after a conflict we read to be sure.
+            owned = freed(connection, after)
+            # Usually no session holds them, so the first attempt saves the reads.
             freeing = (
                 free_as_read(owned, services.ownerships)
-                if sure
+                if conflict
                 else [services.ownerships.freeing(one, held=False) for one in owned]
             )
-            services.connections.write(gone, together_with=freeing)
+            services.connections.write(after, together_with=freeing)
         except Conflict:
-            connection, sure = _there(customer_id, key, services.connections), True
+            connection, conflict = _existing(customer_id, key, services.connections), True
             continue
-        if gone.status is ConnectionStatus.DISCONNECTED:
+        if after.status is ConnectionStatus.DISCONNECTED:
             logger.info("disconnected", extra=key_fields(customer_id, key))
         else:
             logger.error("disconnect refused", extra=key_fields(customer_id, key))
-        return gone
+        return after
     raise ConnectionBusy
 
 
-def _there(customer_id: str, key: CompanyKey, connections: ConnectionTable) -> Connection:
+def _existing(customer_id: str, key: CompanyKey, connections: ConnectionTable) -> Connection:
     connection = connections.get(customer_id, key)
     if connection is None:
         raise ConnectionNotFound
@@ -160,11 +162,12 @@ def _there(customer_id: str, key: CompanyKey, connections: ConnectionTable) -> C
 def _end_each(
     connection: Connection, confirmed: set[str], now: datetime, services: Services
 ) -> tuple[Connection, bool]:
-    """The connection with what Finch has confirmed so far, and whether Finch refused the rest.
+    """The connection with the ids that Finch has confirmed so far, and whether Finch refused the rest.
 
-    Written after each but the last, so that many logins come to an end however slow Finch is.
-    `confirmed` grows by what a token has ended, written or not: that all are dead is looked at anew
-    where others have written meanwhile, for one of them may have another. Raises `Conflict`.
+    Writes after each id except the last, so that many logins come to an end even if Finch is slow.
+    Adds the ids that a token has ended to `confirmed`, for the next attempt after a conflict. An id
+    counts as ended without that if all its tokens are dead; the next attempt checks this again, because
+    the other write may have added a token. Raises `Conflict`.
     """
     refused = False
     for connection_id in connection.connection_ids:
@@ -172,8 +175,8 @@ def _end_each(
             continue
         try:
             if connection_id not in confirmed:
-                by_a_token = _end(connection, connection_id, services)
-                if by_a_token:
+                by_token = _end(connection, connection_id, services)
+                if by_token:
                     confirmed.add(connection_id)
         except NOT_ABOUT_THE_TOKEN as error:
             logger.warning("disconnect stopped", reason=type(error).__name__)
@@ -189,7 +192,7 @@ def _end_each(
             continue
         ended = partly_ended(connection, connection.ended | {connection_id}, now)
         if ended.ended.issuperset(connection.connection_ids):
-            # The write that says so is the one that ends the connection.
+            # The caller's write ends the connection and includes this id.
             return replace(connection, ended=ended.ended), False
         services.connections.write(ended)
         connection = ended
@@ -197,11 +200,11 @@ def _end_each(
 
 
 def _end(connection: Connection, connection_id: str, services: Services) -> bool:
-    """Has Finch end one connection id; whether it has by one of its tokens, or all of them are dead.
+    """Ends a Finch connection: True if a token ended it, False if all its tokens are dead.
 
-    A 200 is its word for all tokens of the connection id. That a token is dead counts only when all
-    of them are, those of attempts that are not over included: the one tried may have been revoked
-    alone, or by the repair that made another. Nothing else counts: raises `FinchFailure`.
+    A 200 for any token ends the connection for all of them. Dead tokens count only if all are dead,
+    including the tokens that sessions keep in escrow: Finch may have revoked only this token, or a
+    repair may have replaced it. Raises `FinchFailure` in any other case.
     """
     newest_first = (
         services.vault.decrypt_stored(
@@ -212,16 +215,16 @@ def _end(connection: Connection, connection_id: str, services: Services) -> bool
     )
     if _ended_by(newest_first, services.finch):
         return True
-    there = services.ownerships.of_connection_id(connection_id)
-    if there is None or not there.holders:
+    record = services.ownerships.of_connection_id(connection_id)
+    if record is None or not record.holders:
         return False
     if services.kept is None:
         raise UnknownAnswer
-    return _ended_by(services.kept(connection_id, there.holders), services.finch)
+    return _ended_by(services.kept(connection_id, record.holders), services.finch)
 
 
 def _ended_by(tokens: Iterable[SecretText], finch: FinchClient) -> bool:
-    """Whether Finch has ended a connection by one of its tokens, and does not call all of them dead."""
+    """Whether any of the tokens has ended the connection; False if Finch calls all of them dead."""
     for token in tokens:
         try:
             end_connection(token, finch)
@@ -234,9 +237,9 @@ def _ended_by(tokens: Iterable[SecretText], finch: FinchClient) -> bool:
 def end_connection(token: SecretText, finch: FinchClient) -> None:
     """Ends the token's Finch connection for good, with all of its tokens.
 
-    Raises `FinchFailure`; after `AnswerLost` the connection may have ended. Raises `TokenDead` only if
-    `/introspect` confirms it: a dead token counts as ended, and an error of Finch would leave a
-    connection that is billed for ever.
+    Raises `FinchFailure`. After `AnswerLost`, the connection may have ended. Raises `TokenDead` only if
+    `/introspect` confirms that the token is dead: a single wrong answer would leave a connection that
+    Finch bills for ever.
     """
     try:
         finch.disconnect(token)
@@ -246,7 +249,7 @@ def end_connection(token: SecretText, finch: FinchClient) -> None:
 
 
 def free_as_read(owned: Iterable[Ownership], ownerships: OwnershipTable) -> "list[Write]":
-    """Reads who holds each of these ownerships, and returns the writes that free them."""
+    """Reads the records of these ownerships, and returns the writes that free them."""
     records = [(one, ownerships.get(one.owned_id)) for one in owned]
     return [
         ownerships.freeing(one, held=bool(record.holders))

@@ -196,7 +196,7 @@ def test_a_key_that_is_named_nowhere_opens_nothing(
     new_key(old=None)
     assert acme.disconnect().code == "internal_error"
     left = go(deployed, "ReencryptTokens").open
-    assert {one["reason"] for one in left} == {"sealed by a key that is none of ours"}
+    assert {one["reason"] for one in left} == {"encrypted with a key that is not ours"}
     assert len(left) == 3
     assert len(deployed.finch.live_tokens()) == 4
 
@@ -248,7 +248,7 @@ def test_a_ciphertext_that_lies_elsewhere_is_named_and_the_others_are_sealed_ane
     )
     new_key()
     this = go(deployed, "ReencryptTokens")
-    assert [one["reason"] for one in this.open] == ["does not open where it lies"]
+    assert [one["reason"] for one in this.open] == ["does not decrypt in its row"]
     assert this.open[0]["customer_id"] == theirs["customer_id"]["S"]
     assert this.done["reencrypted"] == (3 if len(theirs["ciphertexts"]["M"]) == 1 else 2)
 

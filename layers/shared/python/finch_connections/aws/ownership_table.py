@@ -88,20 +88,18 @@ class OwnershipTable:
 
         Raises `dynamodb.Conflict` if we do have a token, or if another session offers the repair.
         """
-        update(
-            self.client,
-            self._update(
-                owned_id_of_connection(connection_id),
-                "SET offered_to = :me, offered_at = :now",
-                "attribute_not_exists(customer_id) AND attribute_not_exists(holders) "
-                "AND (attribute_not_exists(offered_at) OR offered_at < :before OR offered_to = :me)",
-                {
-                    ":me": text(handle_hash),
-                    ":now": number(int(now.timestamp())),
-                    ":before": number(int((now - _RECOVERY_OFFERED_FOR).timestamp())),
-                },
-            ),
+        offer = self._update(
+            owned_id_of_connection(connection_id),
+            "SET offered_to = :me, offered_at = :now",
+            "attribute_not_exists(customer_id) AND attribute_not_exists(holders) "
+            "AND (attribute_not_exists(offered_at) OR offered_at < :before OR offered_to = :me)",
+            {
+                ":me": text(handle_hash),
+                ":now": number(int(now.timestamp())),
+                ":before": number(int((now - _RECOVERY_OFFERED_FOR).timestamp())),
+            },
         )
+        update(self.client, offer["Update"])
 
     def of_customer(
         self, customer_id: str, after: Mapping[str, str] | None
@@ -121,104 +119,90 @@ class OwnershipTable:
             "AND offered_to = :session"
         )
         values = {":session": text(offered.offered_to or "")}
-        write_together(
-            self.client, [{"Delete": self._delete(offered.owned_id, nothing_else, values)}]
-        )
+        write_together(self.client, [self._delete(offered.owned_id, nothing_else, values)])
 
     def holding(self, connection_id: str, handle_hash: str) -> "Write":
         """The write after which a session holds a Finch connection."""
-        return {
-            "Update": self._update(
-                owned_id_of_connection(connection_id),
-                "ADD holders :me REMOVE offered_to, offered_at",
-                None,
-                {":me": _only(handle_hash)},
-            )
-        }
+        return self._update(
+            owned_id_of_connection(connection_id),
+            "ADD holders :me REMOVE offered_to, offered_at",
+            None,
+            {":me": _only(handle_hash)},
+        )
 
     def taking(self, wanted: Ownership, held_by: str | None = None) -> "Write":
-        """The write that gives a connection an ownership, and ends the hold of the session `held_by`.
+        """The write that takes an ownership, and removes the session `held_by` from the holders.
 
         It fails if another connection is the owner, or if a session is ending the Finch connection.
         """
-        return {
-            "Update": self._update(
-                wanted.owned_id,
-                "SET customer_id = :customer, #key = :key"
-                + (" DELETE holders :me" if held_by else ""),
-                f"(attribute_not_exists(customer_id) OR ({_THEIRS})) "
-                "AND attribute_not_exists(discarding)",
-                _named(wanted) | ({":me": _only(held_by)} if held_by else {}),
-            )
-        }
+        return self._update(
+            wanted.owned_id,
+            "SET customer_id = :customer, #key = :key" + (" DELETE holders :me" if held_by else ""),
+            f"(attribute_not_exists(customer_id) OR ({_THEIRS})) "
+            "AND attribute_not_exists(discarding)",
+            _owner(wanted) | ({":me": _only(held_by)} if held_by else {}),
+        )
 
     def freeing(self, owned: Ownership, *, held: bool) -> "Write":
-        """The write that frees an ownership. It fails unless sessions hold the record exactly if `held`."""
-        values = _named(owned)
+        """The write that frees an ownership.
+
+        It fails if another connection is the owner, and if the record has holders but not `held`, or
+        the other way round.
+        """
         if held:
-            return {
-                "Update": self._update(
-                    owned.owned_id,
-                    "REMOVE customer_id, #key",
-                    f"{_THEIRS} AND attribute_exists(holders)",
-                    values,
-                )
-            }
+            condition = f"{_THEIRS} AND attribute_exists(holders)"
+            remove = "REMOVE customer_id, #key"
+            return self._update(owned.owned_id, remove, condition, _owner(owned))
         condition = f"{_THEIRS} AND attribute_not_exists(holders)"
-        return {"Delete": self._delete(owned.owned_id, condition, values)}
+        return self._delete(owned.owned_id, condition, _owner(owned))
 
     def discarding(self, connection_id: str, company: CompanyKey, session: str) -> "list[Write]":
         """The writes that lock a Finch connection and its company while a session ends them at Finch.
 
         They fail if another session or customer owns or holds the Finch connection, or owns the company.
         """
+        lock = "SET discarding = :discarding"
         free = "(attribute_not_exists(discarding) OR discarding = :discarding)"
         return [
-            {
-                "Update": self._update(
-                    owned_id_of_connection(connection_id),
-                    "SET discarding = :discarding",
-                    f"{_ALONE} AND {free}",
-                    {":discarding": text(session), ":me": _only(session)},
-                )
-            },
-            {
-                "Update": self._update(
-                    owned_id_of_company(company),
-                    "SET discarding = :discarding",
-                    f"attribute_not_exists(customer_id) AND {free}",
-                    {":discarding": text(session)},
-                )
-            },
+            self._update(
+                owned_id_of_connection(connection_id),
+                lock,
+                f"{_ALONE} AND {free}",
+                {":discarding": text(session), ":me": _only(session)},
+            ),
+            self._update(
+                owned_id_of_company(company),
+                lock,
+                f"attribute_not_exists(customer_id) AND {free}",
+                {":discarding": text(session)},
+            ),
         ]
 
     def keeping(self, connection_id: str, session: str) -> "Write":
-        """The write that unlocks a Finch connection that Finch refused to end. The session still holds it."""
-        return {
-            "Update": self._update(
-                owned_id_of_connection(connection_id),
-                "REMOVE discarding",
-                "discarding = :discarding",
-                {":discarding": text(session)},
-            )
-        }
+        """The write that unlocks a Finch connection, which Finch did not end. The session still holds it."""
+        return self._update(
+            owned_id_of_connection(connection_id),
+            "REMOVE discarding",
+            "discarding = :discarding",
+            {":discarding": text(session)},
+        )
 
     def reopening(self, company: CompanyKey, session: str) -> "Write":
         """The write that unlocks a company."""
         # A locked company has no owner, so the row has no other data.
         condition = "discarding = :discarding AND attribute_not_exists(customer_id)"
         values = {":discarding": text(session)}
-        return {"Delete": self._delete(owned_id_of_company(company), condition, values)}
+        return self._delete(owned_id_of_company(company), condition, values)
 
     def leaving(self, records: Iterable[OwnershipRecord], handle_hash: str) -> "list[Write]":
-        """The writes after which a session no longer holds these records, which it holds now.
+        """The writes that remove a session from the holders of these records, as `held_by` read them.
 
-        They fail if the other holders or the owner have changed since the records were read.
+        They fail if the session has become, or is no longer, the only session or customer in the record.
         """
         return [self._leaving(record, handle_hash) for record in records]
 
     def leaving_to_others(self, seen: OwnershipRecord, handle_hash: str) -> "Write":
-        """The write after which a session no longer holds a record that others own or hold.
+        """The write that removes a session from the holders of a record that others own or hold.
 
         It fails if the owner or the holders differ from `seen`: the last holder must not leave this way.
         """
@@ -229,25 +213,25 @@ class OwnershipTable:
         owned = "attribute_not_exists(customer_id)"
         if seen.owner:
             owned = _THEIRS
-            values |= _named(seen.owner)
+            values |= _owner(seen.owner)
         condition = f"holders = :holders AND {owned}"
-        return {"Update": self._update(seen.owned_id, "DELETE holders :me", condition, values)}
+        return self._update(seen.owned_id, "DELETE holders :me", condition, values)
 
     def _leaving(self, record: OwnershipRecord, handle_hash: str) -> "Write":
         me = {":me": _only(handle_hash)}
         if record.owner is None and record.holders == {handle_hash}:
-            return {"Delete": self._delete(record.owned_id, _ALONE, me)}
+            return self._delete(record.owned_id, _ALONE, me)
         expression = "DELETE holders :me"
         if record.discarding == handle_hash:
             expression += " REMOVE discarding"
         others = "attribute_exists(customer_id) OR holders <> :me"
-        return {"Update": self._update(record.owned_id, expression, others, me)}
+        return self._update(record.owned_id, expression, others, me)
 
     def _update(
         self, owned_id: str, expression: str, condition: str | None, values: dict[str, Item]
-    ) -> Any:
+    ) -> "Write":
         named = "#key" in f"{expression} {condition}"
-        return {
+        arguments: Any = {
             "TableName": self.name,
             "Key": {"owned_id": text(owned_id)},
             "UpdateExpression": expression,
@@ -255,19 +239,21 @@ class OwnershipTable:
             **({"ExpressionAttributeNames": {"#key": "key"}} if named else {}),
             "ExpressionAttributeValues": values,
         }
+        return {"Update": arguments}
 
-    def _delete(self, owned_id: str, condition: str, values: dict[str, Item]) -> Any:
+    def _delete(self, owned_id: str, condition: str, values: dict[str, Item]) -> "Write":
         named = "#key" in condition
-        return {
+        arguments: Any = {
             "TableName": self.name,
             "Key": {"owned_id": text(owned_id)},
             "ConditionExpression": condition,
             **({"ExpressionAttributeNames": {"#key": "key"}} if named else {}),
             "ExpressionAttributeValues": values,
         }
+        return {"Delete": arguments}
 
 
-def _named(owner: Ownership) -> dict[str, Item]:
+def _owner(owner: Ownership) -> dict[str, Item]:
     """The values in `_THEIRS`."""
     return {":customer": text(owner.customer_id), ":key": text(str(owner.key))}
 

@@ -99,9 +99,9 @@ def _stored(customer_id: str, key: CompanyKey) -> dict[str, str]:
 def why_not_decrypted(error: ClientError | EncryptedByAnotherKey) -> str:
     """The reason why KMS does not decrypt a ciphertext; raises `error` again if it has another cause."""
     if isinstance(error, EncryptedByAnotherKey):
-        reason = "sealed by a key that is none of ours"
+        reason = "encrypted with a key that is not ours"
     elif error.response["Error"]["Code"] == "InvalidCiphertextException":
-        reason = "does not open where it lies"
+        reason = "does not decrypt in its row"
     else:
         raise error
     logger.error("ciphertext not decrypted", reason=reason)

@@ -68,15 +68,15 @@ class ConnectionStatus(StrEnum):
     DISCONNECTED = "disconnected"
 
     @classmethod
-    def of_finch(cls, word: str) -> Self:
-        """The status that Finch means; `unknown` for a word that is not in its reference."""
-        known = {status.value for status in cls} - {"unknown", "disconnecting", "disconnected"}
-        return cls(word if word in known else "unknown")
+    def of_finch(cls, status: str) -> Self:
+        """The status that Finch means; `unknown` for a status that is not in its reference."""
+        known = {one.value for one in cls} - {"unknown", "disconnecting", "disconnected"}
+        return cls(status if status in known else "unknown")
 
     @classmethod
-    def of_part(cls, word: str) -> Self:
+    def of_part(cls, status: str) -> Self:
         """The status of an entity or authentication method. An entity can be `disconnected` alone."""
-        return cls(word) if word == "disconnected" else cls.of_finch(word)
+        return cls(status) if status == "disconnected" else cls.of_finch(status)
 
 
 class Product(StrEnum):
@@ -176,7 +176,7 @@ class Token:
 
 @dataclass(frozen=True)
 class Connection:
-    """A customer's link to one employer at one provider, with one token for each login.
+    """A customer's link to one employer at one provider, with any number of logins.
 
     `ciphertexts` holds the encrypted text of each token by token id, and is empty if it was not read.
     During a disconnect, `ended` holds the Finch connection ids that Finch has confirmed so far, and
@@ -245,10 +245,10 @@ def require_key(provider_id: str, company_id: str) -> CompanyKey:
         raise ConnectionNotFound from error
 
 
-def require_statuses(words: str) -> frozenset[ConnectionStatus]:
+def require_statuses(text: str) -> frozenset[ConnectionStatus]:
     """The statuses in a comma-separated list. Raises `InvalidRequest`."""
     try:
-        return frozenset(ConnectionStatus(word) for word in words.split(","))
+        return frozenset(ConnectionStatus(status) for status in text.split(","))
     except ValueError as error:
         known = ", ".join(ConnectionStatus)
         raise InvalidRequest(f"status must be a comma-separated list of: {known}.") from error
@@ -359,10 +359,10 @@ def _with_status_of(new: Token, old: Token) -> Token:
 
 def _set_bytes(token: Token) -> int:
     # DynamoDB counts the bytes of each string in a set plus one, and of each map entry plus three.
-    words = (*token.entity_ids, *token.products)
-    parts = [*token.entities.items(), *token.methods.items()]
-    return sum(len(one.encode()) + 1 for one in words) + sum(
-        len(name.encode()) + len(word.encode()) + 3 for name, word in parts
+    members = (*token.entity_ids, *token.products)
+    entries = [*token.entities.items(), *token.methods.items()]
+    return sum(len(one.encode()) + 1 for one in members) + sum(
+        len(name.encode()) + len(value.encode()) + 3 for name, value in entries
     )
 
 
@@ -494,7 +494,7 @@ def to_repair(connection: Connection, under_repair: str | None = None) -> Token:
 
 
 def refused_for_days(since: datetime | None, now: datetime) -> bool:
-    """Whether Finch has refused to end something for long enough that we stop trying."""
+    """Whether Finch has refused to end something from `since` until now, for `REFUSED_FOR` or longer."""
     return since is not None and now >= since + REFUSED_FOR
 
 

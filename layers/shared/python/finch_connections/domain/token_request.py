@@ -106,14 +106,14 @@ def readable_entities(token: Token) -> frozenset[str]:
         gone = ConnectionStatus.DISCONNECTED
         return frozenset(one for one in token.entity_ids if token.entities.get(one) != gone)
     return frozenset(
-        one for one, word in token.entities.items() if word == ConnectionStatus.CONNECTED
+        one for one, status in token.entities.items() if status == ConnectionStatus.CONNECTED
     )
 
 
 def _works_in_part(token: Token) -> bool:
     """Whether only some entities have a problem, and not the connection itself."""
     return bool(readable_entities(token)) and any(
-        word != ConnectionStatus.CONNECTED for word in token.entities.values()
+        status != ConnectionStatus.CONNECTED for status in token.entities.values()
     )
 
 

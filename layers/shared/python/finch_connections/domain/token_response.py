@@ -78,14 +78,14 @@ def status_of(introspection: Introspection) -> tuple[ConnectionStatus, str | Non
     The second value is Finch's status if the first is `unknown`. An entity that was disconnected alone
     does not affect the connection.
     """
-    words = [
+    parts = [
         *introspection.methods.values(),
-        *(word for word in introspection.entities.values() if word != "disconnected"),
+        *(one for one in introspection.entities.values() if one != "disconnected"),
     ]
     statuses = [(introspection.status, introspection.status_detail)]
-    statuses += [(ConnectionStatus.of_finch(word), word) for word in words]
-    status, word = min(statuses, key=lambda one: urgency(one[0]))
-    return status, word if status is ConnectionStatus.UNKNOWN else None
+    statuses += [(ConnectionStatus.of_finch(part), part) for part in parts]
+    status, detail = min(statuses, key=lambda one: urgency(one[0]))
+    return status, detail if status is ConnectionStatus.UNKNOWN else None
 
 
 def company_key(token_response: TokenResponse) -> CompanyKey:

@@ -51,7 +51,7 @@ _ROOTS = Path(__file__).parents[1] / "roots"
 # httpx logs each request at INFO. Our own line has more fields.
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
-_BY_WORD: Mapping[tuple[int, str], type[FinchFailure]] = {
+_BY_NAME: Mapping[tuple[int, str], type[FinchFailure]] = {
     (401, "reauthenticate_user"): ReauthenticationNeeded,
     (401, "account_setup_required"): AccountSetupRequired,
     (401, "invalid_token_error"): TokenDead,
@@ -109,17 +109,16 @@ class FinchClient:
         method: str,
         path: str,
         *,
-        json: Any = None,
-        headers: Mapping[str, str] | None = None,
-        auth: tuple[str, str] | None = None,
         read_seconds: float = READ_SECONDS,
+        **request: Any,
     ) -> Any:
-        """The parsed body of a 200 or 201. Raises a `FinchFailure` for any other result."""
+        """The parsed body of a 200 or 201. Raises a `FinchFailure` for any other result.
+
+        `request` takes httpx's arguments `json`, `headers` and `auth`.
+        """
         began, failure = time.monotonic(), None
         try:
-            return self._call(
-                method, path, json=json, headers=headers, auth=auth, read_seconds=read_seconds
-            )
+            return self._call(method, path, read_seconds, request)
         except FinchFailure as error:
             failure = error
             raise
@@ -130,16 +129,7 @@ class FinchClient:
                 seconds=time.monotonic() - began,
             )
 
-    def _call(
-        self,
-        method: str,
-        path: str,
-        *,
-        json: Any,
-        headers: Mapping[str, str] | None,
-        auth: tuple[str, str] | None,
-        read_seconds: float,
-    ) -> Any:
+    def _call(self, method: str, path: str, read_seconds: float, request: Mapping[str, Any]) -> Any:
         if self._wall_clock() - self._last_used > _KEEP_SECONDS:
             self._client.close()
             self._client = self._new_client()
@@ -147,10 +137,8 @@ class FinchClient:
             response = self._client.request(
                 method,
                 path,
-                json=json,
-                headers=headers,
-                auth=auth,
                 timeout=httpx.Timeout(CONNECT_SECONDS, read=read_seconds),
+                **request,
             )
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             logger.warning("finch not reached", path=path, reason=type(error).__name__)
@@ -209,19 +197,19 @@ def _failure(response: httpx.Response, request_id: str | None) -> FinchFailure:
         body = None
     if not isinstance(body, dict):
         body = {}
-    words = [word for word in (body.get("finch_code"), body.get("name")) if isinstance(word, str)]
-    if status == 400 and "connection_already_exists" in words:
+    names = [name for name in (body.get("finch_code"), body.get("name")) if isinstance(name, str)]
+    if status == 400 and "connection_already_exists" in names:
         context = body.get("context")
         connection_id = context.get("connection_id") if isinstance(context, dict) else None
         return ConnectionAlreadyExists(
             connection_id if isinstance(connection_id, str) else None, request_id
         )
     # A real response had another name than the reference, with the same start.
-    if status == 400 and any(word.startswith("invalid_grant") for word in words):
+    if status == 400 and any(name.startswith("invalid_grant") for name in names):
         return InvalidGrant(request_id)
-    for word in words:
-        if (status, word) in _BY_WORD:
-            return _BY_WORD[status, word](request_id)
+    for name in names:
+        if (status, name) in _BY_NAME:
+            return _BY_NAME[status, name](request_id)
     if status in _BY_STATUS:
         return _BY_STATUS[status](request_id)
     return (ServerError if status >= 500 else UnknownAnswer)(request_id)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from typing import Annotated, Any, NamedTuple
 
@@ -116,15 +117,12 @@ class ConnectApi:
             "customer_id": finch_customer_id,
             "customer_name": session.customer_name,
             "products": list(session.products),
-            "minutes_to_expire": int(FINCH_SESSION_LIFETIME.total_seconds() // 60),
         }
-        if session.redirect_uri:
-            body["redirect_uri"] = session.redirect_uri
         if session.provider_id:
             body["integration"] = {"provider": session.provider_id}
         if self.sandbox:
             body["sandbox"] = self.sandbox
-        return self._open("/connect/sessions", body)
+        return self._create("/connect/sessions", body, session.redirect_uri)
 
     def reauthenticate(
         self, connection_id: str, products: Sequence[str], redirect_uri: str | None
@@ -133,14 +131,8 @@ class ConnectApi:
 
         (`POST /connect/sessions/reauthenticate`)
         """
-        body: dict[str, Any] = {
-            "connection_id": connection_id,
-            "products": list(products),
-            "minutes_to_expire": int(FINCH_SESSION_LIFETIME.total_seconds() // 60),
-        }
-        if redirect_uri:
-            body["redirect_uri"] = redirect_uri
-        return self._open("/connect/sessions/reauthenticate", body)
+        body: dict[str, Any] = {"connection_id": connection_id, "products": list(products)}
+        return self._create("/connect/sessions/reauthenticate", body, redirect_uri)
 
     def exchange(
         self, code: SecretText, redirect_uri: str | None
@@ -177,8 +169,8 @@ class ConnectApi:
     def introspect(self, token: SecretText) -> Introspection:
         """Finch's description of a token (`GET /introspect`)."""
         answer = _parse(_Introspection, self.finch.introspect(token))
-        word = answer.connection_status.status
-        status = ConnectionStatus.of_finch(word)
+        finch_status = answer.connection_status.status
+        status = ConnectionStatus.of_finch(finch_status)
         return Introspection(
             token_id=answer.id,
             client_id=answer.client_id,
@@ -186,11 +178,11 @@ class ConnectApi:
             provider_id=answer.provider_id,
             products=answer.products,
             status=status,
-            status_detail=word if status is ConnectionStatus.UNKNOWN else None,
+            status_detail=finch_status if status is ConnectionStatus.UNKNOWN else None,
             company_id=answer.company_id,
             account_id=answer.account_id,
             customer_id=answer.customer_id,
-            entities={one.id: one.status or word for one in answer.entities or ()},
+            entities={one.id: one.status or finch_status for one in answer.entities or ()},
             methods={
                 one.type: one.connection_status.status
                 for one in answer.authentication_methods or ()
@@ -208,7 +200,11 @@ class ConnectApi:
         """This application's client id at Finch."""
         return self.secret.credentials().client_id
 
-    def _open(self, path: str, body: dict[str, Any]) -> FinchSession:
+    def _create(self, path: str, body: dict[str, Any], redirect_uri: str | None) -> FinchSession:
+        body["minutes_to_expire"] = FINCH_SESSION_LIFETIME // timedelta(minutes=1)
+        if redirect_uri:
+            body["redirect_uri"] = redirect_uri
+
         def call(credentials: Credentials) -> Any:
             auth = (credentials.client_id, credentials.client_secret.reveal())
             return self.finch.call(

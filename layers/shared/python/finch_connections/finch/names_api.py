@@ -61,11 +61,11 @@ class NamesApi:
         return readable(answer.get("legal_name"))
 
 
-def _provider(said: Any) -> tuple[str, str] | None:
-    if not isinstance(said, dict) or not isinstance(said.get("id"), str):
+def _provider(entry: Any) -> tuple[str, str] | None:
+    if not isinstance(entry, dict) or not isinstance(entry.get("id"), str):
         return None
-    name = readable(said.get("display_name"))
-    return (said["id"], name) if name else None
+    name = readable(entry.get("display_name"))
+    return (entry["id"], name) if name else None
 
 
 @cache

@@ -95,7 +95,7 @@ def _sessions(
         try:
             _session(batch, session, now, services.connecting)
         except (Conflict, Refusal, FinchFailure) as error:
-            batch.leave(UNDER_WAY, **_fields(session), because=type(error).__name__)
+            batch.leave(UNDER_WAY, **_named(session), because=type(error).__name__)
     return last
 
 
@@ -107,9 +107,9 @@ def _session(
             services.sessions.erase(session)
             batch.done["sessions erased"] += 1
         case Phase.EXCHANGING:
-            batch.leave(UNDER_WAY, **_fields(session))
+            batch.leave(UNDER_WAY, **_named(session))
         case Phase.UNCERTAIN:
-            batch.leave(FOR_A_PERSON, **_fields(session))
+            batch.leave(FOR_A_PERSON, **_named(session))
         case _:
             _end(batch, session, now, services)
 
@@ -120,25 +120,25 @@ def _end(
     """Ends the token in a session's escrow at Finch, unless that would end another customer's connection."""
     handle_hash = session.handle_hash
     services.queue.send(WorkItem.first(SessionSubject(handle_hash), now), now)
-    discarding: ConnectSession | None = session
+    given_up: ConnectSession | None = session
     if session.phase is not Phase.DISCARDING:
         seen = resolve_unfinished.picture(handle_hash, services=services)
         if any(owner.customer_id == session.customer_id for owner in seen.owners):
             # The customer's own connection is disconnected after the sessions, with any working token.
-            batch.leave(UNDER_WAY, **_fields(session))
+            batch.leave(UNDER_WAY, **_named(session))
             return
-        discarding = begin_discard(seen.session, seen.key, now=now, services=services)
-    if discarding:
-        discard(discarding, now=now, services=services)
-    after = services.sessions.get(handle_hash)
-    if after and after.phase is Phase.HELD:
-        batch.leave(FOR_A_PERSON, **_fields(after))
-    elif after:
+        given_up = begin_discard(seen.session, seen.key, now=now, services=services)
+    if given_up:
+        discard(given_up, now=now, services=services)
+    there = services.sessions.get(handle_hash)
+    if there and there.phase is Phase.HELD:
+        batch.leave(FOR_A_PERSON, **_named(there))
+    elif there:
         # The session has ended, and the next round deletes it.
         batch.done["tokens ended or dropped"] += 1
 
 
-def _fields(session: ConnectSession) -> dict[str, Any]:
+def _named(session: ConnectSession) -> dict[str, Any]:
     return {
         "session": session.handle_hash,
         "phase": session.phase,

@@ -93,7 +93,9 @@ def write(bundle: str, folder: Path) -> None:
     found = certificates(bundle)
     amazon = [one for one in found if sha256(one).hexdigest() in AMAZON]
     if len(amazon) != len(AMAZON):
-        sys.exit(f"certifi has {len(amazon)} of Amazon's {len(AMAZON)} root certificates. Update AMAZON.")
+        sys.exit(
+            f"certifi has {len(amazon)} of Amazon's {len(AMAZON)} root certificates. Update AMAZON."
+        )
     (folder / "amazon.pem").write_text("".join(map(ssl.DER_cert_to_PEM_cert, amazon)))
     roots = folder / "roots"
     roots.mkdir()

@@ -174,10 +174,8 @@ def _end_each(
         if connection_id in connection.ended:
             continue
         try:
-            if connection_id not in confirmed:
-                by_token = _end(connection, connection_id, services)
-                if by_token:
-                    confirmed.add(connection_id)
+            if connection_id not in confirmed and _end(connection, connection_id, services):
+                confirmed.add(connection_id)
         except NOT_ABOUT_THE_TOKEN as error:
             logger.warning("disconnect stopped", reason=type(error).__name__)
             return connection, False

@@ -147,12 +147,6 @@ export interface components {
             look?: boolean;
         };
         /**
-         * ConnectionStatus
-         * @description Finch's words for a connection, then ours (`connection_status_type` of Finch's API reference).
-         * @enum {string}
-         */
-        ConnectionStatus: "pending" | "processing" | "connected" | "reauth" | "error_permissions" | "error_no_account_setup" | "unknown" | "disconnecting" | "disconnected";
-        /**
          * ConnectionResponse
          * @description One connection; moments are in ISO 8601. A name is null until Finch has told it.
          */
@@ -178,6 +172,12 @@ export interface components {
             logins: components["schemas"]["LoginResponse"][];
         };
         /**
+         * ConnectionStatus
+         * @description Finch's statuses of a connection (`connection_status_type` in its API reference), then our two.
+         * @enum {string}
+         */
+        ConnectionStatus: "pending" | "processing" | "connected" | "reauth" | "error_permissions" | "error_no_account_setup" | "unknown" | "disconnecting" | "disconnected";
+        /**
          * Embedded
          * @description What Finch's SDK gave to the page.
          */
@@ -189,7 +189,7 @@ export interface components {
         };
         /**
          * EmbeddedSession
-         * @description What Finch's JavaScript SDK is opened with, good until then.
+         * @description The values that open Finch's JavaScript SDK, and the time at which they expire.
          */
         EmbeddedSession: {
             /** Session Id */
@@ -219,7 +219,7 @@ export interface components {
         FinishRequest: components["schemas"]["Confirmation"] | components["schemas"]["Embedded"];
         /**
          * Finished
-         * @description What became of an attempt: connected, still pending, or what there is to confirm.
+         * @description The outcome of a connect session: connected, pending, or a connection to confirm.
          */
         Finished: {
             status: components["schemas"]["Status"];
@@ -236,7 +236,7 @@ export interface components {
         };
         /**
          * Link
-         * @description The link to connect, good until then.
+         * @description The link to connect, and the time at which it expires.
          */
         Link: {
             /** Connect Url */
@@ -277,7 +277,7 @@ export interface components {
         Mode: "redirect" | "embedded";
         /**
          * Page
-         * @description Some of the customer's connections; `next_cursor` is null at the end.
+         * @description A page of the customer's connections; `next_cursor` is null on the last page.
          */
         Page: {
             /** Connections */
@@ -287,7 +287,7 @@ export interface components {
         };
         /**
          * Problem
-         * @description A failure (RFC 9457); `code` is the word that never changes.
+         * @description A failure (RFC 9457); `code` is a stable machine-readable value.
          */
         Problem: {
             /** Type */
@@ -305,13 +305,13 @@ export interface components {
         };
         /**
          * Product
-         * @description What an application may ask of a payroll ("Products" in Finch's API reference).
+         * @description The kinds of data that an application can request ("Products" in Finch's API reference).
          * @enum {string}
          */
         Product: "benefits" | "company" | "deduction" | "directory" | "documents" | "employment" | "individual" | "payment" | "pay_statement" | "plans" | "plans_dependents" | "plans_enrollments" | "recordkeeping" | "ssn";
         /**
          * Received
-         * @description That a webhook was taken.
+         * @description The webhook was accepted.
          */
         Received: {
             /** Status */
@@ -384,7 +384,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The browser goes on there. */
+            /** @description Redirects the browser. */
             302: {
                 headers: {
                     location: string;
@@ -407,7 +407,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description What became of an attempt: connected, still pending, or what there is to confirm. */
+            /** @description The outcome of a connect session: connected, pending, or a connection to confirm. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -416,7 +416,7 @@ export interface operations {
                     "application/json": components["schemas"]["Finished"];
                 };
             };
-            /** @description What became of an attempt: connected, still pending, or what there is to confirm. */
+            /** @description The outcome of a connect session: connected, pending, or a connection to confirm. */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -566,7 +566,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The link to connect, good until then. What Finch's JavaScript SDK is opened with, good until then. */
+            /** @description The link to connect, and the time at which it expires. The values that open Finch's JavaScript SDK, and the time at which they expire. */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -672,7 +672,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The browser goes on there. */
+            /** @description Redirects the browser. */
             302: {
                 headers: {
                     location: string;
@@ -695,7 +695,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Some of the customer's connections; `next_cursor` is null at the end. */
+            /** @description A page of the customer's connections; `next_cursor` is null on the last page. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -917,7 +917,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The link to connect, good until then. What Finch's JavaScript SDK is opened with, good until then. */
+            /** @description The link to connect, and the time at which it expires. The values that open Finch's JavaScript SDK, and the time at which they expire. */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -1057,7 +1057,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description That a webhook was taken. */
+            /** @description The webhook was accepted. */
             200: {
                 headers: {
                     [name: string]: unknown;

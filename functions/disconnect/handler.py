@@ -1,4 +1,4 @@
-"""Disconnects a connection at Finch, then forgets its tokens."""
+"""Disconnects a connection at Finch, then deletes its tokens."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -28,8 +28,8 @@ def _disconnect(request: Request) -> Response:
     )
     if connection.problem == DISCONNECT_REFUSED:
         raise DisconnectRefused
-    under_way = connection.status is ConnectionStatus.DISCONNECTING
-    status = HTTPStatus.ACCEPTED if under_way else HTTPStatus.OK
+    unfinished = connection.status is ConnectionStatus.DISCONNECTING
+    status = HTTPStatus.ACCEPTED if unfinished else HTTPStatus.OK
     return api.answer(status, connection_response(connection), outcome=connection.status)
 
 

@@ -1,4 +1,4 @@
-"""Ends and erases everything of a customer, one step for each invocation."""
+"""Ends and erases everything of a customer, one batch for each invocation."""
 
 import time
 from datetime import UTC, datetime
@@ -25,18 +25,18 @@ from finch_connections.web.batch_request import BatchRequest
 
 
 class EraseRequest(BatchRequest):
-    """Whom to erase."""
+    """The customer to erase."""
 
     customer_id: Annotated[str, Field(pattern=f"^(?:{IDENTIFIER.pattern})$")]
 
 
 def erase_customer(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Answers what this step has done and what is not over, and the `cursor` for the next one."""
+    """Returns the result of this batch, with the `cursor` for the next."""
     logger.append_keys(request_id=context.aws_request_id)
-    asked = request_body.validate(EraseRequest, event)
+    request = request_body.validate(EraseRequest, event)
     batch = use_case.erase(
-        asked.customer_id,
-        asked.at,
+        request.customer_id,
+        request.at,
         now=datetime.now(UTC),
         in_time=batch_request.in_time(),
         services=Services(_connecting(), audit_table.from_settings()),

@@ -1,4 +1,4 @@
-"""Tells subscribers what happened to connections: reads it off the writes of their rows."""
+"""Publishes connection events to subscribers, from the writes in the table's stream."""
 
 from typing import Any
 
@@ -10,13 +10,14 @@ from finch_connections.use_cases.publish_events import Written
 
 
 def publish_events(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Answers the first write that could not be told, from which Lambda goes on (partial batch response).
+    """Returns the first write whose event was not published; Lambda retries from there.
 
-    An operator invokes it with a dead letter, to have that told after all.
+    This is Lambda's partial batch response. An operator can invoke the function with a dead letter to
+    publish its events.
     """
     logger.append_keys(request_id=context.aws_request_id)
-    given_up = event.get("DDBStreamBatchInfo")
-    records = table_stream.from_settings().read(given_up) if given_up else event["Records"]
+    dead_letter = event.get("DDBStreamBatchInfo")
+    records = table_stream.from_settings().read(dead_letter) if dead_letter else event["Records"]
     writes = [_written(record) for record in records]
     stopped = use_case.publish(writes, bus=event_bus.from_settings())
     return {"batchItemFailures": [{"itemIdentifier": stopped}] if stopped else []}

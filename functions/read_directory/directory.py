@@ -1,4 +1,4 @@
-"""Reads Finch's directory of a connection to its end ("Directory" in Finch's API reference)."""
+"""Reads all pages of Finch's directory for a connection ("Directory" in Finch's API reference)."""
 
 import os
 
@@ -11,11 +11,11 @@ API_VERSION = "2020-09-17"
 
 
 class NotReady(Exception):
-    """Finch has accepted the request and has no data yet: not the same as nobody (202)."""
+    """Finch has no data yet (202). This is not an empty directory."""
 
 
 def individual_ids(token: VendedToken, finch: httpx.Client) -> list[str]:
-    """The ids of everybody in every entity, each once; raises `NotReady` and what httpx raises."""
+    """The distinct ids of all individuals in all entities. Raises `NotReady` and httpx's errors."""
     found: dict[str, None] = {}
     for entity_id in token.entity_ids or (None,):
         found |= _of_entity(entity_id, token, finch)
@@ -25,7 +25,7 @@ def individual_ids(token: VendedToken, finch: httpx.Client) -> list[str]:
 def _of_entity(entity_id: str | None, token: VendedToken, finch: httpx.Client) -> dict[str, None]:
     found: dict[str, None] = {}
     while True:
-        # At most one entity for each call, and none left out where there are several.
+        # Finch takes at most one entity for each call, and requires it if there are several.
         entity = {"entity_ids[]": entity_id} if entity_id else {}
         answer = finch.get(
             "/employer/directory",
@@ -38,14 +38,14 @@ def _of_entity(entity_id: str | None, token: VendedToken, finch: httpx.Client) -
         page = {one["id"]: None for one in body["individuals"]}
         nothing_new = page.keys() <= found.keys()
         found |= page
-        # The count may be absent: then a page that is not full is the last one.
+        # Finch may leave out the count. Then a page that is not full is the last page.
         count = body["paging"].get("count")
         if nothing_new or (len(page) < PAGE if count is None else len(found) >= count):
             return found
 
 
 def from_settings() -> httpx.Client:
-    """The Finch API for one reading: what it sets as cookies goes to no other customer."""
+    """A new client of the Finch API for one reading, so that no cookie reaches another customer's call."""
     return httpx.Client(
         base_url=os.environ["FINCH_API_URL"],
         headers={"Finch-API-Version": API_VERSION},

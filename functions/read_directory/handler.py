@@ -1,4 +1,4 @@
-"""An example of another backend: counts a company's employees with a token that VendToken gives it."""
+"""An example of another backend: counts a company's employees with a token from VendToken."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ _REASONS = {401: "unauthorized", 429: "rate_limited"}
 
 
 def read_directory(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Answers `count` and `individual_ids`, no names; or the `reason` why not, to try again later."""
+    """Returns `count` and `individual_ids` without names, or the `reason` to try again later."""
     logger.append_keys(request_id=context.aws_request_id)
     try:
         with (

@@ -1,4 +1,4 @@
-"""Takes Finch's webhooks: what Finch has signed goes to the queue, and is answered at once."""
+"""Receives Finch's webhooks: queues a check for a signed webhook, and responds at once."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus

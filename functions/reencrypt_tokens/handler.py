@@ -1,4 +1,4 @@
-"""Brings sealed tokens under the key that seals now, one step for each invocation."""
+"""Re-encrypts tokens under the current key, one batch for each invocation."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ from finch_connections.web.batch_request import BatchRequest
 
 
 def reencrypt_tokens(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Answers what this step has done, and the `cursor` for the next one."""
+    """Returns the result of this batch, with the `cursor` for the next."""
     logger.append_keys(request_id=context.aws_request_id)
-    asked = request_body.validate(BatchRequest, event)
+    request = request_body.validate(BatchRequest, event)
     batch = use_case.reencrypt(
-        asked.at,
+        request.at,
         in_time=batch_request.in_time(),
         services=Services(
             sessions=session_table.from_settings(),

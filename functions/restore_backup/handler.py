@@ -1,4 +1,4 @@
-"""Takes back from restored tables what Finch says is alive, one step for each invocation."""
+"""Restores the tokens that are alive at Finch from restored tables, one batch for each invocation."""
 
 import time
 from dataclasses import replace
@@ -26,23 +26,23 @@ type TableName = Annotated[str, Field(pattern="^[A-Za-z0-9_.-]{3,255}$")]
 
 
 class RestoreRequest(BatchRequest):
-    """The names of the tables that were restored beside those in use."""
+    """The names of the restored tables, which exist next to the tables in use."""
 
     connections: TableName | None = None
     sessions: TableName | None = None
 
 
 def restore_backup(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Answers what this step has done and what it left, and the `cursor` for the next one."""
+    """Returns the result of this batch, with the `cursor` for the next."""
     logger.append_keys(request_id=context.aws_request_id)
-    asked = request_body.validate(RestoreRequest, event)
+    request = request_body.validate(RestoreRequest, event)
     connections = connection_table.from_settings()
     batch = use_case.restore(
         Backup(
-            replace(connections, name=asked.connections) if asked.connections else None,
-            asked.sessions,
+            replace(connections, name=request.connections) if request.connections else None,
+            request.sessions,
         ),
-        asked.at,
+        request.at,
         now=datetime.now(UTC),
         in_time=batch_request.in_time(),
         services=Services(

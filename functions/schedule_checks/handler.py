@@ -1,4 +1,4 @@
-"""Queues, every quarter of an hour, what nobody has looked at for too long."""
+"""Runs the scheduled check every 15 minutes: queues the sessions and connections that are due."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -10,7 +10,7 @@ from finch_connections.use_cases import schedule_checks as use_case
 
 
 def schedule_checks(event: dict[str, Any], context: Any) -> None:
-    """The event is EventBridge Scheduler's, and says nothing but that it is time."""
+    """Queues what is due. The event comes from EventBridge Scheduler, and its content is not used."""
     logger.append_keys(function_request_id=context.aws_request_id)
     queued = use_case.schedule(
         int(settings.read().checks_per_minute),

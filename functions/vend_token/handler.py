@@ -1,4 +1,4 @@
-"""Opens a token for another backend of the application, or says why there is none."""
+"""Vends a token to another backend of the application, or returns the reason to refuse it."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
@@ -16,19 +16,19 @@ from finch_connections.use_cases.vend_token import Services, Vended
 from finch_connections.web import request_body
 
 type Identifier = Annotated[str, Field(pattern=f"^(?:{IDENTIFIER.pattern})$")]
-# A function's name or a role's ARN.
+# The name of a function or the ARN of a role.
 type Caller = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/@+=,-]{1,200}$")]
 
 
-class Who(BaseModel):
-    """Who asks about whom: what is recorded of a request that is not understood otherwise."""
+class Requester(BaseModel):
+    """The fields of a request that the audit record of an invalid request needs."""
 
     customer_id: Identifier
     caller: Caller
 
 
-class VendRequest(Who):
-    """What a backend asks for, or has to report."""
+class VendRequest(Requester):
+    """A backend's request for a token, or its report that Finch answered 401 to `token_id`."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -40,32 +40,32 @@ class VendRequest(Who):
     token_id: Identifier | None = None
 
     @model_validator(mode="after")
-    def _names_what_it_reports(self) -> Self:
+    def _report_has_token_id(self) -> Self:
         if (self.report is None) != (self.token_id is None):
-            raise ValueError("report and token_id come together")
+            raise ValueError("report and token_id must be given together")
         return self
 
 
 def vend_token(event: Any, context: Any) -> dict[str, Any]:
-    """Answers `token`, or the `reason` why there is none, or that something is `reported`."""
+    """Returns a `token`, the `reason` to refuse it, or `reported` after a report."""
     logger.append_keys(request_id=context.aws_request_id)
     now, services = datetime.now(UTC), _services()
     try:
-        asked = request_body.validate(VendRequest, event)
+        parsed = request_body.validate(VendRequest, event)
     except InvalidRequest as error:
-        _record_unreadable(event, now, services)
+        _record_invalid(event, now, services)
         return {"reason": Outcome.INVALID_REQUEST, "detail": str(error)}
     request = TokenRequest(
-        customer_id=asked.customer_id,
-        key=CompanyKey(asked.provider_id, asked.company_id),
-        products=frozenset(asked.products),
-        purpose=asked.purpose,
-        caller=asked.caller,
+        customer_id=parsed.customer_id,
+        key=CompanyKey(parsed.provider_id, parsed.company_id),
+        products=frozenset(parsed.products),
+        purpose=parsed.purpose,
+        caller=parsed.caller,
     )
-    if asked.token_id is None:
-        done = use_case.vend(request, now=now, services=services)
-        return _token(done, request.key) if isinstance(done, Vended) else _reason(done)
-    refused = use_case.report(request, asked.token_id, now=now, services=services)
+    if parsed.token_id is None:
+        result = use_case.vend(request, now=now, services=services)
+        return _token(result, request.key) if isinstance(result, Vended) else _reason(result)
+    refused = use_case.report(request, parsed.token_id, now=now, services=services)
     return _reason(refused) if refused else {"reported": True}
 
 
@@ -94,14 +94,14 @@ def _reason(refused: Refused) -> dict[str, Any]:
     }
 
 
-def _record_unreadable(event: Any, now: datetime, services: Services) -> None:
+def _record_invalid(event: Any, now: datetime, services: Services) -> None:
     metrics.count(use_case.ROUTE, Outcome.INVALID_REQUEST)
     logger.info("token asked for", outcome=Outcome.INVALID_REQUEST)
     try:
-        who = request_body.validate(Who, event)
+        readable = request_body.validate(Requester, event)
     except InvalidRequest:
         return
-    use_case.refuse_unreadable(who.customer_id, who.caller, now=now, services=services)
+    use_case.record_invalid(readable.customer_id, readable.caller, now=now, services=services)
 
 
 def _services() -> Services:

@@ -196,7 +196,7 @@ def test_key_that_is_not_configured_decrypts_nothing(
     new_key(old=None)
     assert acme.disconnect().code == "internal_error"
     left = run_round(deployed, "ReencryptTokens").open
-    assert {one["reason"] for one in left} == {"sealed by a key that is none of ours"}
+    assert {one["reason"] for one in left} == {"encrypted with a key that is not ours"}
     assert len(left) == 3
     assert len(deployed.finch.live_tokens()) == 4
 
@@ -248,7 +248,7 @@ def test_moved_ciphertext_is_reported_and_the_others_are_reencrypted(
     )
     new_key()
     this = run_round(deployed, "ReencryptTokens")
-    assert [one["reason"] for one in this.open] == ["does not open where it lies"]
+    assert [one["reason"] for one in this.open] == ["does not decrypt in its row"]
     assert this.open[0]["customer_id"] == changed_row["customer_id"]["S"]
     assert this.done["reencrypted"] == (3 if len(changed_row["ciphertexts"]["M"]) == 1 else 2)
 

@@ -130,11 +130,11 @@ def test_no_botocore_handler_for_a_used_service_is_left_out(stores: Path) -> Non
         for service in services
     }
     assert ids == clients.SERVICE_IDS
-    left_out = [one[0] for one in BUILTIN_HANDLERS if not clients.of_ours(one[0])]
+    left_out = [one[0] for one in BUILTIN_HANDLERS if not clients.for_our_services(one[0])]
     about_ours = [one for one in left_out if ids & set(one.split("."))]
     # Handlers that only write documentation.
     assert all(one.startswith("docs.") for one in about_ours)
-    kept = [one for one in BUILTIN_HANDLERS if clients.of_ours(one[0])]
+    kept = [one for one in BUILTIN_HANDLERS if clients.for_our_services(one[0])]
     # No kept handler must be the first or the last.
     assert kept
     assert {len(one) for one in kept} == {2}

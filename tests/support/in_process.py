@@ -212,7 +212,7 @@ def let_through(call: Call, send: Callable[[], Any]) -> Any:
 def forget_process_memory() -> None:
     """Drops the values that a function process caches between requests, as a new process starts."""
     secret = credentials.from_settings()
-    secret._kept = secret._doubted_at = None
+    secret._cached = secret._read_again_at = None
     names_api.from_settings.cache_clear()
 
 

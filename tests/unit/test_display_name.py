@@ -11,7 +11,7 @@ from finch_connections.domain.connection import (
     token_for_name,
     with_entity_names,
 )
-from finch_connections.domain.display_name import LONGEST, MOST_BYTES, readable, that_fit
+from finch_connections.domain.display_name import LONGEST, MOST_BYTES, names_that_fit, readable
 from tests.unit.test_connection import KEY, NOW, token
 
 HOSTILE = [
@@ -63,10 +63,10 @@ def test_name_is_truncated_at_the_longest_length() -> None:
 
 def test_entity_names_are_kept_up_to_the_size_limit() -> None:
     names = {f"entity-{n:04}": "ä" * LONGEST for n in range(1000)}
-    kept = that_fit(names)
+    kept = names_that_fit(names)
     assert 40 < len(kept) < 60
     assert sum(len(one.encode()) + len(name.encode()) for one, name in kept.items()) < MOST_BYTES
-    assert that_fit({"a": "A"}) == {"a": "A"}
+    assert names_that_fit({"a": "A"}) == {"a": "A"}
 
 
 def test_names_of_removed_entities_are_dropped() -> None:

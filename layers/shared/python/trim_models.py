@@ -1,8 +1,9 @@
-"""Trims the botocore of a build to what our code calls: of 20 MB of models, 0.2.
+"""Trims the service models of botocore in a build to what our code calls: 0.2 MB of 20.
 
-`python3.13 trim_models.py <packages> <our packages...>`, with the packages to import from. The services
-are those that `clients.client` or botocore's `create_client` is called with, the operations those whose
-methods are called anywhere in our packages: a new call is in the next build by itself.
+Usage: `python3.13 trim_models.py <packages> <our packages...>`, with the packages on the import path. It
+keeps the services that our code passes to `clients.client` or to botocore's `create_client`, and the
+operations whose methods our code calls anywhere. The next build includes a new call without further
+changes.
 """
 
 import ast
@@ -18,12 +19,12 @@ from botocore import xform_name
 
 type Model = dict[str, Any]
 
-# What botocore reads of no service in particular.
+# The files that botocore reads for all services.
 _OF_ALL = ("_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json")
 
 
 def called(packages: Iterable[Path]) -> tuple[set[str], set[str]]:
-    """The services that our code makes clients of, and the names of all methods that it calls."""
+    """The services that our code creates clients for, and the names of all methods that it calls."""
     services: set[str] = set()
     methods: set[str] = set()
     for path in (path for package in packages for path in package.rglob("*.py")):
@@ -41,7 +42,7 @@ def called(packages: Iterable[Path]) -> tuple[set[str], set[str]]:
 
 
 def trimmed(model: Model, operations: set[str]) -> Model:
-    """A service's model with these operations alone, and the shapes that they need."""
+    """A service's model with only these operations and the shapes that they need."""
     kept = {name: one for name, one in model["operations"].items() if name in operations}
     shapes: set[str] = set()
     ahead = list(_named_shapes(kept))
@@ -51,8 +52,8 @@ def trimmed(model: Model, operations: set[str]) -> Model:
             shapes.add(name)
             ahead += _named_shapes(model["shapes"][name])
     rest = {name: one for name, one in model["shapes"].items() if name in shapes}
-    less: Model = _undocumented({**model, "operations": kept, "shapes": rest})
-    return less
+    smaller: Model = _undocumented({**model, "operations": kept, "shapes": rest})
+    return smaller
 
 
 def _named_shapes(part: Any) -> Iterator[str]:
@@ -75,7 +76,7 @@ def _undocumented(part: Any) -> Any:
     return {
         name: _undocumented(one)
         for name, one in part.items()
-        # A member of a shape may have this name too, and is no text.
+        # A member of a shape can have this name too, and is not a string.
         if name != "documentation" or not isinstance(one, str)
     }
 
@@ -93,13 +94,13 @@ def _write(path: Path, content: Any) -> None:
 
 
 def trim(packages: Path, ours: Iterable[Path]) -> None:
-    """Replaces the models of the botocore in `packages`."""
+    """Replaces the models of botocore in `packages`."""
     services, methods = called(ours)
-    data, less = packages / "botocore" / "data", packages / "botocore" / "less"
+    data, smaller = packages / "botocore" / "data", packages / "botocore" / "trimmed"
     for service in sorted(services):
-        # As botocore does where nobody names a version.
+        # botocore's default version.
         newest = max(one.parent for one in (data / service).glob("*/service-2.json*"))
-        to = less / service / newest.name
+        to = smaller / service / newest.name
         model = _read(newest, "service-2")
         operations = {name for name in model["operations"] if xform_name(name) in methods}
         if not operations:
@@ -113,14 +114,14 @@ def trim(packages: Path, ours: Iterable[Path]) -> None:
         for extra in newest.glob("service-2.sdk-extras.json"):
             shutil.copy(extra, to)
     for name in _OF_ALL:
-        shutil.copy(data / name, less / name)
+        shutil.copy(data / name, smaller / name)
     endpoints = _read(data, "endpoints")
-    # Where a service is, its rules say; of this, botocore still reads partitions and their regions.
+    # botocore reads only partitions and regions from this file: each service has its own endpoint rules.
     for partition in endpoints["partitions"]:
         partition["services"] = {}
-    _write(less / "endpoints.json", endpoints)
+    _write(smaller / "endpoints.json", endpoints)
     shutil.rmtree(data)
-    less.rename(data)
+    smaller.rename(data)
 
 
 if __name__ == "__main__":

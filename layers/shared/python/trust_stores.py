@@ -1,8 +1,12 @@
-"""Makes the trust stores of a build from certifi's, which costs 40 ms to parse whole.
+"""Writes the trust stores of a build from certifi's bundle, which takes 40 ms to parse as a whole.
 
-`python3.13 trust_stores.py <certifi's cacert.pem> <folder>` writes two, of unchanged certificates:
-`amazon.pem` for AWS, and for everything else `roots/`, where OpenSSL finds one by its subject
-without reading the others ("-CApath" of openssl-verification-options).
+Usage: `python3.13 trust_stores.py <certifi's cacert.pem> <folder>`. It writes two stores with unchanged
+certificates: `amazon.pem` for AWS, and `roots/` for all other hosts. In `roots/`, OpenSSL finds a
+certificate by the hash of its subject without reading the others ("-CApath" in
+openssl-verification-options).
+
+`openssl rehash` would compute the hashes too. We parse the certificates ourselves, so that a build needs
+only Python and no openssl command: the command that macOS ships is LibreSSL, which has no `rehash`.
 """
 
 import ssl
@@ -12,8 +16,8 @@ from collections.abc import Iterator
 from hashlib import sha1, sha256
 from pathlib import Path
 
-# "Root CAs" of the repository of Amazon Trust Services, which asks of whoever has a store of their
-# own that all five are in it: Amazon Root CA 1 to 4, Starfield Services Root CA G2.
+# The SHA-256 hashes of Amazon Root CA 1 to 4 and Starfield Services Root CA G2. Amazon Trust Services
+# asks clients with a trust store of their own to include all five ("Root CAs" in its repository).
 AMAZON = {
     "8ecde6884f3d87b1125ba31ac3fcb13d7016de7f57cc904fe1cb97c6ae98196e",
     "1ba5b2aa8c65401a82960118f80bec4f62304d83cec4713a19c39c011ea46db4",
@@ -23,7 +27,7 @@ AMAZON = {
 }
 
 _SEQUENCE, _SET, _VERSION, _OBJECT_ID = 0x30, 0x31, 0xA0, 0x06
-# The kinds of text that a name may be written in, with their encodings.
+# The string types that a name can have, with their encodings.
 _UTF8 = 0x0C
 _TEXTS = {_UTF8: "utf-8", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1E: "utf-16-be"}
 
@@ -31,7 +35,7 @@ type Element = tuple[int, bytes]
 
 
 def certificates(bundle: str) -> list[bytes]:
-    """The certificates of a bundle, as DER."""
+    """The certificates of a PEM bundle, as DER."""
     parts = bundle.split(ssl.PEM_FOOTER)[:-1]
     pems = (part[part.index(ssl.PEM_HEADER) :] + ssl.PEM_FOOTER for part in parts)
     return [ssl.PEM_cert_to_DER_cert(pem) for pem in pems]
@@ -40,8 +44,8 @@ def certificates(bundle: str) -> list[bytes]:
 def subject_hash(certificate: bytes) -> str:
     """The name of the file in which OpenSSL looks for a certificate, without its number.
 
-    `X509_NAME_hash` is of the subject in a canonical form: every text in UTF-8, in lower case,
-    without spaces around it and with single ones inside (`x509_name_canon` of OpenSSL).
+    This is OpenSSL's `X509_NAME_hash` of the subject in canonical form: each string in UTF-8 and lower
+    case, without outer spaces and with single inner spaces (`x509_name_canon`).
     """
     [(_, whole)] = _elements(certificate)
     [(_, signed), *_] = _elements(whole)
@@ -58,14 +62,14 @@ def subject_hash(certificate: bytes) -> str:
 def _canonical(pair: bytes) -> bytes:
     (_, kind), (tag, value) = _elements(pair)
     if tag in _TEXTS:
-        # Only ASCII has another case in OpenSSL, and only it has spaces.
+        # OpenSSL changes the case of ASCII letters only, and merges only ASCII spaces.
         text = b" ".join(value.decode(_TEXTS[tag]).encode().split())
         tag, value = _UTF8, text.lower()
     return _element(_SEQUENCE, _element(_OBJECT_ID, kind) + _element(tag, value))
 
 
 def _elements(der: bytes) -> Iterator[Element]:
-    """The tags and contents in a piece of DER (X.690 section 8.1)."""
+    """The tags and contents of the elements in DER data (X.690 section 8.1)."""
     at = 0
     while at < len(der):
         tag, length, begin = der[at], der[at + 1], at + 2
@@ -85,11 +89,13 @@ def _element(tag: int, content: bytes) -> bytes:
 
 
 def write(bundle: str, folder: Path) -> None:
-    """Writes both stores; fails where one of Amazon's is not in the bundle."""
+    """Writes both stores. Exits with an error if a certificate of `AMAZON` is not in the bundle."""
     found = certificates(bundle)
     amazon = [one for one in found if sha256(one).hexdigest() in AMAZON]
     if len(amazon) != len(AMAZON):
-        sys.exit(f"certifi has {len(amazon)} of Amazon's {len(AMAZON)} roots: look at AMAZON.")
+        sys.exit(
+            f"certifi has {len(amazon)} of Amazon's {len(AMAZON)} root certificates. Update AMAZON."
+        )
     (folder / "amazon.pem").write_text("".join(map(ssl.DER_cert_to_PEM_cert, amazon)))
     roots = folder / "roots"
     roots.mkdir()

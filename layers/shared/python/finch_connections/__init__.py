@@ -1,1 +1,1 @@
-"""The rules, flows and outside things of Finch Connections, shared by all functions as a layer."""
+"""The code of Finch Connections that all functions share as a Lambda layer."""

@@ -1,4 +1,4 @@
-"""Work beside other work: a call to one while the function waits for the answer of another."""
+"""Background work: a call in a thread while the function waits for another call."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,10 +13,10 @@ def _threads() -> ThreadPoolExecutor:
 
 
 def in_background[T](work: Callable[[], T]) -> Callable[[], T]:
-    """Begins `work`, and answers what waits for its result, or raises what it raised.
+    """Starts `work` in a thread. The returned function waits for its result, or raises its error.
 
-    Only for what changes nothing anywhere: whoever began it may never come to look. Where no thread
-    is to be had, the work is done when its result is wanted.
+    Use it only for work without effects, because the caller may never read the result. If no thread is
+    available, the work runs when the caller asks for its result.
     """
     with suppress(RuntimeError):
         return _threads().submit(copy_context().run, work).result

@@ -1,4 +1,4 @@
-"""What a function does while Lambda starts it, on a whole core, so that its first call need not."""
+"""Work during a function's cold start, when it has a whole core, to save time in its first call."""
 
 import gc
 import random
@@ -8,43 +8,43 @@ from finch_connections import settings
 
 
 def begin() -> None:
-    """Before a handler is loaded: what it loads stays, so nobody need look for garbage in it."""
+    """Pauses garbage collection before the handler is loaded, because loaded modules are never garbage."""
     if settings.started_by_lambda():
         gc.disable()
 
 
-def ready(*connects: Callable[[], object]) -> None:
-    """After a handler is loaded: makes the clients that it will use, each a cached `connect`.
+def ready(*factories: Callable[[], object]) -> None:
+    """Creates the handler's clients after it is loaded, by calling these cached functions.
 
-    What fails here fails again in the first call, which answers in our one shape.
+    An error is only logged: the first call raises it again and returns a proper error response.
     """
     if not settings.started_by_lambda():
         return
     try:
-        for connect in connects:
-            connect()
-        # Which the first connection would load.
+        for create in factories:
+            create()
+        # Loads a codec that the first TLS connection needs.
         "localhost".encode("idna")
     except Exception:
-        # Loaded by the handler, and no sooner: `begin` comes before all that is large.
+        # Not at the top: the package loads this module first, and the logger is large.
         from finch_connections.log import logger  # noqa: PLC0415
 
         logger.exception("not ready")
     if settings.started_by_lambda() == "snap-start":
-        _restore_what_must_differ()
-    # What there is now is never looked at again.
+        _reseed_on_restore()
+    # Exclude loaded objects from future garbage collection.
     gc.freeze()
     gc.enable()
 
 
-def _restore_what_must_differ() -> None:
-    """Has what a snapshot must not share made anew wherever it is restored.
+def _reseed_on_restore() -> None:
+    """Reseeds `random` whenever Lambda restores a snapshot.
 
-    Secrets are read and connections opened by calls alone, so that there are none in a snapshot, and
-    what is to be unguessable comes from the operating system. The rest are the pauses before botocore
-    tries again ("Handling uniqueness with Lambda SnapStart" in Lambda's guide).
+    Otherwise all copies of a snapshot share one sequence ("Handling uniqueness with Lambda SnapStart" in
+    Lambda's guide). Only botocore's pauses between retries use it. A snapshot contains no secret and no
+    open connection, because only calls create them. Our random secrets come from the operating system.
     """
-    # Lambda's runtime brings it, and nobody else.
+    # Only Lambda's runtime provides this module.
     from snapshot_restore_py import register_after_restore  # noqa: PLC0415
 
     register_after_restore(random.seed)

@@ -1,4 +1,4 @@
-"""The log: one line for each outcome, in fields, without secrets or personal data."""
+"""The logger. We log each outcome in one line with fields, without secrets or personal data."""
 
 from aws_lambda_powertools import Logger
 

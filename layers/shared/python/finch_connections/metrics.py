@@ -1,7 +1,7 @@
-"""Metrics: how often each outcome was, as lines in the log that CloudWatch makes metrics of.
+"""Metrics of outcomes, written as log lines that CloudWatch turns into metrics.
 
-"Embedded metric format" in CloudWatch's guide: no call of AWS is made. Each metric is told apart by
-few words: the stack, a route, a stable code. Never by who it was about.
+This needs no AWS call ("Embedded metric format" in CloudWatch's guide). The dimensions have few values:
+the stack, a route, a stable code. No dimension identifies a customer.
 """
 
 from typing import Literal
@@ -9,12 +9,12 @@ from typing import Literal
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 NAMESPACE = "FinchConnections"
-# How often a route, or a function that has none, ended so.
+# The number of calls by route, or by function for a function without routes, and by outcome.
 OUTCOMES = "Outcomes"
-# Of each call of Finch, 1 where Finch was not there for it: their average is the rate of failures.
+# For each call of Finch 1 if Finch was unavailable, else 0. The average is the failure rate.
 FINCH_FAILURES = "FinchFailures"
 FINCH_TIME = "FinchTime"
-# What AWS has refused or failed to do, whatever became of the request that needed it.
+# The number of failed AWS calls, even if the request that made the call succeeded.
 AWS_FAILURES = "AwsFailures"
 
 OK = "ok"
@@ -24,13 +24,13 @@ type _Dimension = Literal["route", "outcome", "aws_service"]
 
 
 def count(route: str, outcome: str, times: int = 1) -> None:
-    """Counts how a route, or a function that has none, ended."""
+    """Counts an outcome of a route, or of a function without routes."""
     both: dict[_Dimension, str] = {"route": route, "outcome": outcome}
     _write({OUTCOMES: (MetricUnit.Count, times)}, {"outcome": outcome}, both)
 
 
 def finch_called(outcome: str, *, failed: bool, seconds: float) -> None:
-    """Counts a call of Finch, and how long it took."""
+    """Counts a call of Finch and its duration. `failed` means that Finch was unavailable."""
     values: _Values = {
         FINCH_FAILURES: (MetricUnit.Count, int(failed)),
         FINCH_TIME: (MetricUnit.Milliseconds, round(seconds * 1000)),
@@ -39,18 +39,18 @@ def finch_called(outcome: str, *, failed: bool, seconds: float) -> None:
 
 
 def aws_failed(aws_service: str, outcome: str) -> None:
-    """Counts a call of AWS that ended in an error, by AWS's word for it."""
+    """Counts a failed AWS call. `outcome` is AWS's error code."""
     values: _Values = {AWS_FAILURES: (MetricUnit.Count, 1)}
     both: dict[_Dimension, str] = {"aws_service": aws_service, "outcome": outcome}
     _write(values, {"aws_service": aws_service}, both)
 
 
 def _write(values: _Values, *dimension_sets: dict[_Dimension, str]) -> None:
-    """One line with these values, in each set of dimensions and in the service's own."""
+    """Writes one line with these values for each set of dimensions, and for the service as a whole."""
     line = EphemeralMetrics(namespace=NAMESPACE)
     for name, (unit, value) in values.items():
         line.add_metric(name, unit, value)
-    # Powertools' Logger calls what has no name the same.
+    # Powertools' Logger uses the same name for a service without a name.
     service = line.service or "service_undefined"
     for dimensions in dimension_sets:
         line.add_dimensions(service=service, **dimensions)

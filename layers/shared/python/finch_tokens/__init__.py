@@ -32,7 +32,7 @@ logger = Logger()
 
 
 class SettingMissing(Exception):
-    """An environment variable that the client needs is not set; the message names it."""
+    """An environment variable that the client needs is missing. The message names it."""
 
 
 class TokenRefused(Exception):
@@ -185,7 +185,7 @@ def _is_unauthorized(error: Exception) -> bool:
 
 @cache
 def from_settings() -> TokenClient:
-    """The client of the VendToken that the environment names; raises `SettingMissing`."""
+    """The client of the VendToken function that the environment names. Raises `SettingMissing`."""
     function, caller = _variable("VEND_TOKEN_FUNCTION"), _variable("AWS_LAMBDA_FUNCTION_NAME")
     client: Any = get_session().create_client("lambda", config=_CONFIG)
     return TokenClient(client, function, caller)

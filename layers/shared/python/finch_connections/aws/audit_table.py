@@ -1,4 +1,4 @@
-"""The Audit table: who asked for a token, when, why and what became of it. It holds no token."""
+"""The Audit table: a record of each request for a token. It contains no token."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,15 +9,7 @@ from typing import TYPE_CHECKING
 
 from finch_connections import settings
 from finch_connections.aws import clients
-from finch_connections.aws.dynamodb import (
-    Item,
-    number,
-    optional_sets,
-    optional_texts,
-    read_set,
-    read_text,
-    text,
-)
+from finch_connections.aws.dynamodb import SET, TEXT, Item, decode, encode, number, text, text_of
 from finch_connections.domain.token_request import AuditRecord, Outcome
 
 if TYPE_CHECKING:
@@ -25,21 +17,34 @@ if TYPE_CHECKING:
 
 SORT_KEY = "vended_at#id"
 KEPT_FOR = timedelta(days=400)
-# Of one request ("BatchWriteItem" in the DynamoDB API Reference).
+# The limit of one request ("BatchWriteItem" in the DynamoDB API Reference).
 _ERASED_AT_ONCE = 25
-# Before and after every moment in its written form.
+# These sort before and after every written time.
 _FIRST, _LAST = "0", "9"
+
+# All fields except the time, which is part of the sort key.
+_FIELDS = {
+    "customer_id": TEXT,
+    "outcome": text_of(Outcome),
+    "caller": TEXT,
+    "purpose": TEXT,
+    "provider_id": TEXT,
+    "company_id": TEXT,
+    "products": SET,
+    "connection_id": TEXT,
+    "token_id": TEXT,
+}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class AuditTable:
-    """Adds records, and reads those of one customer."""
+    """Adds records, and reads and deletes the records of one customer."""
 
     client: "DynamoDBClient"
     name: str
 
     def write(self, record: AuditRecord) -> None:
-        """Adds a record; when this returns it is there."""
+        """Adds a record. It is durable when this returns."""
         self.client.put_item(TableName=self.name, Item=_item(record))
 
     def of_customer(
@@ -50,7 +55,7 @@ class AuditTable:
         since: datetime | None = None,
         until: datetime | None = None,
     ) -> Sequence[AuditRecord]:
-        """At most `limit` records of a customer from `since` on and before `until`, newest first."""
+        """At most `limit` records of a customer, from `since` to before `until`, newest first."""
         answer = self.client.query(
             TableName=self.name,
             KeyConditionExpression="customer_id = :customer AND #key BETWEEN :since AND :until",
@@ -66,7 +71,7 @@ class AuditTable:
         return [_record(item) for item in answer["Items"]]
 
     def erase(self, customer_id: str) -> int:
-        """Removes some of a customer's records; answers how many, which is 0 when none is left."""
+        """Deletes some of a customer's records. Returns their number, which is 0 when none is left."""
         found = self.client.query(
             TableName=self.name,
             KeyConditionExpression="customer_id = :customer",
@@ -84,43 +89,21 @@ class AuditTable:
 
 
 def _sortable(at: datetime) -> str:
-    """A moment, written so that the order of the texts is that of the moments."""
+    """The time as text that sorts in the order of time."""
     return at.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def _item(record: AuditRecord) -> dict[str, Item]:
     return {
-        "customer_id": text(record.customer_id),
         SORT_KEY: text(f"{_sortable(record.at)}#{token_hex(8)}"),
-        "outcome": text(record.outcome),
         "ttl": number(int((record.at + KEPT_FOR).timestamp())),
-        **optional_sets({"products": record.products}),
-        **optional_texts(
-            {
-                "caller": record.caller,
-                "purpose": record.purpose,
-                "provider_id": record.provider_id,
-                "company_id": record.company_id,
-                "connection_id": record.connection_id,
-                "token_id": record.token_id,
-            }
-        ),
+        **encode(record, _FIELDS),
     }
 
 
 def _record(item: Item) -> AuditRecord:
-    return AuditRecord(
-        customer_id=item["customer_id"]["S"],
-        at=datetime.fromisoformat(item[SORT_KEY]["S"].partition("#")[0]),
-        outcome=Outcome(item["outcome"]["S"]),
-        caller=read_text(item, "caller"),
-        purpose=read_text(item, "purpose"),
-        provider_id=read_text(item, "provider_id"),
-        company_id=read_text(item, "company_id"),
-        products=read_set(item, "products"),
-        connection_id=read_text(item, "connection_id"),
-        token_id=read_text(item, "token_id"),
-    )
+    at = datetime.fromisoformat(item[SORT_KEY]["S"].partition("#")[0])
+    return AuditRecord(at=at, **decode(item, _FIELDS))
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Clients of AWS services, made once for each warm function, all in one session."""
+"""Clients of AWS services, all from one session, and created once for each warm function."""
 
 from functools import cache
 from pathlib import Path
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 1.0
 READ_SECONDS = 3.0
 ATTEMPTS = 2
-# A call that hangs must leave time for the answer that says so, or for the token to be kept.
+# A call that hangs must leave time to report the error, or to store the token.
 _CONFIG = Config(
     connect_timeout=CONNECT_SECONDS,
     read_timeout=READ_SECONDS,
     retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
 )
-# The roots of Amazon Trust Services, in what is built: to parse all that the world trusts takes
-# 20 ms for each client and again for each new connection.
+# The root certificates of Amazon Trust Services, which exist only in a build. To parse all of
+# certifi's takes 20 ms for each client and for each new connection.
 _AMAZON = Path(__file__).parents[1] / "amazon.pem"
 
 
-# How botocore's events name the services below.
+# The names of the services below in botocore's events.
 SERVICE_IDS = {
     "dynamodb",
     "dynamodb-streams",
@@ -46,14 +46,14 @@ SERVICE_IDS = {
 
 @cache
 def _session() -> Session:
-    """A session that is quickly made: without what botocore does for other services.
+    """A session without the event handlers of services that we do not use, because it starts faster.
 
-    Its handlers for these are four of five. Where the environment holds credentials, as in Lambda,
-    none of the other places is made ready to be looked at, two of them with a client of their own.
+    Four of five handlers of botocore are for other services. If the environment has credentials, as in
+    Lambda, the session has no other credential provider; two of those would create a client.
     """
     session = Session(include_builtin_handlers=False)
     for handled in BUILTIN_HANDLERS:
-        if of_ours(handled[0]):
+        if for_our_services(handled[0]):
             session.register(*handled)
     if EnvProvider().load():
         resolver = CredentialResolver([EnvProvider()])
@@ -62,18 +62,18 @@ def _session() -> Session:
     return session
 
 
-def of_ours(event: str) -> bool:
-    """Whether an event of botocore is of every service, or of one of ours."""
+def for_our_services(event: str) -> bool:
+    """Whether an event of botocore is for all services or for a service that we use."""
     _, _, service = event.partition(".")
     return not service or service.partition(".")[0] in SERVICE_IDS
 
 
 @cache
 def _trusted() -> str | None:
-    """The store of who may vouch for AWS; None is botocore's own, of everybody.
+    """The file with the root certificates to trust; None for botocore's default, which has all roots.
 
-    Who has named a store in botocore's settings has said whom to trust, and what AWS's other
-    partitions show need not come from Amazon.
+    A CA bundle in botocore's settings wins. Endpoints in other AWS partitions may have certificates
+    that are not from Amazon.
     """
     session = _session()
     region = session.get_config_variable("region")

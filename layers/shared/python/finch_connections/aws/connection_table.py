@@ -1,4 +1,4 @@
-"""The Connections table: a customer's connections, each with its tokens in one item."""
+"""The Connections table: one item for each connection of a customer, with its tokens."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,24 +11,23 @@ from finch_connections import settings
 from finch_connections.aws import clients
 from finch_connections.aws.dynamodb import (
     FOR_EVER,
+    INTEGER,
+    MAP,
+    MOMENT,
+    SET,
+    TEXT,
+    Codec,
     Due,
     Item,
+    decode,
     due,
     due_keys,
-    moment,
+    encode,
     number,
-    optional_maps,
-    optional_moments,
-    optional_sets,
-    optional_texts,
     postpone,
-    read_map,
-    read_moment,
-    read_optional_moment,
-    read_set,
-    read_text,
     scan,
     text,
+    text_of,
     write_together,
 )
 from finch_connections.domain.connection import (
@@ -46,17 +45,63 @@ if TYPE_CHECKING:
     from finch_connections.aws.dynamodb import Read, Write
 
 SORT_KEY = "provider_id#company_id"
-_NAMES = {"#key": SORT_KEY, "#status": "status"}
-# All but the ciphertexts: the roles of functions that open none may read these and no others.
-_SHOWN = (
-    "#key, customer_id, tokens, #status, created_at, updated_at, revision, ended, "
-    "disconnecting_since, checked_at, problem, provider_name, company_name, entity_names"
-)
+
+_STATUS = text_of(ConnectionStatus)
+_TOKEN_FIELDS = {
+    "connection_id": TEXT,
+    "products": SET,
+    "status": _STATUS,
+    "connected_at": MOMENT,
+    "entity_ids": SET,
+    "status_detail": TEXT,
+    "account_id": TEXT,
+    "finch_customer_id": TEXT,
+    "entities": MAP,
+    "methods": MAP,
+    "suspected": _STATUS,
+    "suspected_since": MOMENT,
+}
 
 
-# Nobody compares or prints these, and what does so is compiled at every cold start.
+def _write_tokens(tokens: Sequence[Token]) -> Item:
+    return {"M": {token.id: {"M": encode(token, _TOKEN_FIELDS)} for token in tokens}}
+
+
+def _read_tokens(item: Item) -> tuple[Token, ...]:
+    tokens = (Token(id_, **decode(one["M"], _TOKEN_FIELDS)) for id_, one in item["M"].items())
+    return tuple(sorted(tokens, key=lambda token: (token.connected_at, token.id)))
+
+
+# All fields except the key.
+_FIELDS = {
+    "tokens": Codec(_write_tokens, _read_tokens),
+    "status": _STATUS,
+    "created_at": MOMENT,
+    "updated_at": MOMENT,
+    "revision": INTEGER,
+    "ended": SET,
+    "disconnecting_since": MOMENT,
+    "next_look": MOMENT,
+    "checked_at": MOMENT,
+    "problem": TEXT,
+    "provider_name": TEXT,
+    "company_name": TEXT,
+    "entity_names": MAP,
+    "ciphertexts": Codec(
+        lambda values: {"M": {name: {"B": value} for name, value in values.items()}},
+        lambda item: {name: value["B"] for name, value in item["M"].items()},
+    ),
+}
+# A function that decrypts no token may read only these attributes, by its role in the template.
+_NAMES = {"#key": SORT_KEY, "#customer_id": "customer_id"} | {
+    f"#{name}": name for name in _FIELDS if name not in ("ciphertexts", "next_look")
+}
+_SHOWN = ", ".join(_NAMES)
+
+
+# Not a dataclass: Python compiles the methods of a dataclass at every cold start.
 class Page(NamedTuple):
-    """Some of a customer's connections, in the order of their keys; `last` is where the next page starts."""
+    """Some of a customer's connections in the order of their keys. The next page starts after `last`."""
 
     connections: tuple[Connection, ...]
     last: CompanyKey | None
@@ -64,21 +109,21 @@ class Page(NamedTuple):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ConnectionTable:
-    """Reads and writes connections. Every write is conditional on the `revision` before it."""
+    """Reads and writes connections. Each write succeeds only on the previous `revision`."""
 
     client: "DynamoDBClient"
     name: str
 
     def get(self, customer_id: str, key: CompanyKey) -> Connection | None:
-        """The connection with its ciphertexts, as last written."""
+        """The latest connection with its ciphertexts."""
         return self._get(customer_id, key, {})
 
     def reading(self, customer_id: str, key: CompanyKey) -> "Read":
-        """The same read, to happen together with others; its item is for `connection_of`."""
+        """The read for `read_together`; `connection_of` reads its item."""
         return self.name, _key(customer_id, key)
 
     def show(self, customer_id: str, key: CompanyKey) -> Connection | None:
-        """The connection without its ciphertexts."""
+        """The latest connection without its ciphertexts."""
         shown = {"ProjectionExpression": _SHOWN, "ExpressionAttributeNames": _NAMES}
         return self._get(customer_id, key, shown)
 
@@ -90,9 +135,9 @@ class ConnectionTable:
         after: CompanyKey | None = None,
         statuses: frozenset[ConnectionStatus] = frozenset(),
     ) -> Page:
-        """At most `limit` connections without their ciphertexts, those with one of `statuses` if given.
+        """At most `limit` connections without ciphertexts, in any of `statuses` if given.
 
-        One query: a filtered page may be short, even empty, and still have one behind it.
+        This is one query, so a filtered page can be short or empty before the last page.
         """
         query: dict[str, Any] = {
             "TableName": self.name,
@@ -100,7 +145,7 @@ class ConnectionTable:
             "ExpressionAttributeValues": {":customer": text(customer_id)},
             "ExpressionAttributeNames": _NAMES,
             "ProjectionExpression": _SHOWN,
-            # Implied, but a role that may read no ciphertext is allowed nothing else.
+            # The default with a projection, but the condition in the role requires it.
             "Select": "SPECIFIC_ATTRIBUTES",
             "ConsistentRead": True,
         }
@@ -120,7 +165,7 @@ class ConnectionTable:
         return Page(found, CompanyKey.parse(last[SORT_KEY]["S"]) if last else None)
 
     def every(self, customer_id: str) -> Iterator[Connection]:
-        """All of a customer's connections without their ciphertexts."""
+        """All of a customer's connections without ciphertexts."""
         after = None
         while True:
             page = self.page(customer_id, limit=1000, after=after)
@@ -129,15 +174,15 @@ class ConnectionTable:
             if after is None:
                 return
 
-    def everybodys(
+    def scan(
         self, after: Mapping[str, str] | None
     ) -> tuple[list[Connection], dict[str, str] | None]:
-        """A page of all customers' connections with their ciphertexts, and where the next one starts."""
+        """A page of all customers' connections with ciphertexts, and the start of the next page or None."""
         items, last = scan(self.client, self.name, after)
         return [connection_of(item) for item in items], last
 
     def erase(self, connection: Connection) -> None:
-        """Removes a connection that is over; raises `dynamodb.Conflict` where it is as it was no more."""
+        """Deletes a disconnected connection. Raises `dynamodb.Conflict` if it has changed."""
         delete: Any = {
             "TableName": self.name,
             "Key": _key(connection.customer_id, connection.key),
@@ -151,7 +196,7 @@ class ConnectionTable:
         write_together(self.client, [{"Delete": delete}])
 
     def unfinished(self, before: datetime, now: datetime, limit: int) -> list[Connection]:
-        """At most `limit` connections that have waited for something since `before`."""
+        """At most `limit` connections whose unfinished work has waited since `before` or longer."""
         found = (self.show(*one) for one in self.due(Due.UNFINISHED, now + FOR_EVER))
         waiting = (
             one for one in found if one and (one.disconnecting_since or one.updated_at) <= before
@@ -159,16 +204,16 @@ class ConnectionTable:
         return list(islice(waiting, limit))
 
     def due(self, kind: Due, until: datetime) -> Iterator[tuple[str, CompanyKey]]:
-        """The customers and keys of all connections that somebody should look at by `until`."""
+        """The customers and keys of all connections that are due by `until`, oldest first."""
         for key in due_keys(self.client, self.name, kind, until):
-            yield key["customer_id"]["S"], CompanyKey.parse(key[SORT_KEY]["S"])
+            yield _read_key(key)
 
     def postpone(self, customer_id: str, key: CompanyKey, until: datetime) -> None:
-        """Notes when a connection that is due is looked at again; raises `dynamodb.Conflict`."""
+        """Makes a connection due at `until`. Raises `dynamodb.Conflict` if it is not due at all."""
         postpone(self.client, self.name, _key(customer_id, key), until)
 
     def writing(self, connection: Connection) -> "Write":
-        """The write of a connection, to happen together with others."""
+        """The write of a connection, as part of a transaction."""
         put: Any = {"TableName": self.name, "Item": _item(connection)}
         if connection.revision == 1:
             put["ConditionExpression"] = "attribute_not_exists(customer_id)"
@@ -178,7 +223,7 @@ class ConnectionTable:
         return {"Put": put}
 
     def write(self, connection: Connection, together_with: Sequence["Write"] = ()) -> None:
-        """Writes a connection, and with it the rest or nothing; raises `dynamodb.Conflict`."""
+        """Writes a connection and the other writes in one transaction. Raises `dynamodb.Conflict`."""
         write_together(self.client, [self.writing(connection), *together_with])
 
     def _get(self, customer_id: str, key: CompanyKey, projection: Any) -> Connection | None:
@@ -192,41 +237,22 @@ def _key(customer_id: str, key: CompanyKey) -> dict[str, Item]:
     return {"customer_id": text(customer_id), SORT_KEY: text(str(key))}
 
 
+def _read_key(item: Item) -> tuple[str, CompanyKey]:
+    return item["customer_id"]["S"], CompanyKey.parse(item[SORT_KEY]["S"])
+
+
 def _item(connection: Connection) -> dict[str, Item]:
-    key = _key(connection.customer_id, connection.key)
-    moments = {
-        "disconnecting_since": connection.disconnecting_since,
-        "checked_at": connection.checked_at,
-        "next_look": connection.next_look,
-    }
     return {
-        **key,
-        "tokens": {"M": {token.id: {"M": _token_item(token)} for token in connection.tokens}},
-        "ciphertexts": {
-            "M": {id_: {"B": ciphertext} for id_, ciphertext in connection.ciphertexts.items()}
-        },
-        "status": text(connection.status),
-        "created_at": moment(connection.created_at),
-        "updated_at": moment(connection.updated_at),
-        "revision": number(connection.revision),
-        # What the stream is filtered by.
+        **_key(connection.customer_id, connection.key),
+        **encode(connection, _FIELDS),
+        # The event source of PublishEvents filters by this attribute.
         "news": {"BOOL": connection.quiet_revision != connection.revision},
-        **optional_sets({"ended": connection.ended}),
-        **optional_texts(
-            {
-                "problem": connection.problem,
-                "provider_name": connection.provider_name,
-                "company_name": connection.company_name,
-            }
-        ),
-        **optional_maps({"entity_names": connection.entity_names}),
-        **optional_moments(moments),
         **_due(connection),
     }
 
 
 def _due(connection: Connection) -> dict[str, Item]:
-    """Unfinished and troubled connections, and the others for when to look at their health."""
+    """The attributes of the index by due time: for unfinished work, else for the next health check."""
     key = (connection.customer_id, str(connection.key))
     if connection.disconnecting_since:
         at, kind = connection.disconnecting_since, Due.UNFINISHED
@@ -240,71 +266,14 @@ def _due(connection: Connection) -> dict[str, Item]:
     return due(kind, key, max(at, connection.next_look or at))
 
 
-def _token_item(token: Token) -> dict[str, Item]:
-    return {
-        "connection_id": text(token.connection_id),
-        "status": text(token.status),
-        "connected_at": moment(token.connected_at),
-        **optional_sets({"products": token.products, "entity_ids": token.entity_ids}),
-        **optional_texts(
-            {
-                "status_detail": token.status_detail,
-                "account_id": token.account_id,
-                "finch_customer_id": token.finch_customer_id,
-                "suspected": token.suspected,
-            }
-        ),
-        **optional_moments({"suspected_since": token.suspected_since}),
-        **optional_maps({"entities": token.entities, "methods": token.methods}),
-    }
-
-
 def connection_of(item: Item) -> Connection:
     """The connection in an item."""
-    tokens = [_token(id_, entry["M"]) for id_, entry in item["tokens"]["M"].items()]
-    return Connection(
-        customer_id=item["customer_id"]["S"],
-        key=CompanyKey.parse(item[SORT_KEY]["S"]),
-        tokens=tuple(sorted(tokens, key=lambda token: (token.connected_at, token.id))),
-        status=ConnectionStatus(item["status"]["S"]),
-        created_at=read_moment(item["created_at"]),
-        updated_at=read_moment(item["updated_at"]),
-        revision=int(item["revision"]["N"]),
-        ended=read_set(item, "ended"),
-        disconnecting_since=read_optional_moment(item, "disconnecting_since"),
-        checked_at=read_optional_moment(item, "checked_at"),
-        next_look=read_optional_moment(item, "next_look"),
-        problem=read_text(item, "problem"),
-        provider_name=read_text(item, "provider_name"),
-        company_name=read_text(item, "company_name"),
-        entity_names=read_map(item, "entity_names"),
-        ciphertexts={
-            id_: entry["B"] for id_, entry in item.get("ciphertexts", {"M": {}})["M"].items()
-        },
-    )
+    return Connection(*_read_key(item), **decode(item, _FIELDS))
 
 
 def without_ciphertexts(item: Item) -> Connection:
-    """The connection in an item of the table's stream; no ciphertext is kept of it."""
+    """The connection in an item of the table's stream, without its ciphertexts."""
     return connection_of({name: value for name, value in item.items() if name != "ciphertexts"})
-
-
-def _token(token_id: str, entry: Item) -> Token:
-    return Token(
-        id=token_id,
-        connection_id=entry["connection_id"]["S"],
-        products=read_set(entry, "products"),
-        status=ConnectionStatus(entry["status"]["S"]),
-        connected_at=read_moment(entry["connected_at"]),
-        entity_ids=read_set(entry, "entity_ids"),
-        status_detail=read_text(entry, "status_detail"),
-        account_id=read_text(entry, "account_id"),
-        finch_customer_id=read_text(entry, "finch_customer_id"),
-        entities=read_map(entry, "entities"),
-        methods=read_map(entry, "methods"),
-        suspected=ConnectionStatus(entry["suspected"]["S"]) if "suspected" in entry else None,
-        suspected_since=read_optional_moment(entry, "suspected_since"),
-    )
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What our tables share: writes that happen together, conditions that fail, and values on the wire."""
+"""Parts that our tables share: transactions, failed conditions, field codecs and the index by due time."""
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from heapq import merge
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
@@ -17,41 +17,41 @@ if TYPE_CHECKING:
     type Write = TransactWriteItemTypeDef
 
 type Item = Mapping[str, Any]
-# A table and the key of an item in it.
+# A table's name and the key of an item in it.
 type Read = tuple[str, dict[str, Item]]
 
-# Enough for the index by due time to take 1,000 writes a second on each shard.
+# The index by due time takes 1,000 writes a second on each of these shards.
 _DUE_SHARDS = 8
 _DUE_INDEX = "due"
-# Few enough that each of them can be worked on within a step.
+# Few enough items to process in one batch.
 _SCANNED_AT_ONCE = 50
-# Whatever is in the index, however late its next look is.
+# Longer than any item waits in the index: "due until then" means all items.
 FOR_EVER = timedelta(days=365)
 
 
-# A transaction is over within milliseconds; these add up to what a caller does not notice.
+# Seconds between attempts. A transaction takes milliseconds, and a caller does not notice the sum.
 _PAUSES = (0.02, 0.05, 0.1, 0.2)
 
 
 class Due(StrEnum):
-    """Why an item is in the index by due time."""
+    """The reason why an item is in the index by due time."""
 
     UNFINISHED = "unfinished"
     UNCHECKED = "unchecked"
 
 
 class NotRead(Exception):
-    """DynamoDB gives out less than it was asked for, also when asked again."""
+    """DynamoDB did not return all items, even after retries."""
 
 
 class Conflict(Exception):
-    """Somebody else wrote first: read again and decide again. Nothing was written."""
+    """Another write came first. Nothing was written: read again and decide again."""
 
 
 def read_together(client: "DynamoDBClient", reads: Sequence[Read]) -> list[Item | None]:
-    """Items of different tables in one call, each as last written; raises `NotRead`.
+    """The latest items of different tables, or None for a missing item, in one call.
 
-    They are not of one moment, as they would be in a transaction.
+    Unlike in a transaction, the items may have been read at different times. Raises `NotRead`.
     """
     wanted: Any = {table: {"Keys": [key], "ConsistentRead": True} for table, key in reads}
     found: dict[str, Item] = {}
@@ -67,17 +67,17 @@ def read_together(client: "DynamoDBClient", reads: Sequence[Read]) -> list[Item 
 
 
 def write_together(client: "DynamoDBClient", writes: Sequence["Write"]) -> None:
-    """All of the writes, or none and `Conflict`."""
-    _patiently(lambda: client.transact_write_items(TransactItems=writes))
+    """Makes all writes in one transaction. Raises `Conflict`, and then writes nothing."""
+    _with_retries(lambda: client.transact_write_items(TransactItems=writes))
 
 
 def update(client: "DynamoDBClient", arguments: Any) -> None:
-    """One conditional update, or `Conflict`."""
-    _patiently(lambda: client.update_item(**arguments))
+    """Makes one conditional update. Raises `Conflict`."""
+    _with_retries(lambda: client.update_item(**arguments))
 
 
-def _patiently(write: Callable[[], object]) -> None:
-    """Writes, and writes again where only another transaction stood in the way for a moment."""
+def _with_retries(write: Callable[[], object]) -> None:
+    """Writes, and retries while another transaction is using an item. Raises `Conflict`."""
     for seconds in (*_PAUSES, None):
         try:
             write()
@@ -96,71 +96,102 @@ def _patiently(write: Callable[[], object]) -> None:
 
 
 def text(value: str) -> Item:
-    """A string on the wire."""
+    """A string as an attribute."""
     return {"S": value}
 
 
 def number(value: float) -> Item:
-    """A number on the wire."""
+    """A number as an attribute."""
     return {"N": str(value)}
 
 
 def moment(value: datetime) -> Item:
-    """A moment on the wire: ISO 8601 in UTC."""
+    """A time as an attribute: a string in ISO 8601, in UTC."""
     return {"S": value.astimezone(UTC).isoformat()}
 
 
 def read_moment(value: Item) -> datetime:
-    """A moment from the wire."""
+    """The time in an attribute."""
     return datetime.fromisoformat(value["S"])
 
 
 def read_optional_moment(item: Item, name: str) -> datetime | None:
-    """A moment that may be absent."""
+    """The time in an attribute, or None if the item has no such attribute."""
     return read_moment(item[name]) if name in item else None
 
 
 def optional_texts(values: Mapping[str, str | None]) -> dict[str, Item]:
-    """The strings that there are; DynamoDB attributes are absent, not null."""
+    """The attributes for the strings that are not None: we leave out attributes instead of storing null."""
     return {name: text(value) for name, value in values.items() if value is not None}
 
 
 def optional_sets(values: Mapping[str, Collection[str]]) -> dict[str, Item]:
-    """The sets that have members; DynamoDB takes no empty set."""
+    """The attributes for the sets that are not empty: DynamoDB accepts no empty set."""
     return {name: {"SS": sorted(value)} for name, value in values.items() if value}
 
 
-def optional_moments(values: Mapping[str, datetime | None]) -> dict[str, Item]:
-    """The moments that there are."""
-    return {name: moment(value) for name, value in values.items() if value is not None}
-
-
-def optional_maps(values: Mapping[str, Mapping[str, str]]) -> dict[str, Item]:
-    """The maps of strings that have members."""
-    return {
-        name: {"M": {key: text(one) for key, one in value.items()}}
-        for name, value in values.items()
-        if value
-    }
-
-
-def read_map(item: Item, name: str) -> dict[str, str]:
-    """A map of strings that may be absent."""
-    return {key: one["S"] for key, one in item[name]["M"].items()} if name in item else {}
-
-
 def read_text(item: Item, name: str) -> str | None:
-    """A string that may be absent."""
+    """The string in an attribute, or None if the item has no such attribute."""
     return item[name]["S"] if name in item else None
 
 
 def read_set(item: Item, name: str) -> frozenset[str]:
-    """A set that may be absent."""
+    """The set in an attribute, which is empty if the item has no such attribute."""
     return frozenset(item[name]["SS"]) if name in item else frozenset()
 
 
+class Codec(NamedTuple):
+    """The functions that turn a value into an attribute and back.
+
+    A value that is None or equals `empty` has no attribute, because DynamoDB accepts no empty set.
+    """
+
+    write: Callable[[Any], Item]
+    read: Callable[[Item], Any]
+    empty: Any = None
+
+
+# The codec of each field of a dataclass. The attribute has the name of the field.
+type Fields = Mapping[str, Codec]
+
+TEXT = Codec(text, lambda item: item["S"])
+INTEGER = Codec(number, lambda item: int(item["N"]))
+MOMENT = Codec(moment, read_moment)
+SET = Codec(
+    lambda members: {"SS": sorted(members)}, lambda item: frozenset(item["SS"]), empty=frozenset()
+)
+MAP = Codec(
+    lambda values: {"M": {name: text(value) for name, value in values.items()}},
+    lambda item: {name: value["S"] for name, value in item["M"].items()},
+    empty={},
+)
+
+
+def text_of(kind: Callable[[str], Any]) -> Codec:
+    """The codec of a string that has a type of its own, such as an enum."""
+    return Codec(text, lambda item: kind(item["S"]))
+
+
+def encode(values: object, fields: Fields) -> dict[str, Item]:
+    """The attributes for the fields of a dataclass."""
+    return {
+        name: codec.write(value)
+        for name, codec in fields.items()
+        if (value := getattr(values, name)) is not None and value != codec.empty
+    }
+
+
+def decode(item: Item, fields: Fields) -> dict[str, Any]:
+    """The arguments for a dataclass. Without its attribute, a field is `empty`, or else left out."""
+    return {
+        name: codec.read(item[name]) if name in item else codec.empty
+        for name, codec in fields.items()
+        if name in item or codec.empty is not None
+    }
+
+
 def due(kind: Due, key: Iterable[str], at: datetime) -> dict[str, Item]:
-    """The attributes that put an item into the index of what needs attention, from `at` on."""
+    """The attributes that put an item into the index by due time, due at `at`."""
     shard = sha256("\n".join(key).encode()).digest()[0] % _DUE_SHARDS
     return {"due_shard": text(f"{kind}{shard}"), "due_at": number(int(at.timestamp()))}
 
@@ -188,7 +219,7 @@ def due_keys(client: "DynamoDBClient", table: str, kind: Due, until: datetime) -
 def scan(
     client: "DynamoDBClient", table: str, after: Mapping[str, str] | None, **filters: Any
 ) -> tuple[Sequence[Item], dict[str, str] | None]:
-    """One page of a whole table, and where the next one starts; a filtered page may be empty."""
+    """One page of a table, and the start of the next page or None. A page can be empty before the last."""
     start: Any = {}
     if after:
         start = {"ExclusiveStartKey": {name: text(value) for name, value in after.items()}}
@@ -204,7 +235,7 @@ def scan(
 
 
 def postpone(client: "DynamoDBClient", table: str, key: Item, until: datetime) -> None:
-    """Makes an item due later, if it is due at all; raises `Conflict` where it is not."""
+    """Makes an item due at `until`. Raises `Conflict` if the item is not in the index by due time."""
     update(
         client,
         {

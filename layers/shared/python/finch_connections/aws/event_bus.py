@@ -1,4 +1,4 @@
-"""The bus on which changes of connections are told to whoever subscribes."""
+"""The EventBridge bus on which we publish connection events."""
 
 import json
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from finch_connections import settings
 from finch_connections.aws import clients
+from finch_connections.domain.connection import key_fields
 from finch_connections.domain.connection_event import ConnectionEvent
 from finch_connections.log import logger
 
@@ -17,37 +18,37 @@ if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
 
 SOURCE = "finch-connections"
-# Grows with a change of the detail that breaks its readers; a new field does not.
+# Incremented when a change of `detail` breaks subscribers. A new field does not.
 VERSION = 1
-# Of one request ("PutEvents" in the EventBridge API Reference).
+# The limit of one request ("PutEvents" in the EventBridge API Reference).
 MOST_ENTRIES = 10
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class EventBus:
-    """Puts changes on an EventBridge bus."""
+    """Publishes connection events on a bus."""
 
     client: "EventBridgeClient"
     name: str
 
     def put(self, events: Sequence[ConnectionEvent]) -> frozenset[str]:
-        """The ids of those that the bus did not take, at most `MOST_ENTRIES` being given.
+        """Publishes at most `MOST_ENTRIES` events. Returns the ids of the events that the bus rejected.
 
-        One that fails does not stop those after it ("Handling failures with PutEvents" in the
-        EventBridge guide). Where no answer came, none counts as taken.
+        A rejected event does not stop the events after it ("Handling failures with PutEvents" in the
+        EventBridge guide). If the call itself fails, all events count as rejected.
         """
         try:
             answer = self.client.put_events(Entries=[self._entry(event) for event in events])
         except (ClientError, BotoCoreError) as error:
             reasons = {_reason(error)}
-            refused = frozenset(event.id for event in events)
+            rejected = frozenset(event.id for event in events)
         else:
-            told = list(zip(events, answer["Entries"], strict=True))
-            reasons = {entry["ErrorCode"] for _, entry in told if "ErrorCode" in entry}
-            refused = frozenset(event.id for event, entry in told if "ErrorCode" in entry)
-        if refused:
-            logger.warning("changes refused", count=len(refused), reasons=sorted(reasons))
-        return refused
+            results = list(zip(events, answer["Entries"], strict=True))
+            reasons = {entry["ErrorCode"] for _, entry in results if "ErrorCode" in entry}
+            rejected = frozenset(event.id for event, entry in results if "ErrorCode" in entry)
+        if rejected:
+            logger.warning("events rejected", count=len(rejected), reasons=sorted(reasons))
+        return rejected
 
     def _entry(self, event: ConnectionEvent) -> Any:
         return {
@@ -66,14 +67,12 @@ def _reason(error: Exception) -> str:
 
 
 def detail(event: ConnectionEvent) -> dict[str, Any]:
-    """The JSON of a change."""
+    """The detail of an event, ready for JSON."""
     return {
         "version": VERSION,
         "id": event.id,
         "time": event.time.isoformat(),
-        "customer_id": event.customer_id,
-        "provider_id": event.key.provider_id,
-        "company_id": event.key.company_id,
+        **key_fields(event.customer_id, event.key),
         "status": event.status,
         "previous_status": event.previous_status,
         "problem": event.problem,

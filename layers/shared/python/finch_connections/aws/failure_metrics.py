@@ -1,4 +1,4 @@
-"""What AWS refuses or fails to do: every call passes here, and what no rule of ours expects is counted."""
+"""Metrics of failed AWS calls: an observer of all calls that counts each unexpected error."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import botocore.session
     from botocore.model import OperationModel
 
-# How the database says that somebody else wrote first.
+# DynamoDB's codes for a write that lost to another write, which our rules expect.
 _EXPECTED = {
     "ConditionalCheckFailed",
     "ConditionalCheckFailedException",
@@ -19,7 +19,7 @@ _EXPECTED = {
 
 
 def watch(session: "botocore.session.Session") -> None:
-    """Counts from now on what the clients of a session cannot get done, after all of their attempts."""
+    """Counts from now on each failed call of the session's clients, after the last retry."""
     session.register("after-call", _answered)
     session.register("after-call-error", _not_answered)
 
@@ -28,8 +28,8 @@ def _answered(**call: Any) -> None:
     code = call["parsed"].get("Error", {}).get("Code")
     if not code:
         return
-    told = {one.get("Code") for one in call["parsed"].get("CancellationReasons", ())}
-    if not ((told - {"None", None}) or {code}) <= _EXPECTED:
+    reasons = {one.get("Code") for one in call["parsed"].get("CancellationReasons", ())}
+    if not ((reasons - {"None", None}) or {code}) <= _EXPECTED:
         model: OperationModel = call["model"]
         _count(model.service_model.service_name, model.name, code)
 

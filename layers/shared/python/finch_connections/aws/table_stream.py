@@ -1,4 +1,4 @@
-"""The stream of the Connections table: every write of a row, for a day."""
+"""The stream of the Connections table, which keeps each write of a row for a day."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,24 +11,25 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodbstreams import DynamoDBStreamsClient
 
 
-# A page can be empty with others behind it ("GetRecords" in the DynamoDB Streams API Reference).
+# A page can be empty before the last page ("GetRecords" in the DynamoDB Streams API Reference).
 _MOST_PAGES = 100
 
 
 class NotInStream(Exception):
-    """The stream does not have what was asked for: it keeps a write for a day."""
+    """The stream does not have these records any more: it keeps a write for a day."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TableStream:
-    """Reads again what Lambda has given up."""
+    """Reads the records of a batch for which Lambda has stopped retrying."""
 
     client: "DynamoDBStreamsClient"
 
     def read(self, batch: Any) -> list[Any]:
-        """The records of a batch as Lambda names it; raises `NotInStream`.
+        """The records of a batch. Raises `NotInStream`.
 
-        "DDBStreamBatchInfo" in "Retain discarded records with a DynamoDB event source" of its guide.
+        `batch` is the `DDBStreamBatchInfo` of a dead letter ("Retain discarded records with a DynamoDB
+        event source" in Lambda's guide).
         """
         last = int(batch["endSequenceNumber"])
         records: list[Any] = []

@@ -1,4 +1,4 @@
-"""Seals access tokens with KMS so that a ciphertext opens only in the row it was written to."""
+"""Encryption of access tokens with KMS: a ciphertext decrypts only in the row that it was written to."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from finch_connections import settings
 from finch_connections.aws import clients
-from finch_connections.domain.connection import CompanyKey
+from finch_connections.domain.connection import CompanyKey, key_fields
 from finch_connections.domain.secret import SecretText
 from finch_connections.log import logger
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 
 class EncryptedByAnotherKey(Exception):
-    """A ciphertext that none of our keys has made: nobody here has written it."""
+    """The ciphertext was made with a key that is not ours, so we did not write it."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TokenVault:
-    """Encrypts and decrypts with an encryption context that names what the token belongs to.
+    """Encrypts and decrypts tokens with an encryption context that names the row of the token.
 
-    KMS refuses to decrypt under any other context ("Encryption context" in the KMS developer guide),
-    and the roles of the functions allow each purpose apart. A ciphertext names its key itself, so that
-    `old_key_arn` goes on opening what it has sealed; what any other key has sealed is refused.
+    KMS decrypts only with the same context ("Encryption context" in the KMS developer guide), and the
+    functions' roles allow each purpose separately. A ciphertext names its key, so tokens under
+    `old_key_arn` still decrypt. Ciphertexts of any other key are refused with `EncryptedByAnotherKey`.
     """
 
     client: "KMSClient"
@@ -35,35 +35,35 @@ class TokenVault:
     old_key_arn: str | None = None
 
     def encrypt_escrow(self, token: SecretText, handle_hash: str, customer_id: str) -> bytes:
-        """The ciphertext of a token that a connect session keeps."""
-        return self._seal(token, _escrow(handle_hash, customer_id))
+        """The ciphertext of a token for the escrow of a connect session."""
+        return self._encrypt(token, _escrow(handle_hash, customer_id))
 
     def decrypt_escrow(self, ciphertext: bytes, handle_hash: str, customer_id: str) -> SecretText:
-        """The token that a connect session keeps."""
-        return self._open(ciphertext, _escrow(handle_hash, customer_id))
+        """The token from the escrow of a connect session."""
+        return self._decrypt(ciphertext, _escrow(handle_hash, customer_id))
 
     def encrypt_stored(self, token: SecretText, customer_id: str, key: CompanyKey) -> bytes:
-        """The ciphertext of a token of a connection."""
-        return self._seal(token, _stored(customer_id, key))
+        """The ciphertext of a token for a connection."""
+        return self._encrypt(token, _stored(customer_id, key))
 
     def decrypt_stored(self, ciphertext: bytes, customer_id: str, key: CompanyKey) -> SecretText:
-        """A token of a connection."""
-        return self._open(ciphertext, _stored(customer_id, key))
+        """The token from a connection."""
+        return self._decrypt(ciphertext, _stored(customer_id, key))
 
     def reencrypt_escrow(
         self, ciphertext: bytes, handle_hash: str, customer_id: str
     ) -> bytes | None:
-        """The same token under the key that seals now; None where it is so already."""
+        """The same token under the current key; None if it is under that key already."""
         return self._reencrypt(ciphertext, _escrow(handle_hash, customer_id))
 
     def reencrypt_stored(
         self, ciphertext: bytes, customer_id: str, key: CompanyKey
     ) -> bytes | None:
-        """The same token under the key that seals now; None where it is so already."""
+        """The same token under the current key; None if it is under that key already."""
         return self._reencrypt(ciphertext, _stored(customer_id, key))
 
     def _reencrypt(self, ciphertext: bytes, context: Mapping[str, str]) -> bytes | None:
-        # Inside KMS: the text of the token comes to nobody.
+        # This happens inside KMS: the text of the token never leaves it.
         answer = self.client.re_encrypt(
             CiphertextBlob=ciphertext,
             SourceEncryptionContext=context,
@@ -77,12 +77,12 @@ class TokenVault:
         if key_arn not in (self.key_arn, self.old_key_arn):
             raise EncryptedByAnotherKey
 
-    def _seal(self, token: SecretText, context: Mapping[str, str]) -> bytes:
+    def _encrypt(self, token: SecretText, context: Mapping[str, str]) -> bytes:
         return self.client.encrypt(
             KeyId=self.key_arn, Plaintext=token.reveal().encode(), EncryptionContext=context
         )["CiphertextBlob"]
 
-    def _open(self, ciphertext: bytes, context: Mapping[str, str]) -> SecretText:
+    def _decrypt(self, ciphertext: bytes, context: Mapping[str, str]) -> SecretText:
         answer = self.client.decrypt(CiphertextBlob=ciphertext, EncryptionContext=context)
         self._require_ours(answer["KeyId"])
         return SecretText(answer["Plaintext"].decode())
@@ -93,23 +93,18 @@ def _escrow(handle_hash: str, customer_id: str) -> dict[str, str]:
 
 
 def _stored(customer_id: str, key: CompanyKey) -> dict[str, str]:
-    return {
-        "purpose": "stored",
-        "customer_id": customer_id,
-        "provider_id": key.provider_id,
-        "company_id": key.company_id,
-    }
+    return {"purpose": "stored", **key_fields(customer_id, key)}
 
 
-def about_this_one(error: ClientError | EncryptedByAnotherKey) -> str:
-    """Why a ciphertext does not open, where that is about it alone; raises everything else again."""
+def why_not_decrypted(error: ClientError | EncryptedByAnotherKey) -> str:
+    """The reason why KMS does not decrypt a ciphertext; raises `error` again if it has another cause."""
     if isinstance(error, EncryptedByAnotherKey):
-        reason = "sealed by a key that is none of ours"
+        reason = "encrypted with a key that is not ours"
     elif error.response["Error"]["Code"] == "InvalidCiphertextException":
-        reason = "does not open where it lies"
+        reason = "does not decrypt in its row"
     else:
         raise error
-    logger.error("ciphertext does not open", reason=reason)
+    logger.error("ciphertext not decrypted", reason=reason)
     return reason
 
 

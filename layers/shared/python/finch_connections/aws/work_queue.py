@@ -1,4 +1,4 @@
-"""The queue of tasks. A message is a hint to look: what is there decides, never the message."""
+"""The SQS queue of work items. A message only starts a check: the stored state decides what to do."""
 
 import json
 import math
@@ -8,11 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from itertools import batched
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from finch_connections import settings
 from finch_connections.aws import clients
-from finch_connections.domain.connection import IDENTIFIER, CompanyKey, UnusableIdentifier
+from finch_connections.domain.connection import (
+    IDENTIFIER,
+    CompanyKey,
+    UnusableIdentifier,
+    key_fields,
+)
 from finch_connections.domain.work_item import (
     ConnectionSubject,
     FinchConnectionSubject,
@@ -24,32 +29,31 @@ from finch_connections.domain.work_item import (
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-# As long as SQS can delay a message ("Delay queues" in its developer guide): longer waits are
-# made of several.
+# SQS's longest delay ("Delay queues" in its developer guide). A longer wait takes several messages.
 LONGEST_DELAY_SECONDS = 900
-# Where the handle's hash of a session stands, nothing else of that table may be named.
+# A session's key must be a hash: the table has other items, whose keys have a prefix.
 _HANDLE_HASH = re.compile("[0-9a-f]{64}")
 
 
 class NotAWorkItem(Exception):
-    """A message that nobody here has written."""
+    """The message is not a work item of ours."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class WorkQueue:
-    """Sends tasks, each to arrive when it is due, or to be sent on until then."""
+    """Sends work items, each delayed until it is due, or by SQS's longest delay if that is shorter."""
 
     client: "SQSClient"
     url: str
 
     def send(self, work_item: WorkItem, now: datetime) -> None:
-        """Queues a task."""
+        """Queues a work item."""
         self.client.send_message(
             QueueUrl=self.url, MessageBody=write(work_item), DelaySeconds=_delay(work_item, now)
         )
 
     def send_all(self, work_items: Iterable[WorkItem], now: datetime) -> int:
-        """Queues many tasks, each for when it is due within SQS's longest delay; how many there were."""
+        """Queues many work items. Returns the number that SQS accepted."""
         sent = 0
         for batch in batched(work_items, 10, strict=False):
             answer = self.client.send_message_batch(
@@ -67,7 +71,7 @@ class WorkQueue:
         return sent
 
     def backlog(self) -> int:
-        """How many tasks are due and not looked at yet, about."""
+        """The approximate number of work items that are due and wait for a function."""
         name: Literal["ApproximateNumberOfMessages"] = "ApproximateNumberOfMessages"
         answer = self.client.get_queue_attributes(QueueUrl=self.url, AttributeNames=[name])
         return int(answer["Attributes"][name])
@@ -79,25 +83,21 @@ def _delay(work_item: WorkItem, now: datetime) -> int:
 
 
 def write(work_item: WorkItem) -> str:
-    """A task as a message."""
+    """The message for a work item."""
     match work_item.subject:
         case SessionSubject(handle_hash):
-            subject: dict[str, Any] = {"session": handle_hash}
+            subject = {"session": handle_hash}
         case FinchConnectionSubject(connection_id):
             subject = {"connection_id": connection_id}
         case ConnectionSubject(customer_id, key):
-            subject = {
-                "customer_id": customer_id,
-                "provider_id": key.provider_id,
-                "company_id": key.company_id,
-            }
+            subject = key_fields(customer_id, key)
     times = {"began_at": work_item.began_at.isoformat(), "due_at": work_item.due_at.isoformat()}
     flags = {"scheduled": work_item.scheduled, "redelivered": work_item.redelivered}
     return json.dumps({**subject, **times, "retries": work_item.retries, **flags})
 
 
 def read(message: str) -> WorkItem:
-    """The task in a message; raises `NotAWorkItem`."""
+    """The work item in a message. Raises `NotAWorkItem`."""
     try:
         match fields := json.loads(message):
             case {"session": str(handle_hash)} if _HANDLE_HASH.fullmatch(handle_hash):
@@ -122,7 +122,7 @@ def read(message: str) -> WorkItem:
         RecursionError,
         UnusableIdentifier,
     ):
-        # Not chained: what a reader says of a text holds a piece of it.
+        # Not chained: the parser's error contains a part of the message.
         raise NotAWorkItem from None
 
 

@@ -1,4 +1,4 @@
-"""A step of long work: it goes as far as its time allows, and says where the next one goes on."""
+"""A batch of an operator's long-running work: it runs until its time is up, and a cursor starts the next."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Cursor:
-    """Where a step begins: in which part of the work, and after which row of its table."""
+    """Where a batch starts: the part of the work, and the key of the last row before it."""
 
     part: str
     after: Mapping[str, str] | None = None
@@ -16,10 +16,10 @@ class Cursor:
 
 @dataclass
 class Batch:
-    """What a step has done.
+    """The result of one batch.
 
-    `done` counts by what became of each row, `open` are the rows that are not over, each with the
-    reason. `next` is None when the work has been gone through once.
+    `done` counts the rows by their outcome. `open` lists the unfinished rows, each with its reason.
+    `next` is the cursor for the next batch, and None at the end of the work.
     """
 
     next: Cursor | None
@@ -27,5 +27,5 @@ class Batch:
     open: list[dict[str, Any]] = field(default_factory=list)
 
     def leave(self, reason: str, **row: Any) -> None:
-        """Notes a row that is not over."""
+        """Adds an unfinished row with its reason and the fields that identify it."""
         self.open.append({"reason": reason, **row})

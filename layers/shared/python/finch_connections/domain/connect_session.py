@@ -12,10 +12,10 @@ from itertools import count
 from typing import NamedTuple, Self
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from finch_connections.domain.connection import REFUSED_FOR, CompanyKey
+from finch_connections.domain.connection import CompanyKey
 from finch_connections.domain.errors import Refusal
 from finch_connections.domain.secret import SecretText
-from finch_connections.domain.token_response import Introspection, TokenResponse
+from finch_connections.domain.token_response import DEAD_AGAIN_AFTER, Introspection, TokenResponse
 
 # A link to connect can be mailed and is good for days.
 LINK_LIFETIME = timedelta(days=7)
@@ -30,8 +30,6 @@ COOKIE_LIFETIME = timedelta(hours=1)
 EXCHANGE_LIMIT = timedelta(minutes=4)
 # A token that nobody confirms until then is disconnected at Finch.
 CONFIRM_WITHIN = timedelta(hours=24)
-# One bad answer does not make a token dead: it counts when it is said again after this.
-DEAD_AGAIN_AFTER = timedelta(hours=1)
 # How long an ended session still answers a reload, and one that nobody used is kept.
 KEPT_AFTER_END = timedelta(days=30)
 
@@ -378,11 +376,6 @@ def confirm_until(session: ConnectSession) -> datetime:
 def dead_for_good(session: ConnectSession, now: datetime) -> bool:
     """Whether a token that Finch calls dead now was dead long enough ago to believe it."""
     return session.dead_since is not None and now >= session.dead_since + DEAD_AGAIN_AFTER
-
-
-def refused_for_days(session: ConnectSession, now: datetime) -> bool:
-    """Whether Finch has refused to end what was given up for long enough to ask a person."""
-    return session.discarding_since is not None and now >= session.discarding_since + REFUSED_FOR
 
 
 def require_completion(session: ConnectSession, completion: SecretText, customer_id: str) -> None:

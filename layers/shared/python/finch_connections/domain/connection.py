@@ -1,4 +1,4 @@
-"""A connection: what a customer has connected at one provider for one employer, and the rules it keeps."""
+"""A connection: a customer's link to one employer at one provider, and the rules for it."""
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -7,16 +7,16 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Self
 
-from finch_connections.domain.display_name import that_fit
+from finch_connections.domain.display_name import names_that_fit
 from finch_connections.domain.errors import InvalidRequest, Refusal
 
 IDENTIFIER = re.compile(r"[A-Za-z0-9_.-]{1,200}")
 
-# What Finch refuses to end for longer is given back to its customer.
+# After Finch has refused a disconnect for this long, the customer gets the connection back.
 REFUSED_FOR = timedelta(days=3)
 DISCONNECT_REFUSED = "disconnect_refused"
 ANOTHER_COMPANY = "another_company"
-# A connection that nobody has asked Finch about for longer is looked at by the sweep.
+# The scheduled check asks Finch about a connection whose last check is older.
 CHECKED_EVERY = timedelta(days=1)
 
 # Keep an item below DynamoDB's 400 KB. A token takes at most about 2 KB besides its sets.
@@ -31,31 +31,31 @@ class ConnectionNotFound(Refusal):
 
 
 class ConnectionBusy(Refusal):
-    """This connection is being disconnected; try again when that is done."""
+    """This connection is being disconnected. Please try again later."""
 
     code = "connection_busy"
 
 
 class DisconnectRefused(Refusal):
-    """Finch has refused for days to end this connection; repair it, then disconnect it again."""
+    """Finch has refused for days to end this connection. Repair it, then disconnect it again."""
 
     code = DISCONNECT_REFUSED
 
 
 class TooManyLogins(Refusal):
-    """This connection has as many logins as it can hold; disconnect it before connecting again."""
+    """This connection has reached the limit of logins. Disconnect it before you connect it again."""
 
     code = "too_many_logins"
 
 
 class UnusableIdentifier(Refusal):
-    """Finch named an id that cannot be part of a key."""
+    """Finch returned an id that we cannot store."""
 
     code = "cannot_connect"
 
 
 class ConnectionStatus(StrEnum):
-    """Finch's words for a connection, then ours (`connection_status_type` of Finch's API reference)."""
+    """Finch's statuses of a connection (`connection_status_type` in its API reference), then our two."""
 
     PENDING = "pending"
     PROCESSING = "processing"
@@ -68,19 +68,19 @@ class ConnectionStatus(StrEnum):
     DISCONNECTED = "disconnected"
 
     @classmethod
-    def of_finch(cls, word: str) -> Self:
-        """The status behind Finch's word; `unknown` for a word that is not in its reference."""
-        known = {status.value for status in cls} - {"unknown", "disconnecting", "disconnected"}
-        return cls(word if word in known else "unknown")
+    def of_finch(cls, status: str) -> Self:
+        """The status that Finch means; `unknown` for a status that is not in its reference."""
+        known = {one.value for one in cls} - {"unknown", "disconnecting", "disconnected"}
+        return cls(status if status in known else "unknown")
 
     @classmethod
-    def of_part(cls, word: str) -> Self:
-        """The status of an entity or an authentication method: an entity may be disconnected alone."""
-        return cls(word) if word == "disconnected" else cls.of_finch(word)
+    def of_part(cls, status: str) -> Self:
+        """The status of an entity or authentication method. An entity can be `disconnected` alone."""
+        return cls(status) if status == "disconnected" else cls.of_finch(status)
 
 
 class Product(StrEnum):
-    """What an application may ask of a payroll ("Products" in Finch's API reference)."""
+    """The kinds of data that an application can request ("Products" in Finch's API reference)."""
 
     BENEFITS = "benefits"
     COMPANY = "company"
@@ -98,8 +98,15 @@ class Product(StrEnum):
     SSN = "ssn"
 
 
-# The connection shows the status that most needs a person. That a token is dead is never shown: it
-# is dropped.
+# The statuses that need the customer to act. `unknown` may need nothing.
+NEEDS_CUSTOMER = frozenset(
+    {
+        ConnectionStatus.REAUTH,
+        ConnectionStatus.ERROR_PERMISSIONS,
+        ConnectionStatus.ERROR_NO_ACCOUNT_SETUP,
+    }
+)
+# A connection shows the most urgent status of its tokens. A dead token is dropped and never shown.
 _MOST_URGENT_FIRST = (
     ConnectionStatus.DISCONNECTED,
     ConnectionStatus.REAUTH,
@@ -114,7 +121,7 @@ _MOST_URGENT_FIRST = (
 
 @dataclass(frozen=True)
 class CompanyKey:
-    """One employer at one provider, written `provider_id#company_id`; raises `UnusableIdentifier`."""
+    """One employer at one provider, written `provider_id#company_id`. Raises `UnusableIdentifier`."""
 
     provider_id: str
     company_id: str
@@ -129,7 +136,7 @@ class CompanyKey:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The key behind its written form; raises `UnusableIdentifier`."""
+        """The key that `text` is the written form of. Raises `UnusableIdentifier`."""
         provider_id, _, company_id = text.partition("#")
         return cls(provider_id, company_id)
 
@@ -138,8 +145,9 @@ class CompanyKey:
 class Token:
     """One Finch access token of a connection, without its text.
 
-    `id` is the one that introspection gives it. `finch_customer_id` is the name under which Finch
-    knows the customer for this token. `suspected` is a worse status that Finch has said once.
+    `id` comes from the introspection. `finch_customer_id` is the customer id that Finch has for this
+    token. `suspected` is a worse status that Finch has reported once and not yet confirmed. `entities`
+    and `methods` hold Finch's status for each entity id and each type of authentication method.
     """
 
     id: str
@@ -157,26 +165,26 @@ class Token:
     suspected_since: datetime | None = None
 
     def same_login(self, other: Self) -> bool:
-        """Whether both came from one login; without an account id the `connection_id` decides."""
+        """Whether both come from one login. Without account ids, an equal `connection_id` is enough."""
         return (self.connection_id, self.account_id) == (other.connection_id, other.account_id)
 
     def may_be_login_of(self, other: Self) -> bool:
-        """Whether both came from one login, as far as Finch names the account: it need not."""
+        """Whether both can come from one login: Finch does not always return the account id."""
         accounts = {self.account_id, other.account_id} - {None}
         return self.connection_id == other.connection_id and len(accounts) <= 1
 
 
 @dataclass(frozen=True)
 class Connection:
-    """A customer's link to one employer at one provider, whatever number of logins made it.
+    """A customer's link to one employer at one provider, with any number of logins.
 
-    `sealed` holds the encrypted text of each token by token id; it is empty where it was not read.
-    `ended` are the connection ids whose end Finch has confirmed while others are still to be ended,
-    `disconnecting_since` when that began. `checked_at` is when Finch was last asked about it.
-    `next_look` is when its task comes again. `problem` is a stable word for what went wrong besides.
-    `provider_name`, `company_name` and `entity_names`, by entity id, are for people alone.
-    `revision` grows by one with every write and makes each write conditional on the one before;
-    `quiet_revision` is one that changes nothing others are told of, and is not read again.
+    `ciphertexts` holds the encrypted text of each token by token id, and is empty if it was not read.
+    During a disconnect, `ended` holds the Finch connection ids that Finch has confirmed so far, and
+    `disconnecting_since` the start. `checked_at` is the time of the last check at Finch, `next_look`
+    the time when its work item is due. `problem` is a stable code for a problem that the status does
+    not show. `provider_name`, `company_name` and `entity_names` (by entity id) are only for display.
+    Each write increments `revision`, and fails unless the stored revision is the previous number. If
+    `quiet_revision` equals `revision`, the write publishes no event; it is not read back.
     """
 
     customer_id: str
@@ -199,19 +207,19 @@ class Connection:
 
     @property
     def connection_ids(self) -> tuple[str, ...]:
-        """Finch's connections behind this one, each once."""
+        """The distinct Finch connections behind this connection."""
         return tuple(dict.fromkeys(token.connection_id for token in self.tokens))
 
     @property
     def entity_ids(self) -> frozenset[str]:
-        """The entities of all of its logins."""
+        """The entities of all logins."""
         return frozenset().union(*(token.entity_ids.union(token.entities) for token in self.tokens))
 
     @property
     def best_company_name(self) -> str | None:
-        """What a person knows the company by: its legal name, else the one that all entities have.
+        """The legal name of the company, or else the name that all its entities share.
 
-        Finch names the only entity of a company anew in each of its connections.
+        If a company has one entity, Finch returns that entity with another id for each connection.
         """
         names = set(self.entity_names.values())
         if self.company_name or len(names) != 1 or self.entity_ids - self.entity_names.keys():
@@ -220,21 +228,30 @@ class Connection:
         return name
 
 
+def key_fields(customer_id: str, key: CompanyKey) -> dict[str, str]:
+    """The fields that identify a connection in log lines, messages, events and operator's reports."""
+    return {
+        "customer_id": customer_id,
+        "provider_id": key.provider_id,
+        "company_id": key.company_id,
+    }
+
+
 def require_key(provider_id: str, company_id: str) -> CompanyKey:
-    """The key that a caller named; raises `ConnectionNotFound` where no connection can have it."""
+    """The key from a caller's request. Raises `ConnectionNotFound` if no connection can have it."""
     try:
         return CompanyKey(provider_id, company_id)
     except UnusableIdentifier as error:
         raise ConnectionNotFound from error
 
 
-def require_statuses(words: str) -> frozenset[ConnectionStatus]:
-    """The statuses in a comma-separated list; raises `InvalidRequest`."""
+def require_statuses(text: str) -> frozenset[ConnectionStatus]:
+    """The statuses in a comma-separated list. Raises `InvalidRequest`."""
     try:
-        return frozenset(ConnectionStatus(word) for word in words.split(","))
+        return frozenset(ConnectionStatus(status) for status in text.split(","))
     except ValueError as error:
         known = ", ".join(ConnectionStatus)
-        raise InvalidRequest(f"status takes a comma-separated list of: {known}.") from error
+        raise InvalidRequest(f"status must be a comma-separated list of: {known}.") from error
 
 
 def attach(
@@ -248,12 +265,13 @@ def attach(
     repairing: bool = False,
     entity_names: Mapping[str, str] | None = None,
 ) -> Connection:
-    """The connection with one more token, made new where there was none.
+    """The connection with one more token; a new connection if `connection` is None.
 
-    An older token of the same login whose products the new one covers is dropped: it is never
-    disconnected, for that would end the new one too. What Finch says of the new one's connection id
-    holds for all tokens of it. One that came from a repair replaces its login's older ones whatever
-    they cover ("Reauthentication" in Finch's guide). Raises `ConnectionBusy` and `TooManyLogins`.
+    Drops an older token of the same login if the new token covers its products. The older token is not
+    disconnected at Finch, because that would end the new token too. A token from a repair replaces the
+    older tokens of its login even if it covers fewer products ("Reauthentication" in Finch's guide).
+    The new token's status also applies to all tokens with its connection id. Raises `ConnectionBusy`,
+    `TooManyLogins` and `UnusableIdentifier`.
     """
     if connection is None:
         connection = Connection(customer_id, key, (), token.status, now, now, revision=0)
@@ -262,11 +280,11 @@ def attach(
     if any(
         old.id == token.id and old.connection_id != token.connection_id for old in connection.tokens
     ):
-        # Whatever Finch means by it, one of the two would be lost.
+        # Tokens are stored by id: the new token would overwrite the old.
         raise UnusableIdentifier
     kept = [old for old in connection.tokens if not _replaces(token, old, repairing=repairing)]
     ciphertexts = {old.id: connection.ciphertexts[old.id] for old in kept}
-    tokens = (*(_with_news(old, token) for old in kept), token)
+    tokens = (*(_with_status_of(token, old) for old in kept), token)
     if len(tokens) > MAX_TOKENS or sum(map(_set_bytes, tokens)) > MAX_SET_BYTES:
         raise TooManyLogins
     return replace(
@@ -274,7 +292,7 @@ def attach(
         ciphertexts={**ciphertexts, token.id: ciphertext},
         status=most_urgent(one.status for one in tokens),
         problem=None,
-        # Finch was asked about this connection id alone.
+        # We have asked Finch only about this connection id.
         checked_at=now
         if all(one.connection_id == token.connection_id for one in tokens)
         else connection.checked_at,
@@ -283,17 +301,18 @@ def attach(
     )
 
 
-def with_entity_names(connection: Connection, told: Mapping[str, str]) -> Connection:
-    """The connection with what its entities are called, as Finch told it now or before."""
-    names = {**connection.entity_names, **told}
-    there = {one: name for one, name in names.items() if one in connection.entity_ids}
-    return replace(connection, entity_names=that_fit(there))
+def with_entity_names(connection: Connection, names: Mapping[str, str]) -> Connection:
+    """The connection with these names of entities, and the stored names of its other entities."""
+    names = {**connection.entity_names, **names}
+    current = {one: name for one, name in names.items() if one in connection.entity_ids}
+    return replace(connection, entity_names=names_that_fit(current))
 
 
 def token_for_name(connection: Connection) -> Token | None:
-    """The token that can ask for the name of the company, if there is one: the newest that works.
+    """The newest working token that can read the company's name; None if no token can.
 
-    Of several entities Finch names each, and no company ("Multi-entity" in its guide).
+    None too if a login has several entities: Finch then returns a name for each entity and none for
+    the company ("Multi-entity" in its guide).
     """
     if any(len(one.entity_ids.union(one.entities)) > 1 for one in connection.tokens):
         return None
@@ -308,7 +327,7 @@ def token_for_name(connection: Connection) -> Token | None:
 def named(
     connection: Connection, provider_name: str | None, company_name: str | None
 ) -> Connection:
-    """The connection with its names; itself where they are what it has. Nobody is told of it."""
+    """The connection with these names, without an event; the same object if the names are unchanged."""
     if (provider_name, company_name) == (connection.provider_name, connection.company_name):
         return connection
     return replace(
@@ -322,11 +341,11 @@ def named(
 
 def _replaces(new: Token, old: Token, *, repairing: bool) -> bool:
     covers = new.same_login(old) and new.products >= old.products
-    mends = repairing and new.may_be_login_of(old)
-    return new.id == old.id or ((covers or mends) and new.connected_at >= old.connected_at)
+    repairs = repairing and new.may_be_login_of(old)
+    return new.id == old.id or ((covers or repairs) and new.connected_at >= old.connected_at)
 
 
-def _with_news(old: Token, new: Token) -> Token:
+def _with_status_of(new: Token, old: Token) -> Token:
     if old.connection_id != new.connection_id:
         return old
     return replace(
@@ -339,32 +358,31 @@ def _with_news(old: Token, new: Token) -> Token:
 
 
 def _set_bytes(token: Token) -> int:
-    # DynamoDB counts the bytes of a set's strings and one for each of them.
-    # A map takes three bytes and one for each entry besides.
-    words = (*token.entity_ids, *token.products)
-    parts = [*token.entities.items(), *token.methods.items()]
-    return sum(len(one.encode()) + 1 for one in words) + sum(
-        len(name.encode()) + len(word.encode()) + 3 for name, word in parts
+    # DynamoDB counts the bytes of each string in a set plus one, and of each map entry plus three.
+    members = (*token.entity_ids, *token.products)
+    entries = [*token.entities.items(), *token.methods.items()]
+    return sum(len(one.encode()) + 1 for one in members) + sum(
+        len(name.encode()) + len(value.encode()) + 3 for name, value in entries
     )
 
 
 def urgency(status: ConnectionStatus) -> int:
-    """The place of a status among those that need a person, the most urgent first."""
+    """The rank of a status: 0 is the most urgent."""
     return _MOST_URGENT_FIRST.index(status)
 
 
 def most_urgent(statuses: Iterable[ConnectionStatus]) -> ConnectionStatus:
-    """The status that most needs a person."""
+    """The most urgent of these statuses."""
     return min(statuses, key=urgency)
 
 
 def disconnecting(connection: Connection, now: datetime) -> Connection:
-    """The connection on its way out: its tokens stay until Finch has confirmed every one."""
+    """The connection marked as `disconnecting`. Its tokens stay until Finch has confirmed the end of each."""
     return replace(
         connection,
         status=ConnectionStatus.DISCONNECTING,
         disconnecting_since=now,
-        # Its task is another than the one before.
+        # The disconnect has a work item of its own.
         next_look=None,
         problem=None,
         updated_at=now,
@@ -375,7 +393,7 @@ def disconnecting(connection: Connection, now: datetime) -> Connection:
 def partly_ended(
     connection: Connection, connection_ids: Collection[str], now: datetime
 ) -> Connection:
-    """The connection with a note of what Finch has confirmed so far; all of its tokens stay."""
+    """The connection with the ids that Finch has confirmed so far. All tokens stay; no event."""
     return replace(
         connection,
         ended=frozenset(connection_ids),
@@ -386,7 +404,7 @@ def partly_ended(
 
 
 def disconnected(connection: Connection, now: datetime) -> Connection:
-    """The connection after Finch has confirmed every one of its connection ids: no token is left."""
+    """The connection without tokens, after Finch has confirmed the end of all its connection ids."""
     return replace(
         connection,
         tokens=(),
@@ -401,7 +419,7 @@ def disconnected(connection: Connection, now: datetime) -> Connection:
 
 
 def reencrypted(connection: Connection, ciphertexts: Mapping[str, bytes]) -> Connection:
-    """The connection with other ciphertexts of the same tokens; others are told of nothing."""
+    """The connection with new ciphertexts of the same tokens, without an event."""
     return replace(
         connection,
         ciphertexts={**connection.ciphertexts, **ciphertexts},
@@ -411,15 +429,15 @@ def reencrypted(connection: Connection, ciphertexts: Mapping[str, bytes]) -> Con
 
 
 def restored(
-    there: Connection | None, backup: Connection, alive: Sequence[Token], now: datetime
+    current: Connection | None, backup: Connection, alive: Sequence[Token], now: datetime
 ) -> Connection:
-    """The connection with those tokens of a backup of it that Finch says are alive.
+    """The connection with the tokens of a backup that are alive at Finch.
 
-    What is there now stays as it is: a backup is older than that. Where its customer wanted it ended,
-    and nobody has wanted it back, it is on its way out again. Raises `ConnectionBusy`.
+    The current data wins, because the backup is older. If the backup was `disconnecting`, and the
+    connection has no token now, the disconnect goes on. Raises `ConnectionBusy`.
     """
-    if there is None:
-        there = replace(
+    if current is None:
+        current = replace(
             backup,
             tokens=(),
             ciphertexts={},
@@ -427,30 +445,33 @@ def restored(
             ended=frozenset(),
             disconnecting_since=None,
         )
-    if there.status is ConnectionStatus.DISCONNECTING and there.tokens:
+    if current.status is ConnectionStatus.DISCONNECTING and current.tokens:
         raise ConnectionBusy
-    tokens = (*there.tokens, *alive)
-    goes_on = backup.status is ConnectionStatus.DISCONNECTING and not there.tokens
+    tokens = (*current.tokens, *alive)
+    goes_on = backup.status is ConnectionStatus.DISCONNECTING and not current.tokens
     return replace(
-        there,
+        current,
         tokens=tokens,
-        ciphertexts={**there.ciphertexts, **{one.id: backup.ciphertexts[one.id] for one in alive}},
+        ciphertexts={
+            **current.ciphertexts,
+            **{one.id: backup.ciphertexts[one.id] for one in alive},
+        },
         status=ConnectionStatus.DISCONNECTING
         if goes_on
         else most_urgent(one.status for one in tokens),
         disconnecting_since=now if goes_on else None,
         next_look=None,
-        # All of it is looked at again at once.
+        # The scheduled check asks Finch about all tokens at its next run.
         checked_at=None,
         updated_at=now,
-        revision=there.revision + 1,
+        revision=current.revision + 1,
     )
 
 
 def not_repaired(connection: Connection, now: datetime) -> Connection:
-    """The connection to be repaired after the person logged in to another company.
+    """The connection after the customer tried to repair it, but logged in to another company.
 
-    That Finch would not end it stays the greater trouble, and a healthy one has none.
+    A problem that it already has stays, and a healthy connection gets none.
     """
     if connection.problem or connection.status is ConnectionStatus.CONNECTED:
         return connection
@@ -460,9 +481,9 @@ def not_repaired(connection: Connection, now: datetime) -> Connection:
 
 
 def to_repair(connection: Connection, under_repair: str | None = None) -> Token:
-    """The token whose login needs the person most, or one of what is `under_repair` if it is there.
+    """The token to repair: the most urgent of the Finch connection `under_repair`, else of all tokens.
 
-    Raises `ConnectionNotFound` where none is left, and `ConnectionBusy`.
+    Raises `ConnectionNotFound` if the connection has no token, and `ConnectionBusy`.
     """
     if connection.status is ConnectionStatus.DISCONNECTING:
         raise ConnectionBusy
@@ -472,16 +493,15 @@ def to_repair(connection: Connection, under_repair: str | None = None) -> Token:
     return min(begun or connection.tokens, key=lambda token: urgency(token.status))
 
 
-def refused_for_days(connection: Connection, now: datetime) -> bool:
-    """Whether a disconnect that Finch refuses has been tried for long enough."""
-    since = connection.disconnecting_since
+def refused_for_days(since: datetime | None, now: datetime) -> bool:
+    """Whether Finch has refused to end something from `since` until now, for `REFUSED_FOR` or longer."""
     return since is not None and now >= since + REFUSED_FOR
 
 
 def disconnect_refused(connection: Connection, now: datetime) -> Connection:
-    """The connection back in its customer's hands, with what Finch would not end.
+    """The connection as `reauth`, with the tokens that Finch refused to end.
 
-    To be repaired and disconnected again: Finch takes that from a login that works.
+    The customer repairs it and disconnects it again: Finch accepts a disconnect from a working login.
     """
     tokens = tuple(
         replace(one, status=ConnectionStatus.REAUTH)

@@ -1,14 +1,19 @@
-"""A change of a connection that others are told of: what one write of its row means to them."""
+"""A connection event: the change that one write of a connection's row means to subscribers."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from finch_connections.domain.connection import CompanyKey, Connection, ConnectionStatus
+from finch_connections.domain.connection import (
+    NEEDS_CUSTOMER,
+    CompanyKey,
+    Connection,
+    ConnectionStatus,
+)
 
 
 class EventKind(StrEnum):
-    """What happened to a connection."""
+    """The kind of change to a connection."""
 
     CREATED = "connection.created"
     STATUS_CHANGED = "connection.status_changed"
@@ -17,20 +22,15 @@ class EventKind(StrEnum):
     DISCONNECTED = "connection.disconnected"
 
 
-_REPAIRED_FROM = {
-    ConnectionStatus.REAUTH,
-    ConnectionStatus.ERROR_PERMISSIONS,
-    ConnectionStatus.ERROR_NO_ACCOUNT_SETUP,
-    ConnectionStatus.UNKNOWN,
-}
+_REPAIRED_FROM = {*NEEDS_CUSTOMER, ConnectionStatus.UNKNOWN}
 
 
 @dataclass(frozen=True)
 class ConnectionEvent:
-    """One change, as it is told. The same write has the same `id`, however often it is told.
+    """One event. If the event of a write is published again, it has the same `id`.
 
-    `connection_ids` are Finch's connections behind it; of one that was disconnected, those that were
-    ended. `previous_status` is None where there was no row.
+    `connection_ids` are the Finch connections behind the connection, or those that a
+    disconnect has ended. `previous_status` is None if the row did not exist before.
     """
 
     id: str
@@ -48,11 +48,11 @@ class ConnectionEvent:
 def event_between(
     before: Connection | None, after: Connection | None, id: str
 ) -> ConnectionEvent | None:
-    """The change that one write of a row made, if it is one to tell: at most one for each write.
+    """The event for one write of a row, at most one for each write; None if subscribers need none.
 
-    A row that is gone tells nothing: it is erased only after its end was told. Where the status stays,
-    its logins are told only as far as the API shows them: not their statuses, nor when they were
-    looked at.
+    A deleted row has no event: it is deleted only after the event of its disconnect. If the status
+    stays the same, the event covers only the parts of a login that the API shows, without the statuses
+    of logins and the time of the last check.
     """
     kind = _kind(before, after)
     if after is None or kind is None:

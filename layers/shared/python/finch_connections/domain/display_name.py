@@ -1,31 +1,31 @@
-"""The names that Finch gives to providers, companies and entities, as far as a page may show them."""
+"""Display names of providers, companies and entities from Finch, limited to what a page can safely show."""
 
 import re
 from collections.abc import Mapping
 
 LONGEST = 200
-# Of all entity names of one connection, so that its item stays below DynamoDB's 400 KB.
+# The limit for all entity names of one connection: its item must stay below DynamoDB's 400 KB.
 MOST_BYTES = 20_000
-# Control characters, and those that turn the direction of writing for what comes after them
-# (Unicode Standard Annex 9): with one, a name could make a page seem to say something else.
-# To compile it takes a millisecond, and most functions read no name.
+# Control characters, and characters that change the direction of the text after them (Unicode
+# Standard Annex 9). A name with such a character could change how the rest of the page reads.
+# Compiled on use: that takes a millisecond, and most functions read no name.
 _UNREADABLE = "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 
 
-def readable(said: object) -> str | None:
-    """A name as it can be shown, cut where it is too long; None where there is none to be shown."""
-    if not isinstance(said, str) or re.search(_UNREADABLE, said):
+def readable(value: object) -> str | None:
+    """The name to show, cut to `LONGEST` characters; None if the value is not a name that we show."""
+    if not isinstance(value, str) or re.search(_UNREADABLE, value):
         return None
-    name = said.strip()
+    name = value.strip()
     return (name if len(name) <= LONGEST else f"{name[: LONGEST - 1].rstrip()}…") or None
 
 
-def that_fit(names: Mapping[str, str]) -> dict[str, str]:
-    """As many of these names, by entity id, as a connection has room for."""
+def names_that_fit(names: Mapping[str, str]) -> dict[str, str]:
+    """As many of these names, by entity id, as fit into the item of a connection."""
     kept: dict[str, str] = {}
     room = MOST_BYTES
     for entity_id, name in sorted(names.items()):
-        # As DynamoDB counts the entry of a map.
+        # The size of a map entry by DynamoDB's rules.
         room -= len(entity_id.encode()) + len(name.encode()) + 3
         if room < 0:
             break

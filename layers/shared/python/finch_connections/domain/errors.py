@@ -1,4 +1,4 @@
-"""The base of everything that we refuse on purpose; each kind stands beside the rule that raises it."""
+"""The base of all refusals. Each subclass is defined next to the rule that raises it."""
 
 from typing import ClassVar
 
@@ -6,8 +6,9 @@ from typing import ClassVar
 class Refusal(Exception):
     """A request that our rules refuse.
 
-    The message is fit for the caller's eyes: no secret and nothing of another customer. `code` is
-    the stable word that clients and stored outcomes use; it never changes once released.
+    The message is safe to show to the caller: it contains no secret and no data of another customer.
+    Without a `detail`, it is the first line of the class's docstring. Clients and stored outcomes use
+    `code`, which never changes after its release.
     """
 
     code: ClassVar[str]
@@ -17,12 +18,12 @@ class Refusal(Exception):
 
 
 class InvalidRequest(Refusal):
-    """The request is not what this route takes."""
+    """This route does not accept the request."""
 
     code = "invalid_request"
 
 
 class InternalError(Refusal):
-    """Something went wrong on our side; it has been noted."""
+    """Something went wrong on our side. We have logged the error."""
 
     code = "internal_error"

@@ -1,4 +1,4 @@
-"""The health of a connection: what becomes of its status when Finch is asked about its tokens."""
+"""The health of a connection: how its status changes after Finch was asked about its tokens."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -8,6 +8,7 @@ from typing import Self
 from finch_connections.domain.connection import (
     ANOTHER_COMPANY,
     DISCONNECT_REFUSED,
+    NEEDS_CUSTOMER,
     Connection,
     ConnectionStatus,
     Token,
@@ -16,27 +17,21 @@ from finch_connections.domain.connection import (
     urgency,
     with_entity_names,
 )
-from finch_connections.domain.token_response import Introspection, status_of
+from finch_connections.domain.token_response import DEAD_AGAIN_AFTER, Introspection, status_of
 
-# One bad answer does not flip a connection: it counts when it is said again after this.
+# A single bad answer does not change a connection: we believe it when Finch repeats it after this.
 WORSE_AGAIN_AFTER = timedelta(minutes=1)
-DEAD_AGAIN_AFTER = timedelta(hours=1)
-# Somebody who does not log in again for longer has not seen that they should.
+# A customer who has not acted for this long has probably not seen that they should.
 WAITS_FOR = timedelta(days=7)
 
 _DEAD = ConnectionStatus.DISCONNECTED
-_NEEDS_A_PERSON = {
-    ConnectionStatus.REAUTH,
-    ConnectionStatus.ERROR_PERMISSIONS,
-    ConnectionStatus.ERROR_NO_ACCOUNT_SETUP,
-}
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What Finch said of one token. `status` is `disconnected` where it called the token dead.
+    """Finch's answer about one token. A dead token has the status `disconnected`.
 
-    The parts are None where it refused the token instead of describing it.
+    `entities` and `methods` are None if Finch refused the token instead of describing it.
     """
 
     status: ConnectionStatus
@@ -48,7 +43,7 @@ class Finding:
 
     @classmethod
     def of(cls, introspection: Introspection) -> Self:
-        """The finding in an introspection."""
+        """The finding from an introspection."""
         status, detail = status_of(introspection)
         return cls(
             status,
@@ -63,20 +58,20 @@ class Finding:
 def with_findings(
     connection: Connection, findings: Mapping[str, Finding], now: datetime
 ) -> Connection:
-    """The connection after Finch was asked about its tokens, by token id.
+    """The connection after a check, with the findings by token id.
 
-    A token without a finding stays as it is, and the connection counts as not checked. What is
-    better counts at once, what is worse when it is found again a minute later, that a token is dead
-    an hour later; until then its ciphertext stays.
-    A token that is dead for good is dropped; when none is left the connection is disconnected.
+    A better status counts at once. A worse status counts if Finch repeats it a minute later, and a dead
+    token an hour later; the ciphertext stays until then. A dead token is dropped, and a connection
+    without tokens becomes `disconnected`. A token without a finding stays unchanged, and the connection
+    then counts as not checked.
     """
-    looked_at = (_looked_at(token, findings.get(token.id), now) for token in connection.tokens)
-    tokens = tuple(token for token in looked_at if token.status is not _DEAD)
+    checked = (_checked(token, findings.get(token.id), now) for token in connection.tokens)
+    tokens = tuple(token for token in checked if token.status is not _DEAD)
     if not tokens:
         return disconnected(connection, now)
     status = most_urgent(token.status for token in tokens)
     if connection.problem == DISCONNECT_REFUSED:
-        # To be repaired, whatever it can read meanwhile.
+        # The customer must repair it before the disconnect, even if its tokens work.
         status = ConnectionStatus.REAUTH
     problem = connection.problem
     if problem == ANOTHER_COMPANY and status is ConnectionStatus.CONNECTED:
@@ -101,7 +96,7 @@ def with_findings(
 
 
 def look_again_at(connection: Connection) -> datetime | None:
-    """When a suspicion can be confirmed, where there is one."""
+    """When the earliest suspected status can be confirmed; None if no status is suspected."""
     waiting = [
         token.suspected_since + _again_after(token.suspected)
         for token in connection.tokens
@@ -111,31 +106,31 @@ def look_again_at(connection: Connection) -> datetime | None:
 
 
 def waits_for_days(connection: Connection, now: datetime) -> bool:
-    """Whether a connection has waited for its person, and nothing of it has changed, for too long."""
-    return connection.status in _NEEDS_A_PERSON and now >= connection.updated_at + WAITS_FOR
+    """Whether a connection has needed its customer, without any change, for `WAITS_FOR` or longer."""
+    return connection.status in NEEDS_CUSTOMER and now >= connection.updated_at + WAITS_FOR
 
 
-def _looked_at(token: Token, finding: Finding | None, now: datetime) -> Token:
+def _checked(token: Token, finding: Finding | None, now: datetime) -> Token:
     if finding is None:
         return token
-    calm = replace(token, suspected=None, suspected_since=None)
+    cleared = replace(token, suspected=None, suspected_since=None)
     if finding.entities is not None and finding.methods is not None:
-        calm = replace(
-            calm,
+        cleared = replace(
+            cleared,
             entities=finding.entities,
             methods=finding.methods,
             entity_ids=frozenset(finding.entities) or token.entity_ids,
             products=finding.products or token.products,
         )
-    believed = replace(calm, status=finding.status, status_detail=finding.detail)
+    believed = replace(cleared, status=finding.status, status_detail=finding.detail)
     if urgency(finding.status) >= urgency(token.status):
         return believed
     dead = finding.status is _DEAD
     if token.suspected and token.suspected_since and (token.suspected is _DEAD) == dead:
         if now >= token.suspected_since + _again_after(finding.status):
             return believed
-        return replace(calm, suspected=finding.status, suspected_since=token.suspected_since)
-    return replace(calm, suspected=finding.status, suspected_since=now)
+        return replace(cleared, suspected=finding.status, suspected_since=token.suspected_since)
+    return replace(cleared, suspected=finding.status, suspected_since=now)
 
 
 def _again_after(status: ConnectionStatus) -> timedelta:

@@ -1,10 +1,10 @@
-"""A claim: who owns a company or a Finch connection, so that no customer can cut off another's."""
+"""Ownership of companies and Finch connections, so that no customer can end another's connection."""
 
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Self
 
-from finch_connections.domain.connection import CompanyKey, ConnectionBusy
+from finch_connections.domain.connection import CompanyKey, Connection, ConnectionBusy
 from finch_connections.domain.errors import Refusal
 from finch_connections.domain.token_response import TokenResponse, company_key
 
@@ -12,13 +12,13 @@ from finch_connections.domain.token_response import TokenResponse, company_key
 class OwnedByAnother(Refusal):
     """This company cannot be connected to your account."""
 
-    # The neutral word: whether and by whom it is connected elsewhere is nobody else's business.
+    # The same code as for other reasons: the caller must not learn that another customer owns it.
     code = "cannot_connect"
 
 
 @dataclass(frozen=True)
 class Ownership:
-    """A company or a Finch connection, `claimed` by one connection of one customer."""
+    """A company or a Finch connection that belongs to one connection of one customer."""
 
     owned_id: str
     customer_id: str
@@ -26,22 +26,23 @@ class Ownership:
 
     @classmethod
     def of_company(cls, customer_id: str, key: CompanyKey) -> Self:
-        """A customer's claim on an employer at a provider."""
+        """The ownership of an employer at a provider."""
         return cls(owned_id_of_company(key), customer_id, key)
 
     @classmethod
     def of_connection_id(cls, connection_id: str, customer_id: str, key: CompanyKey) -> Self:
-        """A customer's claim on one of Finch's connections."""
+        """The ownership of a Finch connection."""
         return cls(owned_id_of_connection(connection_id), customer_id, key)
 
 
 @dataclass(frozen=True)
 class OwnershipRecord:
-    """All that is claimed of a company or a Finch connection.
+    """The owner of a company or Finch connection, and the connect sessions that hold a token of it.
 
-    `holders` are the connect sessions that keep a token of it, by their hashes; `discarding` is the
-    one of them that is having it ended at Finch. `offered_to` is one that leads its person to it,
-    where Finch has a connection and nobody here a token.
+    Sessions are named by their `handle_hash`. `holders` keep a token in escrow, or may receive one from
+    a repair. `discarding` is the holder that is ending the connection at Finch. `offered_to` is a
+    session that offers its customer to repair a connection which exists at Finch, but of which we have
+    no token.
     """
 
     owned_id: str
@@ -52,34 +53,34 @@ class OwnershipRecord:
 
 
 class Discard(Enum):
-    """What becomes of a kept token that nobody confirms."""
+    """The decision about an escrowed token that the customer did not confirm."""
 
     END = auto()
-    """Finch is told to end its connection."""
+    """End its connection at Finch."""
     DROP = auto()
-    """Another token of its connection is kept, and would be ended with it."""
+    """Forget it: we keep another token of its connection, which a disconnect would end too."""
     ASK = auto()
-    """Ending it might end somebody's connection to the same company: a person must decide."""
+    """Let the operator decide: a disconnect might end an owned connection to the same company."""
 
 
 def owned_id_of_connection(connection_id: str) -> str:
-    """What a claim on this Finch connection claims."""
+    """The `owned_id` of a Finch connection."""
     return f"connection#{connection_id}"
 
 
 def owned_id_of_company(key: CompanyKey) -> str:
-    """What a claim on this employer at a provider claims."""
+    """The `owned_id` of an employer at a provider."""
     return f"company#{key}"
 
 
 def row_of(
     token_response: TokenResponse, customer_id: str, record: OwnershipRecord | None
 ) -> CompanyKey:
-    """The key of the connection that a grant belongs to, given the claim on its `connection_id`.
+    """The key of the connection that a new token belongs to, given the record of its `connection_id`.
 
-    Where the `connection_id` already has a row, that row stays its row, also when Finch has learnt
-    the company id since. Another company than that row's is never put there. Raises
-    `OwnedByAnother`, `ConnectionBusy` and `UnusableIdentifier`.
+    A `connection_id` that already belongs to a row stays in that row, even if Finch has since added
+    the company id. A row never takes a token of another company. Raises `OwnedByAnother`,
+    `ConnectionBusy` and `UnusableIdentifier`.
     """
     if record and record.discarding:
         raise ConnectionBusy
@@ -88,18 +89,29 @@ def row_of(
         return company_key(token_response)
     if owner.customer_id != customer_id or owner.key.provider_id != token_response.provider_id:
         raise OwnedByAnother
-    stands_in = owner.key.company_id == token_response.connection_id
+    without_company_id = owner.key.company_id == token_response.connection_id
     if (
         token_response.company_id
-        and not stands_in
+        and not without_company_id
         and token_response.company_id != owner.key.company_id
     ):
         raise OwnedByAnother
     return owner.key
 
 
+def freed(before: Connection, after: Connection) -> list[Ownership]:
+    """The ownerships that a change of a connection frees."""
+    customer_id, key = before.customer_id, before.key
+    owned = [
+        Ownership.of_connection_id(connection_id, customer_id, key)
+        for connection_id in before.connection_ids
+        if connection_id not in after.connection_ids
+    ]
+    return owned if after.tokens else [*owned, Ownership.of_company(customer_id, key)]
+
+
 def require_free(wanted: Ownership, record: OwnershipRecord | None) -> None:
-    """Says why a claim could not be taken; raises `OwnedByAnother` and `ConnectionBusy`."""
+    """Raises the reason why an ownership could not be taken: `OwnedByAnother` or `ConnectionBusy`."""
     if record and record.owner not in (None, wanted):
         raise OwnedByAnother
     if record and record.discarding:
@@ -109,10 +121,10 @@ def require_free(wanted: Ownership, record: OwnershipRecord | None) -> None:
 def discard_of(
     handle_hash: str, connection: OwnershipRecord | None, company: OwnershipRecord | None
 ) -> Discard:
-    """What may be done with a token that a session keeps in vain, given what else is claimed.
+    """The decision about a token in a session's escrow, given the records of its connection and company.
 
-    `/disconnect` ends all tokens of the connection, by an older page of Finch's reference all of the
-    employer at the provider.
+    `/disconnect` ends all tokens of the connection. An older page of Finch's reference says that it
+    ends all tokens of the employer at the provider.
     """
     if connection and (connection.owner or connection.holders - {handle_hash}):
         return Discard.DROP

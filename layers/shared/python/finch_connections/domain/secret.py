@@ -1,13 +1,13 @@
-"""A text that does not print itself."""
+"""A secret string that never appears in printed output."""
 
 import hmac
 from hashlib import sha256
 
 
 class SecretText:
-    """Holds an access token, code, handle or key from the line that reads it to the line that sends it.
+    """An access token, code, handle or key, wrapped from the line that reads it to the line that sends it.
 
-    `repr`, `str` and formatting show nothing, so it cannot reach a log by accident.
+    `repr`, `str` and formatting hide the text, so that it cannot reach a log by accident.
     """
 
     __slots__ = ("_text",)
@@ -16,15 +16,15 @@ class SecretText:
         self._text = text
 
     def reveal(self) -> str:
-        """The text itself, for the line that sends it."""
+        """The text, only for the line that sends it."""
         return self._text
 
     def digest(self) -> str:
-        """SHA-256 of the text in hexadecimal: what may be stored and compared."""
+        """The SHA-256 hash of the text in hexadecimal, which is safe to store and compare."""
         return sha256(self._text.encode()).hexdigest()
 
     def matches(self, digest: str) -> bool:
-        """Whether this is the text that `digest` was made of, in constant time."""
+        """Whether `digest` is the hash of this text, compared in constant time."""
         return hmac.compare_digest(self.digest(), digest)
 
     def __repr__(self) -> str:

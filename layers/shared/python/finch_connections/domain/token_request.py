@@ -1,4 +1,4 @@
-"""A request for a token: who wants to read what and why, and which token of a connection they get."""
+"""A backend's request for a token, and the rule that chooses a token of the connection."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,7 @@ from finch_connections.domain.connection import (
 
 
 class Outcome(StrEnum):
-    """What became of a request; all but the first two are reasons why there is no token."""
+    """The outcome of a request. All but the first two are reasons to refuse the token."""
 
     VENDED = "vended"
     REPORTED = "reported"
@@ -28,7 +28,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class TokenRequest:
-    """What a backend asks for. `caller` is what it calls itself."""
+    """A backend's request for a token. The backend names itself in `caller`."""
 
     customer_id: str
     key: CompanyKey
@@ -39,7 +39,7 @@ class TokenRequest:
 
 @dataclass(frozen=True)
 class Refused:
-    """Why there is no token, with the status or the products that are the cause."""
+    """The reason to refuse a token, with the status or the missing products that caused it."""
 
     reason: Outcome
     status: ConnectionStatus | None = None
@@ -48,9 +48,9 @@ class Refused:
 
 @dataclass(frozen=True)
 class AuditRecord:
-    """Who asked for a token when and why, and what became of it; never the token's text.
+    """The record of a request for a token: caller, time, purpose and outcome; never the token's text.
 
-    Of a request that could not be understood, only what could be is there.
+    The record of an invalid request has only the fields that could be read.
     """
 
     customer_id: str
@@ -67,17 +67,17 @@ class AuditRecord:
 
 _OVER = (ConnectionStatus.DISCONNECTING, ConnectionStatus.DISCONNECTED)
 _WAITING = (ConnectionStatus.PENDING, ConnectionStatus.PROCESSING)
-# Nobody knows that it does not work, and Finch will say so.
+# An `unknown` status may work, and Finch refuses the token if not.
 _MAY_WORK = (ConnectionStatus.CONNECTED, ConnectionStatus.UNKNOWN)
 
 
 def choose(connection: Connection, products: frozenset[str]) -> Token | Refused:
-    """The token for these products: the newest that works and covers them, or why there is none.
+    """The newest working token that covers these products, or the reason to refuse.
 
-    One that works comes before one of which Finch has said once that it does not, then one whose
-    status nobody knows, then one that works for some of its entities. Where none does, a token whose
-    data is still being fetched is the reason to wait, and else the one that needs a person. What its
-    customer wants ended is not read any more, though Finch may refuse to end it.
+    Prefers a connected token, then a connected token with a suspected worse status, then a token with
+    an unknown status, then a token that works for some of its entities. Otherwise the reason is
+    `pending` if a token still waits for its first data, else `reauth`. A connection that its customer
+    has disconnected is not read any more, even if Finch refuses to end it.
     """
     ending = connection.status in _OVER or connection.problem == DISCONNECT_REFUSED
     if ending or not connection.tokens:
@@ -97,22 +97,23 @@ def choose(connection: Connection, products: frozenset[str]) -> Token | Refused:
 
 
 def readable_entities(token: Token) -> frozenset[str]:
-    """The entities that may be read: one can need a person, or be disconnected, alone.
+    """The ids of the entities that the token can read.
 
-    "Reauthentication" in Finch's guide: the healthy ones keep working meanwhile.
+    A single entity can need a login or be disconnected, while the others keep working
+    ("Reauthentication" in Finch's guide).
     """
     if token.status in _MAY_WORK:
         gone = ConnectionStatus.DISCONNECTED
         return frozenset(one for one in token.entity_ids if token.entities.get(one) != gone)
     return frozenset(
-        one for one, word in token.entities.items() if word == ConnectionStatus.CONNECTED
+        one for one, status in token.entities.items() if status == ConnectionStatus.CONNECTED
     )
 
 
 def _works_in_part(token: Token) -> bool:
-    """Whether it is an entity that is in trouble, and not the connection with all of them."""
+    """Whether only some entities have a problem, and not the connection itself."""
     return bool(readable_entities(token)) and any(
-        word != ConnectionStatus.CONNECTED for word in token.entities.values()
+        status != ConnectionStatus.CONNECTED for status in token.entities.values()
     )
 
 

@@ -1,8 +1,8 @@
-"""What Finch says of a token, when it grants one and when it is asked later, and the rules for both."""
+"""Finch's token response and introspection, and the rules for both."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Self
 
 from finch_connections.domain.connection import (
@@ -14,13 +14,16 @@ from finch_connections.domain.connection import (
     urgency,
 )
 
+# Finch's first "this token is dead" may be an error: we believe it when Finch repeats it after this.
+DEAD_AGAIN_AFTER = timedelta(hours=1)
+
 
 @dataclass(frozen=True)
 class TokenResponse:
-    """What Finch said when it exchanged a code, less the access token itself.
+    """Finch's response to the exchange of a code, without the access token itself.
 
-    `POST /auth/token` of Finch's API reference. `company_id`, `account_id` and `customer_id` may be
-    missing; products are what was granted, not what was asked for.
+    See `POST /auth/token` in Finch's API reference. `company_id`, `account_id` and `customer_id` may be
+    missing. `products` are the granted products, not the requested.
     """
 
     connection_id: str
@@ -33,20 +36,20 @@ class TokenResponse:
 
     @classmethod
     def unreadable(cls) -> Self:
-        """What stands for the rest of an answer of which only the token could be read.
+        """The placeholder for a response in which only the access token could be read.
 
-        It matches no introspection, so its token is kept and never attached.
+        It matches no introspection, so the token is kept and never attached.
         """
         return cls(connection_id="", provider_id="", products=frozenset())
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Introspection:
-    """What Finch says of a token now (`GET /introspect` of Finch's API reference).
+    """Finch's current description of a token (`GET /introspect` in Finch's API reference).
 
-    `token_id` names the token, not the connection. `status_detail` is Finch's own word where it is
-    not one of its reference. `entities` and `methods` hold Finch's word for the status of each
-    entity and each authentication method, `entity_names` the names that can be shown.
+    `token_id` is the id of the token, not of the connection. `status_detail` is Finch's status if its
+    reference does not list it. `entities` and `methods` hold Finch's status of each entity by id and of
+    each authentication method by type. `entity_names` has the names that are safe to show.
     """
 
     token_id: str
@@ -65,30 +68,30 @@ class Introspection:
 
     @property
     def entity_ids(self) -> frozenset[str]:
-        """The ids of its entities."""
+        """The ids of the token's entities."""
         return frozenset(self.entities)
 
 
 def status_of(introspection: Introspection) -> tuple[ConnectionStatus, str | None]:
     """The most urgent status of a connection, its authentication methods and its entities.
 
-    With Finch's own word where it is not known. An entity that was disconnected alone is none of
-    the connection's troubles.
+    The second value is Finch's status if the first is `unknown`. An entity that was disconnected alone
+    does not affect the connection.
     """
-    words = [
+    parts = [
         *introspection.methods.values(),
-        *(word for word in introspection.entities.values() if word != "disconnected"),
+        *(one for one in introspection.entities.values() if one != "disconnected"),
     ]
-    told = [(introspection.status, introspection.status_detail)]
-    told += [(ConnectionStatus.of_finch(word), word) for word in words]
-    status, word = min(told, key=lambda one: urgency(one[0]))
-    return status, word if status is ConnectionStatus.UNKNOWN else None
+    statuses = [(introspection.status, introspection.status_detail)]
+    statuses += [(ConnectionStatus.of_finch(part), part) for part in parts]
+    status, detail = min(statuses, key=lambda one: urgency(one[0]))
+    return status, detail if status is ConnectionStatus.UNKNOWN else None
 
 
 def company_key(token_response: TokenResponse) -> CompanyKey:
-    """The key of a new row for what was granted.
+    """The key of a new connection for this token response.
 
-    Where Finch gives no company id the connection id stands in for it. Raises `UnusableIdentifier`.
+    Without a company id from Finch, the connection id takes its place. Raises `UnusableIdentifier`.
     """
     return CompanyKey(
         token_response.provider_id, token_response.company_id or token_response.connection_id
@@ -96,7 +99,7 @@ def company_key(token_response: TokenResponse) -> CompanyKey:
 
 
 def require_usable_ids(token_response: TokenResponse, introspection: Introspection) -> None:
-    """Refuses ids that could not be told apart in keys or logs; raises `UnusableIdentifier`."""
+    """Raises `UnusableIdentifier` if an id has characters that are ambiguous in keys or logs."""
     ids = [token_response.connection_id, introspection.token_id, *token_response.entity_ids]
     ids += introspection.entity_ids
     ids += [one for one in (token_response.account_id, introspection.account_id) if one is not None]
@@ -110,9 +113,9 @@ def token_of(
     finch_customer_id: str,
     connected_at: datetime,
 ) -> Token:
-    """The token that a grant and its introspection describe.
+    """The token that a token response and its introspection describe.
 
-    `finch_customer_id` is the name that Finch was told; the one that Finch names wins.
+    `finch_customer_id` is the customer id that we sent to Finch. The id in Finch's answers wins.
     """
     status, detail = status_of(introspection)
     return Token(

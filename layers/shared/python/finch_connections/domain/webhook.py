@@ -1,6 +1,6 @@
-"""A webhook of Finch: whether Finch has sent it, and what it is about.
+"""A webhook from Finch: the check of its signature, and the event that it carries.
 
-Finch documents the scheme under "Webhooks" (developer-resources); its SDK has the same in
+Finch documents the scheme under "Webhooks" (developer-resources). Its SDK implements it in
 `resources/webhooks.py`.
 """
 
@@ -16,12 +16,12 @@ from typing import Self
 from finch_connections.domain.connection import IDENTIFIER
 from finch_connections.domain.errors import InvalidRequest, Refusal
 
-# How far the clocks may be apart, either way, and for how long a captured webhook is good.
+# The largest difference between the clocks, and how long a captured webhook can be replayed.
 TOLERANCE = timedelta(minutes=5)
-# A shorter key can be guessed; an empty one everybody knows.
+# A shorter key could be guessed.
 _SHORTEST_KEY_BYTES = 16
 
-# Without a dot in it, there is one way only to read what was signed: id, dot, seconds, dot, body.
+# The signed text is "id.seconds.body". An id with a dot would make it ambiguous.
 _EVENT_ID = re.compile("[A-Za-z0-9_-]{1,200}")
 _SECONDS = re.compile("[0-9]{1,11}")
 _EVENT_TYPE = re.compile("[a-z0-9_.]{1,100}")
@@ -29,24 +29,24 @@ _ABOUT_THE_CONNECTION = "account.updated"
 
 
 class SignatureInvalid(Refusal):
-    """Nothing shows that Finch has sent this."""
+    """This webhook has no valid signature of Finch."""
 
     code = "signature_invalid"
 
 
 class SecretUnusable(ValueError):
-    """A text that Finch does not give out as a webhook secret."""
+    """The text does not have the form of a webhook secret."""
 
 
 @dataclass(frozen=True)
 class WebhookSecret:
-    """One of the secrets that Finch signs webhooks with."""
+    """A secret with which Finch signs webhooks."""
 
     _key: bytes = field(repr=False)
 
     @classmethod
     def read(cls, text: object) -> Self:
-        """The secret in what Finch's dashboard shows, which is bare base64; raises `SecretUnusable`."""
+        """The secret from the base64 text that Finch's dashboard shows. Raises `SecretUnusable`."""
         if not isinstance(text, str):
             raise SecretUnusable
         try:
@@ -58,13 +58,13 @@ class WebhookSecret:
         return cls(key)
 
     def sign(self, message: bytes) -> str:
-        """The signature as it stands in the header, without its version."""
+        """The signature in the form of the header, without its version."""
         return base64.b64encode(hmac.digest(self._key, message, "sha256")).decode()
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """A webhook that was sent just now, with the signatures that it came with."""
+    """A webhook with a current timestamp, and its signatures, which are not yet checked."""
 
     event_id: str
     timestamp: str
@@ -73,23 +73,23 @@ class Delivery:
 
     @classmethod
     def of(cls, headers: Mapping[str, str], body: bytes, now: datetime) -> Self:
-        """What came, `body` being its bytes as sent; raises `SignatureInvalid`, also when stale."""
-        named = {name.lower(): value for name, value in headers.items()}
+        """The delivery from a request with the unchanged `body`. Raises `SignatureInvalid`, also if stale."""
+        lowered = {name.lower(): value for name, value in headers.items()}
         try:
             names = ("finch-event-id", "finch-timestamp", "finch-signature")
-            event_id, timestamp, signatures = (named[name] for name in names)
+            event_id, timestamp, signatures = (lowered[name] for name in names)
         except KeyError:
-            raise SignatureInvalid("The headers of a webhook are missing.") from None
+            raise SignatureInvalid("A header of Finch's webhooks is missing.") from None
         if not _EVENT_ID.fullmatch(event_id) or not _SECONDS.fullmatch(timestamp):
-            raise SignatureInvalid("The headers are not those of a webhook.")
+            raise SignatureInvalid("A header does not have the form of Finch's webhooks.")
         if abs(now - datetime.fromtimestamp(int(timestamp), UTC)) > TOLERANCE:
-            raise SignatureInvalid("The webhook is too old, or from the future.")
+            raise SignatureInvalid("The timestamp is too old or in the future.")
         return cls(event_id, timestamp, signatures, body)
 
     def signed_with(self, secrets: Iterable[WebhookSecret]) -> bool:
-        """Whether one of its signatures was made with one of these secrets.
+        """Whether any of its signatures matches any of these secrets.
 
-        Only `v1` counts. While a secret is replaced, Finch signs with the old one as well.
+        Only version `v1` counts. While a secret is being replaced, Finch signs with both secrets.
         """
         message = f"{self.event_id}.{self.timestamp}.".encode() + self.body
         listed = (one.partition(",") for one in self.signatures.split(" "))
@@ -103,24 +103,24 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Event:
-    """What a webhook says. `event_type` is None where it is none that could be Finch's."""
+    """The event in a webhook. `event_type` is None if it does not have the form of Finch's types."""
 
     event_type: str | None
     connection_id: str | None
 
     @property
     def connection_to_look_at(self) -> str | None:
-        """The Finch connection whose status may have changed.
+        """The Finch connection whose status may have changed; None for any other event.
 
-        All other events are about data, and come by the thousand.
+        Other events are about data, and Finch sends thousands of them.
         """
         return self.connection_id if self.event_type == _ABOUT_THE_CONNECTION else None
 
 
 def read_event(body: bytes) -> Event:
-    """The event in a body that Finch has signed; raises `InvalidRequest`.
+    """The event in a body that Finch has signed. Raises `InvalidRequest`.
 
-    Nothing else in it is believed: webhooks come late, twice and in any order.
+    Other fields are ignored, because webhooks arrive late, twice and in any order.
     """
     try:
         fields = json.loads(body)

@@ -1,4 +1,4 @@
-"""A task: something unfinished that the queue brings again until it is done."""
+"""A work item: something unfinished that the queue delivers again until it is done."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -6,33 +6,34 @@ from typing import Self
 
 from finch_connections.domain.connection import CompanyKey
 
-# Whoever began a task has most often finished it by then.
+# By then the request that queued the work item has usually finished the work itself.
 FIRST_LOOK = timedelta(minutes=1)
-# What is not done by then has not just been slow.
+# Work that takes longer is not just slow.
 STUCK_AFTER = timedelta(hours=1)
-# What waits for a person is looked at, and reported, this often.
+# How often we check and report work that waits for the operator.
 REMINDER = timedelta(hours=1)
-_DOUBTED_FOR = timedelta(hours=6)
+# After this, the scheduled check takes over a health check that keeps failing.
+_LEFT_TO_SCHEDULE_AFTER = timedelta(hours=6)
 _LONGEST_PAUSE = timedelta(hours=6)
 
 
 @dataclass(frozen=True)
 class SessionSubject:
-    """A connect session whose code was consumed."""
+    """A connect session that has consumed its code."""
 
     handle_hash: str
 
 
 @dataclass(frozen=True)
 class FinchConnectionSubject:
-    """One of Finch's connections, whoever has it: what a webhook is about."""
+    """A Finch connection, as a webhook names it. Its owner is looked up later."""
 
     connection_id: str
 
 
 @dataclass(frozen=True)
 class ConnectionSubject:
-    """A connection that is on its way out, or whose health somebody doubts."""
+    """A connection to disconnect, or to check."""
 
     customer_id: str
     key: CompanyKey
@@ -43,10 +44,11 @@ type Subject = SessionSubject | ConnectionSubject | FinchConnectionSubject
 
 @dataclass(frozen=True)
 class WorkItem:
-    """What to look at, since when there is something to do, and when to look again.
+    """The subject to process, the time since when work is due, and the time of the next attempt.
 
-    `retries` counts the looks that failed. What the sweep has found it finds again. One that is
-    `redelivered` may have noted when it comes again, and never have been sent.
+    `retries` counts failed attempts. A `scheduled` item comes from the scheduled check, which finds it
+    again if it is lost. A `redelivered` item replaces a lost one: the row may name a next attempt whose
+    message was never sent.
     """
 
     subject: Subject
@@ -58,33 +60,33 @@ class WorkItem:
 
     @classmethod
     def first(cls, subject: Subject, now: datetime) -> Self:
-        """The task that is queued before the work begins, for when that ends in the middle."""
+        """The item to queue before the work starts, in case the work stops halfway."""
         return cls(subject, now, now + FIRST_LOOK)
 
     @classmethod
     def at_once(cls, subject: Subject, now: datetime) -> Self:
-        """The task of somebody who says that there is something to see."""
+        """The item for a hint that the subject may have changed."""
         return cls(subject, now, now)
 
     @classmethod
     def instead(cls, subject: Subject, now: datetime) -> Self:
-        """The task of somebody who says that the one before was lost."""
+        """The item that replaces a lost one."""
         return cls(subject, now, now, redelivered=True)
 
     def waiting(self, until: datetime) -> Self:
-        """The same task for when there is something to do again."""
+        """The same item, due when more work can be done."""
         return replace(self, began_at=until, due_at=until, retries=0, redelivered=False)
 
     def left_to_schedule(self, now: datetime) -> bool:
-        """Whether the sweep goes on with a doubt about somebody's health."""
-        return self.scheduled or now >= self.began_at + _DOUBTED_FOR
+        """Whether the scheduled check takes over a health check that fails."""
+        return self.scheduled or now >= self.began_at + _LEFT_TO_SCHEDULE_AFTER
 
     def stuck(self, now: datetime) -> bool:
-        """Whether a person should know that it is not done."""
+        """Whether to report to the operator that the work is not done."""
         return now >= self.began_at + STUCK_AFTER
 
     def retried(self, now: datetime) -> Self:
-        """The same task after a failure: in a minute, in two, in four, at last every six hours."""
+        """The same item after a failure: due in 1, 2, 4 ... minutes, later every six hours."""
         pause = min(timedelta(minutes=2 ** min(self.retries, 10)), _LONGEST_PAUSE)
         retries = self.retries + 1
         return replace(self, due_at=now + pause, retries=retries, redelivered=False)

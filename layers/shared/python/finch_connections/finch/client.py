@@ -1,4 +1,4 @@
-"""The Finch API over HTTPS: one client while the function is warm, every answer understood or refused."""
+"""The client of the Finch API, one for each warm function. It turns each failure into a `FinchFailure`."""
 
 import logging
 import ssl
@@ -35,29 +35,29 @@ from finch_connections.finch.errors import (
 )
 from finch_connections.log import logger
 
-# The only version that Finch documents ("Headers" in Finch's API reference).
+# The only version in Finch's documentation ("Headers" in its API reference).
 API_VERSION = "2020-09-17"
 CONNECT_SECONDS = 2.0
-# The longest pause within an answer, not the length of the whole.
+# The longest pause within a response, not the limit for the whole response.
 READ_SECONDS = 12.0
-# A connection that was kept longer may be dead without our knowing, above all after Lambda froze
-# the function; sending a code over it would leave its exchange uncertain.
+# An older TCP connection may be closed without our knowledge, above all after Lambda froze the
+# function. A code that is sent over it would leave the exchange uncertain.
 _KEEP_SECONDS = 5.0
 
-# All that certifi trusts, in what is built: OpenSSL reads the one it needs, where parsing all of
-# them takes 25 ms.
+# All root certificates of certifi, which exist here only in a build. OpenSSL reads only the file
+# that it needs; to parse all of them takes 25 ms.
 _ROOTS = Path(__file__).parents[1] / "roots"
 
-# httpx writes a line for each request at INFO; ours says more.
+# httpx logs each request at INFO. Our own line has more fields.
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
-_BY_WORD: Mapping[tuple[int, str], type[FinchFailure]] = {
+_BY_NAME: Mapping[tuple[int, str], type[FinchFailure]] = {
     (401, "reauthenticate_user"): ReauthenticationNeeded,
     (401, "account_setup_required"): AccountSetupRequired,
     (401, "invalid_token_error"): TokenDead,
     (401, "unauthorized_request_error"): TokenNotSent,
     (401, "invalid_client_error"): InvalidClient,
-    # The reference lists this name as 401 where the SDK's documentation has 400.
+    # Finch's reference lists this name with 401, its SDK's documentation with 400.
     (401, "invalid_request_error"): RequestRefused,
     (403, "error_permissions"): InsufficientPermissions,
     (403, "insufficient_scope_error"): InsufficientScope,
@@ -76,7 +76,7 @@ _BY_STATUS: Mapping[int, type[FinchFailure]] = {
 
 
 class FinchClient:
-    """Sends one request at a time and never repeats one: it may have had its effect."""
+    """Sends one request at a time and never retries: a lost request may have had its effect."""
 
     def __init__(
         self,
@@ -94,33 +94,31 @@ class FinchClient:
     def disconnect(self, token: SecretText) -> None:
         """Ends the token's connection for good, with all of its tokens (`POST /disconnect`).
 
-        Raises `FinchFailure`; after `AnswerLost` it may have happened. `TokenDead` is said by
-        `/introspect` too: said once by mistake, it would leave a connection that is billed for ever.
+        Raises `FinchFailure`; after `AnswerLost` the connection may have ended.
         """
-        try:
-            answer = self.call("POST", "/disconnect", headers=bearer(token))
-        except TokenDead:
-            self.call("GET", "/introspect", headers=bearer(token))
-            raise UnknownAnswer from None
+        answer = self.call("POST", "/disconnect", headers=bearer(token))
         if not isinstance(answer, dict) or answer.get("status") != "success":
             raise UnknownAnswer
+
+    def introspect(self, token: SecretText) -> Any:
+        """The parsed body that describes a token (`GET /introspect`); raises `FinchFailure`."""
+        return self.call("GET", "/introspect", headers=bearer(token))
 
     def call(
         self,
         method: str,
         path: str,
         *,
-        json: Any = None,
-        headers: Mapping[str, str] | None = None,
-        auth: tuple[str, str] | None = None,
         read_seconds: float = READ_SECONDS,
+        **request: Any,
     ) -> Any:
-        """The parsed body of a 200 or 201; raises a `FinchFailure` for everything else."""
+        """The parsed body of a 200 or 201. Raises a `FinchFailure` for any other result.
+
+        `request` takes httpx's arguments `json`, `headers` and `auth`.
+        """
         began, failure = time.monotonic(), None
         try:
-            return self._call(
-                method, path, json=json, headers=headers, auth=auth, read_seconds=read_seconds
-            )
+            return self._call(method, path, read_seconds, request)
         except FinchFailure as error:
             failure = error
             raise
@@ -131,16 +129,7 @@ class FinchClient:
                 seconds=time.monotonic() - began,
             )
 
-    def _call(
-        self,
-        method: str,
-        path: str,
-        *,
-        json: Any,
-        headers: Mapping[str, str] | None,
-        auth: tuple[str, str] | None,
-        read_seconds: float,
-    ) -> Any:
+    def _call(self, method: str, path: str, read_seconds: float, request: Mapping[str, Any]) -> Any:
         if self._wall_clock() - self._last_used > _KEEP_SECONDS:
             self._client.close()
             self._client = self._new_client()
@@ -148,10 +137,8 @@ class FinchClient:
             response = self._client.request(
                 method,
                 path,
-                json=json,
-                headers=headers,
-                auth=auth,
                 timeout=httpx.Timeout(CONNECT_SECONDS, read=read_seconds),
+                **request,
             )
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             logger.warning("finch not reached", path=path, reason=type(error).__name__)
@@ -161,7 +148,7 @@ class FinchClient:
             raise AnswerLost from error
         finally:
             self._last_used = self._wall_clock()
-            # What Finch's edge sets on one customer's answer must not go out with another's token.
+            # Cookies from the response to one customer's request must not go out with another's token.
             self._client.cookies.clear()
         request_id = response.headers.get("Finch-Request-Id")
         logger.info(
@@ -177,18 +164,18 @@ class FinchClient:
             headers={"Finch-API-Version": API_VERSION},
             verify=self._verify,
             transport=self._transport,
-            # A proxy or certificate store from the environment has no say over payroll tokens.
+            # No proxy or certificate store from the environment: we send tokens for payroll data.
             trust_env=False,
         )
 
 
 def bearer(token: SecretText) -> dict[str, str]:
-    """The header that carries an access token."""
+    """The request header with an access token."""
     return {"Authorization": f"Bearer {token.reveal()}"}
 
 
 def _trusting() -> ssl.SSLContext:
-    """A context that verifies certificates and the names in them."""
+    """A TLS context that verifies certificates and host names."""
     if _ROOTS.is_dir():
         return ssl.create_default_context(capath=_ROOTS)
     return httpx.create_ssl_context(trust_env=False)
@@ -198,7 +185,7 @@ def _parsed(response: httpx.Response, request_id: str | None) -> Any:
     try:
         return response.json()
     except (ValueError, RecursionError):
-        # Not chained: the decoder's message holds a piece of the body.
+        # Not chained: the decoder's message contains a part of the body.
         raise UnknownAnswer(request_id) from None
 
 
@@ -210,18 +197,19 @@ def _failure(response: httpx.Response, request_id: str | None) -> FinchFailure:
         body = None
     if not isinstance(body, dict):
         body = {}
-    words = [word for word in (body.get("finch_code"), body.get("name")) if isinstance(word, str)]
-    if status == 400 and "connection_already_exists" in words:
+    names = [name for name in (body.get("finch_code"), body.get("name")) if isinstance(name, str)]
+    if status == 400 and "connection_already_exists" in names:
         context = body.get("context")
         connection_id = context.get("connection_id") if isinstance(context, dict) else None
-        named = connection_id if isinstance(connection_id, str) else None
-        return ConnectionAlreadyExists(named, request_id)
-    # An answer seen in the wild is named otherwise than in the reference, but begins the same.
-    if status == 400 and any(word.startswith("invalid_grant") for word in words):
+        return ConnectionAlreadyExists(
+            connection_id if isinstance(connection_id, str) else None, request_id
+        )
+    # A real response had another name than the reference, with the same start.
+    if status == 400 and any(name.startswith("invalid_grant") for name in names):
         return InvalidGrant(request_id)
-    for word in words:
-        if (status, word) in _BY_WORD:
-            return _BY_WORD[status, word](request_id)
+    for name in names:
+        if (status, name) in _BY_NAME:
+            return _BY_NAME[status, name](request_id)
     if status in _BY_STATUS:
         return _BY_STATUS[status](request_id)
     return (ServerError if status >= 500 else UnknownAnswer)(request_id)
@@ -229,5 +217,5 @@ def _failure(response: httpx.Response, request_id: str | None) -> FinchFailure:
 
 @cache
 def from_settings() -> FinchClient:
-    """The Finch API that the template names."""
+    """The client of the Finch API that the template names."""
     return FinchClient(settings.read().finch_api_url)

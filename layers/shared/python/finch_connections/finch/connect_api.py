@@ -1,8 +1,9 @@
-"""What Finch is asked while a customer connects: a Connect session, a token for a code, whose it is."""
+"""The calls to Finch while a customer connects: create a session, exchange a code, introspect a token."""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from typing import Annotated, Any, NamedTuple
 
@@ -16,30 +17,30 @@ from finch_connections.domain.secret import SecretText
 from finch_connections.domain.token_response import Introspection, TokenResponse
 from finch_connections.finch import client as finch_client
 from finch_connections.finch import credentials
-from finch_connections.finch.client import FinchClient, bearer
+from finch_connections.finch.client import FinchClient
 from finch_connections.finch.credentials import Credentials, FinchSecret
 from finch_connections.finch.errors import CredentialsUnreadable, InvalidClient, UnknownAnswer
 from finch_connections.log import logger
 
-# Finch works on a request for up to six minutes (408 in "Error Types"). API Gateway's caller is gone
-# after 30 s, but a token that comes later still reaches its session while the function runs.
+# Finch can take up to six minutes for a request (408 in "Error Types"). API Gateway ends the caller's
+# request after 30 s, but the function runs on and can still store a token that arrives later.
 EXCHANGE_READ_SECONDS = 45.0
-# A person waits at the link, and API Gateway gives up after 30 s: three of these must fit.
+# The customer waits at the link. Three of these calls must fit into API Gateway's 30 s.
 SESSION_READ_SECONDS = 5.0
 
-# Where a browser may be sent: to a host over TLS, or to the fake Finch on this machine, and to nothing
-# that browsers and we could read in two ways.
+# The URLs that we redirect a browser to: a host over TLS, or the fake Finch on the same machine. The
+# pattern excludes URLs that browsers could parse in another way than we do.
 _CONNECT_URL = (
     r"^(https://[A-Za-z0-9.-]+|http://(localhost|127\.0\.0\.1))(:[0-9]{1,5})?/[\x21-\x7e]*$"
 )
-# Printable ASCII, so that a length is a number of bytes and a token fits into a header. The length
-# stands beside the pattern, for a pattern that counts takes ten times as long to compile.
+# Printable ASCII: the length is then the number of bytes, and a token fits into a header. The pattern
+# has no length, because a pattern with a count takes ten times as long to compile.
 type _Short = Annotated[str, Field(pattern=r"^[\x20-\x7e]*$", max_length=255)]
 type _Texts = Annotated[frozenset[_Short], BeforeValidator(lambda value: value or ())]
 
 
 class _Answer(BaseModel):
-    # An id that Finch's example shows as a bare number is a string in its schema.
+    # Finch's schema has strings for ids, but an example has a number.
     model_config = ConfigDict(coerce_numbers_to_str=True, hide_input_in_errors=True)
 
 
@@ -53,8 +54,8 @@ class _AccessToken(_Answer):
     access_token: str = Field(pattern=r"^[\x21-\x7e]+$", max_length=4096)
 
 
-class _Grant(_Answer):
-    # Bounded, so that whatever Finch sends fits into the session that must keep it.
+class _TokenResponse(_Answer):
+    # With limits, so that the response always fits into the item of the session.
     connection_id: _Short
     provider_id: _Short
     products: Annotated[_Texts, Field(max_length=100)] = frozenset()
@@ -70,9 +71,9 @@ class _Status(_Answer):
 
 class _Entity(_Answer):
     id: _Short
-    # Finch's older answers have none.
+    # Missing in Finch's older responses.
     status: _Short | None = None
-    # Whatever stands here must not spoil the answer.
+    # An unusable name becomes None instead of an error.
     name: Annotated[str | None, BeforeValidator(readable)] = None
 
 
@@ -96,7 +97,7 @@ class _Introspection(_Answer):
 
 
 class FinchSession(NamedTuple):
-    """A session of Finch Connect: where the redirect flow goes, and the id for the embedded one."""
+    """A session of Finch Connect: the URL for the redirect flow, and the id for the embedded flow."""
 
     session_id: str
     connect_url: str
@@ -104,7 +105,7 @@ class FinchSession(NamedTuple):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ConnectApi:
-    """Finch with this application's credentials. Every method raises `FinchFailure`."""
+    """Calls Finch with this application's credentials. Each method raises `FinchFailure`."""
 
     finch: FinchClient
     secret: FinchSecret
@@ -116,40 +117,31 @@ class ConnectApi:
             "customer_id": finch_customer_id,
             "customer_name": session.customer_name,
             "products": list(session.products),
-            "minutes_to_expire": int(FINCH_SESSION_LIFETIME.total_seconds() // 60),
         }
-        if session.redirect_uri:
-            body["redirect_uri"] = session.redirect_uri
         if session.provider_id:
             body["integration"] = {"provider": session.provider_id}
         if self.sandbox:
             body["sandbox"] = self.sandbox
-        return self._open("/connect/sessions", body)
+        return self._create("/connect/sessions", body, session.redirect_uri)
 
     def reauthenticate(
         self, connection_id: str, products: Sequence[str], redirect_uri: str | None
     ) -> FinchSession:
-        """A session of Finch Connect for a connection that there is.
+        """A session of Finch Connect that repairs a connection.
 
         (`POST /connect/sessions/reauthenticate`)
         """
-        body: dict[str, Any] = {
-            "connection_id": connection_id,
-            "products": list(products),
-            "minutes_to_expire": int(FINCH_SESSION_LIFETIME.total_seconds() // 60),
-        }
-        if redirect_uri:
-            body["redirect_uri"] = redirect_uri
-        return self._open("/connect/sessions/reauthenticate", body)
+        body: dict[str, Any] = {"connection_id": connection_id, "products": list(products)}
+        return self._create("/connect/sessions/reauthenticate", body, redirect_uri)
 
     def exchange(
         self, code: SecretText, redirect_uri: str | None
     ) -> tuple[SecretText, TokenResponse]:
-        """The access token for a code, and what it was granted (`POST /auth/token`).
+        """The access token for a code, and the rest of the response (`POST /auth/token`).
 
-        Finch wants the redirect URI of the session with a code from the redirect flow, and none with
-        a code from the embedded one. Raises `InvalidGrant` where the code is refused, and
-        `AnswerLost` where the code may be spent and its token in nobody's hands.
+        Finch requires the session's redirect URI with a code from the redirect flow, and none with a
+        code from the embedded flow. Raises `InvalidGrant` if Finch refuses the code. After `AnswerLost`,
+        the code may be spent and the token lost.
         """
 
         def call(credentials: Credentials) -> Any:
@@ -165,22 +157,20 @@ class ConnectApi:
             )
 
         answer = self._with_credentials(call)
-        token = SecretText(_understood(_AccessToken, answer).access_token)
+        token = SecretText(_parse(_AccessToken, answer).access_token)
         try:
-            granted = _understood(_Grant, answer)
+            response = _parse(_TokenResponse, answer)
         except UnknownAnswer:
-            # The token is real whatever stands beside it: it must be kept, or nobody can end it.
-            logger.error("finch granted a token in an unknown form")
+            # The token works, even if the other fields are wrong. Without it we cannot end the connection.
+            logger.error("token response unreadable")
             return token, TokenResponse.unreadable()
-        return token, TokenResponse(**granted.model_dump())
+        return token, TokenResponse(**response.model_dump())
 
     def introspect(self, token: SecretText) -> Introspection:
-        """What Finch says of a token (`GET /introspect`)."""
-        answer = _understood(
-            _Introspection, self.finch.call("GET", "/introspect", headers=bearer(token))
-        )
-        word = answer.connection_status.status
-        status = ConnectionStatus.of_finch(word)
+        """Finch's description of a token (`GET /introspect`)."""
+        answer = _parse(_Introspection, self.finch.introspect(token))
+        finch_status = answer.connection_status.status
+        status = ConnectionStatus.of_finch(finch_status)
         return Introspection(
             token_id=answer.id,
             client_id=answer.client_id,
@@ -188,11 +178,11 @@ class ConnectApi:
             provider_id=answer.provider_id,
             products=answer.products,
             status=status,
-            status_detail=word if status is ConnectionStatus.UNKNOWN else None,
+            status_detail=finch_status if status is ConnectionStatus.UNKNOWN else None,
             company_id=answer.company_id,
             account_id=answer.account_id,
             customer_id=answer.customer_id,
-            entities={one.id: one.status or word for one in answer.entities or ()},
+            entities={one.id: one.status or finch_status for one in answer.entities or ()},
             methods={
                 one.type: one.connection_status.status
                 for one in answer.authentication_methods or ()
@@ -202,28 +192,32 @@ class ConnectApi:
         )
 
     def prepare(self) -> None:
-        """Reads the credentials, so that the next call need not; what fails here fails there again."""
+        """Reads the credentials before the next call needs them. That call raises any failure."""
         with suppress(CredentialsUnreadable):
             self.secret.credentials()
 
     def client_id(self) -> str:
-        """Our application's name at Finch."""
+        """This application's client id at Finch."""
         return self.secret.credentials().client_id
 
-    def _open(self, path: str, body: dict[str, Any]) -> FinchSession:
+    def _create(self, path: str, body: dict[str, Any], redirect_uri: str | None) -> FinchSession:
+        body["minutes_to_expire"] = FINCH_SESSION_LIFETIME // timedelta(minutes=1)
+        if redirect_uri:
+            body["redirect_uri"] = redirect_uri
+
         def call(credentials: Credentials) -> Any:
             auth = (credentials.client_id, credentials.client_secret.reveal())
             return self.finch.call(
                 "POST", path, json=body, auth=auth, read_seconds=SESSION_READ_SECONDS
             )
 
-        answer = _understood(_FinchSession, self._with_credentials(call))
+        answer = _parse(_FinchSession, self._with_credentials(call))
         return FinchSession(answer.session_id, answer.connect_url)
 
     def _with_credentials(self, call: Callable[[Credentials], Any]) -> Any:
-        """Calls with the kept credentials and, where Finch does not know them, with changed ones.
+        """Calls with the cached credentials. If Finch refuses them, calls again with changed credentials.
 
-        A refusal of our credentials has had no effect, so calling again is safe.
+        The second call is safe, because a request with refused credentials has no effect.
         """
         credentials = self.secret.credentials()
         try:
@@ -235,7 +229,7 @@ class ConnectApi:
             return call(changed)
 
 
-def _understood[A: BaseModel](model: type[A], answer: Any) -> A:
+def _parse[A: BaseModel](model: type[A], answer: Any) -> A:
     try:
         return model.model_validate(answer)
     except ValidationError:
@@ -244,7 +238,7 @@ def _understood[A: BaseModel](model: type[A], answer: Any) -> A:
 
 @cache
 def from_settings() -> ConnectApi:
-    """Finch as the template and the secret name it."""
+    """The Finch API and the secret that the template names."""
     return ConnectApi(
         finch_client.from_settings(), credentials.from_settings(), settings.read().finch_sandbox
     )

@@ -1,4 +1,4 @@
-"""The application's credentials at Finch and its webhook secrets, kept in Secrets Manager."""
+"""The application's credentials at Finch and its webhook secrets, from Secrets Manager."""
 
 import json
 import time
@@ -19,14 +19,14 @@ from finch_connections.log import logger
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-# A changed secret is seen everywhere after this, at once where Finch refuses the old one.
+# A changed secret is in use everywhere after this, and at once when Finch refuses the old credentials.
 _MAX_AGE_SECONDS = 300
-# Anybody can send a signature that no secret of ours has made.
+# A limit for reads that a request can cause, because any caller can send a wrong signature.
 _AGAIN_SECONDS = 60
 
 
 class Credentials(NamedTuple):
-    """What Finch calls `client_id` and `client_secret`."""
+    """Finch's `client_id` and `client_secret`."""
 
     client_id: str
     client_secret: SecretText
@@ -39,39 +39,39 @@ class _Contents(NamedTuple):
 
 @dataclass(eq=False, repr=False)
 class FinchSecret:
-    """Reads the secret and keeps it for a bounded time; raises `CredentialsUnreadable`."""
+    """Reads the secret and caches it for five minutes. Each method raises `CredentialsUnreadable`."""
 
     client: "SecretsManagerClient"
     arn: str
     clock: Callable[[], float] = time.monotonic
-    _kept: tuple[float, _Contents] | None = field(default=None, init=False)
-    _doubted_at: float | None = field(default=None, init=False)
+    _cached: tuple[float, _Contents] | None = field(default=None, init=False)
+    _read_again_at: float | None = field(default=None, init=False)
 
     def credentials(self) -> Credentials:
-        """The credentials, read again when they are older than five minutes."""
+        """The cached credentials."""
         return self._contents().credentials
 
     def read_again(self) -> Credentials:
-        """The credentials as they are now: for when Finch does not know the kept ones."""
+        """The current credentials, for use after Finch has refused the cached credentials."""
         return self._read().credentials
 
     def webhook_secrets(self) -> tuple[WebhookSecret, ...]:
-        """What webhooks may be signed with, read again when it is older than five minutes."""
+        """The cached secrets that sign webhooks."""
         return self._contents().webhook_secrets
 
     def webhook_secrets_again(self) -> tuple[WebhookSecret, ...]:
-        """The same as it is now: for a webhook that is signed with none of the kept ones.
+        """The current webhook secrets, for a webhook that matches none of the cached secrets.
 
-        The secret is read for this once a minute at most.
+        Reads the secret at most once a minute.
         """
-        if self._doubted_at is None or self.clock() - self._doubted_at >= _AGAIN_SECONDS:
-            self._doubted_at = self.clock()
+        if self._read_again_at is None or self.clock() - self._read_again_at >= _AGAIN_SECONDS:
+            self._read_again_at = self.clock()
             self._read()
         return self.webhook_secrets()
 
     def _contents(self) -> _Contents:
-        if self._kept is not None and self.clock() - self._kept[0] < _MAX_AGE_SECONDS:
-            return self._kept[1]
+        if self._cached is not None and self.clock() - self._cached[0] < _MAX_AGE_SECONDS:
+            return self._cached[1]
         return self._read()
 
     def _read(self) -> _Contents:
@@ -84,19 +84,19 @@ class FinchSecret:
             if not (client_id and client_secret):
                 raise ValueError
         except (BotoCoreError, ClientError, ValueError, LookupError, TypeError) as error:
-            # Not chained: a decoder's message would hold a piece of the secret.
+            # Not chained: a decoder's message contains a part of the secret.
             logger.error("finch secret unreadable", reason=type(error).__name__)
             raise CredentialsUnreadable from None
         contents = _Contents(
             Credentials(client_id, SecretText(client_secret)),
             _usable(secret.get("webhook_secrets")),
         )
-        self._kept = (self.clock(), contents)
+        self._cached = (self.clock(), contents)
         return contents
 
 
 def _usable(listed: object) -> tuple[WebhookSecret, ...]:
-    """The webhook secrets of a list, without what is none: the credentials are good all the same."""
+    """The usable webhook secrets in a list. An unusable entry must not make the credentials unusable."""
     if listed is not None and not isinstance(listed, list):
         logger.error("webhook secrets unusable", reason="not a list")
         return ()

@@ -1,29 +1,29 @@
-"""What Finch can answer instead of what was asked.
+"""The failures of a call to Finch.
 
 FinchFailure
 ├── FinchUnavailable                 try again later
-│   ├── NotReached                   the request was never sent: nothing has happened at Finch
-│   ├── RateLimited                  429: nothing has happened at Finch
-│   └── AnswerLost                   no usable answer: it may have happened at Finch
-│       ├── ServerError              500, 502 and the rest of 5xx, and 408
-│       └── UnknownAnswer            an answer that Finch's reference does not know
-├── FinchMisconfigured               our set-up at Finch is wrong, a person must look
+│   ├── NotReached                   the request was not sent, so it had no effect
+│   ├── RateLimited                  429: the request had no effect
+│   └── AnswerLost                   no usable response: the request may have had its effect
+│       ├── ServerError              5xx except 501, and 408
+│       └── UnknownAnswer            a response that is not in Finch's reference
+├── FinchMisconfigured               our account or secret is wrong: the operator must act
 │   ├── InvalidClient                401 invalid_client_error
-│   ├── CredentialsUnreadable        our secret cannot be read, so nothing was asked
+│   ├── CredentialsUnreadable        our secret is unreadable, so we sent no request
 │   ├── TokenNotSent                 401 unauthorized_request_error
 │   └── PaymentRequired              402
-├── RequestRefused                   400, 404, 409, 422, 501: Finch will not do this
+├── RequestRefused                   400, 404, 409, 422, 501
 │   ├── InvalidGrant                 400 invalid_grant_error: the code is wrong, used or too old
 │   └── ConnectionAlreadyExists      400 connection_already_exists
-├── Unauthorized                     the other 401s: about the token
-│   ├── ReauthenticationNeeded       401 reauthenticate_user: the person must log in again
+├── Unauthorized                     the other 401s, which are about the token
+│   ├── ReauthenticationNeeded       401 reauthenticate_user: the customer must log in again
 │   ├── AccountSetupRequired         401 account_setup_required
 │   └── TokenDead                    401 invalid_token_error: unknown or revoked
 └── Forbidden                        403
-    ├── InsufficientPermissions      403 error_permissions: the person's role at the provider
+    ├── InsufficientPermissions      403 error_permissions: the customer's role at the provider
     └── InsufficientScope            403 insufficient_scope_error: the product was not granted
 
-Source: "Error Types" of Finch's API reference.
+Source: "Error Types" in Finch's API reference.
 """
 
 import re
@@ -31,7 +31,7 @@ from typing import ClassVar
 
 
 class FinchFailure(Exception):
-    """Any failure of a call to Finch. `code` is the stable word that callers of ours see."""
+    """Any failure of a call to Finch. Our callers see `code`, which never changes, and `detail`."""
 
     code: ClassVar[str]
     detail: ClassVar[str]
@@ -42,73 +42,73 @@ class FinchFailure(Exception):
 
     @property
     def kind(self) -> str:
-        """Its own word, finer than `code`: for counting."""
+        """The name of the class in snake case, more precise than `code`, for metrics."""
         return re.sub("(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
 
 
 class FinchUnavailable(FinchFailure):
-    """Finch did not answer as it should; it may do so later."""
+    """Finch did not give a usable response. The same request may succeed later."""
 
     code = "finch_unavailable"
-    detail = "Finch cannot be reached at the moment; try again later."
+    detail = "Finch is not available at the moment. Please try again later."
 
 
 class NotReached(FinchUnavailable):
-    """The request was never sent, so nothing has happened at Finch."""
+    """The request was not sent, so it had no effect."""
 
 
 class RateLimited(FinchUnavailable):
-    """Finch asks for fewer requests; nothing has happened at Finch."""
+    """Finch limits our requests. The request had no effect."""
 
 
 class AnswerLost(FinchUnavailable):
-    """The request was sent and no usable answer came: it may have happened at Finch."""
+    """No usable response came, so the request may have had its effect."""
 
 
 class ServerError(AnswerLost):
-    """Finch failed."""
+    """Finch reported an error of its own."""
 
 
 class UnknownAnswer(AnswerLost):
-    """Finch answered in a way that its reference does not know."""
+    """Finch sent a response that is not in its reference."""
 
 
 class FinchMisconfigured(FinchFailure):
-    """Our set-up at Finch is wrong; retrying does not help."""
+    """Our account at Finch or our secret is wrong. A retry does not help."""
 
     code = "finch_misconfigured"
-    detail = "Finch does not accept this application at the moment; its operators must look."
+    detail = "Finch does not accept this application at the moment. Its operator must fix this."
 
 
 class InvalidClient(FinchMisconfigured):
-    """Our client id or secret is wrong. It says nothing about any connection."""
+    """Our client id or client secret is wrong. This says nothing about any connection."""
 
 
 class CredentialsUnreadable(FinchMisconfigured):
-    """The secret with our client id and secret cannot be read; Finch was not asked."""
+    """Our secret in Secrets Manager is unreadable, so we sent no request."""
 
 
 class TokenNotSent(FinchMisconfigured):
-    """Finch saw no token: a bug of ours."""
+    """Finch received no token, which is a bug of ours."""
 
 
 class PaymentRequired(FinchMisconfigured):
-    """The Finch plan does not cover this."""
+    """Our Finch plan does not include this request."""
 
 
 class RequestRefused(FinchFailure):
-    """Finch will not do this."""
+    """Finch refused the request."""
 
     code = "finch_refused"
-    detail = "Finch does not take this request; another provider or other products may work."
+    detail = "Finch does not accept this request. Another provider or other products may work."
 
 
 class InvalidGrant(RequestRefused):
-    """The code is wrong, was used or is too old, or was made for another redirect URI."""
+    """The code is wrong, used, too old, or for another redirect URI."""
 
 
 class ConnectionAlreadyExists(RequestRefused):
-    """This `customer_id` already has a connection at Finch, named by `connection_id`."""
+    """This `customer_id` already has a connection at Finch, whose id is `connection_id` if Finch names it."""
 
     def __init__(self, connection_id: str | None, finch_request_id: str | None = None) -> None:
         super().__init__(finch_request_id)
@@ -116,34 +116,38 @@ class ConnectionAlreadyExists(RequestRefused):
 
 
 class Unauthorized(FinchFailure):
-    """Finch refuses this token."""
+    """Finch refused the token."""
 
     code = "finch_refused"
-    detail = "Finch does not accept this connection's access at the moment."
+    detail = "Finch does not accept the access token of this connection at the moment."
 
 
 class ReauthenticationNeeded(Unauthorized):
-    """The person must log in at the provider again; the connection lives."""
+    """The customer must log in at the provider again. The connection still exists."""
 
 
 class AccountSetupRequired(Unauthorized):
-    """The person must finish setting up at the provider."""
+    """The customer must finish the account setup at the provider."""
 
 
 class TokenDead(Unauthorized):
-    """The token is unknown at Finch, or its connection was disconnected."""
+    """Finch does not know the token, or its connection has ended."""
 
 
 class Forbidden(FinchFailure):
-    """The token may not do this."""
+    """The token does not allow this request."""
 
     code = "finch_refused"
-    detail = "Finch does not allow this for the connection."
+    detail = "Finch does not allow this request for the connection."
 
 
 class InsufficientPermissions(Forbidden):
-    """The person's role at the provider is too low."""
+    """The customer's role at the provider does not allow this."""
 
 
 class InsufficientScope(Forbidden):
-    """The product was not granted."""
+    """The token does not include the product."""
+
+
+# Failures that do not depend on the token: a call with another token would fail too.
+NOT_ABOUT_THE_TOKEN = (NotReached, RateLimited, FinchMisconfigured)

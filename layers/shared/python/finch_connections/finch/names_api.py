@@ -1,4 +1,4 @@
-"""What Finch calls things: its providers, and the company behind a token."""
+"""The calls to Finch for display names: of its providers, and of the company behind a token."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -12,17 +12,17 @@ from finch_connections.finch import client as finch_client
 from finch_connections.finch.client import FinchClient, bearer
 from finch_connections.finch.errors import RateLimited, UnknownAnswer
 
-# Nobody waits for a name, and a task has more to do.
+# No caller waits for a name, and the function has other work items to process.
 READ_SECONDS = 5.0
-# The list of providers is long and hardly changes.
+# The list of providers is long and rarely changes.
 _KEPT_SECONDS = 86_400.0
-# Finch counts the calls of one product by the minute ("Rate limits" in its reference).
+# Finch limits the calls for each product by the minute ("Rate limits" in its reference).
 _REST_SECONDS = 60.0
 
 
 @dataclass
 class NamesApi:
-    """Asks Finch for names. Every method raises `FinchFailure`; a 202 is an `UnknownAnswer`."""
+    """Asks Finch for names. Each method raises `FinchFailure`: a 202 raises `UnknownAnswer`."""
 
     finch: FinchClient
     clock: Callable[[], float] = time.time
@@ -31,7 +31,7 @@ class NamesApi:
     _rest_until: float = float("-inf")
 
     def of_provider(self, provider_id: str) -> str | None:
-        """What a provider calls itself, if Finch lists it (`GET /providers`)."""
+        """The name of a provider, or None if Finch does not list it (`GET /providers`)."""
         if self.clock() - self._read_at > _KEPT_SECONDS:
             answer = self.finch.call("GET", "/providers", read_seconds=READ_SECONDS)
             named = map(_provider, answer) if isinstance(answer, list) else ()
@@ -42,10 +42,10 @@ class NamesApi:
         return self._providers.get(provider_id)
 
     def of_company(self, token: SecretText) -> str | None:
-        """The legal name of a token's company, if it has one (`GET /employer/company`).
+        """The legal name of a token's company, or None (`GET /employer/company`).
 
-        Of the answer nothing else is looked at: it holds account numbers. After a 429 nothing is
-        asked for a minute.
+        Reads no other field of the response, because it contains account numbers. For a minute after a
+        429, raises `RateLimited` without a call.
         """
         if self.clock() < self._rest_until:
             raise RateLimited
@@ -61,14 +61,14 @@ class NamesApi:
         return readable(answer.get("legal_name"))
 
 
-def _provider(said: Any) -> tuple[str, str] | None:
-    if not isinstance(said, dict) or not isinstance(said.get("id"), str):
+def _provider(entry: Any) -> tuple[str, str] | None:
+    if not isinstance(entry, dict) or not isinstance(entry.get("id"), str):
         return None
-    name = readable(said.get("display_name"))
-    return (said["id"], name) if name else None
+    name = readable(entry.get("display_name"))
+    return (entry["id"], name) if name else None
 
 
 @cache
 def from_settings() -> NamesApi:
-    """The names of the Finch that the template names."""
+    """The names from the Finch API that the template names."""
     return NamesApi(finch_client.from_settings())

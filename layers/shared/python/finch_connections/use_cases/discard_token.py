@@ -8,18 +8,18 @@ from finch_connections.domain.connect_session import (
     ConnectSession,
     Phase,
     SessionExpired,
-    refused_for_days,
 )
-from finch_connections.domain.connection import CompanyKey
+from finch_connections.domain.connection import CompanyKey, refused_for_days
 from finch_connections.domain.ownership import Discard, OwnershipRecord, discard_of
 from finch_connections.domain.secret import SecretText
 from finch_connections.finch.errors import FinchFailure, FinchUnavailable, TokenDead
 from finch_connections.log import logger
-from finch_connections.use_cases.check_health import SAID_BY
+from finch_connections.use_cases.check_health import STATUS_BY_FAILURE
+from finch_connections.use_cases.disconnect import end_connection
 from finch_connections.use_cases.finish_connect import Services, decrypt_escrow, kept
 
 # One wrong word of Finch must not drop the only token that lives.
-_DOUBTFUL: tuple[type[FinchFailure], ...] = (TokenDead, *SAID_BY)
+_DOUBTFUL: tuple[type[FinchFailure], ...] = (TokenDead, *STATUS_BY_FAILURE)
 
 
 def begin_discard(
@@ -55,7 +55,8 @@ def begin_discard(
         and there
         and covered(connection_id, there, services, but=handle_hash)
     ):
-        leaving = services.ownerships.leaving(session.behind - {connection_id}, handle_hash)
+        held = services.ownerships.held_by(handle_hash, session.behind - {connection_id})
+        leaving = services.ownerships.leaving(held, handle_hash)
         left = services.ownerships.leaving_to_others(there, handle_hash)
         services.sessions.end(session, SessionExpired.code, now, [left, *leaving])
         logger.info("token dropped, another of its connection is kept", connection_id=connection_id)
@@ -106,18 +107,21 @@ def discard(session: ConnectSession, *, now: datetime, services: Services) -> No
     code = session.error or SessionExpired.code
     reopening = [services.ownerships.reopening(session.key, handle_hash)] if session.key else []
     try:
-        services.finch.finch.disconnect(decrypt_escrow(session, escrow, services))
+        end_connection(decrypt_escrow(session, escrow, services), services.finch.finch)
     except TokenDead:
         # No other token of this connection is kept, or the one who decided knew of them.
         logger.info("token to release is dead", connection_id=connection_id)
     except FinchFailure as error:
-        if isinstance(error, FinchUnavailable) or not refused_for_days(session, now):
+        if isinstance(error, FinchUnavailable) or not refused_for_days(
+            session.discarding_since, now
+        ):
             raise
         if session.key:
             reopening.append(services.ownerships.keeping(connection_id, handle_hash))
         services.sessions.hold(session, code, reopening)
         logger.error("token held", customer_id=session.customer_id, reason=type(error).__name__)
         return
-    leaving = services.ownerships.leaving(session.behind, handle_hash)
+    held = services.ownerships.held_by(handle_hash, session.behind)
+    leaving = services.ownerships.leaving(held, handle_hash)
     services.sessions.end(session, code, now, [*leaving, *reopening])
     logger.info("released", customer_id=session.customer_id, connection_id=connection_id)

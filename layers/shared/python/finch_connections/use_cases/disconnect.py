@@ -1,9 +1,8 @@
-"""The flow that disconnects: Finch first, and only then do we forget the tokens."""
+"""Disconnects a connection: at Finch first, and only then do we forget the tokens."""
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from finch_connections.aws.connection_table import ConnectionTable
@@ -11,30 +10,27 @@ from finch_connections.aws.dynamodb import Conflict
 from finch_connections.aws.ownership_table import OwnershipTable
 from finch_connections.aws.token_vault import TokenVault
 from finch_connections.aws.work_queue import WorkQueue
-from finch_connections.background import in_background
 from finch_connections.domain.connection import (
     CompanyKey,
     Connection,
     ConnectionBusy,
     ConnectionNotFound,
     ConnectionStatus,
-    Token,
     disconnect_refused,
     disconnected,
     disconnecting,
+    key_fields,
     partly_ended,
     refused_for_days,
 )
-from finch_connections.domain.ownership import Ownership
+from finch_connections.domain.ownership import Ownership, freed
 from finch_connections.domain.secret import SecretText
 from finch_connections.domain.work_item import ConnectionSubject, WorkItem
 from finch_connections.finch.client import FinchClient
 from finch_connections.finch.errors import (
+    NOT_ABOUT_THE_TOKEN,
     FinchFailure,
-    FinchMisconfigured,
     FinchUnavailable,
-    NotReached,
-    RateLimited,
     TokenDead,
     UnknownAnswer,
 )
@@ -44,16 +40,10 @@ if TYPE_CHECKING:
     from finch_connections.aws.dynamodb import Write
 
 _ATTEMPTS = 5
-# Not about one connection: the next one would fare no better, and it would be one call too many.
-_NOT_ABOUT_ONE = (NotReached, RateLimited, FinchMisconfigured)
-
-
-# What waits for the texts of tokens that are being opened, by their ciphertexts.
-type _Opening = dict[bytes, Callable[[], SecretText]]
 
 
 class Services(NamedTuple):
-    """Everything outside that disconnecting touches."""
+    """Everything that a disconnect reads and writes."""
 
     connections: ConnectionTable
     ownerships: OwnershipTable
@@ -61,44 +51,40 @@ class Services(NamedTuple):
     finch: FinchClient
     queue: WorkQueue
     kept: Callable[[str, Collection[str]], Iterable[SecretText]] | None = None
-    """The tokens of a Finch connection that attempts keep, by their `handle_hash`; None for who may
-    open none."""
+    """Decrypts the tokens of a Finch connection (first argument) that these sessions keep in escrow.
+
+    None for a function that may not decrypt escrowed tokens.
+    """
 
 
 def disconnect(
     customer_id: str, key: CompanyKey, *, now: datetime, services: Services
 ) -> Connection:
-    """The connection after Finch was told to end every one of its connection ids.
+    """Ends all Finch connections of a connection, and returns the connection.
 
-    It is `disconnected` once Finch has confirmed all of them, else still `disconnecting` with all of
-    its tokens kept, and its task goes on. Where another call ended it meanwhile, what has been
-    connected since is left alone and answered. Raises `ConnectionNotFound`, and `ConnectionBusy`
-    where others keep writing the connection.
+    It is `disconnected` if Finch has confirmed the end of each. Otherwise it is `disconnecting`, keeps
+    all tokens, and a work item continues. If another call has ended it in the meantime, the result is
+    the connection as it is now, with any new login untouched. Raises `ConnectionNotFound`, and
+    `ConnectionBusy` if other requests keep changing the connection.
     """
-    opening: _Opening = {}
     connection = begin(
-        customer_id,
-        key,
-        now=now,
-        connections=services.connections,
-        queue=services.queue,
-        meanwhile=lambda there: _open_first(there, services, opening),
+        customer_id, key, now=now, connections=services.connections, queue=services.queue
     )
-    return _resume(connection, now, services, opening)
+    return _resume(connection, now, services)
 
 
 def resume(
     customer_id: str, key: CompanyKey, *, now: datetime, services: Services
 ) -> Connection | None:
-    """The connection after another try, where it is on its way out; else nothing is done.
+    """Continues a disconnect, and returns the connection; changes nothing in any other status.
 
-    What Finch has refused to end for days goes back to its customer, and to whoever is on duty.
-    Raises `ConnectionBusy`.
+    If Finch has refused for days, the customer gets the connection back as `reauth` with the problem
+    `disconnect_refused`. Raises `ConnectionBusy`.
     """
     connection = services.connections.get(customer_id, key)
     if connection is None or connection.status is not ConnectionStatus.DISCONNECTING:
         return connection
-    return _resume(connection, now, services, {})
+    return _resume(connection, now, services)
 
 
 def begin(
@@ -108,22 +94,20 @@ def begin(
     now: datetime,
     connections: ConnectionTable,
     queue: WorkQueue,
-    meanwhile: Callable[[Connection], object] = lambda _: None,
 ) -> Connection:
-    """The connection marked as on its way out, by this call or by one before; or as it ended.
+    """Marks a connection as `disconnecting` and queues its work item, and returns the connection.
 
-    Its task goes on from there. `meanwhile` is begun with what is about to be marked. Raises
-    `ConnectionNotFound`, and `ConnectionBusy` where others keep writing the connection.
+    A connection that is `disconnecting` or `disconnected` already stays unchanged. Raises
+    `ConnectionNotFound`, and `ConnectionBusy` if other requests keep changing the connection.
     """
-    watched = False
+    queued = False
     for _ in range(_ATTEMPTS):
-        connection = _there(customer_id, key, connections)
+        connection = _existing(customer_id, key, connections)
         if connection.status in (ConnectionStatus.DISCONNECTING, ConnectionStatus.DISCONNECTED):
             return connection
-        meanwhile(connection)
-        if not watched:
+        if not queued:
             queue.send(WorkItem.first(ConnectionSubject(customer_id, key), now), now)
-            watched = True
+            queued = True
         connection = disconnecting(connection, now)
         try:
             connections.write(connection)
@@ -133,38 +117,42 @@ def begin(
     raise ConnectionBusy
 
 
-def _resume(
-    connection: Connection, now: datetime, services: Services, opening: _Opening
-) -> Connection:
+def _resume(connection: Connection, now: datetime, services: Services) -> Connection:
     customer_id, key = connection.customer_id, connection.key
-    sure, confirmed = False, set[str]()
+    conflict, confirmed = False, set[str]()
     for _ in range(_ATTEMPTS):
         if connection.status is not ConnectionStatus.DISCONNECTING:
-            # Ended by another call. What was connected since then is not this call's to end.
+            # Another call has ended it. This call must not end a login that was connected later.
             return connection
         try:
-            connection, refused = _end_each(connection, confirmed, now, services, opening)
+            connection, refused = _end_each(connection, confirmed, now, services)
             if connection.ended.issuperset(connection.connection_ids):
-                gone = disconnected(connection, now)
-            elif refused and refused_for_days(connection, now):
-                gone = disconnect_refused(connection, now)
+                after = disconnected(connection, now)
+            elif refused and refused_for_days(connection.disconnecting_since, now):
+                after = disconnect_refused(connection, now)
             else:
-                logger.warning("disconnect unfinished", extra=_fields(connection))
+                logger.warning("disconnect unfinished", extra=key_fields(customer_id, key))
                 return connection
-            freed = freeing(connection, gone, services.ownerships, sure=sure)
-            services.connections.write(gone, together_with=freed)
+            owned = freed(connection, after)
+            # Usually no session holds them, so the first attempt saves the reads.
+            freeing = (
+                free_as_read(owned, services.ownerships)
+                if conflict
+                else [services.ownerships.freeing(one, held=False) for one in owned]
+            )
+            services.connections.write(after, together_with=freeing)
         except Conflict:
-            connection, sure = _there(customer_id, key, services.connections), True
+            connection, conflict = _existing(customer_id, key, services.connections), True
             continue
-        if gone.status is ConnectionStatus.DISCONNECTED:
-            logger.info("disconnected", extra=_fields(connection))
+        if after.status is ConnectionStatus.DISCONNECTED:
+            logger.info("disconnected", extra=key_fields(customer_id, key))
         else:
-            logger.error("disconnect refused", extra=_fields(connection))
-        return gone
+            logger.error("disconnect refused", extra=key_fields(customer_id, key))
+        return after
     raise ConnectionBusy
 
 
-def _there(customer_id: str, key: CompanyKey, connections: ConnectionTable) -> Connection:
+def _existing(customer_id: str, key: CompanyKey, connections: ConnectionTable) -> Connection:
     connection = connections.get(customer_id, key)
     if connection is None:
         raise ConnectionNotFound
@@ -172,28 +160,23 @@ def _there(customer_id: str, key: CompanyKey, connections: ConnectionTable) -> C
 
 
 def _end_each(
-    connection: Connection,
-    confirmed: set[str],
-    now: datetime,
-    services: Services,
-    opening: _Opening,
+    connection: Connection, confirmed: set[str], now: datetime, services: Services
 ) -> tuple[Connection, bool]:
-    """The connection with what Finch has confirmed so far, and whether Finch refused the rest.
+    """The connection with the ids that Finch has confirmed so far, and whether Finch refused the rest.
 
-    Written after each but the last, so that many logins come to an end however slow Finch is.
-    `confirmed` grows by what a token has ended, written or not: that all are dead is looked at anew
-    where others have written meanwhile, for one of them may have another. Raises `Conflict`.
+    Writes after each id except the last, so that many logins come to an end even if Finch is slow.
+    Adds the ids that a token has ended to `confirmed`, for the next attempt after a conflict. An id
+    counts as ended without that if all its tokens are dead; the next attempt checks this again, because
+    the other write may have added a token. Raises `Conflict`.
     """
     refused = False
     for connection_id in connection.connection_ids:
         if connection_id in connection.ended:
             continue
         try:
-            if connection_id not in confirmed:
-                by_a_token = _end(connection, connection_id, services, opening)
-                if by_a_token:
-                    confirmed.add(connection_id)
-        except _NOT_ABOUT_ONE as error:
+            if connection_id not in confirmed and _end(connection, connection_id, services):
+                confirmed.add(connection_id)
+        except NOT_ABOUT_THE_TOKEN as error:
             logger.warning("disconnect stopped", reason=type(error).__name__)
             return connection, False
         except FinchFailure as error:
@@ -207,94 +190,67 @@ def _end_each(
             continue
         ended = partly_ended(connection, connection.ended | {connection_id}, now)
         if ended.ended.issuperset(connection.connection_ids):
-            # The write that says so is the one that ends the connection.
+            # The caller's write ends the connection and includes this id.
             return replace(connection, ended=ended.ended), False
         services.connections.write(ended)
         connection = ended
     return connection, refused
 
 
-def _end(connection: Connection, connection_id: str, services: Services, opening: _Opening) -> bool:
-    """Has Finch end one connection id; whether it has by one of its tokens, or all of them are dead.
+def _end(connection: Connection, connection_id: str, services: Services) -> bool:
+    """Ends a Finch connection: True if a token ended it, False if all its tokens are dead.
 
-    A 200 is its word for all tokens of the connection id. That a token is dead counts only when all
-    of them are, those of attempts that are not over included: the one tried may have been revoked
-    alone, or by the repair that made another. Nothing else counts: raises `FinchFailure`.
+    A 200 for any token ends the connection for all of them. Dead tokens count only if all are dead,
+    including the tokens that sessions keep in escrow: Finch may have revoked only this token, or a
+    repair may have replaced it. Raises `FinchFailure` in any other case.
     """
-    ours = (_open(connection, one, services, opening) for one in _newest(connection, connection_id))
-    if _ended_by((text() for text in ours), services.finch):
+    newest_first = (
+        services.vault.decrypt_stored(
+            connection.ciphertexts[token.id], connection.customer_id, connection.key
+        )
+        for token in reversed(connection.tokens)
+        if token.connection_id == connection_id
+    )
+    if _ended_by(newest_first, services.finch):
         return True
-    there = services.ownerships.of_connection_id(connection_id)
-    if there is None or not there.holders:
+    record = services.ownerships.of_connection_id(connection_id)
+    if record is None or not record.holders:
         return False
     if services.kept is None:
         raise UnknownAnswer
-    return _ended_by(services.kept(connection_id, there.holders), services.finch)
+    return _ended_by(services.kept(connection_id, record.holders), services.finch)
 
 
 def _ended_by(tokens: Iterable[SecretText], finch: FinchClient) -> bool:
-    """Whether Finch has ended a connection by one of its tokens, and does not call all of them dead."""
+    """Whether any of the tokens has ended the connection; False if Finch calls all of them dead."""
     for token in tokens:
         try:
-            finch.disconnect(token)
+            end_connection(token, finch)
         except TokenDead:
             continue
         return True
     return False
 
 
-def _newest(connection: Connection, connection_id: str) -> list[Token]:
-    """The tokens of one of its connection ids, the newest first."""
-    return [one for one in reversed(connection.tokens) if one.connection_id == connection_id]
+def end_connection(token: SecretText, finch: FinchClient) -> None:
+    """Ends the token's Finch connection for good, with all of its tokens.
 
-
-def _open_first(connection: Connection, services: Services, opening: _Opening) -> None:
-    """Begins to open the token that Finch will be shown first."""
-    for connection_id in connection.connection_ids[:1]:
-        _open(connection, _newest(connection, connection_id)[0], services, opening)
-
-
-def _open(
-    connection: Connection, token: Token, services: Services, opening: _Opening
-) -> Callable[[], SecretText]:
-    """What waits for the text of a token, which is opened beside other calls, and once."""
-    ciphertext = connection.ciphertexts[token.id]
-    if ciphertext not in opening:
-        customer_id, key = connection.customer_id, connection.key
-        opening[ciphertext] = in_background(
-            partial(services.vault.decrypt_stored, ciphertext, customer_id, key)
-        )
-    return opening[ciphertext]
-
-
-def freeing(
-    before: Connection, after: Connection, ownerships: OwnershipTable, *, sure: bool
-) -> "list[Write]":
-    """The writes that free what the connection no longer holds.
-
-    Most often nobody else holds it. To be `sure`, each claim is read first.
+    Raises `FinchFailure`. After `AnswerLost`, the connection may have ended. Raises `TokenDead` only if
+    `/introspect` confirms that the token is dead: a single wrong answer would leave a connection that
+    Finch bills for ever.
     """
-    customer_id, key = before.customer_id, before.key
-    owned = [
-        Ownership.of_connection_id(connection_id, customer_id, key)
-        for connection_id in before.connection_ids
-        if connection_id not in after.connection_ids
-    ]
-    if not after.tokens:
-        owned.append(Ownership.of_company(customer_id, key))
-    if not sure:
-        return [ownerships.freeing(one, held=False) for one in owned]
-    there = [(one, ownerships.get(one.owned_id)) for one in owned]
+    try:
+        finch.disconnect(token)
+    except TokenDead:
+        finch.introspect(token)
+        raise UnknownAnswer from None
+
+
+def free_as_read(owned: Iterable[Ownership], ownerships: OwnershipTable) -> "list[Write]":
+    """Reads the records of these ownerships, and returns the writes that free them."""
+    records = [(one, ownerships.get(one.owned_id)) for one in owned]
     return [
         ownerships.freeing(one, held=bool(record.holders))
-        for one, record in there
+        for one, record in records
         if record and record.owner == one
     ]
-
-
-def _fields(connection: Connection) -> dict[str, str]:
-    return {
-        "customer_id": connection.customer_id,
-        "provider_id": connection.key.provider_id,
-        "company_id": connection.key.company_id,
-    }

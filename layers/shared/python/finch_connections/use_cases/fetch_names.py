@@ -1,4 +1,4 @@
-"""The flow that names: asks Finch what provider and company are called, and keeps what it says."""
+"""Fetches the display names of a connection's provider and company from Finch, and stores them."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from finch_connections.log import logger
 
 
 class Services(NamedTuple):
-    """Everything outside that naming touches."""
+    """Everything that fetching names reads and writes."""
 
     connections: ConnectionTable
     vault: TokenVault
@@ -26,25 +26,25 @@ class Services(NamedTuple):
 
 
 def fetch(connection: Connection, *, services: Services) -> bool:
-    """Asks for the names that a connection lacks; whether another try soon may bring more.
+    """Fetches the missing names of a connection. Returns whether to try again soon.
 
-    That Finch has no data yet, is busy or down means later; what it will not tell is not asked again
-    soon. One that is on its way out is left alone, also where that began meanwhile: nothing is
-    written where somebody wrote the connection since it was read.
+    True if Finch has no data yet, limits requests or is down, or if another write of the connection
+    came first; then nothing is written. False if Finch refuses to give a name. A connection that is
+    `disconnecting` or has no token stays unchanged.
     """
     if connection.status is ConnectionStatus.DISCONNECTING or not connection.tokens:
         return False
     later, provider_name, company_name = False, connection.provider_name, connection.company_name
     if provider_name is None:
-        asked = _asked(lambda: services.names.of_provider(connection.key.provider_id))
-        provider_name, later = asked.name, asked.later
+        fetched = _fetched(lambda: services.names.of_provider(connection.key.provider_id))
+        provider_name, later = fetched.name, fetched.later
     token = token_for_name(connection)
     if company_name is None and token:
         text = services.vault.decrypt_stored(
             connection.ciphertexts[token.id], connection.customer_id, connection.key
         )
-        asked = _asked(lambda: services.names.of_company(text))
-        company_name, later = asked.name, later or asked.later
+        fetched = _fetched(lambda: services.names.of_company(text))
+        company_name, later = fetched.name, later or fetched.later
     after = named(connection, provider_name, company_name)
     if after is not connection:
         try:
@@ -54,14 +54,14 @@ def fetch(connection: Connection, *, services: Services) -> bool:
     return later
 
 
-class _Asked(NamedTuple):
+class _Fetched(NamedTuple):
     name: str | None = None
     later: bool = False
 
 
-def _asked(ask: Callable[[], str | None]) -> _Asked:
+def _fetched(call: Callable[[], str | None]) -> _Fetched:
     try:
-        return _Asked(ask())
+        return _Fetched(call())
     except FinchFailure as error:
-        logger.info("name not told", reason=type(error).__name__)
-        return _Asked(later=isinstance(error, FinchUnavailable))
+        logger.info("name not fetched", reason=type(error).__name__)
+        return _Fetched(later=isinstance(error, FinchUnavailable))

@@ -305,7 +305,8 @@ def _holding(session: ConnectSession, services: Services) -> "list[Write]":
 
 def _leaving(session: ConnectSession, services: Services) -> "list[Write]":
     """What notes that a session has no token, nor may have."""
-    return services.ownerships.leaving(session.behind, session.handle_hash)
+    held = services.ownerships.held_by(session.handle_hash, session.behind)
+    return services.ownerships.leaving(held, session.handle_hash)
 
 
 def _again(session: ConnectSession, services: Services) -> ConnectSession:
@@ -619,13 +620,14 @@ def _attach(
         repairing=repaired is True,
         entity_names=introspection.entity_names,
     )
+    left = services.ownerships.held_by(
+        session.handle_hash, session.behind - {token_response.connection_id}
+    )
     writes = [
         services.connections.writing(after),
         services.ownerships.taking(company),
         services.ownerships.taking(connection, held_by=session.handle_hash),
-        *services.ownerships.leaving(
-            session.behind - {token_response.connection_id}, session.handle_hash
-        ),
+        *services.ownerships.leaving(left, session.handle_hash),
     ]
     if session.repairs and session.repairs != key:
         broken = services.connections.get(customer_id, session.repairs)

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from finch_connections.aws.dynamodb import Conflict
 from finch_connections.domain.connect_session import (
-    DEAD_AGAIN_AFTER,
     EXCHANGE_LIMIT,
     ConnectionEnded,
     ConnectSession,
@@ -25,6 +24,7 @@ from finch_connections.domain.connection import (
 )
 from finch_connections.domain.errors import InternalError, Refusal
 from finch_connections.domain.health import WORSE_AGAIN_AFTER, look_again_at, waits_for_days
+from finch_connections.domain.token_response import DEAD_AGAIN_AFTER
 from finch_connections.domain.work_item import (
     FIRST_LOOK,
     REMINDER,

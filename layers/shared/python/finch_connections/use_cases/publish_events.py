@@ -1,4 +1,4 @@
-"""The flow that publishes: from the writes of connections to the changes that others are told of."""
+"""Publishes connection events: turns the writes in the table's stream into events on the bus."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,17 +8,18 @@ from finch_connections import metrics
 from finch_connections.aws import connection_table
 from finch_connections.aws.dynamodb import Item
 from finch_connections.aws.event_bus import MOST_ENTRIES, EventBus
+from finch_connections.domain.connection import key_fields
 from finch_connections.domain.connection_event import ConnectionEvent, event_between
 from finch_connections.log import logger
 
-# What its outcomes are counted under.
+# The `route` of its outcomes in the metrics.
 ROUTE = "publish_events"
 
 
 class Written(NamedTuple):
-    """One write of a connection's row, with the row before and after it, where there was one.
+    """One write of a connection's row, with the item before and after it, or None without an item.
 
-    `id` is its own for good, `sequence_number` its place in the stream.
+    `id` never changes, even if the write is read again. `sequence_number` is its place in the stream.
     """
 
     id: str
@@ -28,30 +29,32 @@ class Written(NamedTuple):
 
 
 class NothingPublished(Exception):
-    """Not even the first of several writes could be told."""
+    """Even the first of several writes could not be published."""
 
 
 def publish(writes: Sequence[Written], *, bus: EventBus) -> str | None:
-    """Tells the changes in the order of their writes; answers where it has to be gone on from.
+    """Publishes the events of these writes in order. Returns the place to continue, or None.
 
-    That is the sequence number of the first write that could not be told, to come again with all
-    after it; some of those may have been told already, under the same ids. Changes of one
-    connection never overtake each other. Raises `NothingPublished` where that is the first of
-    several, so that they come again in parts and one that nobody can read is given up alone.
+    The place is the sequence number of the first write whose event was not published. The caller
+    retries it with all writes after it. Some of those may already be published; their events keep
+    their ids. Events of one connection never overtake each other. Raises `NothingPublished` if the
+    place is the first of several writes: Lambda then splits the batch, until an unreadable write is
+    alone in its batch and can be skipped.
     """
-    readable, unreadable = _changes(writes)
-    stopped = _tell(readable, bus) or unreadable
+    readable, unreadable = _events(writes)
+    stopped = _put_all(readable, bus) or unreadable
     if stopped and len(writes) > 1 and stopped == writes[0].sequence_number:
         raise NothingPublished
     return stopped
 
 
-type _Told = tuple[str, ConnectionEvent]
+# The sequence number of a write, and its event.
+type _Numbered = tuple[str, ConnectionEvent]
 
 
-def _changes(writes: Iterable[Written]) -> tuple[list[_Told], str | None]:
-    """The changes up to a write that cannot be read, and the sequence number of that."""
-    found: list[_Told] = []
+def _events(writes: Iterable[Written]) -> tuple[list[_Numbered], str | None]:
+    """The events before the first unreadable write, and the sequence number of that write."""
+    found: list[_Numbered] = []
     for write in writes:
         try:
             before, after = (
@@ -67,34 +70,32 @@ def _changes(writes: Iterable[Written]) -> tuple[list[_Told], str | None]:
     return found, None
 
 
-def _tell(events: Iterable[_Told], bus: EventBus) -> str | None:
+def _put_all(events: Iterable[_Numbered], bus: EventBus) -> str | None:
     for request in _requests(events):
-        refused = bus.put([event for _, event in request])
-        taken = Counter(event.kind for _, event in request if event.id not in refused)
-        for kind, times in taken.items():
+        rejected = bus.put([event for _, event in request])
+        published = Counter(event.kind for _, event in request if event.id not in rejected)
+        for kind, times in published.items():
             metrics.count(ROUTE, kind, times)
         for sequence_number, event in request:
-            if event.id in refused:
+            if event.id in rejected:
                 return sequence_number
             logger.info(
-                "change published",
+                "event published",
+                extra=key_fields(event.customer_id, event.key),
                 kind=event.kind,
-                customer_id=event.customer_id,
-                provider_id=event.key.provider_id,
-                company_id=event.key.company_id,
                 status=event.status,
             )
     return None
 
 
-def _requests(events: Iterable[_Told]) -> Iterator[list[_Told]]:
-    """Each with one change of a connection at most: what fails in it is overtaken by others only."""
-    request: list[_Told] = []
-    for told in events:
-        connections = {(event.customer_id, event.key) for _, event in request}
-        if len(request) == MOST_ENTRIES or (told[1].customer_id, told[1].key) in connections:
+def _requests(events: Iterable[_Numbered]) -> Iterator[list[_Numbered]]:
+    """Requests with at most one event of each connection, so that a rejected event is never overtaken."""
+    request: list[_Numbered] = []
+    for number, event in events:
+        connections = {(one.customer_id, one.key) for _, one in request}
+        if len(request) == MOST_ENTRIES or (event.customer_id, event.key) in connections:
             yield request
             request = []
-        request.append(told)
+        request.append((number, event))
     if request:
         yield request

@@ -1,4 +1,4 @@
-"""The flow that receives webhooks: what Finch has signed becomes a task to look, never more."""
+"""Receives Finch's webhooks: a signed webhook queues a health check, and does nothing else."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -11,20 +11,20 @@ from finch_connections.log import logger
 
 
 class Services(NamedTuple):
-    """Everything outside that receiving touches."""
+    """Everything that receiving a webhook reads and writes."""
 
     secret: FinchSecret
     queue: WorkQueue
 
 
 def receive(delivery: Delivery, *, now: datetime, services: Services) -> None:
-    """Queues a look at the connection that a webhook is about, if it is about one.
+    """Queues a check of the Finch connection that a webhook is about, if its status may have changed.
 
-    A webhook that is answered with a failure comes again. Raises `SignatureInvalid`,
-    `InvalidRequest` and `CredentialsUnreadable`.
+    Raises `SignatureInvalid`, `InvalidRequest` and `CredentialsUnreadable`. After an error response,
+    Finch sends the webhook again.
     """
     secret = services.secret
-    # A secret may have been added since: Finch signs with it at once.
+    # Finch signs with a new secret at once, and our cached secret may be older.
     if not delivery.signed_with(secret.webhook_secrets()) and not delivery.signed_with(
         secret.webhook_secrets_again()
     ):

@@ -1,4 +1,4 @@
-"""The flow that sweeps: finds what nobody has looked at for too long, and queues it at a steady pace."""
+"""The scheduled check: finds the sessions and connections that are due, and queues them at a steady pace."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,9 +11,9 @@ from finch_connections.aws.session_table import SessionTable
 from finch_connections.aws.work_queue import WorkQueue
 from finch_connections.domain.work_item import ConnectionSubject, SessionSubject, Subject, WorkItem
 
-# How often the sweep runs; what it queues is spread over this, as long as SQS can delay.
+# The time between two runs. It is SQS's longest delay, so that a run can spread its work items over it.
 PERIOD = timedelta(minutes=15)
-# The task of something unfinished says when it comes again: after this it was lost.
+# An unfinished row names the time of its next attempt. This long after, its message was lost.
 _LOST_AFTER = timedelta(days=1)
 
 
@@ -25,10 +25,10 @@ def schedule(
     connections: ConnectionTable,
     queue: WorkQueue,
 ) -> int:
-    """Queues what is due, oldest first, and answers how much; the next run goes on from there.
+    """Queues the due rows, oldest first, and returns their number. The next run queues the rest.
 
-    No more than `per_minute` over the period, and less while the queue is behind: what has been
-    queued stays due until it was looked at.
+    Queues at most `per_minute` work items for each minute of the period, minus the backlog of the queue:
+    a queued row stays due until it is processed.
     """
     room = int(per_minute * (PERIOD / timedelta(minutes=1))) - queue.backlog()
     found = islice(_due(now, sessions, connections), max(room, 0))

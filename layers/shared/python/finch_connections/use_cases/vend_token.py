@@ -1,4 +1,4 @@
-"""The flow that vends: opens one token for a backend, after the record of it is there."""
+"""Vends a token to a backend: decrypts it, and stores an audit record before it returns the token."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from finch_connections.aws.audit_table import AuditTable
 from finch_connections.aws.connection_table import ConnectionTable
 from finch_connections.aws.token_vault import TokenVault
 from finch_connections.aws.work_queue import WorkQueue
-from finch_connections.domain.connection import Token
+from finch_connections.domain.connection import Token, key_fields
 from finch_connections.domain.secret import SecretText
 from finch_connections.domain.token_request import (
     AuditRecord,
@@ -20,12 +20,12 @@ from finch_connections.domain.token_request import (
 from finch_connections.domain.work_item import ConnectionSubject, WorkItem
 from finch_connections.log import logger
 
-# What its outcomes are counted under.
+# The `route` of its outcomes in the metrics.
 ROUTE = "vend_token"
 
 
 class Services(NamedTuple):
-    """Everything outside that vending touches."""
+    """Everything that vending reads and writes."""
 
     connections: ConnectionTable
     audit: AuditTable
@@ -34,14 +34,14 @@ class Services(NamedTuple):
 
 
 class Vended(NamedTuple):
-    """A token with its text."""
+    """A token and its decrypted text."""
 
     token: Token
     text: SecretText
 
 
 def vend(request: TokenRequest, *, now: datetime, services: Services) -> Vended | Refused:
-    """A token for what is asked, or why there is none; either is recorded before it is said."""
+    """A token that covers the request, or the reason to refuse. Both are recorded before this returns."""
     connection = services.connections.get(request.customer_id, request.key)
     if connection is None:
         return _refuse(request, Refused(Outcome.NOT_FOUND), now, services)
@@ -49,17 +49,17 @@ def vend(request: TokenRequest, *, now: datetime, services: Services) -> Vended 
     if isinstance(choice, Refused):
         return _refuse(request, choice, now, services)
     ciphertext = connection.ciphertexts[choice.id]
-    opened = services.vault.decrypt_stored(ciphertext, request.customer_id, request.key)
+    text = services.vault.decrypt_stored(ciphertext, request.customer_id, request.key)
     _record(request, Outcome.VENDED, choice, now, services)
-    return Vended(choice, opened)
+    return Vended(choice, text)
 
 
 def report(
     request: TokenRequest, token_id: str, *, now: datetime, services: Services
 ) -> Refused | None:
-    """Queues a look at a connection whose token Finch has refused to a backend, who may be wrong.
+    """Records a backend's report that Finch refused a token, and queues a health check.
 
-    Of a token that is not there any more nothing is to be seen.
+    Returns a refusal, without a check, if the connection has no such token any more.
     """
     connection = services.connections.show(request.customer_id, request.key)
     tokens = connection.tokens if connection else ()
@@ -72,10 +72,10 @@ def report(
     return None
 
 
-def refuse_unreadable(
+def record_invalid(
     customer_id: str, caller: str | None, *, now: datetime, services: Services
 ) -> None:
-    """Records a request about a customer that could not be understood otherwise."""
+    """Records an invalid request in which at least the customer and the caller are readable."""
     record = AuditRecord(customer_id, now, Outcome.INVALID_REQUEST, caller)
     services.audit.write(record)
 
@@ -104,10 +104,8 @@ def _record(
     metrics.count(ROUTE, outcome)
     logger.info(
         "token asked for",
+        extra=key_fields(request.customer_id, request.key),
         outcome=outcome,
         caller=request.caller,
-        customer_id=request.customer_id,
-        provider_id=request.key.provider_id,
-        company_id=request.key.company_id,
         token_id=record.token_id,
     )

@@ -1,4 +1,4 @@
-"""The flow that erases a customer: everything of theirs ends at Finch first, and then here."""
+"""Erases a customer: ends everything at Finch first, and then deletes our data."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -18,7 +18,7 @@ from finch_connections.use_cases import disconnect, finish_connect
 from finch_connections.use_cases.discard_token import begin_discard, discard
 from finch_connections.use_cases.operator import resolve_unfinished
 
-# What leads to others comes before them: an offer names a session, a session ends in a connection.
+# In this order, because an offer names a session, and a session can become a connection.
 OWNERSHIPS, SESSIONS, CONNECTIONS, AUDIT = "ownerships", "sessions", "connections", "audit"
 _AFTER = {OWNERSHIPS: SESSIONS, SESSIONS: CONNECTIONS, CONNECTIONS: AUDIT}
 
@@ -28,7 +28,7 @@ ONLY_FINCH = "only Finch can end it"
 
 
 class Services(NamedTuple):
-    """Everything outside that erasing touches."""
+    """Everything that an erasure reads and writes."""
 
     connecting: finish_connect.Services
     audit: AuditTable
@@ -42,10 +42,10 @@ def erase(
     in_time: Callable[[], bool],
     services: Services,
 ) -> Batch:
-    """One step through what is kept about a customer. It may be run again from any point.
+    """Runs one batch of the erasure. A batch can run again from any cursor.
 
-    A row goes when Finch has confirmed that nothing is behind it. All is gone when one round from
-    beginning to end has found nothing.
+    Deletes a row only after Finch has confirmed the end of its connection. The erasure is complete
+    when a whole round finds no row.
     """
     batch = Batch(cursor or Cursor(OWNERSHIPS))
     while batch.next and in_time():
@@ -61,11 +61,13 @@ def erase(
 type _Last = dict[str, str] | None
 
 
-def _claims(batch: Batch, customer_id: str, at: Cursor, now: datetime, services: Services) -> _Last:
-    ownerships, last = services.connecting.ownerships.about(customer_id, at.after)
+def _ownerships(
+    batch: Batch, customer_id: str, at: Cursor, now: datetime, services: Services
+) -> _Last:
+    ownerships, last = services.connecting.ownerships.of_customer(customer_id, at.after)
     for record in ownerships:
         if record.owner:
-            # It goes with its connection.
+            # Deleted together with its connection.
             continue
         session = services.connecting.sessions.get(record.offered_to or "")
         if session and session.customer_id == customer_id:
@@ -81,7 +83,7 @@ def _offer(batch: Batch, record: OwnershipRecord, services: Services) -> None:
         batch.leave(UNDER_WAY, connection_id=connection_id)
         return
     batch.done["offers erased"] += 1
-    logger.error("a connection at finch that nobody can end", connection_id=connection_id)
+    logger.error("only finch can end this connection", connection_id=connection_id)
     batch.leave(ONLY_FINCH, connection_id=connection_id)
 
 
@@ -115,14 +117,14 @@ def _session(
 def _end(
     batch: Batch, session: ConnectSession, now: datetime, services: finish_connect.Services
 ) -> None:
-    """Has Finch end what a session keeps, unless somebody else would be cut off."""
+    """Ends the token in a session's escrow at Finch, unless that would end another customer's connection."""
     handle_hash = session.handle_hash
     services.queue.send(WorkItem.first(SessionSubject(handle_hash), now), now)
     given_up: ConnectSession | None = session
     if session.phase is not Phase.DISCARDING:
         seen = resolve_unfinished.picture(handle_hash, services=services)
         if any(owner.customer_id == session.customer_id for owner in seen.owners):
-            # Their connection comes after the sessions, and ends with whatever token of it is alive.
+            # The customer's own connection is disconnected after the sessions, with any working token.
             batch.leave(UNDER_WAY, **_named(session))
             return
         given_up = begin_discard(seen.session, seen.key, now=now, services=services)
@@ -132,7 +134,7 @@ def _end(
     if there and there.phase is Phase.HELD:
         batch.leave(FOR_A_PERSON, **_named(there))
     elif there:
-        # Over, and gone in the next round.
+        # The session has ended, and the next round deletes it.
         batch.done["tokens ended or dropped"] += 1
 
 
@@ -148,8 +150,10 @@ def _connections(
     batch: Batch, customer_id: str, at: Cursor, now: datetime, services: Services
 ) -> _Last:
     for connection in services.connecting.connections.every(customer_id):
-        key = connection.key
-        row = {"provider_id": key.provider_id, "company_id": key.company_id}
+        row = {
+            "provider_id": connection.key.provider_id,
+            "company_id": connection.key.company_id,
+        }
         try:
             if connection.status is ConnectionStatus.DISCONNECTED:
                 services.connecting.connections.erase(connection)
@@ -173,8 +177,8 @@ def _disconnect(connection: Connection, now: datetime, services: finish_connect.
 def _audit(batch: Batch, customer_id: str, at: Cursor, now: datetime, services: Services) -> _Last:
     erased = services.audit.erase(customer_id)
     batch.done["records erased"] += erased
-    # Whatever it is told to go on after: what was erased is not found again.
+    # An empty key to continue after: the next query finds only the records that are left.
     return {} if erased else None
 
 
-_PARTS = {OWNERSHIPS: _claims, SESSIONS: _sessions, CONNECTIONS: _connections, AUDIT: _audit}
+_PARTS = {OWNERSHIPS: _ownerships, SESSIONS: _sessions, CONNECTIONS: _connections, AUDIT: _audit}

@@ -1,4 +1,4 @@
-"""The flow that reseals: every sealed token comes under the key that seals now, while all goes on."""
+"""Re-encrypts all tokens under the current key, while all functions keep running."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -8,18 +8,18 @@ from botocore.exceptions import ClientError
 from finch_connections.aws.connection_table import ConnectionTable
 from finch_connections.aws.dynamodb import Conflict
 from finch_connections.aws.session_table import SessionTable
-from finch_connections.aws.token_vault import EncryptedByAnotherKey, TokenVault, about_this_one
+from finch_connections.aws.token_vault import EncryptedByAnotherKey, TokenVault, why_not_decrypted
 from finch_connections.domain.batch import Batch, Cursor
 from finch_connections.domain.connect_session import ConnectSession
-from finch_connections.domain.connection import Connection, reencrypted
+from finch_connections.domain.connection import Connection, key_fields, reencrypted
 
-# Sessions first: what leaves them meanwhile is sealed anew into its connection, which comes after.
+# Sessions first: a token that moves to a connection meanwhile is encrypted again with the current key.
 SESSIONS, CONNECTIONS = "sessions", "connections"
 REENCRYPTED, ALREADY = "reencrypted", "already"
 
 
 class Services(NamedTuple):
-    """Everything outside that resealing touches."""
+    """Everything that re-encryption reads and writes."""
 
     sessions: SessionTable
     connections: ConnectionTable
@@ -27,9 +27,9 @@ class Services(NamedTuple):
 
 
 def reencrypt(cursor: Cursor | None, *, in_time: Callable[[], bool], services: Services) -> Batch:
-    """One step through all rows. Each write is conditional on the row as it was read.
+    """Re-encrypts one batch of rows. Each write succeeds only if the row is unchanged since the read.
 
-    What others have changed meanwhile, and what does not open, is left for another time and named.
+    The batch reports the rows that have changed meanwhile or that do not decrypt.
     """
     batch = Batch(cursor or Cursor(SESSIONS))
     while batch.next and in_time():
@@ -43,7 +43,7 @@ def _page(batch: Batch, at: Cursor, services: Services) -> Cursor | None:
         for session in sessions:
             _session(batch, session, services)
         return Cursor(SESSIONS, last) if last else Cursor(CONNECTIONS)
-    connections, last = services.connections.everybodys(at.after)
+    connections, last = services.connections.scan(at.after)
     for connection in connections:
         _connection(batch, connection, services)
     return Cursor(CONNECTIONS, last) if last else None
@@ -62,14 +62,14 @@ def _session(batch: Batch, session: ConnectSession, services: Services) -> None:
     except Conflict:
         batch.leave("changed meanwhile", session=handle_hash)
     except (ClientError, EncryptedByAnotherKey) as error:
-        batch.leave(about_this_one(error), session=handle_hash)
+        batch.leave(why_not_decrypted(error), session=handle_hash)
     else:
         batch.done[REENCRYPTED if ciphertext else ALREADY] += 1
 
 
 def _connection(batch: Batch, connection: Connection, services: Services) -> None:
     customer_id, key = connection.customer_id, connection.key
-    row = {"customer_id": customer_id, "provider_id": key.provider_id, "company_id": key.company_id}
+    row = key_fields(customer_id, key)
     try:
         ciphertexts = {
             token_id: services.vault.reencrypt_stored(ciphertext, customer_id, key)
@@ -81,7 +81,7 @@ def _connection(batch: Batch, connection: Connection, services: Services) -> Non
     except Conflict:
         batch.leave("changed meanwhile", **row)
     except (ClientError, EncryptedByAnotherKey) as error:
-        batch.leave(about_this_one(error), **row)
+        batch.leave(why_not_decrypted(error), **row)
     else:
         batch.done[REENCRYPTED] += len(changed)
         batch.done[ALREADY] += len(ciphertexts) - len(changed)

@@ -176,7 +176,8 @@ def dismiss(handle_hash: str, *, now: datetime, services: Services) -> None:
     session = _session(handle_hash, services)
     if session.phase is not Phase.UNCERTAIN:
         raise SessionUsed("This session is not uncertain.")
-    leaving = services.ownerships.leaving(session.behind, handle_hash)
+    held = services.ownerships.held_by(handle_hash, session.behind)
+    leaving = services.ownerships.leaving(held, handle_hash)
     services.sessions.end(session, session.error or ExchangeUncertain.code, now, leaving)
 
 

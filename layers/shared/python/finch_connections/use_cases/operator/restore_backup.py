@@ -1,8 +1,8 @@
-"""The flow that restores: of a backup of the tables comes back what Finch says is alive, and no more.
+"""Restores from a backup of the tables the tokens that are alive at Finch, and nothing else.
 
-A backup is older than what is there now: since then connections were made, repaired and ended, and
-companies have changed hands. So what is there now stays, every token is asked about at Finch, and
-claims are taken anew, never restored.
+The tables have changed since the backup: connections were made, repaired and ended, and companies have
+new owners. So current data wins, we ask Finch about each token, and ownerships are taken again instead
+of restored.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from finch_connections.aws.connection_table import ConnectionTable
 from finch_connections.aws.dynamodb import Conflict, Item, scan
 from finch_connections.aws.session_table import read_backup
-from finch_connections.aws.token_vault import EncryptedByAnotherKey, about_this_one
+from finch_connections.aws.token_vault import EncryptedByAnotherKey, why_not_decrypted
 from finch_connections.domain.batch import Batch, Cursor
 from finch_connections.domain.connect_session import CannotConnect, ConnectSession, Phase
 from finch_connections.domain.connection import (
@@ -22,6 +22,7 @@ from finch_connections.domain.connection import (
     ConnectionBusy,
     ConnectionStatus,
     Token,
+    key_fields,
     restored,
 )
 from finch_connections.domain.health import Finding
@@ -38,7 +39,7 @@ RESTORED, DEAD, COVERED, THERE = "restored", "dead at Finch", "covered", "there 
 
 @dataclass(frozen=True)
 class Backup:
-    """The tables that were restored beside those in use; either may be left out."""
+    """The restored tables, which have other names than the tables in use. Each is optional."""
 
     connections: ConnectionTable | None
     sessions: str | None
@@ -52,7 +53,7 @@ def restore(
     in_time: Callable[[], bool],
     services: finish_connect.Services,
 ) -> Batch:
-    """One step through a backup. It may be run again from any point, and as often as one likes."""
+    """Restores one batch of rows. A batch can run again from any cursor, any number of times."""
     batch = Batch(cursor or Cursor(CONNECTIONS))
     while batch.next and in_time():
         batch.next = _page(batch, backup, batch.next, now, services)
@@ -65,7 +66,7 @@ def _page(
     if at.part == CONNECTIONS:
         if backup.connections is None:
             return Cursor(SESSIONS)
-        connections, last = backup.connections.everybodys(at.after)
+        connections, last = backup.connections.scan(at.after)
         for connection in connections:
             _connection(batch, connection, now, services)
         return Cursor(CONNECTIONS, last) if last else Cursor(SESSIONS)
@@ -83,45 +84,45 @@ def _connection(
     batch: Batch, backup: Connection, now: datetime, services: finish_connect.Services
 ) -> None:
     customer_id, key = backup.customer_id, backup.key
-    row = {"customer_id": customer_id, "provider_id": key.provider_id, "company_id": key.company_id}
-    there = services.connections.get(customer_id, key)
-    behind = there.connection_ids if there else ()
+    row = key_fields(customer_id, key)
+    current = services.connections.get(customer_id, key)
+    current_ids = current.connection_ids if current else ()
     alive: list[Token] = []
     try:
         for token in backup.tokens:
-            if there and token.id in there.ciphertexts:
+            if current and token.id in current.ciphertexts:
                 batch.done[THERE] += 1
-            elif token.connection_id in behind or _covered(token.connection_id, services):
+            elif token.connection_id in current_ids or _covered(token.connection_id, services):
                 batch.done[COVERED] += 1
-            elif said := check_health.finding(backup, token, services):
-                if said.status is ConnectionStatus.DISCONNECTED:
+            elif found := check_health.finding(backup, token, services):
+                if found.status is ConnectionStatus.DISCONNECTED:
                     batch.done[DEAD] += 1
                 else:
-                    alive.append(_as_found(token, said))
+                    alive.append(_as_found(token, found))
             else:
-                batch.leave("Finch says nothing of use", **row, connection_id=token.connection_id)
+                batch.leave("Finch gave no usable answer", **row, connection_id=token.connection_id)
         if alive:
-            _write(restored(there, backup, alive, now), alive, now, services)
+            _write(restored(current, backup, alive, now), alive, now, services)
             batch.done[RESTORED] += len(alive)
     except (FinchFailure, ConnectionBusy, Conflict) as error:
         batch.leave(type(error).__name__, **row)
     except (ClientError, EncryptedByAnotherKey) as error:
-        batch.leave(about_this_one(error), **row)
+        batch.leave(why_not_decrypted(error), **row)
 
 
 def _covered(connection_id: str, services: finish_connect.Services) -> bool:
-    """Whether anybody has a token of a Finch connection that lives: the claim alone may be left of it."""
+    """Whether we have a working token of a Finch connection. A record without a token can be left over."""
     record = services.ownerships.of_connection_id(connection_id)
     return bool(record and covered(connection_id, record, services))
 
 
-def _as_found(token: Token, said: Finding) -> Token:
+def _as_found(token: Token, found: Finding) -> Token:
     return replace(
         token,
-        status=said.status,
-        status_detail=said.detail,
-        entities=token.entities if said.entities is None else said.entities,
-        methods=token.methods if said.methods is None else said.methods,
+        status=found.status,
+        status_detail=found.detail,
+        entities=token.entities if found.entities is None else found.entities,
+        methods=token.methods if found.methods is None else found.methods,
         suspected=None,
         suspected_since=None,
     )
@@ -130,7 +131,7 @@ def _as_found(token: Token, said: Finding) -> Token:
 def _write(
     after: Connection, alive: list[Token], now: datetime, services: finish_connect.Services
 ) -> None:
-    """Writes a connection with its claims, or nothing: raises `Conflict` where one is another's."""
+    """Writes a connection and its ownerships. Raises `Conflict`, also if another customer owns any."""
     customer_id, key = after.customer_id, after.key
     work_item = WorkItem.first(ConnectionSubject(customer_id, key), now)
     services.queue.send(work_item, now)
@@ -140,7 +141,7 @@ def _write(
         for one in dict.fromkeys(token.connection_id for token in alive)
     ]
     services.connections.write(after, [services.ownerships.taking(one) for one in taking])
-    logger.warning("connection restored", customer_id=customer_id, provider_id=key.provider_id)
+    logger.warning("connection restored", extra=key_fields(customer_id, key))
 
 
 def _session(
@@ -150,7 +151,7 @@ def _session(
     now: datetime,
     services: finish_connect.Services,
 ) -> None:
-    """Puts back what only a person can decide about: a token that nobody has, or may have."""
+    """Puts a session back for the operator to decide, if its token is lost or may exist at Finch."""
     handle_hash, escrow = backup.handle_hash, backup.escrow
     if escrow is None and backup.phase not in (Phase.EXCHANGING, Phase.UNCERTAIN):
         return
@@ -173,6 +174,6 @@ def _session(
     except (FinchFailure, Conflict) as error:
         batch.leave(type(error).__name__, session=handle_hash)
     except (ClientError, EncryptedByAnotherKey) as error:
-        batch.leave(about_this_one(error), session=handle_hash)
+        batch.leave(why_not_decrypted(error), session=handle_hash)
     else:
         batch.done["held for a person"] += 1

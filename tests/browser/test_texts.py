@@ -19,7 +19,7 @@ from finch_connections.use_cases.finish_connect import Status
 from finch_connections.web import api
 from local.world import World
 from tests.browser.conftest import Visit
-from tests.unit.test_readme import kinds
+from tests.support.documents import kinds
 
 # What the page says of itself: no answer, no sign-in, the gateway's refusals, and what nobody foresaw.
 OF_THE_PAGE = {"unreachable", "unauthorized", "not_allowed", "too_many_requests", "unexpected"}

@@ -26,7 +26,7 @@ from local.fake_finch.seed_world import HARBOR_LANE, IRIS, JUNIPER_VALE, OWEN
 from tests.support.deployed import TEMPLATE
 from tests.support.in_process import Call, InProcess, context, handler_of
 from tests.support.person import Person
-from tests.unit.test_readme import rows
+from tests.support.documents import PAGES, rows
 
 MAPPING: dict[str, Any] = TEMPLATE["Resources"]["PublishEvents"]["Properties"]["Events"]["Changes"][
     "Properties"
@@ -443,10 +443,10 @@ def test_the_image_of_a_stream_is_read_without_its_ciphertexts(subscriber: Subsc
     assert read.ciphertexts == {}
 
 
-def test_the_readme_says_what_is_told(subscriber: Subscriber) -> None:
+def test_documents_describe_the_event(subscriber: Subscriber) -> None:
     Person(subscriber.deployed, "acme").connect()
     [event] = subscriber.listen()
-    stated = [cells[0].strip("`") for cells in rows("detail")]
+    stated = [cells[0].strip("`") for cells in rows(PAGES["events"], "detail")]
     assert stated == list(event["detail"])
     assert event["detail"]["version"] == event_bus.VERSION
-    assert {cells[0].strip("`") for cells in rows("event")} == set(EventKind)
+    assert {cells[0].strip("`") for cells in rows(PAGES["events"], "event")} == set(EventKind)

@@ -28,7 +28,7 @@ from tests.support.invariants import Watch, broken
 from tests.support.person import Person
 from tests.support.runbooks import commands, sections
 
-TO_DO, ALARMS = sections("To be done by a person"), sections("Alarms")
+TO_DO, ALARMS = sections("Tasks of a person"), sections("Alarms")
 DONE, FOR_A_PERSON, CANNOT, NOT_YET = 0, 1, 2, 3
 
 
@@ -465,6 +465,6 @@ def test_what_was_given_up_is_put_back(
     world.aws.client("sqs").send_message(
         QueueUrl=world.output("WorkDeadLetterQueueUrl"), MessageBody=letter
     )
-    assert operator.follow(ALARMS["A task is given up"]) == [DONE]
+    assert operator.follow(ALARMS["A work item is given up"]) == [DONE]
     assert "1 tasks are in the queue again." in operator.screen
     until(lambda: acme.connection()["status"] == "disconnected")

@@ -90,16 +90,27 @@ SEQUENCES: Mapping[str, Sequence[Message]] = {
 }
 
 NONE = "no connection"
+WORKS, NEEDS_USER = "pending, processing, connected", "reauth, error_…, unknown"
 _GROUPS = {
-    ConnectionStatus.PENDING: "pending, processing",
-    ConnectionStatus.PROCESSING: "pending, processing",
-    ConnectionStatus.CONNECTED: "connected",
-    ConnectionStatus.REAUTH: "reauth, error_…, unknown",
-    ConnectionStatus.ERROR_PERMISSIONS: "reauth, error_…, unknown",
-    ConnectionStatus.ERROR_NO_ACCOUNT_SETUP: "reauth, error_…, unknown",
-    ConnectionStatus.UNKNOWN: "reauth, error_…, unknown",
+    ConnectionStatus.PENDING: WORKS,
+    ConnectionStatus.PROCESSING: WORKS,
+    ConnectionStatus.CONNECTED: WORKS,
+    ConnectionStatus.REAUTH: NEEDS_USER,
+    ConnectionStatus.ERROR_PERMISSIONS: NEEDS_USER,
+    ConnectionStatus.ERROR_NO_ACCOUNT_SETUP: NEEDS_USER,
+    ConnectionStatus.UNKNOWN: NEEDS_USER,
     ConnectionStatus.DISCONNECTING: "disconnecting",
     ConnectionStatus.DISCONNECTED: "disconnected",
+}
+# The causes of a move, each with its line: a colour and dashes.
+LOGIN, CHECK, DISCONNECT = "a login", "a check", "a disconnect"
+CONFIRMED, REFUSED = "Finch confirms", "Finch refuses for 3 days"
+CAUSES = {
+    LOGIN: ("#1a7f37", ""),
+    CHECK: ("#57606a", "2 3"),
+    DISCONNECT: ("#0a58ca", "7 3"),
+    CONFIRMED: ("#0a58ca", ""),
+    REFUSED: ("#b42318", "7 3"),
 }
 
 
@@ -133,67 +144,76 @@ def _moves() -> Iterator[tuple[Connection | None, Connection, str]]:
     ending = [disconnecting(one, now) for one in fresh]
     ended = [disconnected(one, now) for one in ending]
     for made in fresh:
-        yield None, made, "login"
-        yield made, disconnecting(made, now), "disconnect"
+        yield None, made, LOGIN
+        yield made, disconnecting(made, now), DISCONNECT
         for word in (*finch, ConnectionStatus.DISCONNECTED):
             doubted = with_findings(made, {token.id: Finding(word)}, now)
             later = now + DEAD_AGAIN_AFTER
-            yield made, with_findings(doubted, {token.id: Finding(word)}, later), "check"
+            yield made, with_findings(doubted, {token.id: Finding(word)}, later), CHECK
     for before in (*fresh, *ending, *ended):
         for status in finch:
             login = replace(token, status=status)
             try:
-                yield before, attach(before, "acme", key, login, b"", now), "login"
+                yield before, attach(before, "acme", key, login, b"", now), LOGIN
             except ConnectionBusy:
                 assert before in ending
     for before in ending:
-        yield before, disconnected(before, now), "Finch confirms"
-        yield before, disconnect_refused(before, now), "Finch refuses for 3 days"
+        yield before, disconnected(before, now), CONFIRMED
+        yield before, disconnect_refused(before, now), REFUSED
 
 
 def states(title: str, order: Sequence[str], edges: Edges) -> str:
     """A state diagram: the states in a column, moves down on the right, moves up on the left."""
-    box, height, gap = 190, 34, 34
+    box, height, gap, reach = 230, 34, 34, 36
     spans = [order.index(end) - order.index(start) for start, end in edges]
-    reach = 36
-    left = reach * (1 + max((-one for one in spans if one < 0), default=0)) + 30
-    labels = 60 if any(edges.values()) else 0
-    right = reach * (1 + max((one for one in spans if one > 0), default=0)) + 60 + labels
-    width = left + labels + box + right
-    x = left + labels
+    x = reach * max((-one for one in spans), default=0) + 30
+    causes = [one for one in CAUSES if one in edges.values()]
+    right = reach * max(spans) + (250 if causes else 30)
     tops = {name: 20 + place * (height + gap) for place, name in enumerate(order)}
     parts = []
-    for start, end in sorted(edges, key=lambda edge: (order.index(edge[0]), order.index(edge[1]))):
+    for (start, end), cause in edges.items():
         span = order.index(end) - order.index(start)
-        y1, y2 = tops[start] + height * (0.5 + 0.07 * span), tops[end] + height * (0.5 - 0.07 * span)
-        text = edges[start, end]
         if span == 1:
-            parts.append(_arrow(x + box / 2, tops[start] + height, x + box / 2, tops[end]))
-            parts.append(_text(x + box / 2 + 8, tops[end] - gap / 2 + 4, text, small=True))
+            middle = x + box / 2
+            ends = (middle, tops[start] + height, middle, tops[end])
+            parts.append(_path("M{:.0f} {:.0f} L{:.0f} {:.0f}".format(*ends), cause))
             continue
-        side, out = (x + box, reach * span) if span > 0 else (x, reach * span)
-        bend = side + out * 1.25
-        parts.append(
-            f'<path d="M{side:.0f} {y1:.1f} C{bend:.0f} {y1:.1f} {bend:.0f} {y2:.1f} {side:.0f} '
-            f'{y2:.1f}" fill="none" stroke="{LINE}" marker-end="url(#head)"/>'
+        y1, y2 = (
+            tops[start] + height * (0.5 + 0.09 * span),
+            tops[end] + height * (0.5 - 0.09 * span),
         )
-        anchor = "start" if span > 0 else "end"
-        middle = side + out * 0.94 + (6 if span > 0 else -6)
-        parts.append(_text(middle, (y1 + y2) / 2 + 4, text, anchor=anchor, small=True))
+        side = x + box if span > 0 else x
+        bend = side + reach * span * 1.25
+        curve = (side, y1, bend, y1, bend, y2, side, y2)
+        parts.append(
+            _path("M{:.0f} {:.1f} C{:.0f} {:.1f} {:.0f} {:.1f} {:.0f} {:.1f}".format(*curve), cause)
+        )
     for name, top in tops.items():
         parts.append(
             f'<rect x="{x}" y="{top}" width="{box}" height="{height}" rx="8" fill="{FILL}" '
             f'stroke="{LINE}"/>'
         )
         parts.append(_text(x + box / 2, top + height / 2 + 5, name, anchor="middle"))
-    return _svg(title, width, 20 + len(order) * (height + gap), parts)
+    width = x + box + right
+    for place, cause in enumerate(causes):
+        left, y = width - 215, 37 + 26 * place
+        parts += [_path(f"M{left} {y} L{left + 40} {y}", cause), _text(left + 50, y + 4, cause)]
+    return _svg(title, width, 6 + len(order) * (height + gap), parts)
+
+
+def _path(path: str, cause: str) -> str:
+    colour, dashes = CAUSES.get(cause, (SOFT, ""))
+    return (
+        f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="1.3" '
+        f'stroke-dasharray="{dashes or "none"}" marker-end="url(#head)"/>'
+    )
 
 
 def sequence(title: str, messages: Sequence[Message]) -> str:
     """A sequence diagram: a column for each participant, a row for each message."""
     names = (BROWSER, CODE, FINCH, STORE, QUEUE)
     used = [one for one in names if any(one in (m.sender, m.receiver) for m in messages)]
-    column, row, head = 200, 40, 60
+    column, row, head = 184, 36, 60
     width = column * len(used)
     centre = {name: column * place + column / 2 for place, name in enumerate(used)}
     height = head + row * len(messages) + 20
@@ -249,8 +269,8 @@ def _svg(title: str, width: float, height: float, parts: Sequence[str]) -> str:
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
             f'viewBox="0 0 {width:.0f} {height:.0f}" font-family="system-ui, sans-serif">',
             f"<title>{escape(title)}</title>",
-            f'<defs><marker id="head" markerWidth="9" markerHeight="8" refX="8" refY="4" '
-            f'orient="auto"><path d="M0 0 L9 4 L0 8 z" fill="{SOFT}"/></marker></defs>',
+            '<defs><marker id="head" markerWidth="9" markerHeight="8" refX="8" refY="4" '
+            'orient="auto"><path d="M0 0 L9 4 L0 8 z" fill="context-stroke"/></marker></defs>',
             f'<rect width="{width:.0f}" height="{height:.0f}" fill="#ffffff"/>',
             *filter(None, parts),
             "</svg>",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from tests.support.deployed import ROOT
 
-RUNBOOKS = (ROOT / "operations" / "RUNBOOKS.md").read_text()
+RUNBOOKS = (ROOT / "docs" / "runbooks.md").read_text()
 
 
 def sections(part: str) -> dict[str, str]:

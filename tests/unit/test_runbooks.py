@@ -40,7 +40,7 @@ def test_what_is_written_into_the_secret_is_json() -> None:
 
 
 def test_what_a_person_does_is_all_there() -> None:
-    assert set(sections("To be done by a person")) == {
+    assert set(sections("Tasks of a person")) == {
         "Replace the client secret",
         "Replace a webhook secret",
         "Replace the KMS key",

@@ -28,7 +28,7 @@ help:
 	@echo 'make lock             upgrade and lock the dependencies'
 	@echo 'make clean            delete everything that these commands made, also the local world'
 
-# pip installs uv. uv installs the rest in a fifth of the time that pip needs.
+# uv sets up the rest in a fifth of the time that pip needs.
 .venv/ready: tests/requirements.txt
 	@echo 'Installing Python packages for tools and tests (half a minute, once) ...'
 	@$(PYTHON) -m venv --clear .venv

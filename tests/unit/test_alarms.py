@@ -11,6 +11,7 @@ from finch_connections.domain.errors import InternalError, Refusal
 from finch_connections.finch.errors import FinchFailure
 from finch_connections.use_cases.process_work import Report
 from tests.support.deployed import TEMPLATE
+from tests.support.documents import anchors, slug
 from tests.support.runbooks import RUNBOOKS, sections
 
 RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
@@ -127,29 +128,25 @@ def test_what_waits_is_reported_often_enough_to_keep_its_alarm_on() -> None:
 def test_an_alarm_tells_somebody_and_names_its_runbook(name: str) -> None:
     alarm = ALARMS[name]
     assert alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}]
-    runbook = re.fullmatch(r".+\. RUNBOOKS\.md: (.+)\.", alarm["AlarmDescription"])
+    runbook = re.fullmatch(r".+\. Runbook: docs/runbooks\.md#([a-z-]+)", alarm["AlarmDescription"])
     assert runbook
-    assert f"`{name}`" in sections("Alarms")[runbook[1]].splitlines()[0]
+    by_anchor = {slug(heading): body for heading, body in sections("Alarms").items()}
+    assert f"`{name}`" in by_anchor[runbook[1]].splitlines()[0]
     # What is missing is no trouble, except where somebody should have written.
     missing = "breaching" if name == "ChecksMissingAlarm" else "notBreaching"
     assert alarm["TreatMissingData"] == missing
 
 
 def test_every_section_about_an_alarm_is_named_by_one() -> None:
-    named = {
-        one["AlarmDescription"].rpartition("RUNBOOKS.md: ")[2].rstrip(".")
-        for one in ALARMS.values()
-    }
-    assert set(sections("Alarms")) == named
+    named = {one["AlarmDescription"].rpartition("runbooks.md#")[2] for one in ALARMS.values()}
+    assert set(map(slug, sections("Alarms"))) == named
     assert len(named) == len(ALARMS)
 
 
 def test_every_link_of_the_runbooks_leads_somewhere() -> None:
-    headings = re.findall(r"^#+ (.+)$", RUNBOOKS, re.MULTILINE)
-    anchors = {re.sub(r"[^a-z0-9 -]", "", one.lower()).replace(" ", "-") for one in headings}
     links = re.findall(r"\]\(#([^)]+)\)", RUNBOOKS)
     assert links
-    assert set(links) <= anchors
+    assert set(links) <= anchors(RUNBOOKS)
 
 
 def test_every_function_that_runs_unattended_is_heard_when_it_is_stopped() -> None:

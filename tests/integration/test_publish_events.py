@@ -24,9 +24,9 @@ from finch_connections.domain.work_item import ConnectionSubject, WorkItem
 from finch_connections.use_cases.publish_events import NothingPublished
 from local.fake_finch.seed_world import HARBOR_LANE, IRIS, JUNIPER_VALE, OWEN
 from tests.support.deployed import TEMPLATE
+from tests.support.documents import PAGES, rows
 from tests.support.in_process import Call, InProcess, context, handler_of
 from tests.support.person import Person
-from tests.support.documents import PAGES, rows
 
 MAPPING: dict[str, Any] = TEMPLATE["Resources"]["PublishEvents"]["Properties"]["Events"]["Changes"][
     "Properties"

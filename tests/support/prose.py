@@ -76,6 +76,8 @@ _STARTS = {
 _TEST_STARTS = re.compile(r"(?:what|who|whom|nor|how|where|whose)\b")
 _NOT_PROSE = re.compile(r"^(?:noqa|type:|pragma|pylint|mypy|fmt:|ruff:|nosec|checkov:|!|-\*-)")
 
+# AWS's term is "point in time"; proselint calls it redundant.
+NOT_PROSELINT = ("redundancy.misc.after_the_deadline",)
 # Without the checks that are about typography, dates, people or fiction.
 PROSELINT = (
     "archaism",
@@ -303,8 +305,13 @@ def _proselint(path: Path) -> Iterator[Fault]:
     registry = CheckRegistry()
     if not registry.checks:
         registry.register_many(__register__)
-    text = blanked(path.read_text())
-    config = {**DEFAULT, "checks": dict.fromkeys(PROSELINT, True)}
+    # A section may begin with the words of its heading.
+    text = re.sub(r"(?m)^#+ .*$", _code, blanked(path.read_text()))
+    # The first check that a name begins with decides.
+    config = {
+        **DEFAULT,
+        "checks": dict.fromkeys(NOT_PROSELINT, False) | dict.fromkeys(PROSELINT, True),
+    }
     for result in LintFile(path, content=text).lint(config):
         found = result.check_result
         start = max(found.span[0] - 1, 0)

@@ -306,7 +306,7 @@ def _proselint(path: Path) -> Iterator[Fault]:
     if not registry.checks:
         registry.register_many(__register__)
     # A section may begin with the words of its heading.
-    text = re.sub(r"(?m)^#+ .*$", _code, blanked(path.read_text()))
+    text = re.sub(r"(?m)^#+ .*$", "", blanked(path.read_text()))
     # The first check that a name begins with decides.
     config = {
         **DEFAULT,

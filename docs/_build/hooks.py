@@ -58,8 +58,8 @@ def api_reference() -> str:
 
 
 def _operation(operation: dict[str, Any]) -> list[str]:
-    secured = "an access token" if "security" in operation else "no access token"
-    parts = [f"Function `{operation['tags'][0]}`, {secured}."]
+    need = "Needs an" if "security" in operation else "Needs no"
+    parts = [f"{need} access token. Function: `{operation['tags'][0]}`."]
     if parameters := operation["parameters"]:
         rows = [
             f"| `{one['name']}` | {one['in']} | {_type(one['schema'])} |" for one in parameters
@@ -72,7 +72,7 @@ def _operation(operation: dict[str, Any]) -> list[str]:
         f"| {status} | {_body(response)} | {_cell(response['description'])} |"
         for status, response in operation["responses"].items()
     ]
-    parts.append("\n".join(["| response | body | |", "| --- | --- | --- |", *rows]))
+    parts.append("\n".join(["| response | body | meaning |", "| --- | --- | --- |", *rows]))
     return parts
 
 

@@ -83,9 +83,9 @@ check: .venv/ready .venv-audit/ready
 	python -m tests.support.prose
 
 # Strict: a broken link or anchor fails, and so does a page that loads anything from another host.
+# Never --quiet, which hides the warnings from --strict.
 docs: .venv/ready
-	@NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
-	@echo 'The site is in .local/site.'
+	@NO_MKDOCS_2_WARNING=1 mkdocs build --strict
 
 # Tests the built functions, because they get deployed. `pytest` alone tests the sources.
 test: check docs .venv-ministack/ready $(BUILT)/template.yaml

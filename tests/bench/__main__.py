@@ -219,9 +219,7 @@ def arguments(stated: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("only", nargs="*", help="names of cases; without any, all of them")
     parser.add_argument("--rounds", type=int, default=9, help="how often each cold start is timed")
-    parser.add_argument(
-        "--write", action="store_true", help="renew the figures in docs/performance.md"
-    )
+    parser.add_argument("--write", action="store_true", help="renew the figures of the README")
     asked = parser.parse_args(stated)
     asked.instructions = shutil.which("valgrind") is not None
     return asked

@@ -1,6 +1,6 @@
 """What requests cost, from the calls that they make: `python -m tests.bench.costs`.
 
-The calls are those that `tests/integration/test_calls.py` sees; docs/performance.md has this table.
+The calls are those that `tests/integration/test_calls.py` sees; the README's table is this one's.
 """
 
 from collections.abc import Mapping, Sequence
@@ -116,7 +116,7 @@ REQUESTS: Mapping[str, Request] = {
 
 
 def table() -> str:
-    """The table of costs in docs/performance.md."""
+    """As it stands in the README."""
     lines = ["| request | AWS | Finch | dollars a million |", "| --- | ---: | ---: | ---: |"]
     for name, request in REQUESTS.items():
         finch = sum(" " in one for one in request.names)

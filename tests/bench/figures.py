@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 
 HERE = Path(__file__).parent
 JSON, PICTURE = HERE / "figures.json", HERE / "figures.svg"
-PAGE = HERE.parents[1] / "docs" / "performance.md"
+README = HERE.parents[1] / "docs" / "performance.md"
 
 type Found = Mapping[str, Any]
 
@@ -199,14 +199,14 @@ def _bar(x: float, y: float, width: float, colour: str, opacity: float) -> str:
 
 
 def goal_table(found: Found) -> str:
-    """The table of goals in docs/performance.md."""
+    """As it stands in the README."""
     return "\n".join(_goals(found))
 
 
 def write(found: Found) -> None:
-    """Renews the figures in docs/performance.md."""
-    before = PAGE.read_text()
+    """Renews what the README shows."""
+    before = README.read_text()
     after = re.sub(r"(\| goal \|[^\n]*\n)(\|[^\n]*\n)+", lambda _: goal_table(found) + "\n", before)
-    PAGE.write_text(after)
+    README.write_text(after)
     JSON.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
     PICTURE.write_text(picture(found))

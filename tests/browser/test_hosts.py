@@ -35,7 +35,7 @@ def one(deployed: Deployed) -> Connection:
 
 
 def markup(visitor: Visitor) -> str:
-    """The element, as docs/embed.md shows it."""
+    """The element, as the README has it."""
     api = visitor.world.api_url
     return f'<finch-connections api-url="{api}" products="company directory"></finch-connections>'
 

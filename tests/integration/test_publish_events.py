@@ -443,7 +443,7 @@ def test_the_image_of_a_stream_is_read_without_its_ciphertexts(subscriber: Subsc
     assert read.ciphertexts == {}
 
 
-def test_documents_describe_the_event(subscriber: Subscriber) -> None:
+def test_the_readme_says_what_is_told(subscriber: Subscriber) -> None:
     Person(subscriber.deployed, "acme").connect()
     [event] = subscriber.listen()
     stated = [cells[0].strip("`") for cells in rows(PAGES["events"], "detail")]

@@ -1,7 +1,7 @@
 """What must be true whatever happened, told from the tables, the fake Finch's truth and the requests.
 
 Nothing of the product is used to find it out: items are read as they lie in the tables, ciphertexts
-are opened by KMS under the context that docs/security.md promises.
+are opened by KMS under the context that the README promises.
 """
 
 from collections import Counter, defaultdict

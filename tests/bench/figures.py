@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 
 HERE = Path(__file__).parent
 JSON, PICTURE = HERE / "figures.json", HERE / "figures.svg"
-README = HERE.parents[1] / "README.md"
+PAGE = HERE.parents[1] / "docs" / "performance.md"
 
 type Found = Mapping[str, Any]
 
@@ -203,9 +203,9 @@ def goal_table(found: Found) -> str:
 
 
 def write(found: Found) -> None:
-    """Updates the goals in the README, the JSON file and the picture."""
-    before = README.read_text()
+    """Updates the goals in docs/performance.md, the JSON file and the picture."""
+    before = PAGE.read_text()
     after = re.sub(r"(\| goal \|[^\n]*\n)(\|[^\n]*\n)+", lambda _: goal_table(found) + "\n", before)
-    README.write_text(after)
+    PAGE.write_text(after)
     JSON.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
     PICTURE.write_text(picture(found))

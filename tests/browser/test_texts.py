@@ -19,7 +19,7 @@ from finch_connections.use_cases.finish_connect import Status
 from finch_connections.web import api
 from local.world import World
 from tests.browser.conftest import Visit
-from tests.unit.test_readme import kinds
+from tests.support.documents import kinds
 
 # Codes of the page itself: no response, no sign-in, API Gateway's refusals, unexpected errors.
 OF_THE_PAGE = {"unreachable", "unauthorized", "not_allowed", "too_many_requests", "unexpected"}

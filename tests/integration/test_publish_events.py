@@ -24,9 +24,9 @@ from finch_connections.domain.work_item import ConnectionSubject, WorkItem
 from finch_connections.use_cases.publish_events import NothingPublished
 from local.fake_finch.seed_world import HARBOR_LANE, IRIS, JUNIPER_VALE, OWEN
 from tests.support.deployed import TEMPLATE
+from tests.support.documents import PAGES, rows
 from tests.support.in_process import Call, InProcess, context, handler_of
 from tests.support.person import Person
-from tests.unit.test_readme import rows
 
 MAPPING: dict[str, Any] = TEMPLATE["Resources"]["PublishEvents"]["Properties"]["Events"]["Changes"][
     "Properties"
@@ -448,7 +448,7 @@ def test_stream_image_is_read_without_its_ciphertexts(subscriber: Subscriber) ->
 def test_readme_lists_every_event_and_detail_field(subscriber: Subscriber) -> None:
     Person(subscriber.deployed, "acme").connect()
     [event] = subscriber.publish()
-    stated = [cells[0].strip("`") for cells in rows("detail")]
+    stated = [cells[0].strip("`") for cells in rows(PAGES["events"], "detail")]
     assert stated == list(event["detail"])
     assert event["detail"]["version"] == event_bus.VERSION
-    assert {cells[0].strip("`") for cells in rows("event")} == set(EventKind)
+    assert {cells[0].strip("`") for cells in rows(PAGES["events"], "event")} == set(EventKind)

@@ -28,7 +28,7 @@ from tests.support.invariants import Watch, broken
 from tests.support.person import Person
 from tests.support.runbooks import commands, sections
 
-TO_DO, ALARMS = sections("To be done by a person"), sections("Alarms")
+TO_DO, ALARMS = sections("Tasks of a person"), sections("Alarms")
 DONE, PERSON_NEEDED, FAILED, NOT_FINISHED = 0, 1, 2, 3
 
 
@@ -470,6 +470,6 @@ def test_redrive_puts_dead_letters_back_into_the_queue(
     world.aws.client("sqs").send_message(
         QueueUrl=world.output("WorkDeadLetterQueueUrl"), MessageBody=dead_letter
     )
-    assert operator.follow(ALARMS["A task is given up"]) == [DONE]
+    assert operator.follow(ALARMS["A work item is given up"]) == [DONE]
     assert "1 work items are in the queue again." in operator.screen
     until(lambda: acme.connection()["status"] == "disconnected")

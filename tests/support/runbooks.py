@@ -1,4 +1,4 @@
-"""The runbooks as a person reads them: their sections, and the commands in them."""
+"""The sections of docs/runbooks.md and the commands in them."""
 
 import re
 import shlex
@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from tests.support.deployed import ROOT
 
-RUNBOOKS = (ROOT / "operations" / "RUNBOOKS.md").read_text()
+RUNBOOKS = (ROOT / "docs" / "runbooks.md").read_text()
 
 
 def sections(part: str) -> dict[str, str]:
-    """The texts of a part's sections by their headings."""
+    """The text of each section of a part, by its heading."""
     text = RUNBOOKS.split(f"\n## {part}\n", 1)[1].split("\n## ", 1)[0]
     found = {}
     for section in text.split("\n### ")[1:]:
@@ -20,9 +20,9 @@ def sections(part: str) -> dict[str, str]:
 
 
 def commands(text: str, values: Mapping[str, str] | None = None) -> list[list[str]]:
-    """The commands of a text, each as its words, with values in the place of what is in brackets.
+    """The commands of a text, each as a list of arguments.
 
-    Fails for a name in brackets that has no value.
+    With `values`, each name in angle brackets is replaced by its value; a name without one fails.
     """
     found = []
     for block in re.findall(r"^ *```\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL):

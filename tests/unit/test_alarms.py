@@ -11,6 +11,7 @@ from finch_connections.domain.errors import InternalError, Refusal
 from finch_connections.finch.errors import FinchFailure
 from finch_connections.use_cases.process_work import Report
 from tests.support.deployed import TEMPLATE
+from tests.support.documents import slug
 from tests.support.runbooks import RUNBOOKS, sections
 
 RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
@@ -127,20 +128,18 @@ def test_lasting_reports_repeat_within_the_period_of_their_alarm() -> None:
 def test_alarm_notifies_the_topic_and_names_its_runbook(name: str) -> None:
     alarm = ALARMS[name]
     assert alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}]
-    runbook = re.fullmatch(r".+\. RUNBOOKS\.md: (.+)\.", alarm["AlarmDescription"])
+    runbook = re.fullmatch(r".+\. Runbook: docs/runbooks\.md#([a-z-]+)", alarm["AlarmDescription"])
     assert runbook
-    assert f"`{name}`" in sections("Alarms")[runbook[1]].splitlines()[0]
+    by_anchor = {slug(heading): body for heading, body in sections("Alarms").items()}
+    assert f"`{name}`" in by_anchor[runbook[1]].splitlines()[0]
     # Missing data is not a problem, except for the scheduled check, which always writes its metric.
     missing = "breaching" if name == "ChecksMissingAlarm" else "notBreaching"
     assert alarm["TreatMissingData"] == missing
 
 
 def test_every_alarm_section_of_the_runbooks_is_named_by_an_alarm() -> None:
-    named = {
-        one["AlarmDescription"].rpartition("RUNBOOKS.md: ")[2].rstrip(".")
-        for one in ALARMS.values()
-    }
-    assert set(sections("Alarms")) == named
+    named = {one["AlarmDescription"].rpartition("runbooks.md#")[2] for one in ALARMS.values()}
+    assert set(map(slug, sections("Alarms"))) == named
     assert len(named) == len(ALARMS)
 
 

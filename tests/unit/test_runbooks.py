@@ -1,4 +1,4 @@
-"""Every command of the runbooks is one that there is."""
+"""Every command in the runbooks exists."""
 
 import argparse
 import json
@@ -13,7 +13,7 @@ LINES = [line for line in commands(RUNBOOKS) if line[0] not in ("make", "alias")
 
 
 @pytest.mark.parametrize("line", LINES, ids=" ".join)
-def test_a_command_exists_and_takes_what_it_is_given(line: list[str]) -> None:
+def test_command_exists_and_accepts_its_options(line: list[str]) -> None:
     program, *words = line
     if program == "operations":
         assert isinstance(parser().parse_args(words), argparse.Namespace)
@@ -32,15 +32,15 @@ def test_a_command_exists_and_takes_what_it_is_given(line: list[str]) -> None:
             assert option.removeprefix("--").replace("-", "") in taken, option
 
 
-def test_what_is_written_into_the_secret_is_json() -> None:
+def test_secret_strings_are_json() -> None:
     for line in LINES:
         if "--secret-string" in line:
             secret = json.loads(line[line.index("--secret-string") + 1])
             assert secret.keys() == {"client_id", "client_secret", "webhook_secrets"}
 
 
-def test_what_a_person_does_is_all_there() -> None:
-    assert set(sections("To be done by a person")) == {
+def test_every_task_of_a_person_has_a_section() -> None:
+    assert set(sections("Tasks of a person")) == {
         "Replace the client secret",
         "Replace a webhook secret",
         "Replace the KMS key",

@@ -98,9 +98,9 @@ def test_relay_copies_all_bytes_and_the_end_of_the_stream() -> None:
         assert server.recv(100) == b""
 
 
-def test_sam_local_commands_of_the_readme_name_existing_files() -> None:
-    readme = (ROOT / "README.md").read_text()
-    commands = re.findall(r"^\.venv/bin/(sam local .*)$", readme, re.MULTILINE)
+def test_sam_local_commands_of_the_docs_name_existing_files() -> None:
+    page = (ROOT / "docs" / "index.md").read_text()
+    commands = re.findall(r"^\.venv/bin/(sam local .*)$", page, re.MULTILINE)
     assert [command.split()[2] for command in commands] == ["invoke", "start-api"]
     for command in commands:
         words = shlex.split(command)

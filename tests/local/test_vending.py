@@ -71,7 +71,7 @@ def test_no_token_is_in_a_log_or_an_audit_record(
     invoke(world, world.aws, "ReadDirectory", CEDARLINES)
     vended = invoke(world, world.aws, "VendToken", REQUEST)["token"]["access_token"]
     lines = world.function_log("VendToken") + world.function_log("ReadDirectory")
-    assert '"message":"token request for"' in "\n".join(lines)
+    assert '"message":"token asked for"' in "\n".join(lines)
     assert vended == deployed.finch.live_tokens()[0].access_token
     assert vended not in "\n".join(lines)
     assert vended not in str(deployed.tables.items(deployed.tables.audit))

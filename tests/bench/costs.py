@@ -91,7 +91,7 @@ REQUESTS: Mapping[str, Request] = {
             # The connection with its index, two claims, and the session, which leaves its index.
             ("TransactWriteItems", 4 + 1 + 4 + 4 + 1),
         ],
-        waits=6,
+        waits=8,
         lines=3,
     ),
     "DELETE /connections/{provider_id}/{company_id}": Request(

@@ -59,54 +59,24 @@ def test_a_start_is_one_write_and_a_click_reads_asks_and_writes(
     assert calls(deployed, lambda: person.click(links[0])) == ["GetItem"]
 
 
-@pytest.mark.parametrize(
-    ("early", "expected"),
-    [
-        (
-            LATE,
-            REQUESTS["GET /callback"].names,
-        ),
-        (
-            EARLY,
-            [
-                "GetItem",
-                "SendMessage",
-                "TransactWriteItems",
-                "POST /auth/token",
-                # Beside the escrow: what is there for the grant.
-                "BatchGetItem",
-                "Encrypt",
-                "TransactWriteItems",
-                # Beside Finch's answer: the token sealed for its row.
-                "Encrypt",
-                "GET /introspect",
-                "TransactWriteItems",
-            ],
-        ),
-    ],
-    ids=["late", "early"],
-)
 def test_a_callback_asks_finch_twice_and_nobody_twice_the_same(
-    deployed: InProcess, person: Person, early: bool, expected: list[str]
+    deployed: InProcess, person: Person
 ) -> None:
     url = person.log_in(person.click(person.link()))
-    assert calls(deployed, lambda: person.come_back(url), early=early) == expected
+    expected = REQUESTS["GET /callback"].names
+    assert calls(deployed, lambda: person.come_back(url)) == expected
 
 
-@pytest.mark.parametrize("early", [LATE, EARLY], ids=["late", "early"])
-def test_the_credentials_are_read_beside_the_rest_and_once(
-    deployed: InProcess, early: bool
-) -> None:
+def test_the_credentials_are_read_once(deployed: InProcess) -> None:
     person = Person(deployed, "acme")
     url = person.log_in(person.click(person.link()))
     deployed.border.apart = True
     try:
-        seen = calls(deployed, lambda: person.come_back(url), early=early)
+        seen = calls(deployed, lambda: person.come_back(url))
     finally:
         deployed.border.apart = False
     assert seen.count("GetSecretValue") == 1
     assert seen.index("GetSecretValue") < seen.index("POST /auth/token")
-    assert (seen.index("GetSecretValue") < seen.index("SendMessage")) is early
 
 
 def test_a_disconnect_of_one_login_is_five_calls_of_aws(

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from heapq import merge
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
@@ -157,6 +157,56 @@ def read_text(item: Item, name: str) -> str | None:
 def read_set(item: Item, name: str) -> frozenset[str]:
     """A set that may be absent."""
     return frozenset(item[name]["SS"]) if name in item else frozenset()
+
+
+class Codec(NamedTuple):
+    """How an attribute stores a value.
+
+    A value that is None or equals `empty` is stored as no attribute: DynamoDB has no empty set.
+    """
+
+    write: Callable[[Any], Item]
+    read: Callable[[Item], Any]
+    empty: Any = None
+
+
+# How each field of a dataclass is stored, in an attribute of the same name.
+type Fields = Mapping[str, Codec]
+
+TEXT = Codec(text, lambda item: item["S"])
+INTEGER = Codec(number, lambda item: int(item["N"]))
+MOMENT = Codec(moment, read_moment)
+SET = Codec(
+    lambda members: {"SS": sorted(members)}, lambda item: frozenset(item["SS"]), empty=frozenset()
+)
+MAP = Codec(
+    lambda values: {"M": {name: text(value) for name, value in values.items()}},
+    lambda item: {name: value["S"] for name, value in item["M"].items()},
+    empty={},
+)
+
+
+def text_of(kind: Callable[[str], Any]) -> Codec:
+    """How an attribute stores a value that is a string in a type of its own, such as an enum."""
+    return Codec(text, lambda item: kind(item["S"]))
+
+
+def encode(values: object, fields: Fields) -> dict[str, Item]:
+    """The attributes for the fields of a dataclass."""
+    return {
+        name: codec.write(value)
+        for name, codec in fields.items()
+        if (value := getattr(values, name)) is not None and value != codec.empty
+    }
+
+
+def decode(item: Item, fields: Fields) -> dict[str, Any]:
+    """The arguments for a dataclass; a field without an attribute is left to its default."""
+    return {
+        name: codec.read(item[name]) if name in item else codec.empty
+        for name, codec in fields.items()
+        if name in item or codec.empty is not None
+    }
 
 
 def due(kind: Due, key: Iterable[str], at: datetime) -> dict[str, Item]:

@@ -70,6 +70,11 @@ class OwnershipTable:
         owned_id, there = items
         return _claim(owned_id) if owned_id else None, connection_of(there) if there else None
 
+    def held_by(self, handle_hash: str, connection_ids: Iterable[str]) -> list[OwnershipRecord]:
+        """The records of these Finch connections that a session holds, as last written."""
+        records = (self.of_connection_id(one) for one in sorted(connection_ids))
+        return [one for one in records if one and handle_hash in one.holders]
+
     def of_company(self, key: CompanyKey) -> OwnershipRecord | None:
         """The claim on an employer at a provider."""
         return self.get(owned_id_of_company(key))
@@ -201,14 +206,12 @@ class OwnershipTable:
         values = {":discarding": text(session)}
         return {"Delete": self._delete(owned_id_of_company(company), condition, values)}
 
-    def leaving(self, connection_ids: Iterable[str], handle_hash: str) -> "list[Write]":
-        """The writes after which a session keeps no token of these connections.
+    def leaving(self, records: Iterable[OwnershipRecord], handle_hash: str) -> "list[Write]":
+        """The writes that remove a session from the holders of these records, as `held_by` read them.
 
-        They fail where others have come or gone since the claims were read, which is now.
+        They fail if the session has become, or is no longer, the only session or customer in the record.
         """
-        return [
-            write for one in sorted(connection_ids) for write in self._leaving(one, handle_hash)
-        ]
+        return [self._leaving(record, handle_hash) for record in records]
 
     def leaving_to_others(self, seen: OwnershipRecord, handle_hash: str) -> "Write":
         """The write after which a session keeps no token of what others have one of, as was `seen`.
@@ -226,18 +229,15 @@ class OwnershipTable:
         condition = f"holders = :holders AND {owned}"
         return {"Update": self._update(seen.owned_id, "DELETE holders :me", condition, values)}
 
-    def _leaving(self, connection_id: str, handle_hash: str) -> "list[Write]":
-        there = self.of_connection_id(connection_id)
-        if there is None or handle_hash not in there.holders:
-            return []
+    def _leaving(self, record: OwnershipRecord, handle_hash: str) -> "Write":
         me = {":me": _only(handle_hash)}
-        if there.owner is None and there.holders == {handle_hash}:
-            return [{"Delete": self._delete(there.owned_id, _ALONE, me)}]
+        if record.owner is None and record.holders == {handle_hash}:
+            return {"Delete": self._delete(record.owned_id, _ALONE, me)}
         expression = "DELETE holders :me"
-        if there.discarding == handle_hash:
+        if record.discarding == handle_hash:
             expression += " REMOVE discarding"
         others = "attribute_exists(customer_id) OR holders <> :me"
-        return [{"Update": self._update(there.owned_id, expression, others, me)}]
+        return {"Update": self._update(record.owned_id, expression, others, me)}
 
     def _update(
         self, owned_id: str, expression: str, condition: str | None, values: dict[str, Item]

@@ -472,9 +472,8 @@ def to_repair(connection: Connection, under_repair: str | None = None) -> Token:
     return min(begun or connection.tokens, key=lambda token: urgency(token.status))
 
 
-def refused_for_days(connection: Connection, now: datetime) -> bool:
-    """Whether a disconnect that Finch refuses has been tried for long enough."""
-    since = connection.disconnecting_since
+def refused_for_days(since: datetime | None, now: datetime) -> bool:
+    """Whether Finch has refused to end something from `since` until now, for `REFUSED_FOR` or longer."""
     return since is not None and now >= since + REFUSED_FOR
 
 

@@ -16,11 +16,10 @@ from finch_connections.domain.connection import (
     urgency,
     with_entity_names,
 )
-from finch_connections.domain.token_response import Introspection, status_of
+from finch_connections.domain.token_response import DEAD_AGAIN_AFTER, Introspection, status_of
 
 # One bad answer does not flip a connection: it counts when it is said again after this.
 WORSE_AGAIN_AFTER = timedelta(minutes=1)
-DEAD_AGAIN_AFTER = timedelta(hours=1)
 # Somebody who does not log in again for longer has not seen that they should.
 WAITS_FOR = timedelta(days=7)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Self
 
 from finch_connections.domain.connection import (
@@ -13,6 +13,9 @@ from finch_connections.domain.connection import (
     UnusableIdentifier,
     urgency,
 )
+
+# Finch's first "this token is dead" may be an error: we believe it when Finch repeats it after this.
+DEAD_AGAIN_AFTER = timedelta(hours=1)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """What Finch is asked while a customer connects: a Connect session, a token for a code, whose it is."""
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, NamedTuple
@@ -9,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from finch_connections import settings
-from finch_connections.domain.connect_session import FINCH_SESSION_LIFETIME, ConnectSession
+from finch_connections.domain.connect_session import FINCH_SESSION_LIFETIME, Attempt
 from finch_connections.domain.connection import ConnectionStatus
 from finch_connections.domain.display_name import readable
 from finch_connections.domain.secret import SecretText
@@ -18,7 +17,7 @@ from finch_connections.finch import client as finch_client
 from finch_connections.finch import credentials
 from finch_connections.finch.client import FinchClient, bearer
 from finch_connections.finch.credentials import Credentials, FinchSecret
-from finch_connections.finch.errors import CredentialsUnreadable, InvalidClient, UnknownAnswer
+from finch_connections.finch.errors import InvalidClient, UnknownAnswer
 from finch_connections.log import logger
 
 # Finch works on a request for up to six minutes (408 in "Error Types"). API Gateway's caller is gone
@@ -110,18 +109,18 @@ class ConnectApi:
     secret: FinchSecret
     sandbox: str
 
-    def create_session(self, session: ConnectSession, finch_customer_id: str) -> FinchSession:
+    def create_session(self, attempt: Attempt, finch_customer_id: str) -> FinchSession:
         """A new session of Finch Connect (`POST /connect/sessions`)."""
         body: dict[str, Any] = {
             "customer_id": finch_customer_id,
-            "customer_name": session.customer_name,
-            "products": list(session.products),
+            "customer_name": attempt.customer_name,
+            "products": list(attempt.products),
             "minutes_to_expire": int(FINCH_SESSION_LIFETIME.total_seconds() // 60),
         }
-        if session.redirect_uri:
-            body["redirect_uri"] = session.redirect_uri
-        if session.provider_id:
-            body["integration"] = {"provider": session.provider_id}
+        if attempt.redirect_uri:
+            body["redirect_uri"] = attempt.redirect_uri
+        if attempt.provider_id:
+            body["integration"] = {"provider": attempt.provider_id}
         if self.sandbox:
             body["sandbox"] = self.sandbox
         return self._open("/connect/sessions", body)
@@ -200,11 +199,6 @@ class ConnectApi:
             },
             entity_names={one.id: one.name for one in answer.entities or () if one.name},
         )
-
-    def prepare(self) -> None:
-        """Reads the credentials, so that the next call need not; what fails here fails there again."""
-        with suppress(CredentialsUnreadable):
-            self.secret.credentials()
 
     def client_id(self) -> str:
         """Our application's name at Finch."""

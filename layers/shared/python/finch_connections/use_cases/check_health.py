@@ -19,7 +19,7 @@ from finch_connections.finch.errors import (
 )
 from finch_connections.log import logger
 from finch_connections.use_cases.disconnect import freeing
-from finch_connections.use_cases.finish_connect import Services
+from finch_connections.use_cases.exchange_code import Services
 
 _ATTEMPTS = 3
 # Each silence of Finch takes long, and a function has its time: the other tokens are asked later.
@@ -27,7 +27,7 @@ _PATIENCE = 2
 # Not about one token: the next one would fare no better, and it would be one call too many.
 _NOT_ABOUT_ONE = (NotReached, RateLimited, FinchMisconfigured)
 # What a failure says of a token that is not dead.
-SAID_BY: Mapping[type[FinchFailure], ConnectionStatus] = {
+STATUS_BY_FAILURE: Mapping[type[FinchFailure], ConnectionStatus] = {
     ReauthenticationNeeded: ConnectionStatus.REAUTH,
     AccountSetupRequired: ConnectionStatus.ERROR_NO_ACCOUNT_SETUP,
     InsufficientPermissions: ConnectionStatus.ERROR_PERMISSIONS,
@@ -106,7 +106,7 @@ def finding(connection: Connection, token: Token, services: Services) -> Finding
             return Finding(ConnectionStatus.REAUTH)
         return Finding(ConnectionStatus.DISCONNECTED)
     except FinchFailure as error:
-        for kind, status in SAID_BY.items():
+        for kind, status in STATUS_BY_FAILURE.items():
             if isinstance(error, kind):
                 return Finding(status)
         logger.warning("introspection failed", reason=type(error).__name__)

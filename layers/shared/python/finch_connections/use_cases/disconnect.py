@@ -146,7 +146,7 @@ def _resume(
             connection, refused = _end_each(connection, confirmed, now, services, opening)
             if connection.ended.issuperset(connection.connection_ids):
                 gone = disconnected(connection, now)
-            elif refused and refused_for_days(connection, now):
+            elif refused and refused_for_days(connection.disconnecting_since, now):
                 gone = disconnect_refused(connection, now)
             else:
                 logger.warning("disconnect unfinished", extra=_fields(connection))
@@ -241,6 +241,11 @@ def _ended_by(tokens: Iterable[SecretText], finch: FinchClient) -> bool:
             continue
         return True
     return False
+
+
+def end_connection(token: SecretText, finch: FinchClient) -> None:
+    """Ends the token's Finch connection for good, with all of its tokens; raises `FinchFailure`."""
+    finch.disconnect(token)
 
 
 def _newest(connection: Connection, connection_id: str) -> list[Token]:

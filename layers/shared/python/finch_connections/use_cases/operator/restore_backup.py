@@ -16,7 +16,15 @@ from finch_connections.aws.dynamodb import Conflict, Item, scan
 from finch_connections.aws.session_table import read_backup
 from finch_connections.aws.token_vault import EncryptedByAnotherKey, about_this_one
 from finch_connections.domain.batch import Batch, Cursor
-from finch_connections.domain.connect_session import CannotConnect, ConnectSession, Phase
+from finch_connections.domain.connect_session import (
+    CannotConnect,
+    ConnectSession,
+    Exchanging,
+    Held,
+    Keeping,
+    Uncertain,
+    behind,
+)
 from finch_connections.domain.connection import (
     Connection,
     ConnectionBusy,
@@ -29,7 +37,7 @@ from finch_connections.domain.ownership import Ownership
 from finch_connections.domain.work_item import ConnectionSubject, SessionSubject, WorkItem
 from finch_connections.finch.errors import FinchFailure, TokenDead
 from finch_connections.log import logger
-from finch_connections.use_cases import check_health, finish_connect
+from finch_connections.use_cases import check_health, exchange_code
 from finch_connections.use_cases.discard_token import covered
 
 CONNECTIONS, SESSIONS = "connections", "sessions"
@@ -50,7 +58,7 @@ def restore(
     *,
     now: datetime,
     in_time: Callable[[], bool],
-    services: finish_connect.Services,
+    services: exchange_code.Services,
 ) -> Batch:
     """One step through a backup. It may be run again from any point, and as often as one likes."""
     batch = Batch(cursor or Cursor(CONNECTIONS))
@@ -60,7 +68,7 @@ def restore(
 
 
 def _page(
-    batch: Batch, backup: Backup, at: Cursor, now: datetime, services: finish_connect.Services
+    batch: Batch, backup: Backup, at: Cursor, now: datetime, services: exchange_code.Services
 ) -> Cursor | None:
     if at.part == CONNECTIONS:
         if backup.connections is None:
@@ -80,7 +88,7 @@ def _page(
 
 
 def _connection(
-    batch: Batch, backup: Connection, now: datetime, services: finish_connect.Services
+    batch: Batch, backup: Connection, now: datetime, services: exchange_code.Services
 ) -> None:
     customer_id, key = backup.customer_id, backup.key
     row = {"customer_id": customer_id, "provider_id": key.provider_id, "company_id": key.company_id}
@@ -109,7 +117,7 @@ def _connection(
         batch.leave(about_this_one(error), **row)
 
 
-def _covered(connection_id: str, services: finish_connect.Services) -> bool:
+def _covered(connection_id: str, services: exchange_code.Services) -> bool:
     """Whether anybody has a token of a Finch connection that lives: the claim alone may be left of it."""
     record = services.ownerships.of_connection_id(connection_id)
     return bool(record and covered(connection_id, record, services))
@@ -128,7 +136,7 @@ def _as_found(token: Token, said: Finding) -> Token:
 
 
 def _write(
-    after: Connection, alive: list[Token], now: datetime, services: finish_connect.Services
+    after: Connection, alive: list[Token], now: datetime, services: exchange_code.Services
 ) -> None:
     """Writes a connection with its claims, or nothing: raises `Conflict` where one is another's."""
     customer_id, key = after.customer_id, after.key
@@ -148,24 +156,24 @@ def _session(
     backup: ConnectSession,
     item: Item,
     now: datetime,
-    services: finish_connect.Services,
+    services: exchange_code.Services,
 ) -> None:
     """Puts back what only a person can decide about: a token that nobody has, or may have."""
-    handle_hash, escrow = backup.handle_hash, backup.escrow
-    if escrow is None and backup.phase not in (Phase.EXCHANGING, Phase.UNCERTAIN):
+    handle_hash = backup.attempt.handle_hash
+    if not isinstance(backup, Keeping | Exchanging | Uncertain):
         return
     if services.sessions.get(handle_hash):
         batch.done[THERE] += 1
         return
     try:
-        if escrow:
-            connection_id = escrow.token_response.connection_id
+        if isinstance(backup, Keeping):
+            connection_id = backup.escrow.token_response.connection_id
             if connection_id and _covered(connection_id, services):
                 batch.done[COVERED] += 1
                 return
-            services.finch.introspect(finish_connect.decrypt_escrow(backup, escrow, services))
-            backup = replace(backup, phase=Phase.HELD, error=CannotConnect.code)
-        holding = [services.ownerships.holding(one, handle_hash) for one in backup.behind]
+            services.finch.introspect(exchange_code.decrypt_escrow(backup, services))
+            backup = Held(backup.attempt, backup.consumption, backup.escrow, CannotConnect.code)
+        holding = [services.ownerships.holding(one, handle_hash) for one in behind(backup)]
         services.queue.send(WorkItem.first(SessionSubject(handle_hash), now), now)
         services.sessions.put_back(backup, item, now, holding)
     except TokenDead:

@@ -7,11 +7,10 @@ from finch_connections.aws.audit_table import AuditTable
 from finch_connections.aws.connection_table import ConnectionTable
 from finch_connections.aws.ownership_table import OwnershipTable
 from finch_connections.aws.session_table import SessionTable
-from finch_connections.domain.connect_session import Phase
+from finch_connections.domain.connect_session import Complete, Ended, Started
 from finch_connections.domain.connection import ConnectionStatus
 from operations.stack import CannotOperate, Stack
 
-_FINISHED = {Phase.STARTED, Phase.COMPLETE, Phase.ENDED}
 _SHOWN_RECORDS = 5
 
 _ADVICE = {
@@ -61,10 +60,10 @@ def picture(stack: Stack, customer_id: str, now: datetime) -> Iterator[str]:
     while True:
         found, after = sessions.of_customer(customer_id, after)
         for session in found:
-            if session.phase not in _FINISHED:
+            if not isinstance(session, Started | Complete | Ended):
                 nothing = False
-                since = f"{session.consumed_at or session.created_at:%Y-%m-%d %H:%M}"
-                yield f"  session {session.handle_hash}: {session.phase} since {since}"
+                since = f"{session.consumption.consumed_at:%Y-%m-%d %H:%M}"
+                yield f"  session {session.attempt.handle_hash}: {session.phase} since {since}"
         if after is None:
             break
     for record in audit.of_customer(customer_id, limit=_SHOWN_RECORDS):

@@ -122,7 +122,7 @@ export interface components {
     schemas: {
         /**
          * AuthenticationMethodResponse
-         * @description A way in which a login is connected, with Finch's own word where its status is not known.
+         * @description How a login is connected. `status_detail` is Finch's text where we do not know the status.
          */
         AuthenticationMethodResponse: {
             /** Type */
@@ -133,9 +133,9 @@ export interface components {
         };
         /**
          * Confirmation
-         * @description A person's click on what the return from Finch Connect showed them.
+         * @description The user's confirmation of the company that the page showed after Finch Connect.
          *
-         *     With `look`, the page's question what there is to show.
+         *     With `look`, only asks for what to show.
          */
         Confirmation: {
             /** Completion */
@@ -148,7 +148,7 @@ export interface components {
         };
         /**
          * ConnectionResponse
-         * @description One connection; moments are in ISO 8601. A name is null until Finch has told it.
+         * @description One connection. Times are in ISO 8601. A name is null until Finch has given it.
          */
         ConnectionResponse: {
             /** Provider Id */
@@ -179,7 +179,7 @@ export interface components {
         ConnectionStatus: "pending" | "processing" | "connected" | "reauth" | "error_permissions" | "error_no_account_setup" | "unknown" | "disconnecting" | "disconnected";
         /**
          * Embedded
-         * @description What Finch's SDK gave to the page.
+         * @description The code and the state that Finch's SDK gave to the page.
          */
         Embedded: {
             /** Code */
@@ -201,7 +201,7 @@ export interface components {
         };
         /**
          * EntityResponse
-         * @description A legal entity of a login, with Finch's own word where its status is not known.
+         * @description A legal entity of a login. `status_detail` is Finch's text where we do not know the status.
          */
         EntityResponse: {
             /** Id */
@@ -271,7 +271,7 @@ export interface components {
         };
         /**
          * Mode
-         * @description How the person goes through Finch Connect: by redirects, or inside the page by Finch's SDK.
+         * @description How the user goes through Finch Connect: by redirects, or inside the page by Finch's SDK.
          * @enum {string}
          */
         Mode: "redirect" | "embedded";
@@ -357,7 +357,7 @@ export interface components {
         };
         /**
          * Status
-         * @description How a callback ended for now.
+         * @description The outcome for now.
          * @enum {string}
          */
         Status: "connected" | "confirm" | "pending";
@@ -760,7 +760,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One connection; moments are in ISO 8601. A name is null until Finch has told it. */
+            /** @description One connection. Times are in ISO 8601. A name is null until Finch has given it. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -825,7 +825,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One connection; moments are in ISO 8601. A name is null until Finch has told it. */
+            /** @description One connection. Times are in ISO 8601. A name is null until Finch has given it. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -834,7 +834,7 @@ export interface operations {
                     "application/json": components["schemas"]["ConnectionResponse"];
                 };
             };
-            /** @description One connection; moments are in ISO 8601. A name is null until Finch has told it. */
+            /** @description One connection. Times are in ISO 8601. A name is null until Finch has given it. */
             202: {
                 headers: {
                     [name: string]: unknown;

@@ -17,7 +17,7 @@ from finch_connections.aws import (
 from finch_connections.domain.connection import IDENTIFIER
 from finch_connections.finch import connect_api
 from finch_connections.log import logger
-from finch_connections.use_cases import finish_connect
+from finch_connections.use_cases import exchange_code
 from finch_connections.use_cases.operator import erase_customer as use_case
 from finch_connections.use_cases.operator.erase_customer import Services
 from finch_connections.web import batch_request, request_body
@@ -45,8 +45,8 @@ def erase_customer(event: dict[str, Any], context: Any) -> dict[str, Any]:
     return batch_request.answer(batch)
 
 
-def _connecting() -> finish_connect.Services:
-    return finish_connect.Services(
+def _connecting() -> exchange_code.Services:
+    return exchange_code.Services(
         sessions=session_table.from_settings(),
         connections=connection_table.from_settings(),
         ownerships=ownership_table.from_settings(),

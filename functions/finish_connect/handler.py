@@ -1,8 +1,9 @@
-"""Finishes a connection: Finch's redirect, the embedded flow, and a person's confirmation."""
+"""Finishes a connection: Finch's redirect, the embedded flow, and the user's confirmation."""
 
 import time
 from datetime import UTC, datetime
 from http import HTTPStatus
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
@@ -17,13 +18,15 @@ from finch_connections.aws import (
 from finch_connections.domain.secret import SecretText
 from finch_connections.finch import connect_api
 from finch_connections.use_cases import finish_connect as use_case
-from finch_connections.use_cases.finish_connect import Finished, Services, Status
-from finch_connections.web import api, request_body
+from finch_connections.use_cases.attach_token import Finished, Status
+from finch_connections.use_cases.exchange_code import Services
+from finch_connections.use_cases.finish_connect import Failed
+from finch_connections.web import api, cookies, redirects, request_body
 from finch_connections.web.api import Request, Response
 
 
 class Embedded(BaseModel):
-    """What Finch's SDK gave to the page."""
+    """The code and the state that Finch's SDK gave to the page."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -32,9 +35,9 @@ class Embedded(BaseModel):
 
 
 class Confirmation(BaseModel):
-    """A person's click on what the return from Finch Connect showed them.
+    """The user's confirmation of the company that the page showed after Finch Connect.
 
-    With `look`, the page's question what there is to show.
+    With `look`, only asks for what to show.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -50,18 +53,29 @@ class FinishRequest(RootModel[Confirmation | Embedded]):
 
 
 def _callback(request: Request) -> Response:
+    query = request.query
     done = use_case.finish_redirect(
-        request.query,
-        request.cookies,
-        allowed_return_urls=settings.read().allowed_return_urls,
+        state=query.get("state"),
+        code=query.get("code"),
+        error=query.get("error"),
+        last_handle=request.cookies.get(cookies.FINDING),
+        bindings=cookies.bindings(request.cookies),
         now=datetime.now(UTC),
         services=_services(),
     )
-    return api.redirect(
-        done.url,
-        [api.cookie(done.spent_cookie, "", 0)] if done.spent_cookie else [],
-        done.outcome,
-    )
+    attempt = done.session.attempt if done.session else None
+    if isinstance(done, Failed):
+        outcome, completion, word, over = {"error": done.code}, None, done.code, done.over
+    else:
+        outcome, completion, word = _outcome(done), done.completion, done.status.value
+        over = done.status is Status.CONNECTED
+        if done.repaired is not None:
+            outcome["repaired"] = str(done.repaired).lower()
+    return_to = attempt.return_to if attempt else None
+    allowed = settings.read().allowed_return_urls
+    url = redirects.return_url(return_to, allowed, outcome, completion)
+    spent = [cookies.spent_binding_cookie(attempt.binding_id)] if attempt and over else []
+    return api.redirect(url, spent, word)
 
 
 def _finish(request: Request) -> Response:
@@ -80,20 +94,21 @@ def _finish(request: Request) -> Response:
 
 def _answer(done: Finished) -> Response:
     connected = done.status is Status.CONNECTED
-    body = {
-        "status": done.status,
-        **(
-            {"provider_id": done.key.provider_id, "company_id": done.key.company_id}
-            if done.key
-            else {}
-        ),
+    body: dict[str, Any] = {
+        **_outcome(done),
         **({"entity_names": list(done.entity_names)} if done.entity_names else {}),
         **({"completion": done.completion.reveal()} if done.completion else {}),
         **({} if done.repaired is None else {"repaired": done.repaired}),
     }
-    cookies = [api.cookie(done.session.binding_cookie, "", 0)] if connected else []
+    spent = [cookies.spent_binding_cookie(done.session.attempt.binding_id)] if connected else []
     status = HTTPStatus.OK if connected else HTTPStatus.ACCEPTED
-    return api.answer(status, body, cookies, done.status)
+    return api.answer(status, body, spent, done.status)
+
+
+def _outcome(done: Finished) -> dict[str, str]:
+    key = done.key
+    company = {"provider_id": key.provider_id, "company_id": key.company_id} if key else {}
+    return {"status": done.status.value, **company}
 
 
 def _services() -> Services:

@@ -1,4 +1,4 @@
-"""Shows a customer's connections, and answers for routes that nobody has."""
+"""Shows a customer's connections, and answers requests for routes that do not exist."""
 
 import base64
 import re
@@ -52,7 +52,7 @@ def _limit(text: str) -> int:
 
 
 def _cursor(last: CompanyKey) -> str:
-    # Only a place in the caller's own list: the customer always comes from the access token.
+    # Only a position in the caller's own list: the customer always comes from the access token.
     return base64.urlsafe_b64encode(str(last).encode()).decode().rstrip("=")
 
 
@@ -61,7 +61,7 @@ def _read_cursor(cursor: str) -> CompanyKey:
         padded = cursor + "=" * (-len(cursor) % 4)
         return CompanyKey.parse(base64.b64decode(padded, altchars=b"-_", validate=True).decode())
     except (ValueError, UnusableIdentifier) as error:
-        raise InvalidRequest("cursor takes the next_cursor of the page before.") from error
+        raise InvalidRequest("cursor takes the next_cursor of the previous page.") from error
 
 
 list_connections = api.function(

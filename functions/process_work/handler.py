@@ -1,4 +1,4 @@
-"""Finishes what was left half done: takes tasks from the queue and sends on what is not over."""
+"""Processes work items from the queue, and queues those again that are not over."""
 
 import time
 from dataclasses import replace
@@ -25,24 +25,22 @@ from finch_connections.domain.work_item import WorkItem
 from finch_connections.finch import client as finch_client
 from finch_connections.finch import connect_api, names_api
 from finch_connections.log import logger
-from finch_connections.use_cases import disconnect as disconnecting_flow
-from finch_connections.use_cases import fetch_names as naming_flow
-from finch_connections.use_cases import finish_connect as connecting_flow
+from finch_connections.use_cases import disconnect, exchange_code, fetch_names
 from finch_connections.use_cases import process_work as use_case
 from finch_connections.use_cases.process_work import Services
 
 ROUTE = "process_work"
-# What is not over counts as this, where there is nothing to report.
+# The outcome of a work item that is not over, where nothing is to report.
 AGAIN = "again"
-# What one task can take when AWS and Finch are slow: it is not begun with less time left.
+# How long a work item takes when AWS and Finch are slow: with less time left it is not begun.
 TASK_SECONDS = 150
 
-# A message that cannot be understood comes back, and ends in the dead-letter queue.
+# SQS delivers an unreadable message again, and moves it to the dead-letter queue.
 _batch = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
 
 
 def process_work(event: dict[str, Any], context: Any) -> Any:
-    """Answers which messages failed; all the others are done with (partial batch response)."""
+    """Returns which messages failed, and removes the others from the queue (partial batch response)."""
 
     def process(record: SQSRecord) -> None:
         logger.append_keys(request_id=record.message_id, function_request_id=context.aws_request_id)
@@ -53,7 +51,7 @@ def process_work(event: dict[str, Any], context: Any) -> Any:
                 work_item = replace(work_item, redelivered=True)
             _process(work_item, datetime.now(UTC), in_time)
         except Exception:
-            # Lambda is told which messages have failed, and nobody why.
+            # The response says which messages failed, but not why.
             logger.exception("message failed")
             raise
 
@@ -76,7 +74,7 @@ def _process(work_item: WorkItem, now: datetime, in_time: bool) -> None:
 def _services() -> Services:
     connections, ownerships = connection_table.from_settings(), ownership_table.from_settings()
     vault, queue = token_vault.from_settings(), work_queue.from_settings()
-    connecting = connecting_flow.Services(
+    connecting = exchange_code.Services(
         sessions=session_table.from_settings(),
         connections=connections,
         ownerships=ownerships,
@@ -87,15 +85,15 @@ def _services() -> Services:
     )
     return Services(
         connecting,
-        disconnecting_flow.Services(
+        disconnect.Services(
             connections=connections,
             ownerships=ownerships,
             vault=vault,
             finch=finch_client.from_settings(),
             queue=queue,
-            kept=partial(connecting_flow.kept, services=connecting),
+            kept=partial(exchange_code.escrowed_tokens, services=connecting),
         ),
-        naming_flow.Services(connections=connections, vault=vault, names=names_api.from_settings()),
+        fetch_names.Services(connections=connections, vault=vault, names=names_api.from_settings()),
     )
 
 

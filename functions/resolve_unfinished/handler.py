@@ -1,4 +1,4 @@
-"""Shows an operator what is not over and needs a person, and carries out what they decide."""
+"""Shows an operator the unfinished work that needs a decision, and carries out the decision."""
 
 import time
 from datetime import UTC, datetime
@@ -16,19 +16,19 @@ from finch_connections.aws import (
     work_queue,
 )
 from finch_connections.aws.dynamodb import Conflict
-from finch_connections.domain.connect_session import ConnectSession, confirm_until
+from finch_connections.domain.connect_session import Consumed, Discarding, Held, Keeping, Uncertain
 from finch_connections.domain.connection import IDENTIFIER, Connection, require_key
 from finch_connections.domain.errors import Refusal
 from finch_connections.domain.token_request import AuditRecord
 from finch_connections.finch import connect_api
 from finch_connections.finch.errors import FinchFailure
 from finch_connections.log import logger
-from finch_connections.use_cases.finish_connect import Services
+from finch_connections.use_cases.exchange_code import Services
 from finch_connections.use_cases.operator import resolve_unfinished as use_case
 from finch_connections.use_cases.operator.resolve_unfinished import NotAsShown, Picture
 from finch_connections.web import request_body
 
-# What is logged of a command is what these let through: no token that was pasted in haste.
+# Commands are logged. These patterns keep out a token that was pasted by mistake.
 type SessionHash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 type Identifier = Annotated[str, Field(pattern=f"^(?:{IDENTIFIER.pattern})$")]
 
@@ -38,14 +38,14 @@ class _Command(BaseModel):
 
 
 class List(_Command):
-    """What began more than an hour ago and is not over."""
+    """List what began more than an hour ago and is not over."""
 
     action: Literal["list"]
     limit: Annotated[int, Field(ge=1, le=100)] = 50
 
 
 class Decide(_Command):
-    """Attach a kept token, or have its connection ended; without `decision`, see what that means."""
+    """Attach a token in escrow, or end its connection; without `decision`, only show the facts."""
 
     action: Literal["attach", "disconnect"]
     session: SessionHash
@@ -53,7 +53,7 @@ class Decide(_Command):
 
 
 class Dismiss(_Command):
-    """No connection is left of an uncertain exchange."""
+    """Dismiss an uncertain exchange that left no connection."""
 
     action: Literal["dismiss"]
     session: SessionHash
@@ -85,14 +85,14 @@ class End(_Command):
 
 
 class Examine(_Command):
-    """Whether Finch takes our credentials, and where it sends browsers back to."""
+    """Ask whether Finch accepts our credentials and this callback URL."""
 
     action: Literal["examine"]
     callback_url: Annotated[str, Field(pattern="^https?://[^?#]+$")]
 
 
 class Audit(_Command):
-    """Who got a token of a customer, or asked for one, newest first; page on with `until`."""
+    """List the requests for a customer's tokens, newest first; `until` pages on."""
 
     action: Literal["audit"]
     customer_id: Identifier
@@ -104,11 +104,11 @@ class Audit(_Command):
 class Command(
     RootModel[List | Decide | Dismiss | RetrySession | RetryConnection | End | Examine | Audit]
 ):
-    """What an operator asks for."""
+    """An operator's command."""
 
 
 def resolve_unfinished(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Answers `result`, or `error` with a `detail`: whoever invokes it is a person at a terminal."""
+    """Returns `result`, or `error` with a `detail` for the operator at a terminal."""
     logger.append_keys(request_id=context.aws_request_id)
     try:
         command = request_body.validate(Command, event).root
@@ -127,7 +127,8 @@ def _do(command: Any, now: datetime, services: Services) -> Any:
             found = use_case.unfinished(limit, now=now, services=services)
             return {
                 "sessions": [
-                    _session(one) | {"seems_recovered": one.handle_hash in found.seems_recovered}
+                    _session(one)
+                    | {"seems_recovered": one.attempt.handle_hash in found.seems_recovered}
                     for one in found.sessions
                 ],
                 "connections": [_connection(one) for one in found.connections],
@@ -162,16 +163,17 @@ def _do(command: Any, now: datetime, services: Services) -> Any:
     return {"status": "queued"}
 
 
-def _session(session: ConnectSession) -> dict[str, Any]:
-    token_response = session.escrow.token_response if session.escrow else None
+def _session(session: Consumed) -> dict[str, Any]:
+    attempt, consumption = session.attempt, session.consumption
+    token_response = session.escrow.token_response if isinstance(session, Keeping) else None
     return {
-        "session": session.handle_hash,
+        "session": attempt.handle_hash,
         "phase": session.phase,
-        "reason": session.error,
-        "customer_id": session.customer_id,
-        "since": session.consumed_at.isoformat() if session.consumed_at else None,
-        "confirm_until": confirm_until(session).isoformat(),
-        "finch_customer_id": session.finch_customer_id,
+        "reason": session.error if isinstance(session, Held | Uncertain | Discarding) else None,
+        "customer_id": attempt.customer_id,
+        "since": consumption.consumed_at.isoformat(),
+        "confirm_until": consumption.confirm_until.isoformat(),
+        "finch_customer_id": attempt.finch_customer_id,
         "connection_id": token_response and token_response.connection_id,
         "provider_id": token_response and token_response.provider_id,
         "company_id": token_response and token_response.company_id,
@@ -191,7 +193,7 @@ def _connection(connection: Connection) -> dict[str, Any]:
 
 
 def _picture(seen: Picture, action: str) -> dict[str, Any]:
-    """What an operator reads before deciding; `decision` goes into the next invocation."""
+    """The facts for a decision; `decision` goes into the next invocation."""
     says = seen.says
     hit = [{"customer_id": one.customer_id, **_company(one.key)} for one in seen.owners]
     if action == "attach":
@@ -199,7 +201,7 @@ def _picture(seen: Picture, action: str) -> dict[str, Any]:
     elif hit or seen.holders:
         warning = "This ends the connection at Finch for good, also for all of would_be_cut_off."
     else:
-        warning = "This ends the connection at Finch for good. Nobody else is known to use it."
+        warning = "This ends the connection at Finch for good. No other user of it is known."
     return {
         **_session(seen.session),
         **(_company(seen.key) if seen.key else {}),

@@ -16,7 +16,7 @@ from finch_connections.aws import (
 )
 from finch_connections.finch import connect_api
 from finch_connections.log import logger
-from finch_connections.use_cases.finish_connect import Services
+from finch_connections.use_cases.exchange_code import Services
 from finch_connections.use_cases.operator import restore_backup as use_case
 from finch_connections.use_cases.operator.restore_backup import Backup
 from finch_connections.web import batch_request, request_body

@@ -1,4 +1,4 @@
-"""Begins a connection: a connect session for the frontend, and the link that leads to Finch Connect."""
+"""Starts a connection: the connect session for the frontend, and its link to Finch Connect."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -6,22 +6,15 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from finch_connections import cold_start, settings
+from finch_connections import cold_start, metrics, settings
 from finch_connections.aws import connection_table, ownership_table, session_table
-from finch_connections.domain.connect_session import (
-    COOKIE_LIFETIME,
-    FINDING_COOKIE,
-    Mode,
-    NewSession,
-    begin,
-)
+from finch_connections.domain.connect_session import Mode, NewSession, begin
 from finch_connections.domain.connection import IDENTIFIER, Product, require_key
 from finch_connections.finch import connect_api
 from finch_connections.use_cases import start_connect as use_case
-from finch_connections.web import api, request_body
+from finch_connections.use_cases.start_connect import NotOpened
+from finch_connections.web import api, cookies, redirects, request_body
 from finch_connections.web.api import Request, Response
-
-_COOKIE_SECONDS = int(COOKIE_LIFETIME.total_seconds())
 
 
 class StartRequest(BaseModel):
@@ -90,33 +83,32 @@ def _begun(new: NewSession, request: Request) -> Response:
         ownerships=ownership_table.from_settings(),
         finch=connect_api.from_settings(),
     )
-    handle = new.handle.reveal()
+    attempt, handle = new.session.attempt, new.handle.reveal()
     where = (
         {"session_id": session_id, "state": handle}
-        if new.session.mode is Mode.EMBEDDED
+        if attempt.mode is Mode.EMBEDDED
         else {"connect_url": f"{request.callback_url.removesuffix('/callback')}/connect/{handle}"}
     )
-    cookie = api.cookie(new.session.binding_cookie, new.binding.reveal(), _COOKIE_SECONDS)
-    expires_at = new.session.useful_until.isoformat()
-    return api.answer(HTTPStatus.CREATED, {**where, "expires_at": expires_at}, [cookie])
+    body = {**where, "expires_at": attempt.useful_until.isoformat()}
+    cookie = cookies.binding_cookie(attempt.binding_id, new.binding)
+    return api.answer(HTTPStatus.CREATED, body, [cookie])
 
 
 def _hop(request: Request) -> Response:
     opened = use_case.open_link(
         request.path["handle"],
-        allowed_return_urls=settings.read().allowed_return_urls,
         now=datetime.now(UTC),
         sessions=session_table.from_settings(),
         connections=connection_table.from_settings(),
         ownerships=ownership_table.from_settings(),
         finch=connect_api.from_settings(),
     )
-    cookies = (
-        [api.cookie(FINDING_COOKIE, opened.handle.reveal(), _COOKIE_SECONDS)]
-        if opened.handle
-        else []
-    )
-    return api.redirect(opened.url, cookies, opened.outcome)
+    if isinstance(opened, NotOpened):
+        allowed = settings.read().allowed_return_urls
+        url = redirects.return_url(opened.return_to, allowed, {"error": opened.code})
+        return api.redirect(url, [], opened.code)
+    url = redirects.with_query(opened.connect_url, {"state": opened.handle.reveal()})
+    return api.redirect(url, [cookies.finding_cookie(opened.handle)], metrics.OK)
 
 
 start_connect = api.function(

@@ -92,7 +92,7 @@ REQUESTS: Mapping[str, Request] = {
             # its index.
             ("TransactWriteItems", 4 + 1 + 4 + 4 + 1),
         ],
-        waits=6,
+        waits=8,
         lines=3,
     ),
     "DELETE /connections/{provider_id}/{company_id}": Request(

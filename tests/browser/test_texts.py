@@ -15,7 +15,7 @@ from finch_connections.domain.connection import (
 )
 from finch_connections.domain.errors import Refusal
 from finch_connections.finch.errors import FinchFailure
-from finch_connections.use_cases.finish_connect import Status
+from finch_connections.use_cases.attach_token import Status
 from finch_connections.web import api
 from local.world import World
 from tests.browser.conftest import Visit

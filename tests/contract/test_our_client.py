@@ -7,7 +7,7 @@ from typing import Any
 import finch as finch_sdk
 import pytest
 
-from finch_connections.domain.connect_session import ConnectSession, Mode, begin
+from finch_connections.domain.connect_session import Attempt, Mode, begin
 from finch_connections.domain.secret import SecretText
 from finch_connections.finch.client import FinchClient
 from finch_connections.finch.connect_api import ConnectApi
@@ -51,7 +51,7 @@ def ours(base_url: str) -> ConnectApi:
     return ConnectApi(FinchClient(base_url), Secret(OURS, OURS), "")  # type: ignore[arg-type]
 
 
-def session(mode: Mode = Mode.REDIRECT, provider_id: str | None = None) -> ConnectSession:
+def session(mode: Mode = Mode.REDIRECT, provider_id: str | None = None) -> Attempt:
     return begin(
         customer_id="acme",
         customer_name="Acme Anvils",
@@ -62,7 +62,7 @@ def session(mode: Mode = Mode.REDIRECT, provider_id: str | None = None) -> Conne
         allowed_return_urls=["https://app.example.com/"],
         callback_url=CALLBACK,
         now=datetime.now(UTC),
-    ).session
+    ).session.attempt
 
 
 def meaning(request: RecordedRequest) -> dict[str, Any]:

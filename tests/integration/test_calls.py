@@ -59,52 +59,24 @@ def test_start_writes_once_and_a_click_reads_calls_finch_and_writes(
     assert calls(deployed, lambda: person.click(links[0])) == ["GetItem"]
 
 
-@pytest.mark.parametrize(
-    ("early", "expected"),
-    [
-        (
-            LATE,
-            REQUESTS["GET /callback"].names,
-        ),
-        (
-            EARLY,
-            [
-                "GetItem",
-                "SendMessage",
-                "TransactWriteItems",
-                "POST /auth/token",
-                # In the background of the escrow: the rows that the token response names.
-                "BatchGetItem",
-                "Encrypt",
-                "TransactWriteItems",
-                # In the background of the introspection: the token encrypted for its row.
-                "Encrypt",
-                "GET /introspect",
-                "TransactWriteItems",
-            ],
-        ),
-    ],
-    ids=["late", "early"],
-)
 def test_callback_calls_finch_twice_and_repeats_no_call(
-    deployed: InProcess, person: Person, early: bool, expected: list[str]
+    deployed: InProcess, person: Person
 ) -> None:
     url = person.log_in(person.click(person.link()))
-    assert calls(deployed, lambda: person.come_back(url), early=early) == expected
+    expected = REQUESTS["GET /callback"].names
+    assert calls(deployed, lambda: person.come_back(url)) == expected
 
 
-@pytest.mark.parametrize("early", [LATE, EARLY], ids=["late", "early"])
-def test_credentials_are_read_once_in_the_background(deployed: InProcess, early: bool) -> None:
+def test_credentials_are_read_once(deployed: InProcess) -> None:
     person = Person(deployed, "acme")
     url = person.log_in(person.click(person.link()))
     deployed.border.apart = True
     try:
-        seen = calls(deployed, lambda: person.come_back(url), early=early)
+        seen = calls(deployed, lambda: person.come_back(url))
     finally:
         deployed.border.apart = False
     assert seen.count("GetSecretValue") == 1
     assert seen.index("GetSecretValue") < seen.index("POST /auth/token")
-    assert (seen.index("GetSecretValue") < seen.index("SendMessage")) is early
 
 
 def test_disconnect_of_one_login_makes_the_documented_calls(

@@ -15,9 +15,17 @@ from finch_connections.aws.ownership_table import OwnershipTable
 from finch_connections.aws.session_table import SessionTable
 from finch_connections.aws.token_vault import TokenVault
 from finch_connections.domain import connect_session
-from finch_connections.domain.connect_session import ConnectSession
+from finch_connections.domain.connect_session import (
+    Complete,
+    ConnectSession,
+    Escrow,
+    Escrowed,
+    Exchanging,
+    Started,
+)
 from finch_connections.domain.connection import CompanyKey, disconnecting
 from finch_connections.domain.secret import SecretText
+from finch_connections.domain.token_response import TokenResponse
 from finch_connections.domain.work_item import SessionSubject, WorkItem
 from finch_connections.finch.client import FinchClient
 from finch_connections.use_cases import disconnect as disconnecting_flow
@@ -247,9 +255,10 @@ def test_late_repetition_of_a_write_does_not_undo_another_request(deployed: Depl
     acme = Person(deployed, "acme")
     acme.link()
     sessions, session = session_table.from_settings(), only_session(deployed)
-    first = sessions.consume(session, SecretText("code"), session.created_at)
+    assert isinstance(session, Started)
+    first = sessions.consume(session, SecretText("code"), session.attempt.created_at)
     sessions.give_back(first)
-    sessions.consume(session, SecretText("code"), session.created_at)
+    sessions.consume(session, SecretText("code"), session.attempt.created_at)
     with pytest.raises(Conflict):
         sessions.give_back(first)
 
@@ -322,10 +331,16 @@ def test_session_changes_only_from_the_phase_that_was_read(deployed: Deployed) -
     acme.connect()
     sessions, session = session_table.from_settings(), only_session(deployed)
     before = deployed.tables.all_sessions()
+    assert isinstance(session, Complete)
+    escrow = Escrow(b"", TokenResponse.unreadable(), state_echoed=True, browser_bound=True)
+    exchanging = Exchanging(session.attempt, session.consumption)
+    escrowed = Escrowed(session.attempt, session.consumption, escrow)
     moves: list[Callable[[], None]] = [
-        lambda: sessions.give_back(session),
-        lambda: sessions.hold(session, "cannot_connect"),
-        lambda: sessions.uncertain(session, "exchange_uncertain"),
+        lambda: sessions.give_back(exchanging),
+        lambda: sessions.hold(escrowed, "cannot_connect"),
+        lambda: sessions.uncertain(exchanging),
+        # No method takes a session in a phase that leads nowhere; the table refuses it all the same.
+        lambda: sessions.bind(session),  # type: ignore[arg-type]
     ]
     for move in moves:
         with pytest.raises(Conflict):

@@ -42,7 +42,7 @@ from finch_connections.finch.errors import (
     RequestRefused,
     Unauthorized,
 )
-from finch_connections.use_cases.finish_connect import Status
+from finch_connections.use_cases.attach_token import Status
 from finch_connections.web.api import STATUS, CustomerUnknown
 from finch_connections.web.connection_response import ConnectionResponse
 from functions.finish_connect.handler import Confirmation, Embedded, FinishRequest

@@ -1,7 +1,8 @@
 """Rules of connect sessions."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -9,20 +10,25 @@ from hypothesis import strategies as st
 
 from finch_connections.domain.connect_session import (
     EXCHANGE_LIMIT,
+    KINDS,
     LINK_LIFETIME,
+    NEXT,
     CannotConnect,
     CodeNote,
     CodeRejected,
     ConnectSession,
+    Consumed,
+    Consumption,
     Escrow,
+    Exchanging,
     Mode,
     Phase,
     ReturnToNotAllowed,
     SessionExpired,
     SessionNotFound,
     SessionUsed,
+    Started,
     begin,
-    exchange_abandoned,
     issued_to,
     next_finch_customer_id,
     require_code,
@@ -33,20 +39,21 @@ from finch_connections.domain.connect_session import (
     require_same,
     require_theirs,
     require_unspent,
-    return_url,
     session_of_completion,
     unguessed_finch_customer_id,
 )
-from finch_connections.domain.connection import ConnectionStatus
+from finch_connections.domain.connection import CompanyKey, ConnectionStatus
 from finch_connections.domain.secret import SecretText
 from finch_connections.domain.token_response import Introspection, TokenResponse
+from finch_connections.web import cookies
+from finch_connections.web.redirects import return_url
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 CODE = SecretText("the-code")
 ALLOWED = ("https://app.example.com/", "https://app.example.com/payroll")
 
 
-def started(mode: Mode = Mode.REDIRECT) -> ConnectSession:
+def started(mode: Mode = Mode.REDIRECT) -> Started:
     return begin(
         customer_id="acme",
         customer_name=None,
@@ -60,15 +67,28 @@ def started(mode: Mode = Mode.REDIRECT) -> ConnectSession:
     ).session
 
 
-def consumed(phase: Phase = Phase.EXCHANGING) -> ConnectSession:
-    session = started()
-    return replace(
-        session,
-        phase=phase,
-        code_hash=CODE.digest(),
-        completion_hash=session.completion(CODE).digest(),
-        consumed_at=NOW,
+def consumed(phase: Phase = Phase.EXCHANGING) -> Consumed:
+    attempt = started().attempt
+    consumption = Consumption("request", CODE.digest(), attempt.completion(CODE).digest(), NOW)
+    needed = {
+        "escrow": escrow(state_echoed=True),
+        "error": "cannot_connect",
+        "discarding_since": NOW,
+        "key": CompanyKey("gusto", "company-1"),
+    }
+    kind: Any = KINDS[phase]
+    names = {one.name for one in fields(kind)}
+    session: Consumed = kind(
+        attempt, consumption, **{name: one for name, one in needed.items() if name in names}
     )
+    return session
+
+
+def test_each_phase_is_one_type_and_leads_to_phases_that_exist() -> None:
+    assert [kind.phase for kind in get_args(ConnectSession)] == list(KINDS)
+    assert KINDS.keys() == NEXT.keys() == set(Phase)
+    assert all(kind.__name__.lower() == phase for phase, kind in KINDS.items())
+    assert set().union(*NEXT.values()) == set(Phase)
 
 
 def test_every_session_has_its_own_secrets_and_stores_only_hashes() -> None:
@@ -87,16 +107,16 @@ def test_every_session_has_its_own_secrets_and_stores_only_hashes() -> None:
         for _ in range(2)
     ]
     secrets = [one.handle.reveal() for one in new] + [one.binding.reveal() for one in new]
-    assert len({*secrets, *(one.session.completion_key for one in new)}) == 6
+    assert len({*secrets, *(one.session.attempt.completion_key for one in new)}) == 6
     assert all(len(secret) == 43 for secret in secrets)
     for one in new:
-        assert one.handle.matches(one.session.handle_hash)
+        assert one.handle.matches(one.session.attempt.handle_hash)
         assert not any(secret in repr(one) for secret in secrets)
 
 
 def test_embedded_session_has_no_redirect_uri() -> None:
-    assert started(Mode.EMBEDDED).redirect_uri is None
-    assert started().redirect_uri == "https://api.example.com/callback"
+    assert started(Mode.EMBEDDED).attempt.redirect_uri is None
+    assert started().attempt.redirect_uri == "https://api.example.com/callback"
 
 
 @pytest.mark.parametrize(
@@ -127,13 +147,17 @@ def test_only_the_cookie_of_the_session_proves_the_browser() -> None:
         callback_url="https://api.example.com/callback",
         now=NOW,
     )
-    name, value = new.session.binding_cookie, new.binding.reveal()
-    assert new.session.bound({name: value})
-    assert not new.session.bound({})
-    assert not new.session.bound({name: value[:-1]})
-    assert not new.session.bound({name: ""})
-    assert not new.session.bound({name: new.session.binding_hash})
-    assert not new.session.bound({started().binding_cookie: value})
+    attempt = new.session.attempt
+    pair = cookies.binding_cookie(attempt.binding_id, new.binding).partition(";")[0]
+    name, _, value = pair.partition("=")
+    another, _, _ = cookies.spent_binding_cookie(started().attempt.binding_id).partition("=")
+    assert attempt.bound(cookies.bindings({name: value}))
+    assert not attempt.bound(cookies.bindings({}))
+    assert not attempt.bound(cookies.bindings({name: value[:-1]}))
+    assert not attempt.bound(cookies.bindings({name: ""}))
+    assert not attempt.bound(cookies.bindings({name: attempt.binding_hash}))
+    assert not attempt.bound(cookies.bindings({another: value}))
+    assert not attempt.bound(cookies.bindings({name.upper(): value}))
 
 
 def test_link_works_for_exactly_seven_days() -> None:
@@ -145,7 +169,7 @@ def test_link_works_for_exactly_seven_days() -> None:
 
 def test_user_who_clicked_in_time_can_return_after_the_link_expires() -> None:
     session = started()
-    late = session.expires_at
+    late = session.attempt.expires_at
     assert late == NOW + LINK_LIFETIME + timedelta(hours=1, minutes=10)
     require_code(session, CODE, late - timedelta(seconds=1))
     with pytest.raises(SessionExpired):
@@ -169,55 +193,56 @@ def test_used_session_accepts_only_its_own_code(phase: Phase) -> None:
 def test_code_of_another_session_or_rejected_by_finch_is_refused() -> None:
     session = started()
     require_unspent(None, session)
-    require_unspent(CodeNote(session.handle_hash, rejected=False), session)
-    for note in (CodeNote(session.handle_hash, rejected=True), CodeNote("x", rejected=False)):
+    require_unspent(CodeNote(session.attempt.handle_hash, rejected=False), session)
+    for note in (
+        CodeNote(session.attempt.handle_hash, rejected=True),
+        CodeNote("x", rejected=False),
+    ):
         with pytest.raises(CodeRejected):
             require_unspent(note, session)
 
 
 @pytest.mark.parametrize("page", [None, "https://dropped.example.com/"])
 def test_return_to_that_is_no_longer_configured_uses_the_default_page(page: str | None) -> None:
-    session = replace(started(), return_to=page)
-    assert return_url(session, ALLOWED, {"a": "b"}) == ALLOWED[0] + "?a=b"
-    assert return_url(None, ALLOWED, {"a": "b"}) == ALLOWED[0] + "?a=b"
-    kept = replace(started(), return_to=ALLOWED[1])
-    assert return_url(kept, ALLOWED, {"a": "b"}) == ALLOWED[1] + "?a=b"
+    assert return_url(page, ALLOWED, {"a": "b"}) == ALLOWED[0] + "?a=b"
+    assert return_url(ALLOWED[1], ALLOWED, {"a": "b"}) == ALLOWED[1] + "?a=b"
 
 
 def test_embedded_session_is_useful_as_long_as_finchs_session() -> None:
-    assert started(Mode.EMBEDDED).useful_until == NOW + timedelta(hours=1)
-    assert started().useful_until == NOW + LINK_LIFETIME
+    assert started(Mode.EMBEDDED).attempt.useful_until == NOW + timedelta(hours=1)
+    assert started().attempt.useful_until == NOW + LINK_LIFETIME
 
 
 def test_exchange_is_abandoned_after_the_timeout_of_its_function() -> None:
     session = consumed()
-    assert not exchange_abandoned(session, NOW + EXCHANGE_LIMIT - timedelta(seconds=1))
-    assert exchange_abandoned(session, NOW + EXCHANGE_LIMIT)
-    assert not exchange_abandoned(replace(session, phase=Phase.ESCROWED), NOW + EXCHANGE_LIMIT)
+    assert isinstance(session, Exchanging)
+    assert not session.abandoned(NOW + EXCHANGE_LIMIT - timedelta(seconds=1))
+    assert session.abandoned(NOW + EXCHANGE_LIMIT)
 
 
 def test_completion_code_depends_on_the_session_and_the_code() -> None:
-    session = consumed()
-    completion = session.completion(CODE)
-    assert completion == session.completion(SecretText("the-code"))
-    assert completion != session.completion(SecretText("another"))
-    assert completion != consumed().completion(CODE)
-    assert session_of_completion(completion) == session.handle_hash
+    attempt = consumed().attempt
+    completion = attempt.completion(CODE)
+    assert completion == attempt.completion(SecretText("the-code"))
+    assert completion != attempt.completion(SecretText("another"))
+    assert completion != consumed().attempt.completion(CODE)
+    assert session_of_completion(completion) == attempt.handle_hash
 
 
 def test_completion_code_works_only_for_the_customer_of_the_session() -> None:
     session = consumed()
-    completion = session.completion(CODE)
-    require_completion(session, completion, "acme")
+    completion = session.attempt.completion(CODE)
+    assert require_completion(session, completion, "acme") is session
     for refused, customer_id in (
         (completion, "globex"),
-        (session.completion(SecretText("another")), "acme"),
+        (session.attempt.completion(SecretText("another")), "acme"),
         (SecretText(completion.reveal()[:-1] + "g"), "acme"),
     ):
         with pytest.raises(SessionNotFound):
             require_completion(session, refused, customer_id)
-    with pytest.raises(SessionNotFound):
-        require_completion(replace(session, completion_hash=None), completion, "acme")
+    for without in (None, Started(session.attempt)):
+        with pytest.raises(SessionNotFound):
+            require_completion(without, completion, "acme")
 
 
 @pytest.mark.parametrize(
@@ -270,10 +295,10 @@ def escrow(state_echoed: bool, token_response: TokenResponse = TOKEN_RESPONSE) -
 
 
 def require_ours(
-    session: ConnectSession, kept: Escrow, introspection: Introspection, client_id: str
+    session: Started, kept: Escrow, introspection: Introspection, client_id: str
 ) -> None:
     require_same(kept.token_response, introspection, client_id)
-    require_theirs(session, kept, introspection)
+    require_theirs(session.attempt.customer_id, kept, introspection)
 
 
 def test_token_tied_to_the_session_is_accepted() -> None:

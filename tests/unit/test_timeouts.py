@@ -6,7 +6,7 @@ from finch_connections.aws import clients
 from finch_connections.domain import connect_session, work_item
 from finch_connections.finch import client as finch_client
 from finch_connections.finch import connect_api, names_api
-from finch_connections.use_cases import finish_connect
+from finch_connections.use_cases import exchange_code, finish_connect
 from functions.process_work import handler as process_work
 from tests.support.deployed import TEMPLATE
 
@@ -27,7 +27,7 @@ def finch_call(read_seconds: float = finch_client.READ_SECONDS) -> float:
 def test_slowest_exchange_still_stores_its_token() -> None:
     """Session, work item, secret, consume, two exchanges (changed secret); encrypt and escrow, twice."""
     slowest = 4 * AWS_CALL + 2 * finch_call(connect_api.EXCHANGE_READ_SECONDS)
-    keeping = 2 * (3 * AWS_CALL) + sum(finish_connect.KEEPING_PAUSES)
+    keeping = 2 * (3 * AWS_CALL) + sum(exchange_code.KEEPING_PAUSES)
     assert slowest + keeping < function("FinishConnect")
     assert function("FinishConnect") < connect_session.EXCHANGE_LIMIT.total_seconds()
     assert connect_api.EXCHANGE_READ_SECONDS > GATEWAY

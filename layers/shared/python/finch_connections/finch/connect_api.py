@@ -1,7 +1,6 @@
 """The calls to Finch while a customer connects: create a session, exchange a code, introspect a token."""
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -10,7 +9,7 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from finch_connections import settings
-from finch_connections.domain.connect_session import FINCH_SESSION_LIFETIME, ConnectSession
+from finch_connections.domain.connect_session import FINCH_SESSION_LIFETIME, Attempt
 from finch_connections.domain.connection import ConnectionStatus
 from finch_connections.domain.display_name import readable
 from finch_connections.domain.secret import SecretText
@@ -19,7 +18,7 @@ from finch_connections.finch import client as finch_client
 from finch_connections.finch import credentials
 from finch_connections.finch.client import FinchClient
 from finch_connections.finch.credentials import Credentials, FinchSecret
-from finch_connections.finch.errors import CredentialsUnreadable, InvalidClient, UnknownAnswer
+from finch_connections.finch.errors import InvalidClient, UnknownAnswer
 from finch_connections.log import logger
 
 # Finch can take up to six minutes for a request (408 in "Error Types"). API Gateway ends the caller's
@@ -111,18 +110,18 @@ class ConnectApi:
     secret: FinchSecret
     sandbox: str
 
-    def create_session(self, session: ConnectSession, finch_customer_id: str) -> FinchSession:
+    def create_session(self, attempt: Attempt, finch_customer_id: str) -> FinchSession:
         """A new session of Finch Connect (`POST /connect/sessions`)."""
         body: dict[str, Any] = {
             "customer_id": finch_customer_id,
-            "customer_name": session.customer_name,
-            "products": list(session.products),
+            "customer_name": attempt.customer_name,
+            "products": list(attempt.products),
         }
-        if session.provider_id:
-            body["integration"] = {"provider": session.provider_id}
+        if attempt.provider_id:
+            body["integration"] = {"provider": attempt.provider_id}
         if self.sandbox:
             body["sandbox"] = self.sandbox
-        return self._create("/connect/sessions", body, session.redirect_uri)
+        return self._create("/connect/sessions", body, attempt.redirect_uri)
 
     def reauthenticate(
         self, connection_id: str, products: Sequence[str], redirect_uri: str | None
@@ -190,11 +189,6 @@ class ConnectApi:
             },
             entity_names={one.id: one.name for one in answer.entities or () if one.name},
         )
-
-    def prepare(self) -> None:
-        """Reads the credentials before the next call needs them. That call raises any failure."""
-        with suppress(CredentialsUnreadable):
-            self.secret.credentials()
 
     def client_id(self) -> str:
         """This application's client id at Finch."""

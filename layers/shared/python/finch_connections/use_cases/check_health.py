@@ -24,7 +24,7 @@ from finch_connections.finch.errors import (
 )
 from finch_connections.log import logger
 from finch_connections.use_cases.disconnect import free_as_read
-from finch_connections.use_cases.finish_connect import Services
+from finch_connections.use_cases.exchange_code import Services
 
 _ATTEMPTS = 3
 # A call without an answer takes long. After this many, the other tokens wait for the next check.

@@ -1,19 +1,23 @@
-"""The flow that tends: finishes what was left half done, or says that a person must look."""
+"""Processes a work item: finishes what another request began, or reports that an operator must look."""
 
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from finch_connections.aws.dynamodb import Conflict
 from finch_connections.domain.connect_session import (
     EXCHANGE_LIMIT,
+    Complete,
     ConnectionEnded,
-    ConnectSession,
+    Discarding,
+    Ended,
+    Escrowed,
     ExchangeUncertain,
-    Phase,
-    confirm_until,
-    exchange_abandoned,
+    Exchanging,
+    Held,
+    Started,
+    Uncertain,
 )
 from finch_connections.domain.connection import (
     DISCONNECT_REFUSED,
@@ -36,21 +40,22 @@ from finch_connections.domain.work_item import (
 from finch_connections.finch.errors import FinchFailure, FinchMisconfigured
 from finch_connections.log import logger
 from finch_connections.use_cases import (
+    attach_token,
     check_health,
     discard_token,
     disconnect,
+    exchange_code,
     fetch_names,
-    finish_connect,
 )
+from finch_connections.use_cases.attach_token import Approval, Status
 from finch_connections.use_cases.check_health import Unanswered
-from finch_connections.use_cases.finish_connect import Status
 
-# Names that are still missing after four hours are left to the sweep.
+# Names that are still missing after four hours are left to the scheduled check.
 _NAME_TRIES = 8
 
 
 class Report(StrEnum):
-    """What whoever is on duty is told, as the outcome that rings an alarm."""
+    """A report to the operator on duty: the outcome of a work item that an alarm counts."""
 
     TOKEN_HELD = "token_held"  # noqa: S105
     EXCHANGE_UNCERTAIN = ExchangeUncertain.code
@@ -62,22 +67,22 @@ class Report(StrEnum):
 
 
 class Look(NamedTuple):
-    """What came of looking at a task: when to look again, if at all, and what to report."""
+    """The result for a work item: the item to queue again, if any, and the report, if any."""
 
     again: WorkItem | None = None
     report: Report | None = None
 
 
 class Services(NamedTuple):
-    """Everything outside that tending touches."""
+    """Everything outside that processing touches."""
 
-    connecting: finish_connect.Services
+    connecting: exchange_code.Services
     disconnecting: disconnect.Services
     naming: fetch_names.Services
 
 
 def process(work_item: WorkItem, *, now: datetime, services: Services) -> Look:
-    """Brings a task forward as far as it goes now. Doing it twice, or late, does no harm."""
+    """Does what can be done now for a work item. A repeated or late run does no harm."""
     try:
         match work_item.subject:
             case SessionSubject(handle_hash):
@@ -90,13 +95,13 @@ def process(work_item: WorkItem, *, now: datetime, services: Services) -> Look:
             case FinchConnectionSubject(connection_id):
                 return _finch_connection(work_item, connection_id, now, services)
     except FinchMisconfigured as error:
-        # It says nothing of any connection, and no retry mends it.
+        # It says nothing about the connection, and a retry does not help.
         logger.error("task unfinished", reason=type(error).__name__)
         return Look(work_item.retried(now), Report.FINCH_MISCONFIGURED)
     except (Conflict, ConnectionBusy, FinchFailure, Unanswered) as error:
         logger.info("task unfinished", reason=type(error).__name__)
     except Exception:
-        # AWS fails for a while, or a bug: either way the task stays, and somebody is told.
+        # AWS fails for a while, or we have a bug: the work item stays, and an operator gets a report.
         logger.exception("task failed")
         later = _later(work_item, now)
         return later._replace(report=later.report or Report.INTERNAL_ERROR)
@@ -104,9 +109,9 @@ def process(work_item: WorkItem, *, now: datetime, services: Services) -> Look:
 
 
 def _postpone(work_item: WorkItem, services: Services) -> None:
-    """Notes when something unfinished is looked at again, so that the sweep finds what was lost.
+    """Stores when the work item is due again, so that the scheduled check finds a lost item.
 
-    Where that fails it is not known whether it is noted, and the task goes on as if it were.
+    Where the write fails it may have succeeded all the same, so the work item goes on.
     """
     try:
         match work_item.subject:
@@ -117,7 +122,7 @@ def _postpone(work_item: WorkItem, services: Services) -> None:
     except Conflict:
         return
     except Exception:
-        logger.exception("not noted when the task comes again")
+        logger.exception("next look not stored")
 
 
 def _later(work_item: WorkItem, now: datetime) -> Look:
@@ -129,90 +134,90 @@ def _reminder(work_item: WorkItem, now: datetime, report: Report) -> Look:
 
 
 def _session(
-    work_item: WorkItem, handle_hash: str, now: datetime, services: finish_connect.Services
+    work_item: WorkItem, handle_hash: str, now: datetime, services: exchange_code.Services
 ) -> Look:
-    session = services.sessions.get(handle_hash)
-    if session is None:
-        return Look()
-    waits_for_a_person = session.phase in (Phase.HELD, Phase.UNCERTAIN)
-    if waits_for_a_person and _comes_anyway(work_item, session, now):
-        return Look()
-    match session.phase:
-        case Phase.EXCHANGING:
+    match session := services.sessions.get(handle_hash):
+        case Exchanging():
             return _exchanging(work_item, session, now, services)
-        case Phase.UNCERTAIN:
-            # Nothing shows for sure which attempt a later connection recovers: a person dismisses it.
-            return _reminder(work_item, now, Report.EXCHANGE_UNCERTAIN)
-        case Phase.ESCROWED:
+        case Escrowed():
             return _escrowed(work_item, session, now, services)
-        case Phase.DISCARDING:
+        case Discarding():
             discard_token.discard(session, now=now, services=services)
             return _held_or_over(work_item, handle_hash, now, services)
-        case Phase.HELD:
-            return _reminder(work_item, now, Report.TOKEN_HELD)
-        case Phase.COMPLETE if session.key:
-            # Finch's first webhook may have come before the connection was there.
-            return Look(WorkItem.at_once(ConnectionSubject(session.customer_id, session.key), now))
-        case _:
+        case Held() | Uncertain() if _comes_anyway(work_item, session.next_look, now):
             return Look()
+        case Held():
+            return _reminder(work_item, now, Report.TOKEN_HELD)
+        case Uncertain():
+            # Nothing shows which exchange a later connection recovers: an operator dismisses it.
+            return _reminder(work_item, now, Report.EXCHANGE_UNCERTAIN)
+        case Complete():
+            # Finch's first webhook may have come before the connection was written.
+            subject = ConnectionSubject(session.attempt.customer_id, session.key)
+            return Look(WorkItem.at_once(subject, now))
+        case Started() | Ended() | None:
+            return Look()
+        case _:
+            assert_never(session)
 
 
 def _exchanging(
-    work_item: WorkItem, session: ConnectSession, now: datetime, services: finish_connect.Services
+    work_item: WorkItem, session: Exchanging, now: datetime, services: exchange_code.Services
 ) -> Look:
-    if not exchange_abandoned(session, now):
-        return Look(work_item.waiting((session.consumed_at or now) + EXCHANGE_LIMIT))
-    services.sessions.uncertain(session, ExchangeUncertain.code)
-    logger.error("exchange uncertain", customer_id=session.customer_id)
+    if not session.abandoned(now):
+        return Look(work_item.waiting(session.consumption.consumed_at + EXCHANGE_LIMIT))
+    services.sessions.uncertain(session)
+    logger.error("exchange uncertain", customer_id=session.attempt.customer_id)
     return _reminder(work_item, now, Report.EXCHANGE_UNCERTAIN)
 
 
 def _escrowed(
-    work_item: WorkItem, session: ConnectSession, now: datetime, services: finish_connect.Services
+    work_item: WorkItem, session: Escrowed, now: datetime, services: exchange_code.Services
 ) -> Look:
+    handle_hash, customer_id = session.attempt.handle_hash, session.attempt.customer_id
     try:
-        done = finish_connect.settle(session, None, None, bound=False, now=now, services=services)
+        done = attach_token.settle(session, Approval.NONE, now=now, services=services)
     except ConnectionEnded:
-        there = services.sessions.get(session.handle_hash)
-        if there is None or there.phase is not Phase.ESCROWED:
+        there = services.sessions.get(handle_hash)
+        if not isinstance(there, Escrowed):
             return Look()
         return Look(work_item.waiting((there.dead_since or now) + DEAD_AGAIN_AFTER))
     except Refusal:
-        return _held_or_over(work_item, session.handle_hash, now, services)
+        return _held_or_over(work_item, handle_hash, now, services)
     if done.status is Status.CONNECTED and done.key:
-        return Look(WorkItem.at_once(ConnectionSubject(session.customer_id, done.key), now))
-    if done.status is Status.PENDING:
+        return Look(WorkItem.at_once(ConnectionSubject(customer_id, done.key), now))
+    if done.status is Status.PENDING or not isinstance(done.session, Escrowed):
         return _later(work_item, now)
-    if now < confirm_until(session):
-        return Look(work_item.waiting(confirm_until(session)))
-    given_up = discard_token.begin_discard(done.session, done.key, now=now, services=services)
-    if given_up:
-        discard_token.discard(given_up, now=now, services=services)
-    return _held_or_over(work_item, session.handle_hash, now, services)
+    confirm_until = session.consumption.confirm_until
+    if now < confirm_until:
+        return Look(work_item.waiting(confirm_until))
+    discarding = discard_token.begin_discard(done.session, done.key, now=now, services=services)
+    if discarding:
+        discard_token.discard(discarding, now=now, services=services)
+    return _held_or_over(work_item, handle_hash, now, services)
 
 
 def _held_or_over(
-    work_item: WorkItem, handle_hash: str, now: datetime, services: finish_connect.Services
+    work_item: WorkItem, handle_hash: str, now: datetime, services: exchange_code.Services
 ) -> Look:
-    session = services.sessions.get(handle_hash)
-    if session and session.phase is Phase.HELD:
+    if isinstance(services.sessions.get(handle_hash), Held):
         return _reminder(work_item, now, Report.TOKEN_HELD)
     return Look()
 
 
-def _comes_anyway(work_item: WorkItem, subject: ConnectSession | Connection, now: datetime) -> bool:
-    """Whether another task of the same has looked, and comes again: one is enough."""
-    later = subject.next_look and subject.next_look > now + FIRST_LOOK
+def _comes_anyway(work_item: WorkItem, next_look: datetime | None, now: datetime) -> bool:
+    """True if another work item for this subject is already scheduled."""
+    later = next_look and next_look > now + FIRST_LOOK
     return bool(later) and not work_item.redelivered
 
 
 def _finch_connection(
     work_item: WorkItem, connection_id: str, now: datetime, services: Services
 ) -> Look:
-    """What a webhook is about. A session that keeps a token of it asks Finch itself, later."""
+    """The connection that a webhook is about. A session with a token of it asks Finch later by itself."""
     record = services.connecting.ownerships.of_connection_id(connection_id)
     if record is None or record.owner is None:
-        logger.info("nobody has this connection", connection_id=connection_id)
+        logger.info("no owner of this connection", connection_id=connection_id)
         return Look()
     owner = record.owner
     work_item = replace(work_item, subject=ConnectionSubject(owner.customer_id, owner.key))
@@ -226,7 +231,7 @@ def _connection(
     if connection is None or connection.status is ConnectionStatus.DISCONNECTED:
         return Look()
     if connection.status is ConnectionStatus.DISCONNECTING:
-        if _comes_anyway(work_item, connection, now):
+        if _comes_anyway(work_item, connection.next_look, now):
             return Look()
         look = _later(work_item, now)
     else:
@@ -234,14 +239,14 @@ def _connection(
     if look.again:
         _postpone(look.again, services)
         return look
-    # Not noted on the row: a missing name makes no connection unfinished.
+    # Not stored in the table: a connection without a name is not unfinished.
     return look._replace(again=_names(work_item, connection, now, services))
 
 
 def _names(
     work_item: WorkItem, connection: Connection | None, now: datetime, services: Services
 ) -> WorkItem | None:
-    """The task again, where a name is missing that may be told soon. Nothing else waits for names."""
+    """The work item again, where a name is missing that Finch may give soon."""
     if connection is None:
         return None
     try:
@@ -259,7 +264,7 @@ def _names(
 def _health(
     work_item: WorkItem, customer_id: str, key: CompanyKey, now: datetime, services: Services
 ) -> tuple[Look, Connection | None]:
-    """What came of the look at its health, and the connection where there was an answer."""
+    """The result of the health check, and the connection where Finch answered."""
     try:
         connection = check_health.check(
             customer_id, key, asked_at=work_item.began_at, now=now, services=services.connecting
@@ -269,8 +274,8 @@ def _health(
             raise
         if not work_item.left_to_schedule(now):
             raise
-        # It stays due, and the sweep brings it again: no task lasts for ever on its account.
-        logger.info("left to the sweep", reason=type(error).__name__)
+        # It stays due, and the scheduled check queues it again: no work item repeats for ever.
+        logger.info("left to the scheduled check", reason=type(error).__name__)
         _postpone(replace(work_item, due_at=now + REMINDER), services)
         misconfigured = isinstance(error, FinchMisconfigured)
         return Look(None, Report.FINCH_MISCONFIGURED if misconfigured else None), None
@@ -278,11 +283,11 @@ def _health(
     if suspicion:
         return Look(work_item.waiting(max(suspicion, now + WORSE_AGAIN_AFTER))), connection
     if connection and connection.problem == DISCONNECT_REFUSED:
-        if _comes_anyway(work_item, connection, now):
+        if _comes_anyway(work_item, connection.next_look, now):
             return Look(), connection
         return _reminder(work_item, now, Report.DISCONNECT_REFUSED), connection
     if work_item.scheduled and connection and waits_for_days(connection, now):
-        # Told by the daily look alone, so that each connection counts once a day.
+        # Only the daily check reports it, so that each connection counts once a day.
         logger.warning(
             Report.WAITS_FOR_DAYS,
             customer_id=customer_id,

@@ -1,4 +1,4 @@
-"""How we speak HTTP: API Gateway's events (payload 2.0) in, and one shape for every failure."""
+"""The HTTP of all routes: reads API Gateway's events (payload 2.0), and gives failures one shape."""
 
 import base64
 import json
@@ -15,18 +15,18 @@ from finch_connections.log import logger
 
 
 class CustomerUnknown(Refusal):
-    """Your access token does not say which customer you are."""
+    """Your access token does not name a customer."""
 
     code = "customer_unknown"
 
 
 class RouteNotFound(Refusal):
-    """There is no such route."""
+    """This route does not exist."""
 
     code = "route_not_found"
 
 
-# What each refusal is in HTTP, by its word: a function that never says one need not load its module.
+# The HTTP status of each error code. By code, so that no function loads modules only for this table.
 STATUS: Mapping[str, HTTPStatus] = {
     "invalid_request": HTTPStatus.BAD_REQUEST,
     "return_to_not_allowed": HTTPStatus.BAD_REQUEST,
@@ -50,8 +50,7 @@ STATUS: Mapping[str, HTTPStatus] = {
     "finch_unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
-# Nothing of ours belongs in a cache, nor in the address that the next page is told of; nothing is a
-# page, whatever a browser makes of it, and all of it wants TLS, for two years.
+# Never cache; send no Referer. No response is a page to show. TLS only, for two years.
 _HEADERS = {
     "cache-control": "no-store",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
@@ -60,25 +59,26 @@ _HEADERS = {
     "x-content-type-options": "nosniff",
 }
 
-# API Gateway hands every claim on as a text. Whoever's claim is empty or a yes would be one customer.
+# API Gateway passes each claim as text. Otherwise all users whose claim is null, true or false would
+# share one customer id.
 _NO_CUSTOMERS = {"null", "true", "false"}
 
-# What an answer counts as: taken out before API Gateway sees it.
+# The outcome that a metric counts. Removed before API Gateway gets the response.
 _OUTCOME = "outcome"
 
 type Response = dict[str, Any]
 
 
-# Nobody compares or prints these, and what does so is compiled at every cold start.
+# No request is compared or printed, and the methods that do it are compiled at every cold start.
 @dataclass(frozen=True, eq=False, repr=False)
 class Request:
-    """What a handler needs of the event."""
+    """The parts of the event that a handler needs."""
 
     event: Mapping[str, Any]
 
     @property
     def customer_id(self) -> str:
-        """Who calls, from the access token that API Gateway has verified; raises `CustomerUnknown`."""
+        """The caller, from the access token that API Gateway has verified; raises `CustomerUnknown`."""
         authorizer = self.event["requestContext"].get("authorizer", {})
         claim = authorizer.get("jwt", {}).get("claims", {}).get(settings.read().customer_claim)
         if not isinstance(claim, str) or not IDENTIFIER.fullmatch(claim) or claim in _NO_CUSTOMERS:
@@ -99,15 +99,15 @@ class Request:
     def cookies(self) -> Mapping[str, str]:
         """The cookies by name.
 
-        A name is what the browser has called it: to strip what Unicode calls a space would make a
-        `__Host-` name of one that any site of the domain can set.
+        Strips only spaces: to strip other Unicode white space could turn a name that any site of the
+        domain can set into a `__Host-` name.
         """
         pairs = (cookie.partition("=") for cookie in self.event.get("cookies") or ())
         return {name.strip(" "): value for name, _, value in pairs}
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The headers by name, in whatever case."""
+        """The headers by name, as API Gateway sends them."""
         return self.event.get("headers") or {}
 
     @property
@@ -115,7 +115,7 @@ class Request:
         """The body as it was sent; raises `InvalidRequest`."""
         body: str = self.event.get("body") or ""
         if not self.event.get("isBase64Encoded"):
-            # What no encoding can hold is nobody's body: it fails where it is read.
+            # A text that cannot be encoded is no valid body, and fails where it is parsed.
             return body.encode(errors="replace")
         try:
             return base64.b64decode(body, validate=True)
@@ -124,17 +124,17 @@ class Request:
 
     @property
     def callback_url(self) -> str:
-        """Where Finch sends browsers back to."""
+        """The URL that Finch redirects browsers to."""
         return settings.read().callback_url(self.event["requestContext"]["domainName"])
 
 
 def function(
     routes: Mapping[str, Callable[[Request], Response]],
 ) -> Callable[[dict[str, Any], Any], Response]:
-    """A Lambda handler for these routes (`METHOD /path`); it answers every failure in one shape.
+    """A Lambda handler for these routes (`METHOD /path`). Each failure gets the same shape.
 
-    API Gateway has done the routing, so this is a look-up: Powertools' resolver would add an eighth
-    to the instructions of a cold start.
+    API Gateway has matched the route, so a look-up is enough: Powertools' resolver would add an
+    eighth to the instructions of a cold start.
     """
 
     def handle(event: dict[str, Any], context: Any) -> Response:
@@ -159,8 +159,8 @@ def function(
 
 
 def _unknown_route(request: Request) -> Response:
-    # The default route also takes a browser's preflights: API Gateway adds their CORS headers, and
-    # the browser wants a success ("Configure CORS for HTTP APIs" in its developer guide).
+    # The default route also receives a browser's preflight requests. API Gateway adds the CORS headers,
+    # and the browser requires a success ("Configure CORS for HTTP APIs" in its developer guide).
     if request.event["requestContext"]["http"]["method"] == "OPTIONS":
         return {"statusCode": int(HTTPStatus.NO_CONTENT), "headers": dict(_HEADERS)}
     raise RouteNotFound
@@ -169,7 +169,7 @@ def _unknown_route(request: Request) -> Response:
 def answer(
     status: HTTPStatus, body: Any, cookies: Sequence[str] = (), outcome: str = metrics.OK
 ) -> Response:
-    """A JSON answer; `outcome` is what it counts as."""
+    """A JSON response; a metric counts `outcome`."""
     return {
         _OUTCOME: outcome,
         "statusCode": int(status),
@@ -180,7 +180,7 @@ def answer(
 
 
 def redirect(url: str, cookies: Sequence[str], outcome: str) -> Response:
-    """A redirect of the browser; `outcome` is what it counts as, wherever the browser goes."""
+    """A redirect of the browser; a metric counts `outcome`."""
     return {
         _OUTCOME: outcome,
         "statusCode": int(HTTPStatus.FOUND),
@@ -189,16 +189,8 @@ def redirect(url: str, cookies: Sequence[str], outcome: str) -> Response:
     }
 
 
-def cookie(name: str, value: str, max_age_seconds: int) -> str:
-    """A cookie that only this host gets, only over HTTPS, and that no script reads.
-
-    Lax, so that it comes along when Finch sends the browser back (RFC 6265bis section 5.6.7).
-    """
-    return f"{name}={value}; Path=/; Max-Age={max_age_seconds}; Secure; HttpOnly; SameSite=Lax"
-
-
 def _problem(error: Refusal | FinchFailure, request_id: str) -> Response:
-    """A failure as RFC 9457 describes it, with our stable `code`."""
+    """A failure in the form of RFC 9457, with our stable `code`."""
     status = STATUS[error.code]
     body = {
         "type": f"urn:finch-connections:{error.code}",

@@ -1,4 +1,4 @@
-"""How an operator's program asks for a step of long work, and what it is answered."""
+"""The request and the response for one batch of an operator's long work."""
 
 import time
 from collections.abc import Callable
@@ -13,7 +13,7 @@ BATCH_SECONDS = 15.0
 
 
 class RequestedCursor(BaseModel):
-    """Where to go on, as it was answered before."""
+    """Where to continue: the cursor of the last response."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -22,7 +22,7 @@ class RequestedCursor(BaseModel):
 
 
 class BatchRequest(BaseModel):
-    """What all of them take."""
+    """The fields of all such requests."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -30,17 +30,17 @@ class BatchRequest(BaseModel):
 
     @property
     def at(self) -> Cursor | None:
-        """Where to go on; None at the beginning."""
+        """Where to continue; None at the beginning."""
         return Cursor(self.cursor.part, self.cursor.after) if self.cursor else None
 
 
 def in_time() -> Callable[[], bool]:
-    """Says while a step that begins now may go on."""
+    """Returns whether a batch that begins now may still go on."""
     began = time.monotonic()
     return lambda: time.monotonic() - began < BATCH_SECONDS
 
 
 def answer(batch: Batch) -> dict[str, Any]:
-    """A step as JSON; `cursor` goes into the next one, and is null when there is none."""
+    """A batch as JSON. `cursor` goes into the next request, and is null after the last batch."""
     cursor = {"part": batch.next.part, "after": batch.next.after} if batch.next else None
     return {"result": {"cursor": cursor, "done": dict(+batch.done), "open": batch.open}}

@@ -7,7 +7,7 @@ from finch_connections.domain.connection import Connection, ConnectionStatus
 
 
 class EntityResponse(TypedDict):
-    """A legal entity of a login, with Finch's own word where its status is not known."""
+    """A legal entity of a login. `status_detail` is Finch's text where we do not know the status."""
 
     id: str
     name: str | None
@@ -16,7 +16,7 @@ class EntityResponse(TypedDict):
 
 
 class AuthenticationMethodResponse(TypedDict):
-    """A way in which a login is connected, with Finch's own word where its status is not known."""
+    """How a login is connected. `status_detail` is Finch's text where we do not know the status."""
 
     type: str
     status: ConnectionStatus
@@ -39,7 +39,7 @@ class LoginResponse(TypedDict):
 
 
 class ConnectionResponse(TypedDict):
-    """One connection; moments are in ISO 8601. A name is null until Finch has told it."""
+    """One connection. Times are in ISO 8601. A name is null until Finch has given it."""
 
     provider_id: str
     company_id: str
@@ -54,7 +54,7 @@ class ConnectionResponse(TypedDict):
 
 
 def connection_response(connection: Connection) -> ConnectionResponse:
-    """The JSON of one connection: no ciphertext, nothing of how we keep it."""
+    """The JSON of one connection, without ciphertexts and other internal fields."""
     return {
         "provider_id": connection.key.provider_id,
         "company_id": connection.key.company_id,
@@ -95,7 +95,7 @@ def connection_response(connection: Connection) -> ConnectionResponse:
 
 
 def _parts(words: Mapping[str, str]) -> list[tuple[str, ConnectionStatus, str | None]]:
-    """The status of each part of a login, with Finch's own word where it is not known."""
+    """The status of each part of a login, and Finch's text where we do not know the status."""
     parts = []
     for one, word in sorted(words.items()):
         status = ConnectionStatus.of_part(word)

@@ -1,4 +1,4 @@
-"""Reads input into a model, for the functions that take one."""
+"""Parses input into pydantic models."""
 
 import re
 from collections.abc import Callable
@@ -11,21 +11,21 @@ from finch_connections.domain.errors import InvalidRequest
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
-# A field that nobody has could be called anything, a secret included, at any length.
+# The name of an unknown field may be a secret, or very long.
 _FIELD = re.compile("[A-Za-z_]{1,40}")
 
 
 def parse[M: BaseModel](model: type[M], body: bytes) -> M:
     """The body as `model`; raises `InvalidRequest` that names the fields, never their values."""
-    return _told(lambda: model.model_validate_json(body))
+    return _validated(lambda: model.model_validate_json(body))
 
 
 def validate[M: BaseModel](model: type[M], value: Any) -> M:
     """The value as `model`; raises `InvalidRequest` that names the fields, never their values."""
-    return _told(lambda: model.model_validate(value))
+    return _validated(lambda: model.model_validate(value))
 
 
-def _told[M: BaseModel](read: Callable[[], M]) -> M:
+def _validated[M: BaseModel](read: Callable[[], M]) -> M:
     try:
         return read()
     except ValidationError as error:

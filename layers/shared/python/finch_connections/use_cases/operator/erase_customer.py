@@ -7,14 +7,24 @@ from typing import Any, NamedTuple
 from finch_connections.aws.audit_table import AuditTable
 from finch_connections.aws.dynamodb import Conflict
 from finch_connections.domain.batch import Batch, Cursor
-from finch_connections.domain.connect_session import ConnectSession, Phase
+from finch_connections.domain.connect_session import (
+    Complete,
+    ConnectSession,
+    Discarding,
+    Ended,
+    Exchanging,
+    Held,
+    Keeping,
+    Started,
+    Uncertain,
+)
 from finch_connections.domain.connection import Connection, ConnectionBusy, ConnectionStatus
 from finch_connections.domain.errors import Refusal
 from finch_connections.domain.ownership import OwnershipRecord
 from finch_connections.domain.work_item import ConnectionSubject, SessionSubject, WorkItem
 from finch_connections.finch.errors import FinchFailure
 from finch_connections.log import logger
-from finch_connections.use_cases import disconnect, finish_connect
+from finch_connections.use_cases import disconnect, exchange_code
 from finch_connections.use_cases.discard_token import begin_discard, discard
 from finch_connections.use_cases.operator import resolve_unfinished
 
@@ -30,7 +40,7 @@ ONLY_FINCH = "only Finch can end it"
 class Services(NamedTuple):
     """Everything that an erasure reads and writes."""
 
-    connecting: finish_connect.Services
+    connecting: exchange_code.Services
     audit: AuditTable
 
 
@@ -70,7 +80,7 @@ def _ownerships(
             # Deleted together with its connection.
             continue
         session = services.connecting.sessions.get(record.offered_to or "")
-        if session and session.customer_id == customer_id:
+        if session and session.attempt.customer_id == customer_id:
             _offer(batch, record, services)
     return last
 
@@ -100,38 +110,36 @@ def _sessions(
 
 
 def _session(
-    batch: Batch, session: ConnectSession, now: datetime, services: finish_connect.Services
+    batch: Batch, session: ConnectSession, now: datetime, services: exchange_code.Services
 ) -> None:
-    match session.phase:
-        case Phase.STARTED | Phase.COMPLETE | Phase.ENDED:
+    match session:
+        case Started() | Complete() | Ended():
             services.sessions.erase(session)
             batch.done["sessions erased"] += 1
-        case Phase.EXCHANGING:
+        case Exchanging():
             batch.leave(UNDER_WAY, **_named(session))
-        case Phase.UNCERTAIN:
+        case Uncertain():
             batch.leave(FOR_A_PERSON, **_named(session))
         case _:
             _end(batch, session, now, services)
 
 
-def _end(
-    batch: Batch, session: ConnectSession, now: datetime, services: finish_connect.Services
-) -> None:
+def _end(batch: Batch, session: Keeping, now: datetime, services: exchange_code.Services) -> None:
     """Ends the token in a session's escrow at Finch, unless that would end another customer's connection."""
-    handle_hash = session.handle_hash
+    handle_hash = session.attempt.handle_hash
     services.queue.send(WorkItem.first(SessionSubject(handle_hash), now), now)
-    given_up: ConnectSession | None = session
-    if session.phase is not Phase.DISCARDING:
+    given_up = session if isinstance(session, Discarding) else None
+    if not isinstance(session, Discarding):
         seen = resolve_unfinished.picture(handle_hash, services=services)
-        if any(owner.customer_id == session.customer_id for owner in seen.owners):
+        if any(owner.customer_id == session.attempt.customer_id for owner in seen.owners):
             # The customer's own connection is disconnected after the sessions, with any working token.
             batch.leave(UNDER_WAY, **_named(session))
             return
-        given_up = begin_discard(seen.session, seen.key, now=now, services=services)
+        given_up = begin_discard(session, seen.key, now=now, services=services)
     if given_up:
         discard(given_up, now=now, services=services)
     there = services.sessions.get(handle_hash)
-    if there and there.phase is Phase.HELD:
+    if isinstance(there, Held):
         batch.leave(FOR_A_PERSON, **_named(there))
     elif there:
         # The session has ended, and the next round deletes it.
@@ -140,9 +148,9 @@ def _end(
 
 def _named(session: ConnectSession) -> dict[str, Any]:
     return {
-        "session": session.handle_hash,
+        "session": session.attempt.handle_hash,
         "phase": session.phase,
-        "finch_customer_id": session.finch_customer_id,
+        "finch_customer_id": session.attempt.finch_customer_id,
     }
 
 
@@ -166,7 +174,7 @@ def _connections(
     return None
 
 
-def _disconnect(connection: Connection, now: datetime, services: finish_connect.Services) -> None:
+def _disconnect(connection: Connection, now: datetime, services: exchange_code.Services) -> None:
     customer_id, key = connection.customer_id, connection.key
     disconnect.begin(
         customer_id, key, now=now, connections=services.connections, queue=services.queue

@@ -10,7 +10,7 @@ from finch_connections.aws.dynamodb import Conflict
 from finch_connections.aws.session_table import SessionTable
 from finch_connections.aws.token_vault import EncryptedByAnotherKey, TokenVault, why_not_decrypted
 from finch_connections.domain.batch import Batch, Cursor
-from finch_connections.domain.connect_session import ConnectSession
+from finch_connections.domain.connect_session import Keeping
 from finch_connections.domain.connection import Connection, key_fields, reencrypted
 
 # Sessions first: a token that moves to a connection meanwhile is encrypted again with the current key.
@@ -39,7 +39,7 @@ def reencrypt(cursor: Cursor | None, *, in_time: Callable[[], bool], services: S
 
 def _page(batch: Batch, at: Cursor, services: Services) -> Cursor | None:
     if at.part == SESSIONS:
-        sessions, last = services.sessions.everybodys(at.after)
+        sessions, last = services.sessions.in_escrow(at.after)
         for session in sessions:
             _session(batch, session, services)
         return Cursor(SESSIONS, last) if last else Cursor(CONNECTIONS)
@@ -49,13 +49,11 @@ def _page(batch: Batch, at: Cursor, services: Services) -> Cursor | None:
     return Cursor(CONNECTIONS, last) if last else None
 
 
-def _session(batch: Batch, session: ConnectSession, services: Services) -> None:
-    escrow, handle_hash = session.escrow, session.handle_hash
-    if escrow is None:
-        return
+def _session(batch: Batch, session: Keeping, services: Services) -> None:
+    handle_hash = session.attempt.handle_hash
     try:
         ciphertext = services.vault.reencrypt_escrow(
-            escrow.ciphertext, handle_hash, session.customer_id
+            session.escrow.ciphertext, handle_hash, session.attempt.customer_id
         )
         if ciphertext:
             services.sessions.reencrypt(session, ciphertext)

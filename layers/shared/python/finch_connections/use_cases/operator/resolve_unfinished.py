@@ -1,4 +1,4 @@
-"""The flow that resolves: an operator sees what needs a person, and decides about it."""
+"""Resolves unfinished work: an operator sees what needs a decision, and decides."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,13 +8,16 @@ from typing import Any
 
 from finch_connections.domain.connect_session import (
     ConnectSession,
+    Consumed,
+    Discarding,
     Escrow,
-    ExchangeUncertain,
+    Keeping,
     Mode,
-    Phase,
     SessionNotFound,
     SessionUsed,
+    Uncertain,
     begin,
+    behind,
 )
 from finch_connections.domain.connection import (
     CompanyKey,
@@ -34,50 +37,52 @@ from finch_connections.domain.work_item import (
 from finch_connections.finch.errors import FinchFailure, TokenDead
 from finch_connections.log import logger
 from finch_connections.use_cases import disconnect as disconnect_use_case
+from finch_connections.use_cases.attach_token import Approval, Finished, settle
 from finch_connections.use_cases.discard_token import begin_discard, discard
-from finch_connections.use_cases.finish_connect import Finished, Services, decrypt_escrow, settle
+from finch_connections.use_cases.exchange_code import Services, decrypt_escrow
 
-# No customer has a tilde in their id.
-_NOBODY = "~examined"
+# A customer's id cannot contain a tilde.
+_NO_CUSTOMER = "~examined"
 
 
 class NotAsShown(Exception):
-    """The decision was about something that has changed since it was shown."""
+    """The decision was about a state that has changed since it was shown."""
 
 
 @dataclass(frozen=True)
 class Unfinished:
-    """What began more than an hour ago and is not over, oldest first.
+    """Sessions and connections that began more than an hour ago and are not over, oldest first.
 
-    `seems_recovered` are the hashes of uncertain sessions whose customer has connected since under
-    the name that Finch was told: one of them, where several were told the same name at once.
+    `seems_recovered` are the hashes of uncertain sessions whose customer has connected since, under
+    the same name at Finch. Where several sessions used that name at once, a single session is recovered.
     """
 
-    sessions: Sequence[ConnectSession]
+    sessions: Sequence[Consumed]
     connections: Sequence[Connection]
     seems_recovered: frozenset[str]
 
 
 @dataclass(frozen=True)
 class Picture:
-    """All that there is to know before a token is attached or its connection ended.
+    """All facts for the decision to attach a token or to end its connection.
 
     `says` is what Finch says of the token, None where it calls it dead. `owners` and `holders` are
-    who else has a token of the connection or owns the company, and would be cut off with it.
+    the connections and sessions that have a token of the Finch connection or own the company: they
+    would be cut off with it.
     """
 
-    session: ConnectSession
+    session: Keeping
     says: Introspection | None
     key: CompanyKey | None
     owners: tuple[Ownership, ...]
     holders: tuple[str, ...]
 
     def decision(self, verb: str) -> str:
-        """The word that a decision about exactly this carries."""
+        """A digest of these facts, which the decision must repeat."""
         says = self.says
         seen = (
             verb,
-            self.session.handle_hash,
+            self.session.attempt.handle_hash,
             self.session.phase.value,
             str(self.key),
             [(one.owned_id, one.customer_id, str(one.key)) for one in self.owners],
@@ -88,39 +93,43 @@ class Picture:
 
 
 def unfinished(limit: int, *, now: datetime, services: Services) -> Unfinished:
-    """At most `limit` sessions and as many connections that a person may have to look at."""
+    """At most `limit` sessions and as many connections that an operator may have to look at."""
     before = now - STUCK_AFTER
     sessions = services.sessions.unfinished(before, now, limit)
     return Unfinished(
         sessions,
         services.connections.unfinished(before, now, limit),
-        frozenset(one.handle_hash for one in sessions if _seems_recovered(one, services)),
+        frozenset(
+            one.attempt.handle_hash
+            for one in sessions
+            if isinstance(one, Uncertain) and _seems_recovered(one, services)
+        ),
     )
 
 
-def _seems_recovered(session: ConnectSession, services: Services) -> bool:
-    return session.phase is Phase.UNCERTAIN and any(
-        token.finch_customer_id == session.finch_customer_id
-        and session.consumed_at is not None
-        and token.connected_at > session.consumed_at
-        for connection in services.connections.every(session.customer_id)
+def _seems_recovered(session: Uncertain, services: Services) -> bool:
+    attempt = session.attempt
+    return any(
+        token.finch_customer_id == attempt.finch_customer_id
+        and token.connected_at > session.consumption.consumed_at
+        for connection in services.connections.every(attempt.customer_id)
         for token in connection.tokens
     )
 
 
 def picture(handle_hash: str, *, services: Services) -> Picture:
-    """What there is to know of a kept token.
+    """The facts about a token in escrow.
 
     Raises `SessionNotFound`, `SessionUsed` where the session keeps none, and `FinchFailure`.
     """
     session = _session(handle_hash, services)
-    if session.escrow is None:
-        raise SessionUsed("This session keeps no token.")
+    if not isinstance(session, Keeping):
+        raise SessionUsed("This session has no token in escrow.")
     says = None
     try:
-        says = services.finch.introspect(decrypt_escrow(session, session.escrow, services))
+        says = services.finch.introspect(decrypt_escrow(session, services))
     except TokenDead:
-        logger.info("kept token is dead", customer_id=session.customer_id)
+        logger.info("kept token is dead", customer_id=session.attempt.customer_id)
     key = _company(session.escrow, says)
     connection_id = session.escrow.token_response.connection_id or (
         says.connection_id if says else ""
@@ -142,47 +151,48 @@ def picture(handle_hash: str, *, services: Services) -> Picture:
 
 
 def attach(handle_hash: str, decision: str, *, now: datetime, services: Services) -> Finished:
-    """Attaches a kept token to the customer of its session, as a person has decided.
+    """Attaches a token in escrow to the customer of its session, as an operator has decided.
 
-    What another customer owns stays theirs: they must disconnect first. Raises `NotAsShown`,
+    A company that another customer owns stays theirs: they must disconnect first. Raises `NotAsShown`,
     `Refusal` and `FinchFailure`.
     """
     seen = _decided(handle_hash, "attach", decision, services)
-    return settle(seen.session, None, None, bound=True, approved=True, now=now, services=services)
+    return settle(seen.session, Approval.OPERATOR, now=now, services=services)
 
 
 def disconnect(handle_hash: str, decision: str, *, now: datetime, services: Services) -> None:
-    """Ends at Finch the connection of a kept token, as a person has decided who saw whom it hits.
+    """Ends at Finch the connection of a token in escrow, as an operator has decided.
 
-    Raises `NotAsShown`, `Refusal`, `FinchFailure` where Finch has not confirmed yet (it is tried
-    again until it has), and `dynamodb.Conflict` where others have come or gone meanwhile.
+    The operator has seen which connections end with it. Raises `NotAsShown`, `Refusal`,
+    `FinchFailure` where Finch has not confirmed yet (the work item tries again), and
+    `dynamodb.Conflict` where holders or owners changed meanwhile.
     """
     seen = _decided(handle_hash, "disconnect", decision, services)
     services.queue.send(WorkItem.first(SessionSubject(handle_hash), now), now)
-    given_up = (
+    discarding = (
         seen.session
-        if seen.session.phase is Phase.DISCARDING
+        if isinstance(seen.session, Discarding)
         else begin_discard(seen.session, seen.key, regardless=True, now=now, services=services)
     )
-    if given_up:
-        discard(given_up, now=now, services=services)
+    if discarding:
+        discard(discarding, now=now, services=services)
 
 
 def dismiss(handle_hash: str, *, now: datetime, services: Services) -> None:
-    """Ends the session of an uncertain exchange, where a person knows that nothing is left of it.
+    """Ends the session of an uncertain exchange, where an operator knows that no token is left of it.
 
     Raises `SessionNotFound`, and `SessionUsed` where it is not uncertain.
     """
     session = _session(handle_hash, services)
-    if session.phase is not Phase.UNCERTAIN:
+    if not isinstance(session, Uncertain):
         raise SessionUsed("This session is not uncertain.")
-    held = services.ownerships.held_by(handle_hash, session.behind)
+    held = services.ownerships.held_by(handle_hash, behind(session))
     leaving = services.ownerships.leaving(held, handle_hash)
-    services.sessions.end(session, session.error or ExchangeUncertain.code, now, leaving)
+    services.sessions.end(session, session.error, now, leaving)
 
 
 def retry_session(handle_hash: str, *, now: datetime, services: Services) -> None:
-    """Queues a session again, as when its task was lost; raises `SessionNotFound`."""
+    """Queues a session again, as if its work item was lost; raises `SessionNotFound`."""
     _session(handle_hash, services)
     services.queue.send(WorkItem.instead(SessionSubject(handle_hash), now), now)
 
@@ -190,16 +200,16 @@ def retry_session(handle_hash: str, *, now: datetime, services: Services) -> Non
 def retry_connection(
     customer_id: str, key: CompanyKey, *, now: datetime, services: Services
 ) -> None:
-    """Queues a connection again, as when its task was lost; raises `ConnectionNotFound`."""
+    """Queues a connection again, as if its work item was lost; raises `ConnectionNotFound`."""
     if services.connections.show(customer_id, key) is None:
         raise ConnectionNotFound
     services.queue.send(WorkItem.instead(ConnectionSubject(customer_id, key), now), now)
 
 
 def end(customer_id: str, key: CompanyKey, *, now: datetime, services: Services) -> Connection:
-    """The connection on its way out, as when its customer disconnects it; its task does the rest.
+    """The connection, marked as its customer's disconnect does; its work item does the rest.
 
-    Raises `ConnectionNotFound`, and `ConnectionBusy` where others keep writing the connection.
+    Raises `ConnectionNotFound`, and `ConnectionBusy` where other requests keep writing it.
     """
     connection = disconnect_use_case.begin(
         customer_id, key, now=now, connections=services.connections, queue=services.queue
@@ -209,13 +219,13 @@ def end(customer_id: str, key: CompanyKey, *, now: datetime, services: Services)
 
 
 def examine(callback_url: str, *, now: datetime, services: Services) -> dict[str, Any]:
-    """What Finch says to our credentials and to where it shall send browsers back to, in one word.
+    """Whether Finch accepts our credentials and our callback URL, and how many webhook secrets we have.
 
-    It is asked for a session as a click on a link makes one; nobody goes there, and it expires.
+    Creates a Finch session as a click on a link does. No browser opens it, and it expires.
     """
     secret, said, webhook_secrets = services.finch.secret, "ok", 0
     new = begin(
-        customer_id=_NOBODY,
+        customer_id=_NO_CUSTOMER,
         customer_name=None,
         mode=Mode.REDIRECT,
         products=(Product.COMPANY,),
@@ -226,10 +236,10 @@ def examine(callback_url: str, *, now: datetime, services: Services) -> dict[str
         now=now,
     )
     try:
-        # Not what was read five minutes ago.
+        # The secret may have changed within the last five minutes.
         secret.read_again()
         webhook_secrets = len(secret.webhook_secrets())
-        services.finch.create_session(new.session, _NOBODY)
+        services.finch.create_session(new.session.attempt, _NO_CUSTOMER)
     except FinchFailure as error:
         said = error.kind
     return {"finch": said, "webhook_secrets": webhook_secrets}
@@ -243,7 +253,7 @@ def _session(handle_hash: str, services: Services) -> ConnectSession:
 
 
 def _company(escrow: Escrow, says: Introspection | None) -> CompanyKey | None:
-    """The company that a kept token is of, where anybody says."""
+    """The company of a token in escrow, where the token response or Finch names it."""
     token_response = escrow.token_response
     known = token_response.company_id or (says and says.company_id) or token_response.connection_id
     try:

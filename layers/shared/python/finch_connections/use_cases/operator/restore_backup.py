@@ -16,7 +16,15 @@ from finch_connections.aws.dynamodb import Conflict, Item, scan
 from finch_connections.aws.session_table import read_backup
 from finch_connections.aws.token_vault import EncryptedByAnotherKey, why_not_decrypted
 from finch_connections.domain.batch import Batch, Cursor
-from finch_connections.domain.connect_session import CannotConnect, ConnectSession, Phase
+from finch_connections.domain.connect_session import (
+    CannotConnect,
+    ConnectSession,
+    Exchanging,
+    Held,
+    Keeping,
+    Uncertain,
+    behind,
+)
 from finch_connections.domain.connection import (
     Connection,
     ConnectionBusy,
@@ -30,7 +38,7 @@ from finch_connections.domain.ownership import Ownership
 from finch_connections.domain.work_item import ConnectionSubject, SessionSubject, WorkItem
 from finch_connections.finch.errors import FinchFailure, TokenDead
 from finch_connections.log import logger
-from finch_connections.use_cases import check_health, finish_connect
+from finch_connections.use_cases import check_health, exchange_code
 from finch_connections.use_cases.discard_token import covered
 
 CONNECTIONS, SESSIONS = "connections", "sessions"
@@ -51,7 +59,7 @@ def restore(
     *,
     now: datetime,
     in_time: Callable[[], bool],
-    services: finish_connect.Services,
+    services: exchange_code.Services,
 ) -> Batch:
     """Restores one batch of rows. A batch can run again from any cursor, any number of times."""
     batch = Batch(cursor or Cursor(CONNECTIONS))
@@ -61,7 +69,7 @@ def restore(
 
 
 def _page(
-    batch: Batch, backup: Backup, at: Cursor, now: datetime, services: finish_connect.Services
+    batch: Batch, backup: Backup, at: Cursor, now: datetime, services: exchange_code.Services
 ) -> Cursor | None:
     if at.part == CONNECTIONS:
         if backup.connections is None:
@@ -81,7 +89,7 @@ def _page(
 
 
 def _connection(
-    batch: Batch, backup: Connection, now: datetime, services: finish_connect.Services
+    batch: Batch, backup: Connection, now: datetime, services: exchange_code.Services
 ) -> None:
     customer_id, key = backup.customer_id, backup.key
     row = key_fields(customer_id, key)
@@ -110,7 +118,7 @@ def _connection(
         batch.leave(why_not_decrypted(error), **row)
 
 
-def _covered(connection_id: str, services: finish_connect.Services) -> bool:
+def _covered(connection_id: str, services: exchange_code.Services) -> bool:
     """Whether we have a working token of a Finch connection. A record without a token can be left over."""
     record = services.ownerships.of_connection_id(connection_id)
     return bool(record and covered(connection_id, record, services))
@@ -129,7 +137,7 @@ def _as_found(token: Token, found: Finding) -> Token:
 
 
 def _write(
-    after: Connection, alive: list[Token], now: datetime, services: finish_connect.Services
+    after: Connection, alive: list[Token], now: datetime, services: exchange_code.Services
 ) -> None:
     """Writes a connection and its ownerships. Raises `Conflict`, also if another customer owns any."""
     customer_id, key = after.customer_id, after.key
@@ -149,24 +157,24 @@ def _session(
     backup: ConnectSession,
     item: Item,
     now: datetime,
-    services: finish_connect.Services,
+    services: exchange_code.Services,
 ) -> None:
     """Puts a session back for the operator to decide, if its token is lost or may exist at Finch."""
-    handle_hash, escrow = backup.handle_hash, backup.escrow
-    if escrow is None and backup.phase not in (Phase.EXCHANGING, Phase.UNCERTAIN):
+    handle_hash = backup.attempt.handle_hash
+    if not isinstance(backup, Keeping | Exchanging | Uncertain):
         return
     if services.sessions.get(handle_hash):
         batch.done[THERE] += 1
         return
     try:
-        if escrow:
-            connection_id = escrow.token_response.connection_id
+        if isinstance(backup, Keeping):
+            connection_id = backup.escrow.token_response.connection_id
             if connection_id and _covered(connection_id, services):
                 batch.done[COVERED] += 1
                 return
-            services.finch.introspect(finish_connect.decrypt_escrow(backup, escrow, services))
-            backup = replace(backup, phase=Phase.HELD, error=CannotConnect.code)
-        holding = [services.ownerships.holding(one, handle_hash) for one in backup.behind]
+            services.finch.introspect(exchange_code.decrypt_escrow(backup, services))
+            backup = Held(backup.attempt, backup.consumption, backup.escrow, CannotConnect.code)
+        holding = [services.ownerships.holding(one, handle_hash) for one in behind(backup)]
         services.queue.send(WorkItem.first(SessionSubject(handle_hash), now), now)
         services.sessions.put_back(backup, item, now, holding)
     except TokenDead:

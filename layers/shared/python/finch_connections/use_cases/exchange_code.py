@@ -1,0 +1,185 @@
+"""Exchanges a code for its token, once, and keeps the token in escrow until it is attached."""
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from finch_connections.aws.connection_table import ConnectionTable
+from finch_connections.aws.dynamodb import Conflict
+from finch_connections.aws.ownership_table import OwnershipTable
+from finch_connections.aws.session_table import SessionTable
+from finch_connections.aws.token_vault import TokenVault
+from finch_connections.aws.work_queue import WorkQueue
+from finch_connections.domain.connect_session import (
+    CodeRejected,
+    ConnectSession,
+    Escrow,
+    Escrowed,
+    ExchangeUncertain,
+    Exchanging,
+    Keeping,
+    SessionNotFound,
+    Uncertain,
+    behind,
+)
+from finch_connections.domain.secret import SecretText
+from finch_connections.domain.token_response import TokenResponse
+from finch_connections.finch.connect_api import ConnectApi
+from finch_connections.finch.errors import AnswerLost, FinchFailure, RequestRefused, TokenDead
+from finch_connections.log import logger
+
+if TYPE_CHECKING:
+    from finch_connections.aws.dynamodb import Write
+
+# How often a write that says that no token came is repeated after a conflict.
+_ATTEMPTS = 8
+# A token that we have received is not lost while the function has time to store it.
+KEEPING_PAUSES = (0.1, 0.5, 1.0, 2.0, 4.0)
+
+
+class Services(NamedTuple):
+    """Everything outside that connecting touches."""
+
+    sessions: SessionTable
+    connections: ConnectionTable
+    ownerships: OwnershipTable
+    vault: TokenVault
+    finch: ConnectApi
+    queue: WorkQueue
+    pause: Callable[[float], None]
+
+
+def reread(session: ConnectSession, services: Services) -> ConnectSession:
+    """The session, as last written; raises `SessionNotFound`."""
+    there = services.sessions.get(session.attempt.handle_hash)
+    if there is None:
+        raise SessionNotFound
+    return there
+
+
+def exchange(
+    session: Exchanging, code: SecretText, *, state_echoed: bool, bound: bool, services: Services
+) -> tuple[Escrowed, SecretText]:
+    """The session with its token in escrow, and the token. Sends the code exactly once.
+
+    Raises `CodeRejected`, `ExchangeUncertain` where a token may exist that we do not have, and
+    `FinchFailure` where Finch did not receive the code.
+    """
+    sessions = services.sessions
+    try:
+        token, token_response = services.finch.exchange(code, session.attempt.redirect_uri)
+    except RequestRefused as error:
+        _store_no_token(session, partial(sessions.reject, session, code), services)
+        raise CodeRejected from error
+    except AnswerLost as error:
+        raise _uncertain(session, services) from error
+    except FinchFailure:
+        _store_no_token(session, partial(sessions.give_back, session), services)
+        raise
+    try:
+        return _keep(session, token, token_response, state_echoed, bound, services), token
+    except Exception as error:
+        logger.exception("token not kept")
+        raise _uncertain(session, services) from error
+
+
+def _store_no_token(
+    session: Exchanging, store: "Callable[[list[Write]], None]", services: Services
+) -> None:
+    """Stores that no token came, also while other sessions begin or end to hold what it repairs."""
+    handle_hash = session.attempt.handle_hash
+    for _ in range(_ATTEMPTS):
+        with suppress(Conflict):
+            held = services.ownerships.held_by(handle_hash, behind(session))
+            store(services.ownerships.leaving(held, handle_hash))
+            return
+        there = services.sessions.get(handle_hash)
+        if not isinstance(there, Exchanging) or not _same_request(session, there):
+            return
+
+
+def _same_request(
+    session: Exchanging | Uncertain, there: Exchanging | Uncertain | Escrowed
+) -> bool:
+    return session.consumption.attempt == there.consumption.attempt
+
+
+def _uncertain(session: Exchanging, services: Services) -> ExchangeUncertain:
+    """The error for an exchange whose response was lost: a token may exist that we never received."""
+    logger.error("exchange uncertain", customer_id=session.attempt.customer_id)
+    try:
+        services.sessions.uncertain(session)
+    except Exception:
+        # The session's work item finds the exchange abandoned, and stores the same.
+        logger.exception("exchange not noted as uncertain")
+    return ExchangeUncertain()
+
+
+def _keep(
+    session: Exchanging | Uncertain,
+    token: SecretText,
+    token_response: TokenResponse,
+    state_echoed: bool,
+    bound: bool,
+    services: Services,
+) -> Escrowed:
+    """The session with the token in escrow, and noted as its holder. Repeats what fails."""
+    handle_hash, customer_id = session.attempt.handle_hash, session.attempt.customer_id
+    # An unreadable token response names no connection id.
+    holding = (
+        [services.ownerships.holding(token_response.connection_id, handle_hash)]
+        if token_response.connection_id
+        else []
+    )
+    ciphertext = None
+    pauses = iter(KEEPING_PAUSES)
+    while True:
+        try:
+            if ciphertext is None:
+                ciphertext = services.vault.encrypt_escrow(token, handle_hash, customer_id)
+            escrow = Escrow(ciphertext, token_response, state_echoed, bound)
+            return services.sessions.escrow(session, escrow, holding)
+        except Exception as error:
+            pause = next(pauses, None)
+            if pause is None:
+                raise
+            logger.warning("token not kept yet", reason=type(error).__name__)
+            services.pause(pause)
+            with suppress(Exception):
+                there = reread(session, services)
+                if isinstance(there, Escrowed) and _same_request(session, there):
+                    # The write succeeded, and only its response was lost.
+                    return there
+                if isinstance(there, Uncertain) and _same_request(session, there):
+                    # A work item took this request for dead.
+                    session = there
+
+
+def decrypt_escrow(session: Keeping, services: Services) -> SecretText:
+    """The token that a session keeps in escrow."""
+    return services.vault.decrypt_escrow(
+        session.escrow.ciphertext, session.attempt.handle_hash, session.attempt.customer_id
+    )
+
+
+def escrowed_tokens(
+    connection_id: str, handle_hashes: Collection[str], services: Services
+) -> Iterator[SecretText]:
+    """The tokens of a Finch connection that these sessions keep, of all customers.
+
+    The token that a repair keeps may be of another Finch connection than the repaired one. Raises
+    `TokenDead` after the last token where a session may have a token that we cannot decrypt.
+    """
+    unknown = False
+    for handle_hash in sorted(handle_hashes):
+        session = services.sessions.get(handle_hash)
+        if isinstance(session, Keeping):
+            kept = session.escrow.token_response.connection_id
+            if kept == connection_id:
+                yield decrypt_escrow(session, services)
+            unknown |= not kept
+        elif isinstance(session, Exchanging | Uncertain):
+            unknown = True
+    if unknown:
+        raise TokenDead

@@ -1,0 +1,167 @@
+"""How the ConnectSessions table stores sessions, and which moves its methods make."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import fields
+from datetime import UTC, datetime, timedelta
+from types import UnionType
+from typing import Any, get_args
+
+import pytest
+
+from finch_connections.aws.session_table import SessionTable, _item, _session
+from finch_connections.domain.connect_session import (
+    NEXT,
+    Attempt,
+    Click,
+    Complete,
+    ConnectSession,
+    Consumption,
+    Discarding,
+    Ended,
+    Escrow,
+    Escrowed,
+    Exchanging,
+    Held,
+    Mode,
+    Started,
+    Uncertain,
+)
+from finch_connections.domain.connection import CompanyKey
+from finch_connections.domain.secret import SecretText
+from finch_connections.domain.token_response import TokenResponse
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+KEY = CompanyKey("gusto", "company-1")
+BARE = Attempt("hash", "acme", "Acme", Mode.REDIRECT, ("company",), "binding", b"key", NOW)
+FULL = Attempt(
+    "hash",
+    "acme",
+    "Acme Anvils",
+    Mode.EMBEDDED,
+    ("company", "directory"),
+    "binding",
+    b"key",
+    NOW,
+    provider_id="gusto",
+    return_to="https://app.example.com/",
+    redirect_uri="https://api.example.com/callback",
+    repairs=KEY,
+    repairs_id="connection-1",
+    finch_customer_id="acme~2",
+)
+CONSUMPTION = Consumption("request", "code", "completion", NOW)
+GRANTED = TokenResponse(
+    "connection-1",
+    "gusto",
+    frozenset({"company"}),
+    frozenset({"entity-1", "entity-2"}),
+    "company-1",
+    "account-1",
+    "acme",
+)
+ESCROW = Escrow(b"ciphertext", GRANTED, state_echoed=True, browser_bound=False)
+UNREADABLE = Escrow(b"1", TokenResponse.unreadable(), state_echoed=False, browser_bound=True)
+LATER = NOW + timedelta(hours=1)
+
+SESSIONS: list[ConnectSession] = [
+    Started(BARE),
+    Started(FULL, Click("https://connect.example.com/?session=1", LATER)),
+    Exchanging(BARE, CONSUMPTION),
+    Uncertain(FULL, CONSUMPTION, next_look=LATER),
+    Escrowed(BARE, CONSUMPTION, UNREADABLE),
+    Escrowed(FULL, CONSUMPTION, ESCROW, LATER),
+    Held(FULL, CONSUMPTION, ESCROW, "cannot_connect", NOW, LATER),
+    Discarding(BARE, CONSUMPTION, ESCROW, "session_expired", LATER),
+    Discarding(FULL, CONSUMPTION, ESCROW, "session_expired", LATER, KEY),
+    Complete(BARE, CONSUMPTION, KEY),
+    Complete(FULL, CONSUMPTION, KEY, repaired=False),
+    Ended(BARE, CONSUMPTION, "session_expired"),
+]
+
+
+def told(session: ConnectSession) -> dict[str, Any]:
+    """All fields of a session."""
+    return {**vars(session), "attempt": vars(session.attempt)}
+
+
+@pytest.mark.parametrize("session", SESSIONS, ids=lambda one: one.phase)
+def test_stored_session_is_read_back_unchanged(session: ConnectSession) -> None:
+    read = _session(_item(session))
+    assert type(read) is type(session)
+    assert told(read) == told(session)
+
+
+@pytest.mark.parametrize("session", SESSIONS, ids=lambda one: one.phase)
+def test_item_that_lacks_an_attribute_is_refused_by_its_name(session: ConnectSession) -> None:
+    item = _item(session)
+    needed = {one.name for one in fields(Attempt) if one.default is not None}
+    if not isinstance(session, Started):
+        needed |= set(Consumption._fields)
+    needed |= {"escrow", "discarding_since"} & {one.name for one in fields(session)}
+    assert needed <= item.keys()
+    for name in needed:
+        with pytest.raises(TypeError, match=name):
+            _session({other: value for other, value in item.items() if other != name})
+
+
+def test_item_with_an_unknown_phase_is_refused() -> None:
+    with pytest.raises(ValueError, match="'forgotten' is not a valid Phase"):
+        _session(_item(SESSIONS[0]) | {"phase": {"S": "forgotten"}})
+
+
+class Recorder:
+    """A DynamoDB client that keeps the updates it gets."""
+
+    def __init__(self) -> None:
+        self.updates: list[dict[str, Any]] = []
+
+    def update_item(self, **update: Any) -> None:
+        self.updates.append(update)
+
+    def transact_write_items(self, **transaction: Any) -> None:
+        self.updates += [one["Update"] for one in transaction["TransactItems"] if "Update" in one]
+
+
+ARGUMENTS: dict[str, Any] = {
+    "click": Click("https://connect.example.com/", NOW),
+    "code": SecretText("code"),
+    "escrow": ESCROW,
+    "error": "cannot_connect",
+    "now": NOW,
+    "key": KEY,
+    "together_with": (),
+}
+MOVES: tuple[Callable[..., object], ...] = (
+    SessionTable.opened,
+    SessionTable.consume,
+    SessionTable.give_back,
+    SessionTable.reject,
+    SessionTable.uncertain,
+    SessionTable.escrow,
+    SessionTable.found_dead,
+    SessionTable.bind,
+    SessionTable.hold,
+    SessionTable.discard,
+    SessionTable.end,
+    SessionTable.complete,
+)
+
+
+def test_table_makes_exactly_the_moves_of_the_transition_table() -> None:
+    made = set()
+    for move in MOVES:
+        parameters = inspect.signature(move).parameters
+        taken = parameters["session"].annotation
+        kinds = get_args(taken) if isinstance(taken, UnionType) else (taken,)
+        for session in [one for one in SESSIONS if type(one) in kinds]:
+            client: Any = Recorder()
+            given = {name: ARGUMENTS[name] for name in parameters if name in ARGUMENTS}
+            move(SessionTable(client, "sessions"), session, **given)
+            [values] = [
+                one["ExpressionAttributeValues"]
+                for one in client.updates
+                if ":before" in one["ExpressionAttributeValues"]
+            ]
+            made.add((values[":before"]["S"], values[":phase"]["S"]))
+    assert made == {(before, after) for before, nexts in NEXT.items() for after in nexts}

@@ -105,6 +105,12 @@ def test_item_that_lacks_an_attribute_is_refused_by_its_name(session: ConnectSes
             _session({other: value for other, value in item.items() if other != name})
 
 
+@pytest.mark.parametrize("session", SESSIONS, ids=lambda one: one.phase)
+def test_session_prints_no_url_key_or_ciphertext(session: ConnectSession) -> None:
+    printed = repr([session, *vars(session).values()])
+    assert not any(secret in printed for secret in ("https:", "b'", "ciphertext"))
+
+
 def test_item_with_an_unknown_phase_is_refused() -> None:
     with pytest.raises(ValueError, match="'forgotten' is not a valid Phase"):
         _session(_item(SESSIONS[0]) | {"phase": {"S": "forgotten"}})

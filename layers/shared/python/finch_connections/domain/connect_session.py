@@ -198,6 +198,9 @@ class Click(NamedTuple):
     finch_connect_url: str
     finch_session_made_at: datetime
 
+    def __repr__(self) -> str:
+        return "Click(…)"
+
 
 class Escrow(NamedTuple):
     """The encrypted token that a session keeps until its connection is written.
@@ -209,6 +212,9 @@ class Escrow(NamedTuple):
     token_response: TokenResponse
     state_echoed: bool
     browser_bound: bool
+
+    def __repr__(self) -> str:
+        return "Escrow(…)"
 
 
 @dataclass(frozen=True, eq=False, repr=False)

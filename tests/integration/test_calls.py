@@ -67,16 +67,18 @@ def test_callback_calls_finch_twice_and_repeats_no_call(
     assert calls(deployed, lambda: person.come_back(url)) == expected
 
 
-def test_credentials_are_read_once(deployed: InProcess) -> None:
+@pytest.mark.parametrize("early", [LATE, EARLY], ids=["late", "early"])
+def test_credentials_are_read_once_in_the_background(deployed: InProcess, early: bool) -> None:
     person = Person(deployed, "acme")
     url = person.log_in(person.click(person.link()))
     deployed.border.apart = True
     try:
-        seen = calls(deployed, lambda: person.come_back(url))
+        seen = calls(deployed, lambda: person.come_back(url), early=early)
     finally:
         deployed.border.apart = False
     assert seen.count("GetSecretValue") == 1
     assert seen.index("GetSecretValue") < seen.index("POST /auth/token")
+    assert (seen.index("GetSecretValue") < seen.index("SendMessage")) is early
 
 
 def test_disconnect_of_one_login_makes_the_documented_calls(

@@ -1,6 +1,7 @@
 """The calls to Finch while a customer connects: create a session, exchange a code, introspect a token."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -18,7 +19,7 @@ from finch_connections.finch import client as finch_client
 from finch_connections.finch import credentials
 from finch_connections.finch.client import FinchClient
 from finch_connections.finch.credentials import Credentials, FinchSecret
-from finch_connections.finch.errors import InvalidClient, UnknownAnswer
+from finch_connections.finch.errors import CredentialsUnreadable, InvalidClient, UnknownAnswer
 from finch_connections.log import logger
 
 # Finch can take up to six minutes for a request (408 in "Error Types"). API Gateway ends the caller's
@@ -189,6 +190,11 @@ class ConnectApi:
             },
             entity_names={one.id: one.name for one in answer.entities or () if one.name},
         )
+
+    def prepare(self) -> None:
+        """Reads the credentials before the next call needs them. That call raises any failure."""
+        with suppress(CredentialsUnreadable):
+            self.secret.credentials()
 
     def client_id(self) -> str:
         """This application's client id at Finch."""

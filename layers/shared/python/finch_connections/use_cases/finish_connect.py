@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from finch_connections.aws.dynamodb import Conflict
+from finch_connections.background import in_background
 from finch_connections.domain.connect_session import (
     ConnectSession,
     Exchanging,
@@ -143,7 +144,7 @@ def confirm(
 
 def _finish(session: ConnectSession, back: _Return, services: Services) -> Finished:
     """The outcome of a code, the same for each callback with it. A single request exchanges it."""
-    queued = False
+    queued, prepared = False, in_background(services.finch.prepare)
     for _ in range(WAITS):
         require_code(session, back.code, back.now)
         if isinstance(session, Started):
@@ -153,6 +154,7 @@ def _finish(session: ConnectSession, back: _Return, services: Services) -> Finis
                 queued = True
             exchanging = _consume(session, back, services)
             if exchanging:
+                prepared()
                 return _exchange(exchanging, back, services)
             session = reread(session, services)
         elif isinstance(session, Exchanging) and not session.abandoned(back.now):

@@ -10,6 +10,7 @@ from finch_connections.aws.connection_table import ConnectionTable
 from finch_connections.aws.dynamodb import Conflict
 from finch_connections.aws.ownership_table import OwnershipTable
 from finch_connections.aws.session_table import SessionTable
+from finch_connections.background import in_background
 from finch_connections.domain.connect_session import (
     Click,
     Mode,
@@ -92,10 +93,12 @@ def open_link(
     session = None
     try:
         handle = require_handle(handle_text)
+        prepared = in_background(finch.prepare)
         session = sessions.get(handle.digest())
         started = require_link(session, now)
         url = started.reusable_connect_url(now)
         if url is None:
+            prepared()
             started, finch_session = _open_finch_session(
                 started, now, connections, ownerships, finch
             )

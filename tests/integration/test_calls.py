@@ -59,7 +59,7 @@ def test_a_start_is_one_write_and_a_click_reads_asks_and_writes(
     assert calls(deployed, lambda: person.click(links[0])) == ["GetItem"]
 
 
-def test_a_callback_asks_finch_twice_and_nobody_twice_the_same(
+def test_callback_calls_finch_twice_and_repeats_no_call(
     deployed: InProcess, person: Person
 ) -> None:
     url = person.log_in(person.click(person.link()))
@@ -67,7 +67,7 @@ def test_a_callback_asks_finch_twice_and_nobody_twice_the_same(
     assert calls(deployed, lambda: person.come_back(url)) == expected
 
 
-def test_the_credentials_are_read_once(deployed: InProcess) -> None:
+def test_credentials_are_read_once(deployed: InProcess) -> None:
     person = Person(deployed, "acme")
     url = person.log_in(person.click(person.link()))
     deployed.border.apart = True

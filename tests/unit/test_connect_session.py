@@ -114,7 +114,7 @@ def test_every_session_has_secrets_of_its_own_and_keeps_only_their_hashes() -> N
         assert not any(secret in repr(one) for secret in secrets)
 
 
-def test_an_embedded_session_tells_finch_no_redirect_uri() -> None:
+def test_embedded_session_has_no_redirect_uri() -> None:
     assert started(Mode.EMBEDDED).attempt.redirect_uri is None
     assert started().attempt.redirect_uri == "https://api.example.com/callback"
 
@@ -203,12 +203,12 @@ def test_a_code_is_spent_where_another_session_has_it_or_finch_rejected_it() -> 
 
 
 @pytest.mark.parametrize("page", [None, "https://dropped.example.com/"])
-def test_a_page_that_is_configured_no_longer_gets_nobody_back(page: str | None) -> None:
+def test_return_to_that_is_no_longer_configured_uses_the_default_page(page: str | None) -> None:
     assert return_url(page, ALLOWED, {"a": "b"}) == ALLOWED[0] + "?a=b"
     assert return_url(ALLOWED[1], ALLOWED, {"a": "b"}) == ALLOWED[1] + "?a=b"
 
 
-def test_an_embedded_session_is_useful_as_long_as_finchs() -> None:
+def test_embedded_session_is_useful_as_long_as_finchs_session() -> None:
     assert started(Mode.EMBEDDED).attempt.useful_until == NOW + timedelta(hours=1)
     assert started().attempt.useful_until == NOW + LINK_LIFETIME
 
@@ -220,7 +220,7 @@ def test_an_exchange_is_given_up_when_its_function_cannot_run_any_more() -> None
     assert session.abandoned(NOW + EXCHANGE_LIMIT)
 
 
-def test_a_completion_code_is_the_same_for_one_code_and_another_for_another() -> None:
+def test_completion_code_depends_on_the_session_and_the_code() -> None:
     attempt = consumed().attempt
     completion = attempt.completion(CODE)
     assert completion == attempt.completion(SecretText("the-code"))

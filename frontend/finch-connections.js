@@ -1749,7 +1749,7 @@ var Screen = class {
       words.updateTime(time);
     }
   }
-  /** Draws the present state. What has not changed stays, and with it the focus. */
+  /** Draws the present state. Unchanged elements stay, and with them the focus. */
   render() {
     const focused = this.#focusedAct;
     const shown = this.#shown();
@@ -2075,7 +2075,7 @@ var FinchConnections = class extends HTMLElement {
   #getAccessToken = null;
   #texts = {};
   #finchConnect = null;
-  // What the page shows
+  // The state that the page shows
   #connections = /* @__PURE__ */ new Map();
   #phase = "loading";
   #cursor = null;
@@ -2086,7 +2086,7 @@ var FinchConnections = class extends HTMLElement {
   #slow = false;
   #busy = null;
   #dialog = null;
-  // What is under way
+  // The requests and dialogs in progress
   /** The client for the present sign-in. It is closed when the customer or the API changes. */
   #api = null;
   /** Counts changes made by this page; an older reading is dropped. */
@@ -2242,7 +2242,7 @@ var FinchConnections = class extends HTMLElement {
     this.#slow = false;
     this.#screen.render();
   }
-  /** Marks that a reading is under way; only one may be. Returns the function that ends it. */
+  /** Marks that a reading is in progress, at most one at a time. Returns the function that ends it. */
   #beginReading() {
     const { promise, resolve } = Promise.withResolvers();
     this.#reading = promise;
@@ -2400,7 +2400,7 @@ var FinchConnections = class extends HTMLElement {
   }
   /**
    * Asks the API what the completion code would connect. This confirms nothing: a person confirms
-   * with a click. What the address says is not shown, because it may be forged.
+   * with a click. The page does not show texts from the address, because they may be forged.
    */
   async #lookAtReturn() {
     const api = this.#api;
@@ -2474,7 +2474,7 @@ var FinchConnections = class extends HTMLElement {
     this.#question = null;
     memory.write("return", null);
   }
-  /** A connection was made. Reports which one, as the API returns it now, and what is new. */
+  /** Reports a new connection, as the API returns it now, and its news. */
   async #arrived(outcome, api) {
     const left = memory.read("left");
     const { provider_id = "", company_id = "" } = outcome;

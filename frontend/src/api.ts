@@ -9,14 +9,14 @@ export type ConnectionStatus = Schemas["ConnectionStatus"];
 export type Login = Schemas["LoginResponse"];
 export type Entity = Schemas["EntityResponse"];
 export type Page = Schemas["Page"];
-/** What became of an attempt to connect. */
+/** The outcome of an attempt to connect. */
 export type Finished = Schemas["Finished"];
 type FinishRequest = Schemas["FinishRequest"];
 export type EmbeddedSession = Schemas["EmbeddedSession"];
 export type StartRequest = Schemas["StartRequest"];
 export type RepairRequest = Schemas["RepairRequest"];
 
-/** What names a connection in an address. */
+/** The ids that identify a connection in an address. */
 export interface CompanyKey {
   provider_id: string;
   company_id: string;

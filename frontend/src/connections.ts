@@ -82,7 +82,7 @@ export function statusDetail(connection: Connection): string | null {
   return connection.logins.find((login) => login.status_detail)?.status_detail ?? null;
 }
 
-/** The name of a provider; another connection may know it earlier than this one. */
+/** The name of a provider, taken from any connection that already has it. */
 export function providerName(
   one: { provider_id: string; provider_name?: string | null },
   connections: Iterable<Connection>,
@@ -110,7 +110,7 @@ export function hueOf(text: string): number {
   return sum;
 }
 
-/** What the page remembers in this tab while the person is at Finch. */
+/** The facts that the page keeps in this tab while the user is at Finch. */
 export interface Departure {
   at: number;
   /** The button that the person pressed. */
@@ -158,7 +158,7 @@ export type Result =
   | "again"
   | "settling";
 
-/** What is new about a connection after a return; `repaired` is null if it was no repair. */
+/** The news about a connection after a return; `repaired` is null if it was no repair. */
 export function resultOf(
   connection: Connection,
   repaired: boolean | null,

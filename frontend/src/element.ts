@@ -49,7 +49,7 @@ export class FinchConnections extends HTMLElement {
   #texts: OwnTexts = {};
   #finchConnect: FinchSdk | null = null;
 
-  // What the page shows
+  // The state that the page shows
   readonly #connections = new Map<Key, Connection>();
   #phase: Phase = "loading";
   #cursor: string | null = null;
@@ -61,7 +61,7 @@ export class FinchConnections extends HTMLElement {
   #busy: Act | null = null;
   #dialog: DisconnectDialog | null = null;
 
-  // What is under way
+  // The requests and dialogs in progress
   /** The client for the present sign-in. It is closed when the customer or the API changes. */
   #api: Api | null = null;
   /** Counts changes made by this page; an older reading is dropped. */
@@ -241,7 +241,7 @@ export class FinchConnections extends HTMLElement {
     this.#screen.render();
   }
 
-  /** Marks that a reading is under way; only one may be. Returns the function that ends it. */
+  /** Marks that a reading is in progress, at most one at a time. Returns the function that ends it. */
   #beginReading(): () => void {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#reading = promise;
@@ -418,7 +418,7 @@ export class FinchConnections extends HTMLElement {
 
   /**
    * Asks the API what the completion code would connect. This confirms nothing: a person confirms
-   * with a click. What the address says is not shown, because it may be forged.
+   * with a click. The page does not show texts from the address, because they may be forged.
    */
   async #lookAtReturn(): Promise<void> {
     const api = this.#api;
@@ -500,7 +500,7 @@ export class FinchConnections extends HTMLElement {
     memory.write("return", null);
   }
 
-  /** A connection was made. Reports which one, as the API returns it now, and what is new. */
+  /** Reports a new connection, as the API returns it now, and its news. */
   async #arrived(outcome: Landing | Finished | Connection, api: Api): Promise<void> {
     const left = memory.read("left");
     const { provider_id = "", company_id = "" } = outcome;

@@ -26,7 +26,7 @@ interface Attempt {
   signal: AbortSignal;
 }
 
-/** What the page does when an attempt ends. */
+/** The actions of the page when an attempt ends. */
 export interface AttemptEnds {
   /** Called first, however the attempt ended. */
   ended(act: Act): void;
@@ -46,7 +46,7 @@ export class FinchConnectFrame {
     this.#frame = sdk.initialize({
       onSuccess: ({ code, state }) => {
         const attempt = this.#end();
-        // Another attempt's code must not finish this one.
+        // A code of another attempt must not finish this attempt.
         if (!attempt || (state && state !== attempt.state)) return;
         this.#ends.succeeded(attempt.act, code, attempt.state);
       },

@@ -6,7 +6,7 @@ import { type Key, keyOf, NEEDS_A_PERSON } from "./connections.ts";
 export const PAGE_SIZE = 25;
 const LARGEST_PAGE = 100;
 
-/** What one reading of the list found. */
+/** The result of a single reading of the list. */
 export interface Reading {
   found: Map<Key, Connection>;
   /** How many connections were read in the API's order, and the last of them. */

@@ -4,7 +4,7 @@ import type { Connection } from "./api.ts";
 import type { Result } from "./connections.ts";
 import { type FailureCode, failurePath, type TextPath } from "./texts.ts";
 
-/** What the page reports about the last action or the last return. */
+/** The reports of the page about the last action or the last return. */
 export interface Notice {
   kind: "good" | "info" | "wait" | "bad";
   title: TextPath;

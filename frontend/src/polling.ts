@@ -22,7 +22,7 @@ const ALL_AFTER = MINUTE;
 // More connections than this are read as a list.
 const FEW = 3;
 
-/** The pause before the next look, in milliseconds; `pause` is the last one, or 0 after a change. */
+/** The pause before the next look, in milliseconds; `pause` is the previous pause, or 0 after a change. */
 export function nextPause(pause: number, watching: boolean): number {
   const pace = watching ? WATCHING : RESTING;
   return Math.min(pace.longest, Math.max(pace.first, pause * pace.factor));

@@ -5,7 +5,7 @@ import type { Departure } from "./connections.ts";
 import { MINUTE } from "./polling.ts";
 import { hasText } from "./texts.ts";
 
-/** What an address says about an attempt. It may be forged, so the page asks the API. */
+/** The facts about an attempt in an address. They may be forged, so the page asks the API. */
 export interface Landing {
   at: number;
   status?: string | undefined;
@@ -58,7 +58,7 @@ export function readReturn(
   return { landing, rest: url.href };
 }
 
-/** What this tab remembers: a return to confirm, and the departure to Finch. */
+/** The memory of this tab: a return to confirm, and the departure to Finch. */
 export const memory = {
   read<Name extends keyof Remembered>(name: Name): Remembered[Name] | null {
     try {

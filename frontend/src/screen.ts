@@ -47,7 +47,7 @@ export interface Shown {
   dialog: DisconnectDialog | null;
 }
 
-/** What the buttons do. */
+/** The actions of the buttons. */
 export interface Actions {
   connect(act: Act): void;
   more(): void;
@@ -138,7 +138,7 @@ export class Screen {
     }
   }
 
-  /** Draws the present state. What has not changed stays, and with it the focus. */
+  /** Draws the present state. Unchanged elements stay, and with them the focus. */
   render(): void {
     const focused = this.#focusedAct;
     const shown = this.#shown();

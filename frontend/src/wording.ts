@@ -6,7 +6,7 @@ import { h } from "./dom.ts";
 import { MINUTE } from "./polling.ts";
 import { type OwnTexts, TEXTS, type TextPath } from "./texts.ts";
 
-/** What is filled into a text. `n` also selects the plural form. */
+/** The values that fill a text. `n` also selects the plural form. */
 export type Values = Record<string, string | number | null | undefined> & { n?: number };
 
 /** The names of a connection's provider and company. */

@@ -1,4 +1,4 @@
-/** What is below the list: placeholders while it loads, the empty page, or a button for more. */
+/** The part below the list: placeholders while it loads, the empty page, or a button for more. */
 
 import { type Children, h, icon, picture, spinner } from "../dom.ts";
 import type { TextPath } from "../texts.ts";

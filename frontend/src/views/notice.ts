@@ -13,7 +13,7 @@ interface NoticeBox {
   /** Whether the notice is new, and so read aloud. */
   isNew: boolean;
   supportUrl: string | null;
-  /** What is written on the button that tries again. */
+  /** The label of the button that tries again. */
   retryText: string;
   tryAgain: (retry: Act) => void;
   dismiss: () => void;

@@ -1,4 +1,4 @@
-/** What every view reads of the element, and the parts that several views share. */
+/** The interface of the element that all views read, and the parts that several views share. */
 
 import type { Connection, ConnectionStatus, Login } from "../api.ts";
 import { toneOf } from "../connections.ts";

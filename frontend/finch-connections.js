@@ -1187,6 +1187,9 @@ function button(view, act, text, run, { kind = "", icon: sign, label, always, ch
     chevron && icon("chevron")
   );
 }
+function actionLabel({ words, names }, connection, action) {
+  return words.plain("action", { action, name: words.plain("named", { ...names(connection) }) });
+}
 function statusLabel(view, status, kind = "") {
   const spins = status === "disconnecting";
   return h(
@@ -1317,9 +1320,6 @@ function card(view, content) {
     ),
     h("div", { id, class: "body", hidden: !open }, open && details(view, content))
   ];
-}
-function actionLabel({ words, names }, connection, action) {
-  return words.plain("action", { action, name: words.plain("named", { ...names(connection) }) });
 }
 function facts({ words, names }, connection) {
   const { company, provider } = names(connection);

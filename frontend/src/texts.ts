@@ -2,17 +2,7 @@
 
 import { de } from "./texts/de.ts";
 import { en } from "./texts/en.ts";
-
-/** A text that depends on a number. The keys are the plural categories of the language. */
-type Plural = { other: string } & Partial<Record<Intl.LDMLPluralRule, string>>;
-
-type Translated<Table> = {
-  [Key in keyof Table]: Table[Key] extends string
-    ? string
-    : Table[Key] extends Plural
-      ? Plural
-      : Translated<Table[Key]>;
-};
+import type { Plural, Texts } from "./texts/types.ts";
 
 type Replaced<Table> = {
   [Key in keyof Table]?: Table[Key] extends string | Plural ? Table[Key] : Replaced<Table[Key]>;
@@ -23,9 +13,6 @@ type Paths<Table> = {
     ? Key
     : `${Key}.${Paths<Table[Key]>}`;
 }[keyof Table & string];
-
-/** All texts of one language. */
-export type Texts = Translated<typeof en>;
 
 /** Texts of the application, which replace some of ours. */
 export type OwnTexts = Replaced<Texts>;

@@ -1,6 +1,6 @@
 /** The German texts. */
 
-import type { Texts } from "../texts.ts";
+import type { Texts } from "./types.ts";
 
 export const de: Texts = {
   title: "Verbindungen zur Lohnabrechnung",

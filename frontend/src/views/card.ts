@@ -4,17 +4,7 @@ import type { Connection } from "../api.ts";
 import { hueOf, initials, keyOf, needsAPerson, statusDetail } from "../connections.ts";
 import { type Children, h } from "../dom.ts";
 import { details } from "./details.ts";
-import { type Act, button, statusLabel, type View } from "./view.ts";
-
-export interface Card {
-  connection: Connection;
-  /** The id of the element that the button opens. */
-  id: string;
-  open: boolean;
-  toggle: () => void;
-  connect: (act: Act) => void;
-  askToDisconnect: () => void;
-}
+import { actionLabel, button, type Card, statusLabel, type View } from "./view.ts";
 
 export function card(view: View, content: Card): Children {
   const { connection, id, open, connect, toggle } = content;
@@ -51,11 +41,6 @@ export function card(view: View, content: Card): Children {
     ),
     h("div", { id, class: "body", hidden: !open }, open && details(view, content)),
   ];
-}
-
-/** The name of a button for people who do not see the card around it. */
-export function actionLabel({ words, names }: View, connection: Connection, action: string) {
-  return words.plain("action", { action, name: words.plain("named", { ...names(connection) }) });
 }
 
 function facts({ words, names }: View, connection: Connection): HTMLElement {

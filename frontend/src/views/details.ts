@@ -3,8 +3,7 @@
 import type { Login } from "../api.ts";
 import { byName, keyOf } from "../connections.ts";
 import { type Children, h } from "../dom.ts";
-import { actionLabel, type Card } from "./card.ts";
-import { button, fact, loginName, statusLabel, type View } from "./view.ts";
+import { actionLabel, button, type Card, fact, loginName, statusLabel, type View } from "./view.ts";
 
 export function details(view: View, content: Card): Children {
   const { connection } = content;

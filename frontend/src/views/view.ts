@@ -17,6 +17,17 @@ export interface View {
   readonly names: (connection: Connection) => Names;
 }
 
+/** The content of a card, which its details share. */
+export interface Card {
+  connection: Connection;
+  /** The id of the element that the button opens. */
+  id: string;
+  open: boolean;
+  toggle: () => void;
+  connect: (act: Act) => void;
+  askToDisconnect: () => void;
+}
+
 interface ButtonOptions {
   kind?: string;
   icon?: Icon;
@@ -56,6 +67,11 @@ export function button(
     h("span", { class: "words" }, text),
     chevron && icon("chevron"),
   );
+}
+
+/** The name of a button for people who do not see the card around it. */
+export function actionLabel({ words, names }: View, connection: Connection, action: string) {
+  return words.plain("action", { action, name: words.plain("named", { ...names(connection) }) });
 }
 
 export function statusLabel(view: View, status: ConnectionStatus, kind = ""): HTMLElement {

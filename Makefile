@@ -81,7 +81,7 @@ local: .venv/ready .venv-ministack/ready $(BUILT)/template.yaml
 	@exec .venv/bin/python -m local $(ARGS)
 
 sam-local: .venv/ready .venv-ministack/ready $(BUILT)/template.yaml
-	@exec .venv/bin/python -m local.sam_local
+	@exec .venv/bin/python -m local.sam_local_demo
 
 check: .venv/ready .venv-audit/ready frontend/node_modules/ready
 	ruff check

@@ -13,7 +13,7 @@ import yaml
 
 from local.sam_local import relay
 from local.sam_local import template as sam_local
-from local.sam_local.__main__ import ANSWERS
+from local.sam_local_demo import ANSWERS
 from tests.support.deployed import ROOT, TEMPLATE
 
 FUNCTIONS = {

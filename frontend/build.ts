@@ -20,7 +20,7 @@ const BANNER = `\
 //     document.querySelector("finch-connections").getAccessToken = ({ refresh }) => myToken(refresh);
 //   </script>
 //
-// docs/page.md describes its attributes, properties, events and styles.
+// docs/embed.md describes its attributes, properties, events and styles.
 // This file is built from frontend/src. Change it there, then run \`make page\`.
 `;
 

@@ -40,7 +40,7 @@ let landed = takeReturn();
 /** Whether a return waits to be shown. With a completion code it waits for a click instead. */
 const isUnreported = () => landed !== null && !landed.completion;
 
-/** The element `finch-connections`. docs/page.md describes its attributes, properties and events. */
+/** The element `finch-connections`. docs/embed.md describes its attributes, properties and events. */
 export class FinchConnections extends HTMLElement {
   static observedAttributes = ["api-url", "lang", "app-name", "products", "support-url", "mode"];
 

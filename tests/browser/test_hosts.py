@@ -35,7 +35,7 @@ def healthy(deployed: Deployed) -> Connection:
 
 
 def markup(visitor: Visitor) -> str:
-    """The element as docs/page.md shows it."""
+    """The element as docs/embed.md shows it."""
     api = visitor.world.api_url
     return f'<finch-connections api-url="{api}" products="company directory"></finch-connections>'
 

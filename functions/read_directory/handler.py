@@ -9,7 +9,7 @@ from finch_tokens import TokenRefused, token_for
 
 from . import directory
 
-logger = Logger(service="read_directory")
+logger = Logger()
 _REASONS = {401: "unauthorized", 429: "rate_limited"}
 
 

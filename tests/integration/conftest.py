@@ -6,6 +6,7 @@ from io import StringIO
 
 import pytest
 
+import finch_tokens
 from finch_connections.log import logger
 from tests.support.in_process import InProcess, deploy
 
@@ -30,7 +31,9 @@ def log() -> Iterator[StringIO]:
     lines = StringIO()
     handler = logging.StreamHandler(lines)
     handler.setFormatter(logger.registered_formatter)
-    loggers = [logging.getLogger(name) for name in (logger.name, "read_directory")]
+    # A logger has the name of the service, which depends on the environment at its import.
+    names = {logger.name, finch_tokens.logger.name, "finch-connections"}
+    loggers = [logging.getLogger(name) for name in names]
     for function_logger in loggers:
         function_logger.addHandler(handler)
     yield lines

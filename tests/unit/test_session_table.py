@@ -1,6 +1,7 @@
 """How the ConnectSessions table stores sessions, and which moves its methods make."""
 
 import inspect
+import logging
 from collections.abc import Callable
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
@@ -30,6 +31,7 @@ from finch_connections.domain.connect_session import (
 from finch_connections.domain.connection import CompanyKey
 from finch_connections.domain.secret import SecretText
 from finch_connections.domain.token_response import TokenResponse
+from finch_connections.log import logger
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 KEY = CompanyKey("gusto", "company-1")
@@ -107,8 +109,10 @@ def test_item_that_lacks_an_attribute_is_refused_by_its_name(session: ConnectSes
 
 @pytest.mark.parametrize("session", SESSIONS, ids=lambda one: one.phase)
 def test_session_prints_no_url_key_or_ciphertext(session: ConnectSession) -> None:
-    printed = repr([session, *vars(session).values()])
-    assert not any(secret in printed for secret in ("https:", "b'", "ciphertext"))
+    parts = [session, *vars(session).values()]
+    record = logging.makeLogRecord({"msg": "a session", "parts": parts})
+    for printed in (repr(parts), logger.registered_formatter.format(record)):
+        assert not any(secret in printed for secret in ("https:", "b'", "ciphertext"))
 
 
 def test_item_with_an_unknown_phase_is_refused() -> None:

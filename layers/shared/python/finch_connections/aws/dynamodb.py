@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 from heapq import merge
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import ClientError
@@ -163,7 +164,7 @@ SET = Codec(
 MAP = Codec(
     lambda values: {"M": {name: text(value) for name, value in values.items()}},
     lambda item: {name: value["S"] for name, value in item["M"].items()},
-    empty={},
+    empty=MappingProxyType({}),
 )
 
 

@@ -192,17 +192,17 @@ class Consumption(NamedTuple):
         return self.consumed_at + CONFIRM_WITHIN
 
 
-class Click(NamedTuple):
+# Not a tuple: the log's JSON would list the members of a tuple.
+@dataclass(frozen=True, repr=False)
+class Click:
     """The Finch session that the last click on the link created."""
 
     finch_connect_url: str
     finch_session_made_at: datetime
 
-    def __repr__(self) -> str:
-        return "Click(…)"
 
-
-class Escrow(NamedTuple):
+@dataclass(frozen=True, repr=False)
+class Escrow:
     """The encrypted token that a session keeps until its connection is written.
 
     `state_echoed` and `browser_bound` are what the callback proved (RFC 9700 section 4.7).
@@ -212,9 +212,6 @@ class Escrow(NamedTuple):
     token_response: TokenResponse
     state_echoed: bool
     browser_bound: bool
-
-    def __repr__(self) -> str:
-        return "Escrow(…)"
 
 
 @dataclass(frozen=True, eq=False, repr=False)

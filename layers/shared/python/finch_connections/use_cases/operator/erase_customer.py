@@ -129,13 +129,18 @@ def _end(batch: Batch, session: Keeping, now: datetime, services: exchange_code.
     handle_hash = session.attempt.handle_hash
     services.queue.send(WorkItem.first(SessionSubject(handle_hash), now), now)
     given_up = session if isinstance(session, Discarding) else None
-    if not isinstance(session, Discarding):
+    if given_up is None:
         seen = resolve_unfinished.picture(handle_hash, services=services)
         if any(owner.customer_id == session.attempt.customer_id for owner in seen.owners):
             # The customer's own connection is disconnected after the sessions, with any working token.
             batch.leave(UNDER_WAY, **_named(session))
             return
-        given_up = begin_discard(session, seen.key, now=now, services=services)
+        # The session as the picture read it: it may have changed since the scan.
+        given_up = (
+            seen.session
+            if isinstance(seen.session, Discarding)
+            else begin_discard(seen.session, seen.key, now=now, services=services)
+        )
     if given_up:
         discard(given_up, now=now, services=services)
     there = services.sessions.get(handle_hash)

@@ -19,7 +19,7 @@ ANOTHER_COMPANY = "another_company"
 # The scheduled check asks Finch about a connection whose last check is older.
 CHECKED_EVERY = timedelta(days=1)
 
-# Keep an item below DynamoDB's 400 KB. A token takes at most about 2 KB besides its sets.
+# Keep an item below DynamoDB's 400 KB. Without its sets, a token takes at most about 2 KB.
 MAX_TOKENS = 50
 MAX_SET_BYTES = 250_000
 
@@ -324,7 +324,7 @@ def token_for_name(connection: Connection) -> Token | None:
     return next(works, None)
 
 
-def named(
+def with_names(
     connection: Connection, provider_name: str | None, company_name: str | None
 ) -> Connection:
     """The connection with these names, without an event; the same object if the names are unchanged."""
@@ -393,7 +393,7 @@ def disconnecting(connection: Connection, now: datetime) -> Connection:
 def partly_ended(
     connection: Connection, connection_ids: Collection[str], now: datetime
 ) -> Connection:
-    """The connection with the ids that Finch has confirmed so far. All tokens stay; no event."""
+    """The connection with the ids that Finch has confirmed so far, without an event. All tokens stay."""
     return replace(
         connection,
         ended=frozenset(connection_ids),
@@ -481,7 +481,7 @@ def not_repaired(connection: Connection, now: datetime) -> Connection:
 
 
 def to_repair(connection: Connection, under_repair: str | None = None) -> Token:
-    """The token to repair: the most urgent of the Finch connection `under_repair`, else of all tokens.
+    """The most urgent token, which is to be repaired: of the Finch connection `under_repair` if it has any.
 
     Raises `ConnectionNotFound` if the connection has no token, and `ConnectionBusy`.
     """
@@ -489,8 +489,8 @@ def to_repair(connection: Connection, under_repair: str | None = None) -> Token:
         raise ConnectionBusy
     if not connection.tokens:
         raise ConnectionNotFound
-    begun = [one for one in connection.tokens if one.connection_id == under_repair]
-    return min(begun or connection.tokens, key=lambda token: urgency(token.status))
+    preferred = [token for token in connection.tokens if token.connection_id == under_repair]
+    return min(preferred or connection.tokens, key=lambda token: urgency(token.status))
 
 
 def refused_for_days(since: datetime | None, now: datetime) -> bool:

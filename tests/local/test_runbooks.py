@@ -444,7 +444,7 @@ def test_role_without_decrypt_permission_raises_alarms_and_loses_no_token(
     iam, role = world.aws.client("iam"), world.physical_id("DisconnectRole")
     policy = {"RoleName": role, "PolicyName": "disconnect"}
     allowed = iam.get_role_policy(**policy)["PolicyDocument"]
-    statements = [each for each in allowed["Statement"] if each["Sid"] != "OpenStoredTokens"]
+    statements = [each for each in allowed["Statement"] if each["Sid"] != "DecryptStoredTokens"]
     narrower = json.dumps(allowed | {"Statement": statements})
     iam.put_role_policy(**policy, PolicyDocument=narrower)
     try:

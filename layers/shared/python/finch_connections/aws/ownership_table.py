@@ -75,7 +75,7 @@ class OwnershipTable:
         return _record(owned) if owned else None, connection_of(connection) if connection else None
 
     def held_by(self, handle_hash: str, connection_ids: Iterable[str]) -> list[OwnershipRecord]:
-        """The latest records of those of these Finch connections that have the session as a holder."""
+        """The latest records, of these Finch connections, in which the session is a holder."""
         records = (self.of_connection_id(one) for one in sorted(connection_ids))
         return [record for record in records if record and handle_hash in record.holders]
 
@@ -197,7 +197,8 @@ class OwnershipTable:
     def leaving(self, records: Iterable[OwnershipRecord], handle_hash: str) -> "list[Write]":
         """The writes that remove a session from the holders of these records, as `held_by` read them.
 
-        They fail if a record has since got another owner or holder, or has since lost its last other.
+        A session is alone in a record without an owner and without other holders. The writes fail if it
+        was alone at the read and is not alone now, or the other way round.
         """
         return [self._leaving(record, handle_hash) for record in records]
 

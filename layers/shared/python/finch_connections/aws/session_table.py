@@ -320,7 +320,7 @@ class SessionTable:
     ) -> Discarding:
         """Stores that the token must not be attached any more, and returns the session in its new phase.
 
-        `key` is the company that no customer may connect meanwhile.
+        `key` is the company that no customer may connect until the session has ended.
         """
         discarding = Discarding(
             session.attempt, session.consumption, session.escrow, error, now, key
@@ -424,7 +424,10 @@ class SessionTable:
         now: datetime,
         together_with: Sequence["Write"],
     ) -> None:
-        """Restores a session from the `item` of a backup, for an operator to decide. It must not exist."""
+        """Restores a session that is lost from the `item` of a backup, for an operator to decide.
+
+        Raises `dynamodb.Conflict` if the session still exists.
+        """
         due_now = due(Due.UNFINISHED, (session.attempt.handle_hash,), now)
         restored = {**item, **_item(session), **due_now}
         put: Any = {

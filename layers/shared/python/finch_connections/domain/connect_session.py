@@ -174,7 +174,7 @@ class Attempt:
         return binding is not None and binding.matches(self.binding_hash)
 
     def completion(self, code: SecretText) -> SecretText:
-        """The completion code for the browser that returned with `code`. The same code gives the same text."""
+        """The completion code for the browser that returned with `code`. A reload gets the same text."""
         mac = hmac.new(self.completion_key, code.reveal().encode(), sha256).hexdigest()
         return SecretText(f"{self.handle_hash}.{mac}")
 
@@ -243,7 +243,7 @@ class Started:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Exchanging:
-    """A single request exchanges the code. From this phase on, only the session may know of a token."""
+    """A single request exchanges the code. From now on, the session may be the only record of a token."""
 
     phase: ClassVar = Phase.EXCHANGING
     attempt: Attempt
@@ -256,7 +256,7 @@ class Exchanging:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Uncertain:
-    """Finch's response was lost: a token may exist that we never received. An operator must look."""
+    """Finch's response was lost: a token may exist that we never received. An operator must decide."""
 
     phase: ClassVar = Phase.UNCERTAIN
     attempt: Attempt
@@ -293,7 +293,7 @@ class Held:
 class Discarding:
     """The token must not be attached any more, and Finch must end its connection.
 
-    `key` is the company that no customer may connect meanwhile.
+    `key` is the company that no customer may connect until the session has ended.
     """
 
     phase: ClassVar = Phase.DISCARDING
@@ -399,7 +399,10 @@ def behind(session: ConnectSession) -> frozenset[str]:
 
 
 def require_return_to(return_to: str | None, allowed: Collection[str]) -> str:
-    """The page to return to, which must be a configured page (RFC 9700 section 4.11)."""
+    """The page to return to. It must be a configured page (RFC 9700 section 4.11).
+
+    Raises `ReturnToNotAllowed`.
+    """
     if return_to is None or return_to not in allowed:
         raise ReturnToNotAllowed
     return return_to

@@ -147,7 +147,7 @@ class Token:
 
     `id` comes from the introspection. `finch_customer_id` is the customer id that Finch has for this
     token. `suspected` is a worse status that Finch has reported once and not yet confirmed. `entities`
-    and `methods` hold Finch's status for each entity id and each type of authentication method.
+    and `methods` contain Finch's status for each entity id and each type of authentication method.
     """
 
     id: str
@@ -178,8 +178,8 @@ class Token:
 class Connection:
     """A customer's link to one employer at one provider, with any number of logins.
 
-    `ciphertexts` holds the encrypted text of each token by token id, and is empty if it was not read.
-    During a disconnect, `ended` holds the Finch connection ids that Finch has confirmed so far, and
+    `ciphertexts` has the encrypted text of each token by token id, and is empty if it was not read.
+    During a disconnect, `ended` has the Finch connection ids that Finch has confirmed so far, and
     `disconnecting_since` the start. `checked_at` is the time of the last check at Finch, `next_look`
     the time when its work item is due. `problem` is a stable code for a problem that the status does
     not show. `provider_name`, `company_name` and `entity_names` (by entity id) are only for display.
@@ -382,7 +382,7 @@ def disconnecting(connection: Connection, now: datetime) -> Connection:
         connection,
         status=ConnectionStatus.DISCONNECTING,
         disconnecting_since=now,
-        # The disconnect has a work item of its own.
+        # The disconnect has its own work item.
         next_look=None,
         problem=None,
         updated_at=now,
@@ -481,7 +481,7 @@ def not_repaired(connection: Connection, now: datetime) -> Connection:
 
 
 def to_repair(connection: Connection, under_repair: str | None = None) -> Token:
-    """The most urgent token, which is to be repaired: of the Finch connection `under_repair` if it has any.
+    """The token to repair: the most urgent of the Finch connection `under_repair`, or else of all tokens.
 
     Raises `ConnectionNotFound` if the connection has no token, and `ConnectionBusy`.
     """

@@ -48,7 +48,7 @@ class Introspection:
     """Finch's current description of a token (`GET /introspect` in Finch's API reference).
 
     `token_id` is the id of the token, not of the connection. `status_detail` is a status of Finch that
-    its reference does not list. `entities` and `methods` hold Finch's status of each entity by id and of
+    its reference does not list. `entities` and `methods` have Finch's status of each entity by id and of
     each authentication method by type. `entity_names` has the names that are safe to show.
     """
 

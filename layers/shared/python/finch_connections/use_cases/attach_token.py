@@ -125,8 +125,8 @@ def settle(
 ) -> Finished:
     """Attaches the token of a session whose code was consumed, if the rules allow it; returns the outcome.
 
-    It can run again after a stop at any point, and does no step twice. `token` is the text of the token
-    in escrow, if the caller has it. Raises `Refusal`.
+    It can run again after a stop at any point, and skips the steps that are done. `token` is the text of
+    the token in escrow, if the caller has it. Raises `Refusal`.
     """
     key: CompanyKey | None = None
     for _ in range(_ATTEMPTS):

@@ -34,9 +34,9 @@ def begin_discard(
 ) -> Discarding | None:
     """Decides about an escrowed token. Returns the session if Finch must end its connection, else None.
 
-    The connection of another login or customer is never ended. If we keep another live token of the
-    connection, this token is dropped. If that other token is dead, or a customer owns the company, this
-    token is held for an operator. With `regardless`, an operator has decided to end the connection.
+    If we keep another live token of the connection, this token is dropped. If that other token is dead,
+    or a customer owns the company, this token is held for an operator. So no connection of another login
+    or customer is ended. With `regardless`, an operator has decided to end the connection in any case.
     Raises `FinchFailure` if Finch does not say which token is alive, and `dynamodb.Conflict` if holders
     or owners have changed since the read.
     """

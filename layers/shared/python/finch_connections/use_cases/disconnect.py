@@ -134,7 +134,7 @@ def _resume(connection: Connection, now: datetime, services: Services) -> Connec
                 logger.warning("disconnect unfinished", extra=key_fields(customer_id, key))
                 return connection
             owned = freed(connection, after)
-            # Usually no session holds them, so the first attempt saves the reads.
+            # Usually the records have no holders. So the first attempt does not read the records.
             freeing = (
                 free_as_read(owned, services.ownerships)
                 if conflict

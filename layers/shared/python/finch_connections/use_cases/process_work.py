@@ -214,7 +214,7 @@ def _comes_anyway(work_item: WorkItem, next_look: datetime | None, now: datetime
 def _finch_connection(
     work_item: WorkItem, connection_id: str, now: datetime, services: Services
 ) -> Processed:
-    """Processes the connection that a webhook names. A session with its token asks Finch later anyway."""
+    """Processes the connection that a webhook names. A session with a token of it asks Finch later anyway."""
     record = services.connecting.ownerships.of_connection_id(connection_id)
     if record is None or record.owner is None:
         logger.info("no owner of this connection", connection_id=connection_id)

@@ -125,7 +125,7 @@ def _open_finch_session(
     ownerships: OwnershipTable,
     finch: ConnectApi,
 ) -> tuple[Started, FinchSession]:
-    """Creates a Finch session with at most three calls. Returns the session with its name at Finch too.
+    """Creates a Finch session with at most three calls. Returns it after the session with its name at Finch.
 
     Finch may already have a connection under a name of this customer although we have no token of it,
     because the token was lost on its way to us. The user then logs in to that connection again. So we get

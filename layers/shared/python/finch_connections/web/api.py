@@ -115,7 +115,7 @@ class Request:
         """The body, as the bytes that were sent; raises `InvalidRequest`."""
         body: str = self.event.get("body") or ""
         if not self.event.get("isBase64Encoded"):
-            # A text that cannot be encoded is no valid body, and fails where it is parsed.
+            # A text that cannot be encoded is no valid body. The parser refuses it later.
             return body.encode(errors="replace")
         try:
             return base64.b64decode(body, validate=True)

@@ -253,7 +253,7 @@ def _session(handle_hash: str, services: Services) -> ConnectSession:
 
 
 def _company(escrow: Escrow, says: Introspection | None) -> CompanyKey | None:
-    """The key of a token in escrow, by its token response and Finch; None if it cannot be a key."""
+    """The company of a token in escrow, as its token response or Finch names it; None if it has no key."""
     token_response = escrow.token_response
     known = token_response.company_id or (says and says.company_id) or token_response.connection_id
     try:

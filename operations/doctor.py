@@ -17,7 +17,7 @@ _TIMEOUT = 10.0
 
 @dataclass(frozen=True)
 class Finding:
-    """A result of a check. `fix` says how to fix a fault; it is None where all is well."""
+    """A result of a check. `fix` says how to fix a fault; it is None if all is well."""
 
     about: str
     state: str
@@ -80,7 +80,7 @@ def _issuer(stack: Stack) -> Iterator[Finding]:
     issuer = stack.parameters["JwtIssuer"]
     about = "access tokens"
     try:
-        # API Gateway adds no second slash where the issuer ends with a slash.
+        # If the issuer ends with a slash, API Gateway adds no second slash.
         discovery = httpx.get(
             f"{issuer.rstrip('/')}/.well-known/openid-configuration", timeout=_TIMEOUT
         )

@@ -31,7 +31,7 @@ def owner(stack: Stack, connection_id: str) -> str:
     if record and record.holders:
         holders = ", ".join(sorted(record.holders))
         raise CannotOperate(
-            f"No customer has it yet; session {holders} keeps it. See `resolve list`."
+            f"No customer owns this connection yet. Session {holders} keeps its token. See `resolve list`."
         )
     raise CannotOperate("No token of this connection is stored here.")
 

@@ -562,7 +562,7 @@ class World:
     # sam local
 
     def _open_to_containers(self, bridge: str) -> None:
-        """Listens where containers reach this machine, and writes the files for `sam local`.
+        """Listens on the address that containers reach, and writes the files for `sam local`.
 
         Containers do not reach loopback, not even with `sam local --docker-network host` (1.170).
         """

@@ -93,8 +93,8 @@ def resource(service: str, *arguments: Any) -> str:
     """The ARN of the resource of a request.
 
     MiniStack requires a permission for `*` to read a stream, so a role for a single stream may not read
-    it. AWS requires a permission for that stream ("Actions, resources, and condition keys for Amazon DynamoDB" in the
-    Service Authorization Reference).
+    it. AWS requires a permission for that stream ("Actions, resources, and condition keys for Amazon
+    DynamoDB" in the Service Authorization Reference).
     """
     if service == "dynamodbstreams":
         request = json.loads(arguments[3] or b"{}")

@@ -47,7 +47,7 @@ def execute_when_free(function: Json, event: Any, *arguments: Any, **named: Any)
 
 
 def unpacked_layer(attachment: Any) -> bytes | None:
-    """A zip with a note that says where the unpacked layer lies; `execution_environment` reads it.
+    """A zip with a note of the folder of the unpacked layer; `execution_environment` reads the note.
 
     MiniStack unpacks the thousand files of a layer again for each new environment. Here all
     environments share the files. The import path is the same as in Lambda ("Working with layers for

@@ -103,7 +103,8 @@ def run_batch(
 
     MiniStack looks up the receipt handles after the function has ended. A message that was received
     again in the meantime has a new handle, and MiniStack deletes it although its new receiver still needs
-    it. Lambda deletes by the handle that it received ("Amazon SQS queue and message identifiers" in SQS's guide).
+    it. Lambda deletes by the handle that it received ("Amazon SQS queue and message identifiers" in SQS's
+    guide).
     """
     records = event["Records"]
     result = lambda_svc._execute_function(function, event)

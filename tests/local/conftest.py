@@ -68,7 +68,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def product(world: World) -> Deployed:
-    """The product deployed in a world, with the data that is in it."""
+    """The product deployed in a world, with the data of that world."""
 
     def invoke(name: str, payload: Any) -> Any:
         function = world.physical_id(name.title().replace("_", ""))

@@ -13,7 +13,7 @@ def restore(stack: Stack, tables: Mapping[str, str], say: Say) -> ExitCode:
     if result.open:
         say("Run this again later. Rows that are restored already are not changed.")
         return ExitCode.NOT_FINISHED
-    say("The backup is processed. Tokens that Finch reported as dead are not restored.")
+    say("The backup is processed. Tokens that Finch reported as dead stay dead.")
     say("Keep the restored tables, and run this again in an hour.")
     say("A single wrong answer of Finch must not lose a token.")
     return ExitCode.DONE

@@ -20,7 +20,7 @@ def until[T](look: Callable[[], T]) -> T:
     """Returns the first true value of `look`; fails after a minute."""
     deadline = time.monotonic() + PATIENCE.total_seconds()
     while not (seen := look()):
-        assert time.monotonic() < deadline, "the expected state did not come"
+        assert time.monotonic() < deadline, "the expected state was not reached"
         time.sleep(0.1)
     return seen
 

@@ -1024,7 +1024,7 @@ class Model(RuleBasedStateMachine):
         if live := self.oracle.live():
             raise PromiseBroken(f"still billed: {len(live)} live, after {seen[-12:]}")
         if left := self._left():
-            raise PromiseBroken(f"left over with nothing live: {left}, after {seen[-12:]}")
+            raise PromiseBroken(f"unfinished without a live connection: {left}, after {seen[-12:]}")
 
     def _end(self, row: Row, item: dict[str, Any]) -> Iterator[str]:
         if item.get("problem") == {"S": "disconnect_refused"}:

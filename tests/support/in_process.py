@@ -486,7 +486,7 @@ class InProcessQueue:
         if self.deliveries[0] >= _MAX_DELIVERIES:
             raise QueueOverload("the queue delivers without end")
         if len(self._queue._messages) >= _MAX_MESSAGES:
-            raise QueueOverload("the messages multiply")
+            raise QueueOverload("the queue gets more and more messages")
         self._expire()
         batch = sqs_backends[DEFAULT_ACCOUNT_ID][_REGION].receive_message(
             self.name,

@@ -24,7 +24,7 @@ CUSTOMERS = {
 
 
 def key_kept_at(path: Path) -> rsa.RSAPrivateKey:
-    """The signing key at `path`, created on first use, so tokens stay valid after a restart."""
+    """The signing key in the file `path`, created on first use, so that tokens stay valid after a restart."""
     if not path.exists():
         created = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         written = path.with_suffix(".new")
@@ -92,5 +92,5 @@ class Issuer:
             "exp": now + LIFETIME,
             **overrides,
         }
-        stated = {name: value for name, value in claims.items() if value is not None}
-        return jwt.encode(stated, key, algorithm=headers.get("alg", "RS256"), headers=headers)
+        included = {name: value for name, value in claims.items() if value is not None}
+        return jwt.encode(included, key, algorithm=headers.get("alg", "RS256"), headers=headers)

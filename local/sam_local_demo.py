@@ -98,7 +98,7 @@ def sam(world: World, *words: str) -> list[str]:
 
 
 def environment(world: World) -> dict[str, str]:
-    """The environment of a `sam local` command: of this machine's settings, only the engine's."""
+    """The environment of a `sam local` command. From this machine, it has only the engine's settings."""
     names = (*PASSED_ON, "DOCKER_HOST", "DOCKER_CONFIG")
     kept = {name: os.environ[name] for name in names if name in os.environ}
     return kept | world.sam_environment()

@@ -76,7 +76,7 @@ NOT_UPDATABLE = {
 
 
 class WorldError(Exception):
-    """The world cannot start. The message says why and what to do."""
+    """The world cannot start. The message says why, and how to fix it."""
 
 
 @dataclass(frozen=True)
@@ -146,10 +146,10 @@ class QuietHandler(WSGIRequestHandler):
 class World:
     """Emulated AWS with the built template deployed, fake Finch, sign-in, page and API.
 
-    A context manager. Entering starts everything and returns when the API answers. Leaving stops
-    everything and keeps the state in `state_dir`, where the next world finds it.
-    `bridge` is an address of this machine through which containers of `sam local` reach the world.
-    Raises WorldError when a part does not start; then nothing is left running.
+    It is a context manager. Its start returns when the API answers. Its end stops everything and keeps
+    the state in `state_dir` for the next world. `bridge` is an address of this machine through which
+    containers of `sam local` reach the world. Raises WorldError if a part does not start; then nothing
+    stays running.
     """
 
     def __init__(
@@ -168,7 +168,7 @@ class World:
         self.log_dir = self.state_dir / "log"
         self.function_log_dir = self.log_dir / "functions"
         self.page_url = f"http://localhost:{self.ports.page}/"
-        # Another site than the API's. A browser does not send the binding cookie from this page.
+        # Not the site of the API, so a browser does not send the binding cookie from this page.
         self.other_site_page_url = f"http://127.0.0.1:{self.ports.page}/"
         self.api_url = f"http://localhost:{self.ports.api}"
         self.finch_url = f"http://127.0.0.1:{self.ports.finch}"
@@ -356,8 +356,8 @@ class World:
             "TMPDIR": str(scratch),
         }
         log = self._running.enter_context((self.log_dir / "aws.log").open("w"))
-        # -P: Python does not import from the working directory. A session of its own: Ctrl-C in a
-        # terminal reaches this process only, which then stops the others in order.
+        # With -P, Python does not import from the working directory. In its own session, the process
+        # gets no Ctrl-C from the terminal: this process gets it, and stops the others in order.
         process = subprocess.Popen(
             [EMULATOR_PYTHON, "-P", "-m", "local.aws_emulator"],
             cwd=self.state_dir,
@@ -388,7 +388,7 @@ class World:
                 process.wait(timeout=30)
             except subprocess.TimeoutExpired:
                 self.say("it does not stop, so it is killed ")
-            # The rest of its process group: the emulator, or Lambda processes in a call.
+            # Kills the rest of its process group: the emulator, or Lambda processes in a call.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
 
@@ -456,7 +456,7 @@ class World:
         )
 
     def _delete_failed_stack(self) -> None:
-        """Deletes a stack whose creation never ended. It has no data and cannot be updated."""
+        """Deletes a stack whose creation failed. Such a stack has no data and cannot be updated."""
         stack = self._stack()
         if stack is None:
             return
@@ -509,7 +509,7 @@ class World:
         (self.state_dir / "deployed").write_text(fingerprint)
 
     def _abandon_deploy(self, process: subprocess.Popen[bytes]) -> None:
-        """Kills the command, and waits for a change in progress: a half-made stack is stuck."""
+        """Kills the command, and waits until a change has ended, because a half-made stack stays stuck."""
         process.kill()
         process.wait()
         deadline = time.monotonic() + 20
@@ -524,7 +524,7 @@ class World:
         """The environment of a `sam` command that reaches this world and nothing else."""
         settings = self.state_dir / "sam"
         settings.mkdir(exist_ok=True)
-        # SAM looks for a newer version once a week. Here it has just looked.
+        # SAM looks for a newer version once a week. This file says that it has just done so.
         (settings / "metadata.json").write_text(
             json.dumps({"telemetryEnabled": False, "lastVersionCheck": time.time()})
         )
@@ -537,7 +537,7 @@ class World:
         }
 
     def _store_finch_secret(self) -> None:
-        """Fills in the Finch secret, as a person does once after a real deployment."""
+        """Fills in the Finch secret, as an operator does once after a real deployment."""
         credentials = {
             "client_id": self.finch.application.client_id,
             "client_secret": self.finch.application.client_secret,
@@ -562,7 +562,7 @@ class World:
     # sam local
 
     def _open_to_containers(self, bridge: str) -> None:
-        """Listens where containers reach this machine, and writes the files for `sam local`.
+        """Listens on the address that containers reach, and writes the files for `sam local`.
 
         Containers do not reach loopback, not even with `sam local --docker-network host` (1.170).
         """

@@ -36,14 +36,14 @@ def parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("export", help="write all data of a customer as JSON")
     command.add_argument("customer_id")
-    command.add_argument("--to", type=Path, help="a file; without it, the terminal")
+    command.add_argument("--to", type=Path, help="file to write (default: the terminal)")
 
     command = commands.add_parser("resolve", help="decide about held, uncertain or stuck work")
     actions = command.add_subparsers(dest="action", required=True, metavar="action")
-    actions.add_parser("list", help="list everything that is unfinished for more than an hour")
+    actions.add_parser("list", help="list all work that has been unfinished for more than an hour")
     for action, effect in (
         ("attach", "attach a held token to the customer of its session"),
-        ("disconnect", "end the connection of a kept token at Finch"),
+        ("disconnect", "end the connection of a token in escrow at Finch"),
     ):
         deciding = actions.add_parser(action, help=effect)
         deciding.add_argument("session")

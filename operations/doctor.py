@@ -17,7 +17,7 @@ _TIMEOUT = 10.0
 
 @dataclass(frozen=True)
 class Finding:
-    """A result of a check. `fix` says how to fix a fault; it is None where all is well."""
+    """A result of a check. `fix` says how to fix a fault; it is None if all is well."""
 
     about: str
     state: str
@@ -70,7 +70,7 @@ def _api(stack: Stack) -> Iterator[Finding]:
         return
     well = listing.status_code == 401 and "route_not_found" in unknown.text
     state = f"{url} answers {listing.status_code} without an access token"
-    fix = "does this stack's API answer at that URL? See ApiUrl and its mapping to $default"
+    fix = "check that ApiUrl, and the mapping of its domain, lead to this stack's stage $default"
     if "route_not_found" in listing.text:
         fix = "API Gateway could not read the issuer during deployment: correct JwtIssuer, deploy again"
     yield Finding("API", state, None if well else fix)
@@ -80,7 +80,7 @@ def _issuer(stack: Stack) -> Iterator[Finding]:
     issuer = stack.parameters["JwtIssuer"]
     about = "access tokens"
     try:
-        # API Gateway adds no second slash where the issuer ends with a slash.
+        # If the issuer ends with a slash, API Gateway adds no second slash.
         discovery = httpx.get(
             f"{issuer.rstrip('/')}/.well-known/openid-configuration", timeout=_TIMEOUT
         )
@@ -228,4 +228,4 @@ def _alarms(stack: Stack) -> Iterator[Finding]:
                 yield Finding(logical_id, "rings", alarm["AlarmDescription"])
 
 
-_CHECKS = (*(_stack, _api, _issuer, _finch, _key, _tables, _queues, _schedule, _bus, _alarms),)
+_CHECKS = (_stack, _api, _issuer, _finch, _key, _tables, _queues, _schedule, _bus, _alarms)

@@ -21,31 +21,31 @@ def confirm(customer_id: str, say: Say) -> bool:
 
 
 def erase(stack: Stack, customer_id: str, patience: timedelta, say: Say) -> ExitCode:
-    """Ends and erases a customer, and waits up to `patience` for Finch to confirm."""
+    """Ends and erases everything of a customer, and waits up to `patience` until Finch has confirmed."""
     until = time.monotonic() + patience.total_seconds()
     total: Counter[str] = Counter()
     only_finch: list[dict[str, Any]] = []
     while True:
         began = datetime.now(UTC)
         say(f"Going through the data of {customer_id}.")
-        this = go_through(stack, "EraseCustomer", {"customer_id": customer_id}, say)
-        total.update(this.done)
+        result = go_through(stack, "EraseCustomer", {"customer_id": customer_id}, say)
+        total.update(result.done)
         # The function reports such a connection only once, and erases its row at the same time.
-        only_finch += [row for row in this.open if row["reason"] == ONLY_FINCH]
-        this.open = [row for row in this.open if row["reason"] != ONLY_FINCH]
-        if not this.open and not this.done.total():
+        only_finch += [row for row in result.open if row["reason"] == ONLY_FINCH]
+        result.open = [row for row in result.open if row["reason"] != ONLY_FINCH]
+        if not result.open and not result.done.total():
             return _report(customer_id, total, only_finch, began, say)
-        if not this.waits() or time.monotonic() > until:
+        if not result.waits() or time.monotonic() > until:
             break
-        if this.open:
+        if result.open:
             time.sleep(_PAUSE_SECONDS)
     say(f"Some data of {customer_id} is left.")
-    for row in this.open + only_finch:
+    for row in result.open + only_finch:
         say(f"  {row}")
-    if not this.waits():
+    if not result.waits():
         say("Decide about each session (see `resolve list`), then run the same command again.")
         return ExitCode.PERSON_NEEDED
-    if not this.open:
+    if not result.open:
         say(
             "New data of the customer appears all the time. Disable their sign-in, and stop the "
             "backends that request their tokens."

@@ -11,8 +11,8 @@ from boto3.dynamodb.types import Binary, TypeDeserializer
 
 from operations.stack import Say, Stack
 
-# Parts of a token or of a browser's secret, and hashes of them. A thief could use them, a customer
-# cannot.
+# Parts of a token or of a browser's secret, and hashes of them. They are of use to a thief, but not to
+# the customer.
 WITHHELD = {
     *("ciphertexts", "ciphertext", "completion_key", "completion_hash"),
     *("binding_hash", "code_hash", "attempt", "moved_by", "finch_connect_url", "session"),

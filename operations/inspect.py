@@ -23,7 +23,7 @@ _ADVICE = {
 
 
 def owner(stack: Stack, connection_id: str) -> str:
-    """The customer who owns a Finch connection; raises `CannotOperate` where no customer does."""
+    """The customer who owns a Finch connection; raises `CannotOperate` if no customer owns it."""
     ownerships = OwnershipTable(stack.client("dynamodb"), stack.outputs["OwnershipTableName"])
     record = ownerships.of_connection_id(connection_id)
     if record and record.owner:
@@ -31,13 +31,13 @@ def owner(stack: Stack, connection_id: str) -> str:
     if record and record.holders:
         holders = ", ".join(sorted(record.holders))
         raise CannotOperate(
-            f"No customer has it yet; session {holders} keeps it. See `resolve list`."
+            f"No customer owns this connection yet. Session {holders} keeps its token. See `resolve list`."
         )
     raise CannotOperate("No token of this connection is stored here.")
 
 
 def picture(stack: Stack, customer_id: str, now: datetime) -> Iterator[str]:
-    """Lines for the operator: what the customer has, what is unfinished, and what to do."""
+    """Lines for the operator: the customer's connections, unfinished work, and the next step for each."""
     client = stack.client("dynamodb")
     connections = ConnectionTable(client, stack.outputs["ConnectionsTableName"])
     sessions = SessionTable(client, stack.outputs["ConnectSessionsTableName"])

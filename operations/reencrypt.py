@@ -19,13 +19,13 @@ def reencrypt(stack: Stack, say: Say) -> ExitCode:
     began = datetime.now(UTC)
     for _ in range(_MOST_ROUNDS):
         began = datetime.now(UTC)
-        this = go_through(stack, "ReencryptTokens", {}, say)
-        if not this.done["reencrypted"]:
+        result = go_through(stack, "ReencryptTokens", {}, say)
+        if not result.done["reencrypted"]:
             break
         say("Another round, for tokens that were encrypted in the meantime.")
-    for row in this.open:
+    for row in result.open:
         say(f"  left: {row}")
-    if this.open or this.done["reencrypted"]:
+    if result.open or result.done["reencrypted"]:
         say(
             "Some tokens still need the old key. Look at the rows that are left, then run this again."
         )
@@ -42,7 +42,7 @@ def reencrypt(stack: Stack, say: Say) -> ExitCode:
 
 
 def _deployed_at(stack: Stack) -> datetime:
-    """When the functions got their present settings."""
+    """The time at which the functions got their current settings."""
     described = stack.described
     moment: datetime = described.get("LastUpdatedTime") or described["CreationTime"]
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

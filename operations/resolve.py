@@ -44,7 +44,10 @@ def list_unfinished(stack: Stack, say: Say) -> ExitCode:
 def decide(
     stack: Stack, action: str, session: str, *, sure: bool, ask: Ask | None, say: Say
 ) -> ExitCode:
-    """Shows the effect of a decision, and carries out exactly that after the operator's yes."""
+    """Shows the effect of a decision, and carries it out after the operator's yes, if it is unchanged.
+
+    `ask` gets the answer to a question, and is None without a terminal. Raises `CannotOperate`.
+    """
     event = {"action": action, "session": session}
     seen = stack.invoke("ResolveUnfinished", event)
     _show(seen, say)

@@ -7,13 +7,13 @@ from operations.stack import ExitCode, Say, Stack, go_through
 
 def restore(stack: Stack, tables: Mapping[str, str], say: Say) -> ExitCode:
     """Takes back from restored tables every token that Finch reports as live."""
-    this = go_through(stack, "RestoreBackup", tables, say)
-    for row in this.open:
+    result = go_through(stack, "RestoreBackup", tables, say)
+    for row in result.open:
         say(f"  left: {row}")
-    if this.open:
+    if result.open:
         say("Run this again later. Rows that are restored already are not changed.")
         return ExitCode.NOT_FINISHED
     say("The backup is processed. Tokens that Finch reported as dead stay dead.")
-    say("Keep the restored tables for an hour and run this again.")
+    say("Keep the restored tables, and run this again in an hour.")
     say("A single wrong answer of Finch must not lose a token.")
     return ExitCode.DONE

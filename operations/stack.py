@@ -1,4 +1,4 @@
-"""A deployed stack: its names, its parameters and its functions, which the commands share."""
+"""A deployed stack, as all commands use it: its names, parameters and functions."""
 
 import json
 from collections import Counter
@@ -31,7 +31,7 @@ class ExitCode(IntEnum):
 
 
 class CannotOperate(Exception):
-    """The operator must know or do something first. The message says what."""
+    """The command cannot run. The message says what the operator must know or do first."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Stack:
 
     @cached_property
     def described(self) -> Mapping[str, Any]:
-        """CloudFormation's description of the stack; raises `CannotOperate` without a stack."""
+        """CloudFormation's description of the stack; raises `CannotOperate` if it cannot be read."""
         try:
             found = self.client("cloudformation").describe_stacks(StackName=self.name)
         except (ClientError, BotoCoreError) as error:
@@ -91,7 +91,7 @@ class Stack:
         }
 
     def invoke(self, function: str, event: Mapping[str, Any]) -> Any:
-        """The `result` of an operator's function; raises `CannotOperate` where it has none."""
+        """The `result` of an operator's function; raises `CannotOperate` if the function fails or refuses."""
         answer = self.client("lambda").invoke(
             FunctionName=self.resources[function], Payload=json.dumps(event)
         )
@@ -117,7 +117,7 @@ class Round:
 
 
 def go_through(stack: Stack, function: str, event: Mapping[str, Any], say: Say) -> Round:
-    """Invokes a function batch by batch until it has been through all rows once."""
+    """Invokes a function batch by batch, until it has processed all rows once."""
     done, cursor, started = Round(), None, False
     while cursor or not started:
         started = True

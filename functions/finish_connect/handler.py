@@ -37,7 +37,7 @@ class Embedded(BaseModel):
 class Confirmation(BaseModel):
     """The user's confirmation of the company that the page showed after Finch Connect.
 
-    With `look`, only asks for what to show.
+    With `look`, the request confirms nothing: the response has the company that the page must show.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -65,9 +65,9 @@ def _callback(request: Request) -> Response:
     )
     attempt = done.session.attempt if done.session else None
     if isinstance(done, Failed):
-        outcome, completion, word, over = {"error": done.code}, None, done.code, done.over
+        outcome, completion, counted, over = {"error": done.code}, None, done.code, done.over
     else:
-        outcome, completion, word = _outcome(done), done.completion, done.status.value
+        outcome, completion, counted = _outcome(done), done.completion, done.status.value
         over = done.status is Status.CONNECTED
         if done.repaired is not None:
             outcome["repaired"] = str(done.repaired).lower()
@@ -75,7 +75,7 @@ def _callback(request: Request) -> Response:
     allowed = settings.read().allowed_return_urls
     url = redirects.return_url(return_to, allowed, outcome, completion)
     spent = [cookies.spent_binding_cookie(attempt.binding_id)] if attempt and over else []
-    return api.redirect(url, spent, word)
+    return api.redirect(url, spent, counted)
 
 
 def _finish(request: Request) -> Response:

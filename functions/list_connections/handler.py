@@ -47,7 +47,7 @@ def _show(request: Request) -> Response:
 
 def _limit(text: str) -> int:
     if not _LIMIT.fullmatch(text):
-        raise InvalidRequest("limit takes a whole number from 1 to 100.")
+        raise InvalidRequest("limit must be a whole number from 1 to 100.")
     return int(text)
 
 
@@ -61,7 +61,7 @@ def _read_cursor(cursor: str) -> CompanyKey:
         padded = cursor + "=" * (-len(cursor) % 4)
         return CompanyKey.parse(base64.b64decode(padded, altchars=b"-_", validate=True).decode())
     except (ValueError, UnusableIdentifier) as error:
-        raise InvalidRequest("cursor takes the next_cursor of the previous page.") from error
+        raise InvalidRequest("cursor must be the next_cursor of the previous page.") from error
 
 
 list_connections = api.function(

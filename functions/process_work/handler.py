@@ -1,4 +1,4 @@
-"""Processes work items from the queue, and queues those again that are not over."""
+"""Processes work items from the queue, and queues unfinished work items again."""
 
 import time
 from dataclasses import replace
@@ -30,9 +30,9 @@ from finch_connections.use_cases import process_work as use_case
 from finch_connections.use_cases.process_work import Services
 
 ROUTE = "process_work"
-# The outcome of a work item that is not over, where nothing is to report.
+# The outcome of an unfinished work item without a report.
 AGAIN = "again"
-# How long a work item takes when AWS and Finch are slow: with less time left it is not begun.
+# A work item can take this long when AWS and Finch are slow. With less time left, we do not start it.
 TASK_SECONDS = 150
 
 # SQS delivers an unreadable message again, and moves it to the dead-letter queue.
@@ -40,7 +40,7 @@ _batch = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
 
 
 def process_work(event: dict[str, Any], context: Any) -> Any:
-    """Returns which messages failed, and removes the others from the queue (partial batch response)."""
+    """Returns the messages that failed; SQS deletes the others (partial batch response)."""
 
     def process(record: SQSRecord) -> None:
         logger.append_keys(request_id=record.message_id, function_request_id=context.aws_request_id)
@@ -63,12 +63,12 @@ def _process(work_item: WorkItem, now: datetime, in_time: bool) -> None:
     if now < work_item.due_at or not in_time:
         queue.send(work_item, now)
         return
-    look = use_case.process(work_item, now=now, services=_services())
-    if look.report:
-        logger.warning("reported", report=look.report)
-    metrics.count(ROUTE, look.report or (AGAIN if look.again else metrics.OK))
-    if look.again:
-        queue.send(look.again, now)
+    result = use_case.process(work_item, now=now, services=_services())
+    if result.report:
+        logger.warning("reported", report=result.report)
+    metrics.count(ROUTE, result.report or (AGAIN if result.again else metrics.OK))
+    if result.again:
+        queue.send(result.again, now)
 
 
 def _services() -> Services:

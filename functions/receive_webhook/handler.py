@@ -1,4 +1,4 @@
-"""Receives Finch's webhooks: queues a check for a signed webhook, and responds at once."""
+"""Receives Finch's webhooks: queues a health check for a signed webhook, and responds at once."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus

@@ -38,7 +38,7 @@ class _Command(BaseModel):
 
 
 class List(_Command):
-    """List what began more than an hour ago and is not over."""
+    """List the unfinished work that began more than an hour ago."""
 
     action: Literal["list"]
     limit: Annotated[int, Field(ge=1, le=100)] = 50
@@ -60,14 +60,14 @@ class Dismiss(_Command):
 
 
 class RetrySession(_Command):
-    """Look at a session now."""
+    """Process a session now."""
 
     action: Literal["retry"]
     session: SessionHash
 
 
 class RetryConnection(_Command):
-    """Look at a connection now."""
+    """Process a connection now."""
 
     action: Literal["retry"]
     customer_id: Identifier
@@ -92,7 +92,10 @@ class Examine(_Command):
 
 
 class Audit(_Command):
-    """List the requests for a customer's tokens, newest first; `until` pages on."""
+    """List the requests for a customer's tokens, newest first.
+
+    For the next page, send the last `at` as `until`.
+    """
 
     action: Literal["audit"]
     customer_id: Identifier
@@ -108,7 +111,7 @@ class Command(
 
 
 def resolve_unfinished(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Returns `result`, or `error` with a `detail` for the operator at a terminal."""
+    """Returns `result`, or `error` with a `detail` for the operator."""
     logger.append_keys(request_id=context.aws_request_id)
     try:
         command = request_body.validate(Command, event).root
@@ -117,7 +120,7 @@ def resolve_unfinished(event: dict[str, Any], context: Any) -> dict[str, Any]:
     except (Refusal, FinchFailure) as error:
         return {"error": error.code, "detail": str(error)}
     except (NotAsShown, Conflict):
-        detail = "It has changed since it was shown. Look again and decide again."
+        detail = "The state has changed since it was shown. Look at it again and decide again."
         return {"error": "changed", "detail": detail}
 
 
@@ -193,13 +196,15 @@ def _connection(connection: Connection) -> dict[str, Any]:
 
 
 def _picture(seen: Picture, action: str) -> dict[str, Any]:
-    """The facts for a decision; `decision` goes into the next invocation."""
+    """The facts for a decision. The next invocation must repeat `decision`."""
     says = seen.says
-    hit = [{"customer_id": one.customer_id, **_company(one.key)} for one in seen.owners]
+    cut_off = [{"customer_id": one.customer_id, **_company(one.key)} for one in seen.owners]
     if action == "attach":
         warning = "The token will be attached to this customer, who can then read this company."
-    elif hit or seen.holders:
-        warning = "This ends the connection at Finch for good, also for all of would_be_cut_off."
+    elif cut_off or seen.holders:
+        warning = (
+            "This ends the connection at Finch for good, also for all that would_be_cut_off lists."
+        )
     else:
         warning = "This ends the connection at Finch for good. No other user of it is known."
     return {
@@ -213,7 +218,7 @@ def _picture(seen: Picture, action: str) -> dict[str, Any]:
         }
         if says
         else "the token is dead",
-        "would_be_cut_off": {"connections": hit, "sessions": list(seen.holders)},
+        "would_be_cut_off": {"connections": cut_off, "sessions": list(seen.holders)},
         "warning": warning,
         "decision": seen.decision(action),
     }

@@ -10,7 +10,7 @@ from finch_connections.use_cases import schedule_checks as use_case
 
 
 def schedule_checks(event: dict[str, Any], context: Any) -> None:
-    """Queues what is due. The event comes from EventBridge Scheduler, and its content is not used."""
+    """Queues the rows that are due. The event comes from EventBridge Scheduler; its content is not used."""
     logger.append_keys(function_request_id=context.aws_request_id)
     queued = use_case.schedule(
         int(settings.read().checks_per_minute),

@@ -52,7 +52,7 @@ def _start(request: Request) -> Response:
         callback_url=request.callback_url,
         now=datetime.now(UTC),
     )
-    return _begun(new, request)
+    return _started(new, request)
 
 
 def _repair(request: Request) -> Response:
@@ -72,10 +72,10 @@ def _repair(request: Request) -> Response:
         repairs=key,
         now=datetime.now(UTC),
     )
-    return _begun(new, request)
+    return _started(new, request)
 
 
-def _begun(new: NewSession, request: Request) -> Response:
+def _started(new: NewSession, request: Request) -> Response:
     session_id = use_case.start(
         new,
         sessions=session_table.from_settings(),
@@ -94,7 +94,7 @@ def _begun(new: NewSession, request: Request) -> Response:
     return api.answer(HTTPStatus.CREATED, body, [cookie])
 
 
-def _hop(request: Request) -> Response:
+def _open_link(request: Request) -> Response:
     opened = use_case.open_link(
         request.path["handle"],
         now=datetime.now(UTC),
@@ -115,7 +115,7 @@ start_connect = api.function(
     {
         "POST /connect-sessions": _start,
         "POST /connections/{provider_id}/{company_id}/reauthenticate": _repair,
-        "GET /connect/{handle}": _hop,
+        "GET /connect/{handle}": _open_link,
     }
 )
 

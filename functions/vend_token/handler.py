@@ -21,7 +21,7 @@ type Caller = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/@+=,-]{1,200}$")]
 
 
 class Requester(BaseModel):
-    """The fields of a request that the audit record of an invalid request needs."""
+    """The fields that even the audit record of an invalid request needs."""
 
     customer_id: Identifier
     caller: Caller

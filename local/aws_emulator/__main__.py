@@ -32,7 +32,7 @@ PATCHES = (
 
 
 def stop_with_parent() -> None:
-    """Waits for the end of standard input, to which nothing is written, then stops MiniStack."""
+    """Waits until standard input closes, then stops MiniStack. The parent writes nothing to it."""
     while os.read(0, 1024):
         pass
     os.kill(os.getpid(), signal.SIGTERM)

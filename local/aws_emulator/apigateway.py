@@ -1,4 +1,4 @@
-"""API Gateway: the event that a function gets from an HTTP API, and the answer that a caller gets."""
+"""API Gateway: the event that an HTTP API passes to a function, and the answer that a caller gets."""
 
 import asyncio
 import json
@@ -79,9 +79,9 @@ async def handle_with_options(
 ) -> Any:
     """Answers a request; an OPTIONS request goes to the route that takes it.
 
-    MiniStack answers every OPTIONS request itself. AWS does so only where no route takes it. An ANY
-    route and the $default route take it: the browser sees the status of the route's function, with
-    the CORS headers added ("Configure CORS for HTTP APIs in API Gateway").
+    MiniStack answers every OPTIONS request itself. AWS does so only if no route takes it. An ANY route
+    and the $default route take it. Then the browser gets the status of the route's function, with the
+    CORS headers added ("Configure CORS for HTTP APIs in API Gateway").
     """
     route = apigateway._match_route(api_id, method, "/" + path.lstrip("/"))
     if method != "OPTIONS" or not route:
@@ -91,16 +91,16 @@ async def handle_with_options(
     if route.get("authorizationType") not in (None, "NONE"):
         return apigateway._jwt_unauthorized()
     integration_id = route["target"].rpartition("/")[2]
-    named = {name.lower(): value for name, value in headers.items()}
+    lowered = {name.lower(): value for name, value in headers.items()}
     status, answered, content = await invoke_within_time(
         apigateway._integrations[api_id][integration_id],
-        *(api_id, stage, path, method, named, body, query, route["routeKey"], None),
+        *(api_id, stage, path, method, lowered, body, query, route["routeKey"], None),
         owner_account_id=account,
         owner_region=region,
         raw_query_string=raw_query,
     )
     cors = apigateway._apis[api_id].get("corsConfiguration")
-    allowed, added, _ = apigateway._cors_preflight_response(cors, named.get("origin", ""))
+    allowed, added, _ = apigateway._cors_preflight_response(cors, lowered.get("origin", ""))
     if allowed == 204:
         del added["Content-Length"]
         answered.update(added)

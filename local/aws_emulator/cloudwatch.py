@@ -82,7 +82,7 @@ def update_alarm(
 
 
 def with_one_metric(props: Json) -> Json:
-    """An alarm's properties, with a metric without points in the place of several metrics.
+    """An alarm's properties, with a metric without points instead of several metrics.
 
     MiniStack refuses `Metrics`, which AWS takes ("Create a CloudWatch alarm based on a metric math
     expression" in CloudWatch's guide). Here such an alarm is deployed and never rings.

@@ -9,7 +9,7 @@ original_create = provisioners._ddb_create
 
 
 def create_table(logical_id: str, props: Json, stack_name: str) -> tuple[str, Json]:
-    """Creates a table with all that its template says.
+    """Creates a table with all properties of its template.
 
     MiniStack ignores `TimeToLiveSpecification` and `PointInTimeRecoverySpecification`
     ("AWS::DynamoDB::Table" in the CloudFormation Template Reference).

@@ -1,6 +1,6 @@
 """DynamoDB Streams: how an event source mapping of Lambda reads a stream and handles failures.
 
-MiniStack repeats a failed batch without end, and no other mapping is read meanwhile. Lambda reads each
+MiniStack repeats a failed batch without end, and reads no other mapping until then. Lambda reads each
 mapping separately, takes partial failures into account, halves batches, and discards records after the
 mapping's retries or age ("Configuring partial batch response with DynamoDB and Lambda" and "Retain
 discarded records with a DynamoDB event source in Lambda" in Lambda's guide).
@@ -16,7 +16,7 @@ from local.aws_emulator import Json
 
 @dataclass
 class StreamBatch:
-    """How many records a mapping takes next, and how often the first of them has failed."""
+    """The number of records that a mapping takes next, and how often the first record has failed."""
 
     size: int
     failures: int = 0
@@ -26,7 +26,7 @@ stream_batches: dict[str, StreamBatch] = {}
 
 
 def poll_streams() -> bool:
-    """Starts a batch for each mapping that has new records and no batch at work."""
+    """Starts a batch for each mapping that has new records and no running batch."""
     began = False
     for account_id, region, mapping in lambda_svc._iter_all_esms():
         name = mapping["UUID"]

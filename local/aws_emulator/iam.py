@@ -90,11 +90,11 @@ def enforce(
 
 
 def resource(service: str, *arguments: Any) -> str:
-    """The ARN that a request is about.
+    """The ARN of the resource of a request.
 
-    MiniStack asks for `*` where a request reads a stream, so a role for a single stream may not read it.
-    AWS asks for the stream ("Actions, resources, and condition keys for Amazon DynamoDB" in the
-    Service Authorization Reference).
+    MiniStack requires a permission for `*` to read a stream, so a role for a single stream may not read
+    it. AWS requires a permission for that stream ("Actions, resources, and condition keys for Amazon
+    DynamoDB" in the Service Authorization Reference).
     """
     if service == "dynamodbstreams":
         request = json.loads(arguments[3] or b"{}")

@@ -43,8 +43,8 @@ def re_encrypt(request: Json) -> Any:
 
 
 async def handle(method: str, path: str, headers: Json, body: bytes, query: Json) -> Any:
-    named = {name.lower(): value for name, value in headers.items()}
-    if named.get("x-amz-target", "").endswith(".ReEncrypt"):
+    lowered = {name.lower(): value for name, value in headers.items()}
+    if lowered.get("x-amz-target", "").endswith(".ReEncrypt"):
         return re_encrypt(json.loads(body))
     return await original_handle(method, path, headers, body, query)
 

@@ -37,7 +37,7 @@ unpacking = threading.Lock()
 
 
 def execute_when_free(function: Json, event: Any, *arguments: Any, **named: Any) -> Json:
-    """Runs a function in an environment of its own, of which MiniStack starts any number."""
+    """Runs a function in its own environment, when fewer than the limit are busy. MiniStack has no limit."""
     name = (function.get("config") or function).get("FunctionName", "")
     with free_environments_guard:
         free = free_environments.setdefault(name, threading.BoundedSemaphore(MOST_ENVIRONMENTS))
@@ -47,7 +47,7 @@ def execute_when_free(function: Json, event: Any, *arguments: Any, **named: Any)
 
 
 def unpacked_layer(attachment: Any) -> bytes | None:
-    """A zip with a note that says where the unpacked layer lies; `execution_environment` reads it.
+    """A zip with a note of the folder of the unpacked layer; `execution_environment` reads the note.
 
     MiniStack unpacks the thousand files of a layer again for each new environment. Here all
     environments share the files. The import path is the same as in Lambda ("Working with layers for
@@ -70,7 +70,7 @@ def unpacked_layer(attachment: Any) -> bytes | None:
 
 
 def log_file(function_name: str) -> Path:
-    """One file for each function, named by its logical id."""
+    """The log file of a function, which has the function's logical id as its name."""
     # A physical name is the stack's name, the logical id and a random suffix.
     match = re.fullmatch(r".+-([A-Za-z]+)-[A-Za-z0-9]+", function_name)
     return LOG_DIR / f"{match[1] if match else function_name}.log"

@@ -102,8 +102,9 @@ def run_batch(
     """Invokes a function with a batch, and deletes the messages that it processed.
 
     MiniStack looks up the receipt handles after the function has ended. A message that was received
-    again meanwhile has a new handle, and MiniStack deletes it from under its new receiver. Lambda deletes
-    by the handle that it received ("Amazon SQS queue and message identifiers" in SQS's guide).
+    again in the meantime has a new handle, and MiniStack deletes it although its new receiver still needs
+    it. Lambda deletes by the handle that it received ("Amazon SQS queue and message identifiers" in SQS's
+    guide).
     """
     records = event["Records"]
     result = lambda_svc._execute_function(function, event)
@@ -120,7 +121,7 @@ def run_batch(
 
 
 def check_mapping(props: Json) -> None:
-    """Raises where the role or the timeout of the function does not fit the queue.
+    """Raises an error if the role or the timeout of the function does not fit the queue.
 
     MiniStack accepts any mapping. Lambda refuses it ("Creating and configuring an Amazon SQS event
     source mapping" in Lambda's guide).

@@ -26,7 +26,7 @@ class Listener:
         self._thread = threading.Thread(target=self._listen, daemon=True)
 
     def start(self) -> None:
-        """Starts to listen, with the messages that arrived before."""
+        """Starts to listen. The first messages are those that arrived before."""
         self._thread.start()
 
     def stop(self) -> None:

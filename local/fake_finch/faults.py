@@ -46,7 +46,7 @@ class Action(BaseModel):
     def _one_outcome(self) -> Self:
         outcomes = (self.status, self.error, self.nonsense, self.edit, self.drop)
         if sum(outcome is not None for outcome in outcomes) > 1:
-            raise ValueError("a fault has one of status, error, nonsense, edit and drop")
+            raise ValueError("a fault has at most one of status, error, nonsense, edit and drop")
         if self.error is not None:
             documented_error(self.error, self.finch_code)
         return self

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-# How long the client of an in-process request waits for its answer, in seconds. Over a socket the
-# client measures this itself. In a single process, its timeout would have no effect.
+# How long the client of an in-process request waits for its answer, in seconds. Over a socket, the
+# client measures this itself. In the same process, its timeout would have no effect.
 client_patience: ContextVar[float | None] = ContextVar("client_patience", default=None)
 
 _CONTROL = ("/_fake_finch/", "/connect/static/", "/connect/logos/")

@@ -16,7 +16,7 @@ class _Silent(WSGIRequestHandler):
 
 
 def serve(finch: FinchState, port: int = 0, host: str = "127.0.0.1") -> BaseWSGIServer:
-    """A threaded server that listens already; the caller runs `serve_forever` and `shutdown`.
+    """A threaded server that already listens. The caller runs `serve_forever` and `shutdown`.
 
     Port 0 selects a free port, which is in `.server_port` and in `finch.base_url`. Raises OSError
     for a port in use.

@@ -141,8 +141,8 @@ class FinchState(Store):
         for connection in self._world.connections.values():
             if not connection.live:
                 continue
-            named = [connection.customer, *(t.customer for t in self._tokens_of(connection))]
-            if any(customer is not None and customer.id == customer_id for customer in named):
+            customers = [connection.customer, *(t.customer for t in self._tokens_of(connection))]
+            if any(customer is not None and customer.id == customer_id for customer in customers):
                 return connection
         return None
 
@@ -558,7 +558,7 @@ class FinchState(Store):
         return len(due)
 
     def signed_webhook(self, waiting: Waiting) -> Delivery:
-        """A delivery with the signatures of this moment."""
+        """A delivery with signatures of the secrets that are valid now."""
         with self._lock:
             secrets, until = self.application.webhook_secrets, self._old_secrets_until
             if until is not None and self.now() >= until:
@@ -600,7 +600,7 @@ class FinchState(Store):
             body["connection_id"] = None
         elif self.switches.webhook_connection_id == "absent":
             del body["connection_id"]
-        # Not Python's default JSON: a client that serializes the body again gets another signature.
+        # Not Python's default JSON, so that a client which serializes the body again gets another signature.
         text = json.dumps(body, separators=(",", ":"))
         waiting = Waiting(event_id, text.encode(), self.now(), self.now())
         self.outbox.put(waiting, self.switches.webhook_copies)

@@ -79,7 +79,7 @@ class Store:
 
         `clock` returns aware datetimes. `new_id` returns a new UUID text for each session,
         connection, token and code. A delay fault calls `sleep`. With a `path`, every change is
-        written there; see `load`.
+        written to that file; see `load`.
         """
         self.application = Application(
             client_id,
@@ -113,9 +113,9 @@ class Store:
     ) -> Self:
         """The world in the file `path`, or a new world; changes are written to the file.
 
-        The file does not contain the application, which the caller passes, nor the faults, recorded
-        requests and waiting webhooks, which belong to a single run. Raises pydantic's
-        ValidationError for an invalid file.
+        The file does not contain the application, because the caller passes it. It does not contain
+        faults, recorded requests and waiting webhooks, because they belong to a single run. Raises
+        pydantic's ValidationError for an invalid file.
         """
         finch = cls(client_id, client_secret, redirect_uris, path=path, **kwargs)
         if path.exists():

@@ -36,7 +36,7 @@ def new_secret() -> str:
 
 
 def secret_kept_at(path: Path) -> str:
-    """The secret at `path`, created on first use, so it stays after a restart."""
+    """The secret in the file `path`, created on first use, so that it stays the same after a restart."""
     if not path.exists():
         written = path.with_name(path.name + ".new")
         written.touch(mode=0o600)

@@ -12,7 +12,7 @@ type Environments = Mapping[str, Mapping[str, str]]
 
 
 def architecture() -> str:
-    """The architecture of this machine, for which `make build` builds the layer, in Lambda's words."""
+    """Lambda's name for the architecture of this machine, for which `make build` builds the layer."""
     return "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
 
 

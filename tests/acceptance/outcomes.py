@@ -7,10 +7,10 @@ CONNECTED = {"status": "connected", "provider_id": "gusto", "company_id": HARBOR
 
 
 def exchange_count(deployed: Deployed) -> int:
-    """How many codes the product has sent to Finch."""
+    """The number of codes that the product has sent to Finch."""
     return deployed.finch.requests.count("POST", "/auth/token")
 
 
 def live_token_count(deployed: Deployed) -> int:
-    """How many access tokens are valid at Finch."""
+    """The number of access tokens that are valid at Finch."""
     return len(deployed.finch.live_tokens())

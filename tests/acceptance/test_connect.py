@@ -91,10 +91,10 @@ def test_customer_with_connections_gets_the_next_free_name_at_finch(deployed: De
 
 
 def test_names_taken_by_unfinished_attempts_do_not_block_the_next(deployed: Deployed) -> None:
-    elsewhere, acme = Person(deployed, "acme", same_site=False), Person(deployed, "acme")
+    other_site, acme = Person(deployed, "acme", same_site=False), Person(deployed, "acme")
     companies = ((MAYA, HARBOR_LANE), (IRIS, JUNIPER_VALE), (DANA, NORTHFOLD), (TALLY, HARBOR_LANE))
     for login, company in companies:
-        landing = elsewhere.connect(login=login, company_id=company.id)
+        landing = other_site.connect(login=login, company_id=company.id)
         assert landing.outcome["status"] == "confirm"
     calls = deployed.finch.requests.count("POST", "/connect/sessions")
     assert acme.connect(provider_id="justworks").outcome["status"] == "connected"

@@ -1,4 +1,4 @@
-"""The link that starts Finch Connect: how long it works and what a second click does."""
+"""The link that starts Finch Connect: its lifetime, and the effect of a second click."""
 
 from datetime import timedelta
 from urllib.parse import quote

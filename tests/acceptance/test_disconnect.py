@@ -47,7 +47,7 @@ def test_disconnect_with_a_lost_response_ends_at_the_second_try(deployed: Deploy
     assert acme.disconnect().status == 202
     calls = deployed.finch.requests.count("POST", "/disconnect")
     assert acme.disconnect().json["status"] == "disconnected"
-    # A dead token counts only when every token of its connection was tried.
+    # A connection counts as ended by dead tokens only after all its tokens were tried.
     assert deployed.finch.requests.count("POST", "/disconnect") - calls == 2
 
 

@@ -21,7 +21,7 @@ def test_second_code_for_a_used_session_is_refused(deployed: Deployed) -> None:
     assert len(acme.connection()["logins"]) == 1
 
 
-def test_rejected_code_leaves_the_session_open_for_the_real_code(deployed: Deployed) -> None:
+def test_rejected_code_leaves_the_session_open_for_the_right_code(deployed: Deployed) -> None:
     acme = Person(deployed, "acme")
     page = acme.click(acme.link())
     wrong = f"/callback?{urlencode({'code': 'made-up', 'state': page.state})}"
@@ -50,11 +50,11 @@ def test_code_is_exchanged_once_even_when_sent_to_other_sessions(deployed: Deplo
     assert acme.come_back(without_state(used)).outcome == CONNECTED
     code = dict(parse_qsl(urlsplit(used).query))["code"]
     page = acme.click(acme.link())
-    # Without a state the code finds its session, not the link that was clicked last.
+    # Without a state, the code identifies its session. The link that was clicked last does not count.
     assert acme.come_back(without_state(used)).outcome == CONNECTED
     for person, other in ((acme, page), (globex, globex.click(globex.link()))):
-        elsewhere = f"/callback?{urlencode({'code': code, 'state': other.state})}"
-        assert person.come_back(elsewhere).outcome == {"error": "code_rejected"}
+        other_session = f"/callback?{urlencode({'code': code, 'state': other.state})}"
+        assert person.come_back(other_session).outcome == {"error": "code_rejected"}
         login = person.log_in(
             other,
             provider_id="justworks" if person is acme else "adp_run",

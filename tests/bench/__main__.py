@@ -75,7 +75,7 @@ def cases(bench: BenchWorld) -> list[Case]:
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
-    """The median and the quartiles of the values."""
+    """The median of the values and their quartiles."""
     low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
     return {"median": round(middle, 3), "low": round(low, 3), "high": round(high, 3)}
 

@@ -125,7 +125,7 @@ class BenchWorld:
         }
 
     def reset(self) -> None:
-        """Empties the world, and what the fronts have seen."""
+        """Empties the world, and the recorded traffic of the proxies."""
         self.deployed.tables.clear()
         self.world.finch.reset()
         self.world.finch.change_switches(webhook_on_disconnect=False)

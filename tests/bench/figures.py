@@ -1,4 +1,4 @@
-"""The figures of a run as a table, as a table of goals, as a picture and as JSON."""
+"""Writes the figures of a run as a table, as a table of goals, as a picture and as JSON."""
 
 import json
 import re
@@ -25,7 +25,7 @@ _COLOURS = {"typical": "#b6bcc6", "bare": "#b6bcc6", "ours": "#2563c9"}
 
 @dataclass(frozen=True)
 class Goal:
-    """A figure with its upper limit; `reached` is None if it was not measured."""
+    """A figure with its upper limit. `reached` is the measured figure, or None if it was not measured."""
 
     name: str
     limit: float

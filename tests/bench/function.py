@@ -49,7 +49,7 @@ class Function:
             "LAMBDA_TASK_ROOT": str(self.task),
             "LANG": "en_US.UTF-8",
             "PATH": "/usr/local/bin:/usr/bin:/bin",
-            # Two runs then execute the same instructions.
+            # So that two runs execute the same instructions.
             "PYTHONHASHSEED": "0",
             # Lambda's file system is read-only.
             "PYTHONDONTWRITEBYTECODE": "1",

@@ -68,7 +68,7 @@ def size(value: Any) -> int:
 
 
 def own_ms(bench: BenchWorld, process: Running, event: Event) -> tuple[float, float]:
-    """The milliseconds of one call without AWS, and those of AWS."""
+    """The milliseconds of one call: first without AWS's time, then AWS's time."""
     bench.aws.reset()
     answer = process.invoke(event)
     assert answer.body["statusCode"] == 200, answer.body
@@ -110,7 +110,7 @@ def _listing(bench: BenchWorld, customer_id: str) -> Event:
 
 
 def disconnects(bench: BenchWorld, log: Path) -> Iterator[dict[str, Any]]:
-    """The end of one connection of a customer with some, many, and very many."""
+    """Measures the disconnect of one connection of customers with some, many and very many connections."""
     with running(bench.ours("disconnect"), log) as process:
         for count in SIZES:
             event = bench.disconnect_event()

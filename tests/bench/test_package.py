@@ -55,7 +55,7 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, 
 
 @pytest.fixture(scope="module")
 def started(unpacked: dict[str, tuple[Path, Path]]) -> dict[str, tuple[set[str], list[str]]]:
-    """The modules that each function has loaded after init, and its network connections by then."""
+    """The modules that each function has loaded after init, and the network connections that it opened."""
     found = {}
     for name, (task, opt) in unpacked.items():
         script = STARTED.format(module=package.FUNCTIONS[name])

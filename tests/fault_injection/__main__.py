@@ -12,7 +12,7 @@ from itertools import groupby
 from tests.fault_injection.harness import TrialResult, run_part, summary, table
 from tests.fault_injection.scenarios import SCENARIOS
 
-# Parts of each scenario, so that at the end no single process works on a long one.
+# Each scenario has several parts. Otherwise, at the end, a single process would run a long scenario.
 _PARTS = 2
 
 

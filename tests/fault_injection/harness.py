@@ -27,7 +27,7 @@ from tests.support.in_process import (
     forget_process_memory,
     let_through,
 )
-from tests.support.invariants import StoredState, Watch, broken
+from tests.support.invariants import ConnectionHistory, StoredState, broken
 from tests.support.person import Person
 
 _DAYS = timedelta(days=14)
@@ -133,7 +133,7 @@ def _kind(call: Call) -> tuple[str, str, str]:
 
 
 @dataclass(frozen=True)
-class _WatchedApi:
+class _RecordingApi:
     """The API; advances the clock before each request, and records the tables after it."""
 
     world: InProcess
@@ -142,7 +142,7 @@ class _WatchedApi:
     def send(self, method: str, path: str, **request: Any) -> Reply:
         self.world.clock.advance(_ANSWER_TIMES)
         reply = self.world.api.send(method, path, **request)
-        self.harness.look()
+        self.harness.record()
         return reply
 
 
@@ -151,8 +151,8 @@ class Harness:
 
     def __init__(self, world: InProcess, log: io.StringIO) -> None:
         self._log = log
-        self._watch = Watch()
-        api: Api = _WatchedApi(world, self)
+        self._history = ConnectionHistory()
+        api: Api = _RecordingApi(world, self)
         self.world = replace(world, api=api)
         self.world.border.apart = True
         self._scenario_run = ScenarioRun(self.world)
@@ -161,9 +161,9 @@ class Harness:
         self._person = self._scenario_run.person()
         self._restore: Callable[[], None] = world.reset
 
-    def look(self) -> None:
-        """Records the Finch connections in the tables."""
-        self._watch.look(StoredState(self.world))
+    def record(self) -> None:
+        """Records the Finch connections that are now in the tables."""
+        self._history.record(StoredState(self.world))
 
     def trials(self, scenario: Scenario) -> list[Trial]:
         """Every fault at every call of a scenario.
@@ -230,8 +230,8 @@ class Harness:
         return outcome + (", after dead letters" if dead_letters else ""), lost
 
     def _begin(self, scenario: Scenario) -> None:
-        """Prepares the state before a scenario: builds it the first time, then restores it."""
-        self._watch = Watch()
+        """Prepares the state before a scenario: builds it for the first trial, and restores it later."""
+        self._history = ConnectionHistory()
         if self._before is scenario:
             self._restore()
         else:
@@ -243,12 +243,12 @@ class Harness:
             forget_process_memory()
             self._restore = self._scenario_run.snapshot()
             self._before = scenario
-        # The product notices only later which connections Finch had ended before.
+        # These connections have ended at Finch, but the product has not noticed it yet.
         self._dead_before = {one.id for one in self.world.finch.connections() if not one.live}
         self._scenario_run.outcomes.clear()
         self._log.seek(0)
         self._log.truncate()
-        self.look()
+        self.record()
 
     def _come_to_rest(self, injector: _Injector, lasts: timedelta | None) -> tuple[list[str], bool]:
         """Lets days pass without users. Returns the queue's faults, and whether it had dead letters."""
@@ -275,7 +275,7 @@ class Harness:
         dead = {one.id for one in world.finch.connections() if not one.live}
         return broken(
             world,
-            self._watch,
+            self._history,
             world.border.exchanges,
             at_rest=True,
             lost_at_finch=dead if fault.name.endswith("truly") else self._dead_before,
@@ -327,7 +327,7 @@ class Harness:
         return [one for one in finch.connections() if one.live and _of_customer(one.customer)]
 
     def _next_attempt(self, fault: Fault) -> list[str]:
-        """The customer connects again and disconnects all; then none of their tokens may be live."""
+        """The customer connects again and disconnects all. After that, none of their tokens may be live."""
         world, queue = self.world, self.world.queue
         world.finch.change_switches(**Switches().model_dump())
         person = self._scenario_run.person()

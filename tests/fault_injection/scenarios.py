@@ -52,7 +52,7 @@ class ScenarioRun:
         return restore
 
     def record_outcome(self, outcome: dict[str, Any]) -> str:
-        """Records and returns the outcome that a page received; of a failure, its code."""
+        """Records and returns the outcome that a page received, or the code of a failure."""
         word = str(outcome.get("code") or outcome.get("error") or outcome.get("status"))
         self.outcomes.append(word)
         return word

@@ -46,8 +46,8 @@ def test_no_promise_is_broken_after_a_fault(
 
 
 @pytest.mark.parametrize("name", [one.name for one in SCENARIOS])
-def test_a_message_delivered_twice_changes_nothing(runner: Harness, name: str) -> None:
-    """Here background work also runs eagerly, which changes nothing either."""
+def test_message_that_is_delivered_twice_changes_nothing(runner: Harness, name: str) -> None:
+    """In this test, background work also runs eagerly. This must change nothing either."""
     [scenario] = [one for one in SCENARIOS if one.name == name]
     runner.world.queue.twice = runner.world.border.background.at_once = True
     try:

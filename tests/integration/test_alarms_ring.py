@@ -22,8 +22,8 @@ pytestmark = pytest.mark.skipif(BUILT is not None, reason="runs only with the so
 
 STACK = "finch-connections"
 DAY = timedelta(days=1)
-# Alarms on metrics that only AWS writes. tests/local makes the dead letter alarm ring; the tests of
-# the template compare the others with AWS's documentation.
+# Alarms on metrics that only AWS writes. tests/local makes the dead-letter alarm ring. For the others,
+# tests/unit/test_alarms.py compares the metrics with AWS's documentation.
 AWS_OWN = {
     *("ApiFailingAlarm", "FunctionErrorsAlarm", "ThrottledAlarm", "EventsLateAlarm"),
     *("QueueLateAlarm", "DeadLetterAlarm", "EventsDeadLetterAlarm"),
@@ -49,11 +49,11 @@ class Stage:
 def rings(alarm: str) -> Callable[[Story], Story]:
     """Registers a story for its alarm."""
 
-    def named(story: Story) -> Story:
+    def register(story: Story) -> Story:
         STORIES[alarm] = story
         return story
 
-    return named
+    return register
 
 
 @rings("InternalErrorAlarm")

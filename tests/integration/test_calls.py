@@ -1,4 +1,4 @@
-"""Which calls to AWS and Finch each request makes, and in which order."""
+"""The calls to AWS and Finch that each request makes, in their order."""
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -142,7 +142,7 @@ def test_health_check_of_one_login_decrypts_and_introspects_once(
     [connection] = [one for one in deployed.finch.connections() if one.live]
     deployed.finch.set_connection_status(connection.id, "reauth")
     deployed.deliver_webhooks()
-    # A message is not visible in the moment in which it was sent.
+    # A message becomes visible a moment after it was sent.
     deployed.clock.advance(timedelta(seconds=1))
     seen = calls(deployed, deployed.queue.deliver)
     assert seen.count("GET /introspect") == seen.count("Decrypt") == 1

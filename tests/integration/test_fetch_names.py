@@ -250,11 +250,11 @@ def test_failure_to_fetch_names_does_not_fail_the_health_check(
     def fail(*_: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("finch_connections.use_cases.fetch_names.named", fail)
+    monkeypatch.setattr("finch_connections.use_cases.fetch_names.with_names", fail)
     deployed.queue.drain()
     assert acme.connection()["checked_at"] is not None
     assert deployed.queue.waiting() == deployed.queue.dead() == []
-    assert "names not asked for" in log.getvalue()
+    assert "names not fetched" in log.getvalue()
 
 
 def test_no_name_is_written_to_the_log(

@@ -1,4 +1,4 @@
-"""A connection gets its status from Finch's introspection, after any hint that it changed."""
+"""A connection gets its status from Finch's introspection, after any hint that the status has changed."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -293,11 +293,11 @@ def test_scheduled_check_continues_where_it_stopped_within_finchs_limit(
 def test_scheduled_check_finds_unfinished_rows_whose_work_item_was_lost(
     deployed: InProcess,
 ) -> None:
-    here, elsewhere = Person(deployed, "acme"), Person(deployed, "globex", same_site=False)
-    here.connect()
+    same_site, other_site = Person(deployed, "acme"), Person(deployed, "globex", same_site=False)
+    same_site.connect()
     deployed.finch.faults.add("POST", "/disconnect", status=500)
-    assert here.disconnect().status == 202
-    elsewhere.connect(provider_id="justworks")
+    assert same_site.disconnect().status == 202
+    other_site.connect(provider_id="justworks")
     deployed.queue.clear()
     deployed.queue.pass_time(DAY - HOUR)
     check_on_schedule(deployed)
@@ -308,7 +308,7 @@ def test_scheduled_check_finds_unfinished_rows_whose_work_item_was_lost(
     check_on_schedule(deployed)
     assert len(deployed.queue.waiting()) == waiting == 2
     deployed.queue.drain()
-    assert here.connection()["status"] == "disconnected"
+    assert same_site.connection()["status"] == "disconnected"
     assert deployed.finch.live_tokens() == []
 
 
@@ -560,7 +560,7 @@ def test_refused_disconnect_and_held_token_keep_one_work_item_each(
     assert len(deployed.queue.waiting()) == 2
 
 
-def test_failing_introspection_does_not_block_the_check_of_others(
+def test_failing_introspection_does_not_block_checks_of_other_connections(
     deployed: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
@@ -587,16 +587,16 @@ def test_failing_introspection_does_not_block_the_check_of_others(
     assert shown["checked_at"] > began
 
 
-def test_login_attached_during_a_check_does_not_hide_a_hint_about_another(
+def test_login_attached_during_a_check_hides_no_hint_about_another_login(
     deployed: InProcess, acme: Person
 ) -> None:
-    elsewhere = Person(deployed, "acme", same_site=False)
-    landing = elsewhere.connect(login=OWEN)
+    other_site = Person(deployed, "acme", same_site=False)
+    landing = other_site.connect(login=OWEN)
     deployed.queue.pass_time(2 * HOUR)
     deployed.finch.set_connection_status(acme.connection()["logins"][0]["connection_id"], "reauth")
     assert deployed.deliver_webhooks() == [200]
     assert landing.completion
-    assert elsewhere.confirm(landing.completion).status == 200
+    assert other_site.confirm(landing.completion).status == 200
     deployed.queue.pass_time(5 * MINUTE)
     assert [login["status"] for login in acme.connection()["logins"]] == ["reauth", "connected"]
 

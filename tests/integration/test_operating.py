@@ -16,7 +16,7 @@ from local.fake_finch.seed_world import CEDARLINE, HARBOR_LANE, IRIS, JUNIPER_VA
 from operations.stack import Round, go_through
 from tests.integration.test_process_work import Killed, kill
 from tests.support.in_process import Call, InProcess, let_through
-from tests.support.invariants import StoredState, Watch, broken
+from tests.support.invariants import ConnectionHistory, StoredState, broken
 from tests.support.person import Person
 
 GONE: dict[str, list[Any]] = {"connections": [], "sessions": [], "audit": []}
@@ -51,15 +51,15 @@ def run_round(deployed: InProcess, function: str, **event: Any) -> Round:
 
 
 def erase(deployed: InProcess, customer_id: str = "acme") -> list[dict[str, Any]]:
-    """Repeats rounds, with the queue drained between them; returns the rows that are still open."""
+    """Repeats rounds, and drains the queue between them; returns the rows that are still open."""
     for _ in range(8):
-        this = run_round(deployed, "EraseCustomer", customer_id=customer_id)
-        if this.open and not this.waits():
-            return this.open
-        if not this.open and not sum(this.done.values()):
+        result = run_round(deployed, "EraseCustomer", customer_id=customer_id)
+        if result.open and not result.waits():
+            return result.open
+        if not result.open and not sum(result.done.values()):
             return []
         deployed.queue.drain(timedelta(hours=1))
-    return this.open
+    return result.open
 
 
 def kept(deployed: InProcess, customer_id: str = "acme") -> dict[str, list[Any]]:
@@ -172,7 +172,7 @@ def test_every_token_is_reencrypted_without_being_decrypted(
     assert run_round(deployed, "ReencryptTokens").done == {"already": 4}
     assert [acme.connection(), globex.connections()] == before
     deployed.queue.drain()
-    assert broken(deployed, Watch(), at_rest=False) == []
+    assert broken(deployed, ConnectionHistory(), at_rest=False) == []
     assert acme.disconnect().status == 200
 
 
@@ -229,7 +229,7 @@ def test_reencryption_does_not_overwrite_a_concurrent_connect(
     assert keys_in_use(deployed) == {new}
     assert len(acme.connection()["logins"]) == 2
     deployed.queue.drain()
-    assert broken(deployed, Watch(), at_rest=False) == []
+    assert broken(deployed, ConnectionHistory(), at_rest=False) == []
 
 
 def test_moved_ciphertext_is_reported_and_the_others_are_reencrypted(
@@ -247,10 +247,10 @@ def test_moved_ciphertext_is_reported_and_the_others_are_reencrypted(
         ExpressionAttributeValues={":stolen": stolen},
     )
     new_key()
-    this = run_round(deployed, "ReencryptTokens")
-    assert [one["reason"] for one in this.open] == ["does not decrypt in its row"]
-    assert this.open[0]["customer_id"] == changed_row["customer_id"]["S"]
-    assert this.done["reencrypted"] == (3 if len(changed_row["ciphertexts"]["M"]) == 1 else 2)
+    result = run_round(deployed, "ReencryptTokens")
+    assert [one["reason"] for one in result.open] == ["does not decrypt in its row"]
+    assert result.open[0]["customer_id"] == changed_row["customer_id"]["S"]
+    assert result.done["reencrypted"] == (3 if len(changed_row["ciphertexts"]["M"]) == 1 else 2)
 
 
 # Erasing a customer
@@ -279,7 +279,7 @@ def test_erasure_ends_and_deletes_all_data_of_one_customer_only(
     assert (still["status"], still["logins"]) == ("connected", before[0]["logins"])
     notes = [one for one in deployed.tables.items(deployed.tables.sessions) if "session" in one]
     assert len(notes) == 1
-    assert broken(deployed, Watch(), at_rest=True) == []
+    assert broken(deployed, ConnectionHistory(), at_rest=True) == []
 
 
 def test_erasure_deletes_nothing_while_finch_is_down(deployed: InProcess) -> None:
@@ -287,11 +287,11 @@ def test_erasure_deletes_nothing_while_finch_is_down(deployed: InProcess) -> Non
     acme.connect()
     deployed.queue.drain()
     deployed.finch.faults.add("*", "*", status=500, times=None)
-    this = run_round(deployed, "EraseCustomer", customer_id="acme")
+    result = run_round(deployed, "EraseCustomer", customer_id="acme")
     deployed.queue.pass_time(timedelta(hours=3))
-    this = run_round(deployed, "EraseCustomer", customer_id="acme")
-    assert [one["reason"] for one in this.open] == ["under way"]
-    assert this.waits()
+    result = run_round(deployed, "EraseCustomer", customer_id="acme")
+    assert [one["reason"] for one in result.open] == ["under way"]
+    assert result.waits()
     assert acme.connection()["status"] == "disconnecting"
     assert len(deployed.finch.live_tokens()) == 1
     deployed.finch.faults.clear()
@@ -372,8 +372,8 @@ def test_erasure_reports_a_connection_that_only_finch_can_end(
     # The next attempt leads to the lost connection, but the user does not finish it.
     acme.click(acme.link())
     [lost] = [one for one in deployed.finch.connections() if one.live]
-    this = run_round(deployed, "EraseCustomer", customer_id="acme")
-    reported = [row for row in this.open if row["reason"] == "only Finch can end it"]
+    result = run_round(deployed, "EraseCustomer", customer_id="acme")
+    reported = [row for row in result.open if row["reason"] == "only Finch can end it"]
     assert [row["connection_id"] for row in reported] == [lost.id]
     assert deployed.tables.items(deployed.tables.ownerships) == []
 
@@ -458,14 +458,14 @@ def test_restore_brings_back_lost_rows_but_no_revoked_tokens(
     deployed.queue.drain()
     delete_rows(deployed, "acme")
     assert acme.connections() == []
-    this = run_round(deployed, "RestoreBackup", **backup)
-    assert (dict(this.done), this.open) == ({"restored": 2, "dead at Finch": 1}, [])
+    result = run_round(deployed, "RestoreBackup", **backup)
+    assert (dict(result.done), result.open) == ({"restored": 2, "dead at Finch": 1}, [])
     [back] = acme.connections()
     logins = {one["id"] for one in before["logins"]}
     assert {one["id"] for one in back["logins"]} == logins
     assert back["status"] == "connected"
     deployed.queue.drain()
-    assert broken(deployed, Watch(), at_rest=True) == []
+    assert broken(deployed, ConnectionHistory(), at_rest=True) == []
     again = run_round(deployed, "RestoreBackup", **backup)
     assert again.done == {"there already": 2, "dead at Finch": 1}
     assert acme.disconnect().status == 200
@@ -479,17 +479,17 @@ def test_restore_does_not_change_rows_that_exist(
     acme.connect(login=MAYA)
     globex.connect(login=IRIS, company_id=JUNIPER_VALE.id)
     backup = back_up()
-    # After the backup, one connection ended and changed its customer, the other got a new token.
+    # After the backup, both connections end, and each customer connects the other's company.
     acme.disconnect()
     globex.disconnect(company_id=JUNIPER_VALE.id)
     globex.connect(login=MAYA)
     acme.connect(login=IRIS, company_id=JUNIPER_VALE.id)
     deployed.queue.drain()
     now = [acme.connections(), globex.connections()]
-    this = run_round(deployed, "RestoreBackup", **backup)
-    assert (dict(this.done), this.open) == ({"dead at Finch": 2}, [])
+    result = run_round(deployed, "RestoreBackup", **backup)
+    assert (dict(result.done), result.open) == ({"dead at Finch": 2}, [])
     assert [acme.connections(), globex.connections()] == now
-    assert broken(deployed, Watch(), at_rest=True) == []
+    assert broken(deployed, ConnectionHistory(), at_rest=True) == []
 
 
 def test_restore_does_not_take_a_company_from_its_new_owner(
@@ -500,9 +500,9 @@ def test_restore_does_not_take_a_company_from_its_new_owner(
     backup = back_up()
     delete_rows(deployed, "acme")
     globex.connect(login=OWEN)
-    this = run_round(deployed, "RestoreBackup", **backup)
-    assert this.done["restored"] == 0
-    [left] = this.open
+    result = run_round(deployed, "RestoreBackup", **backup)
+    assert result.done["restored"] == 0
+    [left] = result.open
     assert (left["reason"], left["customer_id"]) == ("Conflict", "acme")
     assert acme.connections() == []
     assert globex.connection()["status"] == "connected"
@@ -516,8 +516,8 @@ def test_restore_reports_connections_while_finch_is_down(
     backup = back_up()
     delete_rows(deployed, "acme")
     deployed.finch.faults.add("GET", "/introspect", status=500, times=None)
-    this = run_round(deployed, "RestoreBackup", **backup)
-    assert (this.done["restored"], len(this.open)) == (0, 1)
+    result = run_round(deployed, "RestoreBackup", **backup)
+    assert (result.done["restored"], len(result.open)) == (0, 1)
     assert acme.connections() == []
     deployed.finch.faults.clear()
     assert run_round(deployed, "RestoreBackup", **backup).done["restored"] == 1
@@ -548,12 +548,12 @@ def test_restored_escrow_is_held_for_the_operator(
     backup = back_up()
     delete_rows(deployed, "acme")
     deployed.queue.clear()
-    this = run_round(deployed, "RestoreBackup", **backup)
-    assert (dict(this.done), this.open) == ({"held for a person": 1}, [])
+    result = run_round(deployed, "RestoreBackup", **backup)
+    assert (dict(result.done), result.open) == ({"held for a person": 1}, [])
     assert StoredState(deployed).phases() == {"held": 1}
     assert run_round(deployed, "RestoreBackup", **backup).done == {"there already": 1}
     deployed.queue.pass_time(timedelta(hours=2))
-    assert broken(deployed, Watch(), at_rest=True) == []
+    assert broken(deployed, ConnectionHistory(), at_rest=True) == []
     [session] = deployed.tables.all_sessions()
     asked = {"action": "attach", "session": session["handle_hash"]["S"]}
     assert deployed.invoke
@@ -610,11 +610,11 @@ def test_ownership_without_a_connection_does_not_block_the_restore(
     acme.connect()
     backup = back_up()
     delete_rows(deployed, "acme", "connections")
-    this = run_round(deployed, "RestoreBackup", **backup)
-    assert (dict(this.done), this.open) == ({"restored": 1}, [])
+    result = run_round(deployed, "RestoreBackup", **backup)
+    assert (dict(result.done), result.open) == ({"restored": 1}, [])
     deployed.queue.drain()
     assert acme.connection()["status"] == "connected"
-    assert broken(deployed, Watch(), at_rest=True) == []
+    assert broken(deployed, ConnectionHistory(), at_rest=True) == []
 
 
 @pytest.mark.parametrize("revokes", [False, True])
@@ -623,19 +623,19 @@ def test_ownership_without_a_session_does_not_block_the_restore(
 ) -> None:
     """With or without a connection of the same company whose token Finch has revoked."""
     deployed.finch.change_switches(login_kills_old_tokens=revokes)
-    here, elsewhere = Person(deployed, "acme"), Person(deployed, "acme", same_site=False)
+    same_site, other_site = Person(deployed, "acme"), Person(deployed, "acme", same_site=False)
     if revokes:
-        here.connect()
+        same_site.connect()
         deployed.queue.drain()
-    elsewhere.connect()
+    other_site.connect()
     backup = back_up()
     delete_rows(deployed, "acme", "sessions")
-    this = run_round(deployed, "RestoreBackup", **backup)
-    assert (this.done["held for a person"], this.open) == (1, [])
+    result = run_round(deployed, "RestoreBackup", **backup)
+    assert (result.done["held for a person"], result.open) == (1, [])
     assert StoredState(deployed).phases()["held"] == 1
     # No check has seen the revoked tokens yet.
     revoked = {one.id for one in deployed.finch.connections()} if revokes else set()
-    assert broken(deployed, Watch(), at_rest=False, lost_at_finch=revoked) == []
+    assert broken(deployed, ConnectionHistory(), at_rest=False, lost_at_finch=revoked) == []
 
 
 def test_failed_introspection_is_retried_in_the_next_restore_round(
@@ -651,7 +651,7 @@ def test_failed_introspection_is_retried_in_the_next_restore_round(
     delete_rows(deployed, "acme")
     deployed.finch.faults.add("GET", "/introspect", status=500)
     first = run_round(deployed, "RestoreBackup", **backup)
-    # The uncertain session may have a token of this connection, so it holds the Finch connection.
+    # The uncertain session may have a token of this connection, so it is a holder of it.
     assert (first.done["held for a person"], first.done["restored"]) == (1, 0)
     assert run_round(deployed, "RestoreBackup", **backup).done["restored"] == 1
     assert acme.connection()["status"] == "connected"

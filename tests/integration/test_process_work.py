@@ -25,7 +25,7 @@ DISCONNECT = "/disconnect"
 
 
 class Killed(BaseException):
-    """The process ends here."""
+    """The process ends at this call."""
 
 
 def kill(*_: Any, **__: Any) -> Any:
@@ -157,7 +157,7 @@ def test_token_that_aws_never_accepts_is_reported_uncertain(
 def test_late_exchange_still_stores_its_token(
     deployed: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The exchange takes longer than its limit, so its session becomes uncertain in the meantime."""
+    """The exchange takes longer than its limit, so the session becomes uncertain before its end."""
     acme = Person(deployed, "acme")
     url = acme.log_in(acme.click(acme.link()))
     real, once = TokenVault.encrypt_escrow, [True]
@@ -280,9 +280,9 @@ def test_recovery_is_offered_once_and_another_provider_can_connect(
 def test_existing_connection_is_never_offered_for_recovery(
     deployed: InProcess,
 ) -> None:
-    acme, elsewhere = Person(deployed, "acme"), Person(deployed, "acme", same_site=False)
+    acme, other_site = Person(deployed, "acme"), Person(deployed, "acme", same_site=False)
     acme.connect()
-    elsewhere.connect(provider_id="justworks")
+    other_site.connect(provider_id="justworks")
     for _ in range(3):
         acme.click(acme.link())
     assert deployed.finch.requests.count("POST", "/connect/sessions/reauthenticate") == 0
@@ -349,23 +349,23 @@ def test_confirmation_in_the_last_minute_prevents_the_discard(
 def test_unconfirmed_token_of_a_kept_connection_is_dropped_not_revoked(
     deployed: InProcess, holder: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    here, elsewhere = Person(deployed, "acme"), Person(deployed, "acme", same_site=False)
-    elsewhere.connect()
+    same_site, other_site = Person(deployed, "acme"), Person(deployed, "acme", same_site=False)
+    other_site.connect()
     if holder == "connection":
-        here.connect()
+        same_site.connect()
         deployed.queue.drain()
-        assert here.connection()["status"] == "connected"
+        assert same_site.connection()["status"] == "connected"
         assert deployed.finch.requests.count("POST", DISCONNECT) == 0
         assert phases(deployed) == ["complete", "ended"]
     else:
         deployed.queue.pass_time(HOUR)
-        landing = elsewhere.connect()
+        landing = other_site.connect()
         deployed.queue.pass_time(DAY - HOUR / 2)
         assert phases(deployed) == ["ended", "escrowed"]
         assert len(live_token_ids(deployed)) == 2
         assert landing.completion
-        assert elsewhere.confirm(landing.completion).status == 200
-        assert here.connection()["status"] == "connected"
+        assert other_site.confirm(landing.completion).status == 200
+        assert same_site.connection()["status"] == "connected"
     assert Report.TOKEN_HELD not in reports(capsys)
 
 
@@ -374,9 +374,9 @@ def test_unconfirmed_token_of_an_owned_company_is_held(
     deployed: InProcess, capsys: pytest.CaptureFixture[str], owner: str
 ) -> None:
     """An older page of Finch's reference says that ending this connection also ends the owner's."""
-    here, elsewhere = Person(deployed, owner), Person(deployed, "acme", same_site=False)
-    elsewhere.connect(login=OWEN)
-    here.connect(login=MAYA)
+    same_site, other_site = Person(deployed, owner), Person(deployed, "acme", same_site=False)
+    other_site.connect(login=OWEN)
+    same_site.connect(login=MAYA)
     deployed.queue.drain()
     assert deployed.finch.requests.count("POST", DISCONNECT) == 0
     assert phases(deployed) == ["complete", "held"]
@@ -387,20 +387,20 @@ def test_unconfirmed_token_of_an_owned_company_is_held(
 def test_connect_during_a_discard_waits_and_ends_with_it(
     deployed: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    elsewhere, here = Person(deployed, "acme", same_site=False), Person(deployed, "acme")
-    elsewhere.connect()
+    other_site, same_site = Person(deployed, "acme", same_site=False), Person(deployed, "acme")
+    other_site.connect()
     landings = []
     real = FinchClient.disconnect
 
     def connect_first(finch: FinchClient, token: Any) -> None:
-        landings.append(here.connect())
+        landings.append(same_site.connect())
         real(finch, token)
 
     monkeypatch.setattr(FinchClient, "disconnect", connect_first)
     deployed.queue.pass_time(DAY + MINUTE)
     assert landings[0].outcome["status"] == "pending"
     deployed.queue.drain()
-    assert here.connections() == []
+    assert same_site.connections() == []
     assert live_token_ids(deployed) == set()
     assert phases(deployed) == ["ended", "ended"]
     assert deployed.tables.items(deployed.tables.ownerships) == []
@@ -524,7 +524,7 @@ def held_session_id(deployed: InProcess) -> str:
     return str(listed["session"])
 
 
-def test_operator_attaches_a_held_token_with_the_decision_it_was_shown(
+def test_operator_attaches_a_held_token_with_the_shown_decision(
     deployed: InProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
     acme = Person(deployed, "acme")

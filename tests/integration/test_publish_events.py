@@ -357,7 +357,8 @@ def test_unreadable_record_delays_only_the_records_after_it(
     batch = [records[0], poison, *records[2:]]
     assert subscriber.deliver(batch) == poison["dynamodb"]["SequenceNumber"]
     assert kinds(subscriber.events()) == [CREATED]
-    # Then it is the first of its batch. Lambda halves the batch until it is alone, and gives it up.
+    # Then the record is the first of its batch. Lambda halves the batch until the record is alone, and
+    # then discards it.
     with pytest.raises(NothingPublished):
         subscriber.deliver(batch[1:])
     assert subscriber.deliver([poison]) == poison["dynamodb"]["SequenceNumber"]

@@ -36,7 +36,7 @@ from local.fake_finch.seed_world import HARBOR_LANE, MAYA, OWEN
 from tests.integration.test_operating import erase, kept
 from tests.support.deployed import Deployed
 from tests.support.in_process import InProcess
-from tests.support.invariants import Watch, broken
+from tests.support.invariants import ConnectionHistory, broken
 from tests.support.metrics import outcomes
 from tests.support.person import Landing, Person
 
@@ -87,7 +87,7 @@ def test_second_callback_waits_and_is_pending_while_the_first_runs(
     waits: list[float] = []
 
     def reload_in_the_middle() -> None:
-        # The first callback has consumed the code but has no response yet. The reload stops waiting.
+        # The first callback has consumed the code, but has no response yet. The reload waits in vain.
         monkeypatch.setattr("time.sleep", waits.append)
         second.append(acme.come_back(url))
 
@@ -124,7 +124,7 @@ def test_interrupted_exchange_becomes_uncertain_and_is_not_waited_for(
     assert deployed.finch.requests.count("POST", "/auth/token") == 1
 
 
-def test_real_code_that_waited_too_long_is_pending_and_succeeds_later(
+def test_right_code_that_waited_too_long_is_pending_and_succeeds_later(
     deployed: Deployed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acme = Person(deployed, "acme")
@@ -207,7 +207,7 @@ def test_overtaken_disconnect_does_not_end_the_next_connection(
     assert [token.id for token in deployed.finch.live_tokens()] == [login["id"]]
 
 
-def test_real_code_waits_while_a_wrong_code_is_exchanged(
+def test_right_code_waits_while_a_wrong_code_is_exchanged(
     deployed: Deployed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     acme = Person(deployed, "acme")
@@ -339,7 +339,7 @@ def test_session_changes_only_from_the_phase_that_was_read(deployed: Deployed) -
         lambda: sessions.give_back(exchanging),
         lambda: sessions.hold(escrowed, "cannot_connect"),
         lambda: sessions.uncertain(exchanging),
-        # No method takes a session in a phase that leads nowhere; the table refuses it all the same.
+        # The types allow no move from a final phase. The table refuses the move too.
         lambda: sessions.bind(session),  # type: ignore[arg-type]
     ]
     for move in moves:
@@ -360,24 +360,24 @@ def revoking(deployed: InProcess) -> InProcess:
 
 def repair_without_confirmation(deployed: InProcess) -> Person:
     """Makes a connection whose only live token is in an unconfirmed repair."""
-    here, elsewhere = Person(deployed, "acme"), Person(deployed, "acme", same_site=False)
-    here.connect()
+    same_site, other_site = Person(deployed, "acme"), Person(deployed, "acme", same_site=False)
+    same_site.connect()
     deployed.queue.drain()
-    assert elsewhere.repair().outcome["status"] == "confirm"
+    assert other_site.repair().outcome["status"] == "confirm"
     assert len(deployed.finch.live_tokens()) == 1
-    return here
+    return same_site
 
 
 def test_unconfirmed_repair_with_the_only_live_token_is_held(
     revoking: InProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    here = repair_without_confirmation(revoking)
+    same_site = repair_without_confirmation(revoking)
     assert revoking.invoke is not None
     shown = []
     for _ in range(30):
         revoking.queue.pass_time(HOUR)
         revoking.invoke("schedule_checks", {})
-        shown.append(here.connection()["status"])
+        shown.append(same_site.connection()["status"])
     # The customer can repair the connection. It is not disconnected.
     assert set(shown) == {"connected", "reauth"}
     assert set(shown[24:]) == {"reauth"}
@@ -391,60 +391,60 @@ def test_unconfirmed_repair_with_the_only_live_token_is_held(
 def test_disconnect_ends_the_token_of_an_unconfirmed_repair(
     revoking: InProcess,
 ) -> None:
-    here = repair_without_confirmation(revoking)
-    reply = here.disconnect()
+    same_site = repair_without_confirmation(revoking)
+    reply = same_site.disconnect()
     assert (reply.status, reply.json["status"]) == (202, "disconnecting")
     revoking.queue.pass_time(10 * MINUTE)
-    assert here.connection()["status"] == "disconnected"
+    assert same_site.connection()["status"] == "disconnected"
     assert revoking.finch.live_tokens() == []
     revoking.queue.pass_time(2 * DAY)
-    assert here.connection()["status"] == "disconnected"
+    assert same_site.connection()["status"] == "disconnected"
     assert not [one for one in revoking.tables.all_sessions() if "escrow" in one]
 
 
 def test_disconnect_ends_a_pending_repair(revoking: InProcess) -> None:
-    here = Person(revoking, "acme")
-    here.connect()
+    same_site = Person(revoking, "acme")
+    same_site.connect()
     revoking.queue.drain()
     revoking.finch.faults.add("GET", "/introspect", status=500)
-    assert here.repair().outcome["status"] == "pending"
-    assert here.disconnect().status == 202
+    assert same_site.repair().outcome["status"] == "pending"
+    assert same_site.disconnect().status == 202
     revoking.queue.pass_time(DAY)
-    assert here.connection()["status"] == "disconnected"
+    assert same_site.connection()["status"] == "disconnected"
     assert revoking.finch.live_tokens() == []
 
 
 def test_disconnect_after_a_repair_with_a_lost_response_is_not_finished(
     revoking: InProcess,
 ) -> None:
-    here = Person(revoking, "acme")
-    here.connect()
+    same_site = Person(revoking, "acme")
+    same_site.connect()
     revoking.queue.drain()
     revoking.finch.faults.add("POST", "/auth/token", drop="after_effect")
-    assert here.repair().outcome == {"error": "exchange_uncertain"}
-    assert here.disconnect().json["status"] == "disconnecting"
+    assert same_site.repair().outcome == {"error": "exchange_uncertain"}
+    assert same_site.disconnect().json["status"] == "disconnecting"
     revoking.queue.pass_time(4 * DAY)
-    assert (here.connection()["status"], here.connection()["problem"]) == (
+    assert (same_site.connection()["status"], same_site.connection()["problem"]) == (
         "reauth",
         "disconnect_refused",
     )
     # The customer follows the instruction: log in again, then disconnect again.
-    assert here.repair().outcome["status"] == "connected"
-    assert here.disconnect().json["status"] == "disconnected"
+    assert same_site.repair().outcome["status"] == "connected"
+    assert same_site.disconnect().json["status"] == "disconnected"
     assert revoking.finch.live_tokens() == []
 
 
 def test_dismissed_uncertain_repair_no_longer_blocks_the_disconnect(revoking: InProcess) -> None:
-    here = Person(revoking, "acme")
-    here.connect()
+    same_site = Person(revoking, "acme")
+    same_site.connect()
     revoking.queue.drain()
     revoking.finch.faults.add("POST", "/auth/token", drop="after_effect")
-    assert here.repair().outcome == {"error": "exchange_uncertain"}
+    assert same_site.repair().outcome == {"error": "exchange_uncertain"}
     [session] = [one for one in revoking.tables.all_sessions() if one["phase"]["S"] == "uncertain"]
     assert revoking.invoke is not None
     dismissed = {"action": "dismiss", "session": session["handle_hash"]["S"]}
     assert "result" in revoking.invoke("resolve_unfinished", dismissed)
-    assert here.disconnect().json["status"] == "disconnected"
+    assert same_site.disconnect().json["status"] == "disconnected"
     assert not revoking.tables.items(revoking.tables.ownerships)
 
 
@@ -473,7 +473,7 @@ def test_two_tokens_with_the_same_id_are_both_kept(
     ]
 
 
-# Two processes that decide at the same moment
+# Two processes decide at the same moment
 
 
 def process_concurrently(deployed: InProcess, handle_hash: str) -> None:
@@ -489,9 +489,9 @@ def process_concurrently(deployed: InProcess, handle_hash: str) -> None:
 def test_last_of_several_unconfirmed_tokens_ends_their_connection(
     deployed: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    elsewhere = Person(deployed, "acme", same_site=False)
+    other_site = Person(deployed, "acme", same_site=False)
     for _ in range(3):
-        elsewhere.connect()
+        other_site.connect()
     waiting = [one["handle_hash"]["S"] for one in deployed.tables.all_sessions()]
     real = OwnershipTable.leaving
 
@@ -505,7 +505,7 @@ def test_last_of_several_unconfirmed_tokens_ends_their_connection(
     deployed.clock.advance(DAY)
     process_concurrently(deployed, waiting.pop())
     monkeypatch.undo()
-    assert broken(deployed, Watch(), at_rest=False) == []
+    assert broken(deployed, ConnectionHistory(), at_rest=False) == []
     deployed.queue.pass_time(2 * DAY)
     assert deployed.finch.live_tokens() == []
     assert deployed.tables.items(deployed.tables.ownerships) == []
@@ -514,17 +514,17 @@ def test_last_of_several_unconfirmed_tokens_ends_their_connection(
 def test_confirmation_just_before_the_discard_prevents_it(
     deployed: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    elsewhere = Person(deployed, "acme", same_site=False)
-    landing = elsewhere.connect()
+    other_site = Person(deployed, "acme", same_site=False)
+    landing = other_site.connect()
     assert landing.completion
 
     def confirm() -> None:
         deployed.finch.faults.add("GET", "/introspect", status=500)
-        assert elsewhere.confirm(str(landing.completion)).json["status"] == "pending"
+        assert other_site.confirm(str(landing.completion)).json["status"] == "pending"
 
     before_once(monkeypatch, SessionTable, "discard", confirm)
     deployed.queue.pass_time(DAY + HOUR)
-    assert elsewhere.connection()["status"] == "connected"
+    assert other_site.connection()["status"] == "connected"
     assert len(deployed.finch.live_tokens()) == 1
 
 
@@ -577,8 +577,8 @@ def test_disconnect_after_days_of_refusals_gives_disconnect_refused(deployed: In
 def test_operators_disconnect_of_a_held_token_is_finished_after_a_refusal(
     deployed: InProcess,
 ) -> None:
-    elsewhere, here = Person(deployed, "acme", same_site=False), Person(deployed, "acme")
-    elsewhere.connect(login=MAYA)
+    other_site, same_site = Person(deployed, "acme", same_site=False), Person(deployed, "acme")
+    other_site.connect(login=MAYA)
     deployed.finch.faults.add("POST", "/disconnect", error="insufficient_scope_error", times=None)
     deployed.queue.pass_time(5 * DAY)
     deployed.finch.faults.clear()
@@ -586,7 +586,7 @@ def test_operators_disconnect_of_a_held_token_is_finished_after_a_refusal(
     [listed] = deployed.invoke("resolve_unfinished", {"action": "list"})["result"]["sessions"]
     assert listed["phase"] == "held"
     # In the meantime the customer has connected the company. Finch refuses the disconnect once more.
-    assert here.connect(login=OWEN).outcome["status"] == "connected"
+    assert same_site.connect(login=OWEN).outcome["status"] == "connected"
     command = {"action": "disconnect", "session": listed["session"]}
     seen = deployed.invoke("resolve_unfinished", command)["result"]
     deployed.finch.faults.add("POST", "/disconnect", error="insufficient_scope_error")
@@ -597,8 +597,8 @@ def test_operators_disconnect_of_a_held_token_is_finished_after_a_refusal(
         "complete",
         "ended",
     ]
-    assert here.connection()["status"] == "connected"
-    assert broken(deployed, Watch(), at_rest=True) == []
+    assert same_site.connection()["status"] == "connected"
+    assert broken(deployed, ConnectionHistory(), at_rest=True) == []
 
 
 def test_work_item_retried_by_the_operator_is_not_skipped(

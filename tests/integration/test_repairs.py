@@ -11,7 +11,7 @@ from tests.integration.test_process_work import phases
 from tests.integration.test_publish_events import check_health
 from tests.integration.test_races import before_once
 from tests.support.in_process import InProcess
-from tests.support.invariants import Watch, broken
+from tests.support.invariants import ConnectionHistory, broken
 from tests.support.person import FinchPage, Person
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -45,8 +45,8 @@ def test_disconnect_sends_finch_no_token_of_another_connection(
     other.connect(login=TALLY, company_id=JUNIPER_VALE.id)
     changing_company.queue.drain()
     # The token is held if the company is another customer's. Otherwise it waits for its confirmation.
-    elsewhere = Person(changing_company, "acme", same_site=False)
-    elsewhere.repair(login=TALLY, company_id=JUNIPER_VALE.id)
+    other_site = Person(changing_company, "acme", same_site=False)
+    other_site.repair(login=TALLY, company_id=JUNIPER_VALE.id)
     end_at_finch(changing_company, HARBOR_LANE.id)
     assert acme.disconnect().status == 202
     changing_company.queue.pass_time(HOUR)
@@ -57,20 +57,20 @@ def test_disconnect_sends_finch_no_token_of_another_connection(
 
 def test_token_of_another_connection_covers_no_dropped_token(changing_company: InProcess) -> None:
     changing_company.finch.change_switches(reauth_kills_old_tokens=True)
-    here, elsewhere = (
+    same_site, other_site = (
         Person(changing_company, "acme"),
         Person(changing_company, "acme", same_site=False),
     )
-    here.connect(login=TALLY)
+    same_site.connect(login=TALLY)
     changing_company.queue.drain()
-    elsewhere.repair(login=TALLY)
+    other_site.repair(login=TALLY)
     changing_company.queue.pass_time(HOUR)
-    elsewhere.repair(login=TALLY, company_id=JUNIPER_VALE.id)
+    other_site.repair(login=TALLY, company_id=JUNIPER_VALE.id)
     changing_company.queue.pass_time(DAY - HOUR / 2)
     assert phases(changing_company) == ["complete", "escrowed", "held"]
     # Revoked tokens are checked once a day.
     revoked = {one.id for one in changing_company.finch.connections()}
-    assert broken(changing_company, Watch(), at_rest=False, lost_at_finch=revoked) == []
+    assert broken(changing_company, ConnectionHistory(), at_rest=False, lost_at_finch=revoked) == []
 
 
 def click_before_another_login_is_worse(
@@ -109,10 +109,10 @@ def test_second_click_repairs_the_login_of_the_first_click(
     deployed.queue.pass_time(DAY)
     # Finch has revoked the only kept token of a login, and made a token that we never received.
     assert acme.connection()["status"] == "disconnecting"
-    assert broken(deployed, Watch(), at_rest=False) == []
+    assert broken(deployed, ConnectionHistory(), at_rest=False) == []
 
 
-def test_later_click_repairs_the_login_that_is_worst_then(deployed: InProcess) -> None:
+def test_later_click_repairs_the_login_with_the_worst_status(deployed: InProcess) -> None:
     acme = Person(deployed, "acme")
     link, _ = click_before_another_login_is_worse(deployed, acme, timedelta(minutes=71))
     landing = acme.come_back(acme.log_in(acme.click(link), login=OWEN))
@@ -145,7 +145,7 @@ def test_erasure_does_not_drop_the_only_live_token_of_a_connection(
     deployed.queue.pass_time(HOUR)
     [left] = erase(deployed, "globex")
     assert left["reason"] == "a person must decide"
-    assert broken(deployed, Watch(), at_rest=False) == []
+    assert broken(deployed, ConnectionHistory(), at_rest=False) == []
     # If Finch revokes no tokens, another token of the connection is live.
     deployed.finch.change_switches(login_kills_old_tokens=False)
     acme.connect()

@@ -35,7 +35,7 @@ class _Empty(BaseHTTPRequestHandler):
 
 class _Server(HTTPServer):
     def handle_error(self, request: object, client_address: object) -> None:
-        """Ignores clients that hang up because they do not trust this server."""
+        """Ignores clients that close the connection because they do not trust this server."""
 
 
 @pytest.fixture

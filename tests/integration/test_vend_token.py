@@ -290,8 +290,10 @@ def test_operator_reads_audit_records_of_a_customer_newest_first_in_pages(
     since = records(deployed, since=first[-1]["at"])
     assert [one["purpose"] for one in since] == ["read 4", "read 3"]
     # The same moment in another time zone.
-    elsewhere = datetime.fromisoformat(first[-1]["at"]).astimezone(timezone(timedelta(hours=-9)))
-    assert records(deployed, since=elsewhere.isoformat()) == since
+    in_other_zone = datetime.fromisoformat(first[-1]["at"]).astimezone(
+        timezone(timedelta(hours=-9))
+    )
+    assert records(deployed, since=in_other_zone.isoformat()) == since
     assert [one["provider_id"] for one in records(deployed, customer_id="globex")] == ["gusto"]
     assert records(deployed, customer_id="unknown") == []
     for wrong in ({"since": "2026-11-22T10:00:00"}, {"limit": 0}, {"customer_id": None}):
@@ -397,7 +399,7 @@ def test_reported_401_starts_a_health_check(
     assert (reported["outcome"], vended["outcome"]) == ("reported", "vended")
     assert reported["token_id"] == before
     deployed.queue.drain()
-    # It was a single wrong response, so the token is still stored.
+    # Finch gave only one wrong response, so the token is still stored.
     assert acme.connection()["status"] == "connected"
     assert "token" in vend(deployed)
 
@@ -504,7 +506,7 @@ def test_directory_response_has_the_reason_without_a_token(
     assert reading == []
 
 
-def test_page_without_new_individuals_ends_the_reading() -> None:
+def test_page_without_new_individuals_is_the_last_page() -> None:
     everyone = {"individuals": [{"id": str(n)} for n in range(100)], "paging": {"offset": 0}}
     finch = httpx.Client(
         base_url="https://finch.example.com",

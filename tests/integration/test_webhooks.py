@@ -182,7 +182,7 @@ def test_base64_encoded_body_is_decoded_before_verification(
     assert len(deployed.queue.waiting()) == 1
 
 
-# Genuine webhooks about nothing that we check
+# Genuine webhooks that cause no check
 
 
 @pytest.mark.parametrize(
@@ -333,7 +333,7 @@ def test_log_contains_no_secret_and_no_text_of_a_forgery(
 
 
 def test_either_signature_is_accepted_while_the_secret_rotates(deployed: InProcess) -> None:
-    """Finch's dashboard makes the new secret. For a day, Finch signs with both."""
+    """Finch's dashboard makes the new secret. For a day, Finch signs with both secrets."""
     old = deployed.finch.application.webhook_secrets
     connection_id = connect_acme(deployed)
     try:

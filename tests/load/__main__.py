@@ -27,14 +27,14 @@ from tests.load.traffic import TEMPORARY, Customer, Gate, Tally, customers, keep
 from tests.local.conftest import product
 from tests.local.test_recovery import Queue, pass_time, ringing
 from tests.support.deployed import Deployed
-from tests.support.invariants import StoredState, Watch, broken
+from tests.support.invariants import ConnectionHistory, StoredState, broken
 
 CUSTOMERS = 6
 # The conditions of Finch follow one another. Each lasts this long, or an equal part of a short run.
 PHASE_SECONDS = 60.0
 KILL_SECONDS = 20.0
-LOOK_SECONDS = 10.0
-# How long the queue may take each time, when nothing fails any more.
+RECORD_SECONDS = 10.0
+# How long the queue may take each time after the faults have ended.
 PATIENCE = timedelta(minutes=1)
 
 type Fault = dict[str, Any]
@@ -54,7 +54,7 @@ class Run:
     """A run: the current world, and counts of the disturbances."""
 
     world: World
-    watch: Watch = field(default_factory=Watch)
+    history: ConnectionHistory = field(default_factory=ConnectionHistory)
     tally: Tally = field(default_factory=Tally)
     gate: Gate = field(default_factory=Gate)
     faults: Counter[str] = field(default_factory=Counter)
@@ -91,14 +91,14 @@ class Run:
 
             self.gate.passing(kill_all)
 
-    def look(self, until: float) -> None:
-        """Records which Finch connections the rows of the tables belong to, until the given time."""
+    def record_history(self, until: float) -> None:
+        """Records the Finch connections of the rows from time to time, until the given time."""
         while time.monotonic() < until:
-            time.sleep(LOOK_SECONDS)
+            time.sleep(RECORD_SECONDS)
 
             def record() -> None:
                 with contextlib.suppress(Exception):
-                    self.watch.look(StoredState(self.deployed()))
+                    self.history.record(StoredState(self.deployed()))
 
             self.gate.passing(record)
 
@@ -136,7 +136,7 @@ def _run(seconds: float, pause: float, state_dir: Path) -> int:
             threads.submit(keep_busy, customer, run.gate, until, pause) for customer in people
         ]
         working += [threads.submit(run.disturb, until, phase)]
-        working += [threads.submit(run.kill, until), threads.submit(run.look, until)]
+        working += [threads.submit(run.kill, until), threads.submit(run.record_history, until)]
         time.sleep(max(begin + seconds / 2 - time.monotonic(), 0))
         saved = _restart(run, state_dir, ports)
         for done in working:
@@ -164,7 +164,7 @@ def _judge(run: Run, people: Sequence[Customer], seconds: float, saved: float, a
     rings = ringing(run.world)
     rest = _come_to_rest(run, deployed, queue)
     faults = list(run.tally.broken)
-    faults += broken(deployed, run.watch, at_rest=True)
+    faults += broken(deployed, run.history, at_rest=True)
     codes = run.world.finch.truth()["codes"]
     faults += [
         f"P2: a code was exchanged {code['exchanges']} times"
@@ -187,8 +187,8 @@ def _come_to_rest(run: Run, deployed: Deployed, queue: Queue) -> list[dict[str, 
 
     Items that wait for a person are not counted.
     """
-    # First work that waits up to an hour, then sessions without confirmation for a day, then the work
-    # that their end has begun.
+    # First comes the work that waits up to an hour, then the sessions without confirmation for a day, then
+    # the work that the end of these sessions causes.
     for by in (timedelta(hours=2), timedelta(hours=25), timedelta(hours=25)):
         assert deployed.invoke
         deployed.invoke("schedule_checks", {})

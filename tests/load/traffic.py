@@ -92,7 +92,7 @@ class Gate:
 
 @dataclass
 class Customer:
-    """The users of a customer, who act one after the other."""
+    """The users of a customer. They act one after the other."""
 
     world: Callable[[], World]
     deployed: Callable[[], Deployed]

@@ -20,7 +20,7 @@ def until[T](look: Callable[[], T]) -> T:
     """Returns the first true value of `look`; fails after a minute."""
     deadline = time.monotonic() + PATIENCE.total_seconds()
     while not (seen := look()):
-        assert time.monotonic() < deadline, "the expected state did not come"
+        assert time.monotonic() < deadline, "the expected state was not reached"
         time.sleep(0.1)
     return seen
 
@@ -68,7 +68,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def product(world: World) -> Deployed:
-    """The product deployed in a world, with the data that is in it."""
+    """The product deployed in a world, with the data of that world."""
 
     def invoke(name: str, payload: Any) -> Any:
         function = world.physical_id(name.title().replace("_", ""))

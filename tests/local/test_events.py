@@ -60,7 +60,7 @@ def events_of(world: World, person: Person) -> list[tuple[str, str | None, str]]
 
 
 def break_at_finch(world: World, person: Person) -> None:
-    """Finch requires a new login, and reports so again a minute later."""
+    """Makes Finch require a new login, and report it again a minute later."""
     [connection] = [each for each in world.finch.connections() if each.live]
     world.finch.set_connection_status(connection.id, "reauth")
     check_health(world, person)

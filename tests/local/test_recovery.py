@@ -31,7 +31,7 @@ from local.fake_finch.seed_world import (
 from local.world import World
 from tests.local.conftest import PATIENCE, until
 from tests.support.deployed import Deployed, Reply
-from tests.support.invariants import Watch, broken
+from tests.support.invariants import ConnectionHistory, broken
 from tests.support.person import Person
 
 # Four customers, each with an employer, so that they can use Finch Connect at the same time.
@@ -171,7 +171,7 @@ def at_once(*requests: Callable[[], Reply]) -> "list[Callable[[], Reply]]":
     return [future.result for future in futures]
 
 
-def test_hundred_identical_callbacks_exchange_once_and_end_the_same(
+def test_hundred_identical_callbacks_exchange_once_with_one_outcome(
     deployed: Deployed,
 ) -> None:
     acme = Person(deployed, "acme")
@@ -195,7 +195,7 @@ def test_hundred_identical_callbacks_exchange_once_and_end_the_same(
     assert "'status': 'connected'" in landings[0]
     assert deployed.finch.requests.count("POST", "/auth/token") == 1
     assert [len(shown["logins"]) for shown in acme.connections()] == [1]
-    assert broken(deployed, Watch(), at_rest=True) == []
+    assert broken(deployed, ConnectionHistory(), at_rest=True) == []
 
 
 def test_callbacks_killed_at_each_call_to_finch_lose_no_token(
@@ -240,7 +240,7 @@ def test_callbacks_killed_at_each_call_to_finch_lose_no_token(
     queue.fall_due()
     until(lambda: queue.waiting() == [])
     assert phases(deployed) == {"ended": 2, "complete": 4}
-    assert broken(deployed, Watch(), at_rest=True) == []
+    assert broken(deployed, ConnectionHistory(), at_rest=True) == []
     codes = deployed.finch.truth()["codes"]
     assert [code["exchanges"] for code in codes] == [1] * 6
     for name, person in people.items():
@@ -275,7 +275,7 @@ def test_disconnects_killed_before_or_after_finch_acts_still_finish(
     until(lambda: [acme.connections()[0]["status"], globex.connections()[0]["status"]] == finished)
     until(lambda: queue.waiting() == [])
     assert live(deployed) == 0
-    assert broken(deployed, Watch(), at_rest=True) == []
+    assert broken(deployed, ConnectionHistory(), at_rest=True) == []
 
 
 def test_disconnect_keeps_the_ownership_row_while_a_session_keeps_a_token(
@@ -289,10 +289,10 @@ def test_disconnect_keeps_the_ownership_row_while_a_session_keeps_a_token(
     [ownership] = deployed.tables.items(deployed.tables.ownerships)
     assert "holders" in ownership
     assert "customer_id" not in ownership
-    assert broken(deployed, Watch(), at_rest=True) == []
+    assert broken(deployed, ConnectionHistory(), at_rest=True) == []
 
 
-def test_killed_work_item_is_received_again_and_done(
+def test_work_item_of_a_killed_process_is_received_again_and_finished(
     world: World, deployed: Deployed, queue: Queue, gate: Gate
 ) -> None:
     acme = Person(deployed, "acme")
@@ -301,7 +301,7 @@ def test_killed_work_item_is_received_again_and_done(
     until(lambda: queue.waiting() == [])
     deployed.finch.faults.add("POST", "/disconnect", status=500)
     assert acme.disconnect().status == 202
-    # The function is warm. To start again, it has five times these seconds.
+    # The warm function responds in this time. A new process has five deliveries to start in.
     queue.hide(seconds=5)
     deployed.finch.faults.add("POST", "/disconnect", delay_seconds=600, when="after")
     queue.fall_due()
@@ -341,7 +341,7 @@ def test_disconnect_while_finch_is_down_finishes_when_finch_is_back(
     until(lambda: acme.connections()[0]["status"] == "disconnected")
     until(lambda: queue.waiting() == [])
     assert live(deployed) == 0
-    assert broken(deployed, Watch(), at_rest=True) == []
+    assert broken(deployed, ConnectionHistory(), at_rest=True) == []
 
 
 def test_session_without_confirmation_for_a_day_is_ended_at_finch(
@@ -355,7 +355,7 @@ def test_session_without_confirmation_for_a_day_is_ended_at_finch(
     until(lambda: phases(deployed) == {"ended": 1})
     assert live(deployed) == 0
     assert acme.confirm(landing.completion).code == "session_expired"
-    assert broken(deployed, Watch(), at_rest=True) == []
+    assert broken(deployed, ConnectionHistory(), at_rest=True) == []
 
 
 @pytest.mark.parametrize("by", ["customer", "queue"])
@@ -373,7 +373,7 @@ def test_token_that_stays_dead_is_discarded(deployed: Deployed, queue: Queue, by
     else:
         assert acme.confirm(landing.completion).code == "connection_ended"
     until(lambda: phases(deployed) == {"ended": 1})
-    assert broken(deployed, Watch(), at_rest=True) == []
+    assert broken(deployed, ConnectionHistory(), at_rest=True) == []
 
 
 def test_operator_gets_alarms_sees_unfinished_work_and_decides(
@@ -425,7 +425,7 @@ def test_operator_gets_alarms_sees_unfinished_work_and_decides(
     until(lambda: globex.connection()["status"] == "disconnected")
     assert live(deployed) == 0
     assert operate("list") == {"result": {"sessions": [], "connections": []}}
-    assert broken(deployed, Watch(), at_rest=True) == []
+    assert broken(deployed, ConnectionHistory(), at_rest=True) == []
 
 
 def test_unreadable_messages_alone_become_dead_letters_and_raise_an_alarm(

@@ -24,7 +24,7 @@ from operations import reencrypt
 from tests.local.conftest import until
 from tests.local.test_recovery import Queue, pass_time, phases, ringing
 from tests.support.deployed import Deployed
-from tests.support.invariants import Watch, broken
+from tests.support.invariants import ConnectionHistory, broken
 from tests.support.person import Person
 from tests.support.runbooks import commands, sections
 
@@ -202,7 +202,7 @@ def test_doctor_distinguishes_a_wrong_secret_from_a_wrong_redirect_uri(
     assert "WRONG  Finch: invalid_client" in operator.screen
 
 
-def test_replacing_the_client_secret_loses_nothing(
+def test_replacing_the_client_secret_loses_no_connection(
     world: World, deployed: Deployed, operator: Operator, application: dict[str, str]
 ) -> None:
     acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
@@ -216,7 +216,7 @@ def test_replacing_the_client_secret_loses_nothing(
     assert operator.faults() == []
     assert globex.come_back(on_the_way).outcome["status"] == "connected"
     assert acme.disconnect().status == 200
-    assert broken(deployed, Watch(), at_rest=False) == []
+    assert broken(deployed, ConnectionHistory(), at_rest=False) == []
 
 
 def test_replacing_a_webhook_secret_refuses_no_webhook(
@@ -275,7 +275,7 @@ def test_replacing_the_kms_key_keeps_all_connections_working(
     assert landing.completion
     assert unconfirmed.confirm(landing.completion).json["status"] == "connected"
     assert acme.disconnect().status == 200
-    assert broken(deployed, Watch(), at_rest=False) == []
+    assert broken(deployed, ConnectionHistory(), at_rest=False) == []
     assert operator.faults() == []
 
 
@@ -318,7 +318,7 @@ def test_restore_takes_back_live_tokens_and_leaves_revoked_tokens_dead(
     assert operator.faults() == []
     queue.fall_due()
     until(lambda: len(queue.waiting()) <= 1)
-    assert broken(deployed, Watch(), at_rest=True) == []
+    assert broken(deployed, ConnectionHistory(), at_rest=True) == []
     assert globex.connection(company_id=JUNIPER_VALE.id)["status"] == "connected"
 
 
@@ -391,7 +391,7 @@ def test_customer_is_exported_and_erased_with_a_report(
     assert [token.connection_id for token in live(deployed)] == [
         globex.connection(company_id=JUNIPER_VALE.id)["logins"][0]["connection_id"]
     ]
-    assert broken(deployed, Watch(), at_rest=False) == []
+    assert broken(deployed, ConnectionHistory(), at_rest=False) == []
 
     assert to.stat().st_mode & 0o077 == 0
     exported = json.loads(to.read_text())
@@ -444,7 +444,7 @@ def test_role_without_decrypt_permission_raises_alarms_and_loses_no_token(
     iam, role = world.aws.client("iam"), world.physical_id("DisconnectRole")
     policy = {"RoleName": role, "PolicyName": "disconnect"}
     allowed = iam.get_role_policy(**policy)["PolicyDocument"]
-    statements = [each for each in allowed["Statement"] if each["Sid"] != "OpenStoredTokens"]
+    statements = [each for each in allowed["Statement"] if each["Sid"] != "DecryptStoredTokens"]
     narrower = json.dumps(allowed | {"Statement": statements})
     iam.put_role_policy(**policy, PolicyDocument=narrower)
     try:

@@ -28,20 +28,20 @@ def over_http(world: World) -> Deployed:
 
 @pytest.fixture(scope="session")
 def recording_api(world: World) -> RecordingApi:
-    """The recording API through which `prepared` is set up."""
+    """The recording API that `prepared` uses."""
     return RecordingApi(deploy_nothing_in(world).api)
 
 
 @pytest.fixture(scope="session")
 def prepared(world: World, recording_api: RecordingApi) -> PreparedWorld:
-    """The local world with work for every function; set up once, and restored before each exercise."""
+    """The local world with work for every function: prepared once, and restored before each exercise."""
     product = replace(deploy_nothing_in(world), api=recording_api)
     return prepare_world(product, lambda: _old_key(world))
 
 
 @contextmanager
 def _old_key(world: World) -> Iterator[str]:
-    """Makes a key that `reencrypt_tokens` knows as the old key, and may decrypt with."""
+    """Makes a key that `reencrypt_tokens` has as the old key, and with which it may decrypt."""
     iam, functions = world.aws.client("iam"), world.aws.client("lambda")
     arn: str = world.aws.client("kms").create_key()["KeyMetadata"]["Arn"]
     role = {"RoleName": world.physical_id("ReencryptTokensRole"), "PolicyName": "old-key"}

@@ -1,4 +1,4 @@
-"""The number of generated examples: equal in every test run; `make fuzz` makes many new examples."""
+"""The number of generated examples. It is equal in every test run; `make fuzz` makes many new examples."""
 
 import os
 

@@ -100,10 +100,10 @@ def prepare_world(
 ) -> PreparedWorld:
     """Prepares the state for the exercises.
 
-    `old_key` makes a key that the functions know, inside its context, as the old encryption key.
+    `old_key` makes a key. Inside its context, the functions have this key as the old key.
     """
     finch = deployed.finch
-    # A health check after a webhook would do an exercise's work before it.
+    # Without a connection id, webhooks start no health check, which would do the work of an exercise.
     finch.change_switches(webhook_connection_id="absent")
     acme = Person(deployed, "acme")
     acme.connect()
@@ -122,7 +122,7 @@ def prepare_world(
     finch.faults.add("GET", "/introspect", status=500)
     choice = {"provider_id": "bamboo_hr", "login": IRIS, "company_id": JUNIPER_VALE.id}
     Person(deployed, "escrowed").connect(**choice)
-    # Unconfirmed: since a moment ago, for days, and with a token that has ended at Finch.
+    # Three unconfirmed sessions: a new session, a session of days ago, and a session with a dead token.
     choice = {"provider_id": "gusto", "login": DANA, "company_id": NORTHFOLD.id}
     unconfirmed = Person(deployed, "unconfirmed", same_site=False).connect(**choice)
     choice = {"provider_id": "bamboo_hr", "login": LENA, "company_id": CEDARLINE.id}
@@ -182,7 +182,7 @@ def prepare_world(
 def _callback_without_company(deployed: Deployed) -> str:
     """A callback for a connection that was made before Finch knew the company.
 
-    The row's key is the id of the Finch connection, also later.
+    The key of such a row contains the id of the Finch connection, and stays the same.
     """
     finch, nameless = deployed.finch, Person(deployed, "nameless")
     choice = {"provider_id": "paychex_flex", "login": TALLY, "company_id": JUNIPER_VALE.id}
@@ -232,14 +232,14 @@ class Exercise:
 
 
 EXERCISES: list[Exercise] = []
-# The permissions that each exercise used in process, so that tests can try the likeliest first.
+# The permissions that each exercise used in process, so that tests can try the likeliest exercise first.
 NEEDED: dict[Exercise, set[Need]] = {}
 
 type Act = Callable[[PreparedWorld], None]
 
 
 def exercise(function: str) -> Callable[[Act], Act]:
-    """Registers an exercise of a function; the quickest of a function comes first."""
+    """Registers an exercise of a function. The quickest exercise of a function is registered first."""
 
     def add(act: Act) -> Act:
         EXERCISES.append(Exercise(function, act.__name__, act))
@@ -404,7 +404,7 @@ def reencrypt(prepared: PreparedWorld) -> None:
 
 
 def _encrypt_with(prepared: PreparedWorld, key_arn: str) -> None:
-    """Encrypts a connection's token, and an escrowed one, with an older key."""
+    """Encrypts a connection's token and an escrowed token with an older key."""
     tables, kms = prepared.deployed.tables, prepared.deployed.kms
     row = {"customer_id": {"S": "acme"}, "provider_id#company_id": {"S": f"gusto#{HARBOR_LANE.id}"}}
     item = tables.dynamodb.get_item(TableName=tables.connections, Key=row)["Item"]

@@ -1,4 +1,4 @@
-"""The single permissions of the template's roles, and the permissions that a call to AWS needs."""
+"""Each single permission of the template's roles, and the permissions that a call to AWS needs."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
@@ -33,7 +33,7 @@ _LOGGING = {"logs:CreateLogStream", "logs:PutLogEvents"}
 
 @dataclass(frozen=True, order=True)
 class Need:
-    """An action on a resource that a function uses; with the KMS key also the purpose."""
+    """An action on a resource that a function uses; for the KMS key with the purpose."""
 
     function: str
     action: str
@@ -43,7 +43,7 @@ class Need:
 
 @dataclass(frozen=True, order=True)
 class Permission:
-    """A single permission: one action, resource and purpose of a statement's lists."""
+    """A single permission: an action, a resource and a purpose out of a statement's lists."""
 
     role: str
     sid: str
@@ -59,7 +59,7 @@ class Permission:
 
     @property
     def by_lambda(self) -> bool:
-        """Whether Lambda itself needs it, and not our code."""
+        """Whether Lambda itself needs this permission, and not our code."""
         return self.action in _LOGGING | BY_LAMBDA.get(self.need.function, set())
 
 
@@ -76,15 +76,15 @@ def permissions() -> list[Permission]:
 
 
 def without(permission: Permission, document: Mapping[str, Any]) -> dict[str, Any]:
-    """A deployed policy without one permission: splits its statement and omits that part."""
+    """A deployed policy without one permission. Its statement is split, and that part is left out."""
     template = _RESOURCES[permission.role]["Properties"]["Policies"][0]["PolicyDocument"]
     statements = []
     for statement, deployed in zip(template["Statement"], document["Statement"], strict=True):
         if statement["Sid"] != permission.sid:
             statements.append(deployed)
             continue
-        for named, actual in zip(_parts(statement), _parts(deployed), strict=True):
-            action, resource, purpose = named
+        for logical, actual in zip(_parts(statement), _parts(deployed), strict=True):
+            action, resource, purpose = logical
             if (action, _name(resource), purpose) == _parts_of(permission):
                 continue
             part = deepcopy(dict(deployed)) | {"Action": actual[0], "Resource": actual[1]}

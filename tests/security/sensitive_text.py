@@ -14,7 +14,7 @@ _SHORTEST = 6
 
 @dataclass(frozen=True)
 class SensitiveText:
-    """A text that must not leak, and the `kind` of secret or name that it is."""
+    """A text that must not leak, and its `kind`: the kind of secret or name."""
 
     kind: str
     text: str = field(repr=False)
@@ -30,8 +30,8 @@ class SensitiveText:
         yield "hex", data.hex()
         yield "hex", data.hex().upper()
         for shift in range(3):
-            # Inside a longer text it starts at any of three offsets; the characters that depend on
-            # its neighbours are cut off.
+            # In the base64 of a longer text, the text can start at three offsets. Characters that also
+            # depend on the neighbouring text are cut off.
             for encode in (base64.b64encode, base64.urlsafe_b64encode):
                 encoded = encode(b"\0" * shift + data).decode().rstrip("=")
                 yield "base64", encoded[0 if shift == 0 else shift + 1 : len(encoded) - 1]

@@ -1,6 +1,6 @@
-"""Thousands of requests that the API description allows, and many that it does not.
+"""Thousands of requests that the API description allows, and many that it does not allow.
 
-No response is a server error; each matches the description, and each failure has our shape.
+No response is a server error. Each response matches the description, and each failure has our shape.
 """
 
 import base64
@@ -136,7 +136,7 @@ def test_every_response_matches_the_description(
     method, path = name.split()
     responses = DESCRIPTION["paths"][path][method.lower()]["responses"]
     if mode is POSITIVE and name not in ("POST /callback", "POST /webhooks/finch"):
-        # A route that refuses every request would conform too.
+        # A route that refuses every request would also match the description.
         assert statuses.keys() & {int(one) for one in responses if int(one) < 400}, statuses
 
 

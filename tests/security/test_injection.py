@@ -14,7 +14,7 @@ from tests.support.deployed import Reply
 from tests.support.in_process import RETURN_URLS, InProcess
 from tests.support.person import Person, connection_path
 
-# Text as decoded by API Gateway; dangerous characters occur most often.
+# Text as API Gateway decodes it. Dangerous characters occur most often.
 HOSTILE = st.text(
     st.one_of(
         st.sampled_from("\r\n\t\0 #?&=;,:/\\@%<>\"'[]{}"),
@@ -26,7 +26,7 @@ HOSTILE = st.text(
 
 
 def assert_headers_valid(reply: Reply) -> None:
-    """Every header is valid, and the request could not add one."""
+    """Fails if a header is invalid, or if the request could add a header."""
     sent = [*reply.headers.items(), *(("set-cookie", one) for one in reply.set_cookies)]
     for name, value in sent:
         assert all(" " <= char <= "~" for char in name + value), (name, value)
@@ -47,7 +47,7 @@ def assert_headers_valid(reply: Reply) -> None:
 
 
 def assert_redirects_to_the_application(reply: Reply) -> None:
-    """The response redirects to a page of the application."""
+    """Fails if the response does not redirect to a page of the application."""
     assert_headers_valid(reply)
     assert reply.status == 302, reply
     page = urlsplit(reply.headers["location"])
@@ -126,7 +126,7 @@ def test_paths_with_any_characters_answer_not_found(
 
 
 def _similar(url: str) -> list[str]:
-    """URLs that some parser could take for the configured URL, or for its host."""
+    """URLs that a parser could mistake for the configured URL or for its host."""
     parts = urlsplit(url)
     host, path = parts.netloc, parts.path
     return [

@@ -1,8 +1,8 @@
 """Isolation of customers: every route and every identifier of another customer.
 
-Globex sends requests to two states that differ only in acme: in the second state acme has connected,
-has disconnected, waits for a confirmation and has started a connect session. No response may show
-globex a difference, and nothing of acme's may change.
+Globex sends requests to two states that differ only in the data of acme. In the second state, acme has a
+connection, a disconnected connection, a connection to confirm and a new connect session. No response to
+globex may differ, and no data of acme may change.
 """
 
 import base64
@@ -37,7 +37,7 @@ class Asked:
 
 @dataclass
 class Worlds:
-    """The product without acme and with acme, and the values of acme that globex may have found."""
+    """The product without acme and with acme, and the values of acme that globex may know."""
 
     product: InProcess
     words: dict[str, str]
@@ -129,7 +129,7 @@ def worlds() -> Iterator[Worlds]:
 
 
 def _bodies(word: str) -> list[Any]:
-    """Bodies with the word in every field that a route reads, and in some other fields."""
+    """Bodies with the text in every field that a route reads, and in some other fields."""
     return [
         {"products": ["company"], "return_to": RETURN_URLS[0], "provider_id": word},
         {"products": ["company"], "return_to": RETURN_URLS[0], "customer_name": word},
@@ -147,7 +147,7 @@ def _bodies(word: str) -> list[Any]:
 
 
 def _with(word: str) -> Iterator[tuple[str, Asked]]:
-    """Requests with the word in every position, to every route that takes an access token."""
+    """Requests with the text in every position, to every route that requires an access token."""
     at = quote(word, safe="")
     cursor = base64.urlsafe_b64encode(word.encode()).decode().rstrip("=")
     for key in (connection_path(*pair) for pair in (("gusto", word), (word, word), (word, "x"))):
@@ -178,7 +178,7 @@ def test_every_route_that_takes_an_access_token_is_attacked() -> None:
 
 
 def assert_indistinguishable(worlds: Worlds, word: str) -> None:
-    """No response to a request with this word depends on acme, and none is a server error."""
+    """Fails if a response to a request with this text depends on acme, or is a server error."""
     asked = [asked for _, asked in _with(word)]
     for one, (without_acme, with_acme) in zip(asked, worlds.answers(asked), strict=True):
         assert without_acme == with_acme, one
@@ -201,7 +201,7 @@ _ODD = st.one_of(
 
 @st.composite
 def _altered(draw: st.DrawFn, words: dict[str, str]) -> str:
-    """A value of acme, complete or cut, and joined with an odd string."""
+    """A value of acme, complete or cut, and joined with an unusual string."""
     word = draw(st.sampled_from(sorted(words.values())))
     altered = draw(
         st.sampled_from([word, word.upper(), word[:-1], word[1:], word * 2, quote(word, safe="")])
@@ -222,7 +222,7 @@ def test_altered_identifiers_of_a_customer_give_no_access(worlds: Worlds) -> Non
 # Cursors of another customer
 
 
-def test_a_cursor_of_another_customer_pages_only_the_own_list(worlds: Worlds) -> None:
+def test_cursor_of_another_customer_pages_only_through_own_connections(worlds: Worlds) -> None:
     worlds.inhabited()
     acme, globex = Person(worlds.product, "acme"), Person(worlds.product, "globex")
     mine = globex.call("GET", "/connections").json["connections"]

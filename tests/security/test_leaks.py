@@ -22,21 +22,21 @@ from tests.security.sensitive_text import Allowed, Leak, SensitiveText, company_
 from tests.support.deployed import Reply
 from tests.support.in_process import WEBHOOK_SECRET
 
-# The places where each text may occur, and why. Any other place or form is a leak.
+# The places in which each text may occur, with the reason. Any other place or form is a leak.
 ALLOWED: Allowed = {
-    # A link contains its handle; Finch's page, and the SDK in the embedded flow, get it as `state`.
+    # A link contains its handle. Finch's page and, in the embedded flow, the SDK get the handle as `state`.
     ("handle", "plain"): ["addresses", "answers"],
-    # The id of a session for all but the user who has its link.
+    # The hash of the handle is the id of the session. Only the user with the link has the handle itself.
     ("handle", "SHA-256"): [
         *("tables", "messages", "encryption contexts", "operator", "log", "addresses", "answers"),
     ],
-    # Given to the returning browser, whose page sends it back; stored as a hash.
+    # The returning browser gets it, and its page sends it back. It is stored as a hash.
     ("completion", "plain"): ["addresses", "answers"],
     ("completion", "SHA-256"): ["tables"],
     # Stored as hashes, to recognize them.
     ("code", "SHA-256"): ["tables"],
     ("binding cookie", "SHA-256"): ["tables"],
-    # Sent to Finch Connect when a user clicks, which shows it.
+    # Finch Connect gets it when a user clicks, and shows it.
     ("customer name", "plain"): ["tables"],
     # Stored on the connection, and shown to its customer.
     ("company", "plain"): ["tables", "answers"],
@@ -55,7 +55,7 @@ class OutputCapture:
     sensitive: set[SensitiveText] = field(default_factory=set)
 
     def clear(self) -> None:
-        """Forgets the captured output, before the next scenario."""
+        """Deletes the captured output before the next scenario."""
         self.texts.clear()
         self.sensitive = {
             SensitiveText("client secret", "our-secret"),
@@ -191,7 +191,7 @@ def test_no_fault_makes_a_flow_leak(capture: OutputCapture, trials: Sequence[Tri
 # The next tests show that the capture finds leaks.
 
 
-def test_the_capture_knows_every_kind_of_secret(capture: OutputCapture) -> None:
+def test_the_capture_recognizes_every_kind_of_secret(capture: OutputCapture) -> None:
     play(capture, CONFIRMING)
     capture.leaks()
     kinds = {one.kind for one in capture.sensitive}

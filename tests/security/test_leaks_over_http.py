@@ -1,4 +1,4 @@
-"""No secret and no name in anything that the deployed product and its local world write."""
+"""The deployed product and its local world write no secret and no name."""
 
 import json
 from hashlib import sha256
@@ -136,7 +136,7 @@ def test_refused_input_is_not_echoed(recorded: RecordingApi) -> None:
     assert not [one for one in texts if "canary-4711" in one]
 
 
-def test_the_recording_knows_every_kind_of_secret(recorded: RecordingApi) -> None:
+def test_the_recording_recognizes_every_kind_of_secret(recorded: RecordingApi) -> None:
     kinds = {one.kind for one in recorded.sensitive}
     assert kinds >= {
         *("access token", "application access token", "binding cookie", "client secret", "code"),

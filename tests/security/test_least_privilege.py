@@ -28,7 +28,7 @@ REACHED_FROM_OUTSIDE = {
     for name, one in TEMPLATE["Resources"].items()
     if one["Type"] == "AWS::Serverless::Function" and one["Properties"].get("Events")
 }
-# The log text of a denial, where it does not name the action.
+# The log text of a denial that does not name the action.
 DENIAL_TEXTS = {
     "kms:ReEncryptFrom": "not authorized to perform: kms:ReEncrypt ",
     "kms:ReEncryptTo": "not authorized to perform: kms:ReEncrypt ",
@@ -140,7 +140,7 @@ def test_a_function_fails_if_its_role_loses_a_permission(
     assert unneeded == []
 
 
-# The opposite: every other action is denied with the role's credentials
+# The opposite: with the credentials of a role, every other action is denied
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ class Attempt:
 
 
 def attempts(world: World) -> Iterator[Attempt]:
-    """The calls that some function may make, and calls that none may make."""
+    """Calls that a function may make, and calls that no function may make."""
     yield from on_tables(world)
     yield from on_the_key(world)
     yield from on_queues_and_bus(world)

@@ -1,4 +1,4 @@
-"""Attacks from inside: messages, events and commands of a sender with an AWS permission."""
+"""Attacks by a sender with an AWS permission: messages, events and commands."""
 
 import json
 from collections import Counter

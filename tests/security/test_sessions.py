@@ -1,6 +1,6 @@
 """Attacks on sessions, cookies and the callback (RFC 9700, RFC 6819, RFC 6265bis).
 
-More attacks are acceptance tests in `tests/acceptance/scenarios.py`, under "Whose browser it is".
+More attacks are acceptance tests in `tests/acceptance/test_browser_binding.py`.
 """
 
 from collections import Counter
@@ -37,7 +37,7 @@ def test_a_disguised_binding_cookie_of_a_sibling_site_is_ignored(
     assert attacker.connections() == []
 
 
-# States, codes and cookies of two customers, combined by an attacker who has them all
+# An attacker has the states, codes and cookies of two customers, and combines them
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def test_combined_callbacks_attach_a_company_only_to_its_own_customer(
     stolen: tuple[list[Part], Callable[[], None]],
     sent: list[Callback],
 ) -> None:
-    """And only with the customer's own binding cookie."""
+    """The customer's own binding cookie is also necessary."""
     parts, restore = stolen
     restore()
     bound: set[int] = set()

@@ -62,7 +62,7 @@ PLACES = (
     Place("gusto", TALLY, JUNIPER_VALE.id),
     Place("justworks", MAYA, HARBOR_LANE.id),
 )
-# Possible behaviors of Finch that its documentation leaves open; the first is the fake's default.
+# Behaviours of Finch that its documentation leaves open. The first is the default of the fake Finch.
 FINCH_VARIANTS: tuple[dict[str, Any], ...] = (
     {},
     {"echo_state": False},
@@ -97,10 +97,11 @@ OUTAGES = (
 
 @dataclass(frozen=True)
 class Trouble:
-    """A fault in a step, at the `at`-th of its calls `to` Finch, of its writes, or of all calls.
+    """A fault in a step.
 
-    Depending on `kind`, the process stops, the call has the `pick`-th of its faults, its response
-    is lost, or another process acts `meanwhile`. With `on`, later calls of the kind fail too.
+    It happens at the `at`-th call: of the calls to Finch, of the writes, or of all calls, as `to` says.
+    Depending on `kind`, the process stops, the call has the `pick`-th of its faults, its response is
+    lost, or another process acts at that moment. With `on`, later calls of the same kind fail too.
     """
 
     at: int
@@ -348,7 +349,7 @@ class Model(RuleBasedStateMachine):
         self.stored = kept = self.oracle.record()
         found = broken(
             self.oracle.deployed,
-            self.oracle.watch,
+            self.oracle.history,
             self.world.border.exchanges,
             at_rest=at_rest,
             lost_at_finch=self.oracle.excused(),
@@ -536,7 +537,7 @@ class Model(RuleBasedStateMachine):
 
     def _disconnect(self, row: Row) -> str:
         customer_id, key = row
-        before, lived = set(self.oracle.watch.seen(row)), self.oracle.live()
+        before, lived = set(self.oracle.history.seen(row)), self.oracle.live()
         self.oracle.customer_ends(row)
         path = connection_path(*key.split("#"))
         reply = self.people[customer_id, True].call("DELETE", path)
@@ -724,7 +725,7 @@ class Model(RuleBasedStateMachine):
     @precondition(lambda self: self._with_tokens())
     @rule(which=INDEX, place=st.one_of(st.none(), st.sampled_from(PLACES)), times=st.integers(1, 2))
     def leave_repairs_unconfirmed(self, which: int, place: Place | None, times: int) -> None:
-        """With two repairs, the first logs in to the repaired connection, the last at `place`."""
+        """With two repairs, the first user logs in to the repaired connection, and the last at `place`."""
         with self._step("leave repairs unconfirmed"):
             row = _latest(self._with_tokens(), which)
             for one in (None, place)[-times:]:
@@ -740,7 +741,7 @@ class Model(RuleBasedStateMachine):
     def repair_after_another_click(
         self, which: int, second: bool, same_site: bool, trouble: Trouble | None
     ) -> None:
-        """Another login's status becomes worse while Finch Connect is open or its code not used."""
+        """Another login's status becomes worse while Finch Connect is open, or before its code is used."""
         with self._step("click a repair again"):
             customer_id, _ = row = _latest(self._several(), which)
             attempt = self._start_repair(row, same_site)
@@ -857,7 +858,7 @@ class Model(RuleBasedStateMachine):
     @precondition(lambda self: self.authorizations)
     @rule(by=st.sampled_from(PAUSES), works=st.booleans())
     def time_passes(self, by: timedelta, works: bool) -> None:
-        """Lets time pass, with or without the queue at work."""
+        """Lets time pass, with or without work of the queue."""
         with self._step("time passes"):
             if works:
                 self.world.queue.pass_time(min(by, DAY))
@@ -1001,14 +1002,14 @@ class Model(RuleBasedStateMachine):
             kept = StoredState(self.oracle.deployed)
             if any(kept.status(row) == "disconnecting" for row in kept.connections):
                 self._pass(4 * DAY)
-            elsewhere = {one for row in kept.connections for one in kept.connection_ids(row)}
+            stored = {one for row in kept.connections for one in kept.connection_ids(row)}
             for connection in self.world.finch.connections():
-                held = {
+                escrowed = {
                     item["escrow"]["M"]["connection_id"]["S"]
                     for item in StoredState(self.oracle.deployed).sessions.values()
                     if "escrow" in item
                 }
-                lost = connection.live and connection.id not in elsewhere | held
+                lost = connection.live and connection.id not in stored | escrowed
                 if lost or (connection.live and connection.status == "reauth"):
                     customer_id = self._customer_of(connection)
                     outcome = self._connect(customer_id, True, _place_of(connection), BOTH)
@@ -1023,7 +1024,7 @@ class Model(RuleBasedStateMachine):
         if live := self.oracle.live():
             raise PromiseBroken(f"still billed: {len(live)} live, after {seen[-12:]}")
         if left := self._left():
-            raise PromiseBroken(f"left over with nothing live: {left}, after {seen[-12:]}")
+            raise PromiseBroken(f"unfinished without a live connection: {left}, after {seen[-12:]}")
 
     def _end(self, row: Row, item: dict[str, Any]) -> Iterator[str]:
         if item.get("problem") == {"S": "disconnect_refused"}:
@@ -1037,7 +1038,7 @@ class Model(RuleBasedStateMachine):
         self.world.queue.redrive()
 
     def _left(self) -> list[str]:
-        """The unfinished sessions, connections and ownership records, while nothing lives at Finch."""
+        """The sessions, connections and ownership records that are unfinished."""
         kept = StoredState(self.oracle.deployed)
         phases = kept.phases()
         left = [phase for phase in phases if phase not in ("started", "complete", "ended")]
@@ -1046,8 +1047,11 @@ class Model(RuleBasedStateMachine):
         return left
 
     def _customer_of(self, connection: Connection) -> str:
-        named = [connection.customer, *(t.customer for t in self.world.finch.tokens(connection.id))]
-        return next((one.id.partition("~")[0] for one in named if one), CUSTOMERS[0])
+        customers = [
+            connection.customer,
+            *(token.customer for token in self.world.finch.tokens(connection.id)),
+        ]
+        return next((one.id.partition("~")[0] for one in customers if one), CUSTOMERS[0])
 
     def _now(self) -> str:
         return self.world.clock.now.isoformat()

@@ -10,9 +10,9 @@ import httpx
 from local.fake_finch.records import Connection
 from tests.support.deployed import Deployed
 from tests.support.in_process import InProcess
-from tests.support.invariants import Row, StoredState, Watch
+from tests.support.invariants import ConnectionHistory, Row, StoredState
 
-_WATCHED = {"exchanging", "escrowed", "discarding", "held", "uncertain"}
+_UNFINISHED = {"exchanging", "escrowed", "discarding", "held", "uncertain"}
 _GOING = ("disconnecting", "disconnected")
 
 
@@ -35,16 +35,17 @@ class Authorization:
 class Oracle:
     """The events outside the product.
 
-    `proven` are codes that demonstrably came back with their customer. `wanted` are the connections
-    that no customer has ended since their last login was attached, with their Finch connections.
-    The other sets contain ids of Finch connections: `asked_to_end` were ended by a customer since
-    then, or discarded; `ended_by_operator` by an operator; `lost_at_finch` by Finch without our
-    request; of `revoked` Finch has revoked tokens.
+    `proven` are the codes that came back with proof that their customer logged in. `wanted` are the
+    connections that their customer has not ended since the last login was attached, with their Finch
+    connections. The other sets contain ids of Finch connections. A customer has ended those in
+    `asked_to_end`, or the product has discarded them. An operator has ended those in
+    `ended_by_operator`. Finch has ended those in `lost_at_finch` without our request, and has revoked
+    tokens of those in `revoked`.
     """
 
     world: InProcess
     deployed: Deployed
-    watch: Watch = field(default_factory=Watch)
+    history: ConnectionHistory = field(default_factory=ConnectionHistory)
     authorizations: dict[str, Authorization] = field(default_factory=dict)
     code_of: dict[str, str] = field(default_factory=dict)
     proven: set[str] = field(default_factory=set)
@@ -58,7 +59,7 @@ class Oracle:
     def record(self) -> StoredState:
         """Records the tokens of every connection, and their Finch connections."""
         kept = StoredState(self.deployed)
-        self.watch.look(kept)
+        self.history.record(kept)
         for row, item in kept.connections.items():
             if new := item["tokens"]["M"].keys() - self.attached[row]:
                 self.attached[row] |= new
@@ -76,7 +77,7 @@ class Oracle:
     def customer_ends(self, row: Row) -> None:
         """Records that a customer wants to end a connection with all its Finch connections."""
         self.wanted.pop(row, None)
-        self.asked_to_end |= self.watch.seen(row)
+        self.asked_to_end |= self.history.seen(row)
 
     def live(self) -> set[str]:
         """The ids of the live connections at Finch."""
@@ -111,7 +112,7 @@ class Oracle:
         return self._with_scope(self.ended_by_operator) | self.lost_at_finch | self.revoked
 
     def has_repaired(self, authorization: Authorization) -> bool:
-        """Whether the repair made a token of the Finch connection that it was for."""
+        """Whether the repair made a token of the Finch connection that it was started for."""
         made = {one.id: one.connection_id for one in self.world.finch.tokens()}
         return any(
             made[token_id] == authorization.repairs
@@ -127,7 +128,7 @@ class Oracle:
         yield from self._without_a_message(kept)
 
     def _attached_to_another(self, kept: StoredState) -> Iterator[str]:
-        """A token belongs only to the customer who demonstrably logged in for it."""
+        """A token belongs only to a customer with proof that they logged in for it."""
         for (customer_id, key), item in kept.connections.items():
             for token_id in item["tokens"]["M"]:
                 code = self.code_of.get(token_id, "")
@@ -152,7 +153,7 @@ class Oracle:
                 yield f"M2: {row[0]}'s {row[1].split('#')[0]} is {kept.status(row)}, unasked"
 
     def _ended_at_finch_unasked(self) -> Iterator[str]:
-        """No connection ends at Finch without a request, independent of its state in our tables."""
+        """No connection ends at Finch without a request, in any state of our tables."""
         asked = self._with_scope(self.asked_to_end | self.ended_by_operator) | self.lost_at_finch
         for one in self.world.finch.connections():
             if not one.live and one.id not in asked:
@@ -169,9 +170,9 @@ class Oracle:
         return scope
 
     def _without_a_message(self, kept: StoredState) -> Iterator[str]:
-        """Unfinished work has a message in the queue or the dead-letter queue.
+        """Unfinished work must have a message in the queue or the dead-letter queue.
 
-        Or its message expired in SQS; then the scheduled check finds the work.
+        It may also have a message that expired in SQS: the scheduled check finds that work.
         """
         queue = self.world.queue
         messages = [*queue.waiting(), *queue.dead(), *queue.expired]
@@ -182,7 +183,7 @@ class Oracle:
             if "customer_id" in one
         }
         for handle_hash, item in kept.sessions.items():
-            if item["phase"]["S"] in _WATCHED and handle_hash not in sessions:
+            if item["phase"]["S"] in _UNFINISHED and handle_hash not in sessions:
                 yield f"M3: no message is about a session that is {item['phase']['S']}"
         for row, item in kept.connections.items():
             going = kept.status(row) == "disconnecting" or "problem" in item

@@ -31,7 +31,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     numbers, log = random.Random(0), io.StringIO()  # noqa: S311
     with deploy(ticks=False) as deployed:
         monkeypatch.setattr(time, "sleep", deployed.clock.sleep)
-        # botocore builds it for each request, and no test needs it.
+        # botocore builds the user agent for each request, and no test needs it.
         monkeypatch.setattr(UserAgentString, "to_string", lambda _: "model")
         monkeypatch.setattr(secrets, "token_bytes", numbers.randbytes)
         monkeypatch.setattr(secrets, "token_hex", lambda n: numbers.randbytes(n).hex())

@@ -19,7 +19,7 @@ def assert_matches_description(method: str, path: str, reply: Reply) -> None:
     if route is None or set(reply.json) == {"message"}:
         return
     schema = _schema(method, route, reply.status)
-    assert schema, f"{method} {route} responds {reply.status}, which the description does not have"
+    assert schema, f"the description of {method} {route} has no response {reply.status}"
     schema.validate(reply.json)
 
 

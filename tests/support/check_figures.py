@@ -1,7 +1,7 @@
 """Simulates duration and cost of the scheduled check: `python -m tests.support.check_figures`.
 
 Connections are grouped by the run that checked them last, because the scheduled check takes the
-oldest first. At the start none is checked, as after a deployment or a long outage.
+oldest first. At the start, all connections are unchecked, as after a deployment or a long outage.
 """
 
 from collections import deque
@@ -42,7 +42,7 @@ class Figures:
 
 
 def simulate(connections: int, per_minute: int) -> Figures:
-    """Simulates a month: each run checks the oldest connections that are a day unchecked, up to its limit."""
+    """Simulates a month. Each run checks the connections that were not checked for a day, up to its limit."""
     room = per_minute * int(PERIOD / timedelta(minutes=1))
     due_after = int(CHECKED_EVERY / PERIOD)
     buckets = deque([(-due_after, connections)])

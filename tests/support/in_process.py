@@ -1,7 +1,7 @@
 """The product in this process: real handlers and events, moto for AWS, the fake Finch for Finch.
 
-Time is simulated. Every call from a handler to AWS or Finch passes a border, where a test can watch
-it, refuse it, lose its answer, or stop the process at it.
+Time is simulated. Every call from a handler to AWS or Finch passes a border. At the border a test can
+record the call, refuse it, lose its response, or stop the process.
 """
 
 import base64
@@ -111,8 +111,8 @@ class _Invocation:
 class DeterministicExecutor(Executor):
     """Deterministic executor for background work: runs eagerly (`at_once`) or lazily.
 
-    It makes the same calls in the same order in every run. For a server that sees two parallel calls
-    arrive, and for a process that ends, one call comes before the other.
+    It makes the same calls in the same order in every run. This is realistic enough: two parallel calls
+    also reach a server one after the other.
     """
 
     def __init__(self) -> None:
@@ -148,10 +148,10 @@ class Border:
     """The point where every call of a handler leaves the product.
 
     `guard` gets each call and a function that sends it; the product gets the guard's return value
-    or exception. After `Stopped` the process makes no other call. `exchanges` are all requests with
-    a code. `late` are calls whose caller no longer waits, but which still have their effect.
-    `apart` says that functions share no memory, as in Lambda; most tests let them share it, to test
-    the caches of a process too. `background` runs the product's background work.
+    or exception. After `Stopped`, the process makes no other call. `exchanges` are all requests with
+    a code. `late` are calls whose caller no longer waits, but which still have their effect. With
+    `apart`, functions share no memory, as in Lambda. Most tests let them share memory, to test the
+    caches of a process too. `background` runs the product's background work.
     """
 
     def __init__(self) -> None:
@@ -179,7 +179,7 @@ class Border:
                     self.late.pop(0)()
 
     def cross(self, service: str, operation: str, arguments: Any, send: Callable[[], Any]) -> Any:
-        """Passes one call to the guard; calls of the test itself go through unwatched."""
+        """Passes one call to the guard. Calls of the test itself do not pass the guard."""
         invocation = self._running.get()
         if invocation is None:
             return send()
@@ -314,7 +314,7 @@ class Route:
 
 
 def routes_of_template() -> list[Route]:
-    """The routes as API Gateway would make them, the default one last."""
+    """The routes as API Gateway would make them, with the default route last."""
     routes = []
     for name, resource in _functions().items():
         for event in resource["Properties"].get("Events", {}).values():
@@ -484,9 +484,9 @@ class InProcessQueue:
         mapping = _mapping()
         self.deliveries[0] += 1
         if self.deliveries[0] >= _MAX_DELIVERIES:
-            raise QueueOverload("the queue goes in circles")
+            raise QueueOverload("the queue delivers without end")
         if len(self._queue._messages) >= _MAX_MESSAGES:
-            raise QueueOverload("the messages multiply")
+            raise QueueOverload("the queue gets more and more messages")
         self._expire()
         batch = sqs_backends[DEFAULT_ACCOUNT_ID][_REGION].receive_message(
             self.name,
@@ -518,8 +518,8 @@ class InProcessQueue:
 
         Returns whether the queue came to rest in this time: it is empty, or each remaining message
         only repeats the report of a problem that waits for an operator. A message with a later due
-        time is delayed until then in a single step; with `hop` the product sends it on as often as
-        SQS's longest delay requires.
+        time is delayed until then in a single step. With `hop`, the product queues it again each time
+        SQS's longest delay is over.
         """
         end = self.clock.now + within
         while not self.at_rest():
@@ -579,7 +579,7 @@ class InProcessQueue:
         return True
 
     def _delay_until_due(self) -> None:
-        """Hides each message until it is due, which saves the deliveries that only send it on."""
+        """Hides each message until it is due. This saves the deliveries that only queue it again."""
         for message in self._queue._messages:
             due_at = json.loads(message.body).get("due_at")
             if due_at is not None:
@@ -664,7 +664,7 @@ def _sqs_event(batch: list[Message], queue: Queue) -> dict[str, Any]:
 
 
 def _invoked(arguments: Mapping[str, Any], border: Border) -> dict[str, Any]:
-    """Lambda's response when a function invokes another, whose name is that of its handler."""
+    """Lambda's response when a function invokes another function, by the name of its handler."""
     name, event = arguments["FunctionName"], json.loads(arguments["Payload"])
     failed = {}
     try:
@@ -680,7 +680,7 @@ class MotoTables(Tables):
     """The tables, read from moto's memory, because the API is too slow for so many reads."""
 
     def items(self, table: str) -> list[dict[str, Any]]:
-        """Everything in a table."""
+        """All items of a table."""
         found = dynamodb_backends[DEFAULT_ACCOUNT_ID][_REGION].tables[table].all_items()
         return [
             {name: dynamo_to_dict(value) for name, value in item.attrs.items()} for item in found

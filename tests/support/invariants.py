@@ -98,13 +98,13 @@ class StoredState:
         return answer["Plaintext"].decode()
 
 
-class Watch:
-    """Remembers the Finch connections of each connection, also after the connection lost them."""
+class ConnectionHistory:
+    """The Finch connections that each connection ever had."""
 
     def __init__(self) -> None:
         self._seen: dict[Row, set[str]] = defaultdict(set)
 
-    def look(self, kept: StoredState) -> None:
+    def record(self, kept: StoredState) -> None:
         """Records the current Finch connections of every connection."""
         for row in kept.connections:
             self._seen[row] |= kept.connection_ids(row)
@@ -116,26 +116,26 @@ class Watch:
 
 def broken(
     deployed: Deployed,
-    watch: Watch,
+    history: ConnectionHistory,
     exchanges: Iterable[Exchange] = (),
     *,
     at_rest: bool,
     reported: Collection[str] = (),
     lost_at_finch: Collection[str] = (),
 ) -> list[str]:
-    """Describes every promise that is broken now; `at_rest` says that no work is left.
+    """Describes every promise that is broken now. `at_rest` says that no work is left.
 
-    Unless `at_rest`, an interrupted exchange counts as known, because its work item will report it.
+    If it is not at rest, an interrupted exchange counts as known, because its work item will report it.
     `reported` are the ids of Finch connections that were reported to an operator, `lost_at_finch`
     the ids of those that Finch ended without our request.
     """
     kept = StoredState(deployed)
-    watch.look(kept)
+    history.record(kept)
     places = kept.places()
     return [
         *_tokens_without_a_place(deployed, kept, places, reported, at_rest=at_rest),
         *_codes_exchanged_twice(exchanges),
-        *_disconnected_but_live(deployed, kept, watch),
+        *_disconnected_but_live(deployed, kept, history),
         *_connected_but_gone(deployed, kept, lost_at_finch),
         *_inconsistent_ownerships(kept),
         *(_unfinished(kept) if at_rest else ()),
@@ -202,11 +202,13 @@ def _codes_exchanged_twice(exchanges: Iterable[Exchange]) -> Iterator[str]:
             yield f"I2: a code was exchanged {times} times"
 
 
-def _disconnected_but_live(deployed: Deployed, kept: StoredState, watch: Watch) -> Iterator[str]:
+def _disconnected_but_live(
+    deployed: Deployed, kept: StoredState, history: ConnectionHistory
+) -> Iterator[str]:
     """I3: a connection that is shown as disconnected has ended at Finch."""
     live = {one.id for one in deployed.finch.connections() if one.live}
     for row in kept.connections:
-        if kept.status(row) == "disconnected" and watch.seen(row) & live:
+        if kept.status(row) == "disconnected" and history.seen(row) & live:
             yield f"I3: {_named(row)} is shown as disconnected and lives at Finch"
 
 

@@ -57,7 +57,7 @@ class Browser:
 
 @dataclass(frozen=True)
 class Landing:
-    """The end of a callback at the application: the page, the outcome, the completion code."""
+    """The application's page after a callback: its URL, the outcome and the completion code."""
 
     page: str
     outcome: dict[str, str]

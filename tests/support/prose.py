@@ -1,4 +1,4 @@
-"""Checks the prose of the project: `python -m tests.support.prose [PATH...]`.
+"""Checks the project's prose: `python -m tests.support.prose [PATH...]`.
 
 It reads docstrings, comments, names of tests, descriptions in the template, and Markdown outside of
 code. Each fault is a line `file:line: word: the line`. The word list below catches habits that make
@@ -109,7 +109,7 @@ PROSELINT = (
 
 
 class Piece(NamedTuple):
-    """A text that people read: the line on which it starts, the text, and what kind it is."""
+    """A text that people read, with the line on which it starts and its kind."""
 
     line: int
     text: str
@@ -131,7 +131,7 @@ class Fault(NamedTuple):
 
 
 def pieces(path: Path) -> Iterator[Piece]:
-    """The texts of a file, by what the file's name says that it is."""
+    """The texts of a file. The file's name decides how it is parsed."""
     text = path.read_text()
     match path.suffix:
         case ".py":
@@ -172,7 +172,7 @@ def _python(text: str) -> Iterator[Piece]:
 
 
 def _joined(comments: Iterable[tuple[int, str, bool]]) -> Iterator[Piece]:
-    """Comments as pieces: whole lines that follow each other are one."""
+    """Comments as pieces. Adjacent lines that contain only a comment become one piece."""
     first, last, lines = 0, 0, list[str]()
     for number, comment, alone in comments:
         if _NOT_PROSE.match(comment):
@@ -243,7 +243,7 @@ def _script(text: str) -> Iterator[Piece]:
 
 
 def blanked(text: str) -> str:
-    """Markdown without its code, addresses and HTML, with every other character in its place."""
+    """Markdown with its code, URLs and HTML replaced. All other characters keep their places."""
 
     def blank(found: re.Match[str]) -> str:
         return re.sub(r"[^\n]", " ", found[0])
@@ -256,7 +256,7 @@ def blanked(text: str) -> str:
 
 
 def _code(found: re.Match[str]) -> str:
-    """Code as a word that no rule is about: a sentence that starts with code starts with this."""
+    """Code as a word to which no rule applies, so that a sentence may start with code."""
     return "X" * len(found[0])
 
 
@@ -278,7 +278,7 @@ def _markdown(text: str) -> Iterator[Piece]:
 
 
 def faults(path: Path) -> Iterator[Fault]:
-    """The faults of a file, in no order."""
+    """The faults of a file, in any order."""
     for piece in pieces(path):
         text = piece.text if path.suffix == ".md" else re.sub(r"`[^`]*`", _code, piece.text)
         offset = len(text) - len(text.lstrip())
@@ -308,7 +308,7 @@ def _proselint(path: Path) -> Iterator[Fault]:
         registry.register_many(__register__)
     # A section may repeat its heading.
     text = re.sub(r"(?m)^#+ .*$", "", blanked(path.read_text()))
-    # The first check that a name begins with decides.
+    # proselint takes the first entry with which the name of a check begins.
     config = {
         **DEFAULT,
         "checks": dict.fromkeys(NOT_PROSELINT, False) | dict.fromkeys(PROSELINT, True),
@@ -322,7 +322,7 @@ def _proselint(path: Path) -> Iterator[Fault]:
 
 
 def files(paths: Iterable[Path]) -> Iterator[Path]:
-    """The files that are checked, of files and folders."""
+    """The files to check in these files and folders."""
     for path in paths:
         if path.is_dir():
             yield from (
@@ -337,7 +337,7 @@ def files(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def main(arguments: list[str]) -> int:
-    """Prints the faults of the paths, or else of those in pyproject.toml; the count is on stderr."""
+    """Prints the faults of the paths, by default of those in pyproject.toml; the count goes to stderr."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text()) if not arguments else {}
     stated = [ROOT / path for path in settings.get("tool", {}).get("prose", {}).get("paths", ())]
     found = sorted(

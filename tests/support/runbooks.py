@@ -22,7 +22,7 @@ def sections(part: str) -> dict[str, str]:
 def commands(text: str, values: Mapping[str, str] | None = None) -> list[list[str]]:
     """The commands of a text, each as a list of arguments.
 
-    With `values`, each name in angle brackets is replaced by its value; a name without one fails.
+    With `values`, each name in angle brackets is replaced by its value. A name without a value fails.
     """
     found = []
     for block in re.findall(r"^ *```\n(.*?)^ *```$", text, re.MULTILINE | re.DOTALL):

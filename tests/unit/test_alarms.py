@@ -45,7 +45,7 @@ WE_WRITE = {
 
 
 def codes() -> set[str]:
-    """Every counted outcome that is not a success."""
+    """The codes of all counted outcomes that are not a success."""
 
     def kinds(base: type[Any]) -> set[type[Any]]:
         return {base} | {one for kind in base.__subclasses__() for one in kinds(kind)}
@@ -138,9 +138,9 @@ def test_alarm_notifies_the_topic_and_names_its_runbook(name: str) -> None:
 
 
 def test_every_alarm_section_of_the_runbooks_is_named_by_an_alarm() -> None:
-    named = {one["AlarmDescription"].rpartition("runbooks.md#")[2] for one in ALARMS.values()}
-    assert set(map(slug, sections("Alarms"))) == named
-    assert len(named) == len(ALARMS)
+    linked = {one["AlarmDescription"].rpartition("runbooks.md#")[2] for one in ALARMS.values()}
+    assert set(map(slug, sections("Alarms"))) == linked
+    assert len(linked) == len(ALARMS)
 
 
 def test_every_link_within_the_runbooks_has_a_target() -> None:
@@ -164,8 +164,8 @@ def test_every_unattended_function_has_error_and_throttle_alarms() -> None:
         assert functions == unattended | {"VendToken"}
         # "PutMetricAlarm" in CloudWatch's API Reference.
         assert len(listed) <= 10
-        [watched] = [one for one in ALARMS[alarm]["Metrics"] if one["ReturnData"]]
-        assert watched["Expression"] == "SUM(FILL(METRICS(), 0))"
+        [sum_of_all] = [one for one in ALARMS[alarm]["Metrics"] if one["ReturnData"]]
+        assert sum_of_all["Expression"] == "SUM(FILL(METRICS(), 0))"
 
 
 def dead_letter_queues() -> set[str]:

@@ -84,7 +84,7 @@ def consumed(phase: Phase = Phase.EXCHANGING) -> Consumed:
     return session
 
 
-def test_each_phase_is_one_type_and_leads_to_phases_that_exist() -> None:
+def test_each_phase_has_its_own_type_and_leads_to_existing_phases() -> None:
     assert [kind.phase for kind in get_args(ConnectSession)] == list(KINDS)
     assert KINDS.keys() == NEXT.keys() == set(Phase)
     assert all(kind.__name__.lower() == phase for phase, kind in KINDS.items())

@@ -1,4 +1,4 @@
-"""Which writes of a connection make an event, and of which kind."""
+"""The writes of a connection that make an event, and the kind of the event."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -191,7 +191,7 @@ def moved(
 def test_events_of_any_history_contain_exactly_the_status_changes(
     moves: list[tuple[str, ConnectionStatus, int, int]],
 ) -> None:
-    here: Connection | None = None
+    current: Connection | None = None
     now = NOW
     statuses: list[ConnectionStatus | None] = [None]
     announced: list[ConnectionStatus | None] = [None]
@@ -199,12 +199,12 @@ def test_events_of_any_history_contain_exactly_the_status_changes(
         now += timedelta(seconds=seconds)
         if status == "disconnected" and move != "check":
             continue
-        after = moved(here, move, status, number, now)
+        after = moved(current, move, status, number, now)
         if after is None:
             continue
         if after.status is not statuses[-1]:
             statuses.append(after.status)
-        event = event_between(here, after, "write")
+        event = event_between(current, after, "write")
         if event and event.kind is not EventKind.LOGINS_CHANGED:
             assert event.previous_status is announced[-1]
             announced.append(event.status)
@@ -212,5 +212,5 @@ def test_events_of_any_history_contain_exactly_the_status_changes(
             # The event passes the stream's filter.
             assert after.quiet_revision != after.revision
             assert event.revision == after.revision
-        here = after
+        current = after
     assert announced == statuses

@@ -7,9 +7,9 @@ import pytest
 from finch_connections.domain.connection import (
     Connection,
     ConnectionStatus,
-    named,
     token_for_name,
     with_entity_names,
+    with_names,
 )
 from finch_connections.domain.display_name import LONGEST, MOST_BYTES, names_that_fit, readable
 from tests.unit.test_connection import KEY, NOW, token
@@ -108,7 +108,7 @@ def test_company_name_is_read_with_a_working_token_with_company_access() -> None
 
 def test_new_name_is_a_quiet_write_and_a_known_name_is_no_write() -> None:
     before = connection()
-    after = named(before, "Gusto", None)
+    after = with_names(before, "Gusto", None)
     assert (after.revision, after.quiet_revision) == (2, 2)
     assert after.updated_at == before.updated_at
-    assert named(after, "Gusto", None) is after
+    assert with_names(after, "Gusto", None) is after

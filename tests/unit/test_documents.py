@@ -41,7 +41,7 @@ def test_readme_is_short() -> None:
     assert len(README.splitlines()) <= 120
 
 
-def test_the_table_of_functions_is_the_templates() -> None:
+def test_function_table_matches_the_template() -> None:
     stated = {folder.strip("`"): words(routes) for routes, folder, _ in rows(README, "trigger")}
     built = {}
     for resource in RESOURCES.values():
@@ -84,7 +84,7 @@ def test_every_named_test_exists() -> None:
         assert f"def {test}(" in code, test
 
 
-def test_a_function_has_one_name_in_five_places() -> None:
+def test_function_has_the_same_name_in_five_places() -> None:
     for name, resource in RESOURCES.items():
         if resource["Type"] == "AWS::Serverless::Function":
             folder = resource["Properties"]["CodeUri"].removeprefix("functions/")
@@ -120,7 +120,7 @@ def test_every_named_output_exists() -> None:
     assert named <= set(TEMPLATE["Outputs"])
 
 
-def test_the_tables_and_their_keys_are_the_templates() -> None:
+def test_documented_tables_and_keys_match_the_template() -> None:
     stated = {
         table.strip("`"): words(key) for table, key, _ in rows(PAGES["architecture"], "table")
     }
@@ -159,13 +159,13 @@ def test_diagrams_match_the_code(name: str) -> None:
 
 
 def test_every_folder_and_module_of_the_layer_is_named() -> None:
-    there = {one.name for one in pkgutil.iter_modules(finch_connections.__path__)}
+    modules = {module.name for module in pkgutil.iter_modules(finch_connections.__path__)}
     [row] = [
         cells[1]
         for cells in rows(PAGES["architecture"], "folder")
         if "finch_connections/" in cells[0]
     ]
-    assert words(row) == there
+    assert words(row) == modules
 
 
 def test_import_rule_equals_the_checked_contract() -> None:
@@ -239,15 +239,15 @@ def test_every_style_and_part_of_the_page_is_named() -> None:
 
 
 def test_every_picture_of_the_page_is_shown() -> None:
-    named = set(re.findall(r"frontend/screenshots/[\w-]+\.png", PAGES["embed"] + README))
-    there = {str(one.relative_to(ROOT)) for one in ROOT.glob("frontend/screenshots/*")}
-    assert named == there
-    for one in there:
-        assert (ROOT / one).stat().st_size < 150_000, one
+    shown = set(re.findall(r"frontend/screenshots/[\w-]+\.png", PAGES["embed"] + README))
+    pictures = {str(path.relative_to(ROOT)) for path in ROOT.glob("frontend/screenshots/*")}
+    assert shown == pictures
+    for picture in pictures:
+        assert (ROOT / picture).stat().st_size < 150_000, picture
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_every_link_in_the_repository_leads_somewhere(name: str) -> None:
+def test_every_link_in_the_repository_has_a_target(name: str) -> None:
     plain = re.sub(r"```.*?```", "", FILES[name], flags=re.DOTALL)
     here = Path(name)
     for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", plain):
@@ -258,7 +258,7 @@ def test_every_link_in_the_repository_leads_somewhere(name: str) -> None:
             assert anchor in anchors(file.read_text()), target
 
 
-def test_the_figures_are_those_of_the_last_run_and_the_costs_those_of_the_calls() -> None:
+def test_documented_figures_and_costs_match_the_last_run() -> None:
     found = json.loads(figures.JSON.read_text())
     assert figures.goal_table(found) in PAGES["performance"]
     assert figures.picture(found) == figures.PICTURE.read_text()

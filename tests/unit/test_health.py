@@ -72,7 +72,7 @@ def test_better_status_is_shown_at_once() -> None:
         assert check_all(connection(status), GOOD, MINUTE).status is GOOD
 
 
-def test_dead_token_is_removed_after_an_hour_and_the_last_disconnects() -> None:
+def test_dead_token_is_removed_after_an_hour_and_the_last_token_disconnects() -> None:
     before = connection(GOOD, GOOD)
     once = with_findings(before, {"token-0": Finding(DEAD), "token-1": Finding(GOOD)}, NOW)
     assert len(once.ciphertexts) == 2
@@ -85,7 +85,7 @@ def test_dead_token_is_removed_after_an_hour_and_the_last_disconnects() -> None:
     assert (last.status, last.tokens, dict(last.ciphertexts)) == (DEAD, (), {})
 
 
-def test_suspected_dead_token_is_not_suspected_of_another_status() -> None:
+def test_dead_response_and_other_bad_response_do_not_confirm_each_other() -> None:
     dead_once = check_all(connection(GOOD), DEAD, MINUTE)
     assert check_all(dead_once, BAD, 2 * HOUR).status is GOOD
     assert check_all(check_all(connection(GOOD), BAD, MINUTE), DEAD, 2 * HOUR).tokens
@@ -141,12 +141,12 @@ def test_token_shows_the_most_urgent_status_of_its_parts(
         max_size=12,
     ),
 )
-def test_no_history_of_responses_drops_a_token_that_was_not_dead_twice(
+def test_token_is_dropped_only_after_finch_called_it_dead_for_an_hour(
     statuses: list[ConnectionStatus],
     checks: list[tuple[int, list[ConnectionStatus | None]]],
 ) -> None:
     seen: dict[str, list[timedelta]] = {}
-    one, at = connection(*statuses), timedelta()
+    after, at = connection(*statuses), timedelta()
     for minutes, responses in checks:
         at += minutes * MINUTE
         findings = {
@@ -156,11 +156,12 @@ def test_no_history_of_responses_drops_a_token_that_was_not_dead_twice(
         }
         for id_, finding in findings.items():
             seen[id_] = [*seen.get(id_, []), at] if finding.status is DEAD else []
-        before, one = one, with_findings(one, findings, NOW + at) if one.tokens else one
+        before = after
+        after = with_findings(before, findings, NOW + at) if before.tokens else before
         for token in before.tokens:
-            if token.id not in one.ciphertexts:
+            if token.id not in after.ciphertexts:
                 times = seen[token.id]
                 assert times[-1] - times[0] >= HOUR
-        assert one.status is DEAD or one.status is min(
-            (token.status for token in one.tokens), key=urgency
+        assert after.status is DEAD or after.status is min(
+            (token.status for token in after.tokens), key=urgency
         )

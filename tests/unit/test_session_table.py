@@ -1,4 +1,4 @@
-"""How the ConnectSessions table stores sessions, and which moves its methods make."""
+"""The ConnectSessions table: the stored form of sessions, and the moves that its methods make."""
 
 import inspect
 import logging
@@ -82,7 +82,7 @@ SESSIONS: list[ConnectSession] = [
 ]
 
 
-def told(session: ConnectSession) -> dict[str, Any]:
+def all_fields(session: ConnectSession) -> dict[str, Any]:
     """All fields of a session."""
     return {**vars(session), "attempt": vars(session.attempt)}
 
@@ -91,11 +91,13 @@ def told(session: ConnectSession) -> dict[str, Any]:
 def test_stored_session_is_read_back_unchanged(session: ConnectSession) -> None:
     read = _session(_item(session))
     assert type(read) is type(session)
-    assert told(read) == told(session)
+    assert all_fields(read) == all_fields(session)
 
 
 @pytest.mark.parametrize("session", SESSIONS, ids=lambda one: one.phase)
-def test_item_that_lacks_an_attribute_is_refused_by_its_name(session: ConnectSession) -> None:
+def test_item_without_a_required_attribute_is_refused_with_its_name(
+    session: ConnectSession,
+) -> None:
     item = _item(session)
     needed = {one.name for one in fields(Attempt) if one.default is not None}
     if not isinstance(session, Started):

@@ -14,8 +14,8 @@ def names(dataclass: type) -> set[str]:
 
 def test_every_field_of_a_connection_is_stored() -> None:
     # The key is stored as the primary key, and quiet_revision as the attribute "news".
-    elsewhere = {"customer_id", "key", "quiet_revision"}
-    assert names(Connection) - elsewhere == set(connection_table._FIELDS)
+    other_attributes = {"customer_id", "key", "quiet_revision"}
+    assert names(Connection) - other_attributes == set(connection_table._FIELDS)
     assert names(Token) - {"id"} == set(connection_table._TOKEN_FIELDS)
 
 

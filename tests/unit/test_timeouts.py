@@ -25,7 +25,11 @@ def finch_call(read_seconds: float = finch_client.READ_SECONDS) -> float:
 
 
 def test_slowest_exchange_still_stores_its_token() -> None:
-    """Session, work item, secret, consume, two exchanges (changed secret); encrypt and escrow, twice."""
+    """Counts the calls of a callback.
+
+    Session, work item, secret, consume, and two exchanges because the secret has changed. Then encrypt
+    and escrow, twice.
+    """
     slowest = 4 * AWS_CALL + 2 * finch_call(connect_api.EXCHANGE_READ_SECONDS)
     keeping = 2 * (3 * AWS_CALL) + sum(exchange_code.KEEPING_PAUSES)
     assert slowest + keeping < function("FinishConnect")
@@ -63,7 +67,7 @@ def test_work_item_finishes_before_it_is_delivered_again() -> None:
 
 
 def test_slowest_webhook_responds_in_time() -> None:
-    """The secret, the secret again, the queue."""
+    """Counts the calls: the secret twice, and the queue."""
     assert 3 * AWS_CALL < function("ReceiveWebhook") < GATEWAY
 
 

@@ -1,4 +1,4 @@
-"""Which token of a connection a backend gets, and when it gets no token."""
+"""The token of a connection that a backend gets, or the reason why it gets none."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -133,12 +133,12 @@ def test_unreadable_entities_are_left_out() -> None:
 
 
 def test_client_timeout_is_longer_than_the_vend_token_function() -> None:
-    """Connection, key, audit record."""
+    """Counts the calls: connection, key and audit record."""
     assert 3 * AWS_CALL < function("VendToken") < finch_tokens.READ_SECONDS
     assert function("ReadDirectory") > finch_tokens.READ_SECONDS
 
 
-def test_example_is_deployed_only_when_the_parameter_asks_for_it() -> None:
+def test_example_is_deployed_only_when_its_parameter_is_true() -> None:
     assert TEMPLATE["Parameters"]["WithExample"]["Default"] == "false"
     for name, resource in TEMPLATE["Resources"].items():
         assert (resource.get("Condition") == "HasExample") == name.startswith("ReadDirectory")

@@ -39,7 +39,7 @@ def signed(signatures: str, secrets: Sequence[WebhookSecret] = (SECRET,)) -> boo
 
 
 def flipped(text: bytes) -> Iterator[bytes]:
-    """Copies of the text, each with another bit flipped."""
+    """Copies of the text, each with a different bit flipped."""
     for place in range(len(text) * 8):
         changed = bytearray(text)
         changed[place // 8] ^= 1 << place % 8

@@ -1,4 +1,4 @@
-"""When a work item is due, and how it is written to a message."""
+"""The due times of a work item, and its message."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -104,7 +104,7 @@ def trim(packages: Path, ours: Iterable[Path]) -> None:
         model = _read(newest, "service-2")
         operations = {name for name in model["operations"] if xform_name(name) in methods}
         if not operations:
-            sys.exit(f"Nothing of {service} is called.")
+            sys.exit(f"The code creates a client of {service}, but calls no operation of it.")
         _write(to / "service-2.json", trimmed(model, operations))
         _write(to / "endpoint-rule-set-1.json", _read(newest, "endpoint-rule-set-1"))
         pages = _read(newest, "paginators-1")["pagination"]

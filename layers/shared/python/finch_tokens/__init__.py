@@ -76,8 +76,8 @@ class AccessToken:
 class VendedToken:
     """An access token of Finch for one connection: use it now and do not store it.
 
-    Where `entity_ids` is not empty, read each entity by a call of its own. The entities in
-    `left_out` cannot be read at the moment.
+    If `entity_ids` is not empty, read each entity with a separate call. The entities in `left_out`
+    cannot be read at the moment.
     """
 
     access_token: AccessToken
@@ -130,8 +130,8 @@ def token_for(
 ) -> Iterator[VendedToken]:
     """A token that covers these products; raises `TokenRefused` and `VendingFailed`.
 
-    An error that leaves the block and carries a `response` with status 401, as those of httpx,
-    requests and Finch's SDK do, is reported on its way.
+    If an error with a `response` of status 401 leaves the block, VendToken gets a report of it. The errors
+    of httpx, requests and Finch's SDK have such a `response`.
     """
     client = client or from_settings()
     request = {

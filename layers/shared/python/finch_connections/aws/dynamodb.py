@@ -26,7 +26,7 @@ _DUE_SHARDS = 8
 _DUE_INDEX = "due"
 # Few enough items to process in one batch.
 _SCANNED_AT_ONCE = 50
-# Longer than any item waits in the index: "due until then" means all items.
+# No item is due so far in the future: all items are due by now plus this.
 FOR_EVER = timedelta(days=365)
 
 

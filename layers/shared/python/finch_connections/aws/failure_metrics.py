@@ -19,7 +19,7 @@ _EXPECTED = {
 
 
 def watch(session: "botocore.session.Session") -> None:
-    """Counts from now on each failed call of the session's clients, after the last retry."""
+    """Makes the session's clients count each failed call, after its last retry."""
     session.register("after-call", _answered)
     session.register("after-call-error", _not_answered)
 

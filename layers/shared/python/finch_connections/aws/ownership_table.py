@@ -1,4 +1,4 @@
-"""The Ownership table: the owners of companies and Finch connections, and the sessions that hold tokens."""
+"""The Ownership table: the owners of companies and Finch connections, and the sessions that keep tokens."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -46,9 +46,9 @@ _FIELDS = {"holders": SET, "discarding": TEXT, "offered_to": TEXT}
 class OwnershipTable:
     """Reads records, and builds the writes that change them in transactions with sessions and connections.
 
-    A session holds a record while it keeps a token of the connection. A session that repairs holds it
-    from the exchange of the code, because a token may then exist. It stops when the token is attached
-    or gone.
+    A session is a holder of a record while it keeps a token of that Finch connection. A session that
+    repairs becomes a holder when it exchanges the code, because from then on a token may exist. It is
+    removed from the holders when the token is attached or gone.
     """
 
     client: "DynamoDBClient"
@@ -75,9 +75,9 @@ class OwnershipTable:
         return _record(owned) if owned else None, connection_of(connection) if connection else None
 
     def held_by(self, handle_hash: str, connection_ids: Iterable[str]) -> list[OwnershipRecord]:
-        """The records of these Finch connections that a session holds, as last written."""
+        """The latest records, of these Finch connections, in which the session is a holder."""
         records = (self.of_connection_id(one) for one in sorted(connection_ids))
-        return [one for one in records if one and handle_hash in one.holders]
+        return [record for record in records if record and handle_hash in record.holders]
 
     def of_company(self, key: CompanyKey) -> OwnershipRecord | None:
         """The latest record of an employer at a provider, or None."""
@@ -122,7 +122,7 @@ class OwnershipTable:
         write_together(self.client, [self._delete(offered.owned_id, nothing_else, values)])
 
     def holding(self, connection_id: str, handle_hash: str) -> "Write":
-        """The write after which a session holds a Finch connection."""
+        """The write that adds a session to the holders of a Finch connection."""
         return self._update(
             owned_id_of_connection(connection_id),
             "ADD holders :me REMOVE offered_to, offered_at",
@@ -146,8 +146,8 @@ class OwnershipTable:
     def freeing(self, owned: Ownership, *, held: bool) -> "Write":
         """The write that frees an ownership.
 
-        It fails if another connection is the owner, and if the record has holders but not `held`, or
-        the other way round.
+        `held` says whether the record has holders. The write fails if this is wrong, or if another
+        connection is the owner.
         """
         if held:
             condition = f"{_THEIRS} AND attribute_exists(holders)"
@@ -159,7 +159,7 @@ class OwnershipTable:
     def discarding(self, connection_id: str, company: CompanyKey, session: str) -> "list[Write]":
         """The writes that lock a Finch connection and its company while a session ends them at Finch.
 
-        They fail if another session or customer owns or holds the Finch connection, or owns the company.
+        They fail if the Finch connection has another holder or an owner, or if the company has an owner.
         """
         lock = "SET discarding = :discarding"
         free = "(attribute_not_exists(discarding) OR discarding = :discarding)"
@@ -179,7 +179,7 @@ class OwnershipTable:
         ]
 
     def keeping(self, connection_id: str, session: str) -> "Write":
-        """The write that unlocks a Finch connection, which Finch did not end. The session still holds it."""
+        """The write that unlocks a Finch connection which Finch did not end. The session stays a holder."""
         return self._update(
             owned_id_of_connection(connection_id),
             "REMOVE discarding",
@@ -197,12 +197,13 @@ class OwnershipTable:
     def leaving(self, records: Iterable[OwnershipRecord], handle_hash: str) -> "list[Write]":
         """The writes that remove a session from the holders of these records, as `held_by` read them.
 
-        They fail if the session has become, or is no longer, the only session or customer in the record.
+        A session is alone in a record without an owner and without other holders. The writes fail if it
+        was alone at the read and is not alone now, or the other way round.
         """
         return [self._leaving(record, handle_hash) for record in records]
 
     def leaving_to_others(self, seen: OwnershipRecord, handle_hash: str) -> "Write":
-        """The write that removes a session from the holders of a record that others own or hold.
+        """The write that removes a session from the holders of a record with an owner or other holders.
 
         It fails if the owner or the holders differ from `seen`: the last holder must not leave this way.
         """
@@ -230,24 +231,24 @@ class OwnershipTable:
     def _update(
         self, owned_id: str, expression: str, condition: str | None, values: dict[str, Item]
     ) -> "Write":
-        named = "#key" in f"{expression} {condition}"
+        has_key = "#key" in f"{expression} {condition}"
         arguments: Any = {
             "TableName": self.name,
             "Key": {"owned_id": text(owned_id)},
             "UpdateExpression": expression,
             **({"ConditionExpression": condition} if condition else {}),
-            **({"ExpressionAttributeNames": {"#key": "key"}} if named else {}),
+            **({"ExpressionAttributeNames": {"#key": "key"}} if has_key else {}),
             "ExpressionAttributeValues": values,
         }
         return {"Update": arguments}
 
     def _delete(self, owned_id: str, condition: str, values: dict[str, Item]) -> "Write":
-        named = "#key" in condition
+        has_key = "#key" in condition
         arguments: Any = {
             "TableName": self.name,
             "Key": {"owned_id": text(owned_id)},
             "ConditionExpression": condition,
-            **({"ExpressionAttributeNames": {"#key": "key"}} if named else {}),
+            **({"ExpressionAttributeNames": {"#key": "key"}} if has_key else {}),
             "ExpressionAttributeValues": values,
         }
         return {"Delete": arguments}

@@ -155,19 +155,18 @@ def _session(item: Item) -> ConnectSession:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class SessionTable:
-    """Moves sessions from phase to phase, each move conditional on the move before.
+    """Moves sessions from phase to phase. Each move succeeds only if the session is unchanged since the read.
 
-    Each move raises `dynamodb.Conflict` where the session has changed since it was read, or where
-    its phase does not lead to the next.
-    A session has a `ttl` only while it cannot have a token: before its code is consumed, and after
-    its end.
+    Each move raises `dynamodb.Conflict` if the session has changed, or if its phase does not lead to the
+    next phase. A session has a `ttl` only while it cannot have a token: before its code is consumed, and
+    after its end.
     """
 
     client: "DynamoDBClient"
     name: str
 
     def get(self, handle_hash: str) -> ConnectSession | None:
-        """The session, as last written."""
+        """The latest session, or None."""
         answer = self.client.get_item(
             TableName=self.name, Key={"handle_hash": text(handle_hash)}, ConsistentRead=True
         )
@@ -179,7 +178,7 @@ class SessionTable:
         self.client.put_item(TableName=self.name, Item=item)
 
     def opened(self, session: Started, click: Click) -> None:
-        """Stores the Finch session of a click, and what Finch got to know of the customer.
+        """Stores the Finch session of a click, with the customer id and the repair that Finch got.
 
         While an earlier click may still lead to a code, the new click must repair the same connection.
         """
@@ -196,7 +195,7 @@ class SessionTable:
         update(self.client, self._move(session, opened, names, only_if=only_if, values=values))
 
     def noted(self, code: SecretText) -> CodeNote | None:
-        """Which session consumed a code; None where none did."""
+        """The session that consumed a code, and whether Finch rejected the code; None for a new code."""
         answer = self.client.get_item(
             TableName=self.name, Key=_code_key(code.digest()), ConsistentRead=True
         )
@@ -212,10 +211,10 @@ class SessionTable:
         now: datetime,
         together_with: Sequence["Write"] = (),
     ) -> Exchanging:
-        """The session, after it has taken the code for its one exchange.
+        """Consumes the code, and returns the session in its new phase.
 
-        The same transaction stores that the code is this session's: no other session exchanges it,
-        and neither does this session after Finch has rejected it.
+        The same transaction stores that this session has consumed the code. So no other session can
+        exchange it, and this session cannot exchange it again after Finch has rejected it.
         """
         attempt, code_hash = session.attempt, code.digest()
         completion_hash = attempt.completion(code).digest()
@@ -250,7 +249,7 @@ class SessionTable:
         return exchanging
 
     def give_back(self, session: Exchanging, together_with: Sequence["Write"] = ()) -> None:
-        """Makes the session ready for the same code again: Finch did not receive it."""
+        """Makes the session ready for the same code again, because Finch did not receive it."""
         write_together(self.client, [{"Update": self._restart(session)}, *together_with])
 
     def reject(
@@ -274,7 +273,7 @@ class SessionTable:
     def escrow(
         self, session: Exchanging | Uncertain, escrow: Escrow, together_with: Sequence["Write"]
     ) -> Escrowed:
-        """The session, with the encrypted token in escrow."""
+        """Stores the encrypted token in escrow, and returns the session in its new phase."""
         escrowed = Escrowed(session.attempt, session.consumption, escrow)
         keep = self._move(session, escrowed, ["escrow"], removes=("error",))
         write_together(self.client, [{"Update": keep}, *together_with])
@@ -300,7 +299,7 @@ class SessionTable:
         )
 
     def bind(self, session: Escrowed | Held) -> None:
-        """Stores that the browser which returned is its customer's."""
+        """Stores that the browser which returned from Finch belongs to the session's customer."""
         # Only this member: the ciphertext may have been replaced since the read.
         move = self._move(session, session, sets={"escrow.browser_bound": {"BOOL": True}})
         update(self.client, move)
@@ -319,9 +318,9 @@ class SessionTable:
         key: CompanyKey | None = None,
         together_with: Sequence["Write"] = (),
     ) -> Discarding:
-        """The session, whose token must not be attached any more.
+        """Stores that the token must not be attached any more, and returns the session in its new phase.
 
-        `key` is the company that no customer may connect meanwhile.
+        `key` is the company that no customer may connect until the session has ended.
         """
         discarding = Discarding(
             session.attempt, session.consumption, session.escrow, error, now, key
@@ -357,7 +356,7 @@ class SessionTable:
         *,
         repaired: bool | None = None,
     ) -> None:
-        """Ends the session in its connection: both are written together or neither is."""
+        """Completes the session in the transaction that writes its connection."""
         complete = Complete(session.attempt, session.consumption, key, repaired)
         end = self._move(
             session,
@@ -371,7 +370,7 @@ class SessionTable:
     def in_escrow(
         self, after: Mapping[str, str] | None
     ) -> tuple[list[Keeping], dict[str, str] | None]:
-        """A page of all sessions with a token in escrow, and where the next page starts."""
+        """A page of all sessions with a token in escrow, and the start of the next page or None."""
         kept = {"FilterExpression": "attribute_exists(escrow)"}
         items, last = scan(self.client, self.name, after, **kept)
         return [one for item in items if isinstance(one := _session(item), Keeping)], last
@@ -379,7 +378,7 @@ class SessionTable:
     def of_customer(
         self, customer_id: str, after: Mapping[str, str] | None
     ) -> tuple[list[ConnectSession], dict[str, str] | None]:
-        """A page of a customer's sessions, and where the next page starts."""
+        """A page of a customer's sessions, and the start of the next page or None."""
         theirs: Any = {
             "FilterExpression": "customer_id = :customer",
             "ExpressionAttributeValues": {":customer": text(customer_id)},
@@ -388,7 +387,7 @@ class SessionTable:
         return [_session(item) for item in items], last
 
     def reencrypt(self, session: Keeping, ciphertext: bytes) -> None:
-        """Replaces the ciphertext that was read by another ciphertext of the same token."""
+        """Replaces the ciphertext in escrow by another ciphertext of the same token, if it is unchanged."""
         update(
             self.client,
             {
@@ -404,7 +403,7 @@ class SessionTable:
         )
 
     def erase(self, session: Started | Complete | Ended) -> None:
-        """Removes a session without a token, and the note of its code."""
+        """Deletes a session without a token, and the note of its code."""
         session_gone: Any = {
             "TableName": self.name,
             "Key": {"handle_hash": text(session.attempt.handle_hash)},
@@ -425,7 +424,10 @@ class SessionTable:
         now: datetime,
         together_with: Sequence["Write"],
     ) -> None:
-        """Writes a session again as a backup has it in `item`, for an operator to look at."""
+        """Restores a session that is lost from the `item` of a backup, for an operator to decide.
+
+        Raises `dynamodb.Conflict` if the session still exists.
+        """
         due_now = due(Due.UNFINISHED, (session.attempt.handle_hash,), now)
         restored = {**item, **_item(session), **due_now}
         put: Any = {
@@ -473,10 +475,11 @@ class SessionTable:
         only_if: str = "",
         values: Mapping[str, Item] | None = None,
     ) -> Any:
-        """The update that moves a session, and stores these fields of `to` and what `sets` has.
+        """The update that moves a session to `to`.
 
-        It succeeds only if phase, request and confirmation are unchanged since the read, and
-        `only_if`, with `values`, is true.
+        Stores the fields of `to` that `stores` names, and the attributes in `sets`. Succeeds only if
+        phase, request and confirmation are unchanged since the read, and the condition `only_if` with
+        its `values` is true.
         """
         if not session.phase.leads_to(to.phase):
             raise Conflict

@@ -53,13 +53,13 @@ class TokenVault:
     def reencrypt_escrow(
         self, ciphertext: bytes, handle_hash: str, customer_id: str
     ) -> bytes | None:
-        """The same token under the current key; None if it is under that key already."""
+        """A ciphertext of the same token under the current key; None if it has that key already."""
         return self._reencrypt(ciphertext, _escrow(handle_hash, customer_id))
 
     def reencrypt_stored(
         self, ciphertext: bytes, customer_id: str, key: CompanyKey
     ) -> bytes | None:
-        """The same token under the current key; None if it is under that key already."""
+        """A ciphertext of the same token under the current key; None if it has that key already."""
         return self._reencrypt(ciphertext, _stored(customer_id, key))
 
     def _reencrypt(self, ciphertext: bytes, context: Mapping[str, str]) -> bytes | None:

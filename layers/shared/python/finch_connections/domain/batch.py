@@ -1,4 +1,4 @@
-"""A batch of an operator's long-running work: it runs until its time is up, and a cursor starts the next."""
+"""A batch of an operator's long-running work: it ends when its time is up, and a cursor starts the next."""
 
 from collections import Counter
 from collections.abc import Mapping

@@ -28,7 +28,7 @@ CODE_LIFETIME = timedelta(minutes=10)
 EXCHANGE_LIMIT = timedelta(minutes=4)
 # A token that its user does not confirm within this time is disconnected at Finch.
 CONFIRM_WITHIN = timedelta(hours=24)
-# How long a session is kept after its end, so that a reload gets the same outcome, or when unused.
+# A session is kept this long after it ends or expires, so that a reload gets the same outcome.
 KEPT_AFTER_END = timedelta(days=30)
 
 _HANDLE = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -91,7 +91,7 @@ class Mode(StrEnum):
 
 
 class Phase(StrEnum):
-    """How far a session is. Each phase is the type of the same name below."""
+    """The phase of a session. Each phase has a class of the same name below."""
 
     STARTED = "started"
     EXCHANGING = "exchanging"
@@ -107,10 +107,10 @@ class Phase(StrEnum):
         return later in NEXT[self]
 
 
-# The only statement of which phase may follow which. A phase that follows itself changes its fields.
+# The phases that may follow each phase; this rule is only here. A move to the same phase changes fields.
 NEXT: Mapping[Phase, Collection[Phase]] = {
-    # Finch may not have received the code, or may have rejected it: another code may follow.
     Phase.STARTED: {Phase.STARTED, Phase.EXCHANGING},
+    # Back to `started` if Finch did not receive the code or rejected it: another code may follow.
     Phase.EXCHANGING: {Phase.STARTED, Phase.ESCROWED, Phase.UNCERTAIN},
     Phase.UNCERTAIN: {Phase.ESCROWED, Phase.ENDED},
     Phase.ESCROWED: {Phase.ESCROWED, Phase.COMPLETE, Phase.HELD, Phase.DISCARDING, Phase.ENDED},
@@ -121,14 +121,15 @@ NEXT: Mapping[Phase, Collection[Phase]] = {
 }
 
 
-# No session is compared or printed, and the methods that do it are compiled at every cold start.
+# Without `__eq__` and `__repr__`: we do not use them, and Python would compile them at every cold start.
 @dataclass(frozen=True, eq=False, repr=False)
 class Attempt:
     """The facts of the attempt. All phases have them, and only a click changes them.
 
-    The handle and the binding are stored as hashes only. `repairs` is the connection whose login
-    the session repairs. `finch_customer_id` is the customer's name at Finch, and `repairs_id` the
-    repaired Finch connection: both are known once Finch has created a session.
+    The handle and the binding are stored only as hashes. `repairs` is the key of the connection whose
+    login the session repairs, and `repairs_id` is the Finch connection of that login.
+    `finch_customer_id` is the customer id that we sent to Finch. `repairs_id` and `finch_customer_id`
+    are None until Finch has created its session.
     """
 
     handle_hash: str
@@ -153,33 +154,33 @@ class Attempt:
 
     @property
     def useful_until(self) -> datetime:
-        """How long the user may still go to Finch Connect: an embedded session cannot be renewed."""
+        """The time until which the user can open Finch Connect. An embedded session cannot be renewed."""
         embedded = self.created_at + FINCH_SESSION_LIFETIME
         return embedded if self.mode is Mode.EMBEDDED else self.link_expires_at
 
     @property
     def expires_at(self) -> datetime:
-        """When a callback stops working: a user who clicks in the last minute has time to finish."""
+        """When a callback stops working. A user who clicks the link in its last minute has time to finish."""
         return self.link_expires_at + FINCH_SESSION_LIFETIME + CODE_LIFETIME
 
     @property
     def binding_id(self) -> str:
-        """Names the session to the browser that keeps its binding."""
+        """Identifies the session in the name of its binding cookie."""
         return self.handle_hash[:16]
 
     def bound(self, bindings: Mapping[str, SecretText]) -> bool:
-        """Whether a browser with these bindings, by `binding_id`, is the browser that began."""
+        """Whether the browser that sent these bindings (by `binding_id`) has begun the session."""
         binding = bindings.get(self.binding_id)
         return binding is not None and binding.matches(self.binding_hash)
 
     def completion(self, code: SecretText) -> SecretText:
-        """The completion code for the browser that returned with `code`, the same for the same code."""
+        """The completion code for the browser that returned with `code`. A reload gets the same text."""
         mac = hmac.new(self.completion_key, code.reveal().encode(), sha256).hexdigest()
         return SecretText(f"{self.handle_hash}.{mac}")
 
 
 class Consumption(NamedTuple):
-    """Which code was consumed, and when. `attempt` names the one request that exchanges it."""
+    """The code that was consumed, and when. `attempt` is the id of the only request that exchanges it."""
 
     attempt: str
     code_hash: str
@@ -188,7 +189,7 @@ class Consumption(NamedTuple):
 
     @property
     def confirm_until(self) -> datetime:
-        """How long the user may confirm what they connected."""
+        """The time until which the user may confirm the connection."""
         return self.consumed_at + CONFIRM_WITHIN
 
 
@@ -205,7 +206,7 @@ class Click:
 class Escrow:
     """The encrypted token that a session keeps until its connection is written.
 
-    `state_echoed` and `browser_bound` are what the callback proved (RFC 9700 section 4.7).
+    `state_echoed` and `browser_bound` say what the callback proved (RFC 9700 section 4.7).
     """
 
     ciphertext: bytes
@@ -229,7 +230,7 @@ class Started:
         return click.finch_connect_url if click and reusable else None
 
     def under_repair(self, now: datetime) -> str | None:
-        """The Finch connection of an earlier click, while that click may still lead to a code."""
+        """The Finch connection that an earlier click repairs, while that click may still lead to a code."""
         click = self.click
         over = FINCH_SESSION_LIFETIME + CODE_LIFETIME
         return (
@@ -239,7 +240,7 @@ class Started:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Exchanging:
-    """One request exchanges the code. From here on, the session may be the only place of a token."""
+    """A single request exchanges the code. From now on, the session may be the only record of a token."""
 
     phase: ClassVar = Phase.EXCHANGING
     attempt: Attempt
@@ -252,7 +253,7 @@ class Exchanging:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Uncertain:
-    """Finch's response was lost: a token may exist that we never received. An operator must look."""
+    """Finch's response was lost: a token may exist that we never received. An operator must decide."""
 
     phase: ClassVar = Phase.UNCERTAIN
     attempt: Attempt
@@ -289,7 +290,7 @@ class Held:
 class Discarding:
     """The token must not be attached any more, and Finch must end its connection.
 
-    `key` is the company that no customer may connect meanwhile.
+    `key` is the company that no customer may connect until the session has ended.
     """
 
     phase: ClassVar = Phase.DISCARDING
@@ -303,7 +304,7 @@ class Discarding:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Complete:
-    """The token is attached to the connection `key`. `repaired` is None where nothing was to repair."""
+    """The token is attached to the connection `key`. `repaired` is None if the session was no repair."""
 
     phase: ClassVar = Phase.COMPLETE
     attempt: Attempt
@@ -322,7 +323,7 @@ class Ended:
     error: str
 
 
-# Plain unions, so that `isinstance` takes them.
+# Plain unions, because `isinstance` accepts no `type` alias.
 Keeping = Escrowed | Held | Discarding
 Consumed = Exchanging | Uncertain | Keeping | Complete | Ended
 ConnectSession = Started | Consumed
@@ -332,7 +333,7 @@ KINDS: Mapping[Phase, type[ConnectSession]] = {
 
 
 class CodeNote(NamedTuple):
-    """Which session consumed a code, and whether Finch rejected it."""
+    """The session that consumed a code, and whether Finch rejected the code."""
 
     handle_hash: str
     rejected: bool
@@ -361,7 +362,7 @@ def begin(
 ) -> NewSession:
     """A new session with a 256-bit handle and a 256-bit binding; raises `ReturnToNotAllowed`.
 
-    Finch requires a name of the customer: without one it gets the id.
+    Finch requires a customer name. Without `customer_name`, it gets the customer id.
     """
     if mode is Mode.REDIRECT or return_to is not None:
         require_return_to(return_to, allowed_return_urls)
@@ -389,13 +390,16 @@ def new_secret() -> SecretText:
 
 
 def behind(session: ConnectSession) -> frozenset[str]:
-    """The Finch connections that a session may have a token of: in escrow, or by its repair."""
+    """The ids of the Finch connections of which a session may have a token: in escrow, or from a repair."""
     kept = session.escrow.token_response.connection_id if isinstance(session, Keeping) else None
     return frozenset(filter(None, (kept, session.attempt.repairs_id)))
 
 
 def require_return_to(return_to: str | None, allowed: Collection[str]) -> str:
-    """The page to return to, which must be a configured page (RFC 9700 section 4.11)."""
+    """The page to return to. It must be a configured page (RFC 9700 section 4.11).
+
+    Raises `ReturnToNotAllowed`.
+    """
     if return_to is None or return_to not in allowed:
         raise ReturnToNotAllowed
     return return_to
@@ -433,9 +437,9 @@ def require_link(session: ConnectSession | None, now: datetime) -> Started:
 def require_code(session: ConnectSession, code: SecretText, now: datetime) -> None:
     """Refuses a code that must not be exchanged in this session.
 
-    The code that a session consumed is always accepted: it gets the same outcome again, also much
-    later. While another code is exchanged nothing is decided, because Finch may reject that code.
-    Raises `SessionUsed` and `SessionExpired`.
+    The code that the session consumed is always accepted, even much later: it gets the same outcome
+    again. While the session exchanges another code, no code is refused, because Finch may still reject
+    the other code. Raises `SessionUsed` and `SessionExpired`.
     """
     match session:
         case Started():
@@ -459,7 +463,7 @@ def require_unspent(note: CodeNote | None, session: ConnectSession) -> None:
 
 
 def repair_result(attempt: Attempt, key: CompanyKey, connection_id: str) -> bool | None:
-    """Whether a repair ended in the connection that it was for; None where nothing was to repair.
+    """Whether a repair reached the connection that it was started for; None if this is not a repair.
 
     Finch keeps the `connection_id` of a repaired connection ("Reauthenticate session" in its
     reference): another `connection_id` means another login, or another company.
@@ -477,9 +481,9 @@ def dead_for_good(session: Escrowed | Held, now: datetime) -> bool:
 def require_completion(
     session: ConnectSession | None, completion: SecretText, customer_id: str
 ) -> Consumed:
-    """The session of a caller who is its customer and has its completion code.
+    """The session, if the caller is its customer and has its completion code.
 
-    Raises `SessionNotFound` in all other cases: the session of another customer does not exist.
+    Raises `SessionNotFound` in all other cases: for the caller, another customer's session does not exist.
     """
     if (
         session is None
@@ -492,7 +496,7 @@ def require_completion(
 
 
 def next_finch_customer_id(customer_id: str, taken: Collection[str]) -> str:
-    """The first name for a customer that is not among `taken`.
+    """The first name for a customer at Finch that is not in `taken`.
 
     Finch refuses a second connection under the same `customer_id` (`connection_already_exists`), so
     later names get a number after `~`. A customer's id cannot contain `~`, so the name is never
@@ -504,12 +508,12 @@ def next_finch_customer_id(customer_id: str, taken: Collection[str]) -> str:
 
 
 def unguessed_finch_customer_id(customer_id: str) -> str:
-    """A name with a random number, which no earlier attempt has, complete or not."""
+    """A name with a random number, so that no earlier attempt has used it, complete or not."""
     return f"{customer_id}~{10**12 + secrets.randbelow(10**12)}"
 
 
 def issued_to(finch_customer_id: str, customer_id: str) -> bool:
-    """Whether we made this name at Finch for this customer."""
+    """Whether we have given this name to Finch for this customer."""
     name, tilde, number = finch_customer_id.partition("~")
     return name == customer_id and (not tilde or number.isdecimal())
 
@@ -532,12 +536,14 @@ def require_same(
 
 
 def require_theirs(customer_id: str, escrow: Escrow, introspection: Introspection) -> None:
-    """Refuses a token that nothing ties to the session's customer; raises `CannotConnect`.
+    """Refuses a token without proof that it belongs to the session's customer; raises `CannotConnect`.
 
-    Either the echoed `state` or the customer that Finch names must tie it to the session: a code
-    that an attacker puts into another user's browser carries neither (RFC 9700 sections 4.5 and
-    4.7). Each customer that Finch names must be this customer.
+    The proof is the echoed `state` or the customer that Finch names. A code that an attacker puts into
+    another user's browser has neither (RFC 9700 sections 4.5 and 4.7). Each customer that Finch names
+    must be this customer.
     """
-    named = [one for one in (escrow.token_response.customer_id, introspection.customer_id) if one]
-    if not (all(issued_to(one, customer_id) for one in named) and (escrow.state_echoed or named)):
+    names = [
+        name for name in (escrow.token_response.customer_id, introspection.customer_id) if name
+    ]
+    if not (all(issued_to(name, customer_id) for name in names) and (escrow.state_echoed or names)):
         raise CannotConnect

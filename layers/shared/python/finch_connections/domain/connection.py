@@ -19,7 +19,7 @@ ANOTHER_COMPANY = "another_company"
 # The scheduled check asks Finch about a connection whose last check is older.
 CHECKED_EVERY = timedelta(days=1)
 
-# Keep an item below DynamoDB's 400 KB. A token takes at most about 2 KB besides its sets.
+# Keep an item below DynamoDB's 400 KB. Without its sets, a token takes at most about 2 KB.
 MAX_TOKENS = 50
 MAX_SET_BYTES = 250_000
 
@@ -147,7 +147,7 @@ class Token:
 
     `id` comes from the introspection. `finch_customer_id` is the customer id that Finch has for this
     token. `suspected` is a worse status that Finch has reported once and not yet confirmed. `entities`
-    and `methods` hold Finch's status for each entity id and each type of authentication method.
+    and `methods` contain Finch's status for each entity id and each type of authentication method.
     """
 
     id: str
@@ -178,8 +178,8 @@ class Token:
 class Connection:
     """A customer's link to one employer at one provider, with any number of logins.
 
-    `ciphertexts` holds the encrypted text of each token by token id, and is empty if it was not read.
-    During a disconnect, `ended` holds the Finch connection ids that Finch has confirmed so far, and
+    `ciphertexts` has the encrypted text of each token by token id, and is empty if it was not read.
+    During a disconnect, `ended` has the Finch connection ids that Finch has confirmed so far, and
     `disconnecting_since` the start. `checked_at` is the time of the last check at Finch, `next_look`
     the time when its work item is due. `problem` is a stable code for a problem that the status does
     not show. `provider_name`, `company_name` and `entity_names` (by entity id) are only for display.
@@ -324,7 +324,7 @@ def token_for_name(connection: Connection) -> Token | None:
     return next(works, None)
 
 
-def named(
+def with_names(
     connection: Connection, provider_name: str | None, company_name: str | None
 ) -> Connection:
     """The connection with these names, without an event; the same object if the names are unchanged."""
@@ -382,7 +382,7 @@ def disconnecting(connection: Connection, now: datetime) -> Connection:
         connection,
         status=ConnectionStatus.DISCONNECTING,
         disconnecting_since=now,
-        # The disconnect has a work item of its own.
+        # The disconnect has its own work item.
         next_look=None,
         problem=None,
         updated_at=now,
@@ -393,7 +393,7 @@ def disconnecting(connection: Connection, now: datetime) -> Connection:
 def partly_ended(
     connection: Connection, connection_ids: Collection[str], now: datetime
 ) -> Connection:
-    """The connection with the ids that Finch has confirmed so far. All tokens stay; no event."""
+    """The connection with the ids that Finch has confirmed so far, without an event. All tokens stay."""
     return replace(
         connection,
         ended=frozenset(connection_ids),
@@ -481,7 +481,7 @@ def not_repaired(connection: Connection, now: datetime) -> Connection:
 
 
 def to_repair(connection: Connection, under_repair: str | None = None) -> Token:
-    """The token to repair: the most urgent of the Finch connection `under_repair`, else of all tokens.
+    """The token to repair: the most urgent of the Finch connection `under_repair`, or else of all tokens.
 
     Raises `ConnectionNotFound` if the connection has no token, and `ConnectionBusy`.
     """
@@ -489,8 +489,8 @@ def to_repair(connection: Connection, under_repair: str | None = None) -> Token:
         raise ConnectionBusy
     if not connection.tokens:
         raise ConnectionNotFound
-    begun = [one for one in connection.tokens if one.connection_id == under_repair]
-    return min(begun or connection.tokens, key=lambda token: urgency(token.status))
+    preferred = [token for token in connection.tokens if token.connection_id == under_repair]
+    return min(preferred or connection.tokens, key=lambda token: urgency(token.status))
 
 
 def refused_for_days(since: datetime | None, now: datetime) -> bool:

@@ -19,7 +19,7 @@ from finch_connections.domain.connection import (
 )
 from finch_connections.domain.token_response import DEAD_AGAIN_AFTER, Introspection, status_of
 
-# A single bad answer does not change a connection: we believe it when Finch repeats it after this.
+# A single bad answer does not change a connection. We believe it if Finch repeats it after this time.
 WORSE_AGAIN_AFTER = timedelta(minutes=1)
 # A customer who has not acted for this long has probably not seen that they should.
 WAITS_FOR = timedelta(days=7)

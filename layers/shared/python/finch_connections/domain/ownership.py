@@ -1,4 +1,4 @@
-"""Ownership of companies and Finch connections, so that no customer can end another's connection."""
+"""Ownership of companies and Finch connections, so that no customer can end another customer's connection."""
 
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -37,12 +37,12 @@ class Ownership:
 
 @dataclass(frozen=True)
 class OwnershipRecord:
-    """The owner of a company or Finch connection, and the connect sessions that hold a token of it.
+    """The owner of a company or Finch connection, and the connect sessions that keep a token of it.
 
-    Sessions are named by their `handle_hash`. `holders` keep a token in escrow, or may receive one from
-    a repair. `discarding` is the holder that is ending the connection at Finch. `offered_to` is a
-    session that offers its customer to repair a connection which exists at Finch, but of which we have
-    no token.
+    Sessions are identified by their `handle_hash`. `holders` are the sessions that keep a token in
+    escrow, or may receive a token from a repair. `discarding` is the holder that is ending the
+    connection at Finch. `offered_to` is a session that offers its customer to repair a connection of
+    which we have no token, although it exists at Finch.
     """
 
     owned_id: str
@@ -100,7 +100,7 @@ def row_of(
 
 
 def freed(before: Connection, after: Connection) -> list[Ownership]:
-    """The ownerships that a change of a connection frees."""
+    """The ownerships that become free when a connection changes from `before` to `after`."""
     customer_id, key = before.customer_id, before.key
     owned = [
         Ownership.of_connection_id(connection_id, customer_id, key)

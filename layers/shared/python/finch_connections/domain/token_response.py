@@ -14,7 +14,7 @@ from finch_connections.domain.connection import (
     urgency,
 )
 
-# Finch's first "this token is dead" may be an error: we believe it when Finch repeats it after this.
+# Finch's first "this token is dead" may be an error. We believe it if Finch repeats it after this time.
 DEAD_AGAIN_AFTER = timedelta(hours=1)
 
 
@@ -47,8 +47,8 @@ class TokenResponse:
 class Introspection:
     """Finch's current description of a token (`GET /introspect` in Finch's API reference).
 
-    `token_id` is the id of the token, not of the connection. `status_detail` is Finch's status if its
-    reference does not list it. `entities` and `methods` hold Finch's status of each entity by id and of
+    `token_id` is the id of the token, not of the connection. `status_detail` is a status of Finch that
+    its reference does not list. `entities` and `methods` have Finch's status of each entity by id and of
     each authentication method by type. `entity_names` has the names that are safe to show.
     """
 

@@ -16,7 +16,7 @@ from typing import Self
 from finch_connections.domain.connection import IDENTIFIER
 from finch_connections.domain.errors import InvalidRequest, Refusal
 
-# The largest difference between the clocks, and how long a captured webhook can be replayed.
+# The largest difference between our clock and Finch's. A captured webhook can be replayed for this long.
 TOLERANCE = timedelta(minutes=5)
 # A shorter key could be guessed.
 _SHORTEST_KEY_BYTES = 16
@@ -73,7 +73,7 @@ class Delivery:
 
     @classmethod
     def of(cls, headers: Mapping[str, str], body: bytes, now: datetime) -> Self:
-        """The delivery from a request with the unchanged `body`. Raises `SignatureInvalid`, also if stale."""
+        """The delivery in a request with the unchanged `body`. Raises `SignatureInvalid`, also if too old."""
         lowered = {name.lower(): value for name, value in headers.items()}
         try:
             names = ("finch-event-id", "finch-timestamp", "finch-signature")

@@ -6,9 +6,9 @@ from typing import Self
 
 from finch_connections.domain.connection import CompanyKey
 
-# By then the request that queued the work item has usually finished the work itself.
+# The first attempt comes this late, because the request that queued the item usually finishes the work.
 FIRST_LOOK = timedelta(minutes=1)
-# Work that takes longer is not just slow.
+# Work that takes longer than this is stuck, not slow.
 STUCK_AFTER = timedelta(hours=1)
 # How often we check and report work that waits for the operator.
 REMINDER = timedelta(hours=1)
@@ -74,7 +74,7 @@ class WorkItem:
         return cls(subject, now, now, redelivered=True)
 
     def waiting(self, until: datetime) -> Self:
-        """The same item, due when more work can be done."""
+        """The same item, due at `until`. Its age and its retries count from then."""
         return replace(self, began_at=until, due_at=until, retries=0, redelivered=False)
 
     def left_to_schedule(self, now: datetime) -> bool:

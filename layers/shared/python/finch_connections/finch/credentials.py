@@ -19,7 +19,7 @@ from finch_connections.log import logger
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-# A changed secret is in use everywhere after this, and at once when Finch refuses the old credentials.
+# All functions use a changed secret after this time, or at once if Finch refuses the old credentials.
 _MAX_AGE_SECONDS = 300
 # A limit for reads that a request can cause, because any caller can send a wrong signature.
 _AGAIN_SECONDS = 60

@@ -54,10 +54,10 @@ from finch_connections.finch.errors import FinchFailure, TokenDead
 from finch_connections.log import logger
 from finch_connections.use_cases.exchange_code import Services, decrypt_escrow, reread
 
-# How often a lost race is run again before the outcome is "pending".
+# How often `settle` reads again after a conflict, before the outcome is "pending".
 _ATTEMPTS = 8
 
-# The refusals that a session stores when it can connect no more, by their codes.
+# The refusals after which a session can never connect, by the code that the session stores.
 ENDS: Mapping[str, type[Refusal]] = {
     kind.code: kind
     for kind in (CannotConnect, TooManyLogins, ExchangeUncertain, SessionExpired, ConnectionEnded)
@@ -70,13 +70,13 @@ class Approval(Enum):
     NONE = auto()
     """A work item, a preview, or a browser that did not begin the session."""
     CUSTOMER = auto()
-    """The browser that began the session, or the customer's JWT, with a completion code or embedded."""
+    """The browser that began the session, or the customer's JWT (with a completion code, or embedded)."""
     OPERATOR = auto()
     """An operator, who may also attach a held token."""
 
 
 class Status(StrEnum):
-    """The outcome for now."""
+    """The outcome so far."""
 
     CONNECTED = "connected"
     CONFIRM = "confirm"
@@ -84,11 +84,11 @@ class Status(StrEnum):
 
 
 class Finished(NamedTuple):
-    """The outcome of a code: the connection, or what remains to be done.
+    """The outcome of a code: the connection, or the next step.
 
-    `key` is the company, where Finch has named it. `completion` is for the browser that returned,
-    where its user must confirm or may try again. `repaired` says whether a repair ended in the
-    connection that it was for. `entity_names` are for the user who must confirm.
+    `key` is the company, or None until Finch has named it. `completion` is the completion code for the
+    browser that returned, if its user must confirm or may try again. `repaired` says whether a repair
+    reached the connection that it was started for. `entity_names` are for the user who must confirm.
     """
 
     session: ConnectSession
@@ -123,10 +123,10 @@ def settle(
     now: datetime,
     services: Services,
 ) -> Finished:
-    """The outcome of a session whose code was consumed; attaches its token when it may.
+    """Attaches the token of a session whose code was consumed, if the rules allow it; returns the outcome.
 
-    May run again from any point: it finds the steps that are done. `token` is the text of the token
-    in escrow, where the caller has it. Raises `Refusal`.
+    It can run again after a stop at any point, and skips the steps that are done. `token` is the text of
+    the token in escrow, if the caller has it. Raises `Refusal`.
     """
     key: CompanyKey | None = None
     for _ in range(_ATTEMPTS):
@@ -157,7 +157,8 @@ def settle(
             break
         except (CannotConnect, OwnedByAnother, TooManyLogins, UnusableIdentifier) as error:
             if completion:
-                # A request of the user: the work item that waits to be confirmed comes a day later.
+                # A user's request: the session's own work item may come only a day later, and the
+                # operator must get the report of the held token soon.
                 _queue(session, now, services)
             try:
                 services.sessions.hold(session, error.code)
@@ -186,12 +187,12 @@ def _queue(session: Escrowed | Held, now: datetime, services: Services) -> None:
 
 
 def _outcome(session: ConnectSession, now: datetime) -> Finished:
-    """The outcome of a session whose token cannot be attached in this call; raises `Refusal`."""
+    """The outcome of a session whose token is not to be attached in this call; raises `Refusal`."""
     match session:
         case Complete():
             return Finished(session, Status.CONNECTED, session.key, repaired=session.repaired)
         case Exchanging() if not session.abandoned(now):
-            # Without a completion code: it is not yet known what it would complete.
+            # Without a completion code, because the exchange has no result yet.
             return Finished(session, Status.PENDING)
         case Exchanging() | Uncertain():
             raise ExchangeUncertain
@@ -204,9 +205,9 @@ def _outcome(session: ConnectSession, now: datetime) -> Finished:
 
 
 def _store_dead(session: Escrowed | Held, now: datetime, services: Services) -> None:
-    """Stores that Finch calls the token dead, and ends the session when it has said so before.
+    """Stores when Finch first called the token dead. Ends the session if Finch repeats it an hour later.
 
-    The ciphertext stays until Finch repeats it an hour later.
+    The ciphertext stays until then.
     """
     logger.warning("token dead before it was attached", customer_id=session.attempt.customer_id)
     with suppress(Conflict):
@@ -220,9 +221,9 @@ def _store_dead(session: Escrowed | Held, now: datetime, services: Services) -> 
 
 
 def _place(customer_id: str, token_response: TokenResponse, services: Services) -> _Place:
-    """Where the token belongs; raises what `row_of` raises.
+    """The place of the token. Raises the same errors as `row_of`.
 
-    Read before Finch is asked, so that the write fails if Finch's response is no longer true.
+    The caller reads it before it asks Finch, so that the write fails if the row changes in the meantime.
     """
     connection_id = token_response.connection_id
     try:
@@ -277,15 +278,15 @@ def _commit(
 ) -> bool | None:
     """Writes connection, ownership and session together, and returns the result of a repair.
 
-    Raises `Conflict` where another request wrote first, and the refusals of the rules.
+    Raises `Conflict` if another request wrote first, and the refusals of the rules.
     """
     attempt, consumption = session.attempt, session.consumption
-    (key, there), token_response, introspection = verified
+    (key, existing), token_response, introspection = verified
     customer_id, connection_id = attempt.customer_id, token_response.connection_id
     name = attempt.finch_customer_id or customer_id
     repaired = repair_result(attempt, key, connection_id)
     after = attach(
-        there,
+        existing,
         customer_id,
         key,
         token_of(token_response, introspection, name, consumption.consumed_at),

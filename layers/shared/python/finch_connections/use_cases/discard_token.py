@@ -32,13 +32,13 @@ def begin_discard(
     now: datetime,
     services: Services,
 ) -> Discarding | None:
-    """The session whose connection Finch must now end; None where it must not be ended.
+    """Decides about an escrowed token. Returns the session if Finch must end its connection, else None.
 
-    No connection of another login or customer is cut off. Where another token of the connection is
-    kept and alive, this token is dropped. Where that token is dead, or a customer owns the company,
-    this token is held for an operator. An operator may decide to end the connection `regardless`.
-    Raises `FinchFailure` where Finch does not say which token is alive, and `dynamodb.Conflict` where
-    holders or owners changed meanwhile.
+    If we keep another live token of the connection, this token is dropped. If that other token is dead,
+    or a customer owns the company, this token is held for an operator. So no connection of another login
+    or customer is ended. With `regardless`, an operator has decided to end the connection in any case.
+    Raises `FinchFailure` if Finch does not say which token is alive, and `dynamodb.Conflict` if holders
+    or owners have changed since the read.
     """
     handle_hash = session.attempt.handle_hash
     connection_id = session.escrow.token_response.connection_id
@@ -71,9 +71,10 @@ def begin_discard(
 def covered(
     connection_id: str, record: OwnershipRecord, services: Services, *, but: str = ""
 ) -> bool:
-    """Whether a token of a Finch connection is alive, other than that of the session `but`.
+    """Whether we keep a live token of a Finch connection, without the token of the session `but`.
 
-    A repair may have revoked the earlier tokens. Raises `FinchFailure` where Finch does not say.
+    Asks Finch about each token, because a repair may have revoked the earlier tokens. Raises
+    `FinchFailure` if Finch does not say whether a token is alive.
     """
     owner = record.owner
     connection = services.connections.get(owner.customer_id, owner.key) if owner else None
@@ -97,10 +98,10 @@ def _alive(token: SecretText, connection_id: str, services: Services) -> bool:
 
 
 def discard(session: Discarding, *, now: datetime, services: Services) -> None:
-    """Has Finch end the connection, and then ends the session.
+    """Ends the connection at Finch, and then ends the session.
 
-    Where Finch refuses for days, the token is held for an operator. Raises `FinchFailure` where Finch
-    has not confirmed, and `dynamodb.Conflict` where holders or owners changed meanwhile.
+    If Finch refuses for days, the token is held for an operator. Raises `FinchFailure` if Finch has not
+    confirmed the end, and `dynamodb.Conflict` if holders or owners have changed since the read.
     """
     handle_hash, customer_id = session.attempt.handle_hash, session.attempt.customer_id
     connection_id = session.escrow.token_response.connection_id
@@ -108,8 +109,8 @@ def discard(session: Discarding, *, now: datetime, services: Services) -> None:
     try:
         end_connection(decrypt_escrow(session, services), services.finch.finch)
     except TokenDead:
-        # No other token of this connection is kept, or the operator knew of them.
-        logger.info("token to release is dead", connection_id=connection_id)
+        # We keep no other token of this connection, or an operator has seen that we do.
+        logger.info("token to discard is dead", connection_id=connection_id)
     except FinchFailure as error:
         if isinstance(error, FinchUnavailable) or not refused_for_days(
             session.discarding_since, now
@@ -123,4 +124,4 @@ def discard(session: Discarding, *, now: datetime, services: Services) -> None:
     held = services.ownerships.held_by(handle_hash, behind(session))
     leaving = services.ownerships.leaving(held, handle_hash)
     services.sessions.end(session, session.error, now, [*leaving, *reopening])
-    logger.info("released", customer_id=customer_id, connection_id=connection_id)
+    logger.info("token discarded", customer_id=customer_id, connection_id=connection_id)

@@ -51,9 +51,9 @@ class Services(NamedTuple):
     finch: FinchClient
     queue: WorkQueue
     kept: Callable[[str, Collection[str]], Iterable[SecretText]] | None = None
-    """Decrypts the tokens of a Finch connection (first argument) that these sessions keep in escrow.
+    """Decrypts the tokens of a Finch connection (first argument) that the sessions (second) keep in escrow.
 
-    None for a function that may not decrypt escrowed tokens.
+    None in a function that may not decrypt escrowed tokens.
     """
 
 
@@ -134,7 +134,7 @@ def _resume(connection: Connection, now: datetime, services: Services) -> Connec
                 logger.warning("disconnect unfinished", extra=key_fields(customer_id, key))
                 return connection
             owned = freed(connection, after)
-            # Usually no session holds them, so the first attempt saves the reads.
+            # Usually the records have no holders. So the first attempt does not read the records.
             freeing = (
                 free_as_read(owned, services.ownerships)
                 if conflict
@@ -166,8 +166,8 @@ def _end_each(
 
     Writes after each id except the last, so that many logins come to an end even if Finch is slow.
     Adds the ids that a token has ended to `confirmed`, for the next attempt after a conflict. An id
-    counts as ended without that if all its tokens are dead; the next attempt checks this again, because
-    the other write may have added a token. Raises `Conflict`.
+    also counts as ended if all its tokens are dead. It is not added then: the next attempt checks it again,
+    because the other write may have added a token. Raises `Conflict`.
     """
     refused = False
     for connection_id in connection.connection_ids:

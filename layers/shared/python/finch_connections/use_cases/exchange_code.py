@@ -32,14 +32,14 @@ from finch_connections.log import logger
 if TYPE_CHECKING:
     from finch_connections.aws.dynamodb import Write
 
-# How often a write that says that no token came is repeated after a conflict.
+# How often we try to store that no token came, if other writes conflict.
 _ATTEMPTS = 8
-# A token that we have received is not lost while the function has time to store it.
+# The pauses in seconds between attempts to store a received token, for as long as the function has time.
 KEEPING_PAUSES = (0.1, 0.5, 1.0, 2.0, 4.0)
 
 
 class Services(NamedTuple):
-    """Everything outside that connecting touches."""
+    """Everything that connecting reads and writes, and the function that waits."""
 
     sessions: SessionTable
     connections: ConnectionTable
@@ -51,20 +51,20 @@ class Services(NamedTuple):
 
 
 def reread(session: ConnectSession, services: Services) -> ConnectSession:
-    """The session, as last written; raises `SessionNotFound`."""
-    there = services.sessions.get(session.attempt.handle_hash)
-    if there is None:
+    """The latest state of the session; raises `SessionNotFound`."""
+    latest = services.sessions.get(session.attempt.handle_hash)
+    if latest is None:
         raise SessionNotFound
-    return there
+    return latest
 
 
 def exchange(
     session: Exchanging, code: SecretText, *, state_echoed: bool, bound: bool, services: Services
 ) -> tuple[Escrowed, SecretText]:
-    """The session with its token in escrow, and the token. Sends the code exactly once.
+    """Sends the code to Finch exactly once. Returns the session with its token in escrow, and the token.
 
-    Raises `CodeRejected`, `ExchangeUncertain` where a token may exist that we do not have, and
-    `FinchFailure` where Finch did not receive the code.
+    Raises `CodeRejected`, `ExchangeUncertain` if a token may exist that we do not have, and
+    `FinchFailure` if Finch did not receive the code.
     """
     sessions = services.sessions
     try:
@@ -87,22 +87,22 @@ def exchange(
 def _store_no_token(
     session: Exchanging, store: "Callable[[list[Write]], None]", services: Services
 ) -> None:
-    """Stores that no token came, also while other sessions begin or end to hold what it repairs."""
+    """Stores that no token came. Tries again if another session changes the holders at the same time."""
     handle_hash = session.attempt.handle_hash
     for _ in range(_ATTEMPTS):
         with suppress(Conflict):
             held = services.ownerships.held_by(handle_hash, behind(session))
             store(services.ownerships.leaving(held, handle_hash))
             return
-        there = services.sessions.get(handle_hash)
-        if not isinstance(there, Exchanging) or not _same_request(session, there):
+        latest = services.sessions.get(handle_hash)
+        if not isinstance(latest, Exchanging) or not _same_request(session, latest):
             return
 
 
 def _same_request(
-    session: Exchanging | Uncertain, there: Exchanging | Uncertain | Escrowed
+    session: Exchanging | Uncertain, latest: Exchanging | Uncertain | Escrowed
 ) -> bool:
-    return session.consumption.attempt == there.consumption.attempt
+    return session.consumption.attempt == latest.consumption.attempt
 
 
 def _uncertain(session: Exchanging, services: Services) -> ExchangeUncertain:
@@ -124,7 +124,7 @@ def _keep(
     bound: bool,
     services: Services,
 ) -> Escrowed:
-    """The session with the token in escrow, and noted as its holder. Repeats what fails."""
+    """Stores the token in escrow, and the session as a holder; returns the session. Repeats failed steps."""
     handle_hash, customer_id = session.attempt.handle_hash, session.attempt.customer_id
     # An unreadable token response names no connection id.
     holding = (
@@ -147,13 +147,13 @@ def _keep(
             logger.warning("token not kept yet", reason=type(error).__name__)
             services.pause(pause)
             with suppress(Exception):
-                there = reread(session, services)
-                if isinstance(there, Escrowed) and _same_request(session, there):
+                latest = reread(session, services)
+                if isinstance(latest, Escrowed) and _same_request(session, latest):
                     # The write succeeded, and only its response was lost.
-                    return there
-                if isinstance(there, Uncertain) and _same_request(session, there):
-                    # A work item took this request for dead.
-                    session = there
+                    return latest
+                if isinstance(latest, Uncertain) and _same_request(session, latest):
+                    # A work item found that this request took too long.
+                    session = latest
 
 
 def decrypt_escrow(session: Keeping, services: Services) -> SecretText:
@@ -166,10 +166,11 @@ def decrypt_escrow(session: Keeping, services: Services) -> SecretText:
 def escrowed_tokens(
     connection_id: str, handle_hashes: Collection[str], services: Services
 ) -> Iterator[SecretText]:
-    """The tokens of a Finch connection that these sessions keep, of all customers.
+    """The tokens of a Finch connection that these sessions keep in escrow, also of other customers.
 
-    The token that a repair keeps may be of another Finch connection than the repaired one. Raises
-    `TokenDead` after the last token where a session may have a token that we cannot decrypt.
+    Skips the tokens of other Finch connections: a repair can lead to another Finch connection than the
+    repaired connection. Raises `TokenDead` after the last token if a session may have a token that we
+    cannot decrypt.
     """
     unknown = False
     for handle_hash in sorted(handle_hashes):

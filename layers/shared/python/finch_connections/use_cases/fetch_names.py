@@ -9,8 +9,8 @@ from finch_connections.aws.token_vault import TokenVault
 from finch_connections.domain.connection import (
     Connection,
     ConnectionStatus,
-    named,
     token_for_name,
+    with_names,
 )
 from finch_connections.finch.errors import FinchFailure, FinchUnavailable
 from finch_connections.finch.names_api import NamesApi
@@ -45,7 +45,7 @@ def fetch(connection: Connection, *, services: Services) -> bool:
         )
         fetched = _fetched(lambda: services.names.of_company(text))
         company_name, later = fetched.name, later or fetched.later
-    after = named(connection, provider_name, company_name)
+    after = with_names(connection, provider_name, company_name)
     if after is not connection:
         try:
             services.connections.write(after)

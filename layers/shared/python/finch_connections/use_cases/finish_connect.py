@@ -28,15 +28,15 @@ from finch_connections.log import logger
 from finch_connections.use_cases.attach_token import ENDS, Approval, Finished, Status, settle
 from finch_connections.use_cases.exchange_code import Services, exchange, reread
 
-# How often and how long a callback waits for the outcome of another, within API Gateway's 30 s.
+# How long and how often a callback waits for the outcome of another callback, within API Gateway's 30 s.
 WAIT_SECONDS = 0.5
 WAITS = 24
 
 
 class Failed(NamedTuple):
-    """The code of the error that a callback failed with.
+    """A failed callback, with the code of its error.
 
-    `session` is the session, where it was found. `over` says that it can never connect any more.
+    `session` is None if it was not found. `over` means that the session can never connect.
     """
 
     code: str
@@ -45,7 +45,7 @@ class Failed(NamedTuple):
 
 
 class _Return(NamedTuple):
-    """A browser's return with a code, and what it proves."""
+    """A browser's return with a code, and its proofs."""
 
     code: SecretText
     state_echoed: bool
@@ -67,11 +67,11 @@ def finish_redirect(
     now: datetime,
     services: Services,
 ) -> Finished | Failed:
-    """The outcome after Finch sent the browser back; raises nothing, so that it always has a page.
+    """The outcome after Finch sent the browser back. Raises nothing, so that the browser always gets a page.
 
-    The session is found by the echoed `state`. Where Finch did not echo it, a code that was used
-    before finds it, or `last_handle`, the handle of the browser's last click. An `error` does not
-    end the session: the right code may still come.
+    The echoed `state` identifies the session. If Finch did not echo it, a code that was used before
+    identifies its session, or else `last_handle` does: the handle of the browser's last click. An `error`
+    does not end the session, because the right code may still come.
     """
     session = None
     try:
@@ -96,7 +96,7 @@ def finish_redirect(
 def _handle_hash(
     state: str | None, code: str | None, last_handle: str | None, services: Services
 ) -> str:
-    """The `handle_hash` of the session that a callback is about; raises `SessionNotFound`."""
+    """The `handle_hash` of the session to which a callback belongs; raises `SessionNotFound`."""
     if state is not None:
         return require_handle(state).digest()
     note = services.sessions.noted(SecretText(code)) if code else None
@@ -131,9 +131,9 @@ def confirm(
     """Finishes a session that its user must confirm, or that could not be finished before.
 
     Only the browser that returned has the completion code. Together with a JWT of the session's
-    customer it shows that the browser is the customer's. A `look` confirms nothing: it returns the
-    company to confirm, so that the page need not trust the address that it was opened with. Raises
-    `Refusal`.
+    customer, the code proves that the browser belongs to the customer. With `look`, the call confirms
+    nothing. It returns the company to confirm, so that the page does not have to trust its own URL.
+    Raises `Refusal`.
     """
     session = require_completion(
         services.sessions.get(session_of_completion(completion)), completion, customer_id
@@ -166,10 +166,10 @@ def _finish(session: ConnectSession, back: _Return, services: Services) -> Finis
 
 
 def _consume(session: Started, back: _Return, services: Services) -> Exchanging | None:
-    """The session for the one request that may exchange the code; None where another wrote first.
+    """Consumes the code. Returns the session, or None if another request wrote first.
 
-    Also notes that a repair may soon have a token, because the repair may revoke earlier tokens.
-    Raises `CodeRejected`.
+    Also makes a repairing session a holder: it may soon have the only token that works, because a repair
+    may revoke earlier tokens. Raises `CodeRejected`.
     """
     handle_hash = session.attempt.handle_hash
     holding = [services.ownerships.holding(one, handle_hash) for one in behind(session)]
@@ -189,12 +189,12 @@ def _exchange(session: Exchanging, back: _Return, services: Services) -> Finishe
 
 
 def _join(session: ConnectSession, back: _Return, services: Services) -> Finished:
-    """The outcome for a request whose code, or another code, another request consumed."""
+    """The outcome after another request has consumed this code or another code of the session."""
     require_code(session, back.code, back.now)
     if isinstance(session, Started) or session.consumption.code_hash != back.code.digest():
         if isinstance(session, Exchanging) and session.abandoned(back.now):
             raise SessionUsed
-        # Another code is exchanged, or was until now: whether this code counts is not decided.
+        # Another code is being exchanged, or was until now: this code may still be needed.
         return Finished(session, Status.PENDING)
     return _settle(session, None, back, services)
 
@@ -215,6 +215,6 @@ def _settle(
     except (Refusal, FinchFailure):
         raise
     except Exception:
-        # The token is in escrow and its work item is queued: the request costs only time.
+        # The token is in escrow and its work item is queued, so this failure costs only time.
         logger.exception("settling failed")
         return Finished(session, Status.PENDING)

@@ -1,4 +1,4 @@
-"""Processes a work item: finishes what another request began, or reports that an operator must look."""
+"""Processes a work item: finishes the work that a request began, or reports it to the operator."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -66,7 +66,7 @@ class Report(StrEnum):
     WAITS_FOR_DAYS = "waits_for_days"
 
 
-class Look(NamedTuple):
+class Processed(NamedTuple):
     """The result for a work item: the item to queue again, if any, and the report, if any."""
 
     again: WorkItem | None = None
@@ -74,34 +74,34 @@ class Look(NamedTuple):
 
 
 class Services(NamedTuple):
-    """Everything outside that processing touches."""
+    """Everything that processing reads and writes, by use case."""
 
     connecting: exchange_code.Services
     disconnecting: disconnect.Services
     naming: fetch_names.Services
 
 
-def process(work_item: WorkItem, *, now: datetime, services: Services) -> Look:
-    """Does what can be done now for a work item. A repeated or late run does no harm."""
+def process(work_item: WorkItem, *, now: datetime, services: Services) -> Processed:
+    """Does the work that is possible now. A repeated or late run does no harm."""
     try:
         match work_item.subject:
             case SessionSubject(handle_hash):
-                look = _session(work_item, handle_hash, now, services.connecting)
-                if look.again and look.again.subject == work_item.subject:
-                    _postpone(look.again, services)
-                return look
+                result = _session(work_item, handle_hash, now, services.connecting)
+                if result.again and result.again.subject == work_item.subject:
+                    _postpone(result.again, services)
+                return result
             case ConnectionSubject(customer_id, key):
                 return _connection(work_item, customer_id, key, now, services)
             case FinchConnectionSubject(connection_id):
                 return _finch_connection(work_item, connection_id, now, services)
     except FinchMisconfigured as error:
-        # It says nothing about the connection, and a retry does not help.
+        # The fault is our account or secret, not the connection. Only the operator can fix it.
         logger.error("task unfinished", reason=type(error).__name__)
-        return Look(work_item.retried(now), Report.FINCH_MISCONFIGURED)
+        return Processed(work_item.retried(now), Report.FINCH_MISCONFIGURED)
     except (Conflict, ConnectionBusy, FinchFailure, Unanswered) as error:
         logger.info("task unfinished", reason=type(error).__name__)
     except Exception:
-        # AWS fails for a while, or we have a bug: the work item stays, and an operator gets a report.
+        # AWS fails for a while, or we have a bug. The work item stays, and the operator gets a report.
         logger.exception("task failed")
         later = _later(work_item, now)
         return later._replace(report=later.report or Report.INTERNAL_ERROR)
@@ -109,9 +109,9 @@ def process(work_item: WorkItem, *, now: datetime, services: Services) -> Look:
 
 
 def _postpone(work_item: WorkItem, services: Services) -> None:
-    """Stores when the work item is due again, so that the scheduled check finds a lost item.
+    """Stores when the work item is due again, so that the scheduled check can replace a lost item.
 
-    Where the write fails it may have succeeded all the same, so the work item goes on.
+    If the call fails, the write may still have succeeded. So the work item continues.
     """
     try:
         match work_item.subject:
@@ -122,20 +122,20 @@ def _postpone(work_item: WorkItem, services: Services) -> None:
     except Conflict:
         return
     except Exception:
-        logger.exception("next look not stored")
+        logger.exception("next attempt not stored")
 
 
-def _later(work_item: WorkItem, now: datetime) -> Look:
-    return Look(work_item.retried(now), Report.UNFINISHED if work_item.stuck(now) else None)
+def _later(work_item: WorkItem, now: datetime) -> Processed:
+    return Processed(work_item.retried(now), Report.UNFINISHED if work_item.stuck(now) else None)
 
 
-def _reminder(work_item: WorkItem, now: datetime, report: Report) -> Look:
-    return Look(work_item.waiting(now + REMINDER), report)
+def _reminder(work_item: WorkItem, now: datetime, report: Report) -> Processed:
+    return Processed(work_item.waiting(now + REMINDER), report)
 
 
 def _session(
     work_item: WorkItem, handle_hash: str, now: datetime, services: exchange_code.Services
-) -> Look:
+) -> Processed:
     match session := services.sessions.get(handle_hash):
         case Exchanging():
             return _exchanging(work_item, session, now, services)
@@ -145,7 +145,7 @@ def _session(
             discard_token.discard(session, now=now, services=services)
             return _held_or_over(work_item, handle_hash, now, services)
         case Held() | Uncertain() if _comes_anyway(work_item, session.next_look, now):
-            return Look()
+            return Processed()
         case Held():
             return _reminder(work_item, now, Report.TOKEN_HELD)
         case Uncertain():
@@ -154,18 +154,18 @@ def _session(
         case Complete():
             # Finch's first webhook may have come before the connection was written.
             subject = ConnectionSubject(session.attempt.customer_id, session.key)
-            return Look(WorkItem.at_once(subject, now))
+            return Processed(WorkItem.at_once(subject, now))
         case Started() | Ended() | None:
-            return Look()
+            return Processed()
         case _:
             assert_never(session)
 
 
 def _exchanging(
     work_item: WorkItem, session: Exchanging, now: datetime, services: exchange_code.Services
-) -> Look:
+) -> Processed:
     if not session.abandoned(now):
-        return Look(work_item.waiting(session.consumption.consumed_at + EXCHANGE_LIMIT))
+        return Processed(work_item.waiting(session.consumption.consumed_at + EXCHANGE_LIMIT))
     services.sessions.uncertain(session)
     logger.error("exchange uncertain", customer_id=session.attempt.customer_id)
     return _reminder(work_item, now, Report.EXCHANGE_UNCERTAIN)
@@ -173,24 +173,24 @@ def _exchanging(
 
 def _escrowed(
     work_item: WorkItem, session: Escrowed, now: datetime, services: exchange_code.Services
-) -> Look:
+) -> Processed:
     handle_hash, customer_id = session.attempt.handle_hash, session.attempt.customer_id
     try:
         done = attach_token.settle(session, Approval.NONE, now=now, services=services)
     except ConnectionEnded:
-        there = services.sessions.get(handle_hash)
-        if not isinstance(there, Escrowed):
-            return Look()
-        return Look(work_item.waiting((there.dead_since or now) + DEAD_AGAIN_AFTER))
+        latest = services.sessions.get(handle_hash)
+        if not isinstance(latest, Escrowed):
+            return Processed()
+        return Processed(work_item.waiting((latest.dead_since or now) + DEAD_AGAIN_AFTER))
     except Refusal:
         return _held_or_over(work_item, handle_hash, now, services)
     if done.status is Status.CONNECTED and done.key:
-        return Look(WorkItem.at_once(ConnectionSubject(customer_id, done.key), now))
+        return Processed(WorkItem.at_once(ConnectionSubject(customer_id, done.key), now))
     if done.status is Status.PENDING or not isinstance(done.session, Escrowed):
         return _later(work_item, now)
     confirm_until = session.consumption.confirm_until
     if now < confirm_until:
-        return Look(work_item.waiting(confirm_until))
+        return Processed(work_item.waiting(confirm_until))
     discarding = discard_token.begin_discard(done.session, done.key, now=now, services=services)
     if discarding:
         discard_token.discard(discarding, now=now, services=services)
@@ -199,10 +199,10 @@ def _escrowed(
 
 def _held_or_over(
     work_item: WorkItem, handle_hash: str, now: datetime, services: exchange_code.Services
-) -> Look:
+) -> Processed:
     if isinstance(services.sessions.get(handle_hash), Held):
         return _reminder(work_item, now, Report.TOKEN_HELD)
-    return Look()
+    return Processed()
 
 
 def _comes_anyway(work_item: WorkItem, next_look: datetime | None, now: datetime) -> bool:
@@ -213,12 +213,12 @@ def _comes_anyway(work_item: WorkItem, next_look: datetime | None, now: datetime
 
 def _finch_connection(
     work_item: WorkItem, connection_id: str, now: datetime, services: Services
-) -> Look:
-    """The connection that a webhook is about. A session with a token of it asks Finch later by itself."""
+) -> Processed:
+    """Processes the connection that a webhook names. A session with a token of it asks Finch later anyway."""
     record = services.connecting.ownerships.of_connection_id(connection_id)
     if record is None or record.owner is None:
         logger.info("no owner of this connection", connection_id=connection_id)
-        return Look()
+        return Processed()
     owner = record.owner
     work_item = replace(work_item, subject=ConnectionSubject(owner.customer_id, owner.key))
     return _connection(work_item, owner.customer_id, owner.key, now, services)
@@ -226,33 +226,33 @@ def _finch_connection(
 
 def _connection(
     work_item: WorkItem, customer_id: str, key: CompanyKey, now: datetime, services: Services
-) -> Look:
+) -> Processed:
     connection = disconnect.resume(customer_id, key, now=now, services=services.disconnecting)
     if connection is None or connection.status is ConnectionStatus.DISCONNECTED:
-        return Look()
+        return Processed()
     if connection.status is ConnectionStatus.DISCONNECTING:
         if _comes_anyway(work_item, connection.next_look, now):
-            return Look()
-        look = _later(work_item, now)
+            return Processed()
+        result = _later(work_item, now)
     else:
-        look, connection = _health(work_item, customer_id, key, now, services)
-    if look.again:
-        _postpone(look.again, services)
-        return look
+        result, connection = _health(work_item, customer_id, key, now, services)
+    if result.again:
+        _postpone(result.again, services)
+        return result
     # Not stored in the table: a connection without a name is not unfinished.
-    return look._replace(again=_names(work_item, connection, now, services))
+    return result._replace(again=_names(work_item, connection, now, services))
 
 
 def _names(
     work_item: WorkItem, connection: Connection | None, now: datetime, services: Services
 ) -> WorkItem | None:
-    """The work item again, where a name is missing that Finch may give soon."""
+    """Fetches the missing names. Returns the work item for another try if Finch may give a name soon."""
     if connection is None:
         return None
     try:
         later = fetch_names.fetch(connection, services=services.naming)
     except Exception:
-        logger.exception("names not asked for")
+        logger.exception("names not fetched")
         return None
     return (
         work_item.retried(now)
@@ -263,8 +263,8 @@ def _names(
 
 def _health(
     work_item: WorkItem, customer_id: str, key: CompanyKey, now: datetime, services: Services
-) -> tuple[Look, Connection | None]:
-    """The result of the health check, and the connection where Finch answered."""
+) -> tuple[Processed, Connection | None]:
+    """The result of the health check, and the connection, which is None if Finch did not answer."""
     try:
         connection = check_health.check(
             customer_id, key, asked_at=work_item.began_at, now=now, services=services.connecting
@@ -274,17 +274,17 @@ def _health(
             raise
         if not work_item.left_to_schedule(now):
             raise
-        # It stays due, and the scheduled check queues it again: no work item repeats for ever.
+        # The connection stays due, and the scheduled check queues it: no work item repeats for ever.
         logger.info("left to the scheduled check", reason=type(error).__name__)
         _postpone(replace(work_item, due_at=now + REMINDER), services)
         misconfigured = isinstance(error, FinchMisconfigured)
-        return Look(None, Report.FINCH_MISCONFIGURED if misconfigured else None), None
+        return Processed(None, Report.FINCH_MISCONFIGURED if misconfigured else None), None
     suspicion = connection and look_again_at(connection)
     if suspicion:
-        return Look(work_item.waiting(max(suspicion, now + WORSE_AGAIN_AFTER))), connection
+        return Processed(work_item.waiting(max(suspicion, now + WORSE_AGAIN_AFTER))), connection
     if connection and connection.problem == DISCONNECT_REFUSED:
         if _comes_anyway(work_item, connection.next_look, now):
-            return Look(), connection
+            return Processed(), connection
         return _reminder(work_item, now, Report.DISCONNECT_REFUSED), connection
     if work_item.scheduled and connection and waits_for_days(connection, now):
         # Only the daily check reports it, so that each connection counts once a day.
@@ -294,5 +294,5 @@ def _health(
             provider_id=key.provider_id,
             company_id=key.company_id,
         )
-        return Look(None, Report.WAITS_FOR_DAYS), connection
-    return Look(), connection
+        return Processed(None, Report.WAITS_FOR_DAYS), connection
+    return Processed(), connection

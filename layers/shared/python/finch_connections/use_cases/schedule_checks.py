@@ -13,7 +13,7 @@ from finch_connections.domain.work_item import ConnectionSubject, SessionSubject
 
 # The time between two runs. It is SQS's longest delay, so that a run can spread its work items over it.
 PERIOD = timedelta(minutes=15)
-# An unfinished row names the time of its next attempt. This long after, its message was lost.
+# An unfinished row has the time of its next attempt. If that was this long ago, the message is lost.
 _LOST_AFTER = timedelta(days=1)
 
 

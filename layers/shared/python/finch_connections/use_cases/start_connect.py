@@ -47,7 +47,7 @@ class Opened(NamedTuple):
 
 
 class NotOpened(NamedTuple):
-    """The code of the error that a click failed with, and the page to return to, where it is known."""
+    """A failed click: the code of its error, and the page to return to, which is None if not known."""
 
     code: str
     return_to: str | None
@@ -61,7 +61,7 @@ def start(
     ownerships: OwnershipTable,
     finch: ConnectApi,
 ) -> str | None:
-    """Writes a new session. Returns Finch's session id, which only the embedded flow needs now.
+    """Writes a new session. Returns Finch's session id in the embedded flow, else None.
 
     Raises `FinchFailure` for the embedded flow.
     """
@@ -86,9 +86,9 @@ def open_link(
     ownerships: OwnershipTable,
     finch: ConnectApi,
 ) -> Opened | NotOpened:
-    """Where a click on the link leads; raises nothing, so that the browser always has a page.
+    """The destination of a click on the link. Raises nothing, so that the browser always gets a page.
 
-    The first click creates the Finch session, and a second click reuses it while it lives.
+    The first click creates the Finch session. A later click reuses it while enough time is left.
     """
     session = None
     try:
@@ -125,20 +125,20 @@ def _open_finch_session(
     ownerships: OwnershipTable,
     finch: ConnectApi,
 ) -> tuple[Started, FinchSession]:
-    """The session with the name that Finch got, and its Finch session. At most three calls.
+    """Creates a Finch session with at most three calls. Returns it after the session with its name at Finch.
 
-    Finch may have a connection under a name of this customer of which we have no token: its token was
-    lost between Finch and us. The user then logs in to it again, so that its next token is kept and
-    the connection can be ended ("Reauthenticate session" in Finch's API reference).
+    Finch may already have a connection under a name of this customer although we have no token of it,
+    because the token was lost on its way to us. The user then logs in to that connection again. So we get
+    a token that can end it ("Reauthenticate session" in Finch's API reference).
     """
     attempt = session.attempt
     if attempt.repairs:
         return _open_repair(session, attempt.repairs, now, connections, finch)
     names = _names(attempt.customer_id, connections)
     for name in names:
-        named = replace(session, attempt=replace(attempt, finch_customer_id=name))
+        with_name = replace(session, attempt=replace(attempt, finch_customer_id=name))
         try:
-            return named, finch.create_session(attempt, name)
+            return with_name, finch.create_session(attempt, name)
         except ConnectionAlreadyExists as error:
             lost = error.connection_id
         if lost is None or not IDENTIFIER.fullmatch(lost):
@@ -148,7 +148,7 @@ def _open_finch_session(
             logger.warning("recovery offered", customer_id=attempt.customer_id, connection_id=lost)
             # This call replaces the call with the next name.
             next(names, None)
-            return named, finch.reauthenticate(lost, attempt.products, attempt.redirect_uri)
+            return with_name, finch.reauthenticate(lost, attempt.products, attempt.redirect_uri)
     raise ConnectionAlreadyExists(None)
 
 
@@ -159,11 +159,11 @@ def _open_repair(
     connections: ConnectionTable,
     finch: ConnectApi,
 ) -> tuple[Started, FinchSession]:
-    """The same for the login of a connection that most needs its user.
+    """Creates a Finch session that repairs the login with the most urgent status; returns both sessions.
 
-    While an earlier click may still lead to a code, the same login again: a session may have a token
-    of the connection that it repairs, and of no other. With all products of the login, because Finch
-    may drop products that are not requested again.
+    While an earlier click may still lead to a code, it repairs the same login again, because a session
+    can be the holder of only one repaired connection. It requests all products of the login, because
+    Finch may drop products that are not requested again.
     """
     attempt = session.attempt
     connection = connections.show(attempt.customer_id, key)
@@ -173,11 +173,11 @@ def _open_repair(
     products = sorted(
         {product for one in connection.tokens if one.same_login(token) for product in one.products}
     )
-    named = replace(
+    repairing = replace(
         attempt, finch_customer_id=token.finch_customer_id, repairs_id=token.connection_id
     )
     finch_session = finch.reauthenticate(token.connection_id, products, attempt.redirect_uri)
-    return replace(session, attempt=named), finch_session
+    return replace(session, attempt=repairing), finch_session
 
 
 def require_repairable(customer_id: str, key: CompanyKey, connections: ConnectionTable) -> None:

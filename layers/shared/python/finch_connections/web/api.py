@@ -1,4 +1,4 @@
-"""The HTTP of all routes: reads API Gateway's events (payload 2.0), and gives failures one shape."""
+"""HTTP for all routes: reads API Gateway's events (payload 2.0), and writes all failures in the same form."""
 
 import base64
 import json
@@ -69,7 +69,7 @@ _OUTCOME = "outcome"
 type Response = dict[str, Any]
 
 
-# No request is compared or printed, and the methods that do it are compiled at every cold start.
+# Without `__eq__` and `__repr__`: we do not use them, and Python would compile them at every cold start.
 @dataclass(frozen=True, eq=False, repr=False)
 class Request:
     """The parts of the event that a handler needs."""
@@ -112,10 +112,10 @@ class Request:
 
     @property
     def body(self) -> bytes:
-        """The body as it was sent; raises `InvalidRequest`."""
+        """The body, as the bytes that were sent; raises `InvalidRequest`."""
         body: str = self.event.get("body") or ""
         if not self.event.get("isBase64Encoded"):
-            # A text that cannot be encoded is no valid body, and fails where it is parsed.
+            # A text that cannot be encoded is no valid body. The parser refuses it later.
             return body.encode(errors="replace")
         try:
             return base64.b64decode(body, validate=True)
@@ -131,7 +131,7 @@ class Request:
 def function(
     routes: Mapping[str, Callable[[Request], Response]],
 ) -> Callable[[dict[str, Any], Any], Response]:
-    """A Lambda handler for these routes (`METHOD /path`). Each failure gets the same shape.
+    """A Lambda handler for these routes (`METHOD /path`). All failures have the same form.
 
     API Gateway has matched the route, so a look-up is enough: Powertools' resolver would add an
     eighth to the instructions of a cold start.

@@ -35,7 +35,7 @@ class BatchRequest(BaseModel):
 
 
 def in_time() -> Callable[[], bool]:
-    """Returns whether a batch that begins now may still go on."""
+    """Starts the clock of a batch. The returned function says whether the batch has time left."""
     began = time.monotonic()
     return lambda: time.monotonic() - began < BATCH_SECONDS
 

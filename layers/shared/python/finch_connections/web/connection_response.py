@@ -7,7 +7,7 @@ from finch_connections.domain.connection import Connection, ConnectionStatus
 
 
 class EntityResponse(TypedDict):
-    """A legal entity of a login. `status_detail` is Finch's text where we do not know the status."""
+    """A legal entity of a login. `status_detail` is Finch's text for a status that we do not know."""
 
     id: str
     name: str | None
@@ -16,7 +16,7 @@ class EntityResponse(TypedDict):
 
 
 class AuthenticationMethodResponse(TypedDict):
-    """How a login is connected. `status_detail` is Finch's text where we do not know the status."""
+    """How a login is connected. `status_detail` is Finch's text for a status that we do not know."""
 
     type: str
     status: ConnectionStatus
@@ -94,10 +94,10 @@ def connection_response(connection: Connection) -> ConnectionResponse:
     }
 
 
-def _parts(words: Mapping[str, str]) -> list[tuple[str, ConnectionStatus, str | None]]:
-    """The status of each part of a login, and Finch's text where we do not know the status."""
+def _parts(statuses: Mapping[str, str]) -> list[tuple[str, ConnectionStatus, str | None]]:
+    """Each part of a login with its status, and Finch's text for a status that we do not know."""
     parts = []
-    for one, word in sorted(words.items()):
-        status = ConnectionStatus.of_part(word)
-        parts.append((one, status, word if status is ConnectionStatus.UNKNOWN else None))
+    for part, text in sorted(statuses.items()):
+        status = ConnectionStatus.of_part(text)
+        parts.append((part, status, text if status is ConnectionStatus.UNKNOWN else None))
     return parts

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from finch_connections.domain.secret import SecretText
 
-# The handle of the browser's last click. It finds the session where Finch did not echo the `state`.
+# The handle of the browser's last click. It identifies the session if Finch does not echo the `state`.
 FINDING = "__Host-finch-connect-last"
 _PREFIX = "__Host-finch-connect-"
 _LIFETIME = timedelta(hours=1)
@@ -22,7 +22,7 @@ def binding_cookie(binding_id: str, binding: SecretText) -> str:
 
 
 def spent_binding_cookie(binding_id: str) -> str:
-    """The cookie that removes the binding of a session which can connect no more."""
+    """The cookie that removes the binding of a session, after which the session cannot connect any more."""
     return _cookie(_PREFIX + binding_id, "", timedelta())
 
 
@@ -36,9 +36,9 @@ def bindings(cookies: Mapping[str, str]) -> dict[str, SecretText]:
 
 
 def _cookie(name: str, value: str, lifetime: timedelta) -> str:
-    """A cookie that only this host gets, only over HTTPS, and that no script reads.
+    """A cookie that the browser sends only to this host and only over HTTPS, and that no script can read.
 
-    Lax, so that the browser sends it when Finch redirects it back (RFC 6265bis section 5.6.7).
+    It is Lax, so that the browser sends it after Finch's redirect (RFC 6265bis section 5.6.7).
     """
     seconds = int(lifetime.total_seconds())
     return f"{name}={value}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=Lax"

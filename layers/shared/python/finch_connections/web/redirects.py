@@ -12,9 +12,10 @@ def return_url(
     outcome: Mapping[str, str],
     completion: SecretText | None = None,
 ) -> str:
-    """The application's page with the outcome, and the completion code where a browser never sends it.
+    """The application's page with the outcome in its query, and the completion code in its fragment.
 
-    The first configured page is for a session that is not known, or whose page is no longer configured.
+    A browser never sends the fragment to a server. The page is the first configured page if the session
+    is not known, or if its own page is no longer configured.
     """
     page = return_to if return_to in allowed_return_urls else None
     url = with_query(page or allowed_return_urls[0], outcome)

@@ -16,12 +16,12 @@ _FIELD = re.compile("[A-Za-z_]{1,40}")
 
 
 def parse[M: BaseModel](model: type[M], body: bytes) -> M:
-    """The body as `model`; raises `InvalidRequest` that names the fields, never their values."""
+    """The body as `model`; raises `InvalidRequest`, which names the fields but never their values."""
     return _validated(lambda: model.model_validate_json(body))
 
 
 def validate[M: BaseModel](model: type[M], value: Any) -> M:
-    """The value as `model`; raises `InvalidRequest` that names the fields, never their values."""
+    """The value as `model`; raises `InvalidRequest`, which names the fields but never their values."""
     return _validated(lambda: model.model_validate(value))
 
 

@@ -55,7 +55,7 @@ def erase(
     """Runs one batch of the erasure. A batch can run again from any cursor.
 
     Deletes a row only after Finch has confirmed the end of its connection. The erasure is complete
-    when a whole round finds no row.
+    when all batches of a round find no row.
     """
     batch = Batch(cursor or Cursor(OWNERSHIPS))
     while batch.next and in_time():
@@ -105,7 +105,7 @@ def _sessions(
         try:
             _session(batch, session, now, services.connecting)
         except (Conflict, Refusal, FinchFailure) as error:
-            batch.leave(UNDER_WAY, **_named(session), because=type(error).__name__)
+            batch.leave(UNDER_WAY, **_row(session), because=type(error).__name__)
     return last
 
 
@@ -117,9 +117,9 @@ def _session(
             services.sessions.erase(session)
             batch.done["sessions erased"] += 1
         case Exchanging():
-            batch.leave(UNDER_WAY, **_named(session))
+            batch.leave(UNDER_WAY, **_row(session))
         case Uncertain():
-            batch.leave(FOR_A_PERSON, **_named(session))
+            batch.leave(FOR_A_PERSON, **_row(session))
         case _:
             _end(batch, session, now, services)
 
@@ -133,7 +133,7 @@ def _end(batch: Batch, session: Keeping, now: datetime, services: exchange_code.
         seen = resolve_unfinished.picture(handle_hash, services=services)
         if any(owner.customer_id == session.attempt.customer_id for owner in seen.owners):
             # The customer's own connection is disconnected after the sessions, with any working token.
-            batch.leave(UNDER_WAY, **_named(session))
+            batch.leave(UNDER_WAY, **_row(session))
             return
         # The session as the picture read it: it may have changed since the scan.
         given_up = (
@@ -143,15 +143,15 @@ def _end(batch: Batch, session: Keeping, now: datetime, services: exchange_code.
         )
     if given_up:
         discard(given_up, now=now, services=services)
-    there = services.sessions.get(handle_hash)
-    if isinstance(there, Held):
-        batch.leave(FOR_A_PERSON, **_named(there))
-    elif there:
+    latest = services.sessions.get(handle_hash)
+    if isinstance(latest, Held):
+        batch.leave(FOR_A_PERSON, **_row(latest))
+    elif latest:
         # The session has ended, and the next round deletes it.
         batch.done["tokens ended or dropped"] += 1
 
 
-def _named(session: ConnectSession) -> dict[str, Any]:
+def _row(session: ConnectSession) -> dict[str, Any]:
     return {
         "session": session.attempt.handle_hash,
         "phase": session.phase,
@@ -190,7 +190,7 @@ def _disconnect(connection: Connection, now: datetime, services: exchange_code.S
 def _audit(batch: Batch, customer_id: str, at: Cursor, now: datetime, services: Services) -> _Last:
     erased = services.audit.erase(customer_id)
     batch.done["records erased"] += erased
-    # An empty key to continue after: the next query finds only the records that are left.
+    # An empty key starts the next query at the beginning, where only the other records are left.
     return {} if erased else None
 
 

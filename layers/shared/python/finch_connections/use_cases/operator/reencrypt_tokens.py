@@ -13,7 +13,7 @@ from finch_connections.domain.batch import Batch, Cursor
 from finch_connections.domain.connect_session import Keeping
 from finch_connections.domain.connection import Connection, key_fields, reencrypted
 
-# Sessions first: a token that moves to a connection meanwhile is encrypted again with the current key.
+# Sessions first: if a token moves to a connection during the work, it is encrypted with the current key.
 SESSIONS, CONNECTIONS = "sessions", "connections"
 REENCRYPTED, ALREADY = "reencrypted", "already"
 
@@ -29,7 +29,7 @@ class Services(NamedTuple):
 def reencrypt(cursor: Cursor | None, *, in_time: Callable[[], bool], services: Services) -> Batch:
     """Re-encrypts one batch of rows. Each write succeeds only if the row is unchanged since the read.
 
-    The batch reports the rows that have changed meanwhile or that do not decrypt.
+    The batch reports the rows that have changed since the read, and the rows that do not decrypt.
     """
     batch = Batch(cursor or Cursor(SESSIONS))
     while batch.next and in_time():

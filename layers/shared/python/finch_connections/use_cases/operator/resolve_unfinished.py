@@ -1,4 +1,4 @@
-"""Resolves unfinished work: an operator sees what needs a decision, and decides."""
+"""Resolves unfinished work: an operator sees the facts, and decides."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -51,10 +51,10 @@ class NotAsShown(Exception):
 
 @dataclass(frozen=True)
 class Unfinished:
-    """Sessions and connections that began more than an hour ago and are not over, oldest first.
+    """Unfinished sessions and connections whose work began more than an hour ago, oldest first.
 
     `seems_recovered` are the hashes of uncertain sessions whose customer has connected since, under
-    the same name at Finch. Where several sessions used that name at once, a single session is recovered.
+    the same name at Finch. If several sessions used that name, the new token recovers only one session.
     """
 
     sessions: Sequence[Consumed]
@@ -66,9 +66,9 @@ class Unfinished:
 class Picture:
     """All facts for the decision to attach a token or to end its connection.
 
-    `says` is what Finch says of the token, None where it calls it dead. `owners` and `holders` are
-    the connections and sessions that have a token of the Finch connection or own the company: they
-    would be cut off with it.
+    `says` is Finch's description of the token, or None if Finch calls the token dead. `owners` and
+    `holders` are the connections and sessions that have a token of the Finch connection or own the
+    company. A disconnect would cut them off too.
     """
 
     session: Keeping
@@ -93,7 +93,7 @@ class Picture:
 
 
 def unfinished(limit: int, *, now: datetime, services: Services) -> Unfinished:
-    """At most `limit` sessions and as many connections that an operator may have to look at."""
+    """At most `limit` sessions, and as many connections, that may need an operator's decision."""
     before = now - STUCK_AFTER
     sessions = services.sessions.unfinished(before, now, limit)
     return Unfinished(
@@ -120,7 +120,7 @@ def _seems_recovered(session: Uncertain, services: Services) -> bool:
 def picture(handle_hash: str, *, services: Services) -> Picture:
     """The facts about a token in escrow.
 
-    Raises `SessionNotFound`, `SessionUsed` where the session keeps none, and `FinchFailure`.
+    Raises `SessionNotFound`, `SessionUsed` if the session has no token in escrow, and `FinchFailure`.
     """
     session = _session(handle_hash, services)
     if not isinstance(session, Keeping):
@@ -134,11 +134,11 @@ def picture(handle_hash: str, *, services: Services) -> Picture:
     connection_id = session.escrow.token_response.connection_id or (
         says.connection_id if says else ""
     )
-    there = [
+    records = [
         services.ownerships.of_connection_id(connection_id) if connection_id else None,
         services.ownerships.of_company(key) if key else None,
     ]
-    ownerships = [record for record in there if record]
+    ownerships = [record for record in records if record]
     return Picture(
         session=session,
         says=says,
@@ -153,19 +153,19 @@ def picture(handle_hash: str, *, services: Services) -> Picture:
 def attach(handle_hash: str, decision: str, *, now: datetime, services: Services) -> Finished:
     """Attaches a token in escrow to the customer of its session, as an operator has decided.
 
-    A company that another customer owns stays theirs: they must disconnect first. Raises `NotAsShown`,
-    `Refusal` and `FinchFailure`.
+    If another customer owns the company, they must disconnect it first. Raises `NotAsShown`, `Refusal`
+    and `FinchFailure`.
     """
     seen = _decided(handle_hash, "attach", decision, services)
     return settle(seen.session, Approval.OPERATOR, now=now, services=services)
 
 
 def disconnect(handle_hash: str, decision: str, *, now: datetime, services: Services) -> None:
-    """Ends at Finch the connection of a token in escrow, as an operator has decided.
+    """Ends the Finch connection of a token in escrow, as an operator has decided.
 
-    The operator has seen which connections end with it. Raises `NotAsShown`, `Refusal`,
-    `FinchFailure` where Finch has not confirmed yet (the work item tries again), and
-    `dynamodb.Conflict` where holders or owners changed meanwhile.
+    The operator has seen which other connections this cuts off. Raises `NotAsShown`, `Refusal`,
+    `FinchFailure` if Finch has not confirmed yet (the work item tries again), and `dynamodb.Conflict` if
+    holders or owners have changed since the read.
     """
     seen = _decided(handle_hash, "disconnect", decision, services)
     services.queue.send(WorkItem.first(SessionSubject(handle_hash), now), now)
@@ -179,9 +179,9 @@ def disconnect(handle_hash: str, decision: str, *, now: datetime, services: Serv
 
 
 def dismiss(handle_hash: str, *, now: datetime, services: Services) -> None:
-    """Ends the session of an uncertain exchange, where an operator knows that no token is left of it.
+    """Ends the session of an uncertain exchange, if an operator knows that it left no token at Finch.
 
-    Raises `SessionNotFound`, and `SessionUsed` where it is not uncertain.
+    Raises `SessionNotFound`, and `SessionUsed` if the session is not uncertain.
     """
     session = _session(handle_hash, services)
     if not isinstance(session, Uncertain):
@@ -207,9 +207,9 @@ def retry_connection(
 
 
 def end(customer_id: str, key: CompanyKey, *, now: datetime, services: Services) -> Connection:
-    """The connection, marked as its customer's disconnect does; its work item does the rest.
+    """Begins a disconnect as the customer could, and returns the connection. Its work item continues.
 
-    Raises `ConnectionNotFound`, and `ConnectionBusy` where other requests keep writing it.
+    Raises `ConnectionNotFound`, and `ConnectionBusy` if other requests keep changing the connection.
     """
     connection = disconnect_use_case.begin(
         customer_id, key, now=now, connections=services.connections, queue=services.queue
@@ -253,7 +253,7 @@ def _session(handle_hash: str, services: Services) -> ConnectSession:
 
 
 def _company(escrow: Escrow, says: Introspection | None) -> CompanyKey | None:
-    """The company of a token in escrow, where the token response or Finch names it."""
+    """The company of a token in escrow, as its token response or Finch names it; None if it has no key."""
     token_response = escrow.token_response
     known = token_response.company_id or (says and says.company_id) or token_response.connection_id
     try:

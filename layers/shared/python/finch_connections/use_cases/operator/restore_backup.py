@@ -1,8 +1,8 @@
-"""Restores from a backup of the tables the tokens that are alive at Finch, and nothing else.
+"""Restores tokens from a backup of the tables: only the tokens that are alive at Finch.
 
-The tables have changed since the backup: connections were made, repaired and ended, and companies have
-new owners. So current data wins, we ask Finch about each token, and ownerships are taken again instead
-of restored.
+The tables have changed since the backup: customers have made, repaired and ended connections, and
+companies have new owners. So current data wins, we ask Finch about each token, and we take ownerships
+again instead of restoring them.
 """
 
 from collections.abc import Callable
@@ -42,7 +42,7 @@ from finch_connections.use_cases import check_health, exchange_code
 from finch_connections.use_cases.discard_token import covered
 
 CONNECTIONS, SESSIONS = "connections", "sessions"
-RESTORED, DEAD, COVERED, THERE = "restored", "dead at Finch", "covered", "there already"
+RESTORED, DEAD, COVERED, EXISTS = "restored", "dead at Finch", "covered", "there already"
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def _connection(
     try:
         for token in backup.tokens:
             if current and token.id in current.ciphertexts:
-                batch.done[THERE] += 1
+                batch.done[EXISTS] += 1
             elif token.connection_id in current_ids or _covered(token.connection_id, services):
                 batch.done[COVERED] += 1
             elif found := check_health.finding(backup, token, services):
@@ -119,7 +119,7 @@ def _connection(
 
 
 def _covered(connection_id: str, services: exchange_code.Services) -> bool:
-    """Whether we have a working token of a Finch connection. A record without a token can be left over."""
+    """Whether we keep a live token of a Finch connection. A record alone proves nothing: it may be old."""
     record = services.ownerships.of_connection_id(connection_id)
     return bool(record and covered(connection_id, record, services))
 
@@ -164,7 +164,7 @@ def _session(
     if not isinstance(backup, Keeping | Exchanging | Uncertain):
         return
     if services.sessions.get(handle_hash):
-        batch.done[THERE] += 1
+        batch.done[EXISTS] += 1
         return
     try:
         if isinstance(backup, Keeping):

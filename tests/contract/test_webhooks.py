@@ -18,7 +18,8 @@ import pytest
 import time_machine
 from finch.types import AccountUpdateEvent, IndividualEvent
 
-from finch_connections.domain.webhook import Delivery, SignatureInvalid, WebhookSecret
+from finch_connections.domain.secret import WebhookSecret
+from finch_connections.domain.webhook import Delivery, SignatureInvalid
 from local.fake_finch import FinchState
 from local.fake_finch.seed_world import DANA, NORTHFOLD
 from local.fake_finch.webhook_sender import WebhookSender

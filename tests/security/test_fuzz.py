@@ -26,7 +26,7 @@ from werkzeug.wrappers import Request, Response
 
 from finch_connections.domain.connection import IDENTIFIER, CompanyKey
 from finch_connections.domain.errors import InvalidRequest
-from finch_connections.domain.webhook import WebhookSecret
+from finch_connections.domain.secret import WebhookSecret
 from functions.list_connections.handler import _cursor, _read_cursor
 from local.fake_finch.seed_world import HARBOR_LANE
 from tests.security.examples import examples

@@ -84,7 +84,10 @@ SESSIONS: list[ConnectSession] = [
 
 def all_fields(session: ConnectSession) -> dict[str, Any]:
     """All fields of a session."""
-    return {**vars(session), "attempt": vars(session.attempt)}
+    return {
+        name: vars(part) if isinstance(part, Attempt | Click | Escrow) else part
+        for name, part in vars(session).items()
+    }
 
 
 @pytest.mark.parametrize("session", SESSIONS, ids=lambda one: one.phase)

@@ -10,13 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from finch_connections.domain.errors import InvalidRequest
+from finch_connections.domain.secret import SecretUnusable, WebhookSecret
 from finch_connections.domain.webhook import (
     TOLERANCE,
     Delivery,
     Event,
-    SecretUnusable,
     SignatureInvalid,
-    WebhookSecret,
     read_event,
 )
 

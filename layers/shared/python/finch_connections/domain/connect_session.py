@@ -194,7 +194,7 @@ class Consumption(NamedTuple):
 
 
 # Not a tuple: the log's JSON would list the members of a tuple.
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Click:
     """The Finch session that the last click on the link created."""
 
@@ -202,7 +202,7 @@ class Click:
     finch_session_made_at: datetime
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Escrow:
     """The encrypted token that a session keeps until its connection is written.
 

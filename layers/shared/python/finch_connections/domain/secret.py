@@ -1,7 +1,13 @@
-"""A secret string that never appears in printed output."""
+"""Secrets that never appear in printed output: strings, and the keys that sign webhooks."""
 
+import base64
 import hmac
+from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import Self
+
+# A shorter key could be guessed.
+_SHORTEST_KEY_BYTES = 16
 
 
 class SecretText:
@@ -37,3 +43,31 @@ class SecretText:
 
     def __hash__(self) -> int:
         return hash(self._text)
+
+
+class SecretUnusable(ValueError):
+    """The text does not have the form of a webhook secret."""
+
+
+@dataclass(frozen=True)
+class WebhookSecret:
+    """A secret with which Finch signs webhooks."""
+
+    _key: bytes = field(repr=False)
+
+    @classmethod
+    def read(cls, text: object) -> Self:
+        """The secret from the base64 text that Finch's dashboard shows. Raises `SecretUnusable`."""
+        if not isinstance(text, str):
+            raise SecretUnusable
+        try:
+            key = base64.b64decode(text, validate=True)
+        except ValueError:
+            raise SecretUnusable from None
+        if len(key) < _SHORTEST_KEY_BYTES:
+            raise SecretUnusable
+        return cls(key)
+
+    def sign(self, message: bytes) -> str:
+        """The signature in the form of the header, without its version."""
+        return base64.b64encode(hmac.digest(self._key, message, "sha256")).decode()

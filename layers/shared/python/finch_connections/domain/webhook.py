@@ -4,7 +4,6 @@ Finch documents the scheme under "Webhooks" (developer-resources). Its SDK imple
 `resources/webhooks.py`.
 """
 
-import base64
 import hmac
 import json
 import re
@@ -15,11 +14,10 @@ from typing import Self
 
 from finch_connections.domain.connection import IDENTIFIER
 from finch_connections.domain.errors import InvalidRequest, Refusal
+from finch_connections.domain.secret import WebhookSecret
 
 # The largest difference between our clock and Finch's. A captured webhook can be replayed for this long.
 TOLERANCE = timedelta(minutes=5)
-# A shorter key could be guessed.
-_SHORTEST_KEY_BYTES = 16
 
 # The signed text is "id.seconds.body". An id with a dot would make it ambiguous.
 _EVENT_ID = re.compile("[A-Za-z0-9_-]{1,200}")
@@ -32,34 +30,6 @@ class SignatureInvalid(Refusal):
     """This webhook has no valid signature of Finch."""
 
     code = "signature_invalid"
-
-
-class SecretUnusable(ValueError):
-    """The text does not have the form of a webhook secret."""
-
-
-@dataclass(frozen=True)
-class WebhookSecret:
-    """A secret with which Finch signs webhooks."""
-
-    _key: bytes = field(repr=False)
-
-    @classmethod
-    def read(cls, text: object) -> Self:
-        """The secret from the base64 text that Finch's dashboard shows. Raises `SecretUnusable`."""
-        if not isinstance(text, str):
-            raise SecretUnusable
-        try:
-            key = base64.b64decode(text, validate=True)
-        except ValueError:
-            raise SecretUnusable from None
-        if len(key) < _SHORTEST_KEY_BYTES:
-            raise SecretUnusable
-        return cls(key)
-
-    def sign(self, message: bytes) -> str:
-        """The signature in the form of the header, without its version."""
-        return base64.b64encode(hmac.digest(self._key, message, "sha256")).decode()
 
 
 @dataclass(frozen=True)

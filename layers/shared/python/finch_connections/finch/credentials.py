@@ -11,8 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from finch_connections import settings
 from finch_connections.aws import clients
-from finch_connections.domain.secret import SecretText
-from finch_connections.domain.webhook import SecretUnusable, WebhookSecret
+from finch_connections.domain.secret import SecretText, SecretUnusable, WebhookSecret
 from finch_connections.finch.errors import CredentialsUnreadable
 from finch_connections.log import logger
 

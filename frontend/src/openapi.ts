@@ -122,7 +122,7 @@ export interface components {
     schemas: {
         /**
          * AuthenticationMethodResponse
-         * @description How a login is connected. `status_detail` is Finch's text where we do not know the status.
+         * @description How a login is connected. `status_detail` is Finch's text for a status that we do not know.
          */
         AuthenticationMethodResponse: {
             /** Type */
@@ -135,7 +135,7 @@ export interface components {
          * Confirmation
          * @description The user's confirmation of the company that the page showed after Finch Connect.
          *
-         *     With `look`, only asks for what to show.
+         *     With `look`, the request confirms nothing: the response has the company that the page must show.
          */
         Confirmation: {
             /** Completion */
@@ -201,7 +201,7 @@ export interface components {
         };
         /**
          * EntityResponse
-         * @description A legal entity of a login. `status_detail` is Finch's text where we do not know the status.
+         * @description A legal entity of a login. `status_detail` is Finch's text for a status that we do not know.
          */
         EntityResponse: {
             /** Id */
@@ -357,7 +357,7 @@ export interface components {
         };
         /**
          * Status
-         * @description The outcome for now.
+         * @description The outcome so far.
          * @enum {string}
          */
         Status: "connected" | "confirm" | "pending";

@@ -406,6 +406,68 @@ def test_connect_during_a_discard_waits_and_ends_with_it(
     assert deployed.tables.items(deployed.tables.ownerships) == []
 
 
+def test_connect_after_a_failed_discard_is_not_ended_by_its_retry(deployed: InProcess) -> None:
+    elsewhere, here = Person(deployed, "acme", same_site=False), Person(deployed, "globex")
+    elsewhere.connect()
+    deployed.finch.faults.add("POST", DISCONNECT, status=500)
+    deployed.queue.pass_time(DAY + MINUTE / 2)
+    assert phases(deployed) == ["discarding"]
+    # The disconnect may still have its effect, so the next customer waits for the next try.
+    assert here.connect().outcome["status"] == "pending"
+    deployed.queue.pass_time(10 * MINUTE)
+    assert here.connection()["status"] == "connected"
+    assert phases(deployed) == ["complete", "ended"]
+    [login] = here.connection()["logins"]
+    assert login["id"] in live_token_ids(deployed)
+    assert deployed.finch.requests.count("POST", DISCONNECT) == 1
+    assert here.disconnect().json["status"] == "disconnected"
+    assert deployed.tables.items(deployed.tables.ownerships) == []
+
+
+@pytest.mark.parametrize("login", [MAYA, OWEN], ids=["same login", "same company"])
+def test_connect_between_refused_discards_completes_at_once_and_stays(
+    deployed: InProcess, login: str
+) -> None:
+    elsewhere, here = Person(deployed, "acme", same_site=False), Person(deployed, "globex")
+    elsewhere.connect(login=MAYA)
+    deployed.finch.faults.add("POST", DISCONNECT, error="insufficient_scope_error", times=5)
+    deployed.queue.pass_time(DAY + 10 * MINUTE)
+    assert phases(deployed) == ["discarding"]
+    assert here.connect(login=login).outcome["status"] == "connected"
+    deployed.finch.faults.clear()
+    tries = deployed.finch.requests.count("POST", DISCONNECT)
+    deployed.queue.pass_time(4 * DAY)
+    assert here.connection()["status"] == "connected"
+    assert deployed.finch.requests.count("POST", DISCONNECT) == tries
+    assert phases(deployed) == ["complete", "ended" if login == MAYA else "held"]
+    assert not [
+        one for one in deployed.tables.items(deployed.tables.ownerships) if "discarding" in one
+    ]
+
+
+def test_operators_disconnect_ends_no_connection_that_the_operator_did_not_see(
+    deployed: InProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    elsewhere, here = Person(deployed, "acme", same_site=False), Person(deployed, "acme")
+    elsewhere.connect(login=MAYA)
+    here.connect(login=OWEN)
+    deployed.queue.pass_time(DAY + HOUR)
+    [held] = [one for one in deployed.tables.all_sessions() if "escrow" in one]
+    command = {"action": "disconnect", "session": held["handle_hash"]["S"]}
+    seen = operate(deployed, **command)["result"]
+    deployed.finch.faults.add("POST", DISCONNECT, error="insufficient_scope_error")
+    tried = operate(deployed, **command, decision=seen["decision"])
+    assert tried["error"] == "finch_refused"
+    # Another login of the Finch connection is connected before the next try.
+    assert here.connect(login=MAYA).outcome["status"] == "connected"
+    reports(capsys)
+    tries = deployed.finch.requests.count("POST", DISCONNECT)
+    deployed.queue.pass_time(DAY)
+    assert deployed.finch.requests.count("POST", DISCONNECT) == tries
+    assert phases(deployed) == ["complete", "complete", "held"]
+    assert "token_held" in reports(capsys)
+
+
 def test_discard_that_finch_refuses_for_days_is_held(
     deployed: InProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:

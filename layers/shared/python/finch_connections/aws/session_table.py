@@ -122,6 +122,7 @@ _OF_A_PHASE = {
     "error": TEXT,
     "dead_since": MOMENT,
     "discarding_since": MOMENT,
+    "approved": SET,
     "next_look": MOMENT,
     "key": _KEY,
     "repaired": _FLAG,
@@ -308,25 +309,29 @@ class SessionTable:
     def hold(self, session: Keeping, error: str, together_with: Sequence["Write"] = ()) -> None:
         """Keeps the token in escrow for an operator."""
         held = Held(session.attempt, session.consumption, session.escrow, error)
-        hold = self._move(session, held, ["error"], removes=("next_look", "key"))
+        hold = self._move(session, held, ["error"], removes=("next_look", "key", "approved"))
         write_together(self.client, [{"Update": hold}, *together_with])
 
     def discard(
         self,
-        session: Escrowed | Held,
+        session: Keeping,
         error: str,
-        now: datetime,
+        since: datetime,
         key: CompanyKey | None = None,
         together_with: Sequence["Write"] = (),
+        *,
+        approved: frozenset[str] = frozenset(),
     ) -> Discarding:
         """The session, whose token must not be attached any more.
 
-        `key` is the company that no customer may connect meanwhile.
+        `key` is the company that no customer may connect meanwhile, and `approved` are the owners and
+        holders that an operator has agreed to cut off.
         """
         discarding = Discarding(
-            session.attempt, session.consumption, session.escrow, error, now, key
+            session.attempt, session.consumption, session.escrow, error, since, key, approved
         )
-        discard = self._move(session, discarding, ("error", "discarding_since", "key"))
+        stores = ("error", "discarding_since", "key", "approved")
+        discard = self._move(session, discarding, stores)
         write_together(self.client, [{"Update": discard}, *together_with])
         return discarding
 
@@ -430,7 +435,9 @@ class SessionTable:
         restored = {**item, **_item(session), **due_now}
         put: Any = {
             "TableName": self.name,
-            "Item": {name: restored[name] for name in restored.keys() - {"next_look", "key"}},
+            "Item": {
+                name: restored[name] for name in restored.keys() - {"next_look", "key", "approved"}
+            },
             "ConditionExpression": "attribute_not_exists(handle_hash)",
         }
         write_together(self.client, [{"Put": put}, *together_with])

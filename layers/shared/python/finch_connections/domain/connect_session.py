@@ -115,7 +115,7 @@ NEXT: Mapping[Phase, Collection[Phase]] = {
     Phase.UNCERTAIN: {Phase.ESCROWED, Phase.ENDED},
     Phase.ESCROWED: {Phase.ESCROWED, Phase.COMPLETE, Phase.HELD, Phase.DISCARDING, Phase.ENDED},
     Phase.HELD: {Phase.HELD, Phase.COMPLETE, Phase.DISCARDING, Phase.ENDED},
-    Phase.DISCARDING: {Phase.HELD, Phase.ENDED},
+    Phase.DISCARDING: {Phase.DISCARDING, Phase.HELD, Phase.ENDED},
     Phase.COMPLETE: (),
     Phase.ENDED: (),
 }
@@ -292,7 +292,8 @@ class Held:
 class Discarding:
     """The token must not be attached any more, and Finch must end its connection.
 
-    `key` is the company that no customer may connect meanwhile.
+    `key` is the company that no customer may connect during a try. It is None where an operator decided:
+    `approved` are the owners and holders that the operator has agreed to cut off.
     """
 
     phase: ClassVar = Phase.DISCARDING
@@ -302,6 +303,7 @@ class Discarding:
     error: str
     discarding_since: datetime
     key: CompanyKey | None = None
+    approved: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, eq=False, repr=False)

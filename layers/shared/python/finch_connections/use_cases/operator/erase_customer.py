@@ -25,7 +25,7 @@ from finch_connections.domain.work_item import ConnectionSubject, SessionSubject
 from finch_connections.finch.errors import FinchFailure
 from finch_connections.log import logger
 from finch_connections.use_cases import disconnect, exchange_code
-from finch_connections.use_cases.discard_token import begin_discard, discard
+from finch_connections.use_cases.discard_token import discard
 from finch_connections.use_cases.operator import resolve_unfinished
 
 # In this order, because an offer names a session, and a session can become a connection.
@@ -128,16 +128,15 @@ def _end(batch: Batch, session: Keeping, now: datetime, services: exchange_code.
     """Ends the token in a session's escrow at Finch, unless that would end another customer's connection."""
     handle_hash = session.attempt.handle_hash
     services.queue.send(WorkItem.first(SessionSubject(handle_hash), now), now)
-    given_up = session if isinstance(session, Discarding) else None
+    key = session.key if isinstance(session, Discarding) else None
     if not isinstance(session, Discarding):
         seen = resolve_unfinished.picture(handle_hash, services=services)
         if any(owner.customer_id == session.attempt.customer_id for owner in seen.owners):
             # The customer's own connection is disconnected after the sessions, with any working token.
             batch.leave(UNDER_WAY, **_named(session))
             return
-        given_up = begin_discard(session, seen.key, now=now, services=services)
-    if given_up:
-        discard(given_up, now=now, services=services)
+        key = seen.key
+    discard(session, key, now=now, services=services)
     there = services.sessions.get(handle_hash)
     if isinstance(there, Held):
         batch.leave(FOR_A_PERSON, **_named(there))

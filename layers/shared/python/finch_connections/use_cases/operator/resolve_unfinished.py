@@ -9,7 +9,6 @@ from typing import Any
 from finch_connections.domain.connect_session import (
     ConnectSession,
     Consumed,
-    Discarding,
     Escrow,
     Keeping,
     Mode,
@@ -26,7 +25,7 @@ from finch_connections.domain.connection import (
     Product,
     UnusableIdentifier,
 )
-from finch_connections.domain.ownership import Ownership
+from finch_connections.domain.ownership import Ownership, others
 from finch_connections.domain.token_response import Introspection
 from finch_connections.domain.work_item import (
     STUCK_AFTER,
@@ -38,7 +37,7 @@ from finch_connections.finch.errors import FinchFailure, TokenDead
 from finch_connections.log import logger
 from finch_connections.use_cases import disconnect as disconnect_use_case
 from finch_connections.use_cases.attach_token import Approval, Finished, settle
-from finch_connections.use_cases.discard_token import begin_discard, discard
+from finch_connections.use_cases.discard_token import discard
 from finch_connections.use_cases.exchange_code import Services, decrypt_escrow
 
 # A customer's id cannot contain a tilde.
@@ -68,7 +67,7 @@ class Picture:
 
     `says` is what Finch says of the token, None where it calls it dead. `owners` and `holders` are
     the connections and sessions that have a token of the Finch connection or own the company: they
-    would be cut off with it.
+    would be cut off with it. `cut_off` has a name for each of them.
     """
 
     session: Keeping
@@ -76,6 +75,7 @@ class Picture:
     key: CompanyKey | None
     owners: tuple[Ownership, ...]
     holders: tuple[str, ...]
+    cut_off: frozenset[str]
 
     def decision(self, verb: str) -> str:
         """A digest of these facts, which the decision must repeat."""
@@ -147,6 +147,7 @@ def picture(handle_hash: str, *, services: Services) -> Picture:
         holders=tuple(
             sorted({one for record in ownerships for one in record.holders} - {handle_hash})
         ),
+        cut_off=others(handle_hash, *ownerships),
     )
 
 
@@ -169,13 +170,7 @@ def disconnect(handle_hash: str, decision: str, *, now: datetime, services: Serv
     """
     seen = _decided(handle_hash, "disconnect", decision, services)
     services.queue.send(WorkItem.first(SessionSubject(handle_hash), now), now)
-    discarding = (
-        seen.session
-        if isinstance(seen.session, Discarding)
-        else begin_discard(seen.session, seen.key, regardless=True, now=now, services=services)
-    )
-    if discarding:
-        discard(discarding, now=now, services=services)
+    discard(seen.session, seen.key, approved=seen.cut_off, now=now, services=services)
 
 
 def dismiss(handle_hash: str, *, now: datetime, services: Services) -> None:

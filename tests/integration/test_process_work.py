@@ -562,6 +562,89 @@ def test_one_wrong_invalid_token_response_does_not_end_a_discard(deployed: InPro
     assert not live_token_ids(deployed)
 
 
+@pytest.mark.parametrize("lies", [1, 2], ids=["once", "again within the hour"])
+def test_wrong_disconnect_and_introspect_together_do_not_end_a_disconnect(
+    deployed: InProcess, lies: int
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    deployed.queue.drain()
+    for _ in range(lies):
+        deployed.finch.faults.add("POST", DISCONNECT, error="invalid_token_error")
+        deployed.finch.faults.add("GET", "/introspect", error="invalid_token_error")
+        reply = acme.disconnect()
+        assert (reply.status, reply.json["status"]) == (202, "disconnecting")
+    assert live_token_ids(deployed)
+    deployed.queue.pass_time(10 * MINUTE)
+    assert acme.connection()["status"] == "disconnected"
+    assert not live_token_ids(deployed)
+
+
+def test_live_answer_between_two_wrong_answers_resets_a_disconnect(
+    deployed: InProcess,
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    deployed.queue.drain()
+    for answer in ("dead", "alive", "dead"):
+        deployed.finch.faults.add("POST", DISCONNECT, error="invalid_token_error")
+        if answer == "dead":
+            deployed.finch.faults.add("GET", "/introspect", error="invalid_token_error")
+        assert acme.disconnect().json["status"] == "disconnecting"
+        # The work item of the disconnect does not run meanwhile.
+        deployed.clock.advance(HOUR)
+    deployed.queue.drain()
+    assert acme.connection()["status"] == "disconnected"
+    assert not live_token_ids(deployed)
+
+
+def test_disconnect_with_a_lost_response_is_finished_after_an_hour(
+    deployed: InProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect(products=["company"])
+    acme.connect(products=["directory"])
+    deployed.queue.drain()
+    deployed.finch.faults.add("POST", DISCONNECT, drop="after_effect")
+    assert acme.disconnect().status == 202
+    deployed.queue.pass_time(2 * HOUR)
+    assert acme.connection()["status"] == "disconnected"
+    assert live_token_ids(deployed) == set()
+    assert reports(capsys) == set()
+
+
+def test_connection_that_finch_calls_dead_for_an_hour_is_disconnected(deployed: InProcess) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    deployed.queue.drain()
+    [token] = deployed.finch.live_tokens()
+    deployed.finch.disconnect(token.access_token)
+    assert acme.disconnect().json["status"] == "disconnecting"
+    deployed.queue.pass_time(HOUR - MINUTE)
+    assert acme.connection()["status"] == "disconnecting"
+    deployed.queue.pass_time(10 * MINUTE)
+    assert acme.connection()["status"] == "disconnected"
+    assert deployed.tables.items(deployed.tables.ownerships) == []
+
+
+def test_wrong_disconnect_and_introspect_together_do_not_end_a_discard(
+    deployed: InProcess,
+) -> None:
+    Person(deployed, "acme", same_site=False).connect()
+    deployed.queue.pass_time(DAY - HOUR)
+    deployed.finch.faults.add("POST", DISCONNECT, error="invalid_token_error")
+    # The first introspection is the check before the discard.
+    deployed.finch.faults.add("GET", "/introspect", when="before", delay_seconds=0)
+    deployed.finch.faults.add("GET", "/introspect", error="invalid_token_error")
+    deployed.queue.pass_time(HOUR + MINUTE / 2)
+    assert deployed.finch.faults.waiting() == []
+    assert phases(deployed) == ["discarding"]
+    assert live_token_ids(deployed)
+    deployed.queue.pass_time(10 * MINUTE)
+    assert phases(deployed) == ["ended"]
+    assert not live_token_ids(deployed)
+
+
 def test_token_held_at_its_confirmation_is_reported_within_minutes(
     deployed: InProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -445,7 +445,10 @@ def test_dismissed_uncertain_repair_no_longer_blocks_the_disconnect(revoking: In
     assert revoking.invoke is not None
     dismissed = {"action": "dismiss", "session": session["handle_hash"]["S"]}
     assert "result" in revoking.invoke("resolve_unfinished", dismissed)
-    assert here.disconnect().json["status"] == "disconnected"
+    # Finch revoked the only token that is kept, and must repeat that it is dead.
+    assert here.disconnect().json["status"] == "disconnecting"
+    revoking.queue.pass_time(2 * HOUR)
+    assert here.connection()["status"] == "disconnected"
     assert not revoking.tables.items(revoking.tables.ownerships)
 
 
@@ -576,6 +579,8 @@ def test_disconnect_also_ends_a_token_stored_during_it(
         kept_now: list[ConnectSession] = []
         with monkeypatch.context() as patched:
             patched.setattr(SessionTable, "escrow", real)
+            assert acme.disconnect().json["status"] == "disconnecting"
+            deployed.clock.advance(HOUR)
             keep = partial(real, table, *arguments)
             before_once(
                 patched, disconnecting_flow, "disconnected", lambda: kept_now.append(keep())

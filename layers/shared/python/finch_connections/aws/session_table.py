@@ -281,12 +281,12 @@ class SessionTable:
         write_together(self.client, [{"Update": keep}, *together_with])
         return escrowed
 
-    def found_dead(self, session: Escrowed | Held, now: datetime) -> None:
+    def found_dead(self, session: Keeping, now: datetime) -> None:
         """Stores when Finch called the token in escrow dead for the first time."""
         dead = replace(session, dead_since=now)
         update(self.client, self._move(session, dead, ["dead_since"]))
 
-    def found_alive(self, session: Escrowed | Held) -> None:
+    def found_alive(self, session: Keeping) -> None:
         """Forgets that Finch has called the token in escrow dead."""
         update(
             self.client,
@@ -328,7 +328,14 @@ class SessionTable:
         holders that an operator has agreed to cut off.
         """
         discarding = Discarding(
-            session.attempt, session.consumption, session.escrow, error, since, key, approved
+            session.attempt,
+            session.consumption,
+            session.escrow,
+            error,
+            since,
+            key,
+            approved,
+            session.dead_since,
         )
         stores = ("error", "discarding_since", "key", "approved")
         discard = self._move(session, discarding, stores)

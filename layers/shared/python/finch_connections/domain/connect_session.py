@@ -304,6 +304,7 @@ class Discarding:
     discarding_since: datetime
     key: CompanyKey | None = None
     approved: frozenset[str] = frozenset()
+    dead_since: datetime | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -474,7 +475,7 @@ def repair_result(attempt: Attempt, key: CompanyKey, connection_id: str) -> bool
     return key == attempt.repairs and connection_id == attempt.repairs_id
 
 
-def dead_for_good(session: Escrowed | Held, now: datetime) -> bool:
+def dead_for_good(session: Keeping, now: datetime) -> bool:
     """Whether Finch first called the token dead long enough ago to believe it now."""
     return session.dead_since is not None and now >= session.dead_since + DEAD_AGAIN_AFTER
 

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from finch_connections.aws.dynamodb import Conflict
 from finch_connections.domain.connect_session import (
@@ -10,6 +11,7 @@ from finch_connections.domain.connect_session import (
     Keeping,
     SessionExpired,
     behind,
+    dead_for_good,
 )
 from finch_connections.domain.connection import CompanyKey, refused_for_days
 from finch_connections.domain.ownership import Discard, OwnershipRecord, discard_of, others
@@ -17,8 +19,11 @@ from finch_connections.domain.secret import SecretText
 from finch_connections.finch.errors import AnswerLost, FinchFailure, FinchUnavailable, TokenDead
 from finch_connections.log import logger
 from finch_connections.use_cases.check_health import STATUS_BY_FAILURE
-from finch_connections.use_cases.disconnect import end_connection
+from finch_connections.use_cases.disconnect import end_connection, not_dead
 from finch_connections.use_cases.exchange_code import Services, decrypt_escrow, escrowed_tokens
+
+if TYPE_CHECKING:
+    from finch_connections.aws.dynamodb import Write
 
 # Do not drop the last working token on one erroneous response.
 _DOUBTFUL: tuple[type[FinchFailure], ...] = (TokenDead, *STATUS_BY_FAILURE)
@@ -129,14 +134,23 @@ def _end(session: Discarding, now: datetime, services: Services) -> None:
     reopening = [services.ownerships.reopening(session.key, handle_hash)] if session.key else []
     try:
         end_connection(decrypt_escrow(session, services), services.finch.finch)
-    except TokenDead:
-        # No other token of this connection is kept, or the operator knew of them.
-        logger.info("token to release is dead", connection_id=connection_id)
     except FinchFailure as error:
+        dead = isinstance(error, TokenDead)
+        # No other token of this connection is kept, or the operator knew of them.
+        if dead and dead_for_good(session, now):
+            logger.info("token to release is dead", connection_id=connection_id)
+            _over(session, reopening, now, services)
+            return
+        if dead and session.dead_since is None:
+            services.sessions.found_dead(session, now)
+        if session.dead_since and not_dead(error):
+            services.sessions.found_alive(session)
         if session.key:
             reopening.append(services.ownerships.keeping(connection_id, handle_hash))
-        if not isinstance(error, FinchUnavailable) and refused_for_days(
-            session.discarding_since, now
+        if (
+            not dead
+            and not isinstance(error, FinchUnavailable)
+            and refused_for_days(session.discarding_since, now)
         ):
             services.sessions.hold(session, session.error, reopening)
             logger.error("token held", customer_id=customer_id, reason=type(error).__name__)
@@ -148,7 +162,12 @@ def _end(session: Discarding, now: datetime, services: Services) -> None:
                     session, session.error, session.discarding_since, session.key, reopening
                 )
         raise
+    _over(session, reopening, now, services)
+    logger.info("released", customer_id=customer_id, connection_id=connection_id)
+
+
+def _over(session: Discarding, reopening: "list[Write]", now: datetime, services: Services) -> None:
+    handle_hash = session.attempt.handle_hash
     held = services.ownerships.held_by(handle_hash, behind(session))
     leaving = services.ownerships.leaving(held, handle_hash)
     services.sessions.end(session, session.error, now, [*leaving, *reopening])
-    logger.info("released", customer_id=customer_id, connection_id=connection_id)

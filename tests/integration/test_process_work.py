@@ -7,7 +7,9 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 
+from finch_connections.aws.connection_table import ConnectionTable
 from finch_connections.aws.session_table import SessionTable
 from finch_connections.aws.token_vault import TokenVault
 from finch_connections.aws.work_queue import WorkQueue
@@ -815,6 +817,47 @@ def test_interrupted_disconnect_is_finished_by_the_queue(
             acme.disconnect()
     assert acme.connection()["status"] == "disconnecting"
     deployed.queue.drain()
+    assert acme.connection()["status"] == "disconnected"
+    assert live_token_ids(deployed) == set()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ClientError({"Error": {"Code": "ThrottlingException"}}, "Decrypt"),
+        EndpointConnectionError(endpoint_url="https://kms.eu-west-1.amazonaws.com"),
+    ],
+    ids=["refused", "not reached"],
+)
+@pytest.mark.parametrize(
+    ("owner", "step", "nth"),
+    [(TokenVault, "decrypt_stored", 1), (ConnectionTable, "write", 2)],
+    ids=["decrypt", "write"],
+)
+def test_disconnect_during_an_aws_failure_is_accepted_and_finished_later(
+    deployed: InProcess,
+    monkeypatch: pytest.MonkeyPatch,
+    owner: type,
+    step: str,
+    nth: int,
+    error: Exception,
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    deployed.queue.drain()
+    calls, real = [], getattr(owner, step)
+
+    def failing(*arguments: Any, **named: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) == nth:
+            raise error
+        return real(*arguments, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(owner, step, failing)
+        reply = acme.disconnect()
+    assert (reply.status, reply.json["status"]) == (202, "disconnecting")
+    deployed.queue.pass_time(2 * HOUR)
     assert acme.connection()["status"] == "disconnected"
     assert live_token_ids(deployed) == set()
 

@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from finch_connections.aws.connection_table import ConnectionTable
 from finch_connections.aws.dynamodb import Conflict
 from finch_connections.aws.ownership_table import OwnershipTable
@@ -64,14 +66,19 @@ def disconnect(
     """Ends all Finch connections of a connection, and returns the connection.
 
     It is `disconnected` if Finch has confirmed the end of each. Otherwise it is `disconnecting`, keeps
-    all tokens, and a work item continues. If another call has ended it in the meantime, the result is
-    the connection as it is now, with any new login untouched. Raises `ConnectionNotFound`, and
-    `ConnectionBusy` if other requests keep changing the connection.
+    all tokens, and a work item continues, also if AWS fails after the connection was marked. If another
+    call has ended it in the meantime, the result is the connection as it is now, with any new login
+    untouched. Raises `ConnectionNotFound`, and `ConnectionBusy` if other requests keep changing the
+    connection.
     """
     connection = begin(
         customer_id, key, now=now, connections=services.connections, queue=services.queue
     )
-    return _resume(connection, now, services)
+    try:
+        return _resume(connection, now, services)
+    except (ClientError, BotoCoreError):
+        logger.exception("disconnect continues later")
+        return connection
 
 
 def resume(

@@ -429,8 +429,9 @@ def _ended_unnoticed(run: ScenarioRun) -> Person:
 
 def _discard_failed(run: ScenarioRun) -> Person:
     run.connect(run.person(same_site=False))
-    with run.once("POST /disconnect", _server_error):
-        run.world.queue.pass_time(timedelta(days=1, seconds=30))
+    run.world.finch.faults.add("POST", "/disconnect", status=500, times=None)
+    run.world.queue.pass_time(timedelta(days=1, seconds=30))
+    run.world.finch.faults.clear()
     assert phase("discarding")(run.world)
     return run.person()
 

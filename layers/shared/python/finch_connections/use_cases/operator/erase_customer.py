@@ -8,6 +8,7 @@ from finch_connections.aws.audit_table import AuditTable
 from finch_connections.aws.dynamodb import Conflict
 from finch_connections.domain.batch import Batch, Cursor
 from finch_connections.domain.connect_session import (
+    CannotConnect,
     Complete,
     ConnectSession,
     Discarding,
@@ -134,6 +135,12 @@ def _end(batch: Batch, session: Keeping, now: datetime, services: exchange_code.
         if any(owner.customer_id == session.attempt.customer_id for owner in seen.owners):
             # The customer's own connection is disconnected after the sessions, with any working token.
             batch.leave(UNDER_WAY, **_named(session))
+            return
+        if seen.answers_differ:
+            # The token may end another customer's connection.
+            if not isinstance(session, Held):
+                services.sessions.hold(session, CannotConnect.code)
+            batch.leave(FOR_A_PERSON, **_named(session))
             return
         key = seen.key
     discard(session, key, now=now, services=services)

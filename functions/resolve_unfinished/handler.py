@@ -25,7 +25,11 @@ from finch_connections.finch.errors import FinchFailure
 from finch_connections.log import logger
 from finch_connections.use_cases.exchange_code import Services
 from finch_connections.use_cases.operator import resolve_unfinished as use_case
-from finch_connections.use_cases.operator.resolve_unfinished import NotAsShown, Picture
+from finch_connections.use_cases.operator.resolve_unfinished import (
+    AnswersDiffer,
+    NotAsShown,
+    Picture,
+)
 from finch_connections.web import request_body
 
 # Commands are logged. These patterns keep out a token that was pasted by mistake.
@@ -119,6 +123,9 @@ def resolve_unfinished(event: dict[str, Any], context: Any) -> dict[str, Any]:
         return {"result": _do(command, datetime.now(UTC), _services())}
     except (Refusal, FinchFailure) as error:
         return {"error": error.code, "detail": str(error)}
+    except AnswersDiffer:
+        detail = "Finch's responses name different connections for this token. Ask Finch to end it."
+        return {"error": "answers_differ", "detail": detail}
     except (NotAsShown, Conflict):
         detail = "The state has changed since it was shown. Look at it again and decide again."
         return {"error": "changed", "detail": detail}
@@ -199,7 +206,11 @@ def _picture(seen: Picture, action: str) -> dict[str, Any]:
     """The facts for a decision. The next invocation must repeat `decision`."""
     says = seen.says
     cut_off = [{"customer_id": one.customer_id, **_company(one.key)} for one in seen.owners]
-    if action == "attach":
+    if action == "disconnect" and seen.answers_differ:
+        warning = (
+            "Finch's responses name different connections for this token. It cannot be ended here."
+        )
+    elif action == "attach":
         warning = "The token will be attached to this customer, who can then read this company."
     elif cut_off or seen.holders:
         warning = (
@@ -212,12 +223,15 @@ def _picture(seen: Picture, action: str) -> dict[str, Any]:
         **(_company(seen.key) if seen.key else {}),
         "finch_says": {
             "connection_id": says.connection_id,
+            "provider_id": says.provider_id,
+            "company_id": says.company_id,
             "status": says.status,
             "customer_id": says.customer_id,
             "products": sorted(says.products),
         }
         if says
         else "the token is dead",
+        "answers_differ": seen.answers_differ,
         "would_be_cut_off": {"connections": cut_off, "sessions": list(seen.holders)},
         "warning": warning,
         "decision": seen.decision(action),

@@ -3,12 +3,13 @@
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
+from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from finch_connections import cold_start, metrics
 from finch_connections.aws import audit_table, connection_table, token_vault, work_queue
 from finch_connections.domain.connection import IDENTIFIER, CompanyKey
-from finch_connections.domain.errors import InvalidRequest
+from finch_connections.domain.errors import InternalError, InvalidRequest
 from finch_connections.domain.token_request import Outcome, Refused, TokenRequest, readable_entities
 from finch_connections.log import logger
 from finch_connections.use_cases import vend_token as use_case
@@ -47,8 +48,19 @@ class VendRequest(Requester):
 
 
 def vend_token(event: Any, context: Any) -> dict[str, Any]:
-    """Returns a `token`, the `reason` to refuse it, or `reported` after a report."""
+    """Returns a `token`, the `reason` to refuse it, or `reported` after a report.
+
+    If AWS fails, the invocation fails with `InternalError`: an error of AWS names our resources.
+    """
     logger.append_keys(request_id=context.aws_request_id)
+    try:
+        return _answer(event)
+    except (ClientError, BotoCoreError):
+        logger.exception("vending failed")
+        raise InternalError from None
+
+
+def _answer(event: Any) -> dict[str, Any]:
     now, services = datetime.now(UTC), _services()
     try:
         parsed = request_body.validate(VendRequest, event)

@@ -427,6 +427,15 @@ def _ended_unnoticed(run: ScenarioRun) -> Person:
     return acme
 
 
+def _discard_failed(run: ScenarioRun) -> Person:
+    run.connect(run.person(same_site=False))
+    run.world.finch.faults.add("POST", "/disconnect", status=500, times=None)
+    run.world.queue.pass_time(timedelta(days=1, seconds=30))
+    run.world.finch.faults.clear()
+    assert phase("discarding")(run.world)
+    return run.person()
+
+
 def _server_error(call: Call, send: Callable[[], Any]) -> Any:
     return httpx.Response(500, json={"name": "server_error"})
 
@@ -444,6 +453,12 @@ def _connect(run: ScenarioRun, acme: Person) -> None:
 @scenario("connect, confirm", connected(1), _on_another_site)
 def _connect_and_confirm(run: ScenarioRun, acme: Person) -> None:
     run.confirm(acme, run.connect(acme))
+
+
+@scenario("connect after a failed discard", connected(1), _discard_failed)
+def _connect_after_a_failed_discard(run: ScenarioRun, acme: Person) -> None:
+    assert run.record_outcome(acme.connect().outcome) == "pending"
+    run.process()
 
 
 @scenario("connect under another customer's name", phase("held"), _another_customer_named)

@@ -362,6 +362,41 @@ def test_erasure_of_a_held_token_waits_while_another_customer_is_the_owner(
     assert deployed.finch.live_tokens() == []
 
 
+@pytest.mark.parametrize("field", ["connection_id", "company_id"])
+def test_token_with_differing_ids_is_ended_by_no_erasure_and_no_operator(
+    deployed: InProcess, field: str
+) -> None:
+    acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
+    globex.connect(login=MAYA)
+    [theirs] = deployed.finch.connections()
+    # The token response names an unused id, and the introspection names the true id.
+    deployed.finch.faults.add("POST", "/auth/token", edit={"set": {field: "unowned"}})
+    assert acme.connect(login=MAYA).outcome == {"error": "cannot_connect"}
+    [left] = erase(deployed)
+    assert (left["reason"], left["phase"]) == ("a person must decide", "held")
+    assert deployed.invoke
+    command = {"action": "disconnect", "session": left["session"]}
+    seen = deployed.invoke("resolve_unfinished", command)["result"]
+    assert seen["answers_differ"] is True
+    assert seen["finch_says"]["connection_id"] == theirs.id
+    assert seen["finch_says"]["company_id"] == HARBOR_LANE.id
+    owner = {"customer_id": "globex", "provider_id": "gusto", "company_id": HARBOR_LANE.id}
+    assert owner in seen["would_be_cut_off"]["connections"]
+    done = deployed.invoke("resolve_unfinished", command | {"decision": seen["decision"]})
+    assert done["error"] == "answers_differ"
+    assert deployed.finch.requests.count("POST", "/disconnect") == 0
+    assert globex.connection()["status"] == "connected"
+    assert broken(deployed, ConnectionHistory(), at_rest=False) == []
+    # When Finch has ended the token, nothing differs any more.
+    deployed.finch.disconnect(deployed.finch.live_tokens()[-1].access_token)
+    seen = deployed.invoke("resolve_unfinished", command)["result"]
+    assert seen["finch_says"] == "the token is dead"
+    deployed.invoke("resolve_unfinished", command | {"decision": seen["decision"]})
+    deployed.queue.pass_time(timedelta(hours=2))
+    assert erase(deployed) == []
+    assert kept(deployed) == GONE
+
+
 def test_erasure_reports_a_connection_that_only_finch_can_end(
     deployed: InProcess,
 ) -> None:

@@ -7,7 +7,9 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 
+from finch_connections.aws.connection_table import ConnectionTable
 from finch_connections.aws.session_table import SessionTable
 from finch_connections.aws.token_vault import TokenVault
 from finch_connections.aws.work_queue import WorkQueue
@@ -406,6 +408,68 @@ def test_connect_during_a_discard_waits_and_ends_with_it(
     assert deployed.tables.items(deployed.tables.ownerships) == []
 
 
+def test_connect_after_a_failed_discard_is_not_ended_by_its_retry(deployed: InProcess) -> None:
+    elsewhere, here = Person(deployed, "acme", same_site=False), Person(deployed, "globex")
+    elsewhere.connect()
+    deployed.finch.faults.add("POST", DISCONNECT, status=500)
+    deployed.queue.pass_time(DAY + MINUTE / 2)
+    assert phases(deployed) == ["discarding"]
+    # The disconnect may still have its effect, so the next customer waits for the next try.
+    assert here.connect().outcome["status"] == "pending"
+    deployed.queue.pass_time(10 * MINUTE)
+    assert here.connection()["status"] == "connected"
+    assert phases(deployed) == ["complete", "ended"]
+    [login] = here.connection()["logins"]
+    assert login["id"] in live_token_ids(deployed)
+    assert deployed.finch.requests.count("POST", DISCONNECT) == 1
+    assert here.disconnect().json["status"] == "disconnected"
+    assert deployed.tables.items(deployed.tables.ownerships) == []
+
+
+@pytest.mark.parametrize("login", [MAYA, OWEN], ids=["same login", "same company"])
+def test_connect_between_refused_discards_completes_at_once_and_stays(
+    deployed: InProcess, login: str
+) -> None:
+    elsewhere, here = Person(deployed, "acme", same_site=False), Person(deployed, "globex")
+    elsewhere.connect(login=MAYA)
+    deployed.finch.faults.add("POST", DISCONNECT, error="insufficient_scope_error", times=5)
+    deployed.queue.pass_time(DAY + 10 * MINUTE)
+    assert phases(deployed) == ["discarding"]
+    assert here.connect(login=login).outcome["status"] == "connected"
+    deployed.finch.faults.clear()
+    tries = deployed.finch.requests.count("POST", DISCONNECT)
+    deployed.queue.pass_time(4 * DAY)
+    assert here.connection()["status"] == "connected"
+    assert deployed.finch.requests.count("POST", DISCONNECT) == tries
+    assert phases(deployed) == ["complete", "ended" if login == MAYA else "held"]
+    assert not [
+        one for one in deployed.tables.items(deployed.tables.ownerships) if "discarding" in one
+    ]
+
+
+def test_operators_disconnect_ends_no_connection_that_the_operator_did_not_see(
+    deployed: InProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    elsewhere, here = Person(deployed, "acme", same_site=False), Person(deployed, "acme")
+    elsewhere.connect(login=MAYA)
+    here.connect(login=OWEN)
+    deployed.queue.pass_time(DAY + HOUR)
+    [held] = [one for one in deployed.tables.all_sessions() if "escrow" in one]
+    command = {"action": "disconnect", "session": held["handle_hash"]["S"]}
+    seen = operate(deployed, **command)["result"]
+    deployed.finch.faults.add("POST", DISCONNECT, error="insufficient_scope_error")
+    tried = operate(deployed, **command, decision=seen["decision"])
+    assert tried["error"] == "finch_refused"
+    # Another login of the Finch connection is connected before the next try.
+    assert here.connect(login=MAYA).outcome["status"] == "connected"
+    reports(capsys)
+    tries = deployed.finch.requests.count("POST", DISCONNECT)
+    deployed.queue.pass_time(DAY)
+    assert deployed.finch.requests.count("POST", DISCONNECT) == tries
+    assert phases(deployed) == ["complete", "complete", "held"]
+    assert "token_held" in reports(capsys)
+
+
 def test_discard_that_finch_refuses_for_days_is_held(
     deployed: InProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -496,6 +560,89 @@ def test_one_wrong_invalid_token_response_does_not_end_a_discard(deployed: InPro
     assert phases(deployed) == ["discarding"]
     assert live_token_ids(deployed)
     deployed.queue.pass_time(HOUR)
+    assert phases(deployed) == ["ended"]
+    assert not live_token_ids(deployed)
+
+
+@pytest.mark.parametrize("lies", [1, 2], ids=["once", "again within the hour"])
+def test_wrong_disconnect_and_introspect_together_do_not_end_a_disconnect(
+    deployed: InProcess, lies: int
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    deployed.queue.drain()
+    for _ in range(lies):
+        deployed.finch.faults.add("POST", DISCONNECT, error="invalid_token_error")
+        deployed.finch.faults.add("GET", "/introspect", error="invalid_token_error")
+        reply = acme.disconnect()
+        assert (reply.status, reply.json["status"]) == (202, "disconnecting")
+    assert live_token_ids(deployed)
+    deployed.queue.pass_time(10 * MINUTE)
+    assert acme.connection()["status"] == "disconnected"
+    assert not live_token_ids(deployed)
+
+
+def test_live_answer_between_two_wrong_answers_resets_a_disconnect(
+    deployed: InProcess,
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    deployed.queue.drain()
+    for answer in ("dead", "alive", "dead"):
+        deployed.finch.faults.add("POST", DISCONNECT, error="invalid_token_error")
+        if answer == "dead":
+            deployed.finch.faults.add("GET", "/introspect", error="invalid_token_error")
+        assert acme.disconnect().json["status"] == "disconnecting"
+        # The work item of the disconnect does not run meanwhile.
+        deployed.clock.advance(HOUR)
+    deployed.queue.drain()
+    assert acme.connection()["status"] == "disconnected"
+    assert not live_token_ids(deployed)
+
+
+def test_disconnect_with_a_lost_response_is_finished_after_an_hour(
+    deployed: InProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect(products=["company"])
+    acme.connect(products=["directory"])
+    deployed.queue.drain()
+    deployed.finch.faults.add("POST", DISCONNECT, drop="after_effect")
+    assert acme.disconnect().status == 202
+    deployed.queue.pass_time(2 * HOUR)
+    assert acme.connection()["status"] == "disconnected"
+    assert live_token_ids(deployed) == set()
+    assert reports(capsys) == set()
+
+
+def test_connection_that_finch_calls_dead_for_an_hour_is_disconnected(deployed: InProcess) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    deployed.queue.drain()
+    [token] = deployed.finch.live_tokens()
+    deployed.finch.disconnect(token.access_token)
+    assert acme.disconnect().json["status"] == "disconnecting"
+    deployed.queue.pass_time(HOUR - MINUTE)
+    assert acme.connection()["status"] == "disconnecting"
+    deployed.queue.pass_time(10 * MINUTE)
+    assert acme.connection()["status"] == "disconnected"
+    assert deployed.tables.items(deployed.tables.ownerships) == []
+
+
+def test_wrong_disconnect_and_introspect_together_do_not_end_a_discard(
+    deployed: InProcess,
+) -> None:
+    Person(deployed, "acme", same_site=False).connect()
+    deployed.queue.pass_time(DAY - HOUR)
+    deployed.finch.faults.add("POST", DISCONNECT, error="invalid_token_error")
+    # The first introspection is the check before the discard.
+    deployed.finch.faults.add("GET", "/introspect", when="before", delay_seconds=0)
+    deployed.finch.faults.add("GET", "/introspect", error="invalid_token_error")
+    deployed.queue.pass_time(HOUR + MINUTE / 2)
+    assert deployed.finch.faults.waiting() == []
+    assert phases(deployed) == ["discarding"]
+    assert live_token_ids(deployed)
+    deployed.queue.pass_time(10 * MINUTE)
     assert phases(deployed) == ["ended"]
     assert not live_token_ids(deployed)
 
@@ -670,6 +817,47 @@ def test_interrupted_disconnect_is_finished_by_the_queue(
             acme.disconnect()
     assert acme.connection()["status"] == "disconnecting"
     deployed.queue.drain()
+    assert acme.connection()["status"] == "disconnected"
+    assert live_token_ids(deployed) == set()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ClientError({"Error": {"Code": "ThrottlingException"}}, "Decrypt"),
+        EndpointConnectionError(endpoint_url="https://kms.eu-west-1.amazonaws.com"),
+    ],
+    ids=["refused", "not reached"],
+)
+@pytest.mark.parametrize(
+    ("owner", "step", "nth"),
+    [(TokenVault, "decrypt_stored", 1), (ConnectionTable, "write", 2)],
+    ids=["decrypt", "write"],
+)
+def test_disconnect_during_an_aws_failure_is_accepted_and_finished_later(
+    deployed: InProcess,
+    monkeypatch: pytest.MonkeyPatch,
+    owner: type,
+    step: str,
+    nth: int,
+    error: Exception,
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    deployed.queue.drain()
+    calls, real = [], getattr(owner, step)
+
+    def failing(*arguments: Any, **named: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) == nth:
+            raise error
+        return real(*arguments, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(owner, step, failing)
+        reply = acme.disconnect()
+    assert (reply.status, reply.json["status"]) == (202, "disconnecting")
+    deployed.queue.pass_time(2 * HOUR)
     assert acme.connection()["status"] == "disconnected"
     assert live_token_ids(deployed) == set()
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from finch_connections.aws import connection_table, session_table
+from finch_connections.aws import connection_table, ownership_table, session_table
 from finch_connections.aws.connection_table import ConnectionTable
-from finch_connections.aws.dynamodb import Conflict
+from finch_connections.aws.dynamodb import Conflict, write_together
 from finch_connections.aws.ownership_table import OwnershipTable
 from finch_connections.aws.session_table import SessionTable
 from finch_connections.aws.token_vault import TokenVault
@@ -24,6 +24,7 @@ from finch_connections.domain.connect_session import (
     Started,
 )
 from finch_connections.domain.connection import CompanyKey, disconnecting
+from finch_connections.domain.ownership import Ownership
 from finch_connections.domain.secret import SecretText
 from finch_connections.domain.token_response import TokenResponse
 from finch_connections.domain.work_item import SessionSubject, WorkItem
@@ -444,7 +445,10 @@ def test_dismissed_uncertain_repair_no_longer_blocks_the_disconnect(revoking: In
     assert revoking.invoke is not None
     dismissed = {"action": "dismiss", "session": session["handle_hash"]["S"]}
     assert "result" in revoking.invoke("resolve_unfinished", dismissed)
-    assert same_site.disconnect().json["status"] == "disconnected"
+    # Finch revoked the only token that is kept, and must repeat that it is dead.
+    assert same_site.disconnect().json["status"] == "disconnecting"
+    revoking.queue.pass_time(2 * HOUR)
+    assert same_site.connection()["status"] == "disconnected"
     assert not revoking.tables.items(revoking.tables.ownerships)
 
 
@@ -528,6 +532,38 @@ def test_confirmation_just_before_the_discard_prevents_it(
     assert len(deployed.finch.live_tokens()) == 1
 
 
+def test_company_and_connection_under_discard_cannot_be_taken(deployed: InProcess) -> None:
+    Person(deployed, "acme", same_site=False).connect()
+    deployed.finch.faults.add("POST", "/disconnect", status=500, times=None)
+    deployed.queue.pass_time(DAY + MINUTE)
+    ownerships, key = ownership_table.from_settings(), CompanyKey("gusto", HARBOR_LANE.id)
+    [session] = deployed.tables.all_sessions()
+    connection_id = session["escrow"]["M"]["connection_id"]["S"]
+    before = deployed.tables.items(deployed.tables.ownerships)
+    assert [one["discarding"] for one in before] == [session["handle_hash"]] * 2
+    for wanted in (
+        Ownership.of_company("globex", key),
+        Ownership.of_connection_id(connection_id, "globex", key),
+    ):
+        with pytest.raises(Conflict):
+            write_together(ownerships.client, [ownerships.taking(wanted)])
+    assert deployed.tables.items(deployed.tables.ownerships) == before
+
+
+def test_discard_cannot_lock_a_connection_that_another_session_holds(deployed: InProcess) -> None:
+    for _ in range(2):
+        Person(deployed, "acme", same_site=False).connect()
+    ownerships, key = ownership_table.from_settings(), CompanyKey("gusto", HARBOR_LANE.id)
+    sessions = deployed.tables.all_sessions()
+    [connection_id] = {one["escrow"]["M"]["connection_id"]["S"] for one in sessions}
+    for session in sessions:
+        locks = ownerships.discarding(connection_id, key, session["handle_hash"]["S"])
+        with pytest.raises(Conflict):
+            write_together(ownerships.client, locks)
+    [record] = deployed.tables.items(deployed.tables.ownerships)
+    assert "discarding" not in record
+
+
 def test_disconnect_also_ends_a_token_stored_during_it(
     deployed: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -543,6 +579,8 @@ def test_disconnect_also_ends_a_token_stored_during_it(
         kept_now: list[ConnectSession] = []
         with monkeypatch.context() as patched:
             patched.setattr(SessionTable, "escrow", real)
+            assert acme.disconnect().json["status"] == "disconnecting"
+            deployed.clock.advance(HOUR)
             keep = partial(real, table, *arguments)
             before_once(
                 patched, disconnecting_flow, "disconnected", lambda: kept_now.append(keep())

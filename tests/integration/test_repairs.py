@@ -49,7 +49,7 @@ def test_disconnect_sends_finch_no_token_of_another_connection(
     other_site.repair(login=TALLY, company_id=JUNIPER_VALE.id)
     end_at_finch(changing_company, HARBOR_LANE.id)
     assert acme.disconnect().status == 202
-    changing_company.queue.pass_time(HOUR)
+    changing_company.queue.pass_time(2 * HOUR)
     assert acme.connection()["status"] == "disconnected"
     assert live(changing_company) == [JUNIPER_VALE.id]
     assert other.connection(company_id=JUNIPER_VALE.id)["status"] == "connected"

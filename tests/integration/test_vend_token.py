@@ -11,12 +11,14 @@ from typing import Any
 
 import httpx
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from finch_connections.aws import connection_table
 from finch_connections.domain.connection import DISCONNECT_REFUSED, CompanyKey, ConnectionStatus
+from finch_connections.domain.errors import InternalError
 from functions.read_directory import directory
 from local.fake_finch import InProcessTransport, create_app
 from local.fake_finch.seed_world import CEDARLINE, DANA, HARBOR_LANE, LENA, NORTHFOLD, people
@@ -256,6 +258,34 @@ def test_no_token_and_no_reason_is_returned_without_an_audit_record(
         with pytest.raises(Down):
             vend(deployed, **changes)
     deployed.border.open()
+    assert records(deployed) == []
+
+
+@pytest.mark.parametrize("operation", ["GetItem", "Decrypt", "PutItem"])
+@pytest.mark.parametrize(
+    "error",
+    [
+        ClientError({"Error": {"Code": "ThrottlingException", "Message": "arn:aws:x"}}, "Any"),
+        EndpointConnectionError(endpoint_url="https://kms.eu-west-1.amazonaws.com"),
+    ],
+    ids=["refused", "not reached"],
+)
+def test_failure_of_aws_leaves_vend_token_as_an_internal_error(
+    deployed: InProcess, operation: str, error: Exception
+) -> None:
+    Person(deployed, "acme").connect()
+
+    def guard(call: Call, send: Callable[[], Any]) -> Any:
+        if (call.function, call.operation) == ("vend_token", operation):
+            raise error
+        return send()
+
+    deployed.border.guard = guard
+    with pytest.raises(InternalError) as raised:
+        vend(deployed)
+    deployed.border.open()
+    assert str(raised.value) == str(InternalError())
+    assert raised.value.__suppress_context__
     assert records(deployed) == []
 
 

@@ -154,7 +154,25 @@ def pass_time(deployed: Deployed, by: timedelta) -> None:
                 elif name.endswith(("_at", "_since")) and "S" in value:
                     moment = datetime.fromisoformat(value["S"]) - by
                     item[name] = {"S": moment.isoformat()}
+            for token in item.get("tokens", {"M": {}})["M"].values():
+                if since := token["M"].get("suspected_since"):
+                    since["S"] = (datetime.fromisoformat(since["S"]) - by).isoformat()
             tables.dynamodb.put_item(TableName=table, Item=item)
+
+
+def until_dead_once(deployed: Deployed, queue: Queue) -> None:
+    """Waits until Finch has called a token dead once, and only that disconnect is left."""
+    tables = deployed.tables
+    until(
+        lambda: (
+            len(queue.waiting()) == 1
+            and any(
+                "suspected" in token["M"]
+                for item in tables.items(tables.connections)
+                for token in item["tokens"]["M"].values()
+            )
+        )
+    )
 
 
 def ringing(world: World) -> set[str]:
@@ -272,6 +290,10 @@ def test_disconnects_killed_before_or_after_finch_acts_still_finish(
     gate.open()
 
     queue.fall_due()
+    # Finch must repeat an hour later that the token, whose disconnect it did, is dead.
+    until_dead_once(deployed, queue)
+    pass_time(deployed, timedelta(hours=2))
+    queue.fall_due()
     until(lambda: [acme.connections()[0]["status"], globex.connections()[0]["status"]] == finished)
     until(lambda: queue.waiting() == [])
     assert live(deployed) == 0
@@ -308,6 +330,9 @@ def test_work_item_of_a_killed_process_is_received_again_and_finished(
     gate.wait_for(1)
     assert world.kill_execution_environments() > 0
     gate.open()
+    until_dead_once(deployed, queue)
+    pass_time(deployed, timedelta(hours=2))
+    queue.fall_due()
     until(lambda: acme.connection()["status"] == "disconnected")
     until(lambda: queue.waiting() == [])
     assert live(deployed) == 0

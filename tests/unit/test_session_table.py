@@ -75,7 +75,9 @@ SESSIONS: list[ConnectSession] = [
     Escrowed(FULL, CONSUMPTION, ESCROW, LATER),
     Held(FULL, CONSUMPTION, ESCROW, "cannot_connect", NOW, LATER),
     Discarding(BARE, CONSUMPTION, ESCROW, "session_expired", LATER),
-    Discarding(FULL, CONSUMPTION, ESCROW, "session_expired", LATER, KEY),
+    Discarding(
+        FULL, CONSUMPTION, ESCROW, "session_expired", LATER, KEY, frozenset({"globex"}), NOW
+    ),
     Complete(BARE, CONSUMPTION, KEY),
     Complete(FULL, CONSUMPTION, KEY, repaired=False),
     Ended(BARE, CONSUMPTION, "session_expired"),
@@ -144,6 +146,7 @@ ARGUMENTS: dict[str, Any] = {
     "escrow": ESCROW,
     "error": "cannot_connect",
     "now": NOW,
+    "since": NOW,
     "key": KEY,
     "together_with": (),
 }

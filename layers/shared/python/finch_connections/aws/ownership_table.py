@@ -216,7 +216,8 @@ class OwnershipTable:
             owned = _THEIRS
             values |= _owner(seen.owner)
         condition = f"holders = :holders AND {owned}"
-        return self._update(seen.owned_id, "DELETE holders :me", condition, values)
+        unlock = " REMOVE discarding" if seen.discarding == handle_hash else ""
+        return self._update(seen.owned_id, f"DELETE holders :me{unlock}", condition, values)
 
     def _leaving(self, record: OwnershipRecord, handle_hash: str) -> "Write":
         me = {":me": _only(handle_hash)}

@@ -122,6 +122,7 @@ _OF_A_PHASE = {
     "error": TEXT,
     "dead_since": MOMENT,
     "discarding_since": MOMENT,
+    "approved": SET,
     "next_look": MOMENT,
     "key": _KEY,
     "repaired": _FLAG,
@@ -279,12 +280,12 @@ class SessionTable:
         write_together(self.client, [{"Update": keep}, *together_with])
         return escrowed
 
-    def found_dead(self, session: Escrowed | Held, now: datetime) -> None:
+    def found_dead(self, session: Keeping, now: datetime) -> None:
         """Stores when Finch called the token in escrow dead for the first time."""
         dead = replace(session, dead_since=now)
         update(self.client, self._move(session, dead, ["dead_since"]))
 
-    def found_alive(self, session: Escrowed | Held) -> None:
+    def found_alive(self, session: Keeping) -> None:
         """Forgets that Finch has called the token in escrow dead."""
         update(
             self.client,
@@ -307,25 +308,36 @@ class SessionTable:
     def hold(self, session: Keeping, error: str, together_with: Sequence["Write"] = ()) -> None:
         """Keeps the token in escrow for an operator."""
         held = Held(session.attempt, session.consumption, session.escrow, error)
-        hold = self._move(session, held, ["error"], removes=("next_look", "key"))
+        hold = self._move(session, held, ["error"], removes=("next_look", "key", "approved"))
         write_together(self.client, [{"Update": hold}, *together_with])
 
     def discard(
         self,
-        session: Escrowed | Held,
+        session: Keeping,
         error: str,
-        now: datetime,
+        since: datetime,
         key: CompanyKey | None = None,
         together_with: Sequence["Write"] = (),
+        *,
+        approved: frozenset[str] = frozenset(),
     ) -> Discarding:
         """Stores that the token must not be attached any more, and returns the session in its new phase.
 
-        `key` is the company that no customer may connect until the session has ended.
+        `key` is the company that no customer may connect until the session has ended. `approved` are the
+        owners and holders that an operator has agreed to cut off.
         """
         discarding = Discarding(
-            session.attempt, session.consumption, session.escrow, error, now, key
+            session.attempt,
+            session.consumption,
+            session.escrow,
+            error,
+            since,
+            key,
+            approved,
+            session.dead_since,
         )
-        discard = self._move(session, discarding, ("error", "discarding_since", "key"))
+        stores = ("error", "discarding_since", "key", "approved")
+        discard = self._move(session, discarding, stores)
         write_together(self.client, [{"Update": discard}, *together_with])
         return discarding
 
@@ -432,7 +444,9 @@ class SessionTable:
         restored = {**item, **_item(session), **due_now}
         put: Any = {
             "TableName": self.name,
-            "Item": {name: restored[name] for name in restored.keys() - {"next_look", "key"}},
+            "Item": {
+                name: restored[name] for name in restored.keys() - {"next_look", "key", "approved"}
+            },
             "ConditionExpression": "attribute_not_exists(handle_hash)",
         }
         write_together(self.client, [{"Put": put}, *together_with])

@@ -115,7 +115,7 @@ NEXT: Mapping[Phase, Collection[Phase]] = {
     Phase.UNCERTAIN: {Phase.ESCROWED, Phase.ENDED},
     Phase.ESCROWED: {Phase.ESCROWED, Phase.COMPLETE, Phase.HELD, Phase.DISCARDING, Phase.ENDED},
     Phase.HELD: {Phase.HELD, Phase.COMPLETE, Phase.DISCARDING, Phase.ENDED},
-    Phase.DISCARDING: {Phase.HELD, Phase.ENDED},
+    Phase.DISCARDING: {Phase.DISCARDING, Phase.HELD, Phase.ENDED},
     Phase.COMPLETE: (),
     Phase.ENDED: (),
 }
@@ -290,7 +290,8 @@ class Held:
 class Discarding:
     """The token must not be attached any more, and Finch must end its connection.
 
-    `key` is the company that no customer may connect until the session has ended.
+    `key` is the company that no customer may connect during a try. It is None where an operator decided:
+    `approved` are the owners and holders that the operator has agreed to cut off.
     """
 
     phase: ClassVar = Phase.DISCARDING
@@ -300,6 +301,8 @@ class Discarding:
     error: str
     discarding_since: datetime
     key: CompanyKey | None = None
+    approved: frozenset[str] = frozenset()
+    dead_since: datetime | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -473,7 +476,7 @@ def repair_result(attempt: Attempt, key: CompanyKey, connection_id: str) -> bool
     return key == attempt.repairs and connection_id == attempt.repairs_id
 
 
-def dead_for_good(session: Escrowed | Held, now: datetime) -> bool:
+def dead_for_good(session: Keeping, now: datetime) -> bool:
     """Whether Finch first called the token dead long enough ago to believe it now."""
     return session.dead_since is not None and now >= session.dead_since + DEAD_AGAIN_AFTER
 

@@ -95,6 +95,52 @@ def with_findings(
     )
 
 
+def found_dead(connection: Connection, connection_id: str, now: datetime) -> Connection:
+    """The connection after Finch called all tokens of a Finch connection dead, without an event.
+
+    The same object if Finch has called all of them dead before.
+    """
+    tokens = tuple(
+        replace(one, suspected=_DEAD, suspected_since=now)
+        if one.connection_id == connection_id and one.suspected is not _DEAD
+        else one
+        for one in connection.tokens
+    )
+    return _quietly(connection, tokens)
+
+
+def found_alive(connection: Connection, connection_id: str) -> Connection:
+    """The connection after Finch did not repeat that the tokens of a Finch connection are dead.
+
+    The same object if none was suspected.
+    """
+    tokens = tuple(
+        replace(one, suspected=None, suspected_since=None)
+        if one.connection_id == connection_id and one.suspected is _DEAD
+        else one
+        for one in connection.tokens
+    )
+    return _quietly(connection, tokens)
+
+
+def dead_for_good(connection: Connection, connection_id: str, now: datetime) -> bool:
+    """Whether Finch first called each token of a Finch connection dead long enough ago."""
+    return all(
+        one.suspected is _DEAD
+        and one.suspected_since is not None
+        and now >= one.suspected_since + DEAD_AGAIN_AFTER
+        for one in connection.tokens
+        if one.connection_id == connection_id
+    )
+
+
+def _quietly(connection: Connection, tokens: tuple[Token, ...]) -> Connection:
+    if tokens == connection.tokens:
+        return connection
+    revision = connection.revision + 1
+    return replace(connection, tokens=tokens, revision=revision, quiet_revision=revision)
+
+
 def look_again_at(connection: Connection) -> datetime | None:
     """When the earliest suspected status can be confirmed; None if no status is suspected."""
     waiting = [

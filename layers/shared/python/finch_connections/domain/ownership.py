@@ -129,3 +129,13 @@ def discard_of(
     if connection and (connection.owner or connection.holders - {handle_hash}):
         return Discard.DROP
     return Discard.ASK if company and company.owner else Discard.END
+
+
+def others(handle_hash: str, *records: OwnershipRecord | None) -> frozenset[str]:
+    """Names for the owners and holders of these records, except the session itself."""
+    found: set[str] = set()
+    for record in filter(None, records):
+        found |= record.holders - {handle_hash}
+        if record.owner:
+            found.add(f"{record.owned_id} {record.owner.customer_id} {record.owner.key}")
+    return frozenset(found)

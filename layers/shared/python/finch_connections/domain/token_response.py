@@ -98,6 +98,16 @@ def company_key(token_response: TokenResponse) -> CompanyKey:
     )
 
 
+def contradict(token_response: TokenResponse, introspection: Introspection) -> bool:
+    """Whether the two name different connections, providers or companies for the same token."""
+    pairs = (
+        (token_response.connection_id, introspection.connection_id),
+        (token_response.provider_id, introspection.provider_id),
+        (token_response.company_id, introspection.company_id),
+    )
+    return any(one and other and one != other for one, other in pairs)
+
+
 def require_usable_ids(token_response: TokenResponse, introspection: Introspection) -> None:
     """Raises `UnusableIdentifier` if an id has characters that are ambiguous in keys or logs."""
     ids = [token_response.connection_id, introspection.token_id, *token_response.entity_ids]

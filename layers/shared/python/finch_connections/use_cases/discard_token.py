@@ -2,33 +2,58 @@
 
 from contextlib import suppress
 from datetime import datetime
+from typing import TYPE_CHECKING
 
+from finch_connections.aws.dynamodb import Conflict
 from finch_connections.domain.connect_session import (
     CannotConnect,
     Discarding,
-    Escrowed,
-    Held,
+    Keeping,
     SessionExpired,
     behind,
+    dead_for_good,
 )
 from finch_connections.domain.connection import CompanyKey, refused_for_days
-from finch_connections.domain.ownership import Discard, OwnershipRecord, discard_of
+from finch_connections.domain.ownership import Discard, OwnershipRecord, discard_of, others
 from finch_connections.domain.secret import SecretText
-from finch_connections.finch.errors import FinchFailure, FinchUnavailable, TokenDead
+from finch_connections.finch.errors import AnswerLost, FinchFailure, FinchUnavailable, TokenDead
 from finch_connections.log import logger
 from finch_connections.use_cases.check_health import STATUS_BY_FAILURE
-from finch_connections.use_cases.disconnect import end_connection
+from finch_connections.use_cases.disconnect import end_connection, not_dead
 from finch_connections.use_cases.exchange_code import Services, decrypt_escrow, escrowed_tokens
+
+if TYPE_CHECKING:
+    from finch_connections.aws.dynamodb import Write
 
 # Do not drop the last working token on one erroneous response.
 _DOUBTFUL: tuple[type[FinchFailure], ...] = (TokenDead, *STATUS_BY_FAILURE)
 
 
-def begin_discard(
-    session: Escrowed | Held,
+def discard(
+    session: Keeping,
     key: CompanyKey | None,
     *,
-    regardless: bool = False,
+    approved: frozenset[str] | None = None,
+    now: datetime,
+    services: Services,
+) -> None:
+    """Has Finch end the connection of a session's token, and then ends the session.
+
+    Each call decides again whether the connection may be ended, because others may have connected
+    since an earlier call. Where an operator decided to end it, `approved` are the owners and holders
+    that the operator saw. Where Finch refuses for days, the token is held for an operator. Raises
+    `FinchFailure` where Finch has not confirmed, or does not say which token is alive, and
+    `dynamodb.Conflict` where holders or owners changed meanwhile.
+    """
+    discarding = _decide(session, key, approved, now, services)
+    if discarding:
+        _end(discarding, now, services)
+
+
+def _decide(
+    session: Keeping,
+    key: CompanyKey | None,
+    approved: frozenset[str] | None,
     now: datetime,
     services: Services,
 ) -> Discarding | None:
@@ -36,33 +61,40 @@ def begin_discard(
 
     If we keep another live token of the connection, this token is dropped. If that other token is dead,
     or a customer owns the company, this token is held for an operator. So no connection of another login
-    or customer is ended. With `regardless`, an operator has decided to end the connection in any case.
-    Raises `FinchFailure` if Finch does not say which token is alive, and `dynamodb.Conflict` if holders
-    or owners have changed since the read.
+    or customer is ended.
     """
-    handle_hash = session.attempt.handle_hash
-    connection_id = session.escrow.token_response.connection_id
-    decision, record = Discard.ASK, None
+    ownerships, handle_hash = services.ownerships, session.attempt.handle_hash
+    connection_id, since = session.escrow.token_response.connection_id, now
+    if isinstance(session, Discarding):
+        key, since = session.key, session.discarding_since
+        approved = session.approved if key is None else None
+    decision, record, company = Discard.ASK, None, None
+    if connection_id:
+        record = ownerships.of_connection_id(connection_id)
     if connection_id and key:
-        record = services.ownerships.of_connection_id(connection_id)
-        decision = discard_of(handle_hash, record, services.ownerships.of_company(key))
+        company = ownerships.of_company(key)
+        decision = discard_of(handle_hash, record, company)
     if decision is Discard.END and key:
-        marks = services.ownerships.discarding(connection_id, key, handle_hash)
-        return services.sessions.discard(session, SessionExpired.code, now, key, marks)
-    if regardless:
-        return services.sessions.discard(session, SessionExpired.code, now)
+        marks = ownerships.discarding(connection_id, key, handle_hash)
+        return services.sessions.discard(session, SessionExpired.code, since, key, marks)
+    if approved is not None and others(handle_hash, record) <= approved:
+        return services.sessions.discard(session, SessionExpired.code, since, approved=approved)
+    marked = company is not None and company.discarding == handle_hash
+    unlocking = [ownerships.reopening(key, handle_hash)] if key and marked else []
     if (
         decision is Discard.DROP
         and record
         and covered(connection_id, record, services, but=handle_hash)
     ):
-        held = services.ownerships.held_by(handle_hash, behind(session) - {connection_id})
-        leaving = services.ownerships.leaving(held, handle_hash)
-        left = services.ownerships.leaving_to_others(record, handle_hash)
-        services.sessions.end(session, SessionExpired.code, now, [left, *leaving])
+        held = ownerships.held_by(handle_hash, behind(session) - {connection_id})
+        leaving = ownerships.leaving(held, handle_hash)
+        left = ownerships.leaving_to_others(record, handle_hash)
+        services.sessions.end(session, SessionExpired.code, now, [left, *leaving, *unlocking])
         logger.info("token dropped, another of its connection is kept", connection_id=connection_id)
     else:
-        services.sessions.hold(session, CannotConnect.code)
+        if record and record.discarding == handle_hash:
+            unlocking.append(ownerships.keeping(connection_id, handle_hash))
+        services.sessions.hold(session, CannotConnect.code, unlocking)
         customer_id = session.attempt.customer_id
         logger.error("token held", customer_id=customer_id, reason="company owned")
     return None
@@ -97,31 +129,46 @@ def _alive(token: SecretText, connection_id: str, services: Services) -> bool:
         return False
 
 
-def discard(session: Discarding, *, now: datetime, services: Services) -> None:
-    """Ends the connection at Finch, and then ends the session.
-
-    If Finch refuses for days, the token is held for an operator. Raises `FinchFailure` if Finch has not
-    confirmed the end, and `dynamodb.Conflict` if holders or owners have changed since the read.
-    """
+def _end(session: Discarding, now: datetime, services: Services) -> None:
     handle_hash, customer_id = session.attempt.handle_hash, session.attempt.customer_id
     connection_id = session.escrow.token_response.connection_id
     reopening = [services.ownerships.reopening(session.key, handle_hash)] if session.key else []
     try:
         end_connection(decrypt_escrow(session, services), services.finch.finch)
-    except TokenDead:
-        # We keep no other token of this connection, or an operator has seen that we do.
-        logger.info("token to discard is dead", connection_id=connection_id)
     except FinchFailure as error:
-        if isinstance(error, FinchUnavailable) or not refused_for_days(
-            session.discarding_since, now
-        ):
-            raise
+        dead = isinstance(error, TokenDead)
+        # No other token of this connection is kept, or the operator knew of them.
+        if dead and dead_for_good(session, now):
+            logger.info("token to discard is dead", connection_id=connection_id)
+            _over(session, reopening, now, services)
+            return
+        if dead and session.dead_since is None:
+            services.sessions.found_dead(session, now)
+        if session.dead_since and not_dead(error):
+            services.sessions.found_alive(session)
         if session.key:
             reopening.append(services.ownerships.keeping(connection_id, handle_hash))
-        services.sessions.hold(session, session.error, reopening)
-        logger.error("token held", customer_id=customer_id, reason=type(error).__name__)
-        return
+        if (
+            not dead
+            and not isinstance(error, FinchUnavailable)
+            and refused_for_days(session.discarding_since, now)
+        ):
+            services.sessions.hold(session, session.error, reopening)
+            logger.error("token held", customer_id=customer_id, reason=type(error).__name__)
+            return
+        if session.key and not isinstance(error, AnswerLost):
+            # Finch has ended nothing. Others need not wait for the next try, which decides again.
+            with suppress(Conflict):
+                services.sessions.discard(
+                    session, session.error, session.discarding_since, session.key, reopening
+                )
+        raise
+    _over(session, reopening, now, services)
+    logger.info("token discarded", customer_id=customer_id, connection_id=connection_id)
+
+
+def _over(session: Discarding, reopening: "list[Write]", now: datetime, services: Services) -> None:
+    handle_hash = session.attempt.handle_hash
     held = services.ownerships.held_by(handle_hash, behind(session))
     leaving = services.ownerships.leaving(held, handle_hash)
     services.sessions.end(session, session.error, now, [*leaving, *reopening])
-    logger.info("token discarded", customer_id=customer_id, connection_id=connection_id)

@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from finch_connections.aws.connection_table import ConnectionTable
 from finch_connections.aws.dynamodb import Conflict
 from finch_connections.aws.ownership_table import OwnershipTable
@@ -23,6 +25,7 @@ from finch_connections.domain.connection import (
     partly_ended,
     refused_for_days,
 )
+from finch_connections.domain.health import dead_for_good, found_alive, found_dead
 from finch_connections.domain.ownership import Ownership, freed
 from finch_connections.domain.secret import SecretText
 from finch_connections.domain.work_item import ConnectionSubject, WorkItem
@@ -63,14 +66,19 @@ def disconnect(
     """Ends all Finch connections of a connection, and returns the connection.
 
     It is `disconnected` if Finch has confirmed the end of each. Otherwise it is `disconnecting`, keeps
-    all tokens, and a work item continues. If another call has ended it in the meantime, the result is
-    the connection as it is now, with any new login untouched. Raises `ConnectionNotFound`, and
-    `ConnectionBusy` if other requests keep changing the connection.
+    all tokens, and a work item continues, also if AWS fails after the connection was marked. If another
+    call has ended it in the meantime, the result is the connection as it is now, with any new login
+    untouched. Raises `ConnectionNotFound`, and `ConnectionBusy` if other requests keep changing the
+    connection.
     """
     connection = begin(
         customer_id, key, now=now, connections=services.connections, queue=services.queue
     )
-    return _resume(connection, now, services)
+    try:
+        return _resume(connection, now, services)
+    except (ClientError, BotoCoreError):
+        logger.exception("disconnect continues later")
+        return connection
 
 
 def resume(
@@ -166,8 +174,9 @@ def _end_each(
 
     Writes after each id except the last, so that many logins come to an end even if Finch is slow.
     Adds the ids that a token has ended to `confirmed`, for the next attempt after a conflict. An id
-    also counts as ended if all its tokens are dead. It is not added then: the next attempt checks it again,
-    because the other write may have added a token. Raises `Conflict`.
+    counts as ended without that if Finch calls all its tokens dead, and has called them dead an hour
+    before; the next attempt checks this again, because the other write may have added a token. Raises
+    `Conflict`.
     """
     refused = False
     for connection_id in connection.connection_ids:
@@ -176,6 +185,14 @@ def _end_each(
         try:
             if connection_id not in confirmed and _end(connection, connection_id, services):
                 confirmed.add(connection_id)
+            elif connection_id not in confirmed and not dead_for_good(
+                connection, connection_id, now
+            ):
+                logger.warning("disconnect not confirmed", connection_id=connection_id)
+                connection = _noted(
+                    found_dead(connection, connection_id, now), connection, services
+                )
+                continue
         except NOT_ABOUT_THE_TOKEN as error:
             logger.warning("disconnect stopped", reason=type(error).__name__)
             return connection, False
@@ -187,6 +204,8 @@ def _end_each(
                 finch_request_id=error.finch_request_id,
             )
             refused = refused or not isinstance(error, FinchUnavailable)
+            if not_dead(error):
+                connection = _noted(found_alive(connection, connection_id), connection, services)
             continue
         ended = partly_ended(connection, connection.ended | {connection_id}, now)
         if ended.ended.issuperset(connection.connection_ids):
@@ -195,6 +214,13 @@ def _end_each(
         services.connections.write(ended)
         connection = ended
     return connection, refused
+
+
+def _noted(after: Connection, before: Connection, services: Services) -> Connection:
+    """Writes what Finch said of the tokens, if it is new, and returns the connection."""
+    if after is not before:
+        services.connections.write(after)
+    return after
 
 
 def _end(connection: Connection, connection_id: str, services: Services) -> bool:
@@ -217,7 +243,7 @@ def _end(connection: Connection, connection_id: str, services: Services) -> bool
     if record is None or not record.holders:
         return False
     if services.kept is None:
-        raise UnknownAnswer
+        raise FinchUnavailable
     return _ended_by(services.kept(connection_id, record.holders), services.finch)
 
 
@@ -236,14 +262,19 @@ def end_connection(token: SecretText, finch: FinchClient) -> None:
     """Ends the token's Finch connection for good, with all of its tokens.
 
     Raises `FinchFailure`. After `AnswerLost`, the connection may have ended. Raises `TokenDead` only if
-    `/introspect` confirms that the token is dead: a single wrong answer would leave a connection that
-    Finch bills for ever.
+    `/introspect` says so too. Both answers can be wrong in the same moment, so the caller believes it
+    only when Finch repeats it an hour later: Finch would bill the connection for ever.
     """
     try:
         finch.disconnect(token)
     except TokenDead:
         finch.introspect(token)
         raise UnknownAnswer from None
+
+
+def not_dead(error: FinchFailure) -> bool:
+    """Whether Finch's response shows that it does not call the token dead any more."""
+    return isinstance(error, UnknownAnswer) or not isinstance(error, FinchUnavailable | TokenDead)
 
 
 def free_as_read(owned: Iterable[Ownership], ownerships: OwnershipTable) -> "list[Write]":

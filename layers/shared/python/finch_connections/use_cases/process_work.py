@@ -142,7 +142,7 @@ def _session(
         case Escrowed():
             return _escrowed(work_item, session, now, services)
         case Discarding():
-            discard_token.discard(session, now=now, services=services)
+            discard_token.discard(session, session.key, now=now, services=services)
             return _held_or_over(work_item, handle_hash, now, services)
         case Held() | Uncertain() if _comes_anyway(work_item, session.next_look, now):
             return Processed()
@@ -191,9 +191,7 @@ def _escrowed(
     confirm_until = session.consumption.confirm_until
     if now < confirm_until:
         return Processed(work_item.waiting(confirm_until))
-    discarding = discard_token.begin_discard(done.session, done.key, now=now, services=services)
-    if discarding:
-        discard_token.discard(discarding, now=now, services=services)
+    discard_token.discard(done.session, done.key, now=now, services=services)
     return _held_or_over(work_item, handle_hash, now, services)
 
 

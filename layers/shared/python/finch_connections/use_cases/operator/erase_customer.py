@@ -8,6 +8,7 @@ from finch_connections.aws.audit_table import AuditTable
 from finch_connections.aws.dynamodb import Conflict
 from finch_connections.domain.batch import Batch, Cursor
 from finch_connections.domain.connect_session import (
+    CannotConnect,
     Complete,
     ConnectSession,
     Discarding,
@@ -25,7 +26,7 @@ from finch_connections.domain.work_item import ConnectionSubject, SessionSubject
 from finch_connections.finch.errors import FinchFailure
 from finch_connections.log import logger
 from finch_connections.use_cases import disconnect, exchange_code
-from finch_connections.use_cases.discard_token import begin_discard, discard
+from finch_connections.use_cases.discard_token import discard
 from finch_connections.use_cases.operator import resolve_unfinished
 
 # In this order, because an offer names a session, and a session can become a connection.
@@ -128,25 +129,25 @@ def _end(batch: Batch, session: Keeping, now: datetime, services: exchange_code.
     """Ends the token in a session's escrow at Finch, unless that would end another customer's connection."""
     handle_hash = session.attempt.handle_hash
     services.queue.send(WorkItem.first(SessionSubject(handle_hash), now), now)
-    given_up = session if isinstance(session, Discarding) else None
-    if given_up is None:
+    key = session.key if isinstance(session, Discarding) else None
+    if not isinstance(session, Discarding):
         seen = resolve_unfinished.picture(handle_hash, services=services)
         if any(owner.customer_id == session.attempt.customer_id for owner in seen.owners):
             # The customer's own connection is disconnected after the sessions, with any working token.
             batch.leave(UNDER_WAY, **_row(session))
             return
-        # The session as the picture read it: it may have changed since the scan.
-        given_up = (
-            seen.session
-            if isinstance(seen.session, Discarding)
-            else begin_discard(seen.session, seen.key, now=now, services=services)
-        )
-    if given_up:
-        discard(given_up, now=now, services=services)
-    latest = services.sessions.get(handle_hash)
-    if isinstance(latest, Held):
-        batch.leave(FOR_A_PERSON, **_row(latest))
-    elif latest:
+        if seen.answers_differ:
+            # The token may end another customer's connection.
+            if not isinstance(session, Held):
+                services.sessions.hold(session, CannotConnect.code)
+            batch.leave(FOR_A_PERSON, **_row(session))
+            return
+        key = seen.key
+    discard(session, key, now=now, services=services)
+    there = services.sessions.get(handle_hash)
+    if isinstance(there, Held):
+        batch.leave(FOR_A_PERSON, **_row(there))
+    elif there:
         # The session has ended, and the next round deletes it.
         batch.done["tokens ended or dropped"] += 1
 

@@ -9,8 +9,6 @@ from typing import Any
 from finch_connections.domain.connect_session import (
     ConnectSession,
     Consumed,
-    Discarding,
-    Escrow,
     Keeping,
     Mode,
     SessionNotFound,
@@ -26,8 +24,8 @@ from finch_connections.domain.connection import (
     Product,
     UnusableIdentifier,
 )
-from finch_connections.domain.ownership import Ownership
-from finch_connections.domain.token_response import Introspection
+from finch_connections.domain.ownership import Ownership, others
+from finch_connections.domain.token_response import Introspection, TokenResponse, contradict
 from finch_connections.domain.work_item import (
     STUCK_AFTER,
     ConnectionSubject,
@@ -38,11 +36,15 @@ from finch_connections.finch.errors import FinchFailure, TokenDead
 from finch_connections.log import logger
 from finch_connections.use_cases import disconnect as disconnect_use_case
 from finch_connections.use_cases.attach_token import Approval, Finished, settle
-from finch_connections.use_cases.discard_token import begin_discard, discard
+from finch_connections.use_cases.discard_token import discard
 from finch_connections.use_cases.exchange_code import Services, decrypt_escrow
 
 # A customer's id cannot contain a tilde.
 _NO_CUSTOMER = "~examined"
+
+
+class AnswersDiffer(Exception):
+    """Finch's responses name different connections for this token, so it must not be ended."""
 
 
 class NotAsShown(Exception):
@@ -66,9 +68,11 @@ class Unfinished:
 class Picture:
     """All facts for the decision to attach a token or to end its connection.
 
-    `says` is Finch's description of the token, or None if Finch calls the token dead. `owners` and
-    `holders` are the connections and sessions that have a token of the Finch connection or own the
-    company. A disconnect would cut them off too.
+    `says` is what Finch says of the token, None where it calls it dead. `owners` and `holders` are
+    the connections and sessions that have a token of the Finch connection or own the company: they
+    would be cut off with it. `cut_off` has a name for each of them. `answers_differ` says that the
+    token response and the introspection name different connections or companies: `owners` and
+    `holders` are then those of both, and the connection must not be ended.
     """
 
     session: Keeping
@@ -76,6 +80,8 @@ class Picture:
     key: CompanyKey | None
     owners: tuple[Ownership, ...]
     holders: tuple[str, ...]
+    cut_off: frozenset[str]
+    answers_differ: bool = False
 
     def decision(self, verb: str) -> str:
         """A digest of these facts, which the decision must repeat."""
@@ -130,23 +136,24 @@ def picture(handle_hash: str, *, services: Services) -> Picture:
         says = services.finch.introspect(decrypt_escrow(session, services))
     except TokenDead:
         logger.info("kept token is dead", customer_id=session.attempt.customer_id)
-    key = _company(session.escrow, says)
-    connection_id = session.escrow.token_response.connection_id or (
-        says.connection_id if says else ""
-    )
+    answers = [one for one in (session.escrow.token_response, says) if one]
+    connection_ids = {one.connection_id for one in answers} - {""}
+    keys = {_company_of(one, *answers) for one in answers} - {None}
     records = [
-        services.ownerships.of_connection_id(connection_id) if connection_id else None,
-        services.ownerships.of_company(key) if key else None,
+        *(services.ownerships.of_connection_id(one) for one in sorted(connection_ids)),
+        *(services.ownerships.of_company(one) for one in sorted(filter(None, keys), key=str)),
     ]
     ownerships = [record for record in records if record]
     return Picture(
         session=session,
         says=says,
-        key=key,
+        key=_company_of(*answers),
         owners=tuple(record.owner for record in ownerships if record.owner),
         holders=tuple(
             sorted({one for record in ownerships for one in record.holders} - {handle_hash})
         ),
+        cut_off=others(handle_hash, *ownerships),
+        answers_differ=says is not None and contradict(session.escrow.token_response, says),
     )
 
 
@@ -163,19 +170,15 @@ def attach(handle_hash: str, decision: str, *, now: datetime, services: Services
 def disconnect(handle_hash: str, decision: str, *, now: datetime, services: Services) -> None:
     """Ends the Finch connection of a token in escrow, as an operator has decided.
 
-    The operator has seen which other connections this cuts off. Raises `NotAsShown`, `Refusal`,
-    `FinchFailure` if Finch has not confirmed yet (the work item tries again), and `dynamodb.Conflict` if
-    holders or owners have changed since the read.
+    The operator has seen which connections end with it. Raises `NotAsShown`, `AnswersDiffer`, `Refusal`,
+    `FinchFailure` where Finch has not confirmed yet (the work item tries again), and
+    `dynamodb.Conflict` where holders or owners changed meanwhile.
     """
     seen = _decided(handle_hash, "disconnect", decision, services)
+    if seen.answers_differ:
+        raise AnswersDiffer
     services.queue.send(WorkItem.first(SessionSubject(handle_hash), now), now)
-    discarding = (
-        seen.session
-        if isinstance(seen.session, Discarding)
-        else begin_discard(seen.session, seen.key, regardless=True, now=now, services=services)
-    )
-    if discarding:
-        discard(discarding, now=now, services=services)
+    discard(seen.session, seen.key, approved=seen.cut_off, now=now, services=services)
 
 
 def dismiss(handle_hash: str, *, now: datetime, services: Services) -> None:
@@ -252,12 +255,11 @@ def _session(handle_hash: str, services: Services) -> ConnectSession:
     return session
 
 
-def _company(escrow: Escrow, says: Introspection | None) -> CompanyKey | None:
-    """The company of a token in escrow, as its token response or Finch names it; None if it has no key."""
-    token_response = escrow.token_response
-    known = token_response.company_id or (says and says.company_id) or token_response.connection_id
+def _company_of(*answers: TokenResponse | Introspection) -> CompanyKey | None:
+    """The company of a token, as the first of these answers names it, or else a later answer."""
+    known = next((one.company_id for one in answers if one.company_id), answers[0].connection_id)
     try:
-        return CompanyKey(token_response.provider_id, known or "")
+        return CompanyKey(answers[0].provider_id, known)
     except UnusableIdentifier:
         return None
 

@@ -14,6 +14,7 @@ from finch_connections.domain.connect_session import (
 from finch_connections.domain.connection import CompanyKey, refused_for_days
 from finch_connections.domain.ownership import Discard, OwnershipRecord, discard_of
 from finch_connections.domain.secret import SecretText
+from finch_connections.domain.token_response import same_connection
 from finch_connections.finch.errors import FinchFailure, FinchUnavailable, TokenDead
 from finch_connections.log import logger
 from finch_connections.use_cases.check_health import STATUS_BY_FAILURE
@@ -91,7 +92,7 @@ def covered(
 
 def _alive(token: SecretText, connection_id: str, services: Services) -> bool:
     try:
-        return services.finch.introspect(token).connection_id == connection_id
+        return same_connection(connection_id, services.finch.introspect(token))
     except _DOUBTFUL:
         return False
 

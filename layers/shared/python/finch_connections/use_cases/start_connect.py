@@ -12,6 +12,7 @@ from finch_connections.aws.ownership_table import OwnershipTable
 from finch_connections.aws.session_table import SessionTable
 from finch_connections.background import in_background
 from finch_connections.domain.connect_session import (
+    Attempt,
     Click,
     Mode,
     NewSession,
@@ -30,6 +31,7 @@ from finch_connections.domain.connection import (
 )
 from finch_connections.domain.errors import InternalError, Refusal
 from finch_connections.domain.secret import SecretText
+from finch_connections.domain.token_response import is_pair_id
 from finch_connections.finch.connect_api import ConnectApi, FinchSession
 from finch_connections.finch.errors import (
     ConnectionAlreadyExists,
@@ -176,8 +178,27 @@ def _open_repair(
     named = replace(
         attempt, finch_customer_id=token.finch_customer_id, repairs_id=token.connection_id
     )
-    finch_session = finch.reauthenticate(token.connection_id, products, attempt.redirect_uri)
+    finch_session = _repair_session(named, products, finch)
     return replace(session, attempt=named), finch_session
+
+
+def _repair_session(attempt: Attempt, products: list[str], finch: ConnectApi) -> FinchSession:
+    """A Finch session for the login of `repairs_id`. At most two calls.
+
+    Finch repairs a connection by its `connection_id`. Without one, the user logs in to the provider
+    again; Finch may then answer with the `connection_id`.
+    """
+    connection_id = attempt.repairs_id or ""
+    if is_pair_id(connection_id):
+        try:
+            again = replace(attempt, products=tuple(products))
+            return finch.create_session(again, attempt.finch_customer_id or attempt.customer_id)
+        except ConnectionAlreadyExists as error:
+            if error.connection_id is None:
+                name = unguessed_finch_customer_id(attempt.customer_id)
+                return finch.create_session(again, name)
+            connection_id = error.connection_id
+    return finch.reauthenticate(connection_id, products, attempt.redirect_uri)
 
 
 def require_repairable(customer_id: str, key: CompanyKey, connections: ConnectionTable) -> None:

@@ -27,7 +27,7 @@ from finch_connections.domain.connection import (
     UnusableIdentifier,
 )
 from finch_connections.domain.ownership import Ownership
-from finch_connections.domain.token_response import Introspection
+from finch_connections.domain.token_response import Introspection, company_key
 from finch_connections.domain.work_item import (
     STUCK_AFTER,
     ConnectionSubject,
@@ -131,11 +131,11 @@ def picture(handle_hash: str, *, services: Services) -> Picture:
     except TokenDead:
         logger.info("kept token is dead", customer_id=session.attempt.customer_id)
     key = _company(session.escrow, says)
-    connection_id = session.escrow.token_response.connection_id or (
-        says.connection_id if says else ""
-    )
+    token_response = session.escrow.token_response
+    completed = token_response.completed(says) if says else token_response
+    connection_ids = dict.fromkeys((token_response.connection_id, completed.connection_id))
     there = [
-        services.ownerships.of_connection_id(connection_id) if connection_id else None,
+        *(services.ownerships.of_connection_id(one) for one in connection_ids if one),
         services.ownerships.of_company(key) if key else None,
     ]
     ownerships = [record for record in there if record]
@@ -254,10 +254,9 @@ def _session(handle_hash: str, services: Services) -> ConnectSession:
 
 def _company(escrow: Escrow, says: Introspection | None) -> CompanyKey | None:
     """The company of a token in escrow, where the token response or Finch names it."""
-    token_response = escrow.token_response
-    known = token_response.company_id or (says and says.company_id) or token_response.connection_id
+    token_response = escrow.token_response.completed(says) if says else escrow.token_response
     try:
-        return CompanyKey(token_response.provider_id, known or "")
+        return company_key(token_response)
     except UnusableIdentifier:
         return None
 

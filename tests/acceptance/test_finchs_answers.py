@@ -1,0 +1,143 @@
+"""Finch's answers in an older, smaller or unknown shape: they connect, or end clearly with a report."""
+
+from typing import Any
+
+import pytest
+
+from tests.acceptance.outcomes import CONNECTED, live_token_count
+from tests.support.deployed import Deployed
+from tests.support.person import Person
+
+# The fields that Finch's first reference has for `GET /introspect`.
+OLD_FIELDS = {"account_id", "client_id", "company_id", "payroll_provider_id", "products"}
+NEW_FIELDS = (
+    "id",
+    "client_type",
+    "connection_id",
+    "connection_type",
+    "connection_status",
+    "provider_id",
+    "customer_id",
+    "customer_name",
+    "customer_email",
+    "authentication_methods",
+    "entities",
+    "manual",
+    "username",
+)
+MISSING = object()
+
+
+def edit(deployed: Deployed, path: str, fields: dict[str, Any]) -> None:
+    """Changes fields of every answer of a path; the value `MISSING` removes a field."""
+    deployed.finch.faults.add(
+        "*",
+        path,
+        times=None,
+        edit={
+            "set": {name: value for name, value in fields.items() if value is not MISSING},
+            "remove": [name for name, value in fields.items() if value is MISSING],
+        },
+    )
+
+
+def only_old_fields(deployed: Deployed) -> None:
+    edit(deployed, "/introspect", dict.fromkeys(NEW_FIELDS, MISSING))
+
+
+def assert_can_be_disconnected(acme: Person) -> None:
+    assert acme.disconnect().json["status"] == "disconnected"
+    assert live_token_count(acme.deployed) == 0
+    assert acme.deployed.tables.items(acme.deployed.tables.ownerships) == []
+
+
+def test_introspection_of_finchs_first_reference_connects(deployed: Deployed) -> None:
+    only_old_fields(deployed)
+    acme = Person(deployed, "acme")
+    assert acme.connect().outcome == CONNECTED
+    shown = acme.connection()
+    # Finch gives no status, so it is not known whether the connection works.
+    assert shown["status"] == "unknown"
+    assert len(shown["logins"]) == 1
+    assert_can_be_disconnected(acme)
+
+
+@pytest.mark.parametrize("status", [MISSING, None, "connected", 7, [], {}, {"status": None}])
+def test_connection_status_of_any_shape_connects(deployed: Deployed, status: Any) -> None:
+    parts = {"authentication_methods": MISSING, "entities": MISSING}
+    edit(deployed, "/introspect", {"connection_status": status} | parts)
+    acme = Person(deployed, "acme")
+    assert acme.connect().outcome == CONNECTED
+    expected = "connected" if status == "connected" else "unknown"
+    assert acme.connection()["status"] == expected
+
+
+@pytest.mark.parametrize(
+    "paths", [("/introspect",), ("/auth/token",), ("/auth/token", "/introspect")], ids=str
+)
+@pytest.mark.parametrize("same_site", [True, False], ids=["bound", "to confirm"])
+def test_connection_without_connection_id_is_provider_and_company(
+    deployed: Deployed, paths: tuple[str, ...], same_site: bool
+) -> None:
+    for path in paths:
+        edit(deployed, path, {"connection_id": MISSING})
+    acme = Person(deployed, "acme", same_site=same_site)
+    landing = acme.connect()
+    if not same_site:
+        assert landing.outcome["status"] == "confirm"
+        assert landing.completion
+        assert acme.confirm(landing.completion).json == CONNECTED
+    else:
+        assert landing.outcome == CONNECTED
+    assert acme.connection()["status"] == "connected"
+    globex = Person(deployed, "globex")
+    assert globex.connect().outcome == {"error": "cannot_connect"}
+    assert globex.connections() == []
+    assert acme.connection()["status"] == "connected"
+
+
+def test_connection_without_connection_id_can_be_disconnected(deployed: Deployed) -> None:
+    for path in ("/auth/token", "/introspect"):
+        edit(deployed, path, {"connection_id": MISSING})
+    acme = Person(deployed, "acme")
+    assert acme.connect().outcome == CONNECTED
+    assert_can_be_disconnected(acme)
+
+
+@pytest.mark.parametrize("same_site", [True, False], ids=["bound", "to confirm"])
+def test_token_response_with_only_the_token_connects(deployed: Deployed, same_site: bool) -> None:
+    everything = (
+        "connection_id",
+        "provider_id",
+        "company_id",
+        "account_id",
+        "entity_ids",
+        "products",
+        "customer_id",
+        "customer_name",
+        "token_type",
+        "client_type",
+        "connection_type",
+    )
+    edit(deployed, "/auth/token", dict.fromkeys(everything, MISSING))
+    acme = Person(deployed, "acme", same_site=same_site)
+    landing = acme.connect()
+    if landing.completion and not same_site:
+        assert acme.confirm(landing.completion).json == CONNECTED
+    else:
+        assert landing.outcome == CONNECTED
+    shown = acme.connection()
+    assert shown["status"] == "connected"
+    assert shown["logins"][0]["products"] == ["company", "directory"]
+    assert_can_be_disconnected(acme)
+
+
+def test_repair_without_connection_id_repairs_the_same_connection(deployed: Deployed) -> None:
+    for path in ("/auth/token", "/introspect"):
+        edit(deployed, path, {"connection_id": MISSING})
+    acme = Person(deployed, "acme")
+    acme.connect()
+    assert acme.repair().outcome["status"] == "connected"
+    shown = acme.connections()
+    assert [one["company_id"] for one in shown] == [CONNECTED["company_id"]]
+    assert len(shown[0]["logins"]) == 1

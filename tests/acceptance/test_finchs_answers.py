@@ -141,3 +141,25 @@ def test_repair_without_connection_id_repairs_the_same_connection(deployed: Depl
     shown = acme.connections()
     assert [one["company_id"] for one in shown] == [CONNECTED["company_id"]]
     assert len(shown[0]["logins"]) == 1
+
+
+@pytest.mark.parametrize("status", ["disconnected", {"status": "disconnected"}], ids=str)
+def test_new_connection_that_finch_calls_disconnected_is_not_attached(
+    deployed: Deployed, status: Any
+) -> None:
+    edit(deployed, "/introspect", {"connection_status": status})
+    acme = Person(deployed, "acme")
+    url = acme.log_in(acme.click(acme.link()))
+    assert acme.come_back(url).outcome == {"error": "connection_ended"}
+    assert acme.connections() == []
+    # One erroneous answer loses nothing.
+    deployed.finch.faults.clear()
+    assert acme.come_back(url).outcome == CONNECTED
+
+
+def test_disconnect_believes_disconnected_as_a_dead_token(deployed: Deployed) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    deployed.finch.faults.add("POST", "/disconnect", times=None, error="invalid_token_error")
+    edit(deployed, "/introspect", {"connection_status": {"status": "disconnected"}})
+    assert acme.disconnect().json["status"] == "disconnected"

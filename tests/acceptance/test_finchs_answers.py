@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from local.fake_finch.seed_world import MAYA, OWEN
 from tests.acceptance.outcomes import CONNECTED, live_token_count
 from tests.support.deployed import Deployed
 from tests.support.person import Person
@@ -129,6 +130,22 @@ def test_token_response_with_only_the_token_connects(deployed: Deployed, same_si
     shown = acme.connection()
     assert shown["status"] == "connected"
     assert shown["logins"][0]["products"] == ["company", "directory"]
+    assert_can_be_disconnected(acme)
+
+
+@pytest.mark.parametrize("account_id", ["present", "absent"])
+def test_disconnect_without_connection_id_ends_every_login(
+    deployed: Deployed, account_id: str
+) -> None:
+    """Two logins are two connections at Finch, which only their own tokens can end."""
+    removed = ["connection_id", *(["account_id"] if account_id == "absent" else [])]
+    for path in ("/auth/token", "/introspect"):
+        edit(deployed, path, dict.fromkeys(removed, MISSING))
+    acme = Person(deployed, "acme")
+    for login in (MAYA, OWEN, MAYA):
+        assert acme.connect(login=login).outcome == CONNECTED
+    # Without account ids it is not known which tokens end together, so each stays.
+    assert len(acme.connection()["logins"]) == (2 if account_id == "present" else 3)
     assert_can_be_disconnected(acme)
 
 

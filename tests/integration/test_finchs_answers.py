@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from finch_connections.domain.connection import CompanyKey
+from local.fake_finch.seed_world import OWEN
 from tests.integration.test_health import request_check
 from tests.support.in_process import InProcess
 from tests.support.person import Person
@@ -87,6 +88,21 @@ def test_connection_id_of_another_customer_is_never_learned(deployed: InProcess)
         one["logins"][0]["connection_id"] for one in before
     ]
     assert globex.connection()["logins"][0]["connection_id"] == theirs
+
+
+def test_unconfirmed_second_login_without_connection_id_is_held(deployed: InProcess) -> None:
+    without(deployed, "connection_id")
+    acme = connected(deployed)
+    lured = Person(deployed, "acme", same_site=False)
+    assert lured.connect(login=OWEN).outcome["status"] == "confirm"
+    deployed.queue.drain()
+    # The first token does not cover the second, which may be of another connection at Finch.
+    assert sorted(one["phase"]["S"] for one in deployed.tables.all_sessions()) == [
+        "complete",
+        "held",
+    ]
+    assert len(deployed.finch.live_tokens()) == 2
+    assert acme.connection()["status"] == "connected"
 
 
 def test_unconfirmed_token_without_connection_id_is_ended_after_a_day(deployed: InProcess) -> None:

@@ -11,14 +11,13 @@ from hashlib import sha256
 from itertools import count
 from typing import ClassVar, NamedTuple, Self, get_args
 
-from finch_connections.domain.connection import CompanyKey
+from finch_connections.domain.connection import CompanyKey, is_pair_id
 from finch_connections.domain.errors import Refusal
 from finch_connections.domain.secret import SecretText
 from finch_connections.domain.token_response import (
     DEAD_AGAIN_AFTER,
     Introspection,
     TokenResponse,
-    is_pair_id,
     same_connection,
 )
 

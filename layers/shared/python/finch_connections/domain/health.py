@@ -13,6 +13,7 @@ from finch_connections.domain.connection import (
     ConnectionStatus,
     Token,
     disconnected,
+    is_pair_id,
     most_urgent,
     urgency,
     with_entity_names,
@@ -20,7 +21,6 @@ from finch_connections.domain.connection import (
 from finch_connections.domain.token_response import (
     DEAD_AGAIN_AFTER,
     Introspection,
-    is_pair_id,
     status_of,
     usable_entities,
 )

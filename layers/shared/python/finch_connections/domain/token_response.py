@@ -11,13 +11,14 @@ from finch_connections.domain.connection import (
     ConnectionStatus,
     Token,
     UnusableIdentifier,
+    is_pair_id,
+    pair_id,
     urgency,
 )
 from finch_connections.domain.secret import SecretText
 
 # Finch's first "this token is dead" may be an error: we believe it when Finch repeats it after this.
 DEAD_AGAIN_AFTER = timedelta(hours=1)
-_PAIR_ID = "pair#"
 # Keeps an item below DynamoDB's 400 KB.
 MOST_ENTITIES = 1000
 _OWN_TOKEN_ID = "own-"  # noqa: S105
@@ -86,22 +87,6 @@ class Introspection:
     def entity_ids(self) -> frozenset[str]:
         """The ids of the token's entities."""
         return frozenset(self.entities)
-
-
-def pair_id(provider_id: str | None, company_id: str | None) -> str:
-    """The id that we use for a missing `connection_id`; empty if provider or company is missing or unusable.
-
-    A connection is an employer at a provider. No `connection_id` that we accept starts in this way.
-    """
-    try:
-        return f"{_PAIR_ID}{CompanyKey(provider_id or '', company_id or '')}"
-    except UnusableIdentifier:
-        return ""
-
-
-def is_pair_id(connection_id: str) -> bool:
-    """Whether this id is ours, because Finch has named no `connection_id`."""
-    return connection_id.startswith(_PAIR_ID)
 
 
 def own_token_id(token: SecretText) -> str:

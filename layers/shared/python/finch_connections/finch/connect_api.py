@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from finch_connections import settings
 from finch_connections.domain.connect_session import FINCH_SESSION_LIFETIME, Attempt
-from finch_connections.domain.connection import ConnectionStatus
+from finch_connections.domain.connection import ConnectionStatus, pair_id
 from finch_connections.domain.display_name import readable
 from finch_connections.domain.secret import SecretText
 from finch_connections.domain.token_response import (
@@ -19,7 +19,6 @@ from finch_connections.domain.token_response import (
     Introspection,
     TokenResponse,
     own_token_id,
-    pair_id,
 )
 from finch_connections.finch import client as finch_client
 from finch_connections.finch import credentials

@@ -11,7 +11,7 @@ from finch_connections.domain.connect_session import (
     SessionExpired,
     behind,
 )
-from finch_connections.domain.connection import CompanyKey, refused_for_days
+from finch_connections.domain.connection import CompanyKey, is_pair_id, refused_for_days
 from finch_connections.domain.ownership import Discard, OwnershipRecord, discard_of
 from finch_connections.domain.secret import SecretText
 from finch_connections.domain.token_response import same_connection
@@ -47,6 +47,9 @@ def begin_discard(
     if connection_id and key:
         record = services.ownerships.of_connection_id(connection_id)
         decision = discard_of(handle_hash, record, services.ownerships.of_company(key))
+        if decision is Discard.DROP and is_pair_id(connection_id):
+            # The other tokens may be of other logins, and do not cover this token.
+            decision = Discard.ASK
     if decision is Discard.END and key:
         marks = services.ownerships.discarding(connection_id, key, handle_hash)
         return services.sessions.discard(session, SessionExpired.code, now, key, marks)

@@ -27,11 +27,12 @@ from finch_connections.domain.connection import (
     IDENTIFIER,
     CompanyKey,
     ConnectionNotFound,
+    Token,
+    is_pair_id,
     to_repair,
 )
 from finch_connections.domain.errors import InternalError, Refusal
 from finch_connections.domain.secret import SecretText
-from finch_connections.domain.token_response import is_pair_id
 from finch_connections.finch.connect_api import ConnectApi, FinchSession
 from finch_connections.finch.errors import (
     ConnectionAlreadyExists,
@@ -145,6 +146,9 @@ def _open_finch_session(
             lost = error.connection_id
         if lost is None or not IDENTIFIER.fullmatch(lost):
             continue
+        if any(is_pair_id(token.connection_id) for token in _tokens(attempt, name, connections)):
+            # We have tokens of a connection under this name, and do not know its id.
+            continue
         with suppress(Conflict, RequestRefused):
             ownerships.offer_recovery(lost, attempt.handle_hash, now)
             logger.warning("recovery offered", customer_id=attempt.customer_id, connection_id=lost)
@@ -199,6 +203,16 @@ def _repair_session(attempt: Attempt, products: list[str], finch: ConnectApi) ->
                 return finch.create_session(again, name)
             connection_id = error.connection_id
     return finch.reauthenticate(connection_id, products, attempt.redirect_uri)
+
+
+def _tokens(attempt: Attempt, name: str, connections: ConnectionTable) -> list[Token]:
+    """The tokens of a customer under a name at Finch."""
+    return [
+        token
+        for connection in connections.every(attempt.customer_id)
+        for token in connection.tokens
+        if token.finch_customer_id == name
+    ]
 
 
 def require_repairable(customer_id: str, key: CompanyKey, connections: ConnectionTable) -> None:

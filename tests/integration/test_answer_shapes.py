@@ -1,5 +1,6 @@
 """Each field of `/auth/token` and `/introspect`, absent, null, retyped or unknown: never pending for ever."""
 
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -44,6 +45,14 @@ INTROSPECTION_FIELDS = (
     "manual",
     "username",
 )
+UNREAD = {
+    "client_type",
+    "connection_type",
+    "customer_name",
+    "customer_email",
+    "manual",
+    "username",
+}
 ABSENT = object()
 RETYPED: tuple[Any, ...] = (True, [], [None, {}], {}, {"status": 1}, 1.5, "")
 # Another value in these fields contradicts the other answer or our request.
@@ -123,6 +132,22 @@ def test_field_that_both_answers_lack_never_prevents_a_connection(
         expected = {"error": "cannot_connect"}
     landed = outcome(deployed, capsys)
     assert expected.items() <= landed.items()
+
+
+@pytest.mark.parametrize(
+    "pair", list(combinations(sorted(set(INTROSPECTION_FIELDS) - UNREAD), 2)), ids=str
+)
+def test_two_fields_that_both_answers_lack_leave_a_connection_or_a_report(
+    deployed: InProcess, capsys: pytest.CaptureFixture[str], pair: tuple[str, str]
+) -> None:
+    without(deployed, *pair)
+    landed = outcome(deployed, capsys)
+    # A connection needs a provider, and a company or Finch's id of the connection.
+    needed = [{"provider_id", "payroll_provider_id"}, {"connection_id", "company_id"}]
+    if set(pair) in needed:
+        assert landed == {"error": "cannot_connect"}
+    else:
+        assert landed["status"] == "connected"
 
 
 def test_token_of_which_finch_names_neither_connection_nor_company_is_held(

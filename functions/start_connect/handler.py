@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from finch_connections import cold_start, metrics, settings
 from finch_connections.aws import connection_table, ownership_table, session_table
 from finch_connections.domain.connect_session import Mode, NewSession, begin
-from finch_connections.domain.connection import IDENTIFIER, Product, require_key
+from finch_connections.domain.connection import IDENTIFIER, require_key
 from finch_connections.finch import connect_api
 from finch_connections.use_cases import start_connect as use_case
 from finch_connections.use_cases.start_connect import NotOpened
@@ -22,7 +22,10 @@ class StartRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    products: Annotated[list[Product], Field(min_length=1, max_length=len(Product))]
+    # Finch refuses a product that it does not know, and adds products over time.
+    products: Annotated[
+        list[Annotated[str, Field(pattern="^[a-z_]{1,64}$")]], Field(min_length=1, max_length=50)
+    ]
     mode: Mode = Mode.REDIRECT
     provider_id: Annotated[str, Field(pattern=f"^(?:{IDENTIFIER.pattern})$")] | None = None
     return_to: Annotated[str, Field(max_length=2000)] | None = None

@@ -35,7 +35,7 @@ class VendRequest(Requester):
 
     provider_id: Identifier
     company_id: Identifier
-    products: Annotated[list[Annotated[str, Field(pattern="^[a-z_]{1,50}$")]], Field(max_length=50)]
+    products: Annotated[list[Annotated[str, Field(pattern="^[a-z_]{1,64}$")]], Field(max_length=50)]
     purpose: Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9 _.,:/()-]{0,99}$")]
     report: Literal["unauthorized"] | None = None
     token_id: Identifier | None = None

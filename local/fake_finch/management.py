@@ -20,6 +20,22 @@ from local.fake_finch.records import Connection, Customer, Session, Token
 from local.fake_finch.seed_world import Provider
 from local.fake_finch.state import FinchState
 
+# The fields in each shape of `Switches.answers`; all fields in any other.
+_TOKEN_FIELDS = {
+    "sparse": (
+        "access_token token_type connection_id connection_type client_type entity_ids products "
+        "provider_id"
+    ),
+    "old": "access_token account_id company_id products provider_id",
+}
+_INTROSPECTION_FIELDS = {
+    "sparse": (
+        "id client_id client_type connection_id connection_status connection_type products "
+        "provider_id"
+    ),
+    "old": "account_id client_id company_id payroll_provider_id products",
+}
+
 
 class _Integration(RequestBody):
     provider: str
@@ -166,7 +182,7 @@ def _token_answer(finch: FinchState, token: Token, connection: Connection) -> di
     }
     for name in ("company_id", "account_id", "customer_id", "customer_name", "entity_ids"):
         _set_presence(answer, name, getattr(switches, f"token_{name}"))
-    return _with_extras(finch, answer)
+    return _with_extras(finch, _shaped(answer, _TOKEN_FIELDS.get(switches.answers)))
 
 
 def _introspection(finch: FinchState, token: Token, connection: Connection) -> dict[str, Any]:
@@ -215,7 +231,15 @@ def _introspection(finch: FinchState, token: Token, connection: Connection) -> d
     }
     for name in ("company_id", "account_id", "customer_id", "customer_name"):
         _set_presence(answer, name, getattr(switches, f"introspect_{name}"))
-    return _with_extras(finch, answer)
+    if switches.answers == "sparse":
+        answer["connection_status"] = {"status": status["status"]}
+    return _with_extras(finch, _shaped(answer, _INTROSPECTION_FIELDS.get(switches.answers)))
+
+
+def _shaped(answer: dict[str, Any], fields: str | None) -> dict[str, Any]:
+    if fields is None:
+        return answer
+    return {name: value for name, value in answer.items() if name in fields.split()}
 
 
 def _set_presence(answer: dict[str, Any], name: str, presence: str) -> None:

@@ -80,7 +80,8 @@ class FinchState(Store):
             self._check_redirect_uri(redirect_uri)
             if provider_id is not None and self.provider(provider_id) is None:
                 raise BadRequest(f"{provider_id} is an invalid provider")
-            if self.switches.one_connection_per_customer_id:
+            old = self.switches.answers == "old"
+            if self.switches.one_connection_per_customer_id and not old:
                 existing = self._connection_of_customer(customer.id)
                 if existing is not None:
                     raise ConnectionAlreadyExists(existing.id)
@@ -596,7 +597,9 @@ class FinchState(Store):
             "event_type": event_type,
             "data": data,
         }
-        if self.switches.webhook_connection_id == "null":
+        if self.switches.answers == "old":
+            del body["connection_id"], body["entity_id"]
+        elif self.switches.webhook_connection_id == "null":
             body["connection_id"] = None
         elif self.switches.webhook_connection_id == "absent":
             del body["connection_id"]

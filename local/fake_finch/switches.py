@@ -51,6 +51,11 @@ class Switches(BaseModel):
     disconnect_in_reauth: Literal["ok", "reauthenticate_user"] = "ok"
     """How `/disconnect` answers while the connection is in `reauth`."""
 
+    # Fields of the token response, the introspection and the webhooks.
+    answers: Literal["current", "sparse", "old"] = "current"
+    """`sparse`: only the fields that Finch's SDK requires. `old`: the fields of Finch's first
+    reference, which has no `connection_id`, no id of a token and no status."""
+
     # Fields of the token response.
     token_company_id: Presence = _PRESENT
     token_account_id: Presence = _PRESENT

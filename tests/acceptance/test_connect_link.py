@@ -51,6 +51,15 @@ def test_products_that_finch_refuses_redirect_with_finch_refused(deployed: Deplo
     assert acme.come_back(link).outcome == {"error": "finch_refused"}
 
 
+def test_product_that_only_finch_knows_goes_to_finch(deployed: Deployed) -> None:
+    acme = Person(deployed, "acme")
+    products = ["company", "a_product_of_tomorrow"]
+    assert acme.come_back(acme.link(products=products)).outcome == {"error": "finch_refused"}
+    refused = acme.start(products=products, mode="embedded")
+    assert (refused.status, refused.code) == (422, "finch_refused")
+    assert deployed.finch.requests.count("POST", "/connect/sessions") == 2
+
+
 def test_unknown_link_redirects_to_the_application_with_an_error(deployed: Deployed) -> None:
     acme = Person(deployed, "acme")
     for handle in ("A" * 43, "short", quote("<script>", safe=""), "A" * 44):

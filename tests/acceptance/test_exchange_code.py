@@ -141,25 +141,25 @@ def test_invalid_access_token_leaves_the_exchange_uncertain(
     ],
     ids=["bytes", "many", "long", "object"],
 )
-def test_token_with_other_invalid_fields_is_held(deployed: Deployed, edit: dict[str, Any]) -> None:
+def test_other_invalid_fields_are_taken_from_the_introspection(
+    deployed: Deployed, edit: dict[str, Any]
+) -> None:
     acme = Person(deployed, "acme")
     url = acme.log_in(acme.click(acme.link()))
     deployed.finch.faults.add("POST", "/auth/token", edit={"set": edit})
+    assert acme.come_back(url).outcome == CONNECTED
+    [login] = acme.connection()["logins"]
+    assert len(login["entity_ids"]) == 1
+    assert login["products"] == ["company", "directory"]
+
+
+def test_token_whose_other_fields_contradict_is_held(deployed: Deployed) -> None:
+    acme = Person(deployed, "acme")
+    url = acme.log_in(acme.click(acme.link()))
+    edit = {"set": {"connection_id": "another"}}
+    deployed.finch.faults.add("POST", "/auth/token", edit=edit)
     assert acme.come_back(url).outcome == {"error": "cannot_connect"}
     [session] = deployed.tables.all_sessions()
     assert "escrow" in session
     assert session["phase"]["S"] == "held"
     assert acme.browser.cookies.keys() == {"__Host-finch-connect-last"}
-
-
-@pytest.mark.parametrize("remove", ["provider_id", "connection_id"])
-def test_token_without_provider_id_or_connection_id_is_held(
-    deployed: Deployed, remove: str
-) -> None:
-    acme = Person(deployed, "acme")
-    url = acme.log_in(acme.click(acme.link()))
-    deployed.finch.faults.add("POST", "/auth/token", edit={"remove": [remove]})
-    assert acme.come_back(url).outcome == {"error": "cannot_connect"}
-    [session] = deployed.tables.all_sessions()
-    assert session["phase"]["S"] == "held"
-    assert "escrow" in session

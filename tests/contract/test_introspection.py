@@ -1,11 +1,13 @@
 """The introspection of a token."""
 
+from typing import get_args
 from uuid import UUID
 
 import finch
 import httpx
 import pytest
-from finch.types import Introspection
+from finch.types import CreateAccessTokenResponse, Introspection
+from pydantic import BaseModel
 
 from local.fake_finch import FinchState
 from local.fake_finch.records import STATUSES
@@ -148,3 +150,40 @@ def test_unknown_token_is_invalid(sdk: finch.Finch) -> None:
         sdk.with_options(access_token="f6f4bb34-0000-4000-8000-000000000000").account.introspect()
     assert isinstance(caught.value.body, dict)
     assert caught.value.body["name"] == "invalid_token_error"
+
+
+def test_sparse_answers_have_exactly_the_fields_that_the_sdk_requires(
+    customers: Customers, wire: Wire, fake_finch: FinchState
+) -> None:
+    fake_finch.switches.answers = "sparse"
+    connected = customers.connect(customer_id="c-1")
+    wire.conforms(CreateAccessTokenResponse)
+    assert set(wire.last.json()) == required(CreateAccessTokenResponse)
+    connected.sdk.account.introspect()
+    wire.conforms(Introspection)
+    assert set(wire.last.json()) == required(Introspection)
+    assert set(wire.last.json()["connection_status"]) == {"status"}
+
+
+def test_old_introspection_has_the_fields_of_finchs_first_reference(
+    customers: Customers, wire: Wire, fake_finch: FinchState
+) -> None:
+    connected = customers.connect(customer_id="c-1")
+    fake_finch.switches.answers = "old"
+    connected.sdk.account.introspect()
+    assert set(wire.last.json()) == {
+        "account_id",
+        "client_id",
+        "company_id",
+        "payroll_provider_id",
+        "products",
+    }
+
+
+def required(kind: type[BaseModel]) -> set[str]:
+    """The fields that a model of the SDK requires and that cannot be null."""
+    return {
+        name
+        for name, field in kind.model_fields.items()
+        if field.is_required() and type(None) not in get_args(field.annotation)
+    }

@@ -69,6 +69,7 @@ def test_one_bad_response_does_not_change_the_status(deployed: InProcess, acme: 
     before = acme.connection()
     for fault in (
         {"edit": {"set": {"connection_status": {"status": "reauth"}}}},
+        {"edit": {"set": {"connection_status": {"status": "disconnected"}}}},
         {"error": "invalid_token_error"},
         {"error": "authentication_error", "finch_code": "reauthenticate_user"},
         {"error": "error_permissions"},
@@ -91,6 +92,7 @@ def test_one_bad_response_does_not_change_the_status(deployed: InProcess, acme: 
         ({"error": "authentication_error", "finch_code": "account_setup_required"}, None),
         ({"error": "error_permissions"}, "error_permissions"),
         ({"error": "invalid_token_error"}, "disconnected"),
+        ({"edit": {"set": {"connection_status": {"status": "disconnected"}}}}, "disconnected"),
         ({"error": "server_error"}, "connected"),
         ({"error": "invalid_client_error"}, "connected"),
         ({"nonsense": "array"}, "connected"),

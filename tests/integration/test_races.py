@@ -333,7 +333,7 @@ def test_session_changes_only_from_the_phase_that_was_read(deployed: Deployed) -
     sessions, session = session_table.from_settings(), only_session(deployed)
     before = deployed.tables.all_sessions()
     assert isinstance(session, Complete)
-    escrow = Escrow(b"", TokenResponse.unreadable(), state_echoed=True, browser_bound=True)
+    escrow = Escrow(b"", TokenResponse(), state_echoed=True, browser_bound=True)
     exchanging = Exchanging(session.attempt, session.consumption)
     escrowed = Escrowed(session.attempt, session.consumption, escrow)
     moves: list[Callable[[], None]] = [

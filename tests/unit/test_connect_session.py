@@ -319,7 +319,6 @@ def test_token_tied_to_the_session_is_accepted() -> None:
         (True, replace(TOKEN_RESPONSE, customer_id="globex"), INTROSPECTION, "our-client"),
         (True, TOKEN_RESPONSE, replace(INTROSPECTION, connection_id="connection-2"), "our-client"),
         (True, TOKEN_RESPONSE, replace(INTROSPECTION, provider_id="justworks"), "our-client"),
-        (True, TokenResponse.unreadable(), INTROSPECTION, "our-client"),
         (
             True,
             replace(TOKEN_RESPONSE, company_id="company-1"),

@@ -15,14 +15,14 @@ from finch_connections.domain.display_name import LONGEST, MOST_BYTES, names_tha
 from tests.unit.test_connection import KEY, NOW, token
 
 HOSTILE = [
-    "Acme\nPayroll",
     "Acme\x00",
     "Acme\x1b[31m",
     "Acme\x85",
     "\u202egnp.exe",
     "Acme \u2066x",
     "Acme \u2069",
-    "\u200fAcme",
+    "\u200fAcme \u202e",
+    "Acme\v",
     "Acme\u2028Payroll",
     "Acme \ud800",
 ]
@@ -45,11 +45,25 @@ def test_name_in_any_script_is_not_changed(name: str) -> None:
     assert readable(f" {name} ") == name
 
 
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("Harbor Lane\n", "Harbor Lane"),
+        ("\tHarbor Lane\r\n", "Harbor Lane"),
+        ("Harbor\tLane", "Harbor Lane"),
+        ("\u200fמאפיית הנמל\u200e", "מאפיית הנמל"),
+        ("شركة\u200e (Gusto)\u061c", "شركة (Gusto)"),
+    ],
+)
+def test_white_space_and_directional_marks_do_not_cost_the_name(given: str, name: str) -> None:
+    assert readable(given) == name
+
+
 def test_markup_in_a_name_is_kept_as_text() -> None:
     assert readable("<img src=x onerror=alert(1)>") == "<img src=x onerror=alert(1)>"
 
 
-@pytest.mark.parametrize("name", ["", "  "])
+@pytest.mark.parametrize("name", ["", "  ", "\n", "\u200f"])
 def test_empty_name_is_rejected(name: str) -> None:
     assert readable(name) is None
 

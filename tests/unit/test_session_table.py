@@ -63,7 +63,7 @@ GRANTED = TokenResponse(
     "acme",
 )
 ESCROW = Escrow(b"ciphertext", GRANTED, state_echoed=True, browser_bound=False)
-UNREADABLE = Escrow(b"1", TokenResponse.unreadable(), state_echoed=False, browser_bound=True)
+UNREADABLE = Escrow(b"1", TokenResponse(), state_echoed=False, browser_bound=True)
 LATER = NOW + timedelta(hours=1)
 
 SESSIONS: list[ConnectSession] = [

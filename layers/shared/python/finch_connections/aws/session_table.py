@@ -299,6 +299,25 @@ class SessionTable:
             },
         )
 
+    def identify(
+        self,
+        session: Escrowed | Held,
+        token_response: TokenResponse,
+        together_with: Sequence["Write"],
+    ) -> Escrowed | Held:
+        """The session, after Finch has named the connection of its token."""
+        escrow = replace(session.escrow, token_response=token_response)
+        named = encode(token_response, _TOKEN_RESPONSE)
+        # Only these members, as in `bind`.
+        sets = {
+            f"escrow.{name}": named[name]
+            for name in ("connection_id", "provider_id", "company_id")
+            if name in named
+        }
+        move = self._move(session, session, sets=sets)
+        write_together(self.client, [{"Update": move}, *together_with])
+        return replace(session, escrow=escrow)
+
     def bind(self, session: Escrowed | Held) -> None:
         """Stores that the browser which returned from Finch belongs to the session's customer."""
         # Only this member: the ciphertext may have been replaced since the read.

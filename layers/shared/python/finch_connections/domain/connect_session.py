@@ -11,10 +11,15 @@ from hashlib import sha256
 from itertools import count
 from typing import ClassVar, NamedTuple, Self, get_args
 
-from finch_connections.domain.connection import CompanyKey
+from finch_connections.domain.connection import CompanyKey, is_pair_id
 from finch_connections.domain.errors import Refusal
 from finch_connections.domain.secret import SecretText
-from finch_connections.domain.token_response import DEAD_AGAIN_AFTER, Introspection, TokenResponse
+from finch_connections.domain.token_response import (
+    DEAD_AGAIN_AFTER,
+    Introspection,
+    TokenResponse,
+    same_connection,
+)
 
 # The link to connect can be sent by mail, so it works for days.
 LINK_LIFETIME = timedelta(days=7)
@@ -473,7 +478,9 @@ def repair_result(attempt: Attempt, key: CompanyKey, connection_id: str) -> bool
     """
     if attempt.repairs is None:
         return None
-    return key == attempt.repairs and connection_id == attempt.repairs_id
+    return key == attempt.repairs and (
+        connection_id == attempt.repairs_id or is_pair_id(attempt.repairs_id or "")
+    )
 
 
 def dead_for_good(session: Keeping, now: datetime) -> bool:
@@ -526,14 +533,17 @@ def require_same(
 ) -> None:
     """Refuses a token of another application, or of another connection than its token response.
 
-    Raises `CannotConnect`.
+    Compares only the fields that Finch names. Raises `CannotConnect`.
     """
-    companies = {token_response.company_id, introspection.company_id} - {None, ""}
+    missing = (None, "")
     if not (
-        introspection.client_id == client_id
-        and introspection.connection_id == token_response.connection_id
-        and introspection.provider_id == token_response.provider_id
-        and len(companies) <= 1
+        introspection.client_id in (None, client_id)
+        and (
+            token_response.connection_id == ""
+            or same_connection(token_response.connection_id, introspection)
+        )
+        and len({token_response.provider_id, introspection.provider_id}.difference(missing)) <= 1
+        and len({token_response.company_id, introspection.company_id}.difference(missing)) <= 1
     ):
         raise CannotConnect
 

@@ -19,6 +19,7 @@ ANOTHER_COMPANY = "another_company"
 # The scheduled check asks Finch about a connection whose last check is older.
 CHECKED_EVERY = timedelta(days=1)
 
+_PAIR_ID = "pair#"
 # Keep an item below DynamoDB's 400 KB. Without its sets, a token takes at most about 2 KB.
 MAX_TOKENS = 50
 MAX_SET_BYTES = 250_000
@@ -141,6 +142,23 @@ class CompanyKey:
         return cls(provider_id, company_id)
 
 
+def pair_id(provider_id: str | None, company_id: str | None) -> str:
+    """The id that we use for a missing `connection_id`; empty if provider or company is missing or unusable.
+
+    Several logins can share it, and each may be a Finch connection of its own. No `connection_id` that
+    we accept starts in this way.
+    """
+    try:
+        return f"{_PAIR_ID}{CompanyKey(provider_id or '', company_id or '')}"
+    except UnusableIdentifier:
+        return ""
+
+
+def is_pair_id(connection_id: str) -> bool:
+    """Whether this id is ours, because Finch has named no `connection_id`."""
+    return connection_id.startswith(_PAIR_ID)
+
+
 @dataclass(frozen=True)
 class Token:
     """One Finch access token of a connection, without its text.
@@ -165,11 +183,18 @@ class Token:
     suspected_since: datetime | None = None
 
     def same_login(self, other: Self) -> bool:
-        """Whether both come from one login. Without account ids, an equal `connection_id` is enough."""
+        """Whether both come from one login. Without account ids, an equal `connection_id` is enough.
+
+        A pair id is not: each login may be a Finch connection that only its own token can end.
+        """
+        if is_pair_id(self.connection_id) and self.account_id is None:
+            return False
         return (self.connection_id, self.account_id) == (other.connection_id, other.account_id)
 
     def may_be_login_of(self, other: Self) -> bool:
         """Whether both can come from one login: Finch does not always return the account id."""
+        if is_pair_id(self.connection_id):
+            return self.same_login(other)
         accounts = {self.account_id, other.account_id} - {None}
         return self.connection_id == other.connection_id and len(accounts) <= 1
 
@@ -346,7 +371,8 @@ def _replaces(new: Token, old: Token, *, repairing: bool) -> bool:
 
 
 def _with_status_of(new: Token, old: Token) -> Token:
-    if old.connection_id != new.connection_id:
+    same = new.connection_id == old.connection_id
+    if not same or (is_pair_id(new.connection_id) and not new.same_login(old)):
         return old
     return replace(
         old,

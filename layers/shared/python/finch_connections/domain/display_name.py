@@ -9,14 +9,20 @@ MOST_BYTES = 20_000
 # Control characters, and characters that change the direction of the text after them (Unicode
 # Standard Annex 9). A name with such a character could change how the rest of the page reads.
 # Compiled on use: that takes a millisecond, and most functions read no name.
-_UNREADABLE = "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+_UNREADABLE = "[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+# Tabs and line ends become spaces. Directional marks are usual in Hebrew and Arabic names, and the name
+# reads the same without them.
+_CLEANED = str.maketrans({**dict.fromkeys("\t\n\r", " "), **dict.fromkeys("\u061c\u200e\u200f")})
 
 
 def readable(value: object) -> str | None:
     """The name to show, cut to `LONGEST` characters; None if the value is not a name that we show."""
-    if not isinstance(value, str) or re.search(_UNREADABLE, value):
+    if not isinstance(value, str):
         return None
-    name = value.strip()
+    cleaned = value.translate(_CLEANED)
+    if re.search(_UNREADABLE, cleaned):
+        return None
+    name = cleaned.strip()
     return (name if len(name) <= LONGEST else f"{name[: LONGEST - 1].rstrip()}…") or None
 
 

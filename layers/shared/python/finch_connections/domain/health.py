@@ -13,11 +13,17 @@ from finch_connections.domain.connection import (
     ConnectionStatus,
     Token,
     disconnected,
+    is_pair_id,
     most_urgent,
     urgency,
     with_entity_names,
 )
-from finch_connections.domain.token_response import DEAD_AGAIN_AFTER, Introspection, status_of
+from finch_connections.domain.token_response import (
+    DEAD_AGAIN_AFTER,
+    Introspection,
+    status_of,
+    usable_entities,
+)
 
 # A single bad answer does not change a connection. We believe it if Finch repeats it after this time.
 WORSE_AGAIN_AFTER = timedelta(minutes=1)
@@ -31,7 +37,8 @@ _DEAD = ConnectionStatus.DISCONNECTED
 class Finding:
     """Finch's answer about one token. A dead token has the status `disconnected`.
 
-    `entities` and `methods` are None if Finch refused the token instead of describing it.
+    `entities` and `methods` are None if Finch refused the token instead of describing it. `connection_id`
+    is None if Finch does not name it.
     """
 
     status: ConnectionStatus
@@ -40,6 +47,7 @@ class Finding:
     methods: Mapping[str, str] | None = None
     products: frozenset[str] = frozenset()
     entity_names: Mapping[str, str] = field(default_factory=dict)
+    connection_id: str | None = None
 
     @classmethod
     def of(cls, introspection: Introspection) -> Self:
@@ -48,10 +56,11 @@ class Finding:
         return cls(
             status,
             detail,
-            introspection.entities,
+            introspection.entities if usable_entities(introspection) else None,
             introspection.methods,
             introspection.products,
             introspection.entity_names,
+            introspection.connection_id,
         )
 
 
@@ -160,6 +169,8 @@ def _checked(token: Token, finding: Finding | None, now: datetime) -> Token:
     if finding is None:
         return token
     cleared = replace(token, suspected=None, suspected_since=None)
+    if finding.connection_id and is_pair_id(token.connection_id):
+        cleared = replace(cleared, connection_id=finding.connection_id)
     if finding.entities is not None and finding.methods is not None:
         cleared = replace(
             cleared,

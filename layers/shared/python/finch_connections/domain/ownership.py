@@ -110,6 +110,15 @@ def freed(before: Connection, after: Connection) -> list[Ownership]:
     return owned if after.tokens else [*owned, Ownership.of_company(customer_id, key)]
 
 
+def learned(before: Connection, after: Connection) -> list[Ownership]:
+    """The ownerships of the Finch connections that a change of a connection adds."""
+    return [
+        Ownership.of_connection_id(connection_id, after.customer_id, after.key)
+        for connection_id in after.connection_ids
+        if connection_id not in before.connection_ids
+    ]
+
+
 def require_free(wanted: Ownership, record: OwnershipRecord | None) -> None:
     """Raises the reason why an ownership could not be taken: `OwnedByAnother` or `ConnectionBusy`."""
     if record and record.owner not in (None, wanted):

@@ -1,7 +1,7 @@
 """Finch's token response and introspection, and the rules for both."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -11,51 +11,68 @@ from finch_connections.domain.connection import (
     ConnectionStatus,
     Token,
     UnusableIdentifier,
+    is_pair_id,
+    pair_id,
     urgency,
 )
+from finch_connections.domain.secret import SecretText
 
 # Finch's first "this token is dead" may be an error. We believe it if Finch repeats it after this time.
 DEAD_AGAIN_AFTER = timedelta(hours=1)
+# Keeps an item below DynamoDB's 400 KB.
+MOST_ENTITIES = 1000
+_OWN_TOKEN_ID = "own-"  # noqa: S105
 
 
 @dataclass(frozen=True)
 class TokenResponse:
     """Finch's response to the exchange of a code, without the access token itself.
 
-    See `POST /auth/token` in Finch's API reference. `company_id`, `account_id` and `customer_id` may be
-    missing. `products` are the granted products, not the requested.
+    See `POST /auth/token` in Finch's API reference. Any field may be missing. `connection_id` is then the
+    `pair_id`, or empty if Finch does not name provider and company either. `provider_id` is then
+    empty. `products` are the granted products, not the requested.
     """
 
-    connection_id: str
-    provider_id: str
-    products: frozenset[str]
+    connection_id: str = ""
+    provider_id: str = ""
+    products: frozenset[str] = frozenset()
     entity_ids: frozenset[str] = frozenset()
     company_id: str | None = None
     account_id: str | None = None
     customer_id: str | None = None
 
-    @classmethod
-    def unreadable(cls) -> Self:
-        """The placeholder for a response in which only the access token could be read.
+    @property
+    def names_connection(self) -> bool:
+        """Whether the response names provider and connection, in one way or the other."""
+        return bool(self.provider_id and self.connection_id)
 
-        It matches no introspection, so the token is kept and never attached.
-        """
-        return cls(connection_id="", provider_id="", products=frozenset())
+    def completed(self, introspection: "Introspection") -> Self:
+        """The response with the fields that only the introspection has."""
+        provider_id = self.provider_id or introspection.provider_id or ""
+        company_id = self.company_id or introspection.company_id
+        known = "" if is_pair_id(self.connection_id) else self.connection_id
+        return replace(
+            self,
+            connection_id=known or introspection.connection_id or pair_id(provider_id, company_id),
+            provider_id=provider_id,
+            company_id=company_id,
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Introspection:
     """Finch's current description of a token (`GET /introspect` in Finch's API reference).
 
-    `token_id` is the id of the token, not of the connection. `status_detail` is a status of Finch that
+    `token_id` is the id of the token, not of the connection; `own_token_id` if Finch names none. Any
+    other field may be missing. A missing status is `unknown`. `status_detail` is a status of Finch that
     its reference does not list. `entities` and `methods` have Finch's status of each entity by id and of
     each authentication method by type. `entity_names` has the names that are safe to show.
     """
 
     token_id: str
-    client_id: str
-    connection_id: str
-    provider_id: str
+    client_id: str | None
+    connection_id: str | None
+    provider_id: str | None
     products: frozenset[str]
     status: ConnectionStatus
     status_detail: str | None = None
@@ -72,18 +89,39 @@ class Introspection:
         return frozenset(self.entities)
 
 
+def own_token_id(token: SecretText) -> str:
+    """The id of a token that Finch gives no id. It is the same for the same token."""
+    return f"{_OWN_TOKEN_ID}{token.digest()[:32]}"
+
+
+def same_token(one: str, other: str) -> bool:
+    """Whether two token ids may mean the same token: Finch may name an id at some times only."""
+    return one == other or one.startswith(_OWN_TOKEN_ID) != other.startswith(_OWN_TOKEN_ID)
+
+
+def same_connection(connection_id: str, introspection: Introspection) -> bool:
+    """Whether an introspection describes this Finch connection, as far as Finch names it."""
+    known = introspection.connection_id
+    return not known or known == connection_id or is_pair_id(connection_id)
+
+
 def status_of(introspection: Introspection) -> tuple[ConnectionStatus, str | None]:
     """The most urgent status of a connection, its authentication methods and its entities.
 
     The second value is Finch's status if the first is `unknown`. An entity that was disconnected alone
-    does not affect the connection.
+    does not affect the connection. If Finch gives no status for the connection, its parts decide.
     """
     parts = [
         *introspection.methods.values(),
         *(one for one in introspection.entities.values() if one != "disconnected"),
     ]
-    statuses = [(introspection.status, introspection.status_detail)]
-    statuses += [(ConnectionStatus.of_finch(part), part) for part in parts]
+    parts = [one for one in parts if one != ConnectionStatus.UNKNOWN]
+    statuses: list[tuple[ConnectionStatus, str | None]] = [
+        (ConnectionStatus.of_finch(part), part) for part in parts
+    ]
+    named = introspection.status is not ConnectionStatus.UNKNOWN or introspection.status_detail
+    if named or not statuses:
+        statuses.append((introspection.status, introspection.status_detail))
     status, detail = min(statuses, key=lambda one: urgency(one[0]))
     return status, detail if status is ConnectionStatus.UNKNOWN else None
 
@@ -100,8 +138,9 @@ def company_key(token_response: TokenResponse) -> CompanyKey:
 
 def contradict(token_response: TokenResponse, introspection: Introspection) -> bool:
     """Whether the two name different connections, providers or companies for the same token."""
+    known = "" if is_pair_id(token_response.connection_id) else token_response.connection_id
     pairs = (
-        (token_response.connection_id, introspection.connection_id),
+        (known, introspection.connection_id),
         (token_response.provider_id, introspection.provider_id),
         (token_response.company_id, introspection.company_id),
     )
@@ -110,11 +149,21 @@ def contradict(token_response: TokenResponse, introspection: Introspection) -> b
 
 def require_usable_ids(token_response: TokenResponse, introspection: Introspection) -> None:
     """Raises `UnusableIdentifier` if an id has characters that are ambiguous in keys or logs."""
-    ids = [token_response.connection_id, introspection.token_id, *token_response.entity_ids]
-    ids += introspection.entity_ids
+    ids = [introspection.token_id, *token_response.entity_ids]
+    if not is_pair_id(token_response.connection_id) or (
+        token_response.connection_id
+        != pair_id(token_response.provider_id, token_response.company_id)
+    ):
+        ids.append(token_response.connection_id)
     ids += [one for one in (token_response.account_id, introspection.account_id) if one is not None]
-    if not all(IDENTIFIER.fullmatch(one) for one in ids):
+    if not all(IDENTIFIER.fullmatch(one) for one in ids) or not usable_entities(introspection):
         raise UnusableIdentifier
+
+
+def usable_entities(introspection: Introspection) -> bool:
+    """Whether the entities and methods can be stored: their ids are usable, and not too many."""
+    ids = introspection.entity_ids
+    return len(ids) <= MOST_ENTITIES and all(IDENTIFIER.fullmatch(one) for one in ids)
 
 
 def token_of(

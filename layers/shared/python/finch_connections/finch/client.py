@@ -101,8 +101,15 @@ class FinchClient:
             raise UnknownAnswer
 
     def introspect(self, token: SecretText) -> Any:
-        """The parsed body that describes a token (`GET /introspect`); raises `FinchFailure`."""
-        return self.call("GET", "/introspect", headers=bearer(token))
+        """The parsed body that describes a token (`GET /introspect`); raises `FinchFailure`.
+
+        Raises `TokenDead` also if Finch describes the token and calls its connection `disconnected`.
+        """
+        answer = self.call("GET", "/introspect", headers=bearer(token))
+        status = answer.get("connection_status") if isinstance(answer, dict) else None
+        if "disconnected" in (status, isinstance(status, dict) and status.get("status")):
+            raise TokenDead
+        return answer
 
     def call(
         self,

@@ -11,16 +11,20 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from finch_connections import settings
 from finch_connections.domain.connect_session import FINCH_SESSION_LIFETIME, Attempt
-from finch_connections.domain.connection import ConnectionStatus
+from finch_connections.domain.connection import ConnectionStatus, pair_id
 from finch_connections.domain.display_name import readable
 from finch_connections.domain.secret import SecretText
-from finch_connections.domain.token_response import Introspection, TokenResponse
+from finch_connections.domain.token_response import (
+    MOST_ENTITIES,
+    Introspection,
+    TokenResponse,
+    own_token_id,
+)
 from finch_connections.finch import client as finch_client
 from finch_connections.finch import credentials
 from finch_connections.finch.client import FinchClient
 from finch_connections.finch.credentials import Credentials, FinchSecret
 from finch_connections.finch.errors import CredentialsUnreadable, InvalidClient, UnknownAnswer
-from finch_connections.log import logger
 
 # Finch can take up to six minutes for a request (408 in "Error Types"). API Gateway ends the caller's
 # request after 30 s, but the function runs on and can still store a token that arrives later.
@@ -33,10 +37,52 @@ SESSION_READ_SECONDS = 5.0
 _CONNECT_URL = (
     r"^(https://[A-Za-z0-9.-]+|http://(localhost|127\.0\.0\.1))(:[0-9]{1,5})?/[\x21-\x7e]*$"
 )
-# Printable ASCII: the length is then the number of bytes, and a token fits into a header. The pattern
-# has no length, because a pattern with a count takes ten times as long to compile.
-type _Short = Annotated[str, Field(pattern=r"^[\x20-\x7e]*$", max_length=255)]
-type _Texts = Annotated[frozenset[_Short], BeforeValidator(lambda value: value or ())]
+# A longer text is cut to this length. It is then still too long for an id, so the rules refuse it.
+_TEXT_LENGTH = 256
+# One more than we accept, so that the rules see that there are too many.
+_MOST_ENTITIES = MOST_ENTITIES + 1
+_MOST_PRODUCTS = 100
+_MOST_METHODS = 20
+
+
+def _text(value: object) -> str | None:
+    """A text of Finch; None for any other type. Finch's schema has strings for ids, an example a number."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str) or not value:
+        return None
+    # No place stores half of a surrogate pair, which JSON can express.
+    return value[:_TEXT_LENGTH].encode(errors="replace").decode()
+
+
+def _label(value: object) -> str | None:
+    """A text in printable ASCII: its length is then the number of bytes."""
+    text = _text(value)
+    return (
+        text
+        if text and len(text) < _TEXT_LENGTH and text.isascii() and text.isprintable()
+        else None
+    )
+
+
+def _labels(value: object) -> frozenset[str]:
+    found = map(_label, value[:_MOST_ENTITIES] if isinstance(value, list) else ())
+    return frozenset(filter(None, found))
+
+
+def _status(value: object) -> str | None:
+    """The status in an object with a `status`, or a status that is a plain text."""
+    return _label(value.get("status") if isinstance(value, dict) else value)
+
+
+def _objects(value: object) -> list[Any]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+type _Text = Annotated[str | None, BeforeValidator(_text)]
+type _Label = Annotated[str | None, BeforeValidator(_label)]
+type _Labels = Annotated[frozenset[str], BeforeValidator(_labels)]
+type _Status = Annotated[str | None, BeforeValidator(_status)]
 
 
 class _Answer(BaseModel):
@@ -54,46 +100,46 @@ class _AccessToken(_Answer):
     access_token: str = Field(pattern=r"^[\x21-\x7e]+$", max_length=4096)
 
 
-class _TokenResponse(_Answer):
-    # With limits, so that the response always fits into the item of the session.
-    connection_id: _Short
-    provider_id: _Short
-    products: Annotated[_Texts, Field(max_length=100)] = frozenset()
-    entity_ids: Annotated[_Texts, Field(max_length=1000)] = frozenset()
-    company_id: _Short | None = None
-    account_id: _Short | None = None
-    customer_id: _Short | None = None
+class _Described(_Answer):
+    """The fields that both descriptions of a token have.
+
+    No field fails. A field that Finch leaves out or sends with another type counts as missing.
+    """
+
+    connection_id: _Text = None
+    provider_id: _Text = None
+    payroll_provider_id: _Text = None
+    products: _Labels = frozenset()
+    company_id: _Text = None
+    account_id: _Text = None
+    customer_id: _Text = None
+
+    def provider(self) -> str | None:
+        """The provider, in the field of today or of Finch's first reference."""
+        return self.provider_id or self.payroll_provider_id
 
 
-class _Status(_Answer):
-    status: _Short
+class _TokenResponse(_Described):
+    entity_ids: _Labels = frozenset()
 
 
 class _Entity(_Answer):
-    id: _Short
-    # Missing in Finch's older responses.
-    status: _Short | None = None
-    # An unusable name becomes None instead of an error.
+    id: _Text = None
+    status: _Label = None
     name: Annotated[str | None, BeforeValidator(readable)] = None
 
 
 class _Method(_Answer):
-    type: _Short
-    connection_status: _Status | None = None
+    type: _Label = None
+    connection_status: _Status = None
 
 
-class _Introspection(_Answer):
-    id: _Short
-    client_id: _Short
-    connection_id: _Short
-    provider_id: _Short
-    connection_status: _Status
-    products: Annotated[_Texts, Field(max_length=100)] = frozenset()
-    company_id: _Short | None = None
-    account_id: _Short | None = None
-    customer_id: _Short | None = None
-    entities: Annotated[list[_Entity], Field(max_length=1000)] | None = None
-    authentication_methods: Annotated[list[_Method], Field(max_length=20)] | None = None
+class _Introspection(_Described):
+    id: _Text = None
+    client_id: _Text = None
+    connection_status: _Status = None
+    entities: Annotated[list[_Entity], BeforeValidator(_objects)] = []
+    authentication_methods: Annotated[list[_Method], BeforeValidator(_objects)] = []
 
 
 class FinchSession(NamedTuple):
@@ -158,37 +204,45 @@ class ConnectApi:
 
         answer = self._with_credentials(call)
         token = SecretText(_parse(_AccessToken, answer).access_token)
-        try:
-            response = _parse(_TokenResponse, answer)
-        except UnknownAnswer:
-            # The token works, even if the other fields are wrong. Without it we cannot end the connection.
-            logger.error("token response unreadable")
-            return token, TokenResponse.unreadable()
-        return token, TokenResponse(**response.model_dump())
+        response = _parse(_TokenResponse, answer)
+        provider_id = response.provider() or ""
+        return token, TokenResponse(
+            connection_id=response.connection_id or pair_id(provider_id, response.company_id),
+            provider_id=provider_id,
+            products=_few(response.products),
+            # With a limit, so that the response fits into the item of the session.
+            entity_ids=response.entity_ids
+            if len(response.entity_ids) <= MOST_ENTITIES
+            else frozenset(),
+            company_id=response.company_id,
+            account_id=response.account_id,
+            customer_id=response.customer_id,
+        )
 
     def introspect(self, token: SecretText) -> Introspection:
         """Finch's description of a token (`GET /introspect`)."""
         answer = _parse(_Introspection, self.finch.introspect(token))
-        finch_status = answer.connection_status.status
-        status = ConnectionStatus.of_finch(finch_status)
+        finch_status = answer.connection_status
+        status = ConnectionStatus.of_finch(finch_status or "")
+        entities = [one for one in answer.entities[:_MOST_ENTITIES] if one.id]
         return Introspection(
-            token_id=answer.id,
+            token_id=answer.id or own_token_id(token),
             client_id=answer.client_id,
             connection_id=answer.connection_id,
-            provider_id=answer.provider_id,
-            products=answer.products,
+            provider_id=answer.provider(),
+            products=_few(answer.products),
             status=status,
             status_detail=finch_status if status is ConnectionStatus.UNKNOWN else None,
             company_id=answer.company_id,
             account_id=answer.account_id,
             customer_id=answer.customer_id,
-            entities={one.id: one.status or finch_status for one in answer.entities or ()},
+            entities={one.id or "": one.status or finch_status or "unknown" for one in entities},
             methods={
-                one.type: one.connection_status.status
-                for one in answer.authentication_methods or ()
-                if one.connection_status
+                one.type: one.connection_status
+                for one in answer.authentication_methods[:_MOST_METHODS]
+                if one.type and one.connection_status
             },
-            entity_names={one.id: one.name for one in answer.entities or () if one.name},
+            entity_names={one.id or "": one.name for one in entities if one.name},
         )
 
     def prepare(self) -> None:
@@ -227,6 +281,10 @@ class ConnectApi:
             if changed == credentials:
                 raise
             return call(changed)
+
+
+def _few(products: frozenset[str]) -> frozenset[str]:
+    return frozenset(sorted(products)[:_MOST_PRODUCTS])
 
 
 def _parse[A: BaseModel](model: type[A], answer: Any) -> A:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 from enum import Enum, StrEnum, auto
 from typing import NamedTuple, assert_never
@@ -139,11 +138,12 @@ def settle(
         try:
             token = token or decrypt_escrow(session, services)
             place = _place(customer_id, session.escrow.token_response, services)
-            key = place.key
+            key = place and place.key
             verified = _verify(session, place, token, approval, services)
             if approval is Approval.NONE and not session.escrow.browser_bound:
                 names = tuple(sorted(verified.introspection.entity_names.values()))
                 key = verified.place.key
+                session = _identified(session, verified.token_response, services)
                 return Finished(session, Status.CONFIRM, key, completion, entity_names=names)
             repaired = _commit(session, verified, token, now, services)
             return Finished(session, Status.CONNECTED, verified.place.key, repaired=repaired)
@@ -220,12 +220,36 @@ def _store_dead(session: Escrowed | Held, now: datetime, services: Services) -> 
             services.sessions.found_dead(session, now)
 
 
-def _place(customer_id: str, token_response: TokenResponse, services: Services) -> _Place:
-    """The place of the token. Raises the same errors as `row_of`.
+def _identified(
+    session: Escrowed | Held, token_response: TokenResponse, services: Services
+) -> Escrowed | Held:
+    """The session, which holds the Finch connection that the introspection has named.
+
+    A session that waits must be seen by others that would end the connection. Raises `Conflict`.
+    """
+    known = session.escrow.token_response.connection_id
+    if known == token_response.connection_id:
+        return session
+    ownerships, handle_hash = services.ownerships, session.attempt.handle_hash
+    left = ownerships.held_by(handle_hash, {known} - {"", session.attempt.repairs_id or ""})
+    return services.sessions.identify(
+        session,
+        token_response,
+        [
+            ownerships.holding(token_response.connection_id, handle_hash),
+            *ownerships.leaving(left, handle_hash),
+        ],
+    )
+
+
+def _place(customer_id: str, token_response: TokenResponse, services: Services) -> _Place | None:
+    """The place of the token, or None if Finch has not named it yet. Raises the same errors as `row_of`.
 
     The caller reads it before it asks Finch, so that the write fails if the row changes in the meantime.
     """
     connection_id = token_response.connection_id
+    if not token_response.names_connection:
+        return None
     try:
         expected = company_key(token_response)
     except UnusableIdentifier:
@@ -243,7 +267,7 @@ def _place(customer_id: str, token_response: TokenResponse, services: Services) 
 
 def _verify(
     session: Escrowed | Held,
-    place: _Place,
+    place: _Place | None,
     token: SecretText,
     approval: Approval,
     services: Services,
@@ -261,11 +285,14 @@ def _verify(
         require_same(token_response, introspection, services.finch.client_id())
         if approval is not Approval.OPERATOR:
             require_theirs(customer_id, session.escrow, introspection)
-        require_usable_ids(token_response, introspection)
-        if token_response.company_id or not introspection.company_id:
+        completed = token_response.completed(introspection)
+        require_usable_ids(completed, introspection)
+        if completed == token_response:
+            if place is None:
+                raise UnusableIdentifier
             return _Verified(place, token_response, introspection)
-        # Only the introspection names the company, which may lead to another connection.
-        token_response = replace(token_response, company_id=introspection.company_id)
+        # Only the introspection names the company or the connection: it may be another connection.
+        token_response = completed
         place = _place(customer_id, token_response, services)
 
 

@@ -1,10 +1,12 @@
 """Checks a connection's health: asks Finch about each token, and stores the result."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from finch_connections.aws.dynamodb import Conflict
 from finch_connections.domain.connection import (
+    IDENTIFIER,
     CompanyKey,
     Connection,
     ConnectionStatus,
@@ -12,8 +14,8 @@ from finch_connections.domain.connection import (
     key_fields,
 )
 from finch_connections.domain.health import Finding, look_again_at, with_findings
-from finch_connections.domain.ownership import freed
-from finch_connections.domain.token_response import Introspection
+from finch_connections.domain.ownership import Ownership, freed, learned
+from finch_connections.domain.token_response import Introspection, same_connection, same_token
 from finch_connections.finch.errors import (
     NOT_ABOUT_THE_TOKEN,
     AccountSetupRequired,
@@ -69,8 +71,9 @@ def check(
                 break
         after = with_findings(connection, findings, now)
         try:
-            freeing = free_as_read(freed(connection, after), services.ownerships)
-            services.connections.write(after, together_with=freeing)
+            owned = free_as_read(freed(connection, after), services.ownerships)
+            owned += [services.ownerships.taking(one) for one in learned(connection, after)]
+            services.connections.write(after, together_with=owned)
         except Conflict:
             continue
         if after.status is not connection.status:
@@ -111,18 +114,30 @@ def finding(connection: Connection, token: Token, services: Services) -> Finding
     if not _is_about(introspection, token, connection.key):
         logger.error("introspection describes another token", connection_id=token.connection_id)
         return None
-    return Finding.of(introspection)
+    found = Finding.of(introspection)
+    if not found.connection_id or found.connection_id == token.connection_id:
+        return found
+    # Finch names the connection for the first time.
+    if not IDENTIFIER.fullmatch(found.connection_id):
+        return replace(found, connection_id=None)
+    mine = Ownership.of_connection_id(found.connection_id, connection.customer_id, connection.key)
+    record = services.ownerships.get(mine.owned_id)
+    if record and record.owner not in (None, mine):
+        logger.error("introspection names another's connection", connection_id=found.connection_id)
+        return None
+    return found
 
 
 def _is_about(introspection: Introspection, token: Token, key: CompanyKey) -> bool:
     """Whether an introspection describes this token and the company that we stored for it.
 
+    Compares only the fields that Finch names.
     If Finch named no company when we stored it, the key has the connection id instead.
     """
     return (
-        introspection.token_id == token.id
-        and introspection.connection_id == token.connection_id
-        and introspection.provider_id == key.provider_id
+        same_token(introspection.token_id, token.id)
+        and same_connection(token.connection_id, introspection)
+        and introspection.provider_id in (None, key.provider_id)
         and (
             introspection.company_id in (None, "", key.company_id)
             or key.company_id == token.connection_id

@@ -13,9 +13,10 @@ from finch_connections.domain.connect_session import (
     behind,
     dead_for_good,
 )
-from finch_connections.domain.connection import CompanyKey, refused_for_days
+from finch_connections.domain.connection import CompanyKey, is_pair_id, refused_for_days
 from finch_connections.domain.ownership import Discard, OwnershipRecord, discard_of, others
 from finch_connections.domain.secret import SecretText
+from finch_connections.domain.token_response import same_connection
 from finch_connections.finch.errors import AnswerLost, FinchFailure, FinchUnavailable, TokenDead
 from finch_connections.log import logger
 from finch_connections.use_cases.check_health import STATUS_BY_FAILURE
@@ -74,6 +75,9 @@ def _decide(
     if connection_id and key:
         company = ownerships.of_company(key)
         decision = discard_of(handle_hash, record, company)
+        if decision is Discard.DROP and is_pair_id(connection_id):
+            # The other tokens may be of other logins, and do not cover this token.
+            decision = Discard.ASK
     if decision is Discard.END and key:
         marks = ownerships.discarding(connection_id, key, handle_hash)
         return services.sessions.discard(session, SessionExpired.code, since, key, marks)
@@ -124,7 +128,7 @@ def covered(
 
 def _alive(token: SecretText, connection_id: str, services: Services) -> bool:
     try:
-        return services.finch.introspect(token).connection_id == connection_id
+        return same_connection(connection_id, services.finch.introspect(token))
     except _DOUBTFUL:
         return False
 

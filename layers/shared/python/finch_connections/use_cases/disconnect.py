@@ -21,6 +21,7 @@ from finch_connections.domain.connection import (
     disconnect_refused,
     disconnected,
     disconnecting,
+    is_pair_id,
     key_fields,
     partly_ended,
     refused_for_days,
@@ -226,7 +227,8 @@ def _noted(after: Connection, before: Connection, services: Services) -> Connect
 def _end(connection: Connection, connection_id: str, services: Services) -> bool:
     """Ends a Finch connection: True if a token ended it, False if all its tokens are dead.
 
-    A 200 for any token ends the connection for all of them. Dead tokens count only if all are dead,
+    A 200 for any token ends the connection for all of them, but only Finch's own id shows which tokens
+    they are: behind a pair id, each token must end. Dead tokens count only if all are dead,
     including the tokens that sessions keep in escrow: Finch may have revoked only this token, or a
     repair may have replaced it. Raises `FinchFailure` in any other case.
     """
@@ -237,25 +239,34 @@ def _end(connection: Connection, connection_id: str, services: Services) -> bool
         for token in reversed(connection.tokens)
         if token.connection_id == connection_id
     )
-    if _ended_by(newest_first, services.finch):
+    each = is_pair_id(connection_id)
+    if _ended_by(newest_first, services.finch, each=each):
         return True
     record = services.ownerships.of_connection_id(connection_id)
     if record is None or not record.holders:
         return False
     if services.kept is None:
         raise FinchUnavailable
-    return _ended_by(services.kept(connection_id, record.holders), services.finch)
+    # Behind a pair id, tokens of other logins do not confirm the end of a dead token's connection.
+    kept = services.kept(connection_id, record.holders)
+    return _ended_by(kept, services.finch, each=each) and not each
 
 
-def _ended_by(tokens: Iterable[SecretText], finch: FinchClient) -> bool:
-    """Whether any of the tokens has ended the connection; False if Finch calls all of them dead."""
-    for token in tokens:
-        try:
-            end_connection(token, finch)
-        except TokenDead:
-            continue
-        return True
-    return False
+def _ended_by(tokens: Iterable[SecretText], finch: FinchClient, *, each: bool) -> bool:
+    """Whether any of the tokens has ended the connection; False if Finch calls all of them dead.
+
+    With `each`, whether all tokens have ended their connections; False if Finch calls any of them dead.
+    """
+    results = (_ended(token, finch) for token in tokens)
+    return all(list(results)) if each else any(results)
+
+
+def _ended(token: SecretText, finch: FinchClient) -> bool:
+    try:
+        end_connection(token, finch)
+    except TokenDead:
+        return False
+    return True
 
 
 def end_connection(token: SecretText, finch: FinchClient) -> None:

@@ -12,6 +12,7 @@ from finch_connections.aws.ownership_table import OwnershipTable
 from finch_connections.aws.session_table import SessionTable
 from finch_connections.background import in_background
 from finch_connections.domain.connect_session import (
+    Attempt,
     Click,
     Mode,
     NewSession,
@@ -26,6 +27,8 @@ from finch_connections.domain.connection import (
     IDENTIFIER,
     CompanyKey,
     ConnectionNotFound,
+    Token,
+    is_pair_id,
     to_repair,
 )
 from finch_connections.domain.errors import InternalError, Refusal
@@ -143,6 +146,9 @@ def _open_finch_session(
             lost = error.connection_id
         if lost is None or not IDENTIFIER.fullmatch(lost):
             continue
+        if any(is_pair_id(token.connection_id) for token in _tokens(attempt, name, connections)):
+            # We have tokens of a connection under this name, and do not know its id.
+            continue
         with suppress(Conflict, RequestRefused):
             ownerships.offer_recovery(lost, attempt.handle_hash, now)
             logger.warning("recovery offered", customer_id=attempt.customer_id, connection_id=lost)
@@ -176,8 +182,37 @@ def _open_repair(
     repairing = replace(
         attempt, finch_customer_id=token.finch_customer_id, repairs_id=token.connection_id
     )
-    finch_session = finch.reauthenticate(token.connection_id, products, attempt.redirect_uri)
+    finch_session = _repair_session(repairing, products, finch)
     return replace(session, attempt=repairing), finch_session
+
+
+def _repair_session(attempt: Attempt, products: list[str], finch: ConnectApi) -> FinchSession:
+    """A Finch session for the login of `repairs_id`. At most two calls.
+
+    Finch repairs a connection by its `connection_id`. Without one, the user logs in to the provider
+    again; Finch may then answer with the `connection_id`.
+    """
+    connection_id = attempt.repairs_id or ""
+    if is_pair_id(connection_id):
+        try:
+            again = replace(attempt, products=tuple(products))
+            return finch.create_session(again, attempt.finch_customer_id or attempt.customer_id)
+        except ConnectionAlreadyExists as error:
+            if error.connection_id is None:
+                name = unguessed_finch_customer_id(attempt.customer_id)
+                return finch.create_session(again, name)
+            connection_id = error.connection_id
+    return finch.reauthenticate(connection_id, products, attempt.redirect_uri)
+
+
+def _tokens(attempt: Attempt, name: str, connections: ConnectionTable) -> list[Token]:
+    """The tokens of a customer under a name at Finch."""
+    return [
+        token
+        for connection in connections.every(attempt.customer_id)
+        for token in connection.tokens
+        if token.finch_customer_id == name
+    ]
 
 
 def require_repairable(customer_id: str, key: CompanyKey, connections: ConnectionTable) -> None:

@@ -1,7 +1,7 @@
 """Resolves unfinished work: an operator sees the facts, and decides."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -25,7 +25,12 @@ from finch_connections.domain.connection import (
     UnusableIdentifier,
 )
 from finch_connections.domain.ownership import Ownership, others
-from finch_connections.domain.token_response import Introspection, TokenResponse, contradict
+from finch_connections.domain.token_response import (
+    Introspection,
+    TokenResponse,
+    company_key,
+    contradict,
+)
 from finch_connections.domain.work_item import (
     STUCK_AFTER,
     ConnectionSubject,
@@ -136,24 +141,36 @@ def picture(handle_hash: str, *, services: Services) -> Picture:
         says = services.finch.introspect(decrypt_escrow(session, services))
     except TokenDead:
         logger.info("kept token is dead", customer_id=session.attempt.customer_id)
-    answers = [one for one in (session.escrow.token_response, says) if one]
-    connection_ids = {one.connection_id for one in answers} - {""}
-    keys = {_company_of(one, *answers) for one in answers} - {None}
+    token_response = session.escrow.token_response
+    completed = token_response.completed(says) if says else token_response
+    # The connection as each of Finch's responses names it.
+    named = [completed]
+    if says:
+        named.append(
+            replace(
+                completed,
+                connection_id=says.connection_id or completed.connection_id,
+                provider_id=says.provider_id or completed.provider_id,
+                company_id=says.company_id or completed.company_id,
+            )
+        )
+    connection_ids = {token_response.connection_id, *(one.connection_id for one in named)} - {""}
+    keys = [_company_of(one) for one in named]
     records = [
         *(services.ownerships.of_connection_id(one) for one in sorted(connection_ids)),
-        *(services.ownerships.of_company(one) for one in sorted(filter(None, keys), key=str)),
+        *(services.ownerships.of_company(one) for one in dict.fromkeys(keys) if one),
     ]
     ownerships = [record for record in records if record]
     return Picture(
         session=session,
         says=says,
-        key=_company_of(*answers),
+        key=keys[0],
         owners=tuple(record.owner for record in ownerships if record.owner),
         holders=tuple(
             sorted({one for record in ownerships for one in record.holders} - {handle_hash})
         ),
         cut_off=others(handle_hash, *ownerships),
-        answers_differ=says is not None and contradict(session.escrow.token_response, says),
+        answers_differ=says is not None and contradict(token_response, says),
     )
 
 
@@ -255,11 +272,10 @@ def _session(handle_hash: str, services: Services) -> ConnectSession:
     return session
 
 
-def _company_of(*answers: TokenResponse | Introspection) -> CompanyKey | None:
-    """The company of a token, as the first of these answers names it, or else a later answer."""
-    known = next((one.company_id for one in answers if one.company_id), answers[0].connection_id)
+def _company_of(token_response: TokenResponse) -> CompanyKey | None:
+    """The company of a token; None if Finch has not named it."""
     try:
-        return CompanyKey(answers[0].provider_id, known)
+        return company_key(token_response)
     except UnusableIdentifier:
         return None
 

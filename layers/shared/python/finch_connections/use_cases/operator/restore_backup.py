@@ -5,7 +5,7 @@ companies have new owners. So current data wins, we ask Finch about each token, 
 again instead of restoring them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -30,6 +30,7 @@ from finch_connections.domain.connection import (
     ConnectionBusy,
     ConnectionStatus,
     Token,
+    is_pair_id,
     key_fields,
     restored,
 )
@@ -100,7 +101,7 @@ def _connection(
         for token in backup.tokens:
             if current and token.id in current.ciphertexts:
                 batch.done[EXISTS] += 1
-            elif token.connection_id in current_ids or _covered(token.connection_id, services):
+            elif _covered(token.connection_id, services, current_ids):
                 batch.done[COVERED] += 1
             elif found := check_health.finding(backup, token, services):
                 if found.status is ConnectionStatus.DISCONNECTED:
@@ -118,8 +119,17 @@ def _connection(
         batch.leave(why_not_decrypted(error), **row)
 
 
-def _covered(connection_id: str, services: exchange_code.Services) -> bool:
-    """Whether we keep a live token of a Finch connection. A record alone proves nothing: it may be old."""
+def _covered(
+    connection_id: str, services: exchange_code.Services, current_ids: Collection[str] = ()
+) -> bool:
+    """Whether we keep a live token of a Finch connection. A record alone proves nothing: it may be old.
+
+    Tokens behind a pair id may be of several logins, and do not cover each other.
+    """
+    if not connection_id or is_pair_id(connection_id):
+        return False
+    if connection_id in current_ids:
+        return True
     record = services.ownerships.of_connection_id(connection_id)
     return bool(record and covered(connection_id, record, services))
 
@@ -169,7 +179,7 @@ def _session(
     try:
         if isinstance(backup, Keeping):
             connection_id = backup.escrow.token_response.connection_id
-            if connection_id and _covered(connection_id, services):
+            if _covered(connection_id, services):
                 batch.done[COVERED] += 1
                 return
             services.finch.introspect(exchange_code.decrypt_escrow(backup, services))

@@ -27,6 +27,7 @@ from finch_connections.use_cases.exchange_code import Services
 from finch_connections.use_cases.operator import resolve_unfinished as use_case
 from finch_connections.use_cases.operator.resolve_unfinished import NotAsShown, Picture
 from finch_connections.web import request_body
+from finch_connections.web.request_body import CustomerId
 
 # Commands are logged. These patterns keep out a token that was pasted by mistake.
 type SessionHash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -70,7 +71,7 @@ class RetryConnection(_Command):
     """Look at a connection now."""
 
     action: Literal["retry"]
-    customer_id: Identifier
+    customer_id: CustomerId
     provider_id: Identifier
     company_id: Identifier
 
@@ -95,7 +96,7 @@ class Audit(_Command):
     """List the requests for a customer's tokens, newest first; `until` pages on."""
 
     action: Literal["audit"]
-    customer_id: Identifier
+    customer_id: CustomerId
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
     limit: Annotated[int, Field(ge=1, le=1000)] = 50

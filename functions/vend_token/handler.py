@@ -14,6 +14,7 @@ from finch_connections.log import logger
 from finch_connections.use_cases import vend_token as use_case
 from finch_connections.use_cases.vend_token import Services, Vended
 from finch_connections.web import request_body
+from finch_connections.web.request_body import CustomerId
 
 type Identifier = Annotated[str, Field(pattern=f"^(?:{IDENTIFIER.pattern})$")]
 # The name of a function or the ARN of a role.
@@ -23,7 +24,7 @@ type Caller = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/@+=,-]{1,200}$")]
 class Requester(BaseModel):
     """The fields of a request that the audit record of an invalid request needs."""
 
-    customer_id: Identifier
+    customer_id: CustomerId
     caller: Caller
 
 

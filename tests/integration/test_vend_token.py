@@ -331,7 +331,7 @@ def test_no_token_is_written_to_the_log_or_audit_table(
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"customer_id": "a#b"},
+        {"customer_id": "a\nb"},
         {"customer_id": ""},
         {"provider_id": None},
         {"company_id": "a" * 201},

@@ -18,6 +18,7 @@ from finch_connections.domain.connection import (
     UnusableIdentifier,
     key_fields,
 )
+from finch_connections.domain.identifier import customer_id_fault
 from finch_connections.domain.work_item import (
     ConnectionSubject,
     FinchConnectionSubject,
@@ -104,7 +105,7 @@ def read(message: str) -> WorkItem:
                 subject: Subject = SessionSubject(handle_hash)
             case {"connection_id": str(connection_id)} if IDENTIFIER.fullmatch(connection_id):
                 subject = FinchConnectionSubject(connection_id)
-            case {"customer_id": str(customer_id)} if IDENTIFIER.fullmatch(customer_id):
+            case {"customer_id": str(customer_id)} if not customer_id_fault(customer_id):
                 key = CompanyKey(fields["provider_id"], fields["company_id"])
                 subject = ConnectionSubject(customer_id, key)
             case _:

@@ -36,6 +36,8 @@ _CONNECT_URL = (
 # Printable ASCII: the length is then the number of bytes, and a token fits into a header. The pattern
 # has no length, because a pattern with a count takes ten times as long to compile.
 type _Short = Annotated[str, Field(pattern=r"^[\x20-\x7e]*$", max_length=255)]
+# Ids are other systems' text. `domain/identifier.py` decides which ids we accept.
+type _Id = Annotated[str, Field(max_length=255)]
 type _Texts = Annotated[frozenset[_Short], BeforeValidator(lambda value: value or ())]
 
 
@@ -56,13 +58,13 @@ class _AccessToken(_Answer):
 
 class _TokenResponse(_Answer):
     # With limits, so that the response always fits into the item of the session.
-    connection_id: _Short
-    provider_id: _Short
+    connection_id: _Id
+    provider_id: _Id
     products: Annotated[_Texts, Field(max_length=100)] = frozenset()
     entity_ids: Annotated[_Texts, Field(max_length=1000)] = frozenset()
-    company_id: _Short | None = None
-    account_id: _Short | None = None
-    customer_id: _Short | None = None
+    company_id: _Id | None = None
+    account_id: _Id | None = None
+    customer_id: _Id | None = None
 
 
 class _Status(_Answer):
@@ -85,13 +87,13 @@ class _Method(_Answer):
 class _Introspection(_Answer):
     id: _Short
     client_id: _Short
-    connection_id: _Short
-    provider_id: _Short
+    connection_id: _Id
+    provider_id: _Id
     connection_status: _Status
     products: Annotated[_Texts, Field(max_length=100)] = frozenset()
-    company_id: _Short | None = None
-    account_id: _Short | None = None
-    customer_id: _Short | None = None
+    company_id: _Id | None = None
+    account_id: _Id | None = None
+    customer_id: _Id | None = None
     entities: Annotated[list[_Entity], Field(max_length=1000)] | None = None
     authentication_methods: Annotated[list[_Method], Field(max_length=20)] | None = None
 

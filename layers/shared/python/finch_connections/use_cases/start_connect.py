@@ -197,12 +197,13 @@ def _names(customer_id: str, connections: ConnectionTable) -> Iterator[str]:
     Finch refuses a second connection under the same name, and unfinished attempts may have used names
     that we do not know.
     """
-    yield customer_id
+    plain = next_finch_customer_id(customer_id, ())
+    yield plain
     in_use = {
         token.finch_customer_id
         for connection in connections.every(customer_id)
         for token in connection.tokens
         if token.finch_customer_id
     }
-    yield next_finch_customer_id(customer_id, {customer_id, *in_use})
+    yield next_finch_customer_id(customer_id, {plain, *in_use})
     yield unguessed_finch_customer_id(customer_id)

@@ -2,17 +2,27 @@
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, ValidationError
 
 from finch_connections.domain.errors import InvalidRequest
+from finch_connections.domain.identifier import customer_id_fault
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 # The name of an unknown field may be a secret, or very long.
 _FIELD = re.compile("[A-Za-z_]{1,40}")
+
+
+def _customer_id(value: str) -> str:
+    if fault := customer_id_fault(value):
+        raise ValueError(fault)
+    return value
+
+
+type CustomerId = Annotated[str, AfterValidator(_customer_id)]
 
 
 def parse[M: BaseModel](model: type[M], body: bytes) -> M:

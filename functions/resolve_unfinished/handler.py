@@ -17,7 +17,7 @@ from finch_connections.aws import (
 )
 from finch_connections.aws.dynamodb import Conflict
 from finch_connections.domain.connect_session import Consumed, Discarding, Held, Keeping, Uncertain
-from finch_connections.domain.connection import IDENTIFIER, Connection, require_key
+from finch_connections.domain.connection import Connection, require_key
 from finch_connections.domain.errors import Refusal
 from finch_connections.domain.token_request import AuditRecord
 from finch_connections.finch import connect_api
@@ -27,11 +27,10 @@ from finch_connections.use_cases.exchange_code import Services
 from finch_connections.use_cases.operator import resolve_unfinished as use_case
 from finch_connections.use_cases.operator.resolve_unfinished import NotAsShown, Picture
 from finch_connections.web import request_body
-from finch_connections.web.request_body import CustomerId
+from finch_connections.web.request_body import CustomerId, FinchId
 
 # Commands are logged. These patterns keep out a token that was pasted by mistake.
 type SessionHash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-type Identifier = Annotated[str, Field(pattern=f"^(?:{IDENTIFIER.pattern})$")]
 
 
 class _Command(BaseModel):
@@ -72,8 +71,8 @@ class RetryConnection(_Command):
 
     action: Literal["retry"]
     customer_id: CustomerId
-    provider_id: Identifier
-    company_id: Identifier
+    provider_id: FinchId
+    company_id: FinchId
 
 
 class End(_Command):

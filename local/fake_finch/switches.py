@@ -51,6 +51,11 @@ class Switches(BaseModel):
     disconnect_in_reauth: Literal["ok", "reauthenticate_user"] = "ok"
     """How `/disconnect` answers while the connection is in `reauth`."""
 
+    # Fields of the token response and the introspection.
+    provider_id_override: str | None = None
+    company_id_override: str | None = None
+    """Answer these ids instead of those of the connection."""
+
     # Fields of the token response.
     token_company_id: Presence = _PRESENT
     token_account_id: Presence = _PRESENT

@@ -1,5 +1,8 @@
 """Ids that other systems give: acceptance, and the encodings that must never mix up two ids."""
 
+import re
+from urllib.parse import unquote
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -13,7 +16,9 @@ from finch_connections.domain.identifier import (
     LONGEST_CUSTOMER_ID,
     customer_id_fault,
     finch_name,
+    of_path_segment,
 )
+from tests.support.person import path_segment
 
 # Many similar ids: pieces that the encodings use themselves.
 _PIECES = st.lists(
@@ -113,3 +118,21 @@ def test_every_name_at_finch_fits_and_belongs_to_its_customer(customer_id: str) 
 )
 def test_usual_id_is_sent_to_finch_unchanged(customer_id: str) -> None:
     assert finch_name(customer_id) == customer_id
+
+
+@given(st.one_of(_PIECES, st.text(st.characters(codec="utf-8"))))
+@example(".")
+@example("..")
+@example("~2F")
+@example("~7E2F")
+@example("a/b?c#d%2F")
+def test_every_id_survives_a_path_however_often_it_is_decoded(text: str) -> None:
+    segment = path_segment(text)
+    assert re.fullmatch(r"[A-Za-z0-9_.!'()*~-]*", segment)
+    assert segment not in (".", "..")
+    assert of_path_segment(unquote(unquote(segment))) == text
+
+
+@pytest.mark.parametrize("text", ["a b", "a/b", "ü", "~", "a~b", "~2", "~zz", "~C3", "100%", "%2F"])
+def test_id_that_was_not_escaped_is_read_unchanged(text: str) -> None:
+    assert of_path_segment(text) == text

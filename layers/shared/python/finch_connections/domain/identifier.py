@@ -3,16 +3,21 @@
 We store every id unchanged and compare it by code points.
 """
 
+import re
 from hashlib import sha256
+from typing import TypeGuard
 from unicodedata import is_normalized
 
 LONGEST_CUSTOMER_ID = 256
+LONGEST_FINCH_ID = 255
 
 # Finch accepts 1 to 255 characters as `customer_id` ("New session" in its API reference). Counted in
 # bytes, which are never fewer than the characters of any other count; the rest is for the number.
 _LONGEST_NAME_BYTES = 200
 # Careless issuers send these for "no customer". All users with such a claim would share one id.
 _NO_CUSTOMERS = frozenset({"null", "none", "undefined", "nan", "true", "false", ".", ".."})
+
+_ESCAPES = re.compile("(?:~[0-9A-Fa-f]{2})+")
 
 
 def customer_id_fault(value: object) -> str | None:
@@ -52,3 +57,36 @@ def finch_name(customer_id: str, number: int | None = None) -> str:
     if len(name.encode()) > _LONGEST_NAME_BYTES or name != name.strip():
         name = f"~{sha256(customer_id.encode()).hexdigest()}"
     return name if number is None else f"{name}~{number}"
+
+
+def is_finch_id(value: object) -> TypeGuard[str]:
+    """Whether we accept a value as an id from Finch: printable text of 1 to 255 characters."""
+    return isinstance(value, str) and 0 < len(value) <= LONGEST_FINCH_ID and value.isprintable()
+
+
+def key_part(text: str) -> str:
+    """The text without `#`, which separates the parts of a key. `of_key_part` reads it."""
+    return text.replace("~", "~7E").replace("#", "~23")
+
+
+def of_key_part(text: str) -> str:
+    """The text that `key_part` wrote."""
+    return text.replace("~23", "#").replace("~7E", "~")
+
+
+def of_path_segment(text: str) -> str:
+    """The id in a path parameter: `~` and two hex digits stand for each byte of UTF-8 to escape.
+
+    Percent-encoding is not enough. API Gateway decodes a path before it looks for the route, so an
+    encoded `/` would be a separator, and it passes `%25` on in another way than other escapes
+    ("Create routes for HTTP APIs" in its developer guide). No server or browser changes a `~`.
+    """
+    return _ESCAPES.sub(_unescaped, text)
+
+
+def _unescaped(escapes: re.Match[str]) -> str:
+    try:
+        return bytes.fromhex(escapes[0].replace("~", "")).decode()
+    except ValueError:
+        # No escape of ours: the caller sent an id with a `~` unescaped.
+        return escapes[0]

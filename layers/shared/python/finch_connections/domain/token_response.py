@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 from typing import Self
 
 from finch_connections.domain.connection import (
-    IDENTIFIER,
     CompanyKey,
     ConnectionStatus,
     Token,
     UnusableIdentifier,
     urgency,
 )
+from finch_connections.domain.identifier import is_finch_id
 
 # Finch's first "this token is dead" may be an error: we believe it when Finch repeats it after this.
 DEAD_AGAIN_AFTER = timedelta(hours=1)
@@ -99,11 +99,11 @@ def company_key(token_response: TokenResponse) -> CompanyKey:
 
 
 def require_usable_ids(token_response: TokenResponse, introspection: Introspection) -> None:
-    """Raises `UnusableIdentifier` if an id has characters that are ambiguous in keys or logs."""
+    """Raises `UnusableIdentifier` if an id is empty, too long or not printable."""
     ids = [token_response.connection_id, introspection.token_id, *token_response.entity_ids]
     ids += introspection.entity_ids
     ids += [one for one in (token_response.account_id, introspection.account_id) if one is not None]
-    if not all(IDENTIFIER.fullmatch(one) for one in ids):
+    if not all(map(is_finch_id, ids)):
         raise UnusableIdentifier
 
 

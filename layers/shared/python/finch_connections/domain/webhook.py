@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
-from finch_connections.domain.connection import IDENTIFIER
 from finch_connections.domain.errors import InvalidRequest, Refusal
+from finch_connections.domain.identifier import is_finch_id
 
 # The largest difference between the clocks, and how long a captured webhook can be replayed.
 TOLERANCE = timedelta(minutes=5)
@@ -128,11 +128,8 @@ def read_event(body: bytes) -> Event:
         raise InvalidRequest("The body is not JSON.") from error
     if not isinstance(fields, dict):
         raise InvalidRequest("The body is not a JSON object.")
+    event_type, connection_id = fields.get("event_type"), fields.get("connection_id")
+    known = isinstance(event_type, str) and _EVENT_TYPE.fullmatch(event_type)
     return Event(
-        _matching(_EVENT_TYPE, fields.get("event_type")),
-        _matching(IDENTIFIER, fields.get("connection_id")),
+        event_type if known else None, connection_id if is_finch_id(connection_id) else None
     )
-
-
-def _matching(pattern: re.Pattern[str], value: object) -> str | None:
-    return value if isinstance(value, str) and pattern.fullmatch(value) else None

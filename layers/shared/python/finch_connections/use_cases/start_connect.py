@@ -23,12 +23,12 @@ from finch_connections.domain.connect_session import (
     unguessed_finch_customer_id,
 )
 from finch_connections.domain.connection import (
-    IDENTIFIER,
     CompanyKey,
     ConnectionNotFound,
     to_repair,
 )
 from finch_connections.domain.errors import InternalError, Refusal
+from finch_connections.domain.identifier import is_finch_id
 from finch_connections.domain.secret import SecretText
 from finch_connections.finch.connect_api import ConnectApi, FinchSession
 from finch_connections.finch.errors import (
@@ -141,7 +141,7 @@ def _open_finch_session(
             return named, finch.create_session(attempt, name)
         except ConnectionAlreadyExists as error:
             lost = error.connection_id
-        if lost is None or not IDENTIFIER.fullmatch(lost):
+        if not is_finch_id(lost):
             continue
         with suppress(Conflict, RequestRefused):
             ownerships.offer_recovery(lost, attempt.handle_hash, now)

@@ -9,7 +9,7 @@ from typing import Any
 
 from finch_connections import metrics, settings
 from finch_connections.domain.errors import InternalError, InvalidRequest, Refusal
-from finch_connections.domain.identifier import customer_id_fault
+from finch_connections.domain.identifier import customer_id_fault, of_path_segment
 from finch_connections.finch.errors import FinchFailure
 from finch_connections.log import logger
 
@@ -87,7 +87,8 @@ class Request:
     @property
     def path(self) -> Mapping[str, str]:
         """The path parameters, decoded."""
-        return self.event.get("pathParameters") or {}
+        parameters = self.event.get("pathParameters") or {}
+        return {name: of_path_segment(value) for name, value in parameters.items()}
 
     @property
     def query(self) -> Mapping[str, str]:

@@ -79,3 +79,14 @@ def test_percent_encoded_separator_reaches_no_connection(
     acme.connect()
     assert acme.call("GET", f"/connections/gusto/a{separator}b").status == 404
     assert acme.connection("gusto", f"a{separator}b")["status"] == "connected"
+
+
+@pytest.mark.parametrize("company_id", ["a b", "a#b", "ü", "a~b"])
+def test_other_percent_encoded_ids_reach_their_connection(
+    deployed: Deployed, company_id: str
+) -> None:
+    acme = Person(deployed, "acme")
+    deployed.finch.switches.company_id_override = company_id
+    acme.connect()
+    path = f"/connections/gusto/{quote(company_id, safe='')}"
+    assert acme.call("GET", path).json["company_id"] == company_id

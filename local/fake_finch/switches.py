@@ -24,7 +24,7 @@ class Switches(BaseModel):
     echo_state: bool = True
     """Return `state` in the success redirect. The API schema never had this parameter."""
     echo_state_on_error: bool = True
-    """The same for the error redirect."""
+    """Return `state` in the error redirect too."""
 
     # Sessions and codes.
     one_connection_per_customer_id: bool = True
@@ -41,8 +41,8 @@ class Switches(BaseModel):
     reauth_kills_old_tokens: bool = False
     """The exchange after a reauthentication revokes the connection's older tokens."""
     login_kills_old_tokens: bool = False
-    """The same for a login in an ordinary session that joins a connection, or in a
-    reauthentication that ends at another connection."""
+    """A login also revokes the connection's older tokens if it joins a connection: in an ordinary
+    session, or in a reauthentication that ends at another connection."""
     reauth_may_change_company: bool = False
     """A reauthentication may end at another company, which gets its own connection.
     Off: the login must reach the original company."""
@@ -50,11 +50,6 @@ class Switches(BaseModel):
     """`employer_provider`: also end every other connection of that company and provider."""
     disconnect_in_reauth: Literal["ok", "reauthenticate_user"] = "ok"
     """How `/disconnect` answers while the connection is in `reauth`."""
-
-    # Fields of the token response and the introspection.
-    provider_id_override: str | None = None
-    company_id_override: str | None = None
-    """Answer these ids instead of those of the connection."""
 
     # Fields of the token response.
     token_company_id: Presence = _PRESENT

@@ -6,7 +6,7 @@ import pytest
 
 from local.fake_finch.seed_world import CEDARLINE, HARBOR_LANE, JUNIPER_VALE, NORTHFOLD, TALLY
 from tests.support.deployed import Deployed
-from tests.support.person import Person
+from tests.support.person import Person, rename_at_finch
 
 
 @pytest.mark.parametrize(
@@ -29,8 +29,7 @@ def test_connection_with_unusual_ids_is_shown_repaired_and_disconnected(
 ) -> None:
     acme = Person(deployed, "acme")
     acme.connect(provider_id="justworks")
-    deployed.finch.switches.provider_id_override = provider_id
-    deployed.finch.switches.company_id_override = company_id
+    rename_at_finch(deployed, provider_id=provider_id, company_id=company_id)
     outcome = {"status": "connected", "provider_id": provider_id, "company_id": company_id}
     assert acme.connect().outcome == outcome
     shown = acme.connection(provider_id, company_id)
@@ -50,8 +49,8 @@ def test_similar_ids_are_different_connections(deployed: Deployed) -> None:
     companies = (HARBOR_LANE, JUNIPER_VALE, NORTHFOLD)
     at_finch = [("gusto", one.id) for one in companies] + [("justworks", CEDARLINE.id)]
     for (provider_id, company_id), finch in zip(pairs, at_finch, strict=True):
-        deployed.finch.switches.provider_id_override = provider_id
-        deployed.finch.switches.company_id_override = company_id
+        deployed.finch.faults.clear()
+        rename_at_finch(deployed, provider_id=provider_id, company_id=company_id)
         landing = acme.connect(provider_id=finch[0], login=TALLY, company_id=finch[1])
         assert landing.outcome["company_id"] == company_id
     shown = [(one["provider_id"], one["company_id"]) for one in acme.connections()]
@@ -61,8 +60,7 @@ def test_similar_ids_are_different_connections(deployed: Deployed) -> None:
 @pytest.mark.parametrize("company_id", ["x" * 256, "a\nb", "\u202ea", "𝔞" * 255])
 def test_connection_whose_ids_cannot_be_stored_is_held(deployed: Deployed, company_id: str) -> None:
     acme = Person(deployed, "acme")
-    deployed.finch.switches.provider_id_override = "𝔞" * 2 + "p" * 253
-    deployed.finch.switches.company_id_override = company_id
+    rename_at_finch(deployed, provider_id="provider", company_id=company_id)
     assert acme.connect().outcome == {"error": "cannot_connect"}
     assert acme.connections() == []
     [session] = deployed.tables.all_sessions()
@@ -75,7 +73,7 @@ def test_percent_encoded_separator_reaches_no_connection(
 ) -> None:
     """API Gateway decodes the path before it looks for the route."""
     acme = Person(deployed, "acme")
-    deployed.finch.switches.company_id_override = f"a{separator}b"
+    rename_at_finch(deployed, company_id=f"a{separator}b")
     acme.connect()
     assert acme.call("GET", f"/connections/gusto/a{separator}b").status == 404
     assert acme.connection("gusto", f"a{separator}b")["status"] == "connected"
@@ -86,7 +84,7 @@ def test_other_percent_encoded_ids_reach_their_connection(
     deployed: Deployed, company_id: str
 ) -> None:
     acme = Person(deployed, "acme")
-    deployed.finch.switches.company_id_override = company_id
+    rename_at_finch(deployed, company_id=company_id)
     acme.connect()
     path = f"/connections/gusto/{quote(company_id, safe='')}"
     assert acme.call("GET", path).json["company_id"] == company_id

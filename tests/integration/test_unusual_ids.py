@@ -8,7 +8,7 @@ import pytest
 from tests.integration.test_operating import erase
 from tests.integration.test_publish_events import Subscriber, bus, subscriber
 from tests.support.in_process import InProcess
-from tests.support.person import Person
+from tests.support.person import Person, rename_at_finch
 
 __all__ = ["bus", "subscriber"]
 
@@ -27,8 +27,7 @@ def test_ids_arrive_unchanged_everywhere(
         assert deployed.invoke
         return deployed.invoke(name, event)
 
-    deployed.finch.switches.provider_id_override = KEY["provider_id"]
-    deployed.finch.switches.company_id_override = KEY["company_id"]
+    rename_at_finch(deployed, **KEY)
     assert person.connect().outcome == {"status": "connected", **KEY}
     asked = {**row, "products": ["directory"], "purpose": "test", "caller": "test"}
     token = invoke("vend_token", **asked)["token"]

@@ -231,3 +231,9 @@ def without_state(url: str) -> str:
     parts = urlsplit(url)
     query = [(name, value) for name, value in parse_qsl(parts.query) if name != "state"]
     return parts._replace(query=urlencode(query)).geturl()
+
+
+def rename_at_finch(deployed: Deployed, **ids: str) -> None:
+    """Makes Finch answer these ids of a connection, such as `company_id`."""
+    for path in ("/auth/token", "/introspect"):
+        deployed.finch.faults.add("*", path, times=None, edit={"set": ids})

@@ -35,11 +35,11 @@ var Refused = class _Refused extends Error {
   }
 };
 function connectionPath({ provider_id, company_id }) {
-  const parts = [provider_id, company_id].map(encodeURIComponent);
-  if (parts.some((part) => part === "." || part === "..")) {
-    throw new Refused("connection_not_found");
-  }
-  return `/connections/${parts.join("/")}`;
+  return `/connections/${segment(provider_id)}/${segment(company_id)}`;
+}
+function segment(id) {
+  if (id === "." || id === "..") return id.replaceAll(".", "~2E");
+  return encodeURIComponent(id.replaceAll("~", "~7E")).replaceAll("%", "~");
 }
 var Api = class {
   #url;
@@ -151,7 +151,7 @@ var TONES = {
   processing: "wait"
 };
 function keyOf({ provider_id, company_id }) {
-  return `${provider_id}#${company_id}`;
+  return `${provider_id.replaceAll("~", "~7E").replaceAll("#", "~23")}#${company_id}`;
 }
 function needsAPerson({ status }) {
   return NEEDS_A_PERSON.includes(status);

@@ -36,7 +36,8 @@ const TONES: Partial<Record<ConnectionStatus, Tone>> = {
 };
 
 export function keyOf({ provider_id, company_id }: CompanyKey): Key {
-  return `${provider_id}#${company_id}`;
+  // The table's sort key, because pages are compared by the order of their keys.
+  return `${provider_id.replaceAll("~", "~7E").replaceAll("#", "~23")}#${company_id}`;
 }
 
 export function needsAPerson({ status }: { status: ConnectionStatus }): boolean {

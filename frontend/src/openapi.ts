@@ -304,12 +304,6 @@ export interface components {
             request_id: string;
         };
         /**
-         * Product
-         * @description The kinds of data that an application can request ("Products" in Finch's API reference).
-         * @enum {string}
-         */
-        Product: "benefits" | "company" | "deduction" | "directory" | "documents" | "employment" | "individual" | "payment" | "pay_statement" | "plans" | "plans_dependents" | "plans_enrollments" | "recordkeeping" | "ssn";
-        /**
          * Received
          * @description The webhook was accepted.
          */
@@ -336,7 +330,7 @@ export interface components {
          */
         StartRequest: {
             /** Products */
-            products: components["schemas"]["Product"][];
+            products: string[];
             /** @default redirect */
             mode?: components["schemas"]["Mode"];
             /**
@@ -783,7 +777,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `connection_not_found` */
+            /** @description `connection_not_found` or `route_not_found` */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -791,7 +785,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
-                        code?: "connection_not_found";
+                        code?: "connection_not_found" | "route_not_found";
                         /** @constant */
                         status?: 404;
                     };
@@ -857,7 +851,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `connection_not_found` */
+            /** @description `connection_not_found` or `route_not_found` */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -865,7 +859,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
-                        code?: "connection_not_found";
+                        code?: "connection_not_found" | "route_not_found";
                         /** @constant */
                         status?: 404;
                     };
@@ -954,7 +948,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `connection_not_found` */
+            /** @description `connection_not_found` or `route_not_found` */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -962,7 +956,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
-                        code?: "connection_not_found";
+                        code?: "connection_not_found" | "route_not_found";
                         /** @constant */
                         status?: 404;
                     };

@@ -35,14 +35,13 @@ function refusal(code: string, reference?: string) {
 test("ids are encoded in a path, and a path cannot leave its place", () => {
   assert.equal(
     connectionPath({ provider_id: "a/b", company_id: "c d#e" }),
-    "/connections/a%2Fb/c%20d%23e",
+    "/connections/a~2Fb/c~20d~23e",
   );
-  for (const company_id of [".", ".."]) {
-    assert.throws(
-      () => connectionPath({ provider_id: "gusto", company_id }),
-      refusal("connection_not_found"),
-    );
-  }
+  assert.equal(
+    connectionPath({ provider_id: "100%~", company_id: "ü?" }),
+    "/connections/100~25~7E/~C3~BC~3F",
+  );
+  assert.equal(connectionPath({ provider_id: ".", company_id: ".." }), "/connections/~2E/~2E~2E");
 });
 
 test("a request carries the token and cookies, and is not cached", async (t) => {

@@ -51,6 +51,20 @@ for (const [statuses, complete, summary] of SUMMARIES) {
   });
 }
 
+test("different connections have different keys", () => {
+  const pairs = [
+    ["a#b", "c"],
+    ["a", "b#c"],
+    ["a~23b", "c"],
+    ["a~7E23b", "c"],
+  ];
+  const keys = pairs.map(([provider_id = "", company_id = ""]) =>
+    keyOf({ provider_id, company_id }),
+  );
+  assert.equal(new Set(keys).size, pairs.length);
+  assert.equal(keyOf({ provider_id: "gusto", company_id: "c#d" }), "gusto#c#d");
+});
+
 test("a status that the page does not know has a neutral tone", () => {
   assert.equal(toneOf("paused" as ConnectionStatus), "over");
   assert.equal(toneOf("unknown"), "bad");

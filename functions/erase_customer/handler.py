@@ -2,9 +2,7 @@
 
 import time
 from datetime import UTC, datetime
-from typing import Annotated, Any
-
-from pydantic import Field
+from typing import Any
 
 from finch_connections.aws import (
     audit_table,
@@ -14,7 +12,6 @@ from finch_connections.aws import (
     token_vault,
     work_queue,
 )
-from finch_connections.domain.connection import IDENTIFIER
 from finch_connections.finch import connect_api
 from finch_connections.log import logger
 from finch_connections.use_cases import exchange_code
@@ -22,12 +19,13 @@ from finch_connections.use_cases.operator import erase_customer as use_case
 from finch_connections.use_cases.operator.erase_customer import Services
 from finch_connections.web import batch_request, request_body
 from finch_connections.web.batch_request import BatchRequest
+from finch_connections.web.request_body import CustomerId
 
 
 class EraseRequest(BatchRequest):
     """The customer to erase."""
 
-    customer_id: Annotated[str, Field(pattern=f"^(?:{IDENTIFIER.pattern})$")]
+    customer_id: CustomerId
 
 
 def erase_customer(event: dict[str, Any], context: Any) -> dict[str, Any]:

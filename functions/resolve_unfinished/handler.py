@@ -17,7 +17,7 @@ from finch_connections.aws import (
 )
 from finch_connections.aws.dynamodb import Conflict
 from finch_connections.domain.connect_session import Consumed, Discarding, Held, Keeping, Uncertain
-from finch_connections.domain.connection import IDENTIFIER, Connection, require_key
+from finch_connections.domain.connection import Connection, require_key
 from finch_connections.domain.errors import Refusal
 from finch_connections.domain.token_request import AuditRecord
 from finch_connections.finch import connect_api
@@ -31,10 +31,10 @@ from finch_connections.use_cases.operator.resolve_unfinished import (
     Picture,
 )
 from finch_connections.web import request_body
+from finch_connections.web.request_body import CustomerId, FinchId
 
 # Commands are logged. These patterns keep out a token that was pasted by mistake.
 type SessionHash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-type Identifier = Annotated[str, Field(pattern=f"^(?:{IDENTIFIER.pattern})$")]
 
 
 class _Command(BaseModel):
@@ -74,9 +74,9 @@ class RetryConnection(_Command):
     """Process a connection now."""
 
     action: Literal["retry"]
-    customer_id: Identifier
-    provider_id: Identifier
-    company_id: Identifier
+    customer_id: CustomerId
+    provider_id: FinchId
+    company_id: FinchId
 
 
 class End(_Command):
@@ -102,7 +102,7 @@ class Audit(_Command):
     """
 
     action: Literal["audit"]
-    customer_id: Identifier
+    customer_id: CustomerId
     since: AwareDatetime | None = None
     until: AwareDatetime | None = None
     limit: Annotated[int, Field(ge=1, le=1000)] = 50

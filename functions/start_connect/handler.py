@@ -9,12 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from finch_connections import cold_start, metrics, settings
 from finch_connections.aws import connection_table, ownership_table, session_table
 from finch_connections.domain.connect_session import Mode, NewSession, begin
-from finch_connections.domain.connection import IDENTIFIER, require_key
+from finch_connections.domain.connection import require_key
 from finch_connections.finch import connect_api
 from finch_connections.use_cases import start_connect as use_case
 from finch_connections.use_cases.start_connect import NotOpened
 from finch_connections.web import api, cookies, redirects, request_body
 from finch_connections.web.api import Request, Response
+from finch_connections.web.request_body import FinchId
 
 
 class StartRequest(BaseModel):
@@ -27,7 +28,7 @@ class StartRequest(BaseModel):
         list[Annotated[str, Field(pattern="^[a-z_]{1,64}$")]], Field(min_length=1, max_length=50)
     ]
     mode: Mode = Mode.REDIRECT
-    provider_id: Annotated[str, Field(pattern=f"^(?:{IDENTIFIER.pattern})$")] | None = None
+    provider_id: FinchId | None = None
     return_to: Annotated[str, Field(max_length=2000)] | None = None
     customer_name: Annotated[str, Field(min_length=1, max_length=255)] | None = None
 

@@ -8,15 +8,15 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from finch_connections import cold_start, metrics
 from finch_connections.aws import audit_table, connection_table, token_vault, work_queue
-from finch_connections.domain.connection import IDENTIFIER, CompanyKey
+from finch_connections.domain.connection import CompanyKey, UnusableIdentifier
 from finch_connections.domain.errors import InternalError, InvalidRequest
 from finch_connections.domain.token_request import Outcome, Refused, TokenRequest, readable_entities
 from finch_connections.log import logger
 from finch_connections.use_cases import vend_token as use_case
 from finch_connections.use_cases.vend_token import Services, Vended
 from finch_connections.web import request_body
+from finch_connections.web.request_body import CustomerId, FinchId
 
-type Identifier = Annotated[str, Field(pattern=f"^(?:{IDENTIFIER.pattern})$")]
 # The name of a function or the ARN of a role.
 type Caller = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/@+=,-]{1,200}$")]
 
@@ -24,7 +24,7 @@ type Caller = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/@+=,-]{1,200}$")]
 class Requester(BaseModel):
     """The fields that even the audit record of an invalid request needs."""
 
-    customer_id: Identifier
+    customer_id: CustomerId
     caller: Caller
 
 
@@ -33,17 +33,25 @@ class VendRequest(Requester):
 
     model_config = ConfigDict(extra="forbid")
 
-    provider_id: Identifier
-    company_id: Identifier
+    provider_id: FinchId
+    company_id: FinchId
     products: Annotated[list[Annotated[str, Field(pattern="^[a-z_]{1,64}$")]], Field(max_length=50)]
     purpose: Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9 _.,:/()-]{0,99}$")]
     report: Literal["unauthorized"] | None = None
-    token_id: Identifier | None = None
+    token_id: FinchId | None = None
 
     @model_validator(mode="after")
     def _report_has_token_id(self) -> Self:
         if (self.report is None) != (self.token_id is None):
             raise ValueError("report and token_id must be given together")
+        return self
+
+    @model_validator(mode="after")
+    def _ids_fit_together(self) -> Self:
+        try:
+            CompanyKey(self.provider_id, self.company_id)
+        except UnusableIdentifier:
+            raise ValueError("provider_id and company_id are too long together") from None
         return self
 
 

@@ -10,14 +10,14 @@ from tests.support.person import Person
 
 
 @pytest.mark.parametrize("name", ["company_id", "connection_id", "provider_id", "account_id"])
-@pytest.mark.parametrize("ambiguous_id", ["a#b", "a/b", "a b", "ü", "x" * 201])
-def test_token_with_an_ambiguous_id_is_kept_and_not_attached(
-    deployed: Deployed, name: str, ambiguous_id: str
+@pytest.mark.parametrize("unusable_id", ["a\nb", "a\u200b", "x" * 256])
+def test_token_with_an_unusable_id_is_kept_and_not_attached(
+    deployed: Deployed, name: str, unusable_id: str
 ) -> None:
     acme = Person(deployed, "acme")
     url = acme.log_in(acme.click(acme.link()))
     for path in ("/auth/token", "/introspect"):
-        deployed.finch.faults.add("*", path, edit={"set": {name: ambiguous_id}})
+        deployed.finch.faults.add("*", path, edit={"set": {name: unusable_id}})
     assert acme.come_back(url).outcome == {"error": "cannot_connect"}
     assert acme.connections() == []
     assert live_token_count(deployed) == 1

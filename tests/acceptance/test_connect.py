@@ -136,7 +136,7 @@ def test_return_to_that_is_not_configured_is_refused(deployed: Deployed) -> None
         b'{"products": ["Company"]}',
         b'{"products": [""]}',
         b'{"products": ["company"], "mode": "popup"}',
-        b'{"products": ["company"], "provider_id": "a/b"}',
+        b'{"products": ["company"], "provider_id": "a\\nb"}',
         b'{"products": ["company"], "customer_id": "globex"}',
         b'{"products": ["company"], "customer_name": ""}',
     ],

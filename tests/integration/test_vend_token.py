@@ -363,10 +363,11 @@ def test_no_token_is_written_to_the_log_or_audit_table(
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"customer_id": "a#b"},
+        {"customer_id": "a\nb"},
         {"customer_id": ""},
         {"provider_id": None},
-        {"company_id": "a" * 201},
+        {"company_id": "a" * 256},
+        {"company_id": "𝔞" * 255},
         {"products": "directory"},
         {"products": ["Directory"]},
         {"products": ["directory"] * 51},
@@ -532,7 +533,7 @@ def test_directory_response_has_the_reason_without_a_token(
     change(deployed, ConnectionStatus.REAUTH)
     assert read(deployed) == {"reason": "reauth", "status": "reauth", "missing": []}
     assert read(deployed, company_id="nothing")["reason"] == "not_found"
-    assert read(deployed, company_id="a#b")["reason"] == "invalid_request"
+    assert read(deployed, company_id="a\nb")["reason"] == "invalid_request"
     assert reading == []
 
 

@@ -24,7 +24,7 @@ from schemathesis.specs.openapi.checks import (
 )
 from werkzeug.wrappers import Request, Response
 
-from finch_connections.domain.connection import IDENTIFIER, CompanyKey
+from finch_connections.domain.connection import CompanyKey, UnusableIdentifier
 from finch_connections.domain.errors import InvalidRequest
 from finch_connections.domain.secret import WebhookSecret
 from functions.list_connections.handler import _cursor, _read_cursor
@@ -164,9 +164,12 @@ def test_any_cursor_is_parsed_or_refused(cursor: str) -> None:
 
 
 @examples(100)
-@given(st.from_regex(IDENTIFIER, fullmatch=True), st.from_regex(IDENTIFIER, fullmatch=True))
+@given(st.text(), st.text())
 def test_every_cursor_that_we_write_can_be_read(provider_id: str, company_id: str) -> None:
-    key = CompanyKey(provider_id, company_id)
+    try:
+        key = CompanyKey(provider_id, company_id)
+    except UnusableIdentifier:
+        return
     assert _read_cursor(_cursor(key)) == key
 
 

@@ -21,6 +21,7 @@ from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.utilities import dynamo_to_dict
 from moto.sqs.models import Message
 
+from finch_connections.domain.connect_session import issued_to
 from functions.process_work import handler as process_work_handler
 from local.fake_finch.records import CannotAuthorize, Connection
 from local.fake_finch.refusals import ReauthenticateUser
@@ -36,7 +37,8 @@ REGION = "eu-west-1"
 
 type Send = Callable[[], Any]
 
-CUSTOMERS = ("acme", "globex")
+# The second id looks like the first customer's name for a second connection at Finch.
+CUSTOMERS = ("auth0|acme", "auth0|acme~2")
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 BOTH = ("company", "directory")
 PAUSES = (MINUTE, 5 * MINUTE, HOUR, 3 * HOUR, DAY, 3 * DAY, 8 * DAY)
@@ -1047,11 +1049,9 @@ class Model(RuleBasedStateMachine):
         return left
 
     def _customer_of(self, connection: Connection) -> str:
-        customers = [
-            connection.customer,
-            *(token.customer for token in self.world.finch.tokens(connection.id)),
-        ]
-        return next((one.id.partition("~")[0] for one in customers if one), CUSTOMERS[0])
+        named = [connection.customer, *(t.customer for t in self.world.finch.tokens(connection.id))]
+        issued = (who for one in named if one for who in CUSTOMERS if issued_to(one.id, who))
+        return next(issued, CUSTOMERS[0])
 
     def _now(self) -> str:
         return self.world.clock.now.isoformat()

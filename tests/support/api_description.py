@@ -4,6 +4,7 @@ import json
 import re
 from functools import cache
 from typing import Any
+from urllib.parse import unquote
 
 import jsonschema_rs
 
@@ -12,9 +13,17 @@ from tests.support.deployed import ROOT, Reply
 DESCRIPTION: dict[str, Any] = json.loads((ROOT / "functions/openapi.json").read_text())
 
 
+def decoded_path(path: str) -> str:
+    """The path as API Gateway decodes it before it looks for the route.
+
+    It ends the path at an encoded `?`. By MiniStack's measurements it leaves `%25` unchanged.
+    """
+    return unquote(path.replace("%25", "%2525")).partition("?")[0]
+
+
 def assert_matches_description(method: str, path: str, reply: Reply) -> None:
     """Fails if the response does not match its route's description; ignores unknown routes."""
-    route = _route(method, path.partition("?")[0])
+    route = _route(method, decoded_path(path.partition("?")[0]))
     # API Gateway's own responses have only a message.
     if route is None or set(reply.json) == {"message"}:
         return

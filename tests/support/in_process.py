@@ -25,7 +25,7 @@ from io import BytesIO
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
 
 import boto3
@@ -46,6 +46,7 @@ from finch_connections.finch import client as finch_client
 from finch_connections.finch import credentials, names_api
 from local.fake_finch import FinchState, InProcessTransport, create_app
 from local.fake_finch.webhooks import Delivery
+from tests.support.api_description import decoded_path
 from tests.support.deployed import ROOT, TEMPLATE, Deployed, Reply, Tables
 
 API_URL = "https://api.example.com"
@@ -310,7 +311,7 @@ class Route:
         found = re.fullmatch(pattern, path)
         if route_method != method or found is None:
             return None
-        return {name: unquote(value) for name, value in found.groupdict().items()}
+        return found.groupdict()
 
 
 def routes_of_template() -> list[Route]:
@@ -364,13 +365,14 @@ class InProcessApi:
         """Sends one request through the function that the template routes it to."""
         headers = dict(headers or {})
         url = urlsplit(path)
-        route, parameters = self._route(method, url.path)
+        decoded = decoded_path(url.path)
+        route, parameters = self._route(method, decoded)
         event = json.loads(route.event_file.read_text())
         for name in ("cookies", "body", "pathParameters", "queryStringParameters"):
             event.pop(name, None)
-        event |= {"routeKey": route.key, "rawPath": url.path, "rawQueryString": url.query}
+        event |= {"routeKey": route.key, "rawPath": decoded, "rawQueryString": url.query}
         event["requestContext"].pop("authorizer", None)
-        event["requestContext"]["http"] |= {"method": method, "path": url.path}
+        event["requestContext"]["http"] |= {"method": method, "path": decoded}
         if route.needs_token:
             customer_id = headers.pop("authorization").removeprefix("Bearer token of ")
             claims = {"sub": customer_id}

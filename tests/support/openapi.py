@@ -43,7 +43,7 @@ from finch_connections.finch.errors import (
     Unauthorized,
 )
 from finch_connections.use_cases.attach_token import Status
-from finch_connections.web.api import STATUS, CustomerUnknown
+from finch_connections.web.api import STATUS, CustomerUnknown, RouteNotFound
 from finch_connections.web.connection_response import ConnectionResponse
 from functions.finish_connect.handler import Confirmation, Embedded, FinishRequest
 from functions.list_connections.handler import _LIMIT
@@ -125,11 +125,12 @@ _ANSWERS: dict[str, dict[int, tuple[type[Any], ...]]] = {
     "POST /webhooks/finch": {200: (Received,)},
 }
 _FINCH = (FinchMisconfigured, FinchUnavailable, RequestRefused)
+# A path whose ids are not escaped may have no route.
 # The routes that a browser opens are missing: they always redirect, with the reason in the URL.
 _FAILURES: dict[str, tuple[type[Refusal | FinchFailure], ...]] = {
     "POST /connect-sessions": (InvalidRequest, ReturnToNotAllowed, *_FINCH),
     "POST /connections/{provider_id}/{company_id}/reauthenticate": (
-        *(InvalidRequest, ReturnToNotAllowed, ConnectionNotFound, ConnectionBusy),
+        *(InvalidRequest, ReturnToNotAllowed, ConnectionNotFound, ConnectionBusy, RouteNotFound),
         *_FINCH,
     ),
     "POST /callback": (
@@ -138,9 +139,9 @@ _FAILURES: dict[str, tuple[type[Refusal | FinchFailure], ...]] = {
         *_FINCH,
     ),
     "GET /connections": (InvalidRequest,),
-    "GET /connections/{provider_id}/{company_id}": (ConnectionNotFound,),
+    "GET /connections/{provider_id}/{company_id}": (ConnectionNotFound, RouteNotFound),
     "DELETE /connections/{provider_id}/{company_id}": (
-        *(ConnectionNotFound, ConnectionBusy, DisconnectRefused),
+        *(ConnectionNotFound, ConnectionBusy, DisconnectRefused, RouteNotFound),
     ),
     "POST /webhooks/finch": (InvalidRequest, SignatureInvalid, FinchMisconfigured),
 }
@@ -157,6 +158,12 @@ _QUERY: dict[str, dict[str, Any]] = {
             "minItems": 1,
         },
     },
+}
+_ID_IN_PATH = {
+    "type": "string",
+    "pattern": "^[A-Za-z0-9_.~!'()*-]+$",
+    "description": "The id, with `~` and two hex digits for each UTF-8 byte of other characters. "
+    "A `~` is `~7E`; the ids `.` and `..` are `~2E` and `~2E~2E`.",
 }
 _HEADERS = {"POST /webhooks/finch": ("Finch-Event-Id", "Finch-Timestamp", "Finch-Signature")}
 
@@ -199,7 +206,10 @@ def description() -> dict[str, Any]:
 
 def _operation(route: Route) -> dict[str, Any]:
     key, plain = route.key, {"type": "string"}
-    parameters = [_parameter(one, "path", plain) for one in re.findall(r"{(\w+)}", key)]
+    parameters = [
+        _parameter(one, "path", _ID_IN_PATH if one.endswith("_id") else plain)
+        for one in re.findall(r"{(\w+)}", key)
+    ]
     parameters += [_parameter(one, "query", schema) for one, schema in _QUERY.get(key, {}).items()]
     parameters += [_parameter(one, "header", plain) for one in _HEADERS.get(key, ())]
     operation: dict[str, Any] = {

@@ -150,9 +150,9 @@ class Person:
         link = self.link(products=list(products))
         return self.go_through(link, products=products, **choices)
 
-    def repair_link(self) -> str:
-        """Starts a repair of the connection of Harbor Lane at Gusto and returns its link."""
-        path = connection_path("gusto", HARBOR_LANE.id) + "/reauthenticate"
+    def repair_link(self, provider_id: str = "gusto", company_id: str = HARBOR_LANE.id) -> str:
+        """Starts a repair of a connection and returns its link."""
+        path = connection_path(provider_id, company_id) + "/reauthenticate"
         reply = self.call("POST", path, {"return_to": self.deployed.return_urls[0]})
         assert reply.status == 201, reply.text
         return str(reply.json["connect_url"])
@@ -215,8 +215,15 @@ class FinchPage:
 
 
 def connection_path(provider_id: str, company_id: str) -> str:
-    """The route of one connection."""
-    return f"/connections/{quote(provider_id, safe='')}/{quote(company_id, safe='')}"
+    """The route of one connection, as docs/api.md describes it for callers."""
+    return f"/connections/{path_segment(provider_id)}/{path_segment(company_id)}"
+
+
+def path_segment(text: str) -> str:
+    """An id in a path: `~` and two hex digits stand for each byte to escape."""
+    if text in (".", ".."):
+        return text.replace(".", "~2E")
+    return quote(text.replace("~", "~7E"), safe="").replace("%", "~")
 
 
 def without_state(url: str) -> str:
@@ -224,3 +231,9 @@ def without_state(url: str) -> str:
     parts = urlsplit(url)
     query = [(name, value) for name, value in parse_qsl(parts.query) if name != "state"]
     return parts._replace(query=urlencode(query)).geturl()
+
+
+def rename_at_finch(deployed: Deployed, **ids: str) -> None:
+    """Makes Finch answer these ids of a connection, such as `company_id`."""
+    for path in ("/auth/token", "/introspect"):
+        deployed.finch.faults.add("*", path, times=None, edit={"set": ids})

@@ -262,7 +262,7 @@ def test_webhook_secret_and_body_are_not_printed() -> None:
             None,
         ),
         (
-            b'{"event_type":"account.updated","connection_id":"a/b"}',
+            b'{"event_type":"account.updated","connection_id":"a\\nb"}',
             Event("account.updated", None),
             None,
         ),

@@ -54,7 +54,7 @@ def test_work_item_is_the_same_after_write_and_read(work_item: WorkItem) -> None
         work_queue.write(SESSION).replace("T12:", "T99:"),
         work_queue.write(SESSION).replace("+00:00", ""),
         work_queue.write(SESSION).replace('"retries": 0', '"retries": "many"'),
-        work_queue.write(CONNECTION).replace("gusto", "gu#sto"),
+        work_queue.write(CONNECTION).replace("gusto", "gu\\nsto"),
         work_queue.write(CONNECTION).replace('"company_id"', '"company"'),
     ],
 )

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Literal
 from finch_connections import settings
 from finch_connections.aws import clients
 from finch_connections.domain.connection import (
-    IDENTIFIER,
     CompanyKey,
     UnusableIdentifier,
     key_fields,
 )
+from finch_connections.domain.identifier import customer_id_fault, is_finch_id
 from finch_connections.domain.work_item import (
     ConnectionSubject,
     FinchConnectionSubject,
@@ -102,9 +102,9 @@ def read(message: str) -> WorkItem:
         match fields := json.loads(message):
             case {"session": str(handle_hash)} if _HANDLE_HASH.fullmatch(handle_hash):
                 subject: Subject = SessionSubject(handle_hash)
-            case {"connection_id": str(connection_id)} if IDENTIFIER.fullmatch(connection_id):
+            case {"connection_id": str(connection_id)} if is_finch_id(connection_id):
                 subject = FinchConnectionSubject(connection_id)
-            case {"customer_id": str(customer_id)} if IDENTIFIER.fullmatch(customer_id):
+            case {"customer_id": str(customer_id)} if not customer_id_fault(customer_id):
                 key = CompanyKey(fields["provider_id"], fields["company_id"])
                 subject = ConnectionSubject(customer_id, key)
             case _:

@@ -13,6 +13,7 @@ from typing import ClassVar, NamedTuple, Self, get_args
 
 from finch_connections.domain.connection import CompanyKey, is_pair_id
 from finch_connections.domain.errors import Refusal
+from finch_connections.domain.identifier import finch_name
 from finch_connections.domain.secret import SecretText
 from finch_connections.domain.token_response import (
     DEAD_AGAIN_AFTER,
@@ -36,6 +37,8 @@ CONFIRM_WITHIN = timedelta(hours=24)
 # A session is kept this long after it ends or expires, so that a reload gets the same outcome.
 KEPT_AFTER_END = timedelta(days=30)
 
+# "New session" in Finch's API reference.
+_LONGEST_CUSTOMER_NAME = 255
 _HANDLE = re.compile(r"[A-Za-z0-9_-]{43}")
 _COMPLETION = re.compile(r"([0-9a-f]{64})\.([0-9a-f]{64})")
 
@@ -378,7 +381,7 @@ def begin(
     attempt = Attempt(
         handle_hash=handle.digest(),
         customer_id=customer_id,
-        customer_name=customer_name or customer_id,
+        customer_name=customer_name or customer_id[:_LONGEST_CUSTOMER_NAME],
         mode=mode,
         products=products,
         provider_id=provider_id,
@@ -509,23 +512,23 @@ def next_finch_customer_id(customer_id: str, taken: Collection[str]) -> str:
     """The first name for a customer at Finch that is not in `taken`.
 
     Finch refuses a second connection under the same `customer_id` (`connection_already_exists`), so
-    later names get a number after `~`. A customer's id cannot contain `~`, so the name is never
-    another customer's.
+    later names get a number.
     """
-    if customer_id not in taken:
-        return customer_id
-    return next(name for n in count(2) if (name := f"{customer_id}~{n}") not in taken)
+    if (plain := finch_name(customer_id)) not in taken:
+        return plain
+    return next(name for n in count(2) if (name := finch_name(customer_id, n)) not in taken)
 
 
 def unguessed_finch_customer_id(customer_id: str) -> str:
-    """A name with a random number, so that no earlier attempt has used it, complete or not."""
-    return f"{customer_id}~{10**12 + secrets.randbelow(10**12)}"
+    """A name with a random number, which no earlier attempt has, complete or not."""
+    return finch_name(customer_id, 10**12 + secrets.randbelow(10**12))
 
 
 def issued_to(finch_customer_id: str, customer_id: str) -> bool:
-    """Whether we have given this name to Finch for this customer."""
-    name, tilde, number = finch_customer_id.partition("~")
-    return name == customer_id and (not tilde or number.isdecimal())
+    """Whether we made this name at Finch for this customer."""
+    plain = finch_name(customer_id)
+    number = finch_customer_id.removeprefix(f"{plain}~")
+    return finch_customer_id == plain or (number != finch_customer_id and number.isdecimal())
 
 
 def require_same(

@@ -1,6 +1,5 @@
 """A connection: a customer's link to one employer at one provider, and the rules for it."""
 
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -9,8 +8,7 @@ from typing import Self
 
 from finch_connections.domain.display_name import names_that_fit
 from finch_connections.domain.errors import InvalidRequest, Refusal
-
-IDENTIFIER = re.compile(r"[A-Za-z0-9_.-]{1,200}")
+from finch_connections.domain.identifier import is_finch_id, key_part, of_key_part
 
 # After Finch has refused a disconnect for this long, the customer gets the connection back.
 REFUSED_FOR = timedelta(days=3)
@@ -23,6 +21,8 @@ _PAIR_ID = "pair#"
 # Keep an item below DynamoDB's 400 KB. Without its sets, a token takes at most about 2 KB.
 MAX_TOKENS = 50
 MAX_SET_BYTES = 250_000
+# DynamoDB's limit for a sort key ("Quotas" in its developer guide).
+MAX_KEY_BYTES = 1024
 
 
 class ConnectionNotFound(Refusal):
@@ -122,24 +122,31 @@ _MOST_URGENT_FIRST = (
 
 @dataclass(frozen=True)
 class CompanyKey:
-    """One employer at one provider, written `provider_id#company_id`. Raises `UnusableIdentifier`."""
+    """One employer at one provider, written `provider_id#company_id`. Raises `UnusableIdentifier`.
+
+    A provider id is written without `#`, so different keys are always written differently.
+    """
 
     provider_id: str
     company_id: str
 
     def __post_init__(self) -> None:
-        for part in (self.provider_id, self.company_id):
-            if not IDENTIFIER.fullmatch(part):
-                raise UnusableIdentifier
+        if not (is_finch_id(self.provider_id) and is_finch_id(self.company_id)):
+            raise UnusableIdentifier
+        if len(str(self).encode()) > MAX_KEY_BYTES:
+            raise UnusableIdentifier
 
     def __str__(self) -> str:
-        return f"{self.provider_id}#{self.company_id}"
+        return f"{key_part(self.provider_id)}#{self.company_id}"
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """The key that `text` is the written form of. Raises `UnusableIdentifier`."""
         provider_id, _, company_id = text.partition("#")
-        return cls(provider_id, company_id)
+        key = cls(of_key_part(provider_id), company_id)
+        if str(key) != text:
+            raise UnusableIdentifier
+        return key
 
 
 def pair_id(provider_id: str | None, company_id: str | None) -> str:

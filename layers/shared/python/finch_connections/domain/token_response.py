@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Self
 
 from finch_connections.domain.connection import (
-    IDENTIFIER,
     CompanyKey,
     ConnectionStatus,
     Token,
@@ -15,6 +14,7 @@ from finch_connections.domain.connection import (
     pair_id,
     urgency,
 )
+from finch_connections.domain.identifier import is_finch_id
 from finch_connections.domain.secret import SecretText
 
 # Finch's first "this token is dead" may be an error. We believe it if Finch repeats it after this time.
@@ -148,22 +148,23 @@ def contradict(token_response: TokenResponse, introspection: Introspection) -> b
 
 
 def require_usable_ids(token_response: TokenResponse, introspection: Introspection) -> None:
-    """Raises `UnusableIdentifier` if an id has characters that are ambiguous in keys or logs."""
+    """Raises `UnusableIdentifier` if an id is empty, too long or not printable."""
     ids = [introspection.token_id, *token_response.entity_ids]
-    if not is_pair_id(token_response.connection_id) or (
-        token_response.connection_id
-        != pair_id(token_response.provider_id, token_response.company_id)
-    ):
+    if not is_pair_id(token_response.connection_id):
         ids.append(token_response.connection_id)
+    elif token_response.connection_id != pair_id(
+        token_response.provider_id, token_response.company_id
+    ):
+        raise UnusableIdentifier
     ids += [one for one in (token_response.account_id, introspection.account_id) if one is not None]
-    if not all(IDENTIFIER.fullmatch(one) for one in ids) or not usable_entities(introspection):
+    if not all(map(is_finch_id, ids)) or not usable_entities(introspection):
         raise UnusableIdentifier
 
 
 def usable_entities(introspection: Introspection) -> bool:
     """Whether the entities and methods can be stored: their ids are usable, and not too many."""
     ids = introspection.entity_ids
-    return len(ids) <= MOST_ENTITIES and all(IDENTIFIER.fullmatch(one) for one in ids)
+    return len(ids) <= MOST_ENTITIES and all(map(is_finch_id, ids))
 
 
 def token_of(

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
-from finch_connections.domain.connection import IDENTIFIER
 from finch_connections.domain.errors import InvalidRequest, Refusal
+from finch_connections.domain.identifier import is_finch_id
 from finch_connections.domain.secret import WebhookSecret
 
 # The largest difference between our clock and Finch's. A captured webhook can be replayed for this long.
@@ -98,11 +98,8 @@ def read_event(body: bytes) -> Event:
         raise InvalidRequest("The body is not JSON.") from error
     if not isinstance(fields, dict):
         raise InvalidRequest("The body is not a JSON object.")
+    event_type, connection_id = fields.get("event_type"), fields.get("connection_id")
+    known = isinstance(event_type, str) and _EVENT_TYPE.fullmatch(event_type)
     return Event(
-        _matching(_EVENT_TYPE, fields.get("event_type")),
-        _matching(IDENTIFIER, fields.get("connection_id")),
+        event_type if known else None, connection_id if is_finch_id(connection_id) else None
     )
-
-
-def _matching(pattern: re.Pattern[str], value: object) -> str | None:
-    return value if isinstance(value, str) and pattern.fullmatch(value) else None

@@ -6,14 +6,15 @@ from datetime import datetime
 
 from finch_connections.aws.dynamodb import Conflict
 from finch_connections.domain.connection import (
-    IDENTIFIER,
     CompanyKey,
     Connection,
     ConnectionStatus,
     Token,
+    is_pair_id,
     key_fields,
 )
 from finch_connections.domain.health import Finding, look_again_at, with_findings
+from finch_connections.domain.identifier import is_finch_id
 from finch_connections.domain.ownership import Ownership, freed, learned
 from finch_connections.domain.token_response import Introspection, same_connection, same_token
 from finch_connections.finch.errors import (
@@ -118,7 +119,7 @@ def finding(connection: Connection, token: Token, services: Services) -> Finding
     if not found.connection_id or found.connection_id == token.connection_id:
         return found
     # Finch names the connection for the first time.
-    if not IDENTIFIER.fullmatch(found.connection_id):
+    if is_pair_id(found.connection_id) or not is_finch_id(found.connection_id):
         return replace(found, connection_id=None)
     mine = Ownership.of_connection_id(found.connection_id, connection.customer_id, connection.key)
     record = services.ownerships.get(mine.owned_id)

@@ -24,7 +24,6 @@ from finch_connections.domain.connect_session import (
     unguessed_finch_customer_id,
 )
 from finch_connections.domain.connection import (
-    IDENTIFIER,
     CompanyKey,
     ConnectionNotFound,
     Token,
@@ -32,6 +31,7 @@ from finch_connections.domain.connection import (
     to_repair,
 )
 from finch_connections.domain.errors import InternalError, Refusal
+from finch_connections.domain.identifier import is_finch_id
 from finch_connections.domain.secret import SecretText
 from finch_connections.finch.connect_api import ConnectApi, FinchSession
 from finch_connections.finch.errors import (
@@ -144,7 +144,7 @@ def _open_finch_session(
             return with_name, finch.create_session(attempt, name)
         except ConnectionAlreadyExists as error:
             lost = error.connection_id
-        if lost is None or not IDENTIFIER.fullmatch(lost):
+        if not is_finch_id(lost):
             continue
         if any(is_pair_id(token.connection_id) for token in _tokens(attempt, name, connections)):
             # We have tokens of a connection under this name, and do not know its id.
@@ -232,12 +232,13 @@ def _names(customer_id: str, connections: ConnectionTable) -> Iterator[str]:
     Finch refuses a second connection under the same name, and unfinished attempts may have used names
     that we do not know.
     """
-    yield customer_id
+    plain = next_finch_customer_id(customer_id, ())
+    yield plain
     in_use = {
         token.finch_customer_id
         for connection in connections.every(customer_id)
         for token in connection.tokens
         if token.finch_customer_id
     }
-    yield next_finch_customer_id(customer_id, {customer_id, *in_use})
+    yield next_finch_customer_id(customer_id, {plain, *in_use})
     yield unguessed_finch_customer_id(customer_id)

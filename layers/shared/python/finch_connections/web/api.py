@@ -8,8 +8,8 @@ from http import HTTPStatus
 from typing import Any
 
 from finch_connections import metrics, settings
-from finch_connections.domain.connection import IDENTIFIER
 from finch_connections.domain.errors import InternalError, InvalidRequest, Refusal
+from finch_connections.domain.identifier import customer_id_fault, of_path_segment
 from finch_connections.finch.errors import FinchFailure
 from finch_connections.log import logger
 
@@ -59,10 +59,6 @@ _HEADERS = {
     "x-content-type-options": "nosniff",
 }
 
-# API Gateway passes each claim as text. Otherwise all users whose claim is null, true or false would
-# share one customer id.
-_NO_CUSTOMERS = {"null", "true", "false"}
-
 # The outcome that a metric counts. Removed before API Gateway gets the response.
 _OUTCOME = "outcome"
 
@@ -80,15 +76,19 @@ class Request:
     def customer_id(self) -> str:
         """The caller, from the access token that API Gateway has verified; raises `CustomerUnknown`."""
         authorizer = self.event["requestContext"].get("authorizer", {})
-        claim = authorizer.get("jwt", {}).get("claims", {}).get(settings.read().customer_claim)
-        if not isinstance(claim, str) or not IDENTIFIER.fullmatch(claim) or claim in _NO_CUSTOMERS:
+        name = settings.read().customer_claim
+        claim: str | None = authorizer.get("jwt", {}).get("claims", {}).get(name)
+        fault = "absent" if claim is None else customer_id_fault(claim)
+        if claim is None or fault:
+            logger.info("customer claim refused", claim=name, reason=fault)
             raise CustomerUnknown
         return claim
 
     @property
     def path(self) -> Mapping[str, str]:
         """The path parameters, decoded."""
-        return self.event.get("pathParameters") or {}
+        parameters = self.event.get("pathParameters") or {}
+        return {name: of_path_segment(value) for name, value in parameters.items()}
 
     @property
     def query(self) -> Mapping[str, str]:

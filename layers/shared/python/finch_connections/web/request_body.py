@@ -2,17 +2,36 @@
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from finch_connections.domain.errors import InvalidRequest
+from finch_connections.domain.identifier import LONGEST_FINCH_ID, customer_id_fault, is_finch_id
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 # The name of an unknown field may be a secret, or very long.
 _FIELD = re.compile("[A-Za-z_]{1,40}")
+
+
+def _customer_id(value: str) -> str:
+    if fault := customer_id_fault(value):
+        raise ValueError(fault)
+    return value
+
+
+def _finch_id(value: str) -> str:
+    if not is_finch_id(value):
+        raise ValueError("has characters that are not printable")
+    return value
+
+
+CustomerId = Annotated[str, AfterValidator(_customer_id)]
+FinchId = Annotated[
+    str, Field(min_length=1, max_length=LONGEST_FINCH_ID), AfterValidator(_finch_id)
+]
 
 
 def parse[M: BaseModel](model: type[M], body: bytes) -> M:

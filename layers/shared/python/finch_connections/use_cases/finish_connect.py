@@ -13,6 +13,7 @@ from finch_connections.domain.connect_session import (
     SessionNotFound,
     SessionUsed,
     Started,
+    apart,
     behind,
     require_code,
     require_completion,
@@ -70,12 +71,15 @@ def finish_redirect(
     """The outcome after Finch sent the browser back; raises nothing, so that it always has a page.
 
     The session is found by the echoed `state`. Where Finch did not echo it, a code that was used
-    before finds it, or `last_handle`, the handle of the browser's last click. An `error` does not
-    end the session: the right code may still come.
+    before finds it, or `last_handle`, the handle of the browser's last click. A code that only the
+    handle of the last click finds gets a session of its own, and the clicked session stays open. An
+    `error` does not end the session: the right code may still come.
     """
     session = None
     try:
-        session = services.sessions.get(_handle_hash(state, code, last_handle, services))
+        note = services.sessions.noted(SecretText(code)) if code and state is None else None
+        handle_hash = note.handle_hash if note else require_handle(state or last_handle).digest()
+        session = services.sessions.get(handle_hash)
         if session is None or session.attempt.mode is not Mode.REDIRECT:
             raise SessionNotFound
         if error is not None:
@@ -84,23 +88,17 @@ def finish_redirect(
         if not code:
             raise InvalidRequest("The callback has neither a code nor an error.")
         bound = session.attempt.bound(bindings)
+        if state is None and note is None and isinstance(session, Started):
+            require_code(session, SecretText(code), now)
+            session = services.sessions.add_apart(apart(session, SecretText(code)))
         return _finish(session, _Return(SecretText(code), state is not None, bound, now), services)
     except (Refusal, FinchFailure) as failure:
         logger.info("callback refused", code=failure.code)
-        return Failed(failure.code, session, over=failure.code in ENDS)
+        # Without an echoed state, the binding may be needed for the clicked session.
+        return Failed(failure.code, session, over=state is not None and failure.code in ENDS)
     except Exception:
         logger.exception("callback failed")
         return Failed(InternalError.code, session)
-
-
-def _handle_hash(
-    state: str | None, code: str | None, last_handle: str | None, services: Services
-) -> str:
-    """The `handle_hash` of the session that a callback is about; raises `SessionNotFound`."""
-    if state is not None:
-        return require_handle(state).digest()
-    note = services.sessions.noted(SecretText(code)) if code else None
-    return note.handle_hash if note else require_handle(last_handle).digest()
 
 
 def finish_embedded(

@@ -1,5 +1,7 @@
 """A connection is attached only to the customer whose browser went through Finch Connect."""
 
+from typing import Any
+
 import pytest
 
 from tests.acceptance.outcomes import CONNECTED
@@ -37,6 +39,60 @@ def test_attackers_code_in_a_victims_browser_is_not_attached(deployed: Deployed)
     assert landing.outcome == {"error": "cannot_connect"}
     assert victim.connections() == []
     assert attacker.connections() == []
+
+
+@pytest.mark.parametrize(
+    ("trouble", "outcome"),
+    [
+        ({}, "cannot_connect"),
+        ({"status": 500}, "pending"),
+        ({"error": "invalid_token_error"}, "connection_ended"),
+    ],
+    ids=["refused", "Finch fails", "token dead"],
+)
+def test_attackers_code_without_state_does_not_use_up_the_victims_session(
+    deployed: Deployed, trouble: dict[str, Any], outcome: str
+) -> None:
+    attacker, victim = Person(deployed, "acme"), Person(deployed, "globex")
+    planted = without_state(attacker.log_in(attacker.click(attacker.link())))
+    page = victim.click(victim.link())
+    if trouble:
+        deployed.finch.faults.add("GET", "/introspect", **trouble)
+    assert outcome in victim.come_back(planted).outcome.values()
+    # The link still works, and the browser is still bound to it.
+    landing = victim.come_back(victim.log_in(page, provider_id="justworks"))
+    assert landing.outcome["status"] == "connected"
+    [connection] = victim.connections()
+    assert connection["provider_id"] == "justworks"
+    # The attacker's code keeps its outcome.
+    assert "status" not in victim.come_back(planted).outcome
+    assert attacker.connections() == []
+
+
+@pytest.mark.parametrize("query", ["", "&state="], ids=["no state", "empty state"])
+def test_attackers_code_is_not_attached_without_an_echoed_state_and_a_name_at_finch(
+    deployed: Deployed, query: str
+) -> None:
+    deployed.finch.change_switches(token_customer_id="absent", introspect_customer_id="absent")
+    attacker, victim = Person(deployed, "acme"), Person(deployed, "globex")
+    planted = without_state(attacker.log_in(attacker.click(attacker.link()))) + query
+    victim.click(victim.link())
+    assert victim.come_back(planted).outcome == {"error": "cannot_connect"}
+    assert victim.connections() == []
+
+
+@pytest.mark.parametrize("query", ["", "&state="], ids=["no state", "empty state"])
+def test_real_code_without_state_connects_after_an_attackers_code(
+    deployed: Deployed, query: str
+) -> None:
+    attacker, victim = Person(deployed, "acme"), Person(deployed, "globex")
+    planted = without_state(attacker.log_in(attacker.click(attacker.link()))) + query
+    page = victim.click(victim.link())
+    assert victim.come_back(planted).outcome == {"error": "cannot_connect"}
+    true = without_state(victim.log_in(page, provider_id="justworks")) + query
+    landing = victim.come_back(true)
+    assert landing.outcome["status"] == "connected"
+    assert victim.come_back(true) == landing
 
 
 def test_attackers_callback_with_its_state_is_not_attached_to_the_victim(

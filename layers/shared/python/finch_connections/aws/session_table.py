@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from functools import cache
@@ -177,6 +178,18 @@ class SessionTable:
         """Writes a new session."""
         item = _item(session) | {"ttl": _ttl(session.attempt.expires_at)}
         self.client.put_item(TableName=self.name, Item=item)
+
+    def add_apart(self, session: Started) -> ConnectSession:
+        """Writes a session for a code of its own unless it exists; returns it as last written."""
+        item = _item(session) | {"ttl": _ttl(session.attempt.expires_at)}
+        put: Any = {
+            "TableName": self.name,
+            "Item": item,
+            "ConditionExpression": "attribute_not_exists(handle_hash)",
+        }
+        with suppress(Conflict):
+            write_together(self.client, [{"Put": put}])
+        return self.get(session.attempt.handle_hash) or session
 
     def opened(self, session: Started, click: Click) -> None:
         """Stores the Finch session of a click, with the customer id and the repair that Finch got.

@@ -4,7 +4,7 @@ import hmac
 import re
 import secrets
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
@@ -461,6 +461,19 @@ def require_code(session: ConnectSession, code: SecretText, now: datetime) -> No
         case _:
             if code.digest() != session.consumption.code_hash:
                 raise SessionUsed
+
+
+def apart(session: Started, code: SecretText) -> Started:
+    """A session of its own for a code that only a cookie ties to `session`.
+
+    Any page can send the browser to the callback with a code of an attacker (RFC 9700 section 4.7), so
+    such a code must not use up the session. The same code always gets the same session, whose binding
+    is that of `session`.
+    """
+    attempt = session.attempt
+    digest = sha256(f"{attempt.handle_hash} {code.digest()}".encode()).hexdigest()
+    handle_hash = attempt.binding_id + digest[len(attempt.binding_id) :]
+    return Started(replace(attempt, handle_hash=handle_hash), session.click)
 
 
 def require_unspent(note: CodeNote | None, session: ConnectSession) -> None:

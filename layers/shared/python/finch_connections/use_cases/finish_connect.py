@@ -13,6 +13,7 @@ from finch_connections.domain.connect_session import (
     SessionNotFound,
     SessionUsed,
     Started,
+    apart,
     behind,
     require_code,
     require_completion,
@@ -69,13 +70,16 @@ def finish_redirect(
 ) -> Finished | Failed:
     """The outcome after Finch sent the browser back. Raises nothing, so that the browser always gets a page.
 
-    The echoed `state` identifies the session. If Finch did not echo it, a code that was used before
-    identifies its session, or else `last_handle` does: the handle of the browser's last click. An `error`
-    does not end the session, because the right code may still come.
+    The echoed `state` identifies the session; an empty state is none. If Finch did not echo it, a code
+    that was used before identifies its session, or else `last_handle` does: the handle of the browser's
+    last click. A code that only `last_handle` ties to a session gets a session of its own, and the clicked
+    session stays open. An `error` does not end the session, because the right code may still come.
     """
-    session = None
+    session, state = None, state or None
     try:
-        session = services.sessions.get(_handle_hash(state, code, last_handle, services))
+        note = services.sessions.noted(SecretText(code)) if code and state is None else None
+        handle_hash = note.handle_hash if note else require_handle(state or last_handle).digest()
+        session = services.sessions.get(handle_hash)
         if session is None or session.attempt.mode is not Mode.REDIRECT:
             raise SessionNotFound
         if error is not None:
@@ -84,23 +88,17 @@ def finish_redirect(
         if not code:
             raise InvalidRequest("The callback has neither a code nor an error.")
         bound = session.attempt.bound(bindings)
+        if state is None and note is None and isinstance(session, Started):
+            require_code(session, SecretText(code), now)
+            session = services.sessions.add_apart(apart(session, SecretText(code)))
         return _finish(session, _Return(SecretText(code), state is not None, bound, now), services)
     except (Refusal, FinchFailure) as failure:
         logger.info("callback refused", code=failure.code)
-        return Failed(failure.code, session, over=failure.code in ENDS)
+        # Without an echoed state, the binding may be needed for the clicked session.
+        return Failed(failure.code, session, over=state is not None and failure.code in ENDS)
     except Exception:
         logger.exception("callback failed")
         return Failed(InternalError.code, session)
-
-
-def _handle_hash(
-    state: str | None, code: str | None, last_handle: str | None, services: Services
-) -> str:
-    """The `handle_hash` of the session to which a callback belongs; raises `SessionNotFound`."""
-    if state is not None:
-        return require_handle(state).digest()
-    note = services.sessions.noted(SecretText(code)) if code else None
-    return note.handle_hash if note else require_handle(last_handle).digest()
 
 
 def finish_embedded(

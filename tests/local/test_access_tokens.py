@@ -65,7 +65,7 @@ def test_customer_routes_refuse_forged_tokens(
 def test_token_without_a_valid_customer_is_refused(
     world: World, deployed: Deployed, method: str, path: str
 ) -> None:
-    for customer_id in (None, "", "a#b"):
+    for customer_id in (None, "", "null"):
         refused = send(deployed, method, path, world.issuer.token("acme", sub=customer_id))
         assert (refused.status, refused.code) == (403, "customer_unknown")
     assert deployed.tables.all_sessions() == []

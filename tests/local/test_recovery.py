@@ -161,18 +161,18 @@ def pass_time(deployed: Deployed, by: timedelta) -> None:
 
 
 def until_dead_once(deployed: Deployed, queue: Queue) -> None:
-    """Waits until Finch has called a token dead once, and only that disconnect is left."""
+    """Waits until Finch has called a token dead once in each disconnect that is left."""
     tables = deployed.tables
-    until(
-        lambda: (
-            len(queue.waiting()) == 1
-            and any(
-                "suspected" in token["M"]
-                for item in tables.items(tables.connections)
-                for token in item["tokens"]["M"].values()
-            )
-        )
-    )
+
+    def waits_for_the_second_time() -> bool:
+        dead_once = [
+            item
+            for item in tables.items(tables.connections)
+            if any("suspected" in token["M"] for token in item["tokens"]["M"].values())
+        ]
+        return 0 < len(dead_once) == len(queue.of_connections())
+
+    until(waits_for_the_second_time)
 
 
 def ringing(world: World) -> set[str]:

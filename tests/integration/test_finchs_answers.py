@@ -116,3 +116,19 @@ def test_unconfirmed_token_without_connection_id_is_ended_after_a_day(deployed: 
     assert deployed.finch.live_tokens() == []
     assert owned(deployed) == set()
     assert [one["phase"]["S"] for one in deployed.tables.all_sessions()] == ["ended"]
+
+
+def test_disconnect_with_a_dead_token_ends_no_login_that_another_customer_holds(
+    deployed: InProcess,
+) -> None:
+    """Without a `connection_id`, each login is a Finch connection that only its own token can end."""
+    without(deployed, "connection_id")
+    acme, globex = connected(deployed), Person(deployed, "globex")
+    [token] = deployed.finch.live_tokens()
+    assert globex.connect(login=OWEN).outcome == {"error": "cannot_connect"}
+    deployed.finch.disconnect(token.access_token)
+    assert len(deployed.finch.live_tokens()) == 1
+    assert acme.disconnect().json["status"] == "disconnecting"
+    deployed.queue.pass_time(timedelta(hours=3))
+    assert acme.connection()["status"] == "disconnected"
+    assert len(deployed.finch.live_tokens()) == 1

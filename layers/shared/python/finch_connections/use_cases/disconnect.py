@@ -228,9 +228,10 @@ def _end(connection: Connection, connection_id: str, services: Services) -> bool
     """Ends a Finch connection: True if a token ended it, False if all its tokens are dead.
 
     A 200 for any token ends the connection for all of them, but only Finch's own id shows which tokens
-    they are: behind a pair id, each token must end. Dead tokens count only if all are dead,
-    including the tokens that sessions keep in escrow: Finch may have revoked only this token, or a
-    repair may have replaced it. Raises `FinchFailure` in any other case.
+    they are: behind a pair id, each token of the connection must end, and tokens that sessions keep in
+    escrow are other logins. Otherwise dead tokens count only if all are dead, including the tokens that
+    sessions keep in escrow: Finch may have revoked only this token, or a repair may have replaced it.
+    Raises `FinchFailure` in any other case.
     """
     newest_first = (
         services.vault.decrypt_stored(
@@ -239,29 +240,23 @@ def _end(connection: Connection, connection_id: str, services: Services) -> bool
         for token in reversed(connection.tokens)
         if token.connection_id == connection_id
     )
-    each = is_pair_id(connection_id)
-    if _ended_by(newest_first, services.finch, each=each):
+    results = (_ended(token, services.finch) for token in newest_first)
+    if is_pair_id(connection_id):
+        # A list, so that every token is tried.
+        return all(list(results))
+    if any(results):
         return True
     record = services.ownerships.of_connection_id(connection_id)
     if record is None or not record.holders:
         return False
     if services.kept is None:
         raise FinchUnavailable
-    # Behind a pair id, tokens of other logins do not confirm the end of a dead token's connection.
     kept = services.kept(connection_id, record.holders)
-    return _ended_by(kept, services.finch, each=each) and not each
-
-
-def _ended_by(tokens: Iterable[SecretText], finch: FinchClient, *, each: bool) -> bool:
-    """Whether any of the tokens has ended the connection; False if Finch calls all of them dead.
-
-    With `each`, whether all tokens have ended their connections; False if Finch calls any of them dead.
-    """
-    results = (_ended(token, finch) for token in tokens)
-    return all(list(results)) if each else any(results)
+    return any(_ended(token, services.finch) for token in kept)
 
 
 def _ended(token: SecretText, finch: FinchClient) -> bool:
+    """Whether the token has ended its Finch connection; False if Finch calls the token dead."""
     try:
         end_connection(token, finch)
     except TokenDead:

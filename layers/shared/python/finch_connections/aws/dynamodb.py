@@ -1,7 +1,7 @@
 """Parts that our tables share: transactions, failed conditions, field codecs and the index by due time."""
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
@@ -116,29 +116,9 @@ def read_moment(value: Item) -> datetime:
     return datetime.fromisoformat(value["S"])
 
 
-def read_optional_moment(item: Item, name: str) -> datetime | None:
-    """The time in an attribute, or None if the item has no such attribute."""
-    return read_moment(item[name]) if name in item else None
-
-
-def optional_texts(values: Mapping[str, str | None]) -> dict[str, Item]:
-    """The attributes for the strings that are not None: we leave out attributes instead of storing null."""
-    return {name: text(value) for name, value in values.items() if value is not None}
-
-
-def optional_sets(values: Mapping[str, Collection[str]]) -> dict[str, Item]:
-    """The attributes for the sets that are not empty: DynamoDB accepts no empty set."""
-    return {name: {"SS": sorted(value)} for name, value in values.items() if value}
-
-
 def read_text(item: Item, name: str) -> str | None:
     """The string in an attribute, or None if the item has no such attribute."""
     return item[name]["S"] if name in item else None
-
-
-def read_set(item: Item, name: str) -> frozenset[str]:
-    """The set in an attribute, which is empty if the item has no such attribute."""
-    return frozenset(item[name]["SS"]) if name in item else frozenset()
 
 
 class Codec(NamedTuple):

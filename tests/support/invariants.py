@@ -127,7 +127,7 @@ def broken(
 
     If it is not at rest, an interrupted exchange counts as known, because its work item will report it.
     `reported` are the ids of Finch connections that were reported to an operator, `lost_at_finch`
-    the ids of those that Finch ended without our request.
+    the ids of the connections that Finch ended without our request.
     """
     kept = StoredState(deployed)
     history.record(kept)

@@ -122,7 +122,7 @@ export const en = {
   confirm: {
     checking: "One moment: we look up what was connected…",
     title: "Was this you?",
-    text: "Somebody has just signed in at a provider to connect this account. Connect it only if it was you and you know the company.",
+    text: "A user has just signed in at a provider to connect this account. Connect it only if it was you and you know the company.",
     provider: "Provider",
     company: "Company",
     yes: "Yes, connect it",

@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("export", help="write all data of a customer as JSON")
     command.add_argument("customer_id")
-    command.add_argument("--to", type=Path, help="file to write (default: the terminal)")
+    command.add_argument("--to", type=Path, help="new file to write (default: the terminal)")
 
     command = commands.add_parser("resolve", help="decide about held, uncertain or stuck work")
     actions = command.add_subparsers(dest="action", required=True, metavar="action")

@@ -1,5 +1,6 @@
 """The queue finishes all interrupted work, or reports it to the operator."""
 
+import json
 import time
 from datetime import timedelta
 from io import StringIO
@@ -762,8 +763,40 @@ def test_operator_disconnects_a_token_that_no_other_customer_uses(deployed: InPr
         {"action": "retry", "session": "x", "customer_id": "acme"},
     ],
 )
-def test_invalid_operator_command_is_refused(deployed: InProcess, command: Any) -> None:
-    assert operate(deployed, **command)["error"] == "invalid_request"
+def test_invalid_operator_command_is_refused_with_an_example(
+    deployed: InProcess, command: Any
+) -> None:
+    answer = operate(deployed, **command)
+    assert answer["error"] == "invalid_request"
+    sentence, example = answer["detail"].split("; a valid one is ")
+    assert sentence == "This is not a valid command"
+    named = command.get("action")
+    action = named if named in ("list", "attach", "retry") else "list"
+    assert json.loads(example.removesuffix("."))["action"] == action
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        {"action": "end", "customer_id": "CANARY", "provider_id": "gusto", "company_id": "x"},
+        {"action": "end", "customer_id": "acme", "provider_id": "CANARY", "company_id": "x"},
+        {"action": "end", "customer_id": "acme", "provider_id": "gusto", "company_id": "CANARY"},
+        {"action": "end", "customer_id": "CANARY\n", "provider_id": "gusto", "company_id": "x"},
+        {"action": "retry", "customer_id": "acme", "provider_id": "gusto", "company_id": "CANARY"},
+        {"action": "retry", "session": "CANARY"},
+        {"action": "attach", "session": "0" * 64, "decision": "CANARY"},
+        {"action": "audit", "customer_id": "CANARY"},
+        {"action": "CANARY"},
+        {"action": ["CANARY"]},
+        {"action": "list", "CANARY": 1},
+    ],
+)
+def test_text_pasted_into_an_operator_command_reaches_no_log(
+    deployed: InProcess, command: Any, log: StringIO
+) -> None:
+    answer = operate(deployed, **command)
+    assert "CANARY" not in log.getvalue()
+    assert "CANARY" not in json.dumps(answer)
 
 
 def test_operator_command_for_an_unknown_subject_is_not_found(deployed: InProcess) -> None:

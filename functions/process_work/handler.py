@@ -41,12 +41,14 @@ _batch = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
 
 def process_work(event: dict[str, Any], context: Any) -> Any:
     """Returns the messages that failed; SQS deletes the others (partial batch response)."""
+    newest_at = max(_sent_at(SQSRecord(one)) for one in event["Records"])
 
     def process(record: SQSRecord) -> None:
         logger.append_keys(request_id=record.message_id, function_request_id=context.aws_request_id)
         in_time = context.get_remaining_time_in_millis() > TASK_SECONDS * 1000
         try:
             work_item = work_queue.read(record.body)
+            work_item = replace(work_item, sent_at=_sent_at(record), newest_at=newest_at)
             if record.attributes.approximate_receive_count != "1":
                 work_item = replace(work_item, redelivered=True)
             _process(work_item, datetime.now(UTC), in_time)
@@ -56,6 +58,10 @@ def process_work(event: dict[str, Any], context: Any) -> Any:
             raise
 
     return process_partial_response(event, process, _batch, context)
+
+
+def _sent_at(record: SQSRecord) -> datetime:
+    return datetime.fromtimestamp(int(record.attributes.sent_timestamp) / 1000, UTC)
 
 
 def _process(work_item: WorkItem, now: datetime, in_time: bool) -> None:

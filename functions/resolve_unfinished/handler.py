@@ -149,12 +149,12 @@ def resolve_unfinished(event: dict[str, Any], context: Any) -> dict[str, Any]:
         return {"error": "changed", "detail": detail}
 
 
-def _command(event: dict[str, Any]) -> Any:
+def _command(event: Any) -> Any:
     """The command in an event. Raises `InvalidRequest` with an example of the same action."""
     try:
         return request_body.validate(Command, event).root
     except InvalidRequest:
-        action = event.get("action")
+        action = event.get("action") if isinstance(event, dict) else None
         known = action if isinstance(action, str) and action in _EXAMPLES else "list"
         example = json.dumps({"action": known, **_EXAMPLES[known]}, ensure_ascii=False)
         raise InvalidRequest(f"This is not a valid command; a valid one is {example}.") from None

@@ -1,6 +1,7 @@
 """A connection gets its status from Finch's introspection, after any hint that the status has changed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -15,6 +16,7 @@ from finch_connections.finch.connect_api import ConnectApi
 from finch_connections.use_cases import schedule_checks
 from local.fake_finch.seed_world import HARBOR_LANE, JUNIPER_VALE, MAYA, NORTHFOLD, OWEN, TALLY
 from tests.integration.test_process_work import operate, reports
+from tests.integration.test_webhooks import take_deliveries
 from tests.support.in_process import Call, InProcess
 from tests.support.person import Landing, Person, connection_path
 
@@ -209,7 +211,7 @@ def test_health_check_does_not_overwrite_a_concurrent_disconnect(
     assert acme.connection()["status"] == "disconnected"
 
 
-def test_many_hints_cause_one_introspection(deployed: InProcess, acme: Person) -> None:
+def test_many_hints_cause_one_introspection_per_batch(deployed: InProcess, acme: Person) -> None:
     [token] = deployed.finch.live_tokens()
     before = introspections(deployed)
     now = deployed.clock.now
@@ -218,7 +220,46 @@ def test_many_hints_cause_one_introspection(deployed: InProcess, acme: Person) -
         work_item = WorkItem.at_once(FinchConnectionSubject(token.connection_id), now)
         work_queue.from_settings().send(work_item, now)
     deployed.queue.drain()
-    assert introspections(deployed) == before + 1
+    # The queue delivers twenty messages in batches of five.
+    assert introspections(deployed) == before + 4
+
+
+@pytest.mark.parametrize("wrong", ["receiver", "backend", "checker"])
+@pytest.mark.parametrize("skew", [-4 * MINUTE, 4 * MINUTE])
+def test_hint_after_a_check_counts_where_a_hosts_clock_is_minutes_wrong(
+    deployed: InProcess, acme: Person, wrong: str, skew: timedelta
+) -> None:
+    request_check(deployed)
+    sent = stamp_by_sqs(deployed)
+    with skewed_clock(deployed, skew if wrong == "checker" else timedelta()):
+        deployed.queue.drain()
+    deployed.clock.advance(MINUTE)
+    status_at_finch(deployed, "reauth")
+    [webhook] = take_deliveries(deployed)
+    with skewed_clock(deployed, timedelta() if wrong == "checker" else skew):
+        if wrong == "receiver":
+            assert deployed.receive(webhook.headers, webhook.body).status == 200
+        else:
+            request_check(deployed)
+    assert stamp_by_sqs(deployed) > sent
+    deployed.queue.drain()
+    assert acme.connection()["status"] == "reauth"
+
+
+@contextmanager
+def skewed_clock(deployed: InProcess, skew: timedelta) -> Iterator[None]:
+    deployed.clock.advance(skew)
+    yield
+    deployed.clock.advance(-skew)
+
+
+def stamp_by_sqs(deployed: InProcess) -> int:
+    """Gives each message the real time, as SQS does with its own clock; returns the time."""
+    now = int(deployed.clock.now.timestamp() * 1000)
+    for message in deployed.queue._queue._messages:
+        message.sent_timestamp = now  # type: ignore[assignment]
+        message.delayed_until = 0
+    return now
 
 
 def test_hint_about_an_unknown_connection_makes_no_finch_call(

@@ -83,6 +83,7 @@ _FIELDS = {
     "disconnecting_since": MOMENT,
     "next_look": MOMENT,
     "checked_at": MOMENT,
+    "hints_until": MOMENT,
     "problem": TEXT,
     "provider_name": TEXT,
     "company_name": TEXT,
@@ -94,7 +95,7 @@ _FIELDS = {
 }
 # A function that decrypts no token may read only these attributes, by its role in the template.
 _NAMES = {"#key": SORT_KEY, "#customer_id": "customer_id"} | {
-    f"#{name}": name for name in _FIELDS if name not in ("ciphertexts", "next_look")
+    f"#{name}": name for name in _FIELDS if name not in ("ciphertexts", "next_look", "hints_until")
 }
 _SHOWN = ", ".join(_NAMES)
 

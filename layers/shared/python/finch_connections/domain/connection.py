@@ -214,7 +214,8 @@ class Connection:
     During a disconnect, `ended` has the Finch connection ids that Finch has confirmed so far, and
     `disconnecting_since` the start. `checked_at` is the time of the last check at Finch, `next_look`
     the time when its work item is due. `problem` is a stable code for a problem that the status does
-    not show. `provider_name`, `company_name` and `entity_names` (by entity id) are only for display.
+    not show. `hints_until` is the time, on the queue's clock, of the newest hint that the last check
+    covers. `provider_name`, `company_name` and `entity_names` (by entity id) are only for display.
     Each write increments `revision`, and fails unless the stored revision is the previous number. If
     `quiet_revision` equals `revision`, the write publishes no event; it is not read back.
     """
@@ -230,6 +231,7 @@ class Connection:
     disconnecting_since: datetime | None = None
     next_look: datetime | None = None
     checked_at: datetime | None = None
+    hints_until: datetime | None = None
     problem: str | None = None
     provider_name: str | None = None
     company_name: str | None = None

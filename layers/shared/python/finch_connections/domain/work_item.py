@@ -48,7 +48,8 @@ class WorkItem:
 
     `retries` counts failed attempts. A `scheduled` item comes from the scheduled check, which finds it
     again if it is lost. A `redelivered` item replaces a lost one: the row may name a next attempt whose
-    message was never sent.
+    message was never sent. `sent_at` is the time when the queue got the item, and `newest_at` the time of
+    the newest item that came with it. Both are of the queue's clock, because functions' clocks differ.
     """
 
     subject: Subject
@@ -57,6 +58,8 @@ class WorkItem:
     retries: int = 0
     scheduled: bool = False
     redelivered: bool = False
+    sent_at: datetime | None = None
+    newest_at: datetime | None = None
 
     @classmethod
     def first(cls, subject: Subject, now: datetime) -> Self:

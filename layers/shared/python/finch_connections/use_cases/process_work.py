@@ -265,7 +265,12 @@ def _health(
     """The result of the health check, and the connection, which is None if Finch did not answer."""
     try:
         connection = check_health.check(
-            customer_id, key, asked_at=work_item.began_at, now=now, services=services.connecting
+            customer_id,
+            key,
+            hinted_at=work_item.sent_at,
+            newest_hint=work_item.newest_at,
+            now=now,
+            services=services.connecting,
         )
     except (FinchFailure, Unanswered) as error:
         if isinstance(error, FinchMisconfigured) and not work_item.scheduled:

@@ -28,7 +28,7 @@ def write(exported: dict[str, Any], to: Path | None, say: Say) -> None:
         return
     try:
         # Personal data: a file that exists may be readable by others, or be a link to such a file.
-        with open(to, "x", opener=_private) as file:  # noqa: PTH123 - Path.open has no opener
+        with open(to, "x", opener=_private) as file:
             file.write(text + "\n")
     except FileExistsError as error:
         raise CannotOperate(f"{to} exists already. Name a new file, or remove it first.") from error

@@ -18,9 +18,11 @@ ANOTHER_COMPANY = "another_company"
 CHECKED_EVERY = timedelta(days=1)
 
 _PAIR_ID = "pair#"
-# Keep an item below DynamoDB's 400 KB. Without its sets, a token takes at most about 2 KB.
 MAX_TOKENS = 50
-MAX_SET_BYTES = 250_000
+# The limit for all logins of an item, whose limit in DynamoDB is 400 KB. The rest is for names and the key.
+MAX_LOGIN_BYTES = 370_000
+# The names of a token's attributes, its times and its statuses, in DynamoDB's count.
+_FIXED_BYTES = 500
 # DynamoDB's limit for a sort key ("Quotas" in its developer guide).
 MAX_KEY_BYTES = 1024
 
@@ -319,11 +321,12 @@ def attach(
     kept = [old for old in connection.tokens if not _replaces(token, old, repairing=repairing)]
     ciphertexts = {old.id: connection.ciphertexts[old.id] for old in kept}
     tokens = (*(_with_status_of(token, old) for old in kept), token)
-    if len(tokens) > MAX_TOKENS or sum(map(_set_bytes, tokens)) > MAX_SET_BYTES:
+    ciphertexts[token.id] = ciphertext
+    connection = replace(connection, tokens=tokens, ciphertexts=ciphertexts)
+    if not fits(connection):
         raise TooManyLogins
     return replace(
-        with_entity_names(replace(connection, tokens=tokens), entity_names or {}),
-        ciphertexts={**ciphertexts, token.id: ciphertext},
+        with_entity_names(connection, entity_names or {}),
         status=most_urgent(one.status for one in tokens),
         problem=None,
         # We have asked Finch only about this connection id.
@@ -392,12 +395,30 @@ def _with_status_of(new: Token, old: Token) -> Token:
     )
 
 
-def _set_bytes(token: Token) -> int:
+def fits(connection: Connection) -> bool:
+    """Whether the logins of a connection, with their ciphertexts, fit into one item of the table."""
+    if len(connection.tokens) > MAX_TOKENS:
+        return False
+    size = sum(map(_token_bytes, connection.tokens)) + sum(
+        map(len, connection.ciphertexts.values())
+    )
+    return size <= MAX_LOGIN_BYTES
+
+
+def _token_bytes(token: Token) -> int:
     # DynamoDB counts the bytes of each string in a set plus one, and of each map entry plus three.
-    members = (*token.entity_ids, *token.products)
+    # The id is also the key of the ciphertext, and a disconnect also lists the connection id as ended.
+    texts = (
+        *(token.id, token.id, token.connection_id, token.connection_id),
+        *(token.account_id or "", token.finch_customer_id or "", token.status_detail or ""),
+        *token.entity_ids,
+        *token.products,
+    )
     entries = [*token.entities.items(), *token.methods.items()]
-    return sum(len(one.encode()) + 1 for one in members) + sum(
-        len(name.encode()) + len(value.encode()) + 3 for name, value in entries
+    return (
+        _FIXED_BYTES
+        + sum(len(one.encode()) + 1 for one in texts)
+        + sum(len(name.encode()) + len(value.encode()) + 3 for name, value in entries)
     )
 
 
@@ -469,7 +490,7 @@ def restored(
     """The connection with the tokens of a backup that are alive at Finch.
 
     The current data wins, because the backup is older. If the backup was `disconnecting`, and the
-    connection has no token now, the disconnect goes on. Raises `ConnectionBusy`.
+    connection has no token now, the disconnect goes on. Raises `ConnectionBusy` and `TooManyLogins`.
     """
     if current is None:
         current = replace(
@@ -484,13 +505,12 @@ def restored(
         raise ConnectionBusy
     tokens = (*current.tokens, *alive)
     goes_on = backup.status is ConnectionStatus.DISCONNECTING and not current.tokens
+    ciphertexts = {**current.ciphertexts} | {one.id: backup.ciphertexts[one.id] for one in alive}
+    current = replace(current, tokens=tokens, ciphertexts=ciphertexts)
+    if not fits(current):
+        raise TooManyLogins
     return replace(
         current,
-        tokens=tokens,
-        ciphertexts={
-            **current.ciphertexts,
-            **{one.id: backup.ciphertexts[one.id] for one in alive},
-        },
         status=ConnectionStatus.DISCONNECTING
         if goes_on
         else most_urgent(one.status for one in tokens),

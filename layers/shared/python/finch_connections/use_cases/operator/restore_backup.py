@@ -30,6 +30,7 @@ from finch_connections.domain.connection import (
     ConnectionBusy,
     ConnectionStatus,
     Token,
+    TooManyLogins,
     is_pair_id,
     key_fields,
     restored,
@@ -113,7 +114,7 @@ def _connection(
         if alive:
             _write(restored(current, backup, alive, now), alive, now, services)
             batch.done[RESTORED] += len(alive)
-    except (FinchFailure, ConnectionBusy, Conflict) as error:
+    except (FinchFailure, ConnectionBusy, TooManyLogins, Conflict) as error:
         batch.leave(type(error).__name__, **row)
     except (ClientError, EncryptedByAnotherKey) as error:
         batch.leave(why_not_decrypted(error), **row)

@@ -134,22 +134,22 @@ var NEEDS_A_PERSON = [
   "error_no_account_setup",
   "unknown"
 ];
-var PROVIDERS = {
-  adp_run: "RUN Powered by ADP",
-  bamboo_hr: "BambooHR",
-  gusto: "Gusto",
-  justworks: "Justworks",
-  paychex_flex: "Paychex Flex",
-  rippling: "Rippling",
-  trinet: "TriNet"
-};
-var TONES = {
-  connected: "good",
-  disconnected: "over",
-  disconnecting: "over",
-  pending: "wait",
-  processing: "wait"
-};
+var PROVIDERS = /* @__PURE__ */ new Map([
+  ["adp_run", "RUN Powered by ADP"],
+  ["bamboo_hr", "BambooHR"],
+  ["gusto", "Gusto"],
+  ["justworks", "Justworks"],
+  ["paychex_flex", "Paychex Flex"],
+  ["rippling", "Rippling"],
+  ["trinet", "TriNet"]
+]);
+var TONES = /* @__PURE__ */ new Map([
+  ["connected", "good"],
+  ["disconnected", "over"],
+  ["disconnecting", "over"],
+  ["pending", "wait"],
+  ["processing", "wait"]
+]);
 function keyOf({ provider_id, company_id }) {
   return `${provider_id.replaceAll("~", "~7E").replaceAll("#", "~23")}#${company_id}`;
 }
@@ -157,7 +157,7 @@ function needsAPerson({ status }) {
   return NEEDS_A_PERSON.includes(status);
 }
 function toneOf(status) {
-  return TONES[status] ?? (needsAPerson({ status }) ? "bad" : "over");
+  return TONES.get(status) ?? (needsAPerson({ status }) ? "bad" : "over");
 }
 function grouped(connections) {
   const all = [...connections].sort((a, b) => keyOf(a) < keyOf(b) ? -1 : 1);
@@ -184,7 +184,7 @@ function statusDetail(connection) {
 }
 function providerName(one, connections) {
   const elsewhere = () => [...connections].find((other) => other.provider_id === one.provider_id)?.provider_name;
-  return one.provider_name ?? elsewhere() ?? PROVIDERS[one.provider_id] ?? one.provider_id;
+  return one.provider_name ?? elsewhere() ?? PROVIDERS.get(one.provider_id) ?? one.provider_id;
 }
 function byName(one, other) {
   return (one.name ?? one.id) < (other.name ?? other.id) ? -1 : 1;
@@ -816,22 +816,20 @@ var OUTCOMES = [
   "pending"
 ];
 var DETAILS = ["provider_id", "company_id", "repaired"];
-var PARAMETERS = ["status", "error", ...DETAILS];
 function readReturn(address, now) {
   const url = new URL(address);
   const completion = new URLSearchParams(url.hash.slice(1)).get("completion");
   const pairs = [...url.searchParams];
-  const last = (name) => pairs.findLastIndex(([other]) => other === name);
-  const value = (name) => pairs[last(name)]?.[1];
-  const status = value("status");
-  const error = value("error");
-  const isOurs = status !== void 0 && OUTCOMES.includes(status) || error !== void 0 && hasText(error) && !url.searchParams.has("state");
+  const mark = pairs.findLastIndex(([name, value]) => name === "finch" && value === "return");
+  const ours = new Map(mark < 0 ? [] : pairs.slice(mark + 1));
+  const status = ours.get("status");
+  const error = ours.get("error");
+  const isOurs = status !== void 0 && OUTCOMES.includes(status) || error !== void 0 && hasText(error);
   url.hash = "";
   if (!isOurs) return { landing: null, rest: completion ? url.href : null };
   const landing = { error, status, completion, at: now };
-  for (const name of DETAILS) landing[name] = value(name);
-  const added = new Set(PARAMETERS.map(last));
-  url.search = String(new URLSearchParams(pairs.filter((_, place) => !added.has(place))));
+  for (const name of DETAILS) landing[name] = ours.get(name);
+  url.search = String(new URLSearchParams(pairs.slice(0, mark)));
   return { landing, rest: url.href };
 }
 var memory = {
@@ -2008,7 +2006,7 @@ var Wording = class {
     if (name === "n" && values.n !== void 0) {
       return new Intl.NumberFormat(this.language).format(values.n);
     }
-    return String(values[name] ?? "");
+    return Object.hasOwn(values, name) ? String(values[name] ?? "") : "";
   }
   date(moment) {
     return new Intl.DateTimeFormat(this.language, { dateStyle: "medium" }).format(new Date(moment));
@@ -2485,12 +2483,15 @@ var FinchConnections = class extends HTMLElement {
     } catch (error) {
       if (api.closed) return;
       if (Refused.from(error).code !== "connection_not_found") {
-        landed = { at: Date.now(), status: "connected", provider_id, company_id };
+        const at = "at" in outcome ? outcome.at : Date.now();
+        landed = { at, status: "connected", provider_id, company_id };
         if (repaired !== null) landed.repaired = repaired;
       }
       return;
     }
     if (api.closed || connection.status === "disconnected") return;
+    if ("at" in outcome && !newest([connection], left, (left?.at ?? outcome.at) - WAITS_FOR))
+      return;
     this.#connections.set(keyOf(connection), connection);
     this.#epoch += 1;
     this.#pause = 0;

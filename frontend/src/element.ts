@@ -512,12 +512,16 @@ export class FinchConnections extends HTMLElement {
       if (api.closed) return;
       // After any other failure the return is reported when the API answers again.
       if (Refused.from(error).code !== "connection_not_found") {
-        landed = { at: Date.now(), status: "connected", provider_id, company_id };
+        const at = "at" in outcome ? outcome.at : Date.now();
+        landed = { at, status: "connected", provider_id, company_id };
         if (repaired !== null) landed.repaired = repaired;
       }
       return;
     }
     if (api.closed || connection.status === "disconnected") return;
+    // An address may be forged. The API confirms it with a login that is as new as the return.
+    if ("at" in outcome && !newest([connection], left, (left?.at ?? outcome.at) - WAITS_FOR))
+      return;
     this.#connections.set(keyOf(connection), connection);
     this.#epoch += 1;
     this.#pause = 0;

@@ -204,8 +204,8 @@ def test_code_of_another_session_or_rejected_by_finch_is_refused() -> None:
 
 @pytest.mark.parametrize("page", [None, "https://dropped.example.com/"])
 def test_return_to_that_is_no_longer_configured_uses_the_default_page(page: str | None) -> None:
-    assert return_url(page, ALLOWED, {"a": "b"}) == ALLOWED[0] + "?a=b"
-    assert return_url(ALLOWED[1], ALLOWED, {"a": "b"}) == ALLOWED[1] + "?a=b"
+    assert return_url(page, ALLOWED, {"a": "b"}) == ALLOWED[0] + "?finch=return&a=b"
+    assert return_url(ALLOWED[1], ALLOWED, {"a": "b"}) == ALLOWED[1] + "?finch=return&a=b"
 
 
 def test_embedded_session_is_useful_as_long_as_finchs_session() -> None:

@@ -494,6 +494,7 @@ var de = {
     not_allowed: "Ihre Anmeldung erlaubt das nicht. Melden Sie sich neu an, oder kontaktieren Sie den Support.",
     internal_error: "Bei uns ging etwas schief. Bitte versuchen Sie es erneut.",
     invalid_request: "Diese Anfrage war nicht gültig. Bitte fangen Sie neu an.",
+    mode_not_allowed: "Diese Seite darf so keine Verbindung beginnen.",
     return_to_not_allowed: "Diese Seite darf keine Verbindung beginnen. Öffnen Sie sie unter ihrer üblichen Adresse.",
     route_not_found: "Diesen Teil des Dienstes gibt es nicht. Bitte laden Sie die Seite neu.",
     session_expired: "Dieser Link oder Versuch ist zu alt. Bitte verbinden Sie neu.",
@@ -687,6 +688,7 @@ var en = {
     not_allowed: "Your sign-in does not allow this. Sign in again, or contact support.",
     internal_error: "Something went wrong on our side. Please try again.",
     invalid_request: "This request was not valid. Please start again.",
+    mode_not_allowed: "This page may not start a connection in this way.",
     return_to_not_allowed: "This page may not start a connection. Open it at its usual address.",
     route_not_found: "This part of the service was not found. Please reload the page.",
     session_expired: "This link or attempt is too old. Please connect again.",
@@ -2065,6 +2067,7 @@ var SLOW = 5 * SECOND;
 var FRESH = 10 * SECOND;
 var LEAVES_WITHIN = 20 * SECOND;
 var WAITS_FOR = 15 * MINUTE;
+var MODE_HINT = 'finch-connections: the deployment does not allow embedded mode. Set the attribute mode="redirect", or the parameter ConnectModes to "redirect,embedded".';
 var landed = takeReturn();
 var isUnreported = () => landed !== null && !landed.completion;
 var FinchConnections = class extends HTMLElement {
@@ -2585,6 +2588,7 @@ var FinchConnections = class extends HTMLElement {
       if (api.closed) return;
       const refused = Refused.from(error);
       this.#busy = null;
+      if (refused.code === "mode_not_allowed") console.error(MODE_HINT);
       this.#refuse(refused, act);
       if (refused.code === "connection_not_found") await this.#reload();
       this.#screen.render();

@@ -34,6 +34,10 @@ const LEAVES_WITHIN = 20 * SECOND;
 // After this time the page stops watching for a connection. The next reading still finds it.
 const WAITS_FOR = 15 * MINUTE;
 
+const MODE_HINT =
+  "finch-connections: the deployment does not allow embedded mode. " +
+  'Set the attribute mode="redirect", or the parameter ConnectModes to "redirect,embedded".';
+
 // The return is read when this file is loaded. It waits until the API accepts the sign-in.
 let landed = takeReturn();
 
@@ -623,6 +627,7 @@ export class FinchConnections extends HTMLElement {
       if (api.closed) return;
       const refused = Refused.from(error);
       this.#busy = null;
+      if (refused.code === "mode_not_allowed") console.error(MODE_HINT);
       this.#refuse(refused, act);
       if (refused.code === "connection_not_found") await this.#reload();
       this.#screen.render();

@@ -569,7 +569,7 @@ export interface operations {
                     "application/json": components["schemas"]["Link"] | components["schemas"]["EmbeddedSession"];
                 };
             };
-            /** @description `invalid_request` or `return_to_not_allowed` */
+            /** @description `invalid_request` or `mode_not_allowed` or `return_to_not_allowed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -577,7 +577,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "return_to_not_allowed";
+                        code?: "invalid_request" | "mode_not_allowed" | "return_to_not_allowed";
                         /** @constant */
                         status?: 400;
                     };
@@ -920,7 +920,7 @@ export interface operations {
                     "application/json": components["schemas"]["Link"] | components["schemas"]["EmbeddedSession"];
                 };
             };
-            /** @description `invalid_request` or `return_to_not_allowed` */
+            /** @description `invalid_request` or `mode_not_allowed` or `return_to_not_allowed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -928,7 +928,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "return_to_not_allowed";
+                        code?: "invalid_request" | "mode_not_allowed" | "return_to_not_allowed";
                         /** @constant */
                         status?: 400;
                     };

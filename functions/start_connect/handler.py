@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from finch_connections import cold_start, metrics, settings
 from finch_connections.aws import connection_table, ownership_table, session_table
-from finch_connections.domain.connect_session import Mode, NewSession, begin
+from finch_connections.domain.connect_session import Mode, NewSession, begin, require_mode
 from finch_connections.domain.connection import require_key
 from finch_connections.finch import connect_api
 from finch_connections.use_cases import start_connect as use_case
@@ -80,6 +80,7 @@ def _repair(request: Request) -> Response:
 
 
 def _started(new: NewSession, request: Request) -> Response:
+    require_mode(new.session.attempt.mode, settings.read().allowed_modes)
     session_id = use_case.start(
         new,
         sessions=session_table.from_settings(),

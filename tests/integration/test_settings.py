@@ -7,8 +7,9 @@ import pytest
 
 from finch_connections import settings
 from finch_connections.settings import SettingMissing, Settings
+from local.fake_finch.seed_world import HARBOR_LANE
 from tests.support.deployed import TEMPLATE, Deployed
-from tests.support.person import Person
+from tests.support.person import Person, connection_path
 
 VARIABLES: dict[str, Any] = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
 
@@ -50,3 +51,39 @@ def test_internal_error_has_the_common_shape_and_no_details(
     assert (refused.status, refused.code) == (500, "internal_error")
     assert "CONNECTIONS_TABLE" not in refused.text
     assert "CONNECTIONS_TABLE" in log.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("allowed", "started"),
+    [
+        ("redirect", {"redirect": 201, "embedded": 400}),
+        ("embedded", {"redirect": 400, "embedded": 201}),
+        ("redirect,embedded", {"redirect": 201, "embedded": 201}),
+    ],
+)
+def test_session_starts_only_in_the_allowed_modes(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch, allowed: str, started: dict[str, int]
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    sessions = len(deployed.tables.all_sessions())
+    monkeypatch.setenv("CONNECT_MODES", allowed)
+    settings.read.cache_clear()
+    try:
+        for mode, status in started.items():
+            again = acme.call(
+                "POST",
+                f"{connection_path('gusto', HARBOR_LANE.id)}/reauthenticate",
+                {"mode": mode, "return_to": deployed.return_urls[0]},
+            )
+            for reply in (acme.start(mode=mode), again):
+                assert reply.status == status
+                assert status == 201 or reply.code == "mode_not_allowed"
+    finally:
+        settings.read.cache_clear()
+    added = 2 * list(started.values()).count(201)
+    assert len(deployed.tables.all_sessions()) == sessions + added
+
+
+def test_only_redirect_mode_is_allowed_by_default() -> None:
+    assert TEMPLATE["Parameters"]["ConnectModes"]["Default"] == "redirect"

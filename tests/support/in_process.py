@@ -827,6 +827,7 @@ def _deploy(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> InProcess:
         "FINCH_SANDBOX": "",
         "API_URL": API_URL,
         "RETURN_URLS": ",".join(RETURN_URLS),
+        "CONNECT_MODES": "redirect,embedded",
         "CUSTOMER_CLAIM": "sub",
         "EVENT_BUS": "changes",
         "VEND_TOKEN_FUNCTION": "vend_token",

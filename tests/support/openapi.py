@@ -21,6 +21,7 @@ from finch_connections.domain.connect_session import (
     CodeRejected,
     ConnectionEnded,
     ExchangeUncertain,
+    ModeNotAllowed,
     ReturnToNotAllowed,
     SessionExpired,
     SessionNotFound,
@@ -128,9 +129,16 @@ _FINCH = (FinchMisconfigured, FinchUnavailable, RequestRefused)
 # A path whose ids are not escaped may have no route.
 # The routes that a browser opens are missing: they always redirect, with the reason in the URL.
 _FAILURES: dict[str, tuple[type[Refusal | FinchFailure], ...]] = {
-    "POST /connect-sessions": (InvalidRequest, ReturnToNotAllowed, *_FINCH),
+    "POST /connect-sessions": (InvalidRequest, ReturnToNotAllowed, ModeNotAllowed, *_FINCH),
     "POST /connections/{provider_id}/{company_id}/reauthenticate": (
-        *(InvalidRequest, ReturnToNotAllowed, ConnectionNotFound, ConnectionBusy, RouteNotFound),
+        *(
+            InvalidRequest,
+            ReturnToNotAllowed,
+            ModeNotAllowed,
+            ConnectionNotFound,
+            ConnectionBusy,
+            RouteNotFound,
+        ),
         *_FINCH,
     ),
     "POST /callback": (

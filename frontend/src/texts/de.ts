@@ -201,6 +201,7 @@ export const de: Texts = {
       "Ihre Anmeldung erlaubt das nicht. Melden Sie sich neu an, oder kontaktieren Sie den Support.",
     internal_error: "Bei uns ging etwas schief. Bitte versuchen Sie es erneut.",
     invalid_request: "Diese Anfrage war nicht gültig. Bitte fangen Sie neu an.",
+    mode_not_allowed: "Diese Seite darf so keine Verbindung beginnen.",
     return_to_not_allowed:
       "Diese Seite darf keine Verbindung beginnen. Öffnen Sie sie unter ihrer üblichen Adresse.",
     route_not_found: "Diesen Teil des Dienstes gibt es nicht. Bitte laden Sie die Seite neu.",

@@ -193,6 +193,7 @@ export const en = {
     not_allowed: "Your sign-in does not allow this. Sign in again, or contact support.",
     internal_error: "Something went wrong on our side. Please try again.",
     invalid_request: "This request was not valid. Please start again.",
+    mode_not_allowed: "This page may not start a connection in this way.",
     return_to_not_allowed: "This page may not start a connection. Open it at its usual address.",
     route_not_found: "This part of the service was not found. Please reload the page.",
     session_expired: "This link or attempt is too old. Please connect again.",

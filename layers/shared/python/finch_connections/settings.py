@@ -26,6 +26,7 @@ class Settings(NamedTuple):
     finch_sandbox: str
     api_url: str
     return_urls: str
+    connect_modes: str
     customer_claim: str
     checks_per_minute: str
 
@@ -33,6 +34,11 @@ class Settings(NamedTuple):
     def allowed_return_urls(self) -> tuple[str, ...]:
         """The pages that customers may return to. The first is the default if no session is found."""
         return tuple(self.return_urls.split(","))
+
+    @property
+    def allowed_modes(self) -> tuple[str, ...]:
+        """The modes in which a connect session may start."""
+        return tuple(self.connect_modes.split(","))
 
     def callback_url(self, domain: str) -> str:
         """The URL to which Finch redirects the browser, on `API_URL` or else on the domain of the request."""

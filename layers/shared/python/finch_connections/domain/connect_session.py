@@ -85,6 +85,12 @@ class ReturnToNotAllowed(Refusal):
     code = "return_to_not_allowed"
 
 
+class ModeNotAllowed(Refusal):
+    """The parameter ConnectModes of this deployment does not allow this mode."""
+
+    code = "mode_not_allowed"
+
+
 class ConnectionEnded(Refusal):
     """This connection ended at Finch before it was complete. Please start again."""
 
@@ -404,6 +410,12 @@ def behind(session: ConnectSession) -> frozenset[str]:
     """The ids of the Finch connections of which a session may have a token: in escrow, or from a repair."""
     kept = session.escrow.token_response.connection_id if isinstance(session, Keeping) else None
     return frozenset(filter(None, (kept, session.attempt.repairs_id)))
+
+
+def require_mode(mode: Mode, allowed: Collection[str]) -> None:
+    """Raises `ModeNotAllowed` if a session may not start in this mode."""
+    if mode not in allowed:
+        raise ModeNotAllowed
 
 
 def require_return_to(return_to: str | None, allowed: Collection[str]) -> str:

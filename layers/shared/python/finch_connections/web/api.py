@@ -30,6 +30,7 @@ class RouteNotFound(Refusal):
 STATUS: Mapping[str, HTTPStatus] = {
     "invalid_request": HTTPStatus.BAD_REQUEST,
     "return_to_not_allowed": HTTPStatus.BAD_REQUEST,
+    "mode_not_allowed": HTTPStatus.BAD_REQUEST,
     "code_rejected": HTTPStatus.BAD_REQUEST,
     "signature_invalid": HTTPStatus.UNAUTHORIZED,
     "customer_unknown": HTTPStatus.FORBIDDEN,

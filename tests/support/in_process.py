@@ -875,6 +875,8 @@ def _deploy(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> InProcess:
     )
     queue_url = make_queue(boto3.client("sqs"), "WorkQueue")
     key_arn = kms.create_key()["KeyMetadata"]["Arn"]
+    erasure_key = kms.create_key(KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC")
+    monkeypatch.setenv("ERASURE_KEY_ARN", erasure_key["KeyMetadata"]["Arn"])
     application = {
         "client_id": "our-client",
         "client_secret": "our-secret",

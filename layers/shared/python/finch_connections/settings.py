@@ -21,6 +21,7 @@ class Settings(NamedTuple):
     event_bus: str
     token_key_arn: str
     old_token_key_arn: str
+    erasure_key_arn: str
     finch_secret_arn: str
     finch_api_url: str
     finch_sandbox: str

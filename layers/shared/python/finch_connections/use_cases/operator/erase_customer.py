@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from finch_connections.aws.audit_table import AuditTable
 from finch_connections.aws.dynamodb import Conflict
+from finch_connections.aws.erasure_record import ErasureRecord
 from finch_connections.domain.batch import Batch, Cursor
 from finch_connections.domain.connect_session import (
     CannotConnect,
@@ -43,6 +44,7 @@ class Services(NamedTuple):
 
     connecting: exchange_code.Services
     audit: AuditTable
+    erasures: ErasureRecord
 
 
 def erase(
@@ -56,8 +58,11 @@ def erase(
     """Runs one batch of the erasure. A batch can run again from any cursor.
 
     Deletes a row only after Finch has confirmed the end of its connection. The erasure is complete
-    when all batches of a round find no row.
+    when all batches of a round find no row. Each round first records the erasure, so that a restore
+    brings nothing back.
     """
+    if cursor is None:
+        services.erasures.write(customer_id, now)
     batch = Batch(cursor or Cursor(OWNERSHIPS))
     while batch.next and in_time():
         at = batch.next

@@ -98,10 +98,11 @@ check: .venv/ready .venv-audit/ready frontend/node_modules/ready
 docs: .venv/ready
 	@NO_MKDOCS_2_WARNING=1 mkdocs build --strict
 
-# Tests the built functions, because they get deployed. `pytest` alone tests the sources.
+# Tests the built functions, because they get deployed. `pytest` alone tests the sources. Each process
+# may start a local world and a browser of its own, so there are few.
 test: check docs .venv-ministack/ready tests/contract/prism/node_modules/ready $(BUILT)/template.yaml
 	@python -m tests.browser.chromium
-	BUILT=$(BUILT) pytest
+	BUILT=$(BUILT) pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 # ARGS=--write renews the figures in docs/performance.md. With valgrind they are exact.
 bench: .venv/ready .venv-bench/ready .venv-ministack/ready $(BUILT)/template.yaml

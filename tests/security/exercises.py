@@ -440,7 +440,11 @@ def restore_a_backup(prepared: PreparedWorld) -> None:
         "connections": [
             one for one in kept[tables.connections] if one["customer_id"]["S"] == "acme"
         ],
-        "sessions": [one for one in kept[tables.sessions] if _hash(one) == prepared.held],
+        "sessions": [
+            one
+            for one in kept[tables.sessions]
+            if _hash(one) == prepared.held or one.get("phase") == {"S": "complete"}
+        ],
     }
     for part, name, key in (
         ("connections", tables.connections, ("customer_id", "provider_id#company_id")),
@@ -451,6 +455,10 @@ def restore_a_backup(prepared: PreparedWorld) -> None:
         )
         for item in lost[part]:
             tables.dynamodb.delete_item(TableName=name, Key={one: item[one] for one in key})
+    # The connection of a complete session is nowhere.
+    for row in tables.items(tables.connections):
+        whole = {name: row[name] for name in ("customer_id", "provider_id#company_id")}
+        tables.dynamodb.delete_item(TableName=tables.connections, Key=whole)
     for record in tables.items(tables.ownerships):
         tables.dynamodb.delete_item(
             TableName=tables.ownerships, Key={"owned_id": record["owned_id"]}

@@ -232,7 +232,7 @@ def test_restore_does_not_make_a_connection_too_large() -> None:
         restored(full, backup, backup.tokens, NOW)
 
 
-def test_check_keeps_the_stored_entities_where_the_new_ones_do_not_fit() -> None:
+def test_check_keeps_the_stored_entities_where_new_entities_do_not_fit() -> None:
     before = connected(token("t1", entities={"e1": "connected"}))
     many = {f"{n:0255}": "connected" for n in range(MAX_LOGIN_BYTES // 255)}
     found = Finding(ConnectionStatus.CONNECTED, entities=many, methods={})

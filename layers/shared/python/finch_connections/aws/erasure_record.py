@@ -2,7 +2,7 @@
 
 They are items of the Audit table. A record has no personal data: its key is a MAC of the customer's id,
 made with a KMS key that never leaves KMS. A plain hash would not do, because ids can be guessed. A record
-never expires, because a backup can be kept for ever.
+never expires, because a backup can be of any age.
 """
 
 from dataclasses import dataclass

@@ -73,8 +73,8 @@ def with_findings(
     A better status counts at once. A worse status counts if Finch repeats it a minute later, and a dead
     token an hour later; the ciphertext stays until then. A dead token is dropped, and a connection
     without tokens becomes `disconnected`. A token without a finding stays unchanged, and the connection
-    then counts as not checked. If the new entities and methods do not fit into the item, the stored
-    ones stay.
+    then counts as not checked. If the new entities and methods do not fit into the item, it keeps
+    the stored entities and methods.
     """
     after = _with_findings(connection, findings, now)
     if fits(after):

@@ -127,7 +127,7 @@ def kinds(events: list[dict[str, Any]]) -> list[str]:
 def check_health(deployed: InProcess, key: CompanyKey = KEY) -> None:
     """Sends a work item that checks the health of a connection, and processes it."""
     now = deployed.clock.now
-    work_queue.from_settings().send(WorkItem.at_once(ConnectionSubject("acme", key), now), now)
+    work_queue.from_settings().send(WorkItem(ConnectionSubject("acme", key), now))
     deployed.queue.drain()
 
 

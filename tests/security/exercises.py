@@ -74,7 +74,7 @@ class PreparedWorld:
         """Invokes `process_work` with one work item."""
         event = json.loads((ROOT / "events" / "process_work.json").read_text())
         now = datetime.now(UTC).isoformat()
-        work_item = {**subject, "began_at": now, "due_at": now, "retries": 0}
+        work_item = {**subject, "asked_at": now}
         event["Records"][0]["body"] = json.dumps(work_item)
         self.invoke("process_work", event)
 

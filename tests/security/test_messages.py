@@ -63,10 +63,9 @@ NOT_WORK_ITEMS: list[Any] = [
     {"customer_id": "acme\n", "provider_id": "gusto", "company_id": "x", **WHEN},
     {"customer_id": "acme", "provider_id": "gusto\n", "company_id": "x", **WHEN},
     {"connection_id": f"{CANARY}\n", **WHEN},
-    {"session": "0" * 64, **WHEN, "due_at": CANARY},
-    {"session": "0" * 64, **WHEN, "due_at": "2026-11-22T10:00:00"},
-    {"session": "0" * 64, **WHEN, "retries": CANARY},
-    {"session": "0" * 64, **WHEN, "retries": float("inf")},
+    {"session": "0" * 64, **WHEN, "asked_at": CANARY},
+    {"session": "0" * 64, **WHEN, "asked_at": "2026-11-22T10:00:00"},
+    {"session": "0" * 64, **WHEN, "asked_at": float("inf")},
     [CANARY],
     CANARY,
 ]

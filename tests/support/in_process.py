@@ -198,7 +198,7 @@ class Border:
             yield
         finally:
             self._running.reset(running)
-            os.environ.pop(_TRACE_VARIABLE)
+            os.environ.pop(_TRACE_VARIABLE, None)
             if trace:
                 os.environ[_TRACE_VARIABLE] = trace
             while self.late:

@@ -73,7 +73,7 @@ SESSIONS: list[ConnectSession] = [
     Uncertain(FULL, CONSUMPTION),
     Escrowed(BARE, CONSUMPTION, UNREADABLE),
     Escrowed(FULL, CONSUMPTION, ESCROW, LATER),
-    Held(FULL, CONSUMPTION, ESCROW, "cannot_connect", NOW, LATER),
+    Held(FULL, CONSUMPTION, ESCROW, "cannot_connect", NOW),
     Discarding(BARE, CONSUMPTION, ESCROW, "session_expired", LATER),
     Discarding(
         FULL, CONSUMPTION, ESCROW, "session_expired", LATER, KEY, frozenset({"globex"}), NOW

@@ -323,6 +323,12 @@ def check_health(prepared: PreparedWorld) -> None:
 
 
 @exercise("ProcessWork")
+def check_health_without_an_answer(prepared: PreparedWorld) -> None:
+    prepared.deployed.finch.faults.add("GET", "/introspect", status=500)
+    prepared.process(customer_id="acme", provider_id="gusto", company_id=HARBOR_LANE.id)
+
+
+@exercise("ProcessWork")
 def end_an_unconfirmed_connection(prepared: PreparedWorld) -> None:
     prepared.process(session=prepared.to_discard)
 

@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import batched
@@ -70,16 +71,24 @@ class Queue:
             client.send_message_batch(QueueUrl=url, Entries=entries)
 
     def fall_due(self) -> None:
-        """Sends every work item now, and queues every row, as if their time had come."""
-        items = self.waiting()
+        """Queues every row that waits, and sends every work item now, as if their time had come."""
+        items, tables = self.waiting(), self.deployed.tables
         url = self.world.output("WorkQueueUrl")
         self.world.aws.client("sqs").purge_queue(QueueUrl=url)
-        self.send(*map(json.dumps, items))
-        tables = self.deployed.tables
-        for table in (tables.sessions, tables.connections):
+        for table, key in (
+            (tables.sessions, ("handle_hash",)),
+            (tables.connections, ("customer_id", "provider_id#company_id")),
+        ):
             for item in tables.items(table):
-                if "due_at" in item:
-                    tables.dynamodb.put_item(TableName=table, Item=item | {"due_at": {"N": "0"}})
+                with suppress(tables.dynamodb.exceptions.ConditionalCheckFailedException):
+                    tables.dynamodb.update_item(
+                        TableName=table,
+                        Key={name: item[name] for name in key},
+                        UpdateExpression="SET due_at = :now",
+                        ConditionExpression="attribute_exists(due_at)",
+                        ExpressionAttributeValues={":now": {"N": "0"}},
+                    )
+        self.send(*map(json.dumps, items))
         assert self.deployed.invoke
         self.deployed.invoke("schedule_checks", {})
 

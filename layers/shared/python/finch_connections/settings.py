@@ -28,6 +28,7 @@ class Settings(NamedTuple):
     return_urls: str
     customer_claim: str
     checks_per_minute: str
+    attempts_per_customer: str
 
     @property
     def allowed_return_urls(self) -> tuple[str, ...]:

@@ -5,9 +5,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
+from finch_connections.domain.budget import PER_LINK
 from local.fake_finch.seed_world import MAYA, OWEN
 from tests.acceptance.outcomes import CONNECTED, exchange_count
-from finch_connections.domain.budget import PER_LINK
 from tests.support.deployed import Deployed
 from tests.support.person import Person, without_state
 

@@ -10,7 +10,7 @@ from finch_connections.domain.errors import Refusal
 
 # Finch counts the calls from an address in windows of this length ("Rate Limits" in Finch's guide).
 WINDOW = timedelta(minutes=5)
-# A link is a customer's, but everybody who has it can use it, so it gets a part of the customer's budget.
+# A link can be mailed, so a stranger may have it. It gets a part of the customer's budget.
 PER_LINK = 10
 # A waiting callback occupies a function. The callbacks after these get `pending` at once.
 WAITING_PER_LINK = 20
@@ -27,7 +27,7 @@ class TooManyRequests(Refusal):
 
 
 class Spending(StrEnum):
-    """What a request spends. Each kind has budgets of its own."""
+    """The kinds of requests that spend a budget. Each kind has budgets of its own."""
 
     START = "start"
     # A click that asks Finch for a session.

@@ -36,7 +36,7 @@ EXCHANGE_LIMIT = timedelta(minutes=4)
 CONFIRM_WITHIN = timedelta(hours=24)
 # A session is kept this long after it ends or expires, so that a reload gets the same outcome.
 KEPT_AFTER_END = timedelta(days=30)
-# Anybody can make up codes, so what only a refused code has written is not kept for long.
+# A stranger can make up codes, so rows that only a refused code has written are not kept for long.
 KEPT_AFTER_REFUSAL = timedelta(days=1)
 
 # "New session" in Finch's API reference.

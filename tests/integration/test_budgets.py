@@ -122,7 +122,7 @@ def test_all_links_of_a_customer_ask_finch_only_within_the_customers_budget(
     deployed: InProcess,
 ) -> None:
     acme = Person(deployed, "acme")
-    links = []
+    links: list[str] = []
     while len(links) <= STARTS:
         links += [acme.link() for _ in range(STARTS)]
         deployed.clock.advance(WINDOW)

@@ -502,7 +502,7 @@ var de = {
     session_used: "Dieser Versuch wurde schon benutzt. Steht Ihre Verbindung nicht hier, dann verbinden Sie neu.",
     signature_invalid: "Diese Nachricht kommt nicht von Finch.",
     too_many_logins: "Diese Verbindung hat die größtmögliche Zahl von Anmeldungen. Trennen Sie sie, und verbinden Sie sie neu.",
-    too_many_requests: "Das war zu oft. Warten Sie einen Moment, und versuchen Sie es erneut.",
+    too_many_requests: "Das war zu oft. Warten Sie einige Minuten, und versuchen Sie es erneut.",
     unauthorized: "Ihre Anmeldung ist abgelaufen. Bitte melden Sie sich neu an.",
     unreachable: "Der Dienst antwortet nicht. Prüfen Sie Ihr Netz, und versuchen Sie es erneut.",
     unexpected: "Etwas Unerwartetes ist geschehen. Bitte versuchen Sie es erneut."
@@ -696,7 +696,7 @@ var en = {
     session_used: "This attempt was used already. If your connection is not listed here, connect again.",
     signature_invalid: "This message does not come from Finch.",
     too_many_logins: "This connection has the largest possible number of logins. Disconnect it, then connect it again.",
-    too_many_requests: "That was too often. Wait a moment, then try again.",
+    too_many_requests: "That was too often. Wait a few minutes, then try again.",
     unauthorized: "Your sign-in has ended. Please sign in again.",
     unreachable: "The service does not answer. Check your network, then try again.",
     unexpected: "Something unexpected happened. Please try again."

@@ -76,16 +76,25 @@ def _dollars(name: str, units: int) -> float:
 
 REQUESTS: Mapping[str, Request] = {
     "GET /connections": Request([("Query", 3)], waits=1, lines=0),
-    "POST /connect-sessions": Request([("PutItem", 2)], waits=1, lines=1),
+    # The budget of the customer, and the session.
+    "POST /connect-sessions": Request([("UpdateItem", 1), ("PutItem", 2)], waits=2, lines=1),
     "GET /connect/{handle}": Request(
-        [("GetItem", 1), ("POST /connect/sessions", 1), ("UpdateItem", 2)], waits=2, lines=1
+        [
+            ("GetItem", 1),
+            # The budgets of the link and the customer.
+            ("TransactWriteItems", 2 + 2),
+            ("POST /connect/sessions", 1),
+            ("UpdateItem", 2),
+        ],
+        waits=3,
+        lines=1,
     ),
     "GET /callback": Request(
         [
             ("GetItem", 1),
             ("SendMessage", 1),
-            # The record of the code, and the session, which is added to its index.
-            ("TransactWriteItems", 2 + 4 + 1),
+            # The record of the code, the session, which is added to its index, and two budgets.
+            ("TransactWriteItems", 2 + 4 + 1 + 2 + 2),
             ("POST /auth/token", 1),
             ("Encrypt", 1),
             # The session, and the ownership record of the connection.

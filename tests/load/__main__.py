@@ -2,7 +2,8 @@
 
 Meanwhile the processes of the functions are killed again and again. After half of the time, the
 emulated AWS is saved, stopped and started again. At the end, every promise is checked against the
-data of the fake Finch. All traffic stays on this machine, and ends after the given minutes.
+data of the fake Finch. All traffic stays on this machine, and ends after the given minutes. Before it,
+strangers send ten times what their routes admit.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from typing import Any
 import httpx
 
 from local.world import Ports, World
+from tests.load.strangers import besiege
 from tests.load.traffic import TEMPORARY, Customer, Gate, Tally, customers, keep_busy
 from tests.local.conftest import product
 from tests.local.test_recovery import Queue, pass_time, ringing
@@ -34,6 +36,8 @@ CUSTOMERS = 6
 PHASE_SECONDS = 60.0
 KILL_SECONDS = 20.0
 RECORD_SECONDS = 10.0
+# Before the traffic with faults, strangers flood their routes.
+SIEGE_SECONDS = 60.0
 # How long the queue may take each time after the faults have ended.
 PATIENCE = timedelta(minutes=1)
 
@@ -125,6 +129,10 @@ def _run(seconds: float, pause: float, state_dir: Path) -> int:
     ports, began = Ports.free(), time.monotonic()
     first = World(state_dir, ports).__enter__()
     run = Run(first)
+    siege = besiege(first, run.deployed(), min(seconds / 10, SIEGE_SECONDS))
+    run.tally.broken += siege.faults
+    print(f"strangers at ten times their limit: answers {dict(siege.strangers)}")
+    print(f"customers meanwhile: answers {dict(siege.customers)}")
     people = customers(lambda: run.world, run.deployed, CUSTOMERS, run.tally)
     phase = min(PHASE_SECONDS, seconds / len(CONDITIONS))
     run.gate.open()

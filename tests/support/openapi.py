@@ -16,6 +16,7 @@ from typing import Any, NotRequired, TypedDict
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
+from finch_connections.domain.budget import TooManyRequests
 from finch_connections.domain.connect_session import (
     CannotConnect,
     CodeRejected,
@@ -129,22 +130,17 @@ _FINCH = (FinchMisconfigured, FinchUnavailable, RequestRefused)
 # A path whose ids are not escaped may have no route.
 # The routes that a browser opens are missing: they always redirect, with the reason in the URL.
 _FAILURES: dict[str, tuple[type[Refusal | FinchFailure], ...]] = {
-    "POST /connect-sessions": (InvalidRequest, ReturnToNotAllowed, ModeNotAllowed, *_FINCH),
+    "POST /connect-sessions": (
+        *(InvalidRequest, ReturnToNotAllowed, ModeNotAllowed, TooManyRequests, *_FINCH),
+    ),
     "POST /connections/{provider_id}/{company_id}/reauthenticate": (
-        *(
-            InvalidRequest,
-            ReturnToNotAllowed,
-            ModeNotAllowed,
-            ConnectionNotFound,
-            ConnectionBusy,
-            RouteNotFound,
-        ),
-        *_FINCH,
+        *(InvalidRequest, ReturnToNotAllowed, ModeNotAllowed, ConnectionNotFound),
+        *(ConnectionBusy, RouteNotFound, TooManyRequests, *_FINCH),
     ),
     "POST /callback": (
         *(InvalidRequest, CodeRejected, SessionNotFound, SessionUsed, SessionExpired),
         *(CannotConnect, TooManyLogins, ConnectionEnded, ExchangeUncertain, Unauthorized),
-        *_FINCH,
+        *(TooManyRequests, *_FINCH),
     ),
     "GET /connections": (InvalidRequest,),
     "GET /connections/{provider_id}/{company_id}": (ConnectionNotFound, RouteNotFound),
@@ -263,7 +259,11 @@ def _responses(key: str, needs_token: bool) -> Iterator[tuple[str, Any]]:
         failure = {"allOf": [_reference(Problem), {"properties": narrowed}]}
         content = {"application/problem+json": {"schema": failure}}
         text = " or ".join(f"`{one}`" for one in sorted(codes))
-        yield str(int(status)), {"description": text, "content": content}
+        failed: dict[str, Any] = {"description": text, "content": content}
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            seconds = {"description": "Seconds to wait.", "schema": {"type": "integer"}}
+            failed["headers"] = {"retry-after": {"required": True, **seconds}}
+        yield str(int(status)), failed
 
 
 def _reference(type_: type[Any]) -> dict[str, str]:

@@ -213,7 +213,7 @@ export const de: Texts = {
     signature_invalid: "Diese Nachricht kommt nicht von Finch.",
     too_many_logins:
       "Diese Verbindung hat die größtmögliche Zahl von Anmeldungen. Trennen Sie sie, und verbinden Sie sie neu.",
-    too_many_requests: "Das war zu oft. Warten Sie einen Moment, und versuchen Sie es erneut.",
+    too_many_requests: "Das war zu oft. Warten Sie einige Minuten, und versuchen Sie es erneut.",
     unauthorized: "Ihre Anmeldung ist abgelaufen. Bitte melden Sie sich neu an.",
     unreachable: "Der Dienst antwortet nicht. Prüfen Sie Ihr Netz, und versuchen Sie es erneut.",
     unexpected: "Etwas Unerwartetes ist geschehen. Bitte versuchen Sie es erneut.",

@@ -203,7 +203,7 @@ export const en = {
     signature_invalid: "This message does not come from Finch.",
     too_many_logins:
       "This connection has the largest possible number of logins. Disconnect it, then connect it again.",
-    too_many_requests: "That was too often. Wait a moment, then try again.",
+    too_many_requests: "That was too often. Wait a few minutes, then try again.",
     unauthorized: "Your sign-in has ended. Please sign in again.",
     unreachable: "The service does not answer. Check your network, then try again.",
     unexpected: "Something unexpected happened. Please try again.",

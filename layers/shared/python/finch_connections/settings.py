@@ -30,6 +30,7 @@ class Settings(NamedTuple):
     connect_modes: str
     customer_claim: str
     checks_per_minute: str
+    attempts_per_customer: str
 
     @property
     def allowed_return_urls(self) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Parts that our tables share: transactions, failed conditions, field codecs and the index by due time."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
@@ -46,7 +46,14 @@ class NotRead(Exception):
 
 
 class Conflict(Exception):
-    """Another write came first. Nothing was written: read again and decide again."""
+    """Another write came first. Nothing was written: read again and decide again.
+
+    `failed` has the positions of the writes of a transaction whose condition failed.
+    """
+
+    def __init__(self, failed: Collection[int] = ()) -> None:
+        super().__init__()
+        self.failed = failed
 
 
 def read_together(client: "DynamoDBClient", reads: Sequence[Read]) -> list[Item | None]:
@@ -83,10 +90,11 @@ def _with_retries(write: Callable[[], object]) -> None:
         try:
             write()
         except ClientError as error:
-            reasons = {one.get("Code") for one in error.response.get("CancellationReasons", [])}
-            reasons.add(error.response["Error"]["Code"])
+            each = [one.get("Code") for one in error.response.get("CancellationReasons", [])]
+            reasons = {*each, error.response["Error"]["Code"]}
             if reasons & {"ConditionalCheckFailed", "ConditionalCheckFailedException"}:
-                raise Conflict from error
+                failed = [n for n, one in enumerate(each) if one == "ConditionalCheckFailed"]
+                raise Conflict(failed) from error
             if not reasons & {"TransactionConflict", "TransactionConflictException"}:
                 raise
             if seconds is None:

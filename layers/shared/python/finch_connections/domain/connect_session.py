@@ -36,6 +36,8 @@ EXCHANGE_LIMIT = timedelta(minutes=4)
 CONFIRM_WITHIN = timedelta(hours=24)
 # A session is kept this long after it ends or expires, so that a reload gets the same outcome.
 KEPT_AFTER_END = timedelta(days=30)
+# A stranger can make up codes, so rows that only a refused code has written are not kept for long.
+KEPT_AFTER_REFUSAL = timedelta(days=1)
 
 # "New session" in Finch's API reference.
 _LONGEST_CUSTOMER_NAME = 255
@@ -143,7 +145,8 @@ class Attempt:
     The handle and the binding are stored only as hashes. `repairs` is the key of the connection whose
     login the session repairs, and `repairs_id` is the Finch connection of that login.
     `finch_customer_id` is the customer id that we sent to Finch. `repairs_id` and `finch_customer_id`
-    are None until Finch has created its session.
+    are None until Finch has created its session. `apart` marks a session for a single code: see `apart`
+    below.
     """
 
     handle_hash: str
@@ -160,6 +163,7 @@ class Attempt:
     repairs: CompanyKey | None = None
     repairs_id: str | None = None
     finch_customer_id: str | None = None
+    apart: bool = False
 
     @property
     def link_expires_at(self) -> datetime:
@@ -483,7 +487,7 @@ def apart(session: Started, code: SecretText) -> Started:
     attempt = session.attempt
     digest = sha256(f"{attempt.handle_hash} {code.digest()}".encode()).hexdigest()
     handle_hash = attempt.binding_id + digest[len(attempt.binding_id) :]
-    return Started(replace(attempt, handle_hash=handle_hash), session.click)
+    return Started(replace(attempt, handle_hash=handle_hash, apart=True), session.click)
 
 
 def require_unspent(note: CodeNote | None, session: ConnectSession) -> None:

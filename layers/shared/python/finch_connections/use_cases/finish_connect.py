@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from finch_connections.aws.dynamodb import Conflict
 from finch_connections.background import in_background
+from finch_connections.domain.budget import Spending, TooManyRequests
 from finch_connections.domain.connect_session import (
     ConnectSession,
     Exchanging,
@@ -87,10 +88,12 @@ def finish_redirect(
             return Failed(error if error == "access_denied" else "finch_refused", session)
         if not code:
             raise InvalidRequest("The callback has neither a code nor an error.")
+        # Before a work item is queued, which would only find that this code is spent.
+        require_unspent(note, session)
         bound = session.attempt.bound(bindings)
         if state is None and note is None and isinstance(session, Started):
             require_code(session, SecretText(code), now)
-            session = services.sessions.add_apart(apart(session, SecretText(code)))
+            session = services.sessions.add_apart(apart(session, SecretText(code)), now)
         return _finish(session, _Return(SecretText(code), state is not None, bound, now), services)
     except (Refusal, FinchFailure) as failure:
         logger.info("callback refused", code=failure.code)
@@ -142,7 +145,7 @@ def confirm(
 
 def _finish(session: ConnectSession, back: _Return, services: Services) -> Finished:
     """The outcome of a code, the same for each callback with it. A single request exchanges it."""
-    queued, prepared = False, in_background(services.finch.prepare)
+    queued, waits, prepared = False, False, in_background(services.finch.prepare)
     for _ in range(WAITS):
         require_code(session, back.code, back.now)
         if isinstance(session, Started):
@@ -156,6 +159,9 @@ def _finish(session: ConnectSession, back: _Return, services: Services) -> Finis
                 return _exchange(exchanging, back, services)
             session = reread(session, services)
         elif isinstance(session, Exchanging) and not session.abandoned(back.now):
+            waits = waits or _may_wait(session, back, services)
+            if not waits:
+                break
             services.pause(WAIT_SECONDS)
             session = reread(session, services)
         else:
@@ -163,11 +169,20 @@ def _finish(session: ConnectSession, back: _Return, services: Services) -> Finis
     return _join(session, back, services)
 
 
+def _may_wait(session: Exchanging, back: _Return, services: Services) -> bool:
+    """Whether another callback may wait for the outcome, and occupy a function meanwhile."""
+    try:
+        services.sessions.spend(Spending.WAIT, session.attempt, back.now)
+    except TooManyRequests:
+        return False
+    return True
+
+
 def _consume(session: Started, back: _Return, services: Services) -> Exchanging | None:
     """Consumes the code. Returns the session, or None if another request wrote first.
 
     Also makes a repairing session a holder: it may soon have the only token that works, because a repair
-    may revoke earlier tokens. Raises `CodeRejected`.
+    may revoke earlier tokens. Raises `CodeRejected` and `TooManyRequests`.
     """
     handle_hash = session.attempt.handle_hash
     holding = [services.ownerships.holding(one, handle_hash) for one in behind(session)]

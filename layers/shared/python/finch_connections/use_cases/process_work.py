@@ -146,6 +146,8 @@ def _session(
             return _held_or_over(work_item, handle_hash, now, services)
         case Held() | Uncertain() if _comes_anyway(work_item, session.next_look, now):
             return Processed()
+        case Held() if attach_token.company_is_free(session, now, services):
+            return _escrowed(work_item, session, now, services)
         case Held():
             return _reminder(work_item, now, Report.TOKEN_HELD)
         case Uncertain():
@@ -172,21 +174,21 @@ def _exchanging(
 
 
 def _escrowed(
-    work_item: WorkItem, session: Escrowed, now: datetime, services: exchange_code.Services
+    work_item: WorkItem, session: Escrowed | Held, now: datetime, services: exchange_code.Services
 ) -> Processed:
     handle_hash, customer_id = session.attempt.handle_hash, session.attempt.customer_id
     try:
         done = attach_token.settle(session, Approval.NONE, now=now, services=services)
     except ConnectionEnded:
         latest = services.sessions.get(handle_hash)
-        if not isinstance(latest, Escrowed):
+        if not isinstance(latest, Escrowed | Held):
             return Processed()
         return Processed(work_item.waiting((latest.dead_since or now) + DEAD_AGAIN_AFTER))
     except Refusal:
         return _held_or_over(work_item, handle_hash, now, services)
     if done.status is Status.CONNECTED and done.key:
         return Processed(WorkItem.at_once(ConnectionSubject(customer_id, done.key), now))
-    if done.status is Status.PENDING or not isinstance(done.session, Escrowed):
+    if done.status is Status.PENDING or not isinstance(done.session, Escrowed | Held):
         return _later(work_item, now)
     confirm_until = session.consumption.confirm_until
     if now < confirm_until:

@@ -305,7 +305,7 @@ class Held:
         return self.key is not None and now < self.consumption.consumed_at + WANTED_FOR
 
     def is_repeated_by(self, later: "Held | Escrowed") -> bool:
-        """Whether `later` has a token of the same login, for the same customer and at least its products.
+        """Whether `later` has a token of the same login and customer, with at least its products and proof.
 
         A session that waits for its company knows the Finch connection of its token, so the later token
         covers it. Behind a pair id, only an equal account shows that.
@@ -315,6 +315,7 @@ class Held:
             self.key is not None
             and self.attempt.customer_id == later.attempt.customer_id
             and self.consumption.consumed_at <= later.consumption.consumed_at
+            and self.escrow.browser_bound <= later.escrow.browser_bound
             and mine.products <= other.products
             and (mine.connection_id, mine.account_id) == (other.connection_id, other.account_id)
             and not (is_pair_id(mine.connection_id) and mine.account_id is None)

@@ -172,7 +172,7 @@ def settle(
                 # operator must get the report of the held token soon.
                 _queue(session, now, services)
             try:
-                _hold(session, error, now, services)
+                _hold(session, error, approval, now, services)
             except Conflict:
                 session = reread(session, services)
                 continue
@@ -205,14 +205,22 @@ def company_is_free(session: Held, now: datetime, services: Services) -> bool:
     return owners <= {session.attempt.customer_id}
 
 
-def _hold(session: Escrowed | Held, error: Refusal, now: datetime, services: Services) -> None:
+def _hold(
+    session: Escrowed | Held,
+    error: Refusal,
+    approval: Approval,
+    now: datetime,
+    services: Services,
+) -> None:
     """Holds the token for an operator, or until its company is free. Raises `Conflict`.
 
-    Ends earlier held sessions that this session repeats.
+    A token that waits keeps the customer's approval, and ends earlier held sessions that it repeats.
     """
     if not isinstance(error, OwnedByAnother):
         services.sessions.hold(session, error.code)
         return
+    if approval is Approval.CUSTOMER and not session.escrow.browser_bound:
+        services.sessions.bind(session)
     # Finch may just have named the connection.
     latest = reread(session, services)
     if not isinstance(latest, Escrowed | Held):

@@ -186,8 +186,12 @@ class Oracle:
             if item["phase"]["S"] in _UNFINISHED and handle_hash not in sessions:
                 yield f"M3: no message is about a session that is {item['phase']['S']}"
         for row, item in kept.connections.items():
-            going = kept.status(row) == "disconnecting" or "problem" in item
-            if going and row not in rows:
+            troubled = item.get("problem", {"S": ""})["S"] not in (
+                "",
+                "transferred",
+                "connect_again",
+            )
+            if (kept.status(row) == "disconnecting" or troubled) and row not in rows:
                 yield f"M3: no message is about {row[0]}'s {kept.status(row)} connection"
 
 

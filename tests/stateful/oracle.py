@@ -61,6 +61,8 @@ class Oracle:
         kept = StoredState(self.deployed)
         self.history.record(kept)
         for row, item in kept.connections.items():
+            if item.get("problem") == {"S": "transferred"} and row in self.wanted:
+                self.customer_ends(row)
             if new := item["tokens"]["M"].keys() - self.attached[row]:
                 self.attached[row] |= new
                 tokens = item["tokens"]["M"]

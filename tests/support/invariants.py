@@ -105,9 +105,15 @@ class ConnectionHistory:
         self._seen: dict[Row, set[str]] = defaultdict(set)
 
     def record(self, kept: StoredState) -> None:
-        """Records the current Finch connections of every connection."""
-        for row in kept.connections:
+        """Records the current Finch connections of every connection.
+
+        A Finch connection that an operator gave to another customer is no longer the former customer's.
+        """
+        for row, item in kept.connections.items():
             self._seen[row] |= kept.connection_ids(row)
+            if item.get("problem") == {"S": "transferred"}:
+                for other in kept.connections.keys() - {row}:
+                    self._seen[row] -= kept.connection_ids(other)
 
     def seen(self, row: Row) -> set[str]:
         """All Finch connections that this connection ever had."""
@@ -241,7 +247,7 @@ def _inconsistent_ownerships(kept: StoredState) -> Iterator[str]:
         for holder in item.get("holders", {"SS": []})["SS"]:
             if what not in _behind(kept.sessions.get(holder, {})):
                 yield f"I5: {kind} record names a session that has no token of it"
-    for (customer_id, key), item in kept.connections.items():
+    for customer_id, key in kept.connections:
         for owned_id in _wanted(kept, (customer_id, key)):
             record = kept.ownerships.get(owned_id, {})
             if record.get("customer_id") != {"S": customer_id} or record.get("key") != {"S": key}:

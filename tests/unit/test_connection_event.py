@@ -110,7 +110,7 @@ def test_free_company_makes_an_available_event() -> None:
         {"entity_ids": frozenset({"entity-1"})},
         {"entities": {"entity-1": "connected"}},
     ],
-    ids=str,
+    ids=lambda change: next(iter(change)),
 )
 def test_changed_logins_make_a_logins_changed_event(another: dict[str, object]) -> None:
     before = connection()

@@ -93,7 +93,7 @@ def test_reload_of_a_repeated_attempt_gets_the_same_outcome(deployed: InProcess)
     ],
     ids=["another login", "fewer products"],
 )
-def test_attempt_that_repeats_no_earlier_one_is_held_too(
+def test_attempt_that_repeats_no_earlier_attempt_is_held_too(
     deployed: InProcess, first: dict[str, Any], second: dict[str, Any]
 ) -> None:
     acme, globex = Person(deployed, "acme"), Person(deployed, "globex")

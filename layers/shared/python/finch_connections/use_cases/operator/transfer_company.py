@@ -56,7 +56,7 @@ class Transfer:
 
 
 def show(handle_hash: str, *, now: datetime, services: Services) -> Transfer:
-    """What a transfer to the customer of this session would do.
+    """The effect of a transfer to the customer of this session.
 
     Raises `SessionUsed` if no other customer owns the company of a held token, `NotProven`,
     `AnswersDiffer`, `ConnectionBusy`, `SessionNotFound` and `FinchFailure`.

@@ -447,3 +447,32 @@ def test_operators_disconnect_of_a_token_that_waits_ends_it(deployed: InProcess)
     assert held(deployed) == []
     assert len(deployed.finch.live_tokens()) == 1
     assert promises_hold(deployed)
+
+
+# Finch names the connection for one customer, and not for the other
+
+
+@pytest.mark.parametrize("owner_named", [True, False])
+@pytest.mark.parametrize("login", [MAYA, OWEN])
+def test_company_has_one_owner_where_finch_names_the_connection_for_one_customer_only(
+    deployed: InProcess, login: str, owner_named: bool
+) -> None:
+    acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
+    for person, its_login, named in ((acme, MAYA, owner_named), (globex, login, not owner_named)):
+        if not named:
+            for path in ("/auth/token", "/introspect"):
+                edit = {"remove": ["connection_id"]}
+                deployed.finch.faults.add("*", path, edit=edit, times=None)
+        person.connect(login=its_login)
+        deployed.finch.faults.clear()
+    assert globex.connections() == []
+    answer = transfer(deployed, show(deployed))
+    if answer.get("error") == "changed":
+        # Finch named the connection of the held token only now.
+        answer = transfer(deployed, show(deployed))
+    assert answer["result"]["status"] == "transferred"
+    deployed.queue.pass_time(3 * HOUR)
+    assert acme.connection()["status"] == "disconnected"
+    assert len(globex.connection()["logins"]) == 1
+    assert {one.login for one in deployed.finch.live_tokens()} == {login}
+    assert promises_hold(deployed)

@@ -411,6 +411,8 @@ var de = {
     disconnected: { label: "Getrennt", reason: "Es können keine Daten mehr gelesen werden." }
   },
   problem: {
+    connect_again: "Ein anderes Konto hatte diese Firma verbunden und hat sie getrennt. Verbinden Sie sie neu, um sie hier zu verwenden.",
+    transferred: "Diese Firma gehört jetzt zu einem anderen Konto.",
     another_company: "Zuletzt haben Sie sich bei einer anderen Firma angemeldet, die jetzt eine eigene Verbindung ist. Diese hier wartet noch auf Sie.",
     disconnect_refused: "{provider} wollte diese Verbindung nicht beenden. Melden Sie sich neu an, und trennen Sie sie dann noch einmal."
   },
@@ -605,6 +607,8 @@ var en = {
     disconnected: { label: "Disconnected", reason: "No data can be read any more." }
   },
   problem: {
+    connect_again: "Another account had connected this company and has disconnected it. Connect it again to use it here.",
+    transferred: "This company now belongs to another account.",
     another_company: "The last time you signed in to another company, which is now a connection of its own. This one still waits for you.",
     disconnect_refused: "{provider} would not end this connection. Sign in again, then disconnect it once more."
   },
@@ -1291,6 +1295,8 @@ function card(view, content) {
   const { connection, id, open, connect, toggle } = content;
   const { words } = view;
   const ended = connection.status === "disconnected";
+  const { problem } = connection;
+  const explained = !ended || problem === "transferred" || problem === "connect_again";
   const mark = h(
     "span",
     { class: "mark", "aria-hidden": "true" },
@@ -1316,7 +1322,7 @@ function card(view, content) {
         controls: id,
         label: actionLabel(view, connection, words.text("details"))
       }),
-      !ended && reason(view, content)
+      explained && reason(view, content)
     ),
     h("div", { id, class: "body", hidden: !open }, open && details(view, content))
   ];

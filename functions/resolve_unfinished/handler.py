@@ -27,11 +27,13 @@ from finch_connections.finch.errors import FinchFailure
 from finch_connections.log import logger
 from finch_connections.use_cases.exchange_code import Services
 from finch_connections.use_cases.operator import resolve_unfinished as use_case
+from finch_connections.use_cases.operator import transfer_company
 from finch_connections.use_cases.operator.resolve_unfinished import (
     AnswersDiffer,
     NotAsShown,
     Picture,
 )
+from finch_connections.use_cases.operator.transfer_company import NotProven, Transfer
 from finch_connections.web import request_body
 from finch_connections.web.request_body import CustomerId, FinchId
 
@@ -51,9 +53,12 @@ class List(_Command):
 
 
 class Decide(_Command):
-    """Attach a token in escrow, or end its connection; without `decision`, only show the facts."""
+    """Decide about a token in escrow; without `decision`, only show the facts.
 
-    action: Literal["attach", "disconnect"]
+    Attach it, end its connection, or transfer its company from another customer.
+    """
+
+    action: Literal["attach", "disconnect", "transfer"]
     session: SessionHash
     decision: str | None = None
 
@@ -144,6 +149,12 @@ def resolve_unfinished(event: dict[str, Any], context: Any) -> dict[str, Any]:
     except AnswersDiffer:
         detail = "Finch's responses name different connections for this token. Ask Finch to end it."
         return {"error": "answers_differ", "detail": detail}
+    except NotProven:
+        detail = (
+            "The token is dead, or its customer's browser was never proven. "
+            "Ask that customer to sign in and to connect the company again."
+        )
+        return {"error": "not_proven", "detail": detail}
     except (NotAsShown, Conflict):
         detail = "The state has changed since it was shown. Look at it again and decide again."
         return {"error": "changed", "detail": detail}
@@ -172,6 +183,11 @@ def _do(command: Any, now: datetime, services: Services) -> Any:
                 ],
                 "connections": [_connection(one) for one in found.connections],
             }
+        case Decide(action="transfer", session=session, decision=None):
+            return _transfer(transfer_company.show(session, now=now, services=services))
+        case Decide(action="transfer", session=session, decision=str(decision)):
+            key = transfer_company.transfer(session, decision, now=now, services=services)
+            return {"status": "transferred", **_company(key)}
         case Decide(action=action, session=session, decision=None):
             return _picture(use_case.picture(session, services=services), action)
         case Decide(action="attach", session=session, decision=str(decision)):
@@ -272,6 +288,23 @@ def _picture(seen: Picture, action: str) -> dict[str, Any]:
         "would_be_cut_off": {"connections": cut_off, "sessions": list(seen.holders)},
         "warning": warning,
         "decision": seen.decision(action),
+    }
+
+
+def _transfer(shown: Transfer) -> dict[str, Any]:
+    """The effect of a transfer. The next invocation must repeat `decision`."""
+    ending = {token.id for token in shown.after.tokens}
+    return {
+        **_picture(shown.seen, "transfer"),
+        "from": _connection(shown.former),
+        "logins_covered_by_the_held_token": [
+            token.id for token in shown.former.tokens if token.id not in ending
+        ],
+        "logins_to_end_at_finch": sorted(ending),
+        "warning": (
+            "The company moves to the customer of this session. The customer in `from` loses it for good."
+        ),
+        "decision": shown.decision,
     }
 
 

@@ -220,6 +220,18 @@ def no_phase(name: str, reached: Callable[[InProcess], bool]) -> Callable[[InPro
     return lambda world: reached(world) and not phase(name)(world)
 
 
+def transferred(world: InProcess) -> bool:
+    """The customer has the company, and the other customer's connection has ended."""
+    kept = StoredState(world)
+    return connected(1)(world) and kept.status((ANOTHER, ROW[1])) == "disconnected"
+
+
+def held_once(world: InProcess) -> bool:
+    """One token is held, the newest."""
+    texts = [one.text for one in StoredState(world).places() if isinstance(one.row, str)]
+    return texts == [world.finch.tokens()[-1].access_token]
+
+
 # States before a scenario
 
 
@@ -297,6 +309,31 @@ def _token_held(run: ScenarioRun) -> Person:
     acme = _unconfirmed_and_another_login_connected(run)
     run.process()
     assert phase("held")(run.world)
+    return acme
+
+
+def _another_customers_company(run: ScenarioRun, **choices: Any) -> Person:
+    """A customer whose token is held, because another customer has connected the company."""
+    acme = run.person()
+    run.connect(run.person(customer_id=ANOTHER), login=MAYA)
+    assert run.record_outcome(acme.connect(**choices).outcome) == "cannot_connect"
+    run.process()
+    return acme
+
+
+def _other_login_of_another_customers_company(run: ScenarioRun) -> Person:
+    return _another_customers_company(run, login=OWEN)
+
+
+def _company_is_free(run: ScenarioRun) -> Person:
+    acme = _other_login_of_another_customers_company(run)
+    run.disconnect(run.people[-1])
+    return acme
+
+
+def _company_is_free_and_token_dead(run: ScenarioRun) -> Person:
+    acme = _another_customers_company(run)
+    run.disconnect(run.people[-1])
     return acme
 
 
@@ -467,6 +504,12 @@ def _connect_under_another_name(run: ScenarioRun, acme: Person) -> None:
     run.process()
 
 
+@scenario("connect another customer's company again", held_once, _another_customers_company)
+def _connect_another_customers_company(run: ScenarioRun, acme: Person) -> None:
+    assert run.record_outcome(acme.connect().outcome) == "cannot_connect"
+    run.process()
+
+
 @scenario("connect embedded", connected(1), _nothing)
 def _connect_embedded(run: ScenarioRun, acme: Person) -> None:
     started = acme.start(mode="embedded")
@@ -574,6 +617,12 @@ def _disconnect_with_an_open_session(run: ScenarioRun, acme: Person) -> None:
     phase("held"),
     _repaired_unconfirmed,
 )
+@scenario("process work: attach a held token", connected(1), _company_is_free)
+@scenario(
+    "process work: ask to connect again",
+    shown("disconnected"),
+    _company_is_free_and_token_dead,
+)
 @scenario("process work: report an interrupted exchange", phase("uncertain"), _interrupted)
 @scenario(
     "process work: report an interrupted repair", phase("uncertain"), _repaired_and_interrupted
@@ -634,6 +683,13 @@ def _decide(run: ScenarioRun, action: str) -> None:
 @scenario("operator: attach a held token", connected(2), _token_held)
 def _attach_held(run: ScenarioRun, acme: Person) -> None:
     _decide(run, "attach")
+
+
+@scenario("operator: transfer, same login", transferred, _another_customers_company)
+@scenario("operator: transfer, other login", transferred, _other_login_of_another_customers_company)
+def _transfer(run: ScenarioRun, acme: Person) -> None:
+    _decide(run, "transfer")
+    run.process()
 
 
 @scenario("operator: end a held token", ended, _token_held)

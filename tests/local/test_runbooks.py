@@ -436,6 +436,34 @@ def test_operator_decides_about_a_held_token(
     assert acme.connection()["status"] == "connected"
 
 
+def test_operator_gives_a_company_to_the_customer_of_a_held_token(
+    deployed: Deployed, operator: Operator, queue: Queue
+) -> None:
+    acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
+    acme.connect(login=MAYA)
+    assert globex.connect(login=OWEN).outcome == {"error": "cannot_connect"}
+    pass_time(deployed, timedelta(hours=2))
+    [held] = [one for one in deployed.tables.all_sessions() if one["phase"]["S"] == "held"]
+    values = {"session": held["handle_hash"]["S"], "customer": "globex"}
+    listing, transfer, inspect = commands(
+        TO_DO["A company is connected by another customer"], values
+    )
+    assert operator.run(listing) == PERSON_NEEDED
+    assert values["session"] in operator.screen
+    # Without a terminal, the program cannot ask and does nothing.
+    assert operator.run(transfer) == FAILED
+    assert globex.connections() == []
+    assert operator.run([*transfer, "--yes"]) == DONE
+    assert '"status": "transferred"' in operator.screen
+    assert operator.run(inspect) == DONE
+    assert HARBOR_LANE.id in operator.screen
+    assert globex.connection()["status"] == "connected"
+    queue.fall_due()
+    until(lambda: acme.connection()["status"] == "disconnected")
+    assert acme.connection()["problem"] == "transferred"
+    assert [token.login for token in live(deployed)] == [OWEN]
+
+
 def test_role_without_decrypt_permission_raises_alarms_and_loses_no_token(
     world: World, deployed: Deployed
 ) -> None:

@@ -53,6 +53,7 @@ class PreparedWorld:
     escrowed: str
     to_discard: str
     held: str
+    waiting: str
     failed_batch: Mapping[str, str]
     old_key: Callable[[], AbstractContextManager[str]]
     _kept: list[tuple[str, list[dict[str, Any]]]] = field(repr=False)
@@ -171,6 +172,7 @@ def prepare_world(
         hashes["escrowed"],
         hashes["to-discard"],
         hashes["held"],
+        hashes["late"],
         {"streamArn": "stream", "shardId": "shard", "startSequenceNumber": "1"}
         | {"endSequenceNumber": "1"},
         old_key,
@@ -360,8 +362,8 @@ def read_the_audit(prepared: PreparedWorld) -> None:
     prepared.invoke("resolve_unfinished", {"action": "audit", "customer_id": "acme"})
 
 
-def _decide(prepared: PreparedWorld, action: str) -> None:
-    command = {"action": action, "session": prepared.held}
+def _decide(prepared: PreparedWorld, action: str, session: str) -> None:
+    command = {"action": action, "session": session}
     shown = prepared.invoke("resolve_unfinished", command)
     decision = shown["result"]["decision"]
     prepared.invoke("resolve_unfinished", command | {"decision": decision})
@@ -369,12 +371,17 @@ def _decide(prepared: PreparedWorld, action: str) -> None:
 
 @exercise("ResolveUnfinished")
 def attach_a_held_token(prepared: PreparedWorld) -> None:
-    _decide(prepared, "attach")
+    _decide(prepared, "attach", prepared.held)
 
 
 @exercise("ResolveUnfinished")
 def end_a_held_token(prepared: PreparedWorld) -> None:
-    _decide(prepared, "disconnect")
+    _decide(prepared, "disconnect", prepared.held)
+
+
+@exercise("ResolveUnfinished")
+def transfer_a_company(prepared: PreparedWorld) -> None:
+    _decide(prepared, "transfer", prepared.waiting)
 
 
 def _vend(prepared: PreparedWorld, **more: str) -> None:

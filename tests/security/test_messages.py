@@ -161,7 +161,7 @@ def test_a_mistyped_command_is_refused_and_not_logged(
     assert deployed.queue.waiting() == []
 
 
-@pytest.mark.parametrize("action", ["attach", "disconnect"])
+@pytest.mark.parametrize("action", ["attach", "disconnect", "transfer"])
 def test_a_wrong_decision_is_refused_and_changes_nothing(deployed: InProcess, action: str) -> None:
     acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
     acme.connect()
@@ -170,12 +170,13 @@ def test_a_wrong_decision_is_refused_and_changes_nothing(deployed: InProcess, ac
     assert deployed.invoke
     command = {"action": action, "session": held["handle_hash"]["S"]}
     shown = deployed.invoke("resolve_unfinished", command)["result"]
-    other = {"attach": "disconnect", "disconnect": "attach"}[action]
+    others = {"attach", "disconnect", "transfer"} - {action}
     for decision in ("", "0" * 16, shown["decision"].upper(), shown["decision"][:-1]):
         answer = deployed.invoke("resolve_unfinished", command | {"decision": decision})
         assert answer["error"] == "changed", decision
-    wrong_action = {**command, "action": other, "decision": shown["decision"]}
-    assert deployed.invoke("resolve_unfinished", wrong_action)["error"] == "changed"
+    for other in others:
+        wrong_action = {**command, "action": other, "decision": shown["decision"]}
+        assert deployed.invoke("resolve_unfinished", wrong_action)["error"] == "changed"
     assert len(deployed.finch.live_tokens()) == 2
     assert globex.connections() == []
 

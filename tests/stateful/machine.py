@@ -938,6 +938,21 @@ class Model(RuleBasedStateMachine):
         self.oracle.ended_by_operator.add(item["escrow"]["M"]["connection_id"]["S"])
         return self.oracle.finch_may_end(decide)
 
+    @precondition(lambda self: self.stored.phases()["held"])
+    @rule(which=INDEX, trouble=TROUBLES)
+    def operator_transfers(self, which: int, trouble: Trouble | None) -> None:
+        """Gives the company of a held token to its customer."""
+        with self._step("operator transfers", trouble):
+            sessions = StoredState(self.oracle.deployed).sessions
+            held = [one for one, item in sessions.items() if item["phase"]["S"] == "held"]
+            if held:
+                chosen = _latest(held, which)
+                seen = self._operate(action="transfer", session=chosen)
+                if "error" not in seen:
+                    decision = seen["result"]["decision"]
+                    answer = self._operate(action="transfer", session=chosen, decision=decision)
+                    Model.ran[f"({answer.get('error', 'transferred')})"] += 1
+
     @precondition(lambda self: self.stored.phases()["uncertain"])
     @rule(which=INDEX, trouble=TROUBLES)
     def operator_dismisses(self, which: int, trouble: Trouble | None) -> None:

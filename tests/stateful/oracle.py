@@ -64,6 +64,8 @@ class Oracle:
         kept = StoredState(self.deployed)
         self.history.record(kept)
         for row, item in kept.connections.items():
+            if item.get("problem") == {"S": "transferred"} and row in self.wanted:
+                self.customer_ends(row)
             if new := item["tokens"]["M"].keys() - self.attached[row]:
                 self.attached[row] |= new
                 tokens = item["tokens"]["M"]
@@ -184,9 +186,9 @@ class Oracle:
                 if "due_at" not in item or int(item["due_at"]["N"]) > latest:
                     yield f"M3: no scheduled check finds a session that is {phase}"
         for row, item in kept.connections.items():
-            going = kept.status(row) == "disconnecting" or "problem" in item
             # A repair at another company leaves a problem, and no work.
-            going &= item.get("problem") != {"S": "another_company"}
+            refused = item.get("problem") == {"S": "disconnect_refused"}
+            going = kept.status(row) == "disconnecting" or refused
             if going and ("due_at" not in item or int(item["due_at"]["N"]) > soon):
                 yield f"M3: no scheduled check finds {row[0]}'s {kept.status(row)} connection"
 

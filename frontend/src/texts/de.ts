@@ -102,6 +102,9 @@ export const de: Texts = {
     disconnected: { label: "Getrennt", reason: "Es können keine Daten mehr gelesen werden." },
   },
   problem: {
+    connect_again:
+      "Ein anderes Konto hatte diese Firma verbunden und hat sie getrennt. Verbinden Sie sie neu, um sie hier zu verwenden.",
+    transferred: "Diese Firma gehört jetzt zu einem anderen Konto.",
     another_company:
       "Zuletzt haben Sie sich bei einer anderen Firma angemeldet, die jetzt eine eigene Verbindung ist. Diese hier wartet noch auf Sie.",
     disconnect_refused:

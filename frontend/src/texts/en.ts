@@ -98,6 +98,9 @@ export const en = {
     disconnected: { label: "Disconnected", reason: "No data can be read any more." },
   },
   problem: {
+    connect_again:
+      "Another account had connected this company and has disconnected it. Connect it again to use it here.",
+    transferred: "This company now belongs to another account.",
     another_company:
       "The last time you signed in to another company, which is now a connection of its own. This one still waits for you.",
     disconnect_refused:

@@ -363,10 +363,17 @@ class SessionTable:
         move = self._move(session, session, sets={"escrow.browser_bound": {"BOOL": True}})
         update(self.client, move)
 
-    def hold(self, session: Keeping, error: str, together_with: Sequence["Write"] = ()) -> None:
-        """Keeps the token in escrow for an operator."""
-        held = Held(session.attempt, session.consumption, session.escrow, error)
-        hold = self._move(session, held, ["error"], removes=("key", "approved"))
+    def hold(
+        self,
+        session: Keeping,
+        error: str,
+        together_with: Sequence["Write"] = (),
+        key: CompanyKey | None = None,
+    ) -> None:
+        """Keeps the token in escrow for an operator, or until the company `key` is free."""
+        held = Held(session.attempt, session.consumption, session.escrow, error, key=key)
+        removes = ("approved", *(() if key else ("key",)))
+        hold = self._move(session, held, ("error", "key"), removes=removes)
         write_together(self.client, [{"Update": hold}, *together_with])
 
     def discard(
@@ -395,7 +402,7 @@ class SessionTable:
             session.dead_since,
         )
         stores = ("error", "discarding_since", "key", "approved")
-        discard = self._move(session, discarding, stores)
+        discard = self._move(session, discarding, stores, removes=() if key else ("key",))
         write_together(self.client, [{"Update": discard}, *together_with])
         return discarding
 
@@ -407,6 +414,10 @@ class SessionTable:
         together_with: Sequence["Write"] = (),
     ) -> None:
         """Ends the session and forgets its token, which is revoked or covered by another token."""
+        write_together(self.client, [self.ending(session, error, now), *together_with])
+
+    def ending(self, session: Keeping | Uncertain, error: str, now: datetime) -> "Write":
+        """The write that ends a session, as part of a transaction."""
         ended = Ended(session.attempt, session.consumption, error)
         end = self._move(
             session,
@@ -415,7 +426,7 @@ class SessionTable:
             sets={"ttl": _ttl(now)},
             removes=("escrow", "due_shard", "due_at"),
         )
-        write_together(self.client, [{"Update": end}, *together_with])
+        return {"Update": end}
 
     def complete(
         self,

@@ -34,6 +34,8 @@ CODE_LIFETIME = timedelta(minutes=10)
 EXCHANGE_LIMIT = timedelta(minutes=4)
 # A token that its user does not confirm within this time is disconnected at Finch.
 CONFIRM_WITHIN = timedelta(hours=24)
+# A customer who waits this long for another customer's company may not want it any more.
+WANTED_FOR = timedelta(days=30)
 # A session is kept this long after it ends or expires, so that a reload gets the same outcome.
 KEPT_AFTER_END = timedelta(days=30)
 # A stranger can make up codes, so rows that only a refused code has written are not kept for long.
@@ -292,7 +294,11 @@ class Escrowed:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Held:
-    """The token is in escrow and must not be attached without an operator. `error` says why."""
+    """The token is in escrow and must not be attached without an operator. `error` says why.
+
+    `key` is the company, if the only reason is that another connection owns it. Finch has then confirmed
+    which connection the token belongs to, and the token may be attached when the company is free.
+    """
 
     phase: ClassVar = Phase.HELD
     attempt: Attempt
@@ -300,6 +306,28 @@ class Held:
     escrow: Escrow
     error: str
     dead_since: datetime | None = None
+    key: CompanyKey | None = None
+
+    def waits_for_company(self, now: datetime) -> bool:
+        """Whether the session may still get the company without an operator."""
+        return self.key is not None and now < self.consumption.consumed_at + WANTED_FOR
+
+    def is_repeated_by(self, later: "Held | Escrowed") -> bool:
+        """Whether `later` has a token of the same login and customer, with at least its products and proof.
+
+        A session that waits for its company knows the Finch connection of its token, so the later token
+        covers it. Behind a pair id, only an equal account shows that.
+        """
+        mine, other = self.escrow.token_response, later.escrow.token_response
+        return (
+            self.key is not None
+            and self.attempt.customer_id == later.attempt.customer_id
+            and self.consumption.consumed_at <= later.consumption.consumed_at
+            and self.escrow.browser_bound <= later.escrow.browser_bound
+            and mine.products <= other.products
+            and (mine.connection_id, mine.account_id) == (other.connection_id, other.account_id)
+            and not (is_pair_id(mine.connection_id) and mine.account_id is None)
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -14,6 +14,8 @@ from finch_connections.domain.identifier import is_finch_id, key_part, of_key_pa
 REFUSED_FOR = timedelta(days=3)
 DISCONNECT_REFUSED = "disconnect_refused"
 ANOTHER_COMPANY = "another_company"
+TRANSFERRED = "transferred"
+CONNECT_AGAIN = "connect_again"
 # The scheduled check asks Finch about a connection whose last check is older.
 CHECKED_EVERY = timedelta(days=1)
 
@@ -199,6 +201,15 @@ class Token:
         if is_pair_id(self.connection_id) and self.account_id is None:
             return False
         return (self.connection_id, self.account_id) == (other.connection_id, other.account_id)
+
+    def covers(self, other: Self) -> bool:
+        """Whether a token of the same company belongs to the Finch connection of this token.
+
+        Finch may name no `connection_id` for either of them. An equal account then shows the same.
+        """
+        if is_pair_id(self.connection_id) or is_pair_id(other.connection_id):
+            return self.account_id is not None and self.account_id == other.account_id
+        return self.connection_id == other.connection_id
 
     def may_be_login_of(self, other: Self) -> bool:
         """Whether both can come from one login: Finch does not always return the account id."""
@@ -468,10 +479,44 @@ def disconnected(connection: Connection, now: datetime) -> Connection:
         ended=frozenset(),
         disconnecting_since=None,
         due_at=None,
-        problem=None,
+        problem=TRANSFERRED if connection.problem == TRANSFERRED else None,
         status=ConnectionStatus.DISCONNECTED,
         updated_at=now,
         revision=connection.revision + 1,
+    )
+
+
+def transferred(connection: Connection, token: Token, now: datetime) -> Connection:
+    """The connection after an operator gave its company to another customer, who has `token`.
+
+    Tokens of that customer's login or Finch connection are dropped: to end them would end `token` too.
+    Finch must end the other logins, so the connection is `disconnecting` until then.
+    """
+    left = tuple(one for one in connection.tokens if not token.covers(one))
+    remaining = replace(
+        connection,
+        tokens=left,
+        ciphertexts={one.id: connection.ciphertexts[one.id] for one in left},
+        ended=frozenset(),
+    )
+    after = disconnecting(remaining, now) if left else disconnected(remaining, now)
+    return replace(after, problem=TRANSFERRED)
+
+
+def free_to_connect(
+    connection: Connection | None, customer_id: str, key: CompanyKey, now: datetime
+) -> Connection | None:
+    """The connection that asks its customer to log in: their token died while another owned the company.
+
+    None if the customer has connected the company in the meantime.
+    """
+    if connection is None:
+        status = ConnectionStatus.DISCONNECTED
+        connection = Connection(customer_id, key, (), status, now, now, revision=0)
+    if connection.status is not ConnectionStatus.DISCONNECTED:
+        return None
+    return replace(
+        connection, problem=CONNECT_AGAIN, updated_at=now, revision=connection.revision + 1
     )
 
 

@@ -13,6 +13,7 @@ from finch_connections.aws.ownership_table import OwnershipTable
 from finch_connections.aws.token_vault import TokenVault
 from finch_connections.aws.work_queue import WorkQueue
 from finch_connections.domain.connection import (
+    TRANSFERRED,
     CompanyKey,
     Connection,
     ConnectionBusy,
@@ -137,7 +138,11 @@ def _resume(connection: Connection, now: datetime, services: Services) -> Connec
             connection, refused = _end_each(connection, confirmed, now, services)
             if connection.ended.issuperset(connection.connection_ids):
                 after = disconnected(connection, now)
-            elif refused and refused_for_days(connection.disconnecting_since, now):
+            elif (
+                refused
+                and connection.problem != TRANSFERRED
+                and refused_for_days(connection.disconnecting_since, now)
+            ):
                 after = disconnect_refused(connection, now)
             else:
                 logger.warning("disconnect unfinished", extra=key_fields(customer_id, key))

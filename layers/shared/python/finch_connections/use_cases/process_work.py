@@ -205,6 +205,8 @@ def _session(
         case Discarding():
             discard_token.discard(session, session.key, now=now, services=services.connecting)
             return _held_or_over(row, now, services)
+        case Held() if attach_token.company_is_free(session, now, services.connecting):
+            return _escrowed(work_item, row, session, now, services)
         case Held():
             return _reminder(now, Report.TOKEN_HELD)
         case Uncertain():
@@ -233,21 +235,25 @@ def _exchanging(session: Exchanging, now: datetime, services: exchange_code.Serv
 
 
 def _escrowed(
-    work_item: WorkItem, row: SessionSubject, session: Escrowed, now: datetime, services: Services
+    work_item: WorkItem,
+    row: SessionSubject,
+    session: Escrowed | Held,
+    now: datetime,
+    services: Services,
 ) -> Processed:
     connecting, customer_id = services.connecting, session.attempt.customer_id
     try:
         done = attach_token.settle(session, Approval.NONE, now=now, services=connecting)
     except ConnectionEnded:
         latest = connecting.sessions.get(row.handle_hash)
-        if not isinstance(latest, Escrowed):
+        if not isinstance(latest, Escrowed | Held):
             return Processed()
         return Processed((latest.dead_since or now) + DEAD_AGAIN_AFTER)
     except Refusal:
         return _held_or_over(row, now, services)
     if done.status is Status.CONNECTED and done.key:
         return _connected(customer_id, done.key, now, services)
-    if done.status is Status.PENDING or not isinstance(done.session, Escrowed):
+    if done.status is Status.PENDING or not isinstance(done.session, Escrowed | Held):
         return _later(work_item, row, now, services)
     confirm_until = session.consumption.confirm_until
     if now < confirm_until:

@@ -58,7 +58,7 @@ def _callback(request: Request) -> Response:
         state=query.get("state"),
         code=query.get("code"),
         error=query.get("error"),
-        last_handle=request.cookies.get(cookies.FINDING),
+        last_handles=cookies.clicked(request.cookies),
         bindings=cookies.bindings(request.cookies),
         now=datetime.now(UTC),
         services=_services(),
@@ -74,7 +74,11 @@ def _callback(request: Request) -> Response:
     return_to = attempt.return_to if attempt else None
     allowed = settings.read().allowed_return_urls
     url = redirects.return_url(return_to, allowed, outcome, completion)
-    spent = [cookies.spent_binding_cookie(attempt.binding_id)] if attempt and over else []
+    # Without an echoed state, another tab of the browser may need the binding.
+    echoed = (query.get("state") or "").strip(",")
+    spent = (
+        [cookies.spent_binding_cookie(attempt.binding_id)] if attempt and over and echoed else []
+    )
     return api.redirect(url, spent, counted)
 
 

@@ -94,8 +94,10 @@ def _started(new: NewSession, request: Request) -> Response:
         else {"connect_url": f"{request.callback_url.removesuffix('/callback')}/connect/{handle}"}
     )
     body = {**where, "expires_at": attempt.useful_until.isoformat()}
-    cookie = cookies.binding_cookie(attempt.binding_id, new.binding)
-    return api.answer(HTTPStatus.CREATED, body, [cookie])
+    set_cookies = cookies.binding_cookies(
+        attempt.binding_id, new.binding, attempt.created_at, request.cookies
+    )
+    return api.answer(HTTPStatus.CREATED, body, set_cookies)
 
 
 def _open_link(request: Request) -> Response:
@@ -112,7 +114,7 @@ def _open_link(request: Request) -> Response:
         url = redirects.return_url(opened.return_to, allowed, {"error": opened.code})
         return api.redirect(url, [], opened.code)
     url = redirects.with_query(opened.connect_url, {"state": opened.handle.reveal()})
-    return api.redirect(url, [cookies.finding_cookie(opened.handle)], metrics.OK)
+    return api.redirect(url, [cookies.finding_cookie(opened.handle, request.cookies)], metrics.OK)
 
 
 start_connect = api.function(

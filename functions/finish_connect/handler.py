@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from finch_connections import cold_start, settings
+from finch_connections import cold_start, metrics, settings
 from finch_connections.aws import (
     connection_table,
     ownership_table,
@@ -82,6 +82,11 @@ def _callback(request: Request) -> Response:
     return api.redirect(url, spent, counted)
 
 
+def _check(request: Request) -> Response:
+    url = redirects.return_url(None, settings.read().allowed_return_urls, {})
+    return api.redirect(url, [], metrics.OK)
+
+
 def _finish(request: Request) -> Response:
     customer_id = request.customer_id
     body = request_body.parse(FinishRequest, request.body).root
@@ -127,6 +132,8 @@ def _services() -> Services:
     )
 
 
-finish_connect = api.function({"GET /callback": _callback, "POST /callback": _finish})
+finish_connect = api.function(
+    {"GET /callback": _callback, "HEAD /callback": _check, "POST /callback": _finish}
+)
 
 cold_start.ready(_services)

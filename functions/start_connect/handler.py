@@ -117,11 +117,21 @@ def _open_link(request: Request) -> Response:
     return api.redirect(url, [cookies.finding_cookie(opened.handle, request.cookies)], metrics.OK)
 
 
+def _check_link(request: Request) -> Response:
+    checked = use_case.check_link(
+        request.path["handle"], now=datetime.now(UTC), sessions=session_table.from_settings()
+    )
+    outcome = {"error": checked.code} if checked.code else {}
+    url = redirects.return_url(checked.return_to, settings.read().allowed_return_urls, outcome)
+    return api.redirect(url, [], checked.code or metrics.OK)
+
+
 start_connect = api.function(
     {
         "POST /connect-sessions": _start,
         "POST /connections/{provider_id}/{company_id}/reauthenticate": _repair,
         "GET /connect/{handle}": _open_link,
+        "HEAD /connect/{handle}": _check_link,
     }
 )
 

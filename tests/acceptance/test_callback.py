@@ -1,7 +1,7 @@
 """The callback of Finch Connect: the session that it belongs to, reloads and refusals."""
 
 from datetime import timedelta
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 
@@ -90,3 +90,17 @@ def test_reloaded_callback_finishes_a_pending_connect(deployed: Deployed) -> Non
     assert acme.come_back(url).outcome["status"] == "pending"
     assert acme.come_back(url).outcome == CONNECTED
     assert exchange_count(deployed) == 1
+
+
+def test_head_request_on_the_callback_changes_nothing(deployed: Deployed) -> None:
+    acme = Person(deployed, "acme")
+    url = acme.log_in(acme.click(acme.link()))
+    before = deployed.tables.all_sessions()
+    cookie = "; ".join(map("=".join, acme.browser.cookies.items()))
+    parts = urlsplit(url)
+    checked = deployed.api.send("HEAD", f"{parts.path}?{parts.query}", headers={"cookie": cookie})
+    assert (checked.status, checked.headers["location"]) == (302, deployed.return_urls[0])
+    assert (checked.text, checked.set_cookies) == ("", [])
+    assert deployed.tables.all_sessions() == before
+    assert exchange_count(deployed) == 0
+    assert acme.come_back(url).outcome == CONNECTED

@@ -50,9 +50,12 @@ class Opened(NamedTuple):
 
 
 class NotOpened(NamedTuple):
-    """A failed click: the code of its error, and the page to return to, which is None if not known."""
+    """A failed click: the code of its error, and the page to return to, which is None if not known.
 
-    code: str
+    The code is None if the link works and was only checked.
+    """
+
+    code: str | None
     return_to: str | None
 
 
@@ -118,6 +121,17 @@ def open_link(
         code = InternalError.code
     else:
         return Opened(url, handle)
+    return NotOpened(code, session.attempt.return_to if session else None)
+
+
+def check_link(handle_text: str, *, now: datetime, sessions: SessionTable) -> NotOpened:
+    """Whether the link works, for a program that checks links. It only reads, and never asks Finch."""
+    session, code = None, None
+    try:
+        session = sessions.get(require_handle(handle_text).digest())
+        require_link(session, now)
+    except Refusal as error:
+        code = error.code
     return NotOpened(code, session.attempt.return_to if session else None)
 
 

@@ -110,9 +110,7 @@ def _open_link(request: Request) -> Response:
         finch=connect_api.from_settings(),
     )
     if isinstance(opened, NotOpened):
-        allowed = settings.read().allowed_return_urls
-        url = redirects.return_url(opened.return_to, allowed, {"error": opened.code})
-        return api.redirect(url, [], opened.code)
+        return _not_opened(opened)
     url = redirects.with_query(opened.connect_url, {"state": opened.handle.reveal()})
     return api.redirect(url, [cookies.finding_cookie(opened.handle, request.cookies)], metrics.OK)
 
@@ -121,9 +119,16 @@ def _check_link(request: Request) -> Response:
     checked = use_case.check_link(
         request.path["handle"], now=datetime.now(UTC), sessions=session_table.from_settings()
     )
-    outcome = {"error": checked.code} if checked.code else {}
-    url = redirects.return_url(checked.return_to, settings.read().allowed_return_urls, outcome)
-    return api.redirect(url, [], checked.code or metrics.OK)
+    if isinstance(checked, NotOpened):
+        return _not_opened(checked)
+    return_to, allowed = checked.attempt.return_to, settings.read().allowed_return_urls
+    return api.redirect(redirects.return_url(return_to, allowed, {}), [], metrics.OK)
+
+
+def _not_opened(failed: NotOpened) -> Response:
+    allowed = settings.read().allowed_return_urls
+    url = redirects.return_url(failed.return_to, allowed, {"error": failed.code})
+    return api.redirect(url, [], failed.code)
 
 
 start_connect = api.function(

@@ -50,12 +50,9 @@ class Opened(NamedTuple):
 
 
 class NotOpened(NamedTuple):
-    """A failed click: the code of its error, and the page to return to, which is None if not known.
+    """A failed click: the code of its error, and the page to return to, which is None if not known."""
 
-    The code is None if the link works and was only checked.
-    """
-
-    code: str | None
+    code: str
     return_to: str | None
 
 
@@ -124,15 +121,14 @@ def open_link(
     return NotOpened(code, session.attempt.return_to if session else None)
 
 
-def check_link(handle_text: str, *, now: datetime, sessions: SessionTable) -> NotOpened:
-    """Whether the link works, for a program that checks links. It only reads, and never asks Finch."""
-    session, code = None, None
+def check_link(handle_text: str, *, now: datetime, sessions: SessionTable) -> Started | NotOpened:
+    """The session of a link that works, for a program that checks links. Only reads the session."""
+    session = None
     try:
         session = sessions.get(require_handle(handle_text).digest())
-        require_link(session, now)
+        return require_link(session, now)
     except Refusal as error:
-        code = error.code
-    return NotOpened(code, session.attempt.return_to if session else None)
+        return NotOpened(error.code, session.attempt.return_to if session else None)
 
 
 def _open_finch_session(

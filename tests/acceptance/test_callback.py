@@ -24,7 +24,7 @@ def test_state_sent_twice_with_one_value_is_one_state(deployed: Deployed, query:
     acme = Person(deployed, "acme")
     page = acme.click(acme.link())
     url = without_state(acme.log_in(page))
-    assert acme.come_back(f"{url}&{query.format(page.state)}").outcome == CONNECTED
+    assert acme.come_back(f"{url}&{query.format(page.state)}").outcome == connected(deployed)
     assert acme.browser.cookies.keys() == {"__Host-finch-connect-last"}
 
 
@@ -34,7 +34,7 @@ def test_two_different_states_are_refused_and_the_code_stays_usable(deployed: De
     url = acme.log_in(page)
     assert acme.come_back(f"{url}&state={other.state}").outcome == {"error": "invalid_request"}
     assert exchange_count(deployed) == 0
-    assert acme.come_back(url).outcome == CONNECTED
+    assert acme.come_back(url).outcome == connected(deployed)
 
 
 def test_expired_session_is_refused_and_its_code_is_not_exchanged(deployed: Deployed) -> None:
@@ -103,4 +103,4 @@ def test_head_request_on_the_callback_changes_nothing(deployed: Deployed) -> Non
     assert (checked.text, checked.set_cookies) == ("", [])
     assert deployed.tables.all_sessions() == before
     assert exchange_count(deployed) == 0
-    assert acme.come_back(url).outcome == CONNECTED
+    assert acme.come_back(url).outcome == connected(deployed)

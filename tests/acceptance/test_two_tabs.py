@@ -2,11 +2,15 @@
 
 import pytest
 
-from local.fake_finch.seed_world import OWEN, TALLY
-from tests.acceptance.outcomes import CONNECTED, exchange_count, live_token_count
+from local.fake_finch.seed_world import HARBOR_LANE, OWEN, TALLY
+from tests.acceptance.outcomes import current_answers, exchange_count, live_token_count
 from tests.support.deployed import Deployed
 from tests.support.person import Person, without_state
 
+# Without a state, a login needs the customer that Finch names.
+pytestmark = current_answers
+
+CONNECTED = {"status": "connected", "provider_id": "gusto", "company_id": HARBOR_LANE.id}
 REPAIRED = CONNECTED | {"repaired": "true"}
 JUSTWORKS = CONNECTED | {"provider_id": "justworks"}
 

@@ -78,6 +78,17 @@ def test_repair_and_connect_in_two_tabs_without_a_state_both_finish(
     assert deployed.tables.items(deployed.tables.ownerships) == []
 
 
+def test_reload_after_finch_took_no_code_still_finds_the_right_tab(deployed: Deployed) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    acme.click(acme.repair_link())
+    back = without_state(acme.log_in(acme.click(acme.link()), provider_id="justworks"))
+    deployed.finch.faults.add("POST", "/auth/token", error="rate_limit_exceeded_error")
+    assert acme.come_back(back).outcome == {"error": "finch_unavailable"}
+    assert acme.come_back(back).outcome == JUSTWORKS
+    assert acme.connection()["problem"] is None
+
+
 def test_two_customers_in_one_browser_without_a_state_get_their_own_logins(
     deployed: Deployed,
 ) -> None:

@@ -87,11 +87,12 @@ def finish_redirect(
             raise InvalidRequest("The callback has two different states.")
         note = services.sessions.noted(SecretText(code)) if code and state is None else None
         clicked: list[Started] = []
-        if state or note:
-            handle_hash = note.handle_hash if note else require_handle(state).digest()
-            session = services.sessions.get(handle_hash)
+        if state:
+            session = services.sessions.get(require_handle(state).digest())
         else:
             session, clicked = _clicked(last_handles, now, services)
+        if note:
+            session = services.sessions.get(note.handle_hash)
         if session is None or session.attempt.mode is not Mode.REDIRECT:
             raise SessionNotFound
         if error is not None:
@@ -106,7 +107,7 @@ def finish_redirect(
             now=now,
             clicked=[one.attempt for one in clicked],
         )
-        if isinstance(session, Started) and clicked:
+        if isinstance(session, Started) and clicked and note is None:
             session = services.sessions.add_apart(apart(session, back.code))
         return _finish(session, back, services)
     except (Refusal, FinchFailure) as failure:

@@ -51,7 +51,7 @@ def bindings(cookies: Mapping[str, str]) -> dict[str, SecretText]:
 
 
 def _split(value: str) -> tuple[str, str]:
-    """The binding, and its time in digits; no time in a cookie of an earlier release."""
+    """The binding, and its time in digits."""
     binding, _, time = value.partition(".")
     return binding, time
 

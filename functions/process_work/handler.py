@@ -1,7 +1,6 @@
-"""Processes work items from the queue, and queues unfinished work items again."""
+"""Processes work items from the queue."""
 
 import time
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -47,8 +46,6 @@ def process_work(event: dict[str, Any], context: Any) -> Any:
         in_time = context.get_remaining_time_in_millis() > TASK_SECONDS * 1000
         try:
             work_item = work_queue.read(record.body)
-            if record.attributes.approximate_receive_count != "1":
-                work_item = replace(work_item, redelivered=True)
             _process(work_item, datetime.now(UTC), in_time)
         except Exception:
             # The response says which messages failed, but not why.
@@ -59,16 +56,14 @@ def process_work(event: dict[str, Any], context: Any) -> Any:
 
 
 def _process(work_item: WorkItem, now: datetime, in_time: bool) -> None:
-    queue = work_queue.from_settings()
-    if now < work_item.due_at or not in_time:
-        queue.send(work_item, now)
+    services = _services()
+    if not in_time:
+        use_case.put_off(work_item.subject, now=now, services=services)
         return
-    result = use_case.process(work_item, now=now, services=_services())
+    result = use_case.process(work_item, now=now, services=services)
     if result.report:
         logger.warning("reported", report=result.report)
-    metrics.count(ROUTE, result.report or (AGAIN if result.again else metrics.OK))
-    if result.again:
-        queue.send(result.again, now)
+    metrics.count(ROUTE, result.report or (AGAIN if result.again_at else metrics.OK))
 
 
 def _services() -> Services:

@@ -773,25 +773,24 @@ def test_operator_command_for_an_unknown_subject_is_not_found(deployed: InProces
     assert operate(deployed, action="retry", **unknown)["error"] == "connection_not_found"
 
 
-def test_operator_can_retry_a_lost_work_item(
-    deployed: InProcess, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_operator_can_retry_without_waiting_for_the_next_attempt(deployed: InProcess) -> None:
     acme = Person(deployed, "acme")
-    deployed.finch.faults.add("GET", "/introspect", status=500)
+    deployed.finch.faults.add("GET", "/introspect", status=500, times=None)
     acme.connect()
-    deployed.queue.clear()
     deployed.queue.pass_time(2 * HOUR)
+    deployed.finch.faults.clear()
     [listed] = operate(deployed, action="list")["result"]["sessions"]
     operate(deployed, action="retry", session=listed["session"])
-    deployed.queue.drain()
-    deployed.finch.faults.add("POST", DISCONNECT, status=500)
+    deployed.queue.pass_time(SECOND)
+    assert acme.connection()["status"] == "connected"
+    deployed.finch.faults.add("POST", DISCONNECT, status=500, times=None)
     assert acme.disconnect().status == 202
-    deployed.queue.clear()
     deployed.queue.pass_time(2 * HOUR)
+    deployed.finch.faults.clear()
     [listed] = operate(deployed, action="list")["result"]["connections"]
     where = {name: listed[name] for name in ("customer_id", "provider_id", "company_id")}
     operate(deployed, action="retry", **where)
-    deployed.queue.drain()
+    deployed.queue.pass_time(SECOND)
     assert acme.connection()["status"] == "disconnected"
 
 
@@ -920,7 +919,7 @@ def test_disconnect_refused_for_days_gives_the_connection_back(
     assert live_token_ids(deployed) == set()
 
 
-def test_unfinished_disconnect_keeps_one_work_item_despite_webhooks(
+def test_unfinished_disconnect_is_tried_once_an_hour_despite_earlier_webhooks(
     deployed: InProcess,
 ) -> None:
     acme = Person(deployed, "acme")
@@ -933,10 +932,13 @@ def test_unfinished_disconnect_keeps_one_work_item_despite_webhooks(
         deployed.finch.set_connection_status(token.connection_id, "connected")
         deployed.deliver_webhooks()
         deployed.queue.pass_time(7 * MINUTE)
-    deployed.queue.pass_time(DAY)
-    assert len(deployed.queue.waiting()) == 1
+    deployed.queue.pass_time(2 * HOUR)
+    before = deployed.finch.requests.count("POST", DISCONNECT)
+    deployed.queue.pass_time(10 * HOUR)
+    assert 9 <= deployed.finch.requests.count("POST", DISCONNECT) - before <= 10
+    assert deployed.queue.waiting() == []
     deployed.finch.faults.clear()
-    deployed.queue.pass_time(DAY)
+    deployed.queue.pass_time(HOUR + MINUTE)
     assert acme.connection()["status"] == "disconnected"
     assert deployed.queue.waiting() == []
 

@@ -516,7 +516,7 @@ def process_concurrently(deployed: InProcess, handle_hash: str) -> None:
     """Processes a session's work item as another process does at the same moment."""
     now = deployed.clock.now
     process_work.process(
-        WorkItem.at_once(SessionSubject(handle_hash), now),
+        WorkItem(SessionSubject(handle_hash), now),
         now=now,
         services=process_work_services(),
     )

@@ -159,7 +159,8 @@ def _restart(run: Run, state_dir: Path, ports: Ports) -> float:
 
 
 def _judge(run: Run, people: Sequence[Customer], seconds: float, saved: float, all_: float) -> int:
-    deployed, queue = run.deployed(), Queue(run.world)
+    deployed = run.deployed()
+    queue = Queue(run.world, deployed)
     run.world.finch.faults.clear()
     rings = ringing(run.world)
     rest = _come_to_rest(run, deployed, queue)
@@ -171,7 +172,7 @@ def _judge(run: Run, people: Sequence[Customer], seconds: float, saved: float, a
         for code in codes
         if code["exchanges"] > 1
     ]
-    faults += [f"left in the queue: {work_item}" for work_item in rest]
+    faults += [f"left unfinished: {sorted(one)}" for one in rest]
     reported = StoredState(deployed).phases()
     _report(run, len(codes), seconds, saved, all_)
     print(f"waiting for a person: {reported['held']} held, {reported['uncertain']} uncertain")
@@ -183,7 +184,7 @@ def _judge(run: Run, people: Sequence[Customer], seconds: float, saved: float, a
 
 
 def _come_to_rest(run: Run, deployed: Deployed, queue: Queue) -> list[dict[str, Any]]:
-    """Makes days pass while the queue and the scheduled check work; returns the items that stay.
+    """Makes days pass while the queue and the scheduled check work; returns the work that stays.
 
     Items that wait for a person are not counted.
     """
@@ -224,13 +225,17 @@ def _without_process_work(world: World) -> Iterator[None]:
 
 
 def _unfinished(deployed: Deployed, queue: Queue) -> list[dict[str, Any]]:
-    """The work items in the queue that do not wait for a person."""
-    held = {
-        item["handle_hash"]["S"]
-        for item in deployed.tables.all_sessions()
-        if item["phase"]["S"] in ("held", "uncertain")
-    }
-    return [item for item in queue.waiting() if item.get("session") not in held]
+    """The work items in the queue, and the rows with unfinished work that waits for no person."""
+    tables = deployed.tables
+    sessions = [
+        item
+        for item in tables.all_sessions()
+        if "due_at" in item and item["phase"]["S"] not in ("held", "uncertain")
+    ]
+    connections = [
+        item for item in tables.items(tables.connections) if "disconnecting_since" in item
+    ]
+    return [*queue.waiting(), *sessions, *connections]
 
 
 def _report(run: Run, codes: int, seconds: float, saved: float, all_: float) -> None:

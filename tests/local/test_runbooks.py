@@ -110,7 +110,7 @@ def operator(world: World, deployed: Deployed) -> Operator:
 @pytest.fixture
 def queue(world: World, deployed: Deployed) -> Queue:
     """The work queue, to make work items due."""
-    return Queue(world)
+    return Queue(world, deployed)
 
 
 @pytest.fixture
@@ -464,9 +464,7 @@ def test_redrive_puts_dead_letters_back_into_the_queue(
     assert acme.disconnect().status == 202
     work_item = {"customer_id": "acme", "provider_id": "gusto", "company_id": HARBOR_LANE.id}
     now = "2026-01-01T00:00:00+00:00"
-    dead_letter = json.dumps(
-        {**work_item, "began_at": now, "due_at": now, "retries": 0, "scheduled": False}
-    )
+    dead_letter = json.dumps({**work_item, "asked_at": now, "scheduled": False})
     world.aws.client("sqs").send_message(
         QueueUrl=world.output("WorkDeadLetterQueueUrl"), MessageBody=dead_letter
     )

@@ -74,7 +74,7 @@ class PreparedWorld:
         """Invokes `process_work` with one work item."""
         event = json.loads((ROOT / "events" / "process_work.json").read_text())
         now = datetime.now(UTC).isoformat()
-        work_item = {**subject, "began_at": now, "due_at": now, "retries": 0}
+        work_item = {**subject, "asked_at": now}
         event["Records"][0]["body"] = json.dumps(work_item)
         self.invoke("process_work", event)
 
@@ -320,6 +320,12 @@ def finish_an_escrowed_token(prepared: PreparedWorld) -> None:
 def check_health(prepared: PreparedWorld) -> None:
     company = {"provider_id": "gusto", "company_id": HARBOR_LANE.id}
     prepared.process(customer_id="acme", **company)
+
+
+@exercise("ProcessWork")
+def check_health_without_an_answer(prepared: PreparedWorld) -> None:
+    prepared.deployed.finch.faults.add("GET", "/introspect", status=500)
+    prepared.process(customer_id="acme", provider_id="gusto", company_id=HARBOR_LANE.id)
 
 
 @exercise("ProcessWork")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cache
 from hashlib import sha256
 from typing import Any, ClassVar
@@ -856,11 +856,11 @@ class Model(RuleBasedStateMachine):
     def deliver_in_parallel(self, turn: int, waits: bool, at: int, kind: str) -> None:
         """Two processes work on the queue, immediately or when the longest wait is over."""
         if waits:
-            with self._step("wait until all messages are due"):
+            with self._step("wait until unfinished work is due, and queue it"):
                 self.world.queue.pass_time(2 * MINUTE)
-                due = [datetime.fromisoformat(one["due_at"]) for one in self.world.queue.waiting()]
-                longest = max(due, default=self.world.clock.now) - self.world.clock.now
-                self.world.clock.advance(min(max(longest, MINUTE), DAY + HOUR))
+                self.world.clock.advance(HOUR)
+                self._schedule_checks()
+                self.world.clock.advance(MINUTE)
         with self._step("deliver in parallel", Trouble(at, kind, pick=2)):
             self._rotate(turn)
             self._deliver_alone(twice=False)
@@ -890,7 +890,6 @@ class Model(RuleBasedStateMachine):
         with self._step("time passes"):
             if works:
                 self.world.queue.pass_time(min(by, DAY))
-                self._schedule_checks()
             else:
                 self.world.clock.advance(by)
 
@@ -1006,13 +1005,6 @@ class Model(RuleBasedStateMachine):
             raise PromiseBroken("I1: the queue does not come to rest")
         if queue.dead():
             raise PromiseBroken("I6: a dead letter that comes again")
-        if queue.expired:
-            # The scheduled check finds work without a message after a day.
-            self.world.clock.advance(DAY + HOUR)
-            self._schedule_checks()
-            queue.expired.clear()
-            if not queue.drain():
-                raise PromiseBroken("I1: the queue does not come to rest after a scheduled check")
         self._check(at_rest=True)
 
     def _disconnect_everything(self) -> None:

@@ -3,10 +3,13 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import httpx
 
+from finch_connections.domain.connect_session import CONFIRM_WITHIN
+from finch_connections.domain.work_item import LONGEST_PAUSE
 from local.fake_finch.records import Connection
 from tests.support.deployed import Deployed
 from tests.support.in_process import InProcess
@@ -135,7 +138,7 @@ class Oracle:
         yield from self._attached_to_another(kept)
         yield from self._disconnected_unasked(kept)
         yield from self._ended_at_finch_unasked()
-        yield from self._without_a_message(kept)
+        yield from self._not_due(kept)
 
     def _attached_to_another(self, kept: StoredState) -> Iterator[str]:
         """A token belongs only to a customer with proof that they logged in for it."""
@@ -179,26 +182,23 @@ class Oracle:
             scope |= {one.id for one in finch.connections() if _employer(one) in pairs}
         return scope
 
-    def _without_a_message(self, kept: StoredState) -> Iterator[str]:
-        """Unfinished work must have a message in the queue or the dead-letter queue.
-
-        It may also have a message that expired in SQS: the scheduled check finds that work.
-        """
-        queue = self.world.queue
-        messages = [*queue.waiting(), *queue.dead(), *queue.expired]
-        sessions = {message.get("session") for message in messages}
-        rows = {
-            (one["customer_id"], f"{one['provider_id']}#{one['company_id']}")
-            for one in messages
-            if "customer_id" in one
-        }
-        for handle_hash, item in kept.sessions.items():
-            if item["phase"]["S"] in _UNFINISHED and handle_hash not in sessions:
-                yield f"M3: no message is about a session that is {item['phase']['S']}"
+    def _not_due(self, kept: StoredState) -> Iterator[str]:
+        """The scheduled check must find unfinished work within an hour, or when its confirmation ends."""
+        soon = (self.world.clock.now + LONGEST_PAUSE).timestamp()
+        for item in kept.sessions.values():
+            phase = item["phase"]["S"]
+            if phase in _UNFINISHED:
+                consumed_at = datetime.fromisoformat(item["consumed_at"]["S"])
+                ends = (consumed_at + CONFIRM_WITHIN).timestamp()
+                latest = max(soon, ends) if phase == "escrowed" else soon
+                if "due_at" not in item or int(item["due_at"]["N"]) > latest:
+                    yield f"M3: no scheduled check finds a session that is {phase}"
         for row, item in kept.connections.items():
             going = kept.status(row) == "disconnecting" or "problem" in item
-            if going and row not in rows:
-                yield f"M3: no message is about {row[0]}'s {kept.status(row)} connection"
+            # A repair at another company leaves a problem, and no work.
+            going &= item.get("problem") != {"S": "another_company"}
+            if going and ("due_at" not in item or int(item["due_at"]["N"]) > soon):
+                yield f"M3: no scheduled check finds {row[0]}'s {kept.status(row)} connection"
 
 
 def _employer(connection: Connection) -> tuple[str, str]:

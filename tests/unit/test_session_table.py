@@ -70,10 +70,10 @@ SESSIONS: list[ConnectSession] = [
     Started(BARE),
     Started(FULL, Click("https://connect.example.com/?session=1", LATER)),
     Exchanging(BARE, CONSUMPTION),
-    Uncertain(FULL, CONSUMPTION, next_look=LATER),
+    Uncertain(FULL, CONSUMPTION),
     Escrowed(BARE, CONSUMPTION, UNREADABLE),
     Escrowed(FULL, CONSUMPTION, ESCROW, LATER),
-    Held(FULL, CONSUMPTION, ESCROW, "cannot_connect", NOW, LATER),
+    Held(FULL, CONSUMPTION, ESCROW, "cannot_connect", NOW),
     Discarding(BARE, CONSUMPTION, ESCROW, "session_expired", LATER),
     Discarding(
         FULL, CONSUMPTION, ESCROW, "session_expired", LATER, KEY, frozenset({"globex"}), NOW

@@ -106,6 +106,11 @@ def number(value: float) -> Item:
     return {"N": str(value)}
 
 
+def seconds(value: datetime) -> Item:
+    """A time as an attribute: a number of whole seconds since 1970."""
+    return number(int(value.timestamp()))
+
+
 def moment(value: datetime) -> Item:
     """A time as an attribute: a string in ISO 8601, in UTC."""
     return {"S": value.astimezone(UTC).isoformat()}
@@ -138,6 +143,7 @@ type Fields = Mapping[str, Codec]
 TEXT = Codec(text, lambda item: item["S"])
 INTEGER = Codec(number, lambda item: int(item["N"]))
 MOMENT = Codec(moment, read_moment)
+SECONDS = Codec(seconds, lambda item: datetime.fromtimestamp(int(item["N"]), UTC))
 SET = Codec(
     lambda members: {"SS": sorted(members)}, lambda item: frozenset(item["SS"]), empty=frozenset()
 )
@@ -174,7 +180,7 @@ def decode(item: Item, fields: Fields) -> dict[str, Any]:
 def due(kind: Due, key: Iterable[str], at: datetime) -> dict[str, Item]:
     """The attributes that put an item into the index by due time, due at `at`."""
     shard = sha256("\n".join(key).encode()).digest()[0] % _DUE_SHARDS
-    return {"due_shard": text(f"{kind}{shard}"), "due_at": number(int(at.timestamp()))}
+    return {"due_shard": text(f"{kind}{shard}"), "due_at": seconds(at)}
 
 
 def due_keys(client: "DynamoDBClient", table: str, kind: Due, until: datetime) -> Iterator[Item]:
@@ -187,7 +193,7 @@ def due_keys(client: "DynamoDBClient", table: str, kind: Due, until: datetime) -
             KeyConditionExpression="due_shard = :shard AND due_at <= :until",
             ExpressionAttributeValues={
                 ":shard": text(f"{kind}{shard}"),
-                ":until": number(int(until.timestamp())),
+                ":until": seconds(until),
             },
         )
         for page in pages:
@@ -215,18 +221,29 @@ def scan(
     return answer["Items"], {name: value["S"] for name, value in last.items()} if last else None
 
 
-def postpone(client: "DynamoDBClient", table: str, key: Item, until: datetime) -> None:
-    """Makes an item due at `until`. Raises `Conflict` if the item is not in the index by due time."""
+def postpone(
+    client: "DynamoDBClient",
+    table: str,
+    key: Item,
+    until: datetime,
+    *,
+    due_by: datetime | None = None,
+) -> None:
+    """Makes an item due at `until`.
+
+    Raises `Conflict` if the item is not in the index by due time, or is not due by `due_by`.
+    """
+    condition, values = "attribute_exists(due_at)", {":until": seconds(until)}
+    if due_by:
+        # The index can be older than the item.
+        condition, values = "due_at <= :by", {**values, ":by": seconds(due_by)}
     update(
         client,
         {
             "TableName": table,
             "Key": key,
-            "UpdateExpression": "SET due_at = :until, next_look = :look",
-            "ConditionExpression": "attribute_exists(due_at)",
-            "ExpressionAttributeValues": {
-                ":until": number(int(until.timestamp())),
-                ":look": moment(until),
-            },
+            "UpdateExpression": "SET due_at = :until",
+            "ConditionExpression": condition,
+            "ExpressionAttributeValues": values,
         },
     )

@@ -60,6 +60,7 @@ from finch_connections.domain.connect_session import (
 from finch_connections.domain.connection import CompanyKey
 from finch_connections.domain.secret import SecretText
 from finch_connections.domain.token_response import TokenResponse
+from finch_connections.domain.work_item import LEASE
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -124,7 +125,6 @@ _OF_A_PHASE = {
     "dead_since": MOMENT,
     "discarding_since": MOMENT,
     "approved": SET,
-    "next_look": MOMENT,
     "key": _KEY,
     "repaired": _FLAG,
 }
@@ -252,7 +252,7 @@ class SessionTable:
             session,
             exchanging,
             _CONSUMPTION,
-            sets=due(Due.UNFINISHED, (attempt.handle_hash,), now),
+            sets=due(Due.UNFINISHED, (attempt.handle_hash,), now + LEASE),
             removes=("ttl",),
             only_if="repairs_id = :repairs"
             if attempt.repairs_id
@@ -350,7 +350,7 @@ class SessionTable:
     def hold(self, session: Keeping, error: str, together_with: Sequence["Write"] = ()) -> None:
         """Keeps the token in escrow for an operator."""
         held = Held(session.attempt, session.consumption, session.escrow, error)
-        hold = self._move(session, held, ["error"], removes=("next_look", "key", "approved"))
+        hold = self._move(session, held, ["error"], removes=("key", "approved"))
         write_together(self.client, [{"Update": hold}, *together_with])
 
     def discard(
@@ -482,13 +482,11 @@ class SessionTable:
 
         Raises `dynamodb.Conflict` if the session still exists.
         """
-        due_now = due(Due.UNFINISHED, (session.attempt.handle_hash,), now)
-        restored = {**item, **_item(session), **due_now}
+        leased = due(Due.UNFINISHED, (session.attempt.handle_hash,), now + LEASE)
+        restored = {**item, **_item(session), **leased}
         put: Any = {
             "TableName": self.name,
-            "Item": {
-                name: restored[name] for name in restored.keys() - {"next_look", "key", "approved"}
-            },
+            "Item": {name: restored[name] for name in restored.keys() - {"key", "approved"}},
             "ConditionExpression": "attribute_not_exists(handle_hash)",
         }
         write_together(self.client, [{"Put": put}, *together_with])
@@ -508,9 +506,12 @@ class SessionTable:
         for key in due_keys(self.client, self.name, Due.UNFINISHED, until):
             yield key["handle_hash"]["S"]
 
-    def postpone(self, handle_hash: str, until: datetime) -> None:
-        """Stores when an unfinished session is due again; raises `dynamodb.Conflict`."""
-        postpone(self.client, self.name, {"handle_hash": text(handle_hash)}, until)
+    def postpone(
+        self, handle_hash: str, until: datetime, *, due_by: datetime | None = None
+    ) -> None:
+        """Makes a session due at `until`. Raises `dynamodb.Conflict` if it is not due, or not by `due_by`."""
+        key = {"handle_hash": text(handle_hash)}
+        postpone(self.client, self.name, key, until, due_by=due_by)
 
     def _restart(self, session: Exchanging) -> Any:
         return self._move(

@@ -269,7 +269,6 @@ class Uncertain:
     attempt: Attempt
     consumption: Consumption
     error: str = ExchangeUncertain.code
-    next_look: datetime | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -293,7 +292,6 @@ class Held:
     escrow: Escrow
     error: str
     dead_since: datetime | None = None
-    next_look: datetime | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)

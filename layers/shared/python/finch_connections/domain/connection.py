@@ -212,9 +212,10 @@ class Connection:
 
     `ciphertexts` has the encrypted text of each token by token id, and is empty if it was not read.
     During a disconnect, `ended` has the Finch connection ids that Finch has confirmed so far, and
-    `disconnecting_since` the start. `checked_at` is the time of the last check at Finch, `next_look`
-    the time when its work item is due. `problem` is a stable code for a problem that the status does
-    not show. `provider_name`, `company_name` and `entity_names` (by entity id) are only for display.
+    `disconnecting_since` the start. `checked_at` is the time of the last check at Finch, `due_at`
+    the time of the next look, or None for the usual time in its status. `problem` is a stable code for a
+    problem that the status does not show. `provider_name`, `company_name` and `entity_names` (by entity
+    id) are only for display.
     Each write increments `revision`, and fails unless the stored revision is the previous number. If
     `quiet_revision` equals `revision`, the write publishes no event; it is not read back.
     """
@@ -228,7 +229,7 @@ class Connection:
     revision: int
     ended: frozenset[str] = frozenset()
     disconnecting_since: datetime | None = None
-    next_look: datetime | None = None
+    due_at: datetime | None = None
     checked_at: datetime | None = None
     problem: str | None = None
     provider_name: str | None = None
@@ -415,8 +416,7 @@ def disconnecting(connection: Connection, now: datetime) -> Connection:
         connection,
         status=ConnectionStatus.DISCONNECTING,
         disconnecting_since=now,
-        # The disconnect has its own work item.
-        next_look=None,
+        due_at=None,
         problem=None,
         updated_at=now,
         revision=connection.revision + 1,
@@ -444,6 +444,7 @@ def disconnected(connection: Connection, now: datetime) -> Connection:
         ciphertexts={},
         ended=frozenset(),
         disconnecting_since=None,
+        due_at=None,
         problem=None,
         status=ConnectionStatus.DISCONNECTED,
         updated_at=now,
@@ -493,7 +494,7 @@ def restored(
         if goes_on
         else most_urgent(one.status for one in tokens),
         disconnecting_since=now if goes_on else None,
-        next_look=None,
+        due_at=None,
         # The scheduled check asks Finch about all tokens at its next run.
         checked_at=None,
         updated_at=now,
@@ -547,6 +548,7 @@ def disconnect_refused(connection: Connection, now: datetime) -> Connection:
         ciphertexts={one.id: connection.ciphertexts[one.id] for one in tokens},
         ended=frozenset(),
         disconnecting_since=None,
+        due_at=None,
         problem=DISCONNECT_REFUSED,
         status=ConnectionStatus.REAUTH,
         updated_at=now,

@@ -92,13 +92,15 @@ def with_findings(
         for finding in findings.values()
         for entity_id, name in finding.entity_names.items()
     }
+    connection = replace(connection, tokens=tokens)
     return replace(
-        with_entity_names(replace(connection, tokens=tokens), names),
+        with_entity_names(connection, names),
         ciphertexts={token.id: connection.ciphertexts[token.id] for token in tokens},
         status=status,
         problem=problem,
         quiet_revision=connection.revision + 1 if quiet else None,
         checked_at=now if findings.keys() >= set(connection.ciphertexts) else connection.checked_at,
+        due_at=look_again_at(connection),
         updated_at=connection.updated_at if quiet else now,
         revision=connection.revision + 1,
     )

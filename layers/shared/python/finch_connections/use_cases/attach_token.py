@@ -48,7 +48,7 @@ from finch_connections.domain.token_response import (
     require_usable_ids,
     token_of,
 )
-from finch_connections.domain.work_item import SessionSubject, WorkItem
+from finch_connections.domain.work_item import FIRST_LOOK, SessionSubject, WorkItem
 from finch_connections.finch.errors import FinchFailure, TokenDead
 from finch_connections.log import logger
 from finch_connections.use_cases.exchange_code import Services, decrypt_escrow, reread
@@ -183,7 +183,7 @@ def settle(
 
 def _queue(session: Escrowed | Held, now: datetime, services: Services) -> None:
     subject = SessionSubject(session.attempt.handle_hash)
-    services.queue.send(WorkItem.first(subject, now), now)
+    services.queue.send(WorkItem(subject, now), FIRST_LOOK)
 
 
 def _outcome(session: ConnectSession, now: datetime) -> Finished:

@@ -29,7 +29,7 @@ from finch_connections.domain.connection import (
 from finch_connections.domain.health import dead_for_good, found_alive, found_dead
 from finch_connections.domain.ownership import Ownership, freed
 from finch_connections.domain.secret import SecretText
-from finch_connections.domain.work_item import ConnectionSubject, WorkItem
+from finch_connections.domain.work_item import FIRST_LOOK, ConnectionSubject, WorkItem
 from finch_connections.finch.client import FinchClient
 from finch_connections.finch.errors import (
     NOT_ABOUT_THE_TOKEN,
@@ -115,7 +115,7 @@ def begin(
         if connection.status in (ConnectionStatus.DISCONNECTING, ConnectionStatus.DISCONNECTED):
             return connection
         if not queued:
-            queue.send(WorkItem.first(ConnectionSubject(customer_id, key), now), now)
+            queue.send(WorkItem(ConnectionSubject(customer_id, key), now), FIRST_LOOK)
             queued = True
         connection = disconnecting(connection, now)
         try:

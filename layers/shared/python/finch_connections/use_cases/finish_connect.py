@@ -29,7 +29,7 @@ from finch_connections.domain.connect_session import (
 from finch_connections.domain.errors import InternalError, InvalidRequest, Refusal
 from finch_connections.domain.secret import SecretText
 from finch_connections.domain.token_response import TokenResponse
-from finch_connections.domain.work_item import SessionSubject, WorkItem
+from finch_connections.domain.work_item import FIRST_LOOK, SessionSubject, WorkItem
 from finch_connections.finch.errors import FinchFailure
 from finch_connections.log import logger
 from finch_connections.use_cases.attach_token import ENDS, Approval, Finished, Status, settle
@@ -180,7 +180,7 @@ def _finish(session: ConnectSession, back: _Return, services: Services) -> Finis
             require_code(session, back.code, back.now)
             if not queued:
                 subject = SessionSubject(session.attempt.handle_hash)
-                services.queue.send(WorkItem.first(subject, back.now), back.now)
+                services.queue.send(WorkItem(subject, back.now), FIRST_LOOK)
                 queued = True
             exchanging = _consume(session, back, services)
             if exchanging:

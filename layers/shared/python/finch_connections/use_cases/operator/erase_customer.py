@@ -22,7 +22,12 @@ from finch_connections.domain.connect_session import (
 from finch_connections.domain.connection import Connection, ConnectionBusy, ConnectionStatus
 from finch_connections.domain.errors import Refusal
 from finch_connections.domain.ownership import OwnershipRecord
-from finch_connections.domain.work_item import ConnectionSubject, SessionSubject, WorkItem
+from finch_connections.domain.work_item import (
+    FIRST_LOOK,
+    ConnectionSubject,
+    SessionSubject,
+    WorkItem,
+)
 from finch_connections.finch.errors import FinchFailure
 from finch_connections.log import logger
 from finch_connections.use_cases import disconnect, exchange_code
@@ -128,7 +133,7 @@ def _session(
 def _end(batch: Batch, session: Keeping, now: datetime, services: exchange_code.Services) -> None:
     """Ends the token in a session's escrow at Finch, unless that would end another customer's connection."""
     handle_hash = session.attempt.handle_hash
-    services.queue.send(WorkItem.first(SessionSubject(handle_hash), now), now)
+    services.queue.send(WorkItem(SessionSubject(handle_hash), now), FIRST_LOOK)
     key = session.key if isinstance(session, Discarding) else None
     if not isinstance(session, Discarding):
         seen = resolve_unfinished.picture(handle_hash, services=services)
@@ -185,7 +190,7 @@ def _disconnect(connection: Connection, now: datetime, services: exchange_code.S
     disconnect.begin(
         customer_id, key, now=now, connections=services.connections, queue=services.queue
     )
-    services.queue.send(WorkItem.at_once(ConnectionSubject(customer_id, key), now), now)
+    services.queue.send(WorkItem(ConnectionSubject(customer_id, key), now))
 
 
 def _audit(batch: Batch, customer_id: str, at: Cursor, now: datetime, services: Services) -> _Last:

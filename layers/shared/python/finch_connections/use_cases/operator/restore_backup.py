@@ -36,7 +36,12 @@ from finch_connections.domain.connection import (
 )
 from finch_connections.domain.health import Finding
 from finch_connections.domain.ownership import Ownership
-from finch_connections.domain.work_item import ConnectionSubject, SessionSubject, WorkItem
+from finch_connections.domain.work_item import (
+    FIRST_LOOK,
+    ConnectionSubject,
+    SessionSubject,
+    WorkItem,
+)
 from finch_connections.finch.errors import FinchFailure, TokenDead
 from finch_connections.log import logger
 from finch_connections.use_cases import check_health, exchange_code
@@ -151,8 +156,8 @@ def _write(
 ) -> None:
     """Writes a connection and its ownerships. Raises `Conflict`, also if another customer owns any."""
     customer_id, key = after.customer_id, after.key
-    work_item = WorkItem.first(ConnectionSubject(customer_id, key), now)
-    services.queue.send(work_item, now)
+    work_item = WorkItem(ConnectionSubject(customer_id, key), now)
+    services.queue.send(work_item, FIRST_LOOK)
     taking = [Ownership.of_company(customer_id, key)]
     taking += [
         Ownership.of_connection_id(one, customer_id, key)
@@ -185,7 +190,7 @@ def _session(
             services.finch.introspect(exchange_code.decrypt_escrow(backup, services))
             backup = Held(backup.attempt, backup.consumption, backup.escrow, CannotConnect.code)
         holding = [services.ownerships.holding(one, handle_hash) for one in behind(backup)]
-        services.queue.send(WorkItem.first(SessionSubject(handle_hash), now), now)
+        services.queue.send(WorkItem(SessionSubject(handle_hash), now), FIRST_LOOK)
         services.sessions.put_back(backup, item, now, holding)
     except TokenDead:
         batch.done[DEAD] += 1

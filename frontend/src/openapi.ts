@@ -16,7 +16,7 @@ export interface paths {
         post: operations["post_callback"];
         delete?: never;
         options?: never;
-        head?: never;
+        head: operations["head_callback"];
         patch?: never;
         trace?: never;
     };
@@ -48,7 +48,7 @@ export interface paths {
         post?: never;
         delete?: never;
         options?: never;
-        head?: never;
+        head: operations["head_connect_handle"];
         patch?: never;
         trace?: never;
     };
@@ -563,6 +563,25 @@ export interface operations {
             };
         };
     };
+    head_callback: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Redirects the browser. */
+            302: {
+                headers: {
+                    location: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     post_connect_sessions: {
         parameters: {
             query?: never;
@@ -688,6 +707,27 @@ export interface operations {
         };
     };
     get_connect_handle: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                handle: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Redirects the browser. */
+            302: {
+                headers: {
+                    location: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    head_connect_handle: {
         parameters: {
             query?: never;
             header?: never;

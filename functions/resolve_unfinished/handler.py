@@ -33,7 +33,7 @@ from finch_connections.use_cases.operator.resolve_unfinished import (
     NotAsShown,
     Picture,
 )
-from finch_connections.use_cases.operator.transfer_company import NotProven, Transfer
+from finch_connections.use_cases.operator.transfer_company import NotProven
 from finch_connections.web import request_body
 from finch_connections.web.request_body import CustomerId, FinchId
 
@@ -183,11 +183,8 @@ def _do(command: Any, now: datetime, services: Services) -> Any:
                 ],
                 "connections": [_connection(one) for one in found.connections],
             }
-        case Decide(action="transfer", session=session, decision=None):
-            return _transfer(transfer_company.show(session, now=now, services=services))
-        case Decide(action="transfer", session=session, decision=str(decision)):
-            key = transfer_company.transfer(session, decision, now=now, services=services)
-            return {"status": "transferred", **_company(key)}
+        case Decide(action="transfer", session=session, decision=decision):
+            return _transfer(session, decision, now, services)
         case Decide(action=action, session=session, decision=None):
             return _picture(use_case.picture(session, services=services), action)
         case Decide(action="attach", session=session, decision=str(decision)):
@@ -291,8 +288,14 @@ def _picture(seen: Picture, action: str) -> dict[str, Any]:
     }
 
 
-def _transfer(shown: Transfer) -> dict[str, Any]:
-    """The effect of a transfer. The next invocation must repeat `decision`."""
+def _transfer(
+    session: str, decision: str | None, now: datetime, services: Services
+) -> dict[str, Any]:
+    """Transfers a company; without a `decision`, only shows the effect and the decision to repeat."""
+    if decision is not None:
+        key = transfer_company.transfer(session, decision, now=now, services=services)
+        return {"status": "transferred", **_company(key)}
+    shown = transfer_company.show(session, now=now, services=services)
     ending = {token.id for token in shown.after.tokens}
     return {
         **_picture(shown.seen, "transfer"),

@@ -265,6 +265,12 @@ def _one_login(run: ScenarioRun) -> Person:
     return acme
 
 
+def _one_login_and_no_state_echoed(run: ScenarioRun) -> Person:
+    acme = _one_login(run)
+    run.world.finch.change_switches(echo_state=False)
+    return acme
+
+
 def _some_products(run: ScenarioRun) -> Person:
     acme = run.person()
     run.connect(acme, products=["company"])
@@ -549,6 +555,24 @@ def _recover(run: ScenarioRun, acme: Person) -> None:
 @scenario("repair, which revokes", connected(1), _broken_where_a_repair_revokes)
 def _repair(run: ScenarioRun, acme: Person) -> None:
     _repair_and_see(run, acme, "connected")
+
+
+@scenario("repair, connect in another tab", connected(1), _one_login_and_no_state_echoed)
+def _repair_in_one_of_two_tabs(run: ScenarioRun, acme: Person) -> None:
+    page = acme.click(acme.repair_link())
+    acme.click(acme.link())
+    landing = acme.come_back(acme.log_in(page))
+    assert run.record_outcome(landing.outcome) == "connected"
+    assert landing.outcome["repaired"] == "true"
+
+
+@scenario("connect, repair in another tab", connected(2), _one_login_and_no_state_echoed)
+def _connect_in_one_of_two_tabs(run: ScenarioRun, acme: Person) -> None:
+    page = acme.click(acme.link())
+    acme.click(acme.repair_link())
+    landing = acme.come_back(acme.log_in(page, login=OWEN))
+    assert run.record_outcome(landing.outcome) == "connected"
+    assert "repaired" not in landing.outcome
 
 
 @scenario(

@@ -12,7 +12,7 @@ from finch_connections.aws import session_table
 from finch_connections.domain.budget import PER_LINK, WAITING_PER_LINK, WINDOW, Spending
 from finch_connections.domain.connect_session import Exchanging, Started
 from local.fake_finch.seed_world import HARBOR_LANE, MAYA
-from tests.acceptance.outcomes import CONNECTED, exchange_count
+from tests.acceptance.outcomes import connected, exchange_count
 from tests.support.in_process import Call, InProcess
 from tests.support.person import FinchPage, Person, without_state
 
@@ -152,7 +152,7 @@ def test_made_up_codes_over_the_budget_reach_neither_finch_nor_the_table(
     assert exchange_count(deployed) == PER_LINK
     deployed.clock.advance(WINDOW)
     true = acme.log_in(page)
-    assert acme.come_back(true if echoed else without_state(true)).outcome == CONNECTED
+    assert acme.come_back(true if echoed else without_state(true)).outcome == connected(deployed)
 
 
 def test_made_up_codes_without_state_leave_the_budget_of_the_code_with_state(
@@ -162,7 +162,7 @@ def test_made_up_codes_without_state_leave_the_budget_of_the_code_with_state(
     page = acme.click(acme.link())
     for n in range(2 * PER_LINK):
         acme.come_back(junk(n, None))
-    assert acme.come_back(acme.log_in(page)).outcome == CONNECTED
+    assert acme.come_back(acme.log_in(page)).outcome == connected(deployed)
 
 
 def test_made_up_codes_of_all_links_stay_within_the_customers_budget(deployed: InProcess) -> None:
@@ -179,7 +179,7 @@ def test_callbacks_with_the_same_code_spend_its_budget_once(
     acme = Person(deployed, "acme")
     url = acme.log_in(acme.click(acme.link()))
     landings = acme.come_back_in_tabs(url, PER_LINK + 5)
-    assert {str(landing.outcome) for landing in landings} == {str(CONNECTED)}
+    assert {str(landing.outcome) for landing in landings} == {str(connected(deployed))}
     codes = [
         row for row in budget_rows(deployed) if row["handle_hash"]["S"].startswith("budget#code")
     ]
@@ -226,7 +226,7 @@ def test_only_some_callbacks_wait_for_the_outcome_of_another(
         return send()
 
     deployed.border.guard = meanwhile
-    assert acme.come_back(url).outcome == CONNECTED
+    assert acme.come_back(url).outcome == connected(deployed)
     assert paused
     # A callback that waits makes the clock move by twelve seconds.
     assert paused[0] < 5

@@ -1,5 +1,6 @@
 """The settings, and the response of a function when a setting is missing."""
 
+from dataclasses import replace
 from io import StringIO
 from typing import Any
 
@@ -9,6 +10,7 @@ from finch_connections import settings
 from finch_connections.settings import SettingMissing, Settings
 from local.fake_finch.seed_world import HARBOR_LANE
 from tests.support.deployed import TEMPLATE, Deployed
+from tests.support.in_process import InProcess
 from tests.support.person import Person, connection_path
 
 VARIABLES: dict[str, Any] = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
@@ -37,6 +39,26 @@ def test_callback_url_is_the_api_url_or_else_the_request_host(
     assert Settings(**empty).callback_url("abc.example.com") == "https://abc.example.com/callback"
     named = Settings(**empty | {"api_url": "https://payroll.example.com"})
     assert named.callback_url("abc.example.com") == "https://payroll.example.com/callback"
+
+
+def test_links_and_callback_work_behind_a_base_path(
+    deployed: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("API_URL", "https://api.example.com/payroll")
+    monkeypatch.setattr(deployed.api, "base_path", "/payroll")
+    registered = deployed.finch.application
+    application = replace(registered, redirect_uris=("https://api.example.com/payroll/callback",))
+    monkeypatch.setattr(deployed.finch, "application", application)
+    settings.read.cache_clear()
+    try:
+        acme = Person(deployed, "acme")
+        link = acme.link()
+        assert link.startswith("https://api.example.com/payroll/connect/")
+        url = acme.log_in(acme.click(link))
+        assert url.startswith("https://api.example.com/payroll/callback?")
+        assert acme.come_back(url).outcome["status"] == "connected"
+    finally:
+        settings.read.cache_clear()
 
 
 def test_internal_error_has_the_common_shape_and_no_details(

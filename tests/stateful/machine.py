@@ -31,7 +31,7 @@ from tests.stateful.oracle import Authorization, Oracle
 from tests.support.deployed import Api, Reply
 from tests.support.in_process import Call, InProcess, Stopped
 from tests.support.invariants import Row, StoredState, broken
-from tests.support.person import FinchPage, Landing, Person, connection_path
+from tests.support.person import FinchPage, Landing, Person, connection_path, without_state
 
 REGION = "eu-west-1"
 
@@ -732,6 +732,32 @@ class Model(RuleBasedStateMachine):
             row = _latest(self._with_tokens(), which)
             for one in (None, place)[-times:]:
                 self._repair(row, False, False, one)
+
+    @precondition(lambda self: self._with_tokens())
+    @rule(
+        which=INDEX,
+        same_site=SAME_SITE,
+        place=st.sampled_from(PLACES),
+        repair_first=st.booleans(),
+        trouble=TROUBLES,
+    )
+    def return_in_two_tabs_without_a_state(
+        self, which: int, same_site: bool, place: Place, repair_first: bool, trouble: Trouble | None
+    ) -> None:
+        """A repair and a connect are open in two tabs, and Finch does not echo the state of either."""
+        with self._step("return in two tabs", trouble):
+            customer_id, _ = row = _latest(self._with_tokens(), which)
+            person = self.people[customer_id, same_site]
+            repair = self._start_repair(row, same_site)
+            connect = self._start(customer_id, same_site, place, embedded=False)
+            if repair is None or connect is None:
+                return
+            self._click(connect, person)
+            done = [self._log_in(repair, None, BOTH), self._log_in(connect, place, BOTH)]
+            for authorization in done if repair_first else reversed(done):
+                if authorization and authorization.url:
+                    authorization.url = without_state(authorization.url)
+                    self._finish_callback(authorization, person)
 
     @precondition(lambda self: self._several())
     @rule(

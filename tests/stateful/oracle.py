@@ -107,10 +107,13 @@ class Oracle:
             self.lost_at_finch |= before - self.live()
 
     def was_attached(self, code: str, provider_id: str, company_id: str) -> bool:
-        """Whether the token of a code was attached to this connection."""
+        """Whether the token of a code was attached to this connection.
+
+        A second code of an attempt gets the outcome of the first.
+        """
         authorization = self.authorizations[code]
         attached = self.attached[(authorization.customer_id, f"{provider_id}#{company_id}")]
-        return any(self.code_of.get(token_id) == code for token_id in attached)
+        return bool(self._made_in(authorization) & attached)
 
     def excused(self) -> set[str]:
         """The Finch connections that a health check may find ended, without a customer's request."""
@@ -120,10 +123,17 @@ class Oracle:
         """Whether the repair made a token of the Finch connection that it was started for."""
         made = {one.id: one.connection_id for one in self.world.finch.tokens()}
         return any(
-            made[token_id] == authorization.repairs
-            for token_id, code in self.code_of.items()
-            if code == authorization.code
+            made[token_id] == authorization.repairs for token_id in self._made_in(authorization)
         )
+
+    def _made_in(self, authorization: Authorization) -> set[str]:
+        """The tokens of the codes of an attempt."""
+        return {
+            token_id
+            for token_id, code in self.code_of.items()
+            if code in self.authorizations
+            and self.authorizations[code].state == authorization.state
+        }
 
     def broken(self, kept: StoredState) -> Iterator[str]:
         """Describes every contradiction between the stored state and the facts."""

@@ -372,10 +372,15 @@ def context(name: str) -> SimpleNamespace:
 
 @dataclass
 class InProcessApi:
-    """The part of API Gateway that our functions see: routing, JWT authorizer, payload 2.0."""
+    """The part of API Gateway that our functions see: routing, JWT authorizer, payload 2.0.
+
+    A custom domain may map `base_path` to the API. Neither the routes nor `rawPath` contain it ("Create
+    AWS Lambda proxy integrations for HTTP APIs" in API Gateway's guide).
+    """
 
     routes: list[Route]
     border: Border
+    base_path: str = ""
 
     def token(self, customer_id: str) -> str:
         """An access token that the authorizer of `send` accepts."""
@@ -392,7 +397,7 @@ class InProcessApi:
         """Sends one request through the function that the template routes it to."""
         headers = dict(headers or {})
         url = urlsplit(path)
-        decoded = decoded_path(url.path)
+        decoded = decoded_path(url.path).removeprefix(self.base_path)
         route, parameters = self._route(method, decoded)
         event = json.loads(route.event_file.read_text())
         for name in ("cookies", "body", "pathParameters", "queryStringParameters"):

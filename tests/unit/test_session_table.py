@@ -144,6 +144,7 @@ class Recorder:
 ARGUMENTS: dict[str, Any] = {
     "click": Click("https://connect.example.com/", NOW),
     "code": SecretText("code"),
+    "attempt": FULL,
     "escrow": ESCROW,
     "error": "cannot_connect",
     "now": NOW,

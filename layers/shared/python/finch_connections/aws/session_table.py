@@ -311,11 +311,21 @@ class SessionTable:
         update(self.client, self._move(session, uncertain, ["error"]))
 
     def escrow(
-        self, session: Exchanging | Uncertain, escrow: Escrow, together_with: Sequence["Write"]
+        self,
+        session: Exchanging | Uncertain,
+        attempt: Attempt,
+        escrow: Escrow,
+        together_with: Sequence["Write"],
     ) -> Escrowed:
-        """Stores the encrypted token in escrow, and returns the session in its new phase."""
-        escrowed = Escrowed(session.attempt, session.consumption, escrow)
-        keep = self._move(session, escrowed, ["escrow"], removes=("error",))
+        """Stores the encrypted token in escrow, and returns the session in its new phase.
+
+        `attempt` is the attempt that the token belongs to.
+        """
+        escrowed = Escrowed(attempt, session.consumption, escrow)
+        before, after = (encode(one, _ATTEMPT) for one in (session.attempt, attempt))
+        changed = [name for name in after if after[name] != before.get(name)]
+        gone = before.keys() - after.keys()
+        keep = self._move(session, escrowed, ["escrow", *changed], removes=("error", *gone))
         write_together(self.client, [{"Update": keep}, *together_with])
         return escrowed
 

@@ -3,7 +3,7 @@
 import hmac
 import re
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -142,7 +142,9 @@ NEXT: Mapping[Phase, Collection[Phase]] = {
 # Without `__eq__` and `__repr__`: we do not use them, and Python would compile them at every cold start.
 @dataclass(frozen=True, eq=False, repr=False)
 class Attempt:
-    """The facts of the attempt. All phases have them, and only a click changes them.
+    """The facts of the attempt. All phases have them.
+
+    A click changes them, and so does the token of a code without an echoed `state`: see `meant_by`.
 
     The handle and the binding are stored only as hashes. `repairs` is the key of the connection whose
     login the session repairs, and `repairs_id` is the Finch connection of that login.
@@ -185,8 +187,8 @@ class Attempt:
 
     @property
     def binding_id(self) -> str:
-        """Identifies the session in the name of its binding cookie."""
-        return self.handle_hash[:16]
+        """Identifies the attempt in the name of its binding cookie."""
+        return self.binding_hash[:16]
 
     def bound(self, bindings: Mapping[str, SecretText]) -> bool:
         """Whether the browser that sent these bindings (by `binding_id`) has begun the session."""
@@ -513,9 +515,24 @@ def apart(session: Started, code: SecretText) -> Started:
     is that of `session`.
     """
     attempt = session.attempt
-    digest = sha256(f"{attempt.handle_hash} {code.digest()}".encode()).hexdigest()
-    handle_hash = attempt.binding_id + digest[len(attempt.binding_id) :]
+    handle_hash = sha256(f"{attempt.handle_hash} {code.digest()}".encode()).hexdigest()
     return Started(replace(attempt, handle_hash=handle_hash, apart=True), session.click)
+
+
+def meant_by(token_response: TokenResponse, attempts: Sequence[Attempt]) -> Attempt:
+    """The attempt of a browser that a token belongs to, where Finch did not echo the `state`.
+
+    The connection decides for a repair, and the customer's name at Finch for another attempt. The first
+    attempt is the default.
+    """
+    return min(
+        attempts,
+        key=lambda one: (
+            one.repairs_id is None or one.repairs_id != token_response.connection_id,
+            one.finch_customer_id != token_response.customer_id,
+            one.repairs is not None,
+        ),
+    )
 
 
 def require_unspent(note: CodeNote | None, session: ConnectSession) -> None:

@@ -124,6 +124,16 @@ def open_link(
     return NotOpened(code, session.attempt.return_to if session else None)
 
 
+def check_link(handle_text: str, *, now: datetime, sessions: SessionTable) -> Started | NotOpened:
+    """The session of a link that works, for a program that checks links. Only reads the session."""
+    session = None
+    try:
+        session = sessions.get(require_handle(handle_text).digest())
+        return require_link(session, now)
+    except Refusal as error:
+        return NotOpened(error.code, session.attempt.return_to if session else None)
+
+
 def _open_finch_session(
     session: Started,
     now: datetime,

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 SORT_KEY = "provider_id#company_id"
 
+KEY = Codec(lambda key: text(str(key)), lambda item: CompanyKey.parse(item["S"]))
 _STATUS = text_of(ConnectionStatus)
 _TOKEN_FIELDS = {
     "connection_id": TEXT,
@@ -87,6 +88,7 @@ _FIELDS = {
     "provider_name": TEXT,
     "company_name": TEXT,
     "entity_names": MAP,
+    "finch_key": KEY,
     "ciphertexts": Codec(
         lambda values: {"M": {name: {"B": value} for name, value in values.items()}},
         lambda item: {name: value["B"] for name, value in item["M"].items()},

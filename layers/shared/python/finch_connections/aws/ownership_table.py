@@ -67,12 +67,22 @@ class OwnershipTable:
 
     def with_connection(
         self, connection_id: str, connections: ConnectionTable, customer_id: str, key: CompanyKey
-    ) -> tuple[OwnershipRecord | None, Connection | None]:
-        """The latest record of a Finch connection, and a customer's connection, in one call."""
-        record = (self.name, {"owned_id": text(owned_id_of_connection(connection_id))})
-        reads = [record, connections.reading(customer_id, key)]
-        owned, connection = read_together(self.client, reads)
-        return _record(owned) if owned else None, connection_of(connection) if connection else None
+    ) -> tuple[OwnershipRecord | None, OwnershipRecord | None, Connection | None]:
+        """The latest records of a Finch connection and of a company, and a customer's connection.
+
+        They are read in one call.
+        """
+        records = (
+            (self.name, {"owned_id": text(owned_id)})
+            for owned_id in (owned_id_of_connection(connection_id), owned_id_of_company(key))
+        )
+        reads = [*records, connections.reading(customer_id, key)]
+        owned, company, connection = read_together(self.client, reads)
+        return (
+            _record(owned) if owned else None,
+            _record(company) if company else None,
+            connection_of(connection) if connection else None,
+        )
 
     def held_by(self, handle_hash: str, connection_ids: Iterable[str]) -> list[OwnershipRecord]:
         """The latest records, of these Finch connections, in which the session is a holder."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from finch_connections import settings
 from finch_connections.aws import clients
+from finch_connections.aws.connection_table import KEY
 from finch_connections.aws.dynamodb import (
     FOR_EVER,
     MOMENT,
@@ -68,7 +69,6 @@ if TYPE_CHECKING:
 
 _BYTES = Codec(lambda value: {"B": value}, lambda item: item["B"])
 _FLAG = Codec(lambda value: {"BOOL": value}, lambda item: item["BOOL"])
-_KEY = Codec(lambda key: text(str(key)), lambda item: CompanyKey.parse(item["S"]))
 _LIST = Codec(
     lambda values: {"L": [text(one) for one in values]},
     lambda item: tuple(one["S"] for one in item["L"]),
@@ -107,7 +107,7 @@ _ATTEMPT = {
     "provider_id": TEXT,
     "return_to": TEXT,
     "redirect_uri": TEXT,
-    "repairs": _KEY,
+    "repairs": KEY,
     "repairs_id": TEXT,
     "finch_customer_id": TEXT,
 }
@@ -125,7 +125,7 @@ _OF_A_PHASE = {
     "discarding_since": MOMENT,
     "approved": SET,
     "next_look": MOMENT,
-    "key": _KEY,
+    "key": KEY,
     "repaired": _FLAG,
 }
 

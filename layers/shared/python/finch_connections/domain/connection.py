@@ -14,6 +14,8 @@ from finch_connections.domain.identifier import is_finch_id, key_part, of_key_pa
 REFUSED_FOR = timedelta(days=3)
 DISCONNECT_REFUSED = "disconnect_refused"
 ANOTHER_COMPANY = "another_company"
+# The `status_detail` of an `unknown` token whose answer from Finch is about another token.
+ANOTHER_TOKEN = "another_token"  # noqa: S105
 # The scheduled check asks Finch about a connection whose last check is older.
 CHECKED_EVERY = timedelta(days=1)
 
@@ -215,6 +217,7 @@ class Connection:
     `disconnecting_since` the start. `checked_at` is the time of the last check at Finch, `next_look`
     the time when its work item is due. `problem` is a stable code for a problem that the status does
     not show. `provider_name`, `company_name` and `entity_names` (by entity id) are only for display.
+    `finch_key` is Finch's present name of the company if Finch has renamed the provider or the company.
     Each write increments `revision`, and fails unless the stored revision is the previous number. If
     `quiet_revision` equals `revision`, the write publishes no event; it is not read back.
     """
@@ -234,6 +237,7 @@ class Connection:
     provider_name: str | None = None
     company_name: str | None = None
     entity_names: Mapping[str, str] = field(default_factory=dict)
+    finch_key: CompanyKey | None = None
     quiet_revision: int | None = field(default=None, compare=False)
     ciphertexts: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
@@ -445,6 +449,7 @@ def disconnected(connection: Connection, now: datetime) -> Connection:
         ended=frozenset(),
         disconnecting_since=None,
         problem=None,
+        finch_key=None,
         status=ConnectionStatus.DISCONNECTED,
         updated_at=now,
         revision=connection.revision + 1,

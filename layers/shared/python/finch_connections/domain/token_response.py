@@ -1,6 +1,6 @@
 """Finch's token response and introspection, and the rules for both."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Self
@@ -103,6 +103,36 @@ def same_connection(connection_id: str, introspection: Introspection) -> bool:
     """Whether an introspection describes this Finch connection, as far as Finch names it."""
     known = introspection.connection_id
     return not known or known == connection_id or is_pair_id(connection_id)
+
+
+def describes(introspection: Introspection, token: Token, names: Collection[CompanyKey]) -> bool:
+    """Whether an introspection describes this token, although Finch may have renamed its company.
+
+    An id that Finch names decides. Without any, the provider and company that Finch names must be among
+    `names`.
+    """
+    if not (
+        same_token(introspection.token_id, token.id)
+        and same_connection(token.connection_id, introspection)
+    ):
+        return False
+    named_token = introspection.token_id == token.id and not token.id.startswith(_OWN_TOKEN_ID)
+    return (
+        named_token
+        or introspection.connection_id == token.connection_id
+        or any(
+            introspection.provider_id in (None, name.provider_id)
+            and introspection.company_id in (None, name.company_id)
+            for name in names
+        )
+    )
+
+
+def finch_name_of(key: CompanyKey, described: TokenResponse | Introspection) -> CompanyKey:
+    """Finch's name for the company of a connection. Raises `UnusableIdentifier`."""
+    return CompanyKey(
+        described.provider_id or key.provider_id, described.company_id or key.company_id
+    )
 
 
 def status_of(introspection: Introspection) -> tuple[ConnectionStatus, str | None]:

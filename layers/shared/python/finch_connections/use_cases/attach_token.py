@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from enum import Enum, StrEnum, auto
-from typing import NamedTuple, assert_never
+from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 from finch_connections.aws.dynamodb import Conflict
 from finch_connections.domain.connect_session import (
@@ -39,12 +40,21 @@ from finch_connections.domain.connection import (
     not_repaired,
 )
 from finch_connections.domain.errors import Refusal
-from finch_connections.domain.ownership import OwnedByAnother, Ownership, require_free, row_of
+from finch_connections.domain.ownership import (
+    OwnedByAnother,
+    Ownership,
+    OwnershipRecord,
+    freed,
+    learned,
+    require_free,
+    row_of,
+)
 from finch_connections.domain.secret import SecretText
 from finch_connections.domain.token_response import (
     Introspection,
     TokenResponse,
     company_key,
+    finch_name_of,
     require_usable_ids,
     token_of,
 )
@@ -52,6 +62,9 @@ from finch_connections.domain.work_item import SessionSubject, WorkItem
 from finch_connections.finch.errors import FinchFailure, TokenDead
 from finch_connections.log import logger
 from finch_connections.use_cases.exchange_code import Services, decrypt_escrow, reread
+
+if TYPE_CHECKING:
+    from finch_connections.aws.dynamodb import Write
 
 # How often `settle` reads again after a conflict, before the outcome is "pending".
 _ATTEMPTS = 8
@@ -103,6 +116,8 @@ class _Place(NamedTuple):
 
     key: CompanyKey
     connection: Connection | None
+    # The record of the company under the name that Finch gave.
+    company: OwnershipRecord | None = None
 
 
 class _Verified(NamedTuple):
@@ -254,15 +269,15 @@ def _place(customer_id: str, token_response: TokenResponse, services: Services) 
         expected = company_key(token_response)
     except UnusableIdentifier:
         record = services.ownerships.of_connection_id(connection_id)
-        key = row_of(token_response, customer_id, record)
+        key = row_of(token_response, customer_id, record, None)
         return _Place(key, services.connections.get(customer_id, key))
-    record, connection = services.ownerships.with_connection(
+    record, company, connection = services.ownerships.with_connection(
         connection_id, services.connections, customer_id, expected
     )
-    key = row_of(token_response, customer_id, record)
+    key = row_of(token_response, customer_id, record, company)
     if key != expected:
         connection = services.connections.get(customer_id, key)
-    return _Place(key, connection)
+    return _Place(key, connection, company)
 
 
 def _verify(
@@ -308,7 +323,7 @@ def _commit(
     Raises `Conflict` if another request wrote first, and the refusals of the rules.
     """
     attempt, consumption = session.attempt, session.consumption
-    (key, existing), token_response, introspection = verified
+    (key, existing, named), token_response, introspection = verified
     customer_id, connection_id = attempt.customer_id, token_response.connection_id
     name = attempt.finch_customer_id or customer_id
     repaired = repair_result(attempt, key, connection_id)
@@ -322,12 +337,20 @@ def _commit(
         repairing=repaired is True,
         entity_names=introspection.entity_names,
     )
+    ownerships, handle_hash = services.ownerships, attempt.handle_hash
+    renaming: list[Write] = []
+    new_name = finch_name_of(key, token_response)
+    if new_name not in (key, after.finch_key) and not (named and named.owner):
+        renamed = replace(after, finch_key=new_name)
+        renaming = [ownerships.freeing(one, held=False) for one in freed(after, renamed)]
+        renaming += [ownerships.taking(one) for one in learned(after, renamed)]
+        after = renamed
     company = Ownership.of_company(customer_id, key)
     connection = Ownership.of_connection_id(connection_id, customer_id, key)
-    ownerships, handle_hash = services.ownerships, attempt.handle_hash
     left = ownerships.held_by(handle_hash, behind(session) - {connection_id})
     writes = [
         services.connections.writing(after),
+        *renaming,
         ownerships.taking(company),
         ownerships.taking(connection, held_by=handle_hash),
         *ownerships.leaving(left, handle_hash),

@@ -64,6 +64,7 @@ class Report(StrEnum):
     FINCH_MISCONFIGURED = FinchMisconfigured.code
     INTERNAL_ERROR = InternalError.code
     WAITS_FOR_DAYS = "waits_for_days"
+    FINCH_CONTRADICTS = "finch_contradicts"
 
 
 class Processed(NamedTuple):
@@ -264,7 +265,7 @@ def _health(
 ) -> tuple[Processed, Connection | None]:
     """The result of the health check, and the connection, which is None if Finch did not answer."""
     try:
-        connection = check_health.check(
+        connection, contradicted = check_health.check(
             customer_id, key, asked_at=work_item.began_at, now=now, services=services.connecting
         )
     except (FinchFailure, Unanswered) as error:
@@ -277,9 +278,13 @@ def _health(
         _postpone(replace(work_item, due_at=now + REMINDER), services)
         misconfigured = isinstance(error, FinchMisconfigured)
         return Processed(None, Report.FINCH_MISCONFIGURED if misconfigured else None), None
+    report = Report.FINCH_CONTRADICTS if contradicted else None
     suspicion = connection and look_again_at(connection)
     if suspicion:
-        return Processed(work_item.waiting(max(suspicion, now + WORSE_AGAIN_AFTER))), connection
+        again = work_item.waiting(max(suspicion, now + WORSE_AGAIN_AFTER))
+        return Processed(again, report), connection
+    if report:
+        return Processed(None, report), connection
     if connection and connection.problem == DISCONNECT_REFUSED:
         if _comes_anyway(work_item, connection.next_look, now):
             return Processed(), connection

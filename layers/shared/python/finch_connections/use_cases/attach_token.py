@@ -38,6 +38,7 @@ from finch_connections.domain.connection import (
     UnusableIdentifier,
     attach,
     not_repaired,
+    refused_for_days,
 )
 from finch_connections.domain.errors import Refusal
 from finch_connections.domain.ownership import (
@@ -154,7 +155,7 @@ def settle(
             token = token or decrypt_escrow(session, services)
             place = _place(customer_id, session.escrow.token_response, services)
             key = place and place.key
-            verified = _verify(session, place, token, approval, services)
+            verified = _verify(session, place, token, approval, now, services)
             if approval is Approval.NONE and not session.escrow.browser_bound:
                 names = tuple(sorted(verified.introspection.entity_names.values()))
                 key = verified.place.key
@@ -285,6 +286,7 @@ def _verify(
     place: _Place | None,
     token: SecretText,
     approval: Approval,
+    now: datetime,
     services: Services,
 ) -> _Verified:
     """The token as Finch describes it now.
@@ -293,7 +295,7 @@ def _verify(
     """
     customer_id, token_response = session.attempt.customer_id, session.escrow.token_response
     while True:
-        introspection = services.finch.introspect(token)
+        introspection = _described(session, token, now, services)
         if session.dead_since:
             with suppress(Conflict):
                 services.sessions.found_alive(session)
@@ -309,6 +311,24 @@ def _verify(
         # Only the introspection names the company or the connection: it may be another connection.
         token_response = completed
         place = _place(customer_id, token_response, services)
+
+
+def _described(
+    session: Escrowed | Held, token: SecretText, now: datetime, services: Services
+) -> Introspection:
+    """Finch's description of the token. Raises `FinchFailure`.
+
+    Raises `CannotConnect` if Finch has not described the token for days: then no answer will.
+    """
+    try:
+        return services.finch.introspect(token)
+    except TokenDead:
+        raise
+    except FinchFailure as error:
+        if isinstance(session, Held) or not refused_for_days(session.consumption.consumed_at, now):
+            raise
+        logger.error("token not described for days", reason=type(error).__name__)
+        raise CannotConnect from error
 
 
 def _commit(

@@ -93,6 +93,17 @@ class OwnershipTable:
         """The latest record of an employer at a provider, or None."""
         return self.get(owned_id_of_company(key))
 
+    def of_finch_company(self, company_id: str) -> list[Ownership]:
+        """The owners of a company, at any provider. A very recent owner may be missing."""
+        pages = self.client.get_paginator("query").paginate(
+            TableName=self.name,
+            IndexName="company",
+            KeyConditionExpression="company_id = :company",
+            ExpressionAttributeValues={":company": text(company_id)},
+        )
+        records = [_record(item) for page in pages for item in page["Items"]]
+        return [record.owner for record in records if record.owner]
+
     def offer_recovery(self, connection_id: str, handle_hash: str, now: datetime) -> None:
         """Notes that a session offers to repair a connection that exists at Finch and has no token here.
 
@@ -147,10 +158,14 @@ class OwnershipTable:
         """
         return self._update(
             wanted.owned_id,
-            "SET customer_id = :customer, #key = :key" + (" DELETE holders :me" if held_by else ""),
+            "SET customer_id = :customer, #key = :key"
+            + (", company_id = :company" if wanted.company_id else "")
+            + (" DELETE holders :me" if held_by else ""),
             f"(attribute_not_exists(customer_id) OR ({_THEIRS})) "
             "AND attribute_not_exists(discarding)",
-            _owner(wanted) | ({":me": _only(held_by)} if held_by else {}),
+            _owner(wanted)
+            | ({":company": text(wanted.company_id)} if wanted.company_id else {})
+            | ({":me": _only(held_by)} if held_by else {}),
         )
 
     def freeing(self, owned: Ownership, *, held: bool) -> "Write":
@@ -161,7 +176,7 @@ class OwnershipTable:
         """
         if held:
             condition = f"{_THEIRS} AND attribute_exists(holders)"
-            remove = "REMOVE customer_id, #key"
+            remove = "REMOVE customer_id, #key, company_id"
             return self._update(owned.owned_id, remove, condition, _owner(owned))
         condition = f"{_THEIRS} AND attribute_not_exists(holders)"
         return self._delete(owned.owned_id, condition, _owner(owned))

@@ -1,6 +1,6 @@
 """Ownership of companies and Finch connections, so that no customer can end another customer's connection."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Self
 
@@ -23,11 +23,14 @@ class Ownership:
     owned_id: str
     customer_id: str
     key: CompanyKey
+    # Finch's id of an owned company. Webhooks without a `connection_id` are looked up by it.
+    company_id: str | None = field(default=None, compare=False)
 
     @classmethod
     def of_company(cls, customer_id: str, key: CompanyKey, name: CompanyKey | None = None) -> Self:
         """The ownership of an employer at a provider. `name` is Finch's new name for it, if any."""
-        return cls(owned_id_of_company(name or key), customer_id, key)
+        company = name or key
+        return cls(owned_id_of_company(company), customer_id, key, company.company_id)
 
     @classmethod
     def of_connection_id(cls, connection_id: str, customer_id: str, key: CompanyKey) -> Self:

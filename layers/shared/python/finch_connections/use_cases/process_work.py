@@ -33,6 +33,7 @@ from finch_connections.domain.work_item import (
     FIRST_LOOK,
     REMINDER,
     ConnectionSubject,
+    FinchCompanySubject,
     FinchConnectionSubject,
     SessionSubject,
     WorkItem,
@@ -95,6 +96,8 @@ def process(work_item: WorkItem, *, now: datetime, services: Services) -> Proces
                 return _connection(work_item, customer_id, key, now, services)
             case FinchConnectionSubject(connection_id):
                 return _finch_connection(work_item, connection_id, now, services)
+            case FinchCompanySubject(company_id):
+                return _finch_company(work_item, company_id, now, services.connecting)
     except FinchMisconfigured as error:
         # The fault is our account or secret, not the connection. Only the operator can fix it.
         logger.error("task unfinished", reason=type(error).__name__)
@@ -221,6 +224,16 @@ def _finch_connection(
     owner = record.owner
     work_item = replace(work_item, subject=ConnectionSubject(owner.customer_id, owner.key))
     return _connection(work_item, owner.customer_id, owner.key, now, services)
+
+
+def _finch_company(
+    work_item: WorkItem, company_id: str, now: datetime, services: exchange_code.Services
+) -> Processed:
+    """Queues a check of each connection of the company that a webhook names."""
+    owners = services.ownerships.of_finch_company(company_id)
+    for subject in dict.fromkeys(ConnectionSubject(one.customer_id, one.key) for one in owners):
+        services.queue.send(replace(work_item, subject=subject), now)
+    return Processed()
 
 
 def _connection(

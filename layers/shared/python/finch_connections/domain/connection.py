@@ -217,6 +217,7 @@ class Connection:
     `disconnecting_since` the start. `checked_at` is the time of the last check at Finch, `next_look`
     the time when its work item is due. `problem` is a stable code for a problem that the status does
     not show. `provider_name`, `company_name` and `entity_names` (by entity id) are only for display.
+    An empty name means that Finch has none that we show, and is not asked for again before another login.
     `finch_key` is Finch's present name of the company if Finch has renamed the provider or the company.
     Each write increments `revision`, and fails unless the stored revision is the previous number. If
     `quiet_revision` equals `revision`, the write publishes no event; it is not read back.
@@ -259,7 +260,7 @@ class Connection:
         """
         names = set(self.entity_names.values())
         if self.company_name or len(names) != 1 or self.entity_ids - self.entity_names.keys():
-            return self.company_name
+            return self.company_name or None
         [name] = names
         return name
 
@@ -325,6 +326,8 @@ def attach(
         raise TooManyLogins
     return replace(
         with_entity_names(replace(connection, tokens=tokens), entity_names or {}),
+        provider_name=connection.provider_name or None,
+        company_name=connection.company_name or None,
         ciphertexts={**ciphertexts, token.id: ciphertext},
         status=most_urgent(one.status for one in tokens),
         problem=None,
@@ -345,13 +348,7 @@ def with_entity_names(connection: Connection, names: Mapping[str, str]) -> Conne
 
 
 def token_for_name(connection: Connection) -> Token | None:
-    """The newest working token that can read the company's name; None if no token can.
-
-    None too if a login has several entities: Finch then returns a name for each entity and none for
-    the company ("Multi-entity" in its guide).
-    """
-    if any(len(one.entity_ids.union(one.entities)) > 1 for one in connection.tokens):
-        return None
+    """The newest working token that can read the company's name; None if no token can."""
     works = (
         token
         for token in reversed(connection.tokens)

@@ -8,9 +8,12 @@ import pytest
 
 from finch_connections.use_cases.process_work import Report
 from local.fake_finch.faults import Nonsense
+from local.fake_finch.seed_world import JUNIPER_VALE, TALLY
 from tests.acceptance.outcomes import CONNECTED
 from tests.integration.test_finchs_answers import without
+from tests.integration.test_health import request_check
 from tests.integration.test_process_work import operate, reports
+from tests.integration.test_vend_token import vend
 from tests.support.in_process import InProcess
 from tests.support.person import Person
 
@@ -162,8 +165,48 @@ def test_token_of_which_finch_names_neither_connection_nor_company_is_held(
 def test_too_many_entities_are_held_with_a_report(
     deployed: InProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    change(deployed, "/introspect", "entities", [{"id": str(n)} for n in range(1001)])
+    change(deployed, "/introspect", "entities", [{"id": str(n)} for n in range(4001)])
     assert outcome(deployed, capsys) == {"error": "cannot_connect"}
+
+
+def test_four_thousand_entities_are_stored_listed_and_vended(
+    deployed: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("functions.list_connections.handler._MOST_BYTES", 1_500_000)
+    ids = [f"{n:036}" for n in range(4000)]
+    entities = [{"id": one, "status": "error_no_account_setup"} for one in ids]
+    change(deployed, "/introspect", "entities", [*entities[1:], {"id": ids[0]}])
+    acme = Person(deployed, "acme")
+    for choice in (
+        {"provider_id": "gusto"},
+        {"provider_id": "justworks"},
+        {"login": TALLY, "company_id": JUNIPER_VALE.id},
+    ):
+        assert acme.connect(**choice).outcome["status"] == "connected"
+    deployed.queue.drain()
+    listed, cursor, pages = [], "", 0
+    while cursor is not None:
+        reply = acme.call("GET", f"/connections?cursor={cursor}" if cursor else "/connections")
+        assert len(reply.text) < 1_600_000
+        listed += reply.json["connections"]
+        cursor, pages = reply.json["next_cursor"], pages + 1
+    assert (len(listed), pages) == (3, 2)
+    assert all(one["logins"][0]["entity_ids"] == ids for one in listed)
+    vended = vend(deployed)["token"]
+    assert len(vended["entity_ids"]) + len(vended["left_out_entity_ids"]) == 4000
+
+
+def test_connection_keeps_its_entities_when_finch_names_more_than_fit(deployed: InProcess) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    before = acme.connection()["logins"][0]["entity_ids"]
+    entities = [{"id": f"{n:0250}", "status": "connected"} for n in range(1000)]
+    change(deployed, "/introspect", "entities", entities)
+    request_check(deployed)
+    deployed.queue.drain()
+    after = acme.connection()
+    assert after["logins"][0]["entity_ids"] == before
+    assert (after["status"], after["checked_at"] is not None) == ("connected", True)
 
 
 BODIES: tuple[Any, ...] = (None, [], "text", {"name": "unheard_of"}, {"statusCode": 200})

@@ -20,7 +20,8 @@ ANOTHER_TOKEN = "another_token"  # noqa: S105
 CHECKED_EVERY = timedelta(days=1)
 
 _PAIR_ID = "pair#"
-# Keep an item below DynamoDB's 400 KB. Without its sets, a token takes at most about 2 KB.
+# Keep an item below DynamoDB's 400 KB. Without its sets, a token takes at most about 2 KB, and all
+# names of entities take 20 KB.
 MAX_TOKENS = 50
 MAX_SET_BYTES = 250_000
 # DynamoDB's limit for a sort key ("Quotas" in its developer guide).
@@ -322,7 +323,7 @@ def attach(
     kept = [old for old in connection.tokens if not _replaces(token, old, repairing=repairing)]
     ciphertexts = {old.id: connection.ciphertexts[old.id] for old in kept}
     tokens = (*(_with_status_of(token, old) for old in kept), token)
-    if len(tokens) > MAX_TOKENS or sum(map(_set_bytes, tokens)) > MAX_SET_BYTES:
+    if len(tokens) > MAX_TOKENS or not fit_into_item(tokens):
         raise TooManyLogins
     return replace(
         with_entity_names(replace(connection, tokens=tokens), entity_names or {}),
@@ -391,9 +392,15 @@ def _with_status_of(new: Token, old: Token) -> Token:
     )
 
 
+def fit_into_item(tokens: Iterable[Token]) -> bool:
+    """Whether the sets of these tokens fit into the item of a connection."""
+    return sum(map(_set_bytes, tokens)) <= MAX_SET_BYTES
+
+
 def _set_bytes(token: Token) -> int:
     # DynamoDB counts the bytes of each string in a set plus one, and of each map entry plus three.
-    members = (*token.entity_ids, *token.products)
+    # Ids that have a status are stored once.
+    members = (*(token.entity_ids - token.entities.keys()), *token.products)
     entries = [*token.entities.items(), *token.methods.items()]
     return sum(len(one.encode()) + 1 for one in members) + sum(
         len(name.encode()) + len(value.encode()) + 3 for name, value in entries

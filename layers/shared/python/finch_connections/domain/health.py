@@ -15,6 +15,7 @@ from finch_connections.domain.connection import (
     ConnectionStatus,
     Token,
     disconnected,
+    fit_into_item,
     is_pair_id,
     most_urgent,
     urgency,
@@ -83,7 +84,11 @@ def with_findings(
     without tokens becomes `disconnected`. A token without a finding stays unchanged, and the connection
     then counts as not checked.
     """
-    checked = (_checked(token, findings.get(token.id), now) for token in connection.tokens)
+    checked = [_checked(token, findings.get(token.id), now) for token in connection.tokens]
+    if not fit_into_item(checked):
+        # The connection keeps the entities that it has.
+        findings = {id_: replace(one, entities=None) for id_, one in findings.items()}
+        checked = [_checked(token, findings.get(token.id), now) for token in connection.tokens]
     tokens = tuple(token for token in checked if token.status is not _DEAD)
     if not tokens:
         return disconnected(connection, now)

@@ -19,8 +19,8 @@ from finch_connections.domain.secret import SecretText
 
 # Finch's first "this token is dead" may be an error. We believe it if Finch repeats it after this time.
 DEAD_AGAIN_AFTER = timedelta(hours=1)
-# Keeps an item below DynamoDB's 400 KB.
-MOST_ENTITIES = 1000
+# So many entities with ids of 36 characters fit into an item with any status: see `MAX_SET_BYTES`.
+MOST_ENTITIES = 4000
 _OWN_TOKEN_ID = "own-"  # noqa: S105
 
 
@@ -192,7 +192,7 @@ def require_usable_ids(token_response: TokenResponse, introspection: Introspecti
 
 
 def usable_entities(introspection: Introspection) -> bool:
-    """Whether the entities and methods can be stored: their ids are usable, and not too many."""
+    """Whether the entities can be stored: their ids are usable, and not too many."""
     ids = introspection.entity_ids
     return len(ids) <= MOST_ENTITIES and all(map(is_finch_id, ids))
 

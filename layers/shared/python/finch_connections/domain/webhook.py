@@ -24,7 +24,7 @@ TOLERANCE = timedelta(minutes=5)
 _EVENT_ID = re.compile("[A-Za-z0-9_-]{1,200}")
 _SECONDS = re.compile("[0-9]{1,11}")
 _EVENT_TYPE = re.compile("[a-z0-9_.]{1,100}")
-# The first word of a type ("Webhooks" in Finch's guide). Events about a connection or its entities may
+# The start of a type ("Webhooks" in Finch's guide). Events about a connection or its entities may
 # mean another status. The others are about data, and Finch sends thousands of them.
 _ABOUT_A_CONNECTION = ("account", "connection", "entity")
 _ABOUT_DATA = (

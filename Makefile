@@ -98,10 +98,11 @@ check: .venv/ready .venv-audit/ready frontend/node_modules/ready
 docs: .venv/ready
 	@NO_MKDOCS_2_WARNING=1 mkdocs build --strict
 
-# Tests the built functions, because they get deployed. `pytest` alone tests the sources.
+# Tests the built functions, because they get deployed. `pytest` alone tests the sources. Each process
+# may start a local world and a browser of its own, so there are few.
 test: check docs .venv-ministack/ready tests/contract/prism/node_modules/ready $(BUILT)/template.yaml
 	@python -m tests.browser.chromium
-	BUILT=$(BUILT) pytest
+	BUILT=$(BUILT) pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 # ARGS=--write renews the figures in docs/performance.md. With valgrind they are exact.
 bench: .venv/ready .venv-bench/ready .venv-ministack/ready $(BUILT)/template.yaml
@@ -121,9 +122,12 @@ fuzz: .venv/ready .venv-ministack/ready $(BUILT)/template.yaml
 	FUZZ=$${FUZZ:-20} pytest tests/security -q
 
 # Strict: a package that cannot be looked up fails the audit.
-audit: .venv-audit/ready
-	for lock in layers/shared/python tests local tests/security; do \
-		.venv-audit/bin/pip-audit --strict --disable-pip --require-hashes -r $$lock/requirements.txt || exit 1; \
+audit: .venv/ready .venv-audit/ready
+	for lock in $$(git ls-files '*requirements.txt'); do \
+		.venv-audit/bin/pip-audit --strict --disable-pip --require-hashes -r $$lock || exit 1; \
+	done
+	for lock in $$(git ls-files '*package-lock.json'); do \
+		$(NPM) --prefix $${lock%/*} audit || exit 1; \
 	done
 
 # The page has types that are generated from the description.

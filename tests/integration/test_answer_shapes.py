@@ -9,7 +9,7 @@ import pytest
 from finch_connections.use_cases.process_work import Report
 from local.fake_finch.faults import Nonsense
 from local.fake_finch.seed_world import JUNIPER_VALE, TALLY
-from tests.acceptance.outcomes import CONNECTED
+from tests.acceptance.outcomes import connected
 from tests.integration.test_finchs_answers import without
 from tests.integration.test_health import request_check
 from tests.integration.test_process_work import operate, reports
@@ -103,7 +103,7 @@ def test_missing_null_or_retyped_field_never_prevents_a_connection(
     for value in (ABSENT, None, *RETYPED):
         deployed.reset()
         change(deployed, path, field, value)
-        assert outcome(deployed, capsys) == CONNECTED, value
+        assert outcome(deployed, capsys) == connected(deployed), value
 
 
 @pytest.mark.parametrize(("path", "field"), FIELDS)
@@ -121,7 +121,7 @@ def test_unknown_value_connects_or_is_held_with_a_report(
     held: set[str],
 ) -> None:
     change(deployed, path, field, value)
-    expected = {"error": "cannot_connect"} if field in held else CONNECTED
+    expected = {"error": "cannot_connect"} if field in held else connected(deployed)
     assert outcome(deployed, capsys) == expected
 
 

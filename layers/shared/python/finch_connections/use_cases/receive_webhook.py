@@ -36,8 +36,9 @@ def receive(delivery: Delivery, *, now: datetime, services: Services) -> None:
     ):
         raise SignatureInvalid
     events = read_events(delivery.body)
-    for subject in filter(None, dict.fromkeys(event.to_check for event in events)):
-        services.queue.send(WorkItem.at_once(subject, now), now)
+    for subject in dict.fromkeys(event.to_check for event in events):
+        if subject:
+            services.queue.send(WorkItem.at_once(subject, now), now)
     for event in events:
         if not event.known:
             metrics.count(ROUTE, UNKNOWN_EVENT)

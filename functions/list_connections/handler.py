@@ -1,11 +1,13 @@
 """Shows a customer's connections, and answers requests for routes that do not exist."""
 
 import base64
+import json
 import re
 from http import HTTPStatus
 
 from finch_connections import cold_start
 from finch_connections.aws import connection_table
+from finch_connections.aws.connection_table import Page
 from finch_connections.domain.connection import (
     CompanyKey,
     ConnectionNotFound,
@@ -16,10 +18,12 @@ from finch_connections.domain.connection import (
 from finch_connections.domain.errors import InvalidRequest
 from finch_connections.web import api
 from finch_connections.web.api import Request, Response
-from finch_connections.web.connection_response import connection_response
+from finch_connections.web.connection_response import ConnectionResponse, connection_response
 
 _DEFAULT_LIMIT = 50
 _LIMIT = re.compile("[1-9][0-9]?|100")
+# Lambda's limit for a response is 6 MB. Connections with thousands of entities come on more pages.
+_MOST_BYTES = 4_000_000
 
 
 def _list(request: Request) -> Response:
@@ -30,11 +34,22 @@ def _list(request: Request) -> Response:
         after=_read_cursor(query["cursor"]) if "cursor" in query else None,
         statuses=require_statuses(query["status"]) if "status" in query else frozenset(),
     )
-    body = {
-        "connections": [connection_response(one) for one in page.connections],
-        "next_cursor": _cursor(page.last) if page.last else None,
-    }
+    shown, last = _that_fit(page)
+    body = {"connections": shown, "next_cursor": _cursor(last) if last else None}
     return api.answer(HTTPStatus.OK, body)
+
+
+def _that_fit(page: Page) -> tuple[list[ConnectionResponse], CompanyKey | None]:
+    """The first connections of a page that fit into a response, and the last of them if more follow."""
+    shown: list[ConnectionResponse] = []
+    room = _MOST_BYTES
+    for one in page.connections:
+        response = connection_response(one)
+        room -= len(json.dumps(response))
+        if shown and room < 0:
+            return shown, page.connections[len(shown) - 1].key
+        shown.append(response)
+    return shown, page.last
 
 
 def _show(request: Request) -> Response:

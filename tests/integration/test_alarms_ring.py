@@ -129,6 +129,15 @@ def customer_does_not_log_in_again(stage: Stage) -> None:
         stage.deployed.queue.pass_time(timedelta(hours=1))
 
 
+@rings("FinchContradictsAlarm")
+def finch_describes_another_token(stage: Stage) -> None:
+    acme = Person(stage.deployed, "acme")
+    acme.connect()
+    edit = {"set": {"id": "another"}}
+    stage.deployed.finch.faults.add("GET", "/introspect", times=None, edit=edit)
+    stage.deployed.queue.drain()
+
+
 @rings("WebhookRefusedAlarm")
 def attacker_forges_webhooks(stage: Stage) -> None:
     for _ in range(11):

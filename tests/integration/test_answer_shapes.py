@@ -1,14 +1,19 @@
 """Each field of `/auth/token` and `/introspect`, absent, null, retyped or unknown: never pending for ever."""
 
+from datetime import timedelta
 from itertools import combinations
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from finch_connections.use_cases.process_work import Report
+from local.fake_finch.faults import Nonsense
+from local.fake_finch.seed_world import JUNIPER_VALE, TALLY
 from tests.acceptance.outcomes import connected
 from tests.integration.test_finchs_answers import without
-from tests.integration.test_process_work import reports
+from tests.integration.test_health import request_check
+from tests.integration.test_process_work import operate, reports
+from tests.integration.test_vend_token import vend
 from tests.support.in_process import InProcess
 from tests.support.person import Person
 
@@ -160,5 +165,105 @@ def test_token_of_which_finch_names_neither_connection_nor_company_is_held(
 def test_too_many_entities_are_held_with_a_report(
     deployed: InProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    change(deployed, "/introspect", "entities", [{"id": str(n)} for n in range(1001)])
+    change(deployed, "/introspect", "entities", [{"id": str(n)} for n in range(4001)])
     assert outcome(deployed, capsys) == {"error": "cannot_connect"}
+
+
+def test_four_thousand_entities_are_stored_listed_and_vended(
+    deployed: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("functions.list_connections.handler._MOST_BYTES", 1_500_000)
+    ids = [f"{n:036}" for n in range(4000)]
+    entities = [{"id": one, "status": "error_no_account_setup"} for one in ids]
+    change(deployed, "/introspect", "entities", [*entities[1:], {"id": ids[0]}])
+    acme = Person(deployed, "acme")
+    for choice in (
+        {"provider_id": "gusto"},
+        {"provider_id": "justworks"},
+        {"login": TALLY, "company_id": JUNIPER_VALE.id},
+    ):
+        assert acme.connect(**choice).outcome["status"] == "connected"
+    deployed.queue.drain()
+    listed, cursor, pages = [], "", 0
+    while cursor is not None:
+        reply = acme.call("GET", f"/connections?cursor={cursor}" if cursor else "/connections")
+        assert len(reply.text) < 1_600_000
+        listed += reply.json["connections"]
+        cursor, pages = reply.json["next_cursor"], pages + 1
+    assert (len(listed), pages) == (3, 2)
+    assert all(one["logins"][0]["entity_ids"] == ids for one in listed)
+    vended = vend(deployed)["token"]
+    assert len(vended["entity_ids"]) + len(vended["left_out_entity_ids"]) == 4000
+
+
+def test_connection_keeps_its_entities_when_finch_names_more_than_fit(deployed: InProcess) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    before = acme.connection()["logins"][0]["entity_ids"]
+    entities = [{"id": f"{n:0250}", "status": "connected"} for n in range(1000)]
+    change(deployed, "/introspect", "entities", entities)
+    request_check(deployed)
+    deployed.queue.drain()
+    after = acme.connection()
+    assert after["logins"][0]["entity_ids"] == before
+    assert (after["status"], after["checked_at"] is not None) == ("connected", True)
+
+
+BODIES: tuple[Any, ...] = (None, [], "text", {"name": "unheard_of"}, {"statusCode": 200})
+REPLIES: list[dict[str, Any]] = [
+    *({"nonsense": kind} for kind in get_args(Nonsense)),
+    *({"status": 200, "body": body} for body in BODIES),
+    *({"status": status} for status in (201, 202, 204, 301, 418, 429, 500, 503)),
+    *(
+        {"status": status, "body": {"name": "unheard_of"}}
+        for status in (400, 401, 402, 403, 404, 408, 409, 422, 501)
+    ),
+    {"status": 403, "body": {"name": "error_permissions"}},
+    {"error": "invalid_token_error"},
+    *(
+        {"error": "authentication_error", "finch_code": code}
+        for code in ("reauthenticate_user", "account_setup_required")
+    ),
+    {"error": "invalid_client_error"},
+    {"error": "unauthorized_request_error"},
+    {"drop": "after_effect"},
+]
+
+
+# Every second session waits for a confirmation.
+@pytest.mark.parametrize(
+    ("reply", "bound"), [(reply, bool(n % 2)) for n, reply in enumerate(REPLIES)], ids=str
+)
+def test_session_ends_or_is_held_while_finch_repeats_the_same_answer(
+    deployed: InProcess, capsys: pytest.CaptureFixture[str], reply: dict[str, Any], bound: bool
+) -> None:
+    deployed.finch.faults.add("GET", "/introspect", times=None, **reply)
+    Person(deployed, "acme", same_site=bound).connect()
+    deployed.queue.pass_time(timedelta(days=3, hours=8))
+    reports(capsys)
+    deployed.queue.pass_time(timedelta(days=2))
+    seen = reports(capsys)
+    [session] = deployed.tables.all_sessions()
+    assert session["phase"]["S"] in ("complete", "held", "ended")
+    if session["phase"]["S"] == "held":
+        assert Report.TOKEN_HELD in seen
+
+
+def test_token_held_for_a_nameless_answer_can_be_attached_when_finch_describes_it(
+    deployed: InProcess,
+) -> None:
+    deployed.finch.faults.add("GET", "/introspect", times=None, nonsense="array")
+    acme = Person(deployed, "acme")
+    landing = acme.connect()
+    assert landing.outcome["status"] == "pending"
+    deployed.queue.pass_time(timedelta(days=3) - timedelta(hours=7))
+    assert [one["phase"]["S"] for one in deployed.tables.all_sessions()] == ["escrowed"]
+    deployed.queue.pass_time(timedelta(hours=15))
+    assert landing.completion
+    assert acme.confirm(landing.completion).code == "cannot_connect"
+    deployed.finch.faults.clear()
+    [session] = deployed.tables.all_sessions()
+    asked = {"action": "attach", "session": session["handle_hash"]["S"]}
+    decision = operate(deployed, **asked)["result"]["decision"]
+    assert operate(deployed, **asked, decision=decision)["result"]["status"] == "connected"
+    assert acme.connection()["status"] == "connected"

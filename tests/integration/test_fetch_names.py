@@ -10,7 +10,7 @@ from finch_connections.domain.connection import CompanyKey
 from finch_connections.domain.display_name import LONGEST
 from local.fake_finch.seed_world import HARBOR_LANE, NORTHFOLD, TALLY
 from tests.integration.test_health import request_check
-from tests.support.in_process import Call, InProcess
+from tests.support.in_process import Call, InProcess, forget_process_memory
 from tests.support.person import Person
 
 COMPANY, PROVIDERS = ("GET", "/employer/company"), ("GET", "/providers")
@@ -65,7 +65,13 @@ def test_names_are_fetched_once(deployed: InProcess) -> None:
     assert deployed.finch.requests.count(*PROVIDERS) == 1
 
 
-def test_several_entities_are_named_and_the_company_is_not(deployed: InProcess) -> None:
+def daily_check(deployed: InProcess) -> None:
+    deployed.queue.pass_time(DAY)
+
+
+def test_several_entities_are_named_and_finch_refuses_a_name_of_the_company_once(
+    deployed: InProcess,
+) -> None:
     acme = Person(deployed, "acme")
     acme.connect(login=TALLY, company_id=NORTHFOLD.id)
     deployed.queue.drain()
@@ -74,7 +80,36 @@ def test_several_entities_are_named_and_the_company_is_not(deployed: InProcess) 
         one.name for one in NORTHFOLD.entities
     }
     assert (shown["provider_name"], shown["company_name"]) == ("Gusto", None)
-    assert company_request_count(deployed) == 0
+    daily_check(deployed)
+    assert company_request_count(deployed) == 1
+
+
+def test_company_with_several_entities_shows_its_own_name(deployed: InProcess) -> None:
+    deployed.finch.faults.add(*COMPANY, status=200, body={"id": "c", "legal_name": "Northfold Inc"})
+    acme = Person(deployed, "acme")
+    acme.connect(login=TALLY, company_id=NORTHFOLD.id)
+    deployed.queue.drain()
+    assert names(acme, company_id=NORTHFOLD.id) == ("Gusto", "Northfold Inc")
+
+
+@pytest.mark.parametrize("name", ["\u202eevil", None, ""])
+def test_unusable_name_is_not_fetched_again_before_another_login(
+    deployed: InProcess, name: str | None
+) -> None:
+    introspection_without_names(deployed)
+    deployed.finch.faults.add(*COMPANY, edit={"set": {"legal_name": name}})
+    deployed.finch.faults.add(*PROVIDERS, status=200, body=[{"id": "other", "display_name": "X"}])
+    acme = Person(deployed, "acme")
+    acme.connect()
+    deployed.queue.drain()
+    for _ in range(2):
+        daily_check(deployed)
+        forget_process_memory()
+    assert names(acme) == (None, None)
+    assert (company_request_count(deployed), deployed.finch.requests.count(*PROVIDERS)) == (1, 1)
+    acme.connect()
+    deployed.queue.drain()
+    assert names(acme) == ("Gusto", HARBOR_LANE.legal_name)
 
 
 def test_company_name_is_not_fetched_without_the_company_product(deployed: InProcess) -> None:

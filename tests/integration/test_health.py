@@ -104,8 +104,6 @@ def test_one_bad_response_does_not_change_the_status(deployed: InProcess, acme: 
         ({"error": "server_error"}, "connected"),
         ({"error": "invalid_client_error"}, "connected"),
         ({"nonsense": "array"}, "connected"),
-        ({"edit": {"set": {"connection_id": "another"}}}, "connected"),
-        ({"edit": {"set": {"id": "another"}}}, "connected"),
     ],
 )
 def test_repeated_response_of_finch_becomes_the_status(
@@ -651,19 +649,6 @@ def test_login_attached_during_a_check_hides_no_hint_about_another_login(
 
 
 # Data that must not be overwritten
-
-
-def test_other_company_with_the_same_connection_id_is_held_and_not_stored(
-    deployed: InProcess, acme: Person
-) -> None:
-    [before] = acme.connection()["logins"]
-    edit = {"set": {"company_id": JUNIPER_VALE.id}}
-    for method, path in (("POST", "/auth/token"), ("GET", "/introspect")):
-        deployed.finch.faults.add(method, path, edit=edit, times=None)
-    assert acme.repair().outcome == {"error": "cannot_connect"}
-    request_check(deployed)
-    deployed.queue.pass_time(3 * HOUR)
-    assert [login["id"] for login in acme.connection()["logins"]] == [before["id"]]
 
 
 def test_repair_at_another_company_keeps_the_refused_disconnect_problem(

@@ -14,7 +14,10 @@ from botocore.exceptions import EndpointConnectionError
 
 from finch_connections.finch import credentials
 from functions.receive_webhook.handler import receive_webhook
+from local.fake_finch.seed_world import HARBOR_LANE, JUNIPER_VALE, TALLY
 from local.fake_finch.webhooks import Delivery, new_secret, sign
+from tests.integration.test_finchs_answers import connected
+from tests.integration.test_renamed_at_finch import check, rename
 from tests.support.in_process import WEBHOOK_SECRET, Call, InProcess, context, forget_process_memory
 from tests.support.metrics import outcomes
 from tests.support.person import Person
@@ -193,7 +196,6 @@ def test_base64_encoded_body_is_decoded_before_verification(
         "job.data_sync_all.completed",
         "job.data_sync_all.complete",
         "pay_statement.created",
-        "account.created",
         "Account.Updated",
         "a future\ntype \N{SNOWMAN}" * 100,
         "",
@@ -209,7 +211,10 @@ def test_event_of_another_type_is_accepted_and_counted(
     capsys.readouterr()
     assert deployed.deliver_webhooks() == [200]
     assert deployed.queue.waiting() == []
-    assert webhook_outcomes(capsys) == ["ok"]
+    written = capsys.readouterr().out
+    assert outcomes(written, "POST /webhooks/finch") == ["ok"]
+    unknown = event_type.partition(".")[0] not in ("test", "individual", "job", "pay_statement")
+    assert outcomes(written, "receive_webhook") == ["unknown_event"] * unknown
     [line] = [line for line in map(json.loads, log.getvalue().splitlines()) if "event_id" in line]
     assert line.get("event_type") in (event_type, None)
     assert "canary" not in log.getvalue()
@@ -232,15 +237,50 @@ def test_invalid_connection_id_is_not_queued(deployed: InProcess, connection_id:
 
 
 @pytest.mark.parametrize("presence", ["null", "absent"])
-def test_event_without_a_connection_id_is_accepted(deployed: InProcess, presence: str) -> None:
-    connection_id = connect_acme(deployed)
+def test_event_without_a_connection_id_checks_all_connections_of_its_company(
+    deployed: InProcess, presence: str
+) -> None:
+    acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
+    acme.connect(provider_id="gusto")
+    acme.connect(provider_id="justworks")
+    globex.connect(login=TALLY, company_id=JUNIPER_VALE.id)
+    deployed.queue.drain()
     deployed.finch.change_switches(webhook_connection_id=presence)
-    deployed.finch.set_connection_status(connection_id, "reauth")
-    assert deployed.deliver_webhooks() == [200]
-    assert deployed.queue.waiting() == []
+    for token in deployed.finch.live_tokens():
+        deployed.finch.set_connection_status(token.connection_id, "reauth")
+    [delivery, *_] = take_deliveries(deployed)
+    assert json.loads(delivery.body)["company_id"] == HARBOR_LANE.id
+    assert deployed.receive(delivery.headers, delivery.body).status == 200
+    deployed.queue.pass_time(2 * MINUTE)
+    assert [one["status"] for one in acme.connections()] == ["reauth", "reauth"]
+    assert globex.connection(company_id=JUNIPER_VALE.id)["status"] == "connected"
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 100_000])
+def test_event_without_a_connection_id_finds_a_company_by_its_new_name(
+    deployed: InProcess,
+) -> None:
+    acme = connected(deployed)
+    rename(deployed)
+    check(deployed)
+    [token] = deployed.finch.live_tokens()
+    deployed.finch.set_connection_status(token.connection_id, "reauth")
+    body = json.dumps({"event_type": "account.updated", "company_id": "harbor"}).encode()
+    assert deployed.receive(*delivery_of(deployed, body)).status == 200
+    deployed.queue.pass_time(2 * MINUTE)
+    assert acme.connection()["status"] == "reauth"
+
+
+def test_batch_of_events_checks_each_connection_once(
+    deployed: InProcess, capsys: pytest.CaptureFixture[str]
+) -> None:
+    updates = [{"event_type": "account.updated", "connection_id": one} for one in ("a", "b", "a")]
+    body = json.dumps([*updates, {"event_type": "future.event"}, 17]).encode()
+    assert deployed.receive(*delivery_of(deployed, body)).status == 200
+    assert [one["connection_id"] for one in deployed.queue.waiting()] == ["a", "b"]
+    assert outcomes(capsys.readouterr().out, "receive_webhook") == ["unknown_event"] * 2
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"null", b"\xff\xfe", b"[" * 100_000])
 def test_signed_body_that_is_not_an_event_is_refused(deployed: InProcess, body: bytes) -> None:
     reply = deployed.receive(*delivery_of(deployed, body))
     assert (reply.status, reply.code) == (400, "invalid_request")

@@ -28,6 +28,7 @@ from tests.support.deployed import ROOT, Deployed
 from tests.support.person import Landing, Person, connection_path
 
 _LONG_AGO = timedelta(days=2)
+_STALE = timedelta(seconds=3600)
 _LOST = "00000000-0000-4000-8000-000000000000"
 
 
@@ -104,8 +105,8 @@ def prepare_world(
     `old_key` makes a key. Inside its context, the functions have this key as the old key.
     """
     finch = deployed.finch
-    # Without a connection id, webhooks start no health check, which would do the work of an exercise.
-    finch.change_switches(webhook_connection_id="absent")
+    # Stale webhooks start no health check, which would do the work of an exercise.
+    finch.change_switches(webhook_timestamp_offset_seconds=-3600)
     acme = Person(deployed, "acme")
     acme.connect()
     [connected] = finch.live_tokens()
@@ -308,7 +309,7 @@ def receive_a_webhook(prepared: PreparedWorld) -> None:
     finch = prepared.deployed.finch
     [connection, *_] = [one for one in finch.connections() if one.live]
     event = {"event_type": "account.updated", "connection_id": connection.id}
-    now = finch.now()
+    now = finch.now() + _STALE
     sent = finch.signed_webhook(Waiting("msg_1", json.dumps(event).encode(), now, now))
     prepared.deployed.api.send("POST", "/webhooks/finch", headers=sent.headers, body=sent.body)
 
@@ -328,6 +329,11 @@ def check_health(prepared: PreparedWorld) -> None:
 def check_health_without_an_answer(prepared: PreparedWorld) -> None:
     prepared.deployed.finch.faults.add("GET", "/introspect", status=500)
     prepared.process(customer_id="acme", provider_id="gusto", company_id=HARBOR_LANE.id)
+
+
+@exercise("ProcessWork")
+def find_the_connections_of_a_company(prepared: PreparedWorld) -> None:
+    prepared.process(finch_company_id=HARBOR_LANE.id)
 
 
 @exercise("ProcessWork")

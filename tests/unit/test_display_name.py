@@ -116,8 +116,6 @@ def test_company_name_is_read_with_a_working_token_with_company_access() -> None
     assert found is not None
     assert found.id == "new"
     assert token_for_name(connection(tokens=tokens[2:])) is None
-    several = replace(tokens[0], entities={"e": "connected", "w": "connected"})
-    assert token_for_name(connection(tokens=(several, tokens[1]))) is None
 
 
 def test_new_name_is_a_quiet_write_and_a_known_name_is_no_write() -> None:

@@ -30,25 +30,45 @@ def held(*sessions: str, discarding: str | None = None) -> OwnershipRecord:
 
 
 def test_token_response_without_an_owner_belongs_to_its_company() -> None:
-    assert row_of(TOKEN_RESPONSE, "acme", None) == CompanyKey("gusto", "company-1")
+    assert row_of(TOKEN_RESPONSE, "acme", None, None) == CompanyKey("gusto", "company-1")
 
 
 def test_connection_id_that_has_a_row_keeps_it() -> None:
     row = CompanyKey("gusto", "connection-1")
     record = owned("acme", row)
-    assert row_of(TOKEN_RESPONSE, "acme", record) == row
+    assert row_of(TOKEN_RESPONSE, "acme", record, None) == row
 
 
 def test_connection_id_of_another_customer_is_refused() -> None:
     record = owned("globex")
     with pytest.raises(OwnedByAnother):
-        row_of(TOKEN_RESPONSE, "acme", record)
+        row_of(TOKEN_RESPONSE, "acme", record, None)
 
 
-def test_connection_id_does_not_move_to_another_provider() -> None:
-    record = owned("acme")
+RENAMED = replace(TOKEN_RESPONSE, provider_id="gusto-2", company_id="company-2")
+
+
+def renamed_company(customer_id: str, key: CompanyKey = ROW) -> OwnershipRecord:
+    owner = Ownership.of_company(customer_id, key, CompanyKey("gusto-2", "company-2"))
+    return OwnershipRecord(owner.owned_id, owner)
+
+
+def test_connection_id_keeps_its_row_when_finch_renames_provider_and_company() -> None:
+    assert row_of(RENAMED, "acme", owned("acme"), None) == ROW
+    assert row_of(RENAMED, "acme", owned("acme"), renamed_company("acme")) == ROW
+
+
+def test_new_login_of_a_renamed_company_belongs_to_the_row_that_learned_the_name() -> None:
+    assert row_of(RENAMED, "acme", None, renamed_company("acme")) == ROW
+    # The write of this key fails, because the other customer owns it.
+    assert row_of(RENAMED, "acme", None, renamed_company("globex")) == CompanyKey(
+        "gusto-2", "company-2"
+    )
+
+
+def test_renamed_company_of_another_customer_is_refused() -> None:
     with pytest.raises(OwnedByAnother):
-        row_of(replace(TOKEN_RESPONSE, provider_id="justworks"), "acme", record)
+        row_of(RENAMED, "acme", owned("acme"), renamed_company("globex"))
 
 
 def test_company_and_connection_ownerships_never_have_the_same_id() -> None:
@@ -65,7 +85,7 @@ def test_refusal_does_not_mention_another_customer() -> None:
 
 def test_connection_is_busy_while_its_token_is_discarded() -> None:
     with pytest.raises(ConnectionBusy):
-        row_of(TOKEN_RESPONSE, "acme", held("one", discarding="one"))
+        row_of(TOKEN_RESPONSE, "acme", held("one", discarding="one"), None)
 
 
 def test_ownership_is_free_without_another_owner_or_discard() -> None:

@@ -1,6 +1,7 @@
 """Verification and reading of webhooks."""
 
 import base64
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,8 +17,9 @@ from finch_connections.domain.webhook import (
     Delivery,
     Event,
     SignatureInvalid,
-    read_event,
+    read_events,
 )
+from finch_connections.domain.work_item import FinchCompanySubject, FinchConnectionSubject
 
 # The test vector of Finch's SDK, in its tests/api_resources/test_webhooks.py.
 SECRET = WebhookSecret.read("5WbX5kEWLlfzsGNjH64I8lOOqUB6e8FH")
@@ -241,55 +243,50 @@ def test_webhook_secret_and_body_are_not_printed() -> None:
     assert "company_id" not in repr(GENUINE)
 
 
+C1, ACME = FinchConnectionSubject("c-1"), FinchCompanySubject("acme")
+
+
 @pytest.mark.parametrize(
-    ("body", "event", "look_at"),
+    ("fields", "to_check", "known"),
     [
+        ({"event_type": "account.updated", "connection_id": "c-1", "company_id": "acme"}, C1, True),
+        ({"event_type": "account.updated", "connection_id": "c-1", "entity_id": "e-1"}, C1, True),
+        ({"event_type": "account.created", "connection_id": "c-1"}, C1, True),
+        ({"event_type": "entity.updated", "connection_id": "c-1"}, C1, True),
+        ({"event_type": "connection.updated", "connection_id": "c-1"}, C1, True),
+        ({"event_type": "account.updated", "company_id": "acme"}, ACME, True),
         (
-            b'{"event_type":"account.updated","connection_id":"c-1","data":{"status":"reauth"}}',
-            Event("account.updated", "c-1"),
-            "c-1",
+            {"event_type": "account.updated", "connection_id": None, "company_id": "acme"},
+            ACME,
+            True,
         ),
-        (
-            b'{"event_type":"individual.updated","connection_id":"c-1"}',
-            Event("individual.updated", "c-1"),
-            None,
-        ),
-        (b'{"event_type":"test","connection_id":"c-1"}', Event("test", "c-1"), None),
-        (b'{"event_type":"account.updated"}', Event("account.updated", None), None),
-        (
-            b'{"event_type":"account.updated","connection_id":null}',
-            Event("account.updated", None),
-            None,
-        ),
-        (
-            b'{"event_type":"account.updated","connection_id":"a\\nb"}',
-            Event("account.updated", None),
-            None,
-        ),
-        (
-            b'{"event_type":"account.updated","connection_id":["c-1"]}',
-            Event("account.updated", None),
-            None,
-        ),
-        (
-            b'{"event_type":"Account.Updated\\n","connection_id":"c-1"}',
-            Event(None, "c-1"),
-            None,
-        ),
-        (b'{"event_type":17}', Event(None, None), None),
-        (BODY, Event(None, None), None),
+        ({"event_type": "account.updated", "connection_id": "a\nb"}, None, True),
+        ({"event_type": "account.updated", "connection_id": ["c-1"]}, None, True),
+        ({"event_type": "account.updated", "account_id": "a-1"}, None, True),
+        ({"event_type": "individual.updated", "connection_id": "c-1"}, None, True),
+        ({"event_type": "test", "connection_id": "c-1"}, None, True),
+        ({"event_type": "accounts.moved", "connection_id": "c-1"}, None, False),
+        ({"event_type": "Account.Updated\n", "connection_id": "c-1"}, None, False),
+        ({"event_type": 17}, None, False),
+        ({"company_id": "acme"}, None, False),
     ],
 )
-def test_only_account_updates_name_a_connection_to_check(
-    body: bytes, event: Event, look_at: str | None
+def test_only_events_about_a_connection_cause_a_check(
+    fields: dict[str, object], to_check: object, known: bool
 ) -> None:
-    assert read_event(body) == event
-    assert event.connection_to_look_at == look_at
+    [event] = read_events(json.dumps(fields).encode())
+    assert (event.to_check, event.known) == (to_check, known)
+
+
+def test_list_of_events_is_read_like_single_events() -> None:
+    event = {"event_type": "account.updated", "connection_id": "c-1"}
+    events = read_events(json.dumps([event, event, 17, None, {}]).encode())
+    assert list(events) == [Event("account.updated", "c-1"), Event(None)]
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b"null", b'"text"', b"17", b"\xff", b"[" * 100_000, b"9" * 5000]
+    "body", [b"", b"{", b"null", b'"text"', b"17", b"\xff", b"[" * 100_000, b"9" * 5000]
 )
 def test_body_that_is_not_an_event_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidRequest):
-        read_event(body)
+        read_events(body)

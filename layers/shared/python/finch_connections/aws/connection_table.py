@@ -1,7 +1,7 @@
 """The Connections table: one item for each connection of a customer, with its tokens."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from itertools import islice
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 SORT_KEY = "provider_id#company_id"
 
+KEY = Codec(lambda key: text(str(key)), lambda item: CompanyKey.parse(item["S"]))
 _STATUS = text_of(ConnectionStatus)
 _TOKEN_FIELDS = {
     "connection_id": TEXT,
@@ -66,11 +67,22 @@ _TOKEN_FIELDS = {
 
 
 def _write_tokens(tokens: Sequence[Token]) -> Item:
-    return {"M": {token.id: {"M": encode(token, _TOKEN_FIELDS)} for token in tokens}}
+    return {"M": {token.id: {"M": _write_token(token)} for token in tokens}}
+
+
+def _write_token(token: Token) -> dict[str, Item]:
+    # There may be thousands of entities: an id that has a status is stored once.
+    without_status = token.entity_ids - token.entities.keys()
+    return encode(replace(token, entity_ids=without_status), _TOKEN_FIELDS)
+
+
+def _read_token(id_: str, item: Item) -> Token:
+    token = Token(id_, **decode(item, _TOKEN_FIELDS))
+    return replace(token, entity_ids=token.entity_ids.union(token.entities))
 
 
 def _read_tokens(item: Item) -> tuple[Token, ...]:
-    tokens = (Token(id_, **decode(one["M"], _TOKEN_FIELDS)) for id_, one in item["M"].items())
+    tokens = (_read_token(id_, one["M"]) for id_, one in item["M"].items())
     return tuple(sorted(tokens, key=lambda token: (token.connected_at, token.id)))
 
 
@@ -90,6 +102,7 @@ _FIELDS = {
     "provider_name": TEXT,
     "company_name": TEXT,
     "entity_names": MAP,
+    "finch_key": KEY,
     "ciphertexts": Codec(
         lambda values: {"M": {name: {"B": value} for name, value in values.items()}},
         lambda item: {name: value["B"] for name, value in item["M"].items()},

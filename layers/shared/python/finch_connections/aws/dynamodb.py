@@ -57,21 +57,28 @@ class Conflict(Exception):
 
 
 def read_together(client: "DynamoDBClient", reads: Sequence[Read]) -> list[Item | None]:
-    """The latest items of different tables, or None for a missing item, in one call.
+    """The latest items, or None for a missing item, in one call.
 
     Unlike in a transaction, the items may have been read at different times. Raises `NotRead`.
     """
-    wanted: Any = {table: {"Keys": [key], "ConsistentRead": True} for table, key in reads}
-    found: dict[str, Item] = {}
+    wanted: Any = {table: {"Keys": [], "ConsistentRead": True} for table, _ in reads}
+    for table, key in reads:
+        wanted[table]["Keys"].append(key)
+    found: list[tuple[str, Item]] = []
     for seconds in (*_PAUSES, None):
         answer = client.batch_get_item(RequestItems=wanted)
-        found |= {table: item for table, items in answer["Responses"].items() for item in items}
+        found += [(table, item) for table, items in answer["Responses"].items() for item in items]
         wanted = answer.get("UnprocessedKeys")
         if not wanted:
-            return [found.get(table) for table, _ in reads]
+            return [_item_of(read, found) for read in reads]
         if seconds is not None:
             time.sleep(seconds)
     raise NotRead
+
+
+def _item_of(read: Read, found: Iterable[tuple[str, Item]]) -> Item | None:
+    table, key = read
+    return next((one for name, one in found if name == table and key.items() <= one.items()), None)
 
 
 def write_together(client: "DynamoDBClient", writes: Sequence["Write"]) -> None:

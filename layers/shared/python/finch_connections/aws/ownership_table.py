@@ -67,12 +67,22 @@ class OwnershipTable:
 
     def with_connection(
         self, connection_id: str, connections: ConnectionTable, customer_id: str, key: CompanyKey
-    ) -> tuple[OwnershipRecord | None, Connection | None]:
-        """The latest record of a Finch connection, and a customer's connection, in one call."""
-        record = (self.name, {"owned_id": text(owned_id_of_connection(connection_id))})
-        reads = [record, connections.reading(customer_id, key)]
-        owned, connection = read_together(self.client, reads)
-        return _record(owned) if owned else None, connection_of(connection) if connection else None
+    ) -> tuple[OwnershipRecord | None, OwnershipRecord | None, Connection | None]:
+        """The latest records of a Finch connection and of a company, and a customer's connection.
+
+        They are read in one call.
+        """
+        records = (
+            (self.name, {"owned_id": text(owned_id)})
+            for owned_id in (owned_id_of_connection(connection_id), owned_id_of_company(key))
+        )
+        reads = [*records, connections.reading(customer_id, key)]
+        owned, company, connection = read_together(self.client, reads)
+        return (
+            _record(owned) if owned else None,
+            _record(company) if company else None,
+            connection_of(connection) if connection else None,
+        )
 
     def held_by(self, handle_hash: str, connection_ids: Iterable[str]) -> list[OwnershipRecord]:
         """The latest records, of these Finch connections, in which the session is a holder."""
@@ -82,6 +92,17 @@ class OwnershipTable:
     def of_company(self, key: CompanyKey) -> OwnershipRecord | None:
         """The latest record of an employer at a provider, or None."""
         return self.get(owned_id_of_company(key))
+
+    def of_finch_company(self, company_id: str) -> list[Ownership]:
+        """The owners of a company, at any provider. A very recent owner may be missing."""
+        pages = self.client.get_paginator("query").paginate(
+            TableName=self.name,
+            IndexName="company",
+            KeyConditionExpression="company_id = :company",
+            ExpressionAttributeValues={":company": text(company_id)},
+        )
+        records = [_record(item) for page in pages for item in page["Items"]]
+        return [record.owner for record in records if record.owner]
 
     def offer_recovery(self, connection_id: str, handle_hash: str, now: datetime) -> None:
         """Notes that a session offers to repair a connection that exists at Finch and has no token here.
@@ -142,11 +163,15 @@ class OwnershipTable:
         if former:
             owner = " OR (customer_id = :former AND #key = :key)"
             values[":former"] = text(former)
+        if wanted.company_id:
+            values[":company"] = text(wanted.company_id)
         if held_by:
             values[":me"] = {"SS": sorted(held_by)}
         return self._update(
             wanted.owned_id,
-            "SET customer_id = :customer, #key = :key" + (" DELETE holders :me" if held_by else ""),
+            "SET customer_id = :customer, #key = :key"
+            + (", company_id = :company" if wanted.company_id else "")
+            + (" DELETE holders :me" if held_by else ""),
             f"(attribute_not_exists(customer_id) OR ({_THEIRS}){owner}) "
             "AND attribute_not_exists(discarding)",
             values,
@@ -169,7 +194,7 @@ class OwnershipTable:
         """
         if held:
             condition = f"{_THEIRS} AND attribute_exists(holders)"
-            remove = "REMOVE customer_id, #key"
+            remove = "REMOVE customer_id, #key, company_id"
             return self._update(owned.owned_id, remove, condition, _owner(owned))
         condition = f"{_THEIRS} AND attribute_not_exists(holders)"
         return self._delete(owned.owned_id, condition, _owner(owned))

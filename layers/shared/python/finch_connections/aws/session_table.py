@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from finch_connections import settings
 from finch_connections.aws import clients
+from finch_connections.aws.connection_table import KEY
 from finch_connections.aws.dynamodb import (
     FOR_EVER,
     MOMENT,
@@ -71,7 +72,6 @@ if TYPE_CHECKING:
 _BYTES = Codec(lambda value: {"B": value}, lambda item: item["B"])
 _FLAG = Codec(lambda value: {"BOOL": value}, lambda item: item["BOOL"])
 _MARK = Codec(_FLAG.write, _FLAG.read, empty=False)
-_KEY = Codec(lambda key: text(str(key)), lambda item: CompanyKey.parse(item["S"]))
 _LIST = Codec(
     lambda values: {"L": [text(one) for one in values]},
     lambda item: tuple(one["S"] for one in item["L"]),
@@ -110,7 +110,7 @@ _ATTEMPT = {
     "provider_id": TEXT,
     "return_to": TEXT,
     "redirect_uri": TEXT,
-    "repairs": _KEY,
+    "repairs": KEY,
     "repairs_id": TEXT,
     "finch_customer_id": TEXT,
     "apart": _MARK,
@@ -128,7 +128,7 @@ _OF_A_PHASE = {
     "dead_since": MOMENT,
     "discarding_since": MOMENT,
     "approved": SET,
-    "key": _KEY,
+    "key": KEY,
     "repaired": _FLAG,
 }
 

@@ -20,6 +20,7 @@ from finch_connections.domain.connection import (
 from finch_connections.domain.identifier import customer_id_fault, is_finch_id
 from finch_connections.domain.work_item import (
     ConnectionSubject,
+    FinchCompanySubject,
     FinchConnectionSubject,
     SessionSubject,
     Subject,
@@ -86,6 +87,8 @@ def write(work_item: WorkItem) -> str:
             subject = {"session": handle_hash}
         case FinchConnectionSubject(connection_id):
             subject = {"connection_id": connection_id}
+        case FinchCompanySubject(company_id):
+            subject = {"finch_company_id": company_id}
         case ConnectionSubject(customer_id, key):
             subject = key_fields(customer_id, key)
     asked_at = work_item.asked_at.isoformat()
@@ -100,6 +103,8 @@ def read(message: str) -> WorkItem:
                 subject: Subject = SessionSubject(handle_hash)
             case {"connection_id": str(connection_id)} if is_finch_id(connection_id):
                 subject = FinchConnectionSubject(connection_id)
+            case {"finch_company_id": str(company_id)} if is_finch_id(company_id):
+                subject = FinchCompanySubject(company_id)
             case {"customer_id": str(customer_id)} if not customer_id_fault(customer_id):
                 key = CompanyKey(fields["provider_id"], fields["company_id"])
                 subject = ConnectionSubject(customer_id, key)

@@ -16,6 +16,8 @@ DISCONNECT_REFUSED = "disconnect_refused"
 ANOTHER_COMPANY = "another_company"
 TRANSFERRED = "transferred"
 CONNECT_AGAIN = "connect_again"
+# The `status_detail` of an `unknown` token whose answer from Finch is about another token.
+ANOTHER_TOKEN = "another_token"  # noqa: S105
 # The scheduled check asks Finch about a connection whose last check is older.
 CHECKED_EVERY = timedelta(days=1)
 
@@ -230,6 +232,8 @@ class Connection:
     queue's clock, of the newest hint that the last check covers. `problem` is a stable code for a problem
     that the status does not show. `provider_name`, `company_name` and `entity_names` (by entity id) are
     only for display.
+    An empty name means that Finch has none that we show, and is not asked for again before another login.
+    `finch_key` is Finch's present name of the company if Finch has renamed the provider or the company.
     Each write increments `revision`, and fails unless the stored revision is the previous number. If
     `quiet_revision` equals `revision`, the write publishes no event; it is not read back.
     """
@@ -250,6 +254,7 @@ class Connection:
     provider_name: str | None = None
     company_name: str | None = None
     entity_names: Mapping[str, str] = field(default_factory=dict)
+    finch_key: CompanyKey | None = None
     quiet_revision: int | None = field(default=None, compare=False)
     ciphertexts: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
@@ -271,7 +276,7 @@ class Connection:
         """
         names = set(self.entity_names.values())
         if self.company_name or len(names) != 1 or self.entity_ids - self.entity_names.keys():
-            return self.company_name
+            return self.company_name or None
         [name] = names
         return name
 
@@ -339,6 +344,8 @@ def attach(
         raise TooManyLogins
     return replace(
         with_entity_names(connection, entity_names or {}),
+        provider_name=connection.provider_name or None,
+        company_name=connection.company_name or None,
         status=most_urgent(one.status for one in tokens),
         problem=None,
         # We have asked Finch only about this connection id.
@@ -358,13 +365,7 @@ def with_entity_names(connection: Connection, names: Mapping[str, str]) -> Conne
 
 
 def token_for_name(connection: Connection) -> Token | None:
-    """The newest working token that can read the company's name; None if no token can.
-
-    None too if a login has several entities: Finch then returns a name for each entity and none for
-    the company ("Multi-entity" in its guide).
-    """
-    if any(len(one.entity_ids.union(one.entities)) > 1 for one in connection.tokens):
-        return None
+    """The newest working token that can read the company's name; None if no token can."""
     works = (
         token
         for token in reversed(connection.tokens)
@@ -423,7 +424,8 @@ def _token_bytes(token: Token) -> int:
     texts = (
         *(token.id, token.id, token.connection_id, token.connection_id),
         *(token.account_id or "", token.finch_customer_id or "", token.status_detail or ""),
-        *token.entity_ids,
+        # Ids that have a status are stored once.
+        *(token.entity_ids - token.entities.keys()),
         *token.products,
     )
     entries = [*token.entities.items(), *token.methods.items()]
@@ -480,6 +482,7 @@ def disconnected(connection: Connection, now: datetime) -> Connection:
         disconnecting_since=None,
         due_at=None,
         problem=TRANSFERRED if connection.problem == TRANSFERRED else None,
+        finch_key=None,
         status=ConnectionStatus.DISCONNECTED,
         updated_at=now,
         revision=connection.revision + 1,

@@ -7,8 +7,10 @@ from typing import Self
 
 from finch_connections.domain.connection import (
     ANOTHER_COMPANY,
+    ANOTHER_TOKEN,
     DISCONNECT_REFUSED,
     NEEDS_CUSTOMER,
+    CompanyKey,
     Connection,
     ConnectionStatus,
     Token,
@@ -39,7 +41,9 @@ class Finding:
     """Finch's answer about one token. A dead token has the status `disconnected`.
 
     `entities` and `methods` are None if Finch refused the token instead of describing it. `connection_id`
-    is None if Finch does not name it.
+    is None if Finch does not name it. `finch_key` is a new name of the company that the connection may
+    take. `contradicted` means that the operator must look: the answer is about another token, or names
+    another customer's company.
     """
 
     status: ConnectionStatus
@@ -49,6 +53,8 @@ class Finding:
     products: frozenset[str] = frozenset()
     entity_names: Mapping[str, str] = field(default_factory=dict)
     connection_id: str | None = None
+    finch_key: CompanyKey | None = None
+    contradicted: bool = False
 
     @classmethod
     def of(cls, introspection: Introspection) -> Self:
@@ -63,6 +69,9 @@ class Finding:
             introspection.entity_names,
             introspection.connection_id,
         )
+
+
+DESCRIBES_ANOTHER = Finding(ConnectionStatus.UNKNOWN, ANOTHER_TOKEN, contradicted=True)
 
 
 def with_findings(
@@ -104,9 +113,11 @@ def _with_findings(
         for finding in findings.values()
         for entity_id, name in finding.entity_names.items()
     }
+    new_names = [one.finch_key for one in findings.values() if one.finch_key]
     connection = replace(connection, tokens=tokens)
     return replace(
         with_entity_names(connection, names),
+        finch_key=new_names[0] if new_names else connection.finch_key,
         ciphertexts={token.id: connection.ciphertexts[token.id] for token in tokens},
         status=status,
         problem=problem,

@@ -1,6 +1,6 @@
 """Ownership of companies and Finch connections, so that no customer can end another customer's connection."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Self
 
@@ -23,11 +23,14 @@ class Ownership:
     owned_id: str
     customer_id: str
     key: CompanyKey
+    # Finch's id of an owned company. Webhooks without a `connection_id` are looked up by it.
+    company_id: str | None = field(default=None, compare=False)
 
     @classmethod
-    def of_company(cls, customer_id: str, key: CompanyKey) -> Self:
-        """The ownership of an employer at a provider."""
-        return cls(owned_id_of_company(key), customer_id, key)
+    def of_company(cls, customer_id: str, key: CompanyKey, name: CompanyKey | None = None) -> Self:
+        """The ownership of an employer at a provider. `name` is Finch's new name for it, if any."""
+        company = name or key
+        return cls(owned_id_of_company(company), customer_id, key, company.company_id)
 
     @classmethod
     def of_connection_id(cls, connection_id: str, customer_id: str, key: CompanyKey) -> Self:
@@ -74,49 +77,54 @@ def owned_id_of_company(key: CompanyKey) -> str:
 
 
 def row_of(
-    token_response: TokenResponse, customer_id: str, record: OwnershipRecord | None
+    token_response: TokenResponse,
+    customer_id: str,
+    connection: OwnershipRecord | None,
+    company: OwnershipRecord | None,
 ) -> CompanyKey:
-    """The key of the connection that a new token belongs to, given the record of its `connection_id`.
+    """The key of the connection that a new token belongs to, given the records of its ids.
 
-    A `connection_id` that already belongs to a row stays in that row, even if Finch has since added
-    the company id. A row never takes a token of another company. Raises `OwnedByAnother`,
-    `ConnectionBusy` and `UnusableIdentifier`.
+    A `connection_id` that already belongs to a row stays in that row, even if Finch has since renamed
+    the provider or the company, or added the company id. A company under its new name belongs to the
+    row that has learned the name. Raises `OwnedByAnother`, `ConnectionBusy` and `UnusableIdentifier`.
     """
-    if record and record.discarding:
+    if connection and connection.discarding:
         raise ConnectionBusy
-    owner = record.owner if record else None
+    owner = connection.owner if connection else None
+    owner_of_name = company.owner if company else None
     if owner is None:
+        if owner_of_name and owner_of_name.customer_id == customer_id:
+            return owner_of_name.key
         return company_key(token_response)
-    if owner.customer_id != customer_id or owner.key.provider_id != token_response.provider_id:
+    if owner.customer_id != customer_id:
         raise OwnedByAnother
-    without_company_id = owner.key.company_id == token_response.connection_id
-    if (
-        token_response.company_id
-        and not without_company_id
-        and token_response.company_id != owner.key.company_id
-    ):
+    if owner_of_name and owner_of_name.customer_id != customer_id:
+        # Finch's new name is the company of another customer.
         raise OwnedByAnother
     return owner.key
 
 
+def owned(connection: Connection) -> list[Ownership]:
+    """The ownerships that a connection has: of its company under each name, and of its Finch connections."""
+    if not connection.tokens:
+        return []
+    customer_id, key = connection.customer_id, connection.key
+    names = dict.fromkeys((key, connection.finch_key or key))
+    return [
+        *(Ownership.of_company(customer_id, key, name) for name in names),
+        *(Ownership.of_connection_id(one, customer_id, key) for one in connection.connection_ids),
+    ]
+
+
 def freed(before: Connection, after: Connection) -> list[Ownership]:
     """The ownerships that become free when a connection changes from `before` to `after`."""
-    customer_id, key = before.customer_id, before.key
-    owned = [
-        Ownership.of_connection_id(connection_id, customer_id, key)
-        for connection_id in before.connection_ids
-        if connection_id not in after.connection_ids
-    ]
-    return owned if after.tokens else [*owned, Ownership.of_company(customer_id, key)]
+    kept = owned(after)
+    return [one for one in owned(before) if one not in kept]
 
 
 def learned(before: Connection, after: Connection) -> list[Ownership]:
-    """The ownerships of the Finch connections that a change of a connection adds."""
-    return [
-        Ownership.of_connection_id(connection_id, after.customer_id, after.key)
-        for connection_id in after.connection_ids
-        if connection_id not in before.connection_ids
-    ]
+    """The ownerships that a change of a connection adds."""
+    return freed(after, before)
 
 
 def require_free(wanted: Ownership, record: OwnershipRecord | None) -> None:

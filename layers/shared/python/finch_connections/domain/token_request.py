@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from finch_connections.domain.connection import (
+    ANOTHER_TOKEN,
     DISCONNECT_REFUSED,
     CompanyKey,
     Connection,
@@ -77,12 +78,16 @@ def choose(connection: Connection, products: frozenset[str]) -> Token | Refused:
     Prefers a connected token, then a connected token with a suspected worse status, then a token with
     an unknown status, then a token that works for some of its entities. Otherwise the reason is
     `pending` if a token still waits for its first data, else `reauth`. A connection that its customer
-    has disconnected is not read any more, even if Finch refuses to end it.
+    has disconnected is not read any more, even if Finch refuses to end it. A token that Finch describes
+    as another is not given: it could read another company.
     """
     ending = connection.status in _OVER or connection.problem == DISCONNECT_REFUSED
     if ending or not connection.tokens:
         return Refused(Outcome.DISCONNECTED, connection.status)
     newest_first = sorted(connection.tokens, key=lambda one: one.connected_at, reverse=True)
+    newest_first = [one for one in newest_first if one.status_detail != ANOTHER_TOKEN]
+    if not newest_first:
+        return Refused(Outcome.REAUTH, connection.status)
     covering = [one for one in newest_first if products <= one.products]
     if not covering:
         lacking = min((products - one.products for one in newest_first), key=len)

@@ -1,6 +1,6 @@
 """Finch's token response and introspection, and the rules for both."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Self
@@ -19,8 +19,8 @@ from finch_connections.domain.secret import SecretText
 
 # Finch's first "this token is dead" may be an error. We believe it if Finch repeats it after this time.
 DEAD_AGAIN_AFTER = timedelta(hours=1)
-# Keeps an item below DynamoDB's 400 KB.
-MOST_ENTITIES = 1000
+# So many entities with ids of 36 characters fit into an item with any status: see `MAX_LOGIN_BYTES`.
+MOST_ENTITIES = 4000
 _OWN_TOKEN_ID = "own-"  # noqa: S105
 
 
@@ -105,6 +105,36 @@ def same_connection(connection_id: str, introspection: Introspection) -> bool:
     return not known or known == connection_id or is_pair_id(connection_id)
 
 
+def describes(introspection: Introspection, token: Token, names: Collection[CompanyKey]) -> bool:
+    """Whether an introspection describes this token, although Finch may have renamed its company.
+
+    An id that Finch names decides. Without any, the provider and company that Finch names must be among
+    `names`.
+    """
+    if not (
+        same_token(introspection.token_id, token.id)
+        and same_connection(token.connection_id, introspection)
+    ):
+        return False
+    named_token = introspection.token_id == token.id and not token.id.startswith(_OWN_TOKEN_ID)
+    return (
+        named_token
+        or introspection.connection_id == token.connection_id
+        or any(
+            introspection.provider_id in (None, name.provider_id)
+            and introspection.company_id in (None, name.company_id)
+            for name in names
+        )
+    )
+
+
+def finch_name_of(key: CompanyKey, described: TokenResponse | Introspection) -> CompanyKey:
+    """Finch's name for the company of a connection. Raises `UnusableIdentifier`."""
+    return CompanyKey(
+        described.provider_id or key.provider_id, described.company_id or key.company_id
+    )
+
+
 def status_of(introspection: Introspection) -> tuple[ConnectionStatus, str | None]:
     """The most urgent status of a connection, its authentication methods and its entities.
 
@@ -162,7 +192,7 @@ def require_usable_ids(token_response: TokenResponse, introspection: Introspecti
 
 
 def usable_entities(introspection: Introspection) -> bool:
-    """Whether the entities and methods can be stored: their ids are usable, and not too many."""
+    """Whether the entities can be stored: their ids are usable, and not too many."""
     ids = introspection.entity_ids
     return len(ids) <= MOST_ENTITIES and all(map(is_finch_id, ids))
 

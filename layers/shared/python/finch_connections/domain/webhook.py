@@ -7,7 +7,7 @@ Finch documents the scheme under "Webhooks" (developer-resources). Its SDK imple
 import hmac
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Self
@@ -15,6 +15,7 @@ from typing import Self
 from finch_connections.domain.errors import InvalidRequest, Refusal
 from finch_connections.domain.identifier import is_finch_id
 from finch_connections.domain.secret import WebhookSecret
+from finch_connections.domain.work_item import FinchCompanySubject, FinchConnectionSubject
 
 # The largest difference between our clock and Finch's. A captured webhook can be replayed for this long.
 TOLERANCE = timedelta(minutes=5)
@@ -23,7 +24,13 @@ TOLERANCE = timedelta(minutes=5)
 _EVENT_ID = re.compile("[A-Za-z0-9_-]{1,200}")
 _SECONDS = re.compile("[0-9]{1,11}")
 _EVENT_TYPE = re.compile("[a-z0-9_.]{1,100}")
-_ABOUT_THE_CONNECTION = "account.updated"
+# The start of a type ("Webhooks" in Finch's guide). Events about a connection or its entities may
+# mean another status. The others are about data, and Finch sends thousands of them.
+_ABOUT_A_CONNECTION = ("account", "connection", "entity")
+_ABOUT_DATA = (
+    *("benefits", "company", "directory", "employment", "individual", "job", "payment"),
+    *("pay_statement", "test"),
+)
 
 
 class SignatureInvalid(Refusal):
@@ -73,22 +80,33 @@ class Delivery:
 
 @dataclass(frozen=True)
 class Event:
-    """The event in a webhook. `event_type` is None if it does not have the form of Finch's types."""
+    """The event in a webhook. A field is None if it is missing or has another form than Finch's."""
 
     event_type: str | None
-    connection_id: str | None
+    connection_id: str | None = None
+    company_id: str | None = None
 
     @property
-    def connection_to_look_at(self) -> str | None:
-        """The Finch connection whose status may have changed; None for any other event.
+    def known(self) -> bool:
+        """Whether the type is of a kind in Finch's documentation."""
+        return self._kind in (*_ABOUT_A_CONNECTION, *_ABOUT_DATA)
 
-        Other events are about data, and Finch sends thousands of them.
-        """
-        return self.connection_id if self.event_type == _ABOUT_THE_CONNECTION else None
+    @property
+    def to_check(self) -> FinchConnectionSubject | FinchCompanySubject | None:
+        """The subject whose status may have changed. None for an event about data, or without an id."""
+        if self._kind not in _ABOUT_A_CONNECTION:
+            return None
+        if self.connection_id:
+            return FinchConnectionSubject(self.connection_id)
+        return FinchCompanySubject(self.company_id) if self.company_id else None
+
+    @property
+    def _kind(self) -> str:
+        return (self.event_type or "").partition(".")[0]
 
 
-def read_event(body: bytes) -> Event:
-    """The event in a body that Finch has signed. Raises `InvalidRequest`.
+def read_events(body: bytes) -> Collection[Event]:
+    """The events in a body that Finch has signed: one, or a list of them. Raises `InvalidRequest`.
 
     Other fields are ignored, because webhooks arrive late, twice and in any order.
     """
@@ -96,10 +114,19 @@ def read_event(body: bytes) -> Event:
         fields = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise InvalidRequest("The body is not JSON.") from error
-    if not isinstance(fields, dict):
+    if not isinstance(fields, dict | list):
         raise InvalidRequest("The body is not a JSON object.")
-    event_type, connection_id = fields.get("event_type"), fields.get("connection_id")
+    return dict.fromkeys(map(_event, fields if isinstance(fields, list) else [fields]))
+
+
+def _event(fields: object) -> Event:
+    if not isinstance(fields, dict):
+        return Event(None)
+    event_type = fields.get("event_type")
     known = isinstance(event_type, str) and _EVENT_TYPE.fullmatch(event_type)
+    connection_id, company_id = fields.get("connection_id"), fields.get("company_id")
     return Event(
-        event_type if known else None, connection_id if is_finch_id(connection_id) else None
+        event_type if known else None,
+        connection_id if is_finch_id(connection_id) else None,
+        company_id if is_finch_id(company_id) else None,
     )

@@ -30,6 +30,13 @@ class FinchConnectionSubject:
 
 
 @dataclass(frozen=True)
+class FinchCompanySubject:
+    """A company, as a webhook names it that names no Finch connection. Its owners are looked up later."""
+
+    company_id: str
+
+
+@dataclass(frozen=True)
 class ConnectionSubject:
     """A connection to disconnect, or to check."""
 
@@ -37,7 +44,7 @@ class ConnectionSubject:
     key: CompanyKey
 
 
-type Subject = SessionSubject | ConnectionSubject | FinchConnectionSubject
+type Subject = SessionSubject | ConnectionSubject | FinchConnectionSubject | FinchCompanySubject
 
 
 @dataclass(frozen=True)

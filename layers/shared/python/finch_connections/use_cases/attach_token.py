@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from enum import Enum, StrEnum, auto
 from typing import TYPE_CHECKING, NamedTuple, assert_never
@@ -38,14 +39,24 @@ from finch_connections.domain.connection import (
     attach,
     free_to_connect,
     not_repaired,
+    refused_for_days,
 )
 from finch_connections.domain.errors import Refusal
-from finch_connections.domain.ownership import OwnedByAnother, Ownership, require_free, row_of
+from finch_connections.domain.ownership import (
+    OwnedByAnother,
+    Ownership,
+    OwnershipRecord,
+    freed,
+    learned,
+    require_free,
+    row_of,
+)
 from finch_connections.domain.secret import SecretText
 from finch_connections.domain.token_response import (
     Introspection,
     TokenResponse,
     company_key,
+    finch_name_of,
     require_usable_ids,
     token_of,
 )
@@ -110,7 +121,9 @@ class _Place(NamedTuple):
 
     key: CompanyKey
     connection: Connection | None
-    holders: frozenset[str]
+    holders: frozenset[str] = frozenset()
+    # The record of the company under the name that Finch gave.
+    company: OwnershipRecord | None = None
 
 
 class _Verified(NamedTuple):
@@ -151,7 +164,7 @@ def settle(
                 # Finch first says to which connection the token belongs. `_verify` raises this again.
                 place = _place(customer_id, session.escrow.token_response, services)
             key = place and place.key
-            verified = _verify(session, place, token, approval, services)
+            verified = _verify(session, place, token, approval, now, services)
             session, key = verified.session, verified.place.key
             if approval is Approval.NONE and not session.escrow.browser_bound:
                 names = tuple(sorted(verified.introspection.entity_names.values()))
@@ -336,13 +349,13 @@ def take_over(
     customer_id, token_response = session.attempt.customer_id, session.escrow.token_response
     if session.key is None or not session.escrow.browser_bound:
         raise CannotConnect
-    record, existing = services.ownerships.with_connection(
+    record, company, existing = services.ownerships.with_connection(
         token_response.connection_id, services.connections, customer_id, session.key
     )
-    place = _Place(session.key, existing, record.holders if record else frozenset())
+    place = _Place(session.key, existing, record.holders if record else frozenset(), company)
     token = decrypt_escrow(session, services)
     try:
-        verified = _verify(session, place, token, Approval.CUSTOMER, services)
+        verified = _verify(session, place, token, Approval.CUSTOMER, now, services)
     except OwnedByAnother as error:
         # Finch names the connection of the token only now, so the operator has not seen it.
         raise Conflict from error
@@ -362,16 +375,16 @@ def _place(customer_id: str, token_response: TokenResponse, services: Services) 
         expected = company_key(token_response)
     except UnusableIdentifier:
         record = services.ownerships.of_connection_id(connection_id)
-        key = row_of(token_response, customer_id, record)
+        key = row_of(token_response, customer_id, record, None)
         connection = services.connections.get(customer_id, key)
         return _Place(key, connection, record.holders if record else frozenset())
-    record, connection = services.ownerships.with_connection(
+    record, company, connection = services.ownerships.with_connection(
         connection_id, services.connections, customer_id, expected
     )
-    key = row_of(token_response, customer_id, record)
+    key = row_of(token_response, customer_id, record, company)
     if key != expected:
         connection = services.connections.get(customer_id, key)
-    return _Place(key, connection, record.holders if record else frozenset())
+    return _Place(key, connection, record.holders if record else frozenset(), company)
 
 
 def _verify(
@@ -379,6 +392,7 @@ def _verify(
     place: _Place | None,
     token: SecretText,
     approval: Approval,
+    now: datetime,
     services: Services,
 ) -> _Verified:
     """The token as Finch describes it now, and its place, which is `place` if Finch names no other.
@@ -388,7 +402,7 @@ def _verify(
     customer_id = session.attempt.customer_id
     while True:
         token_response = session.escrow.token_response
-        introspection = services.finch.introspect(token)
+        introspection = _described(session, token, now, services)
         if session.dead_since:
             with suppress(Conflict):
                 services.sessions.found_alive(session)
@@ -406,6 +420,24 @@ def _verify(
             raise UnusableIdentifier
 
 
+def _described(
+    session: Escrowed | Held, token: SecretText, now: datetime, services: Services
+) -> Introspection:
+    """Finch's description of the token. Raises `FinchFailure`.
+
+    Raises `CannotConnect` if Finch has not described the token for days: then no answer will.
+    """
+    try:
+        return services.finch.introspect(token)
+    except TokenDead:
+        raise
+    except FinchFailure as error:
+        if isinstance(session, Held) or not refused_for_days(session.consumption.consumed_at, now):
+            raise
+        logger.error("token not described for days", reason=type(error).__name__)
+        raise CannotConnect from error
+
+
 def _commit(
     verified: _Verified,
     token: SecretText,
@@ -419,7 +451,7 @@ def _commit(
     `former` is the customer from whom an operator takes the company. Raises `Conflict` if another
     request wrote first, and the refusals of the rules.
     """
-    session, (key, existing, holders), introspection = verified
+    session, (key, existing, holders, named), introspection = verified
     attempt, consumption, token_response = (
         session.attempt,
         session.consumption,
@@ -438,13 +470,21 @@ def _commit(
         repairing=repaired is True,
         entity_names=introspection.entity_names,
     )
+    ownerships, handle_hash = services.ownerships, attempt.handle_hash
+    renaming: list[Write] = []
+    new_name = finch_name_of(key, token_response)
+    if new_name not in (key, after.finch_key) and not (named and named.owner):
+        renamed = replace(after, finch_key=new_name)
+        renaming = [ownerships.freeing(one, held=False) for one in freed(after, renamed)]
+        renaming += [ownerships.taking(one) for one in learned(after, renamed)]
+        after = renamed
     company = Ownership.of_company(customer_id, key)
     connection = Ownership.of_connection_id(connection_id, customer_id, key)
-    ownerships, handle_hash = services.ownerships, attempt.handle_hash
     left = ownerships.held_by(handle_hash, behind(session) - {connection_id})
     repeated, ending = _repeated(session, holders, now, services)
     writes = [
         services.connections.writing(after),
+        *renaming,
         ownerships.taking(company, former=former),
         ownerships.taking(connection, held_by=(handle_hash, *repeated), former=former),
         *ownerships.leaving(left, handle_hash),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import NamedTuple
 
 from finch_connections.aws.dynamodb import Conflict
 from finch_connections.domain.connection import (
@@ -10,13 +11,19 @@ from finch_connections.domain.connection import (
     Connection,
     ConnectionStatus,
     Token,
+    UnusableIdentifier,
     is_pair_id,
     key_fields,
 )
-from finch_connections.domain.health import Finding, look_again_at, with_findings
+from finch_connections.domain.health import (
+    DESCRIBES_ANOTHER,
+    Finding,
+    look_again_at,
+    with_findings,
+)
 from finch_connections.domain.identifier import is_finch_id
 from finch_connections.domain.ownership import Ownership, freed, learned
-from finch_connections.domain.token_response import Introspection, same_connection, same_token
+from finch_connections.domain.token_response import Introspection, describes, finch_name_of
 from finch_connections.finch.errors import (
     NOT_ABOUT_THE_TOKEN,
     AccountSetupRequired,
@@ -44,6 +51,13 @@ class Unanswered(Exception):
     """Finch gave no usable answer about some of the tokens. The result for the others is stored."""
 
 
+class Checked(NamedTuple):
+    """A connection after a check. If it is `contradicted`, Finch's answer needs an operator."""
+
+    connection: Connection | None
+    contradicted: bool = False
+
+
 def check(
     customer_id: str,
     key: CompanyKey,
@@ -52,7 +66,7 @@ def check(
     newest_hint: datetime | None,
     now: datetime,
     services: Services,
-) -> Connection | None:
+) -> Checked:
     """The connection after a check at Finch, or after another check that covers a hint of `hinted_at`.
 
     The check covers all hints until `newest_hint`. Both times are of the queue's clock.
@@ -64,14 +78,14 @@ def check(
     for _ in range(_ATTEMPTS):
         connection = services.connections.get(customer_id, key)
         if connection is None or not connection.tokens:
-            return connection
+            return Checked(connection)
         if connection.status is ConnectionStatus.DISCONNECTING:
-            return connection
+            return Checked(connection)
         suspicion = look_again_at(connection)
         covered_until = connection.hints_until
         covered = hinted_at and covered_until and hinted_at <= covered_until
         if covered and (suspicion is None or suspicion > now):
-            return connection
+            return Checked(connection)
         findings: dict[str, Finding] = {}
         unanswered = 0
         for token in _in_turn(connection, now):
@@ -92,7 +106,7 @@ def check(
             logger.info("status changed", extra=key_fields(customer_id, key), status=after.status)
         if len(findings) < len(connection.tokens):
             raise Unanswered
-        return after
+        return Checked(after, any(one.contradicted for one in findings.values()))
     raise Conflict
 
 
@@ -123,35 +137,47 @@ def finding(connection: Connection, token: Token, services: Services) -> Finding
                 return Finding(status)
         logger.warning("introspection failed", reason=type(error).__name__)
         return None
-    if not _is_about(introspection, token, connection.key):
+    key, names = connection.key, {connection.key, connection.finch_key or connection.key}
+    if not describes(introspection, token, names):
         logger.error("introspection describes another token", connection_id=token.connection_id)
-        return None
+        return DESCRIBES_ANOTHER
     found = Finding.of(introspection)
-    if not found.connection_id or found.connection_id == token.connection_id:
+    if found.connection_id and found.connection_id != token.connection_id:
+        # Finch names the connection for the first time.
+        mine = Ownership.of_connection_id(found.connection_id, connection.customer_id, key)
+        if is_pair_id(found.connection_id) or not is_finch_id(found.connection_id):
+            found = replace(found, connection_id=None)
+        elif _owner(mine, services) not in (None, mine):
+            logger.error(
+                "introspection names another's connection", connection_id=found.connection_id
+            )
+            return DESCRIBES_ANOTHER
+    return _with_new_name(found, introspection, connection, services)
+
+
+def _with_new_name(
+    found: Finding, introspection: Introspection, connection: Connection, services: Services
+) -> Finding:
+    """The finding with Finch's new name of the company, if the connection may take it."""
+    customer_id, key = connection.customer_id, connection.key
+    try:
+        name = finch_name_of(connection.finch_key or key, introspection)
+    except UnusableIdentifier:
+        logger.warning("new name unusable", extra=key_fields(customer_id, key))
         return found
-    # Finch names the connection for the first time.
-    if is_pair_id(found.connection_id) or not is_finch_id(found.connection_id):
-        return replace(found, connection_id=None)
-    mine = Ownership.of_connection_id(found.connection_id, connection.customer_id, connection.key)
-    record = services.ownerships.get(mine.owned_id)
-    if record and record.owner not in (None, mine):
-        logger.error("introspection names another's connection", connection_id=found.connection_id)
-        return None
-    return found
+    if name in (key, connection.finch_key):
+        return found
+    mine = Ownership.of_company(customer_id, key, name)
+    owner = _owner(mine, services)
+    if owner in (None, mine):
+        logger.warning("company renamed at finch", extra=key_fields(customer_id, key))
+        return replace(found, finch_key=name)
+    if owner.customer_id == customer_id:
+        return found
+    logger.error("introspection names another's company", extra=key_fields(customer_id, key))
+    return replace(found, contradicted=True)
 
 
-def _is_about(introspection: Introspection, token: Token, key: CompanyKey) -> bool:
-    """Whether an introspection describes this token and the company that we stored for it.
-
-    Compares only the fields that Finch names.
-    If Finch named no company when we stored it, the key has the connection id instead.
-    """
-    return (
-        same_token(introspection.token_id, token.id)
-        and same_connection(token.connection_id, introspection)
-        and introspection.provider_id in (None, key.provider_id)
-        and (
-            introspection.company_id in (None, "", key.company_id)
-            or key.company_id == token.connection_id
-        )
-    )
+def _owner(wanted: Ownership, services: Services) -> Ownership | None:
+    record = services.ownerships.get(wanted.owned_id)
+    return record.owner if record else None

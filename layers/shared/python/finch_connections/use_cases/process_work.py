@@ -1,5 +1,6 @@
 """Processes a work item: finishes the work that a request began, or reports it, and stores the next look."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple, assert_never
@@ -34,6 +35,7 @@ from finch_connections.domain.work_item import (
     LONGEST_PAUSE,
     STUCK_AFTER,
     ConnectionSubject,
+    FinchCompanySubject,
     FinchConnectionSubject,
     SessionSubject,
     Subject,
@@ -69,6 +71,7 @@ class Report(StrEnum):
     FINCH_MISCONFIGURED = FinchMisconfigured.code
     INTERNAL_ERROR = InternalError.code
     WAITS_FOR_DAYS = "waits_for_days"
+    FINCH_CONTRADICTS = "finch_contradicts"
 
 
 class Processed(NamedTuple):
@@ -92,6 +95,9 @@ def process(work_item: WorkItem, *, now: datetime, services: Services) -> Proces
     A repeated or late run does no harm. Queues nothing, because Lambda stops a function that sends
     messages to its own queue ("Use Lambda recursive loop detection" in its developer guide).
     """
+    if isinstance(work_item.subject, FinchCompanySubject):
+        _company_due(work_item.subject, now, services)
+        return Processed()
     row = _row(work_item.subject, services)
     if row is None:
         return Processed()
@@ -118,11 +124,23 @@ def process(work_item: WorkItem, *, now: datetime, services: Services) -> Proces
 
 def put_off(subject: Subject, *, now: datetime, services: Services) -> None:
     """Makes the row of a subject due at once, so that the next scheduled check queues it again."""
-    if row := _row(subject, services):
+    if isinstance(subject, FinchCompanySubject):
+        _company_due(subject, now, services)
+    elif row := _row(subject, services):
         _postpone(row, now, services)
 
 
-def _row(subject: Subject, services: Services) -> _Row | None:
+def _company_due(subject: FinchCompanySubject, now: datetime, services: Services) -> None:
+    """Makes each connection of the company that a webhook names due at once."""
+    connecting = services.connecting
+    for owner in connecting.ownerships.of_finch_company(subject.company_id):
+        with suppress(Conflict):
+            connecting.connections.postpone(owner.customer_id, owner.key, now)
+
+
+def _row(
+    subject: SessionSubject | ConnectionSubject | FinchConnectionSubject, services: Services
+) -> _Row | None:
     """The session or the connection of a subject; None if we have no connection that a webhook names.
 
     A session with a token of that Finch connection asks Finch later anyway.
@@ -277,7 +295,7 @@ def _connection(
         return Processed()
     if connection.status is ConnectionStatus.DISCONNECTING:
         return _later(work_item, row, now, services)
-    connection = check_health.check(
+    connection, contradicted = check_health.check(
         customer_id,
         key,
         hinted_at=work_item.sent_at,
@@ -285,10 +303,12 @@ def _connection(
         now=now,
         services=services.connecting,
     )
+    report = Report.FINCH_CONTRADICTS if contradicted else None
     if connection is None or look_again_at(connection):
-        return Processed()
-    report = None
-    if connection.problem == DISCONNECT_REFUSED:
+        return Processed(report=report)
+    if report:
+        logger.error(report, extra=key_fields(customer_id, key))
+    elif connection.problem == DISCONNECT_REFUSED:
         report = Report.DISCONNECT_REFUSED
     elif work_item.scheduled and waits_for_days(connection, now):
         # Only the daily check reports it, so that each connection counts once a day.

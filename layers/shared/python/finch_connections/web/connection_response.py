@@ -58,7 +58,7 @@ def connection_response(connection: Connection) -> ConnectionResponse:
     return {
         "provider_id": connection.key.provider_id,
         "company_id": connection.key.company_id,
-        "provider_name": connection.provider_name,
+        "provider_name": connection.provider_name or None,
         "company_name": connection.best_company_name,
         "status": connection.status,
         "problem": connection.problem,

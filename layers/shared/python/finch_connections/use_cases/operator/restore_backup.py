@@ -38,7 +38,7 @@ from finch_connections.domain.connection import (
     restored,
 )
 from finch_connections.domain.health import Finding
-from finch_connections.domain.ownership import Ownership
+from finch_connections.domain.ownership import owned
 from finch_connections.domain.work_item import (
     FIRST_LOOK,
     ConnectionSubject,
@@ -123,7 +123,9 @@ def _connection(
                 batch.done[EXISTS] += 1
             elif _covered(token.connection_id, services, current_ids):
                 batch.done[COVERED] += 1
-            elif found := check_health.finding(backup, token, services):
+            elif (
+                found := check_health.finding(backup, token, services)
+            ) and not found.contradicted:
                 if found.status is ConnectionStatus.DISCONNECTED:
                     batch.done[DEAD] += 1
                 elif erased:
@@ -175,12 +177,8 @@ def _write(
     customer_id, key = after.customer_id, after.key
     work_item = WorkItem(ConnectionSubject(customer_id, key), now)
     services.queue.send(work_item, FIRST_LOOK)
-    taking = [Ownership.of_company(customer_id, key)]
-    taking += [
-        Ownership.of_connection_id(one, customer_id, key)
-        for one in dict.fromkeys(token.connection_id for token in alive)
-    ]
-    services.connections.write(after, [services.ownerships.taking(one) for one in taking])
+    restoring = replace(after, tokens=tuple(alive))
+    services.connections.write(after, [services.ownerships.taking(one) for one in owned(restoring)])
     logger.warning("connection restored", extra=key_fields(customer_id, key))
 
 

@@ -603,6 +603,24 @@ def test_restore_does_not_change_rows_that_exist(
     assert broken(deployed, ConnectionHistory(), at_rest=True) == []
 
 
+@pytest.mark.parametrize("kept_in", ["connection", "session"])
+def test_restore_brings_back_no_token_of_a_connection_whose_newer_token_is_kept(
+    deployed: InProcess, back_up: Callable[[], dict[str, str]], kept_in: str
+) -> None:
+    """The older token still works at Finch, but the kept token can end the connection."""
+    deployed.finch.change_switches(one_connection_per_customer_id=False)
+    acme = Person(deployed, "acme", same_site=kept_in == "connection")
+    before = acme.connect()
+    backup = back_up()
+    if kept_in == "session":
+        assert before.completion is not None
+        delete_rows(deployed, "acme", "sessions", "ownerships")
+    assert acme.connect().outcome["status"] in ("connected", "confirm")
+    result = run_round(deployed, "RestoreBackup", **backup)
+    assert (dict(result.done), result.open) == ({"covered": 1}, [])
+    assert len(deployed.finch.live_tokens()) == 2
+
+
 def test_restore_does_not_take_a_company_from_its_new_owner(
     deployed: InProcess, back_up: Callable[[], dict[str, str]]
 ) -> None:

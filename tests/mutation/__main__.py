@@ -18,10 +18,23 @@ MUTMUT = ROOT / ".venv-mutation/bin/mutmut"
 # Only unit tests count for the rules: they are quick, and name the rule that is broken.
 UNIT = [
     f"tests/unit/test_{name}.py"
-    for name in (
-        "batch connect_session connection connection_event display_name health identifier ownership "
-        "secret session_table stored_fields token_request token_response webhook work_item"
-    ).split()
+    for name in [
+        "batch",
+        "connect_session",
+        "connection",
+        "connection_event",
+        "display_name",
+        "health",
+        "identifier",
+        "ownership",
+        "secret",
+        "session_table",
+        "stored_fields",
+        "token_request",
+        "token_response",
+        "webhook",
+        "work_item",
+    ]
 ]
 TESTS = {"domain": UNIT, "aws": conditions.TESTS, "use_cases": conditions.TESTS}
 COPIED = ("functions", "local", "operations", "events", "template.yaml")
@@ -46,7 +59,9 @@ def lay_out(module: str) -> Path:
     folder = WORK / module.replace("/", ".")
     (folder / "tests").mkdir(parents=True, exist_ok=True)
     sources = {name: ROOT / name for name in COPIED}
-    sources |= {f"tests/{name}": ROOT / "tests" / name for name in ("unit", "integration", "support")}
+    sources |= {
+        f"tests/{name}": ROOT / "tests" / name for name in ("unit", "integration", "support")
+    }
     sources |= {"src": ROOT / PACKAGE.parent, "tests/conftest.py": ROOT / "tests/conftest.py"}
     for name, source in sources.items():
         if not (folder / name).is_symlink():

@@ -17,10 +17,18 @@ from botocore.client import BaseClient
 # The tests that send conditions to moto. The other integration tests send the same conditions.
 TESTS = [
     f"tests/integration/test_{name}.py"
-    for name in (
-        "health operating process_work races repairs vend_token webhooks fetch_names "
-        "publish_events at_rest"
-    ).split()
+    for name in [
+        "health",
+        "operating",
+        "process_work",
+        "races",
+        "repairs",
+        "vend_token",
+        "webhooks",
+        "fetch_names",
+        "publish_events",
+        "at_rest",
+    ]
 ] + ["tests/unit/test_session_table.py"]
 _RECORD = Path(".local/mutation/conditions.json")
 _KINDS = ("ConditionExpression", "FilterExpression")

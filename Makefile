@@ -136,9 +136,12 @@ mutation: .venv/ready .venv-mutation/ready
 	@PYTHONPATH=layers/shared/python python -m tests.mutation $(MODULE)
 
 # Strict: a package that cannot be looked up fails the audit.
-audit: .venv-audit/ready
-	for lock in layers/shared/python tests local tests/security; do \
-		.venv-audit/bin/pip-audit --strict --disable-pip --require-hashes -r $$lock/requirements.txt || exit 1; \
+audit: .venv/ready .venv-audit/ready
+	for lock in $$(git ls-files '*requirements.txt'); do \
+		.venv-audit/bin/pip-audit --strict --disable-pip --require-hashes -r $$lock || exit 1; \
+	done
+	for lock in $$(git ls-files '*package-lock.json'); do \
+		$(NPM) --prefix $${lock%/*} audit || exit 1; \
 	done
 
 # The page has types that are generated from the description.

@@ -16,7 +16,7 @@ export interface paths {
         post: operations["post_callback"];
         delete?: never;
         options?: never;
-        head?: never;
+        head: operations["head_callback"];
         patch?: never;
         trace?: never;
     };
@@ -48,7 +48,7 @@ export interface paths {
         post?: never;
         delete?: never;
         options?: never;
-        head?: never;
+        head: operations["head_connect_handle"];
         patch?: never;
         trace?: never;
     };
@@ -503,6 +503,22 @@ export interface operations {
                     };
                 };
             };
+            /** @description `too_many_requests` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait. */
+                    "retry-after": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "too_many_requests";
+                        /** @constant */
+                        status?: 429;
+                    };
+                };
+            };
             /** @description `internal_error` */
             500: {
                 headers: {
@@ -547,6 +563,25 @@ export interface operations {
             };
         };
     };
+    head_callback: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Redirects the browser. */
+            302: {
+                headers: {
+                    location: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     post_connect_sessions: {
         parameters: {
             query?: never;
@@ -569,7 +604,7 @@ export interface operations {
                     "application/json": components["schemas"]["Link"] | components["schemas"]["EmbeddedSession"];
                 };
             };
-            /** @description `invalid_request` or `return_to_not_allowed` */
+            /** @description `invalid_request` or `mode_not_allowed` or `return_to_not_allowed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -577,7 +612,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "return_to_not_allowed";
+                        code?: "invalid_request" | "mode_not_allowed" | "return_to_not_allowed";
                         /** @constant */
                         status?: 400;
                     };
@@ -608,6 +643,22 @@ export interface operations {
                         code?: "finch_refused";
                         /** @constant */
                         status?: 422;
+                    };
+                };
+            };
+            /** @description `too_many_requests` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait. */
+                    "retry-after": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "too_many_requests";
+                        /** @constant */
+                        status?: 429;
                     };
                 };
             };
@@ -656,6 +707,27 @@ export interface operations {
         };
     };
     get_connect_handle: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                handle: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Redirects the browser. */
+            302: {
+                headers: {
+                    location: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    head_connect_handle: {
         parameters: {
             query?: never;
             header?: never;
@@ -920,7 +992,7 @@ export interface operations {
                     "application/json": components["schemas"]["Link"] | components["schemas"]["EmbeddedSession"];
                 };
             };
-            /** @description `invalid_request` or `return_to_not_allowed` */
+            /** @description `invalid_request` or `mode_not_allowed` or `return_to_not_allowed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -928,7 +1000,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "return_to_not_allowed";
+                        code?: "invalid_request" | "mode_not_allowed" | "return_to_not_allowed";
                         /** @constant */
                         status?: 400;
                     };
@@ -987,6 +1059,22 @@ export interface operations {
                         code?: "finch_refused";
                         /** @constant */
                         status?: 422;
+                    };
+                };
+            };
+            /** @description `too_many_requests` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait. */
+                    "retry-after": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "too_many_requests";
+                        /** @constant */
+                        status?: 429;
                     };
                 };
             };

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.deployed import ROOT, TEMPLATE
 
-LOCKS = sorted(ROOT.glob("**/requirements.txt"))
+LOCKS = sorted(ROOT.glob("**/*requirements.txt"))
 
 
 def allowed(parameter: str, value: str) -> bool:
@@ -32,6 +32,8 @@ def allowed(parameter: str, value: str) -> bool:
         ("ReturnUrls", "http://localhost:8080/"),
         ("ApiUrl", ""),
         ("ApiUrl", "https://api.example.com"),
+        ("ApiUrl", "https://api.example.com/payroll"),
+        ("ApiUrl", "https://api.example.com/benefits/payroll-v1.2"),
         ("FinchApiUrl", "https://api.tryfinch.com"),
         ("JwtIssuer", "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_abc"),
         ("JwtIssuer", "https://example.eu.auth0.com/"),
@@ -70,6 +72,9 @@ def test_valid_parameter_values_are_accepted(parameter: str, value: str) -> None
         ("ReturnUrls", "https://app.example.com/payroll,"),
         ("ApiUrl", "https://api.example.com/"),
         ("ApiUrl", "https://user@api.example.com"),
+        ("ApiUrl", "https://api.example.com/payroll/"),
+        ("ApiUrl", "https://api.example.com/a/../b"),
+        ("ApiUrl", "https://api.example.com/payroll?x="),
         ("FinchApiUrl", "https://api.tryfinch.com?x="),
         ("FinchApiUrl", ""),
         ("JwtAudience", ""),
@@ -94,8 +99,14 @@ def test_every_skipped_checkov_rule_has_a_reason() -> None:
 
 def test_every_dependency_is_locked_with_a_hash() -> None:
     ours = [lock for lock in LOCKS if not {".venv", ".aws-sam"} & {part[:9] for part in lock.parts}]
-    names = {str(lock.parent.relative_to(ROOT)) for lock in ours}
-    assert names >= {"layers/shared/python", "local", "tests", "tests/security"}
+    names = {str(lock.relative_to(ROOT)) for lock in ours}
+    assert names >= {
+        "layers/shared/python/aws-requirements.txt",
+        "layers/shared/python/requirements.txt",
+        "local/requirements.txt",
+        "tests/requirements.txt",
+        "tests/security/requirements.txt",
+    }
     for lock in ours:
         text = re.sub(r"\\\n\s*", " ", lock.read_text())
         lines = [

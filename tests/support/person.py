@@ -72,7 +72,8 @@ class Landing:
         url = urlsplit(reply.headers["location"])
         fragment = dict(parse_qsl(url.fragment))
         page = url._replace(query="", fragment="").geturl()
-        return cls(page, dict(parse_qsl(url.query)), fragment.get("completion"))
+        _, _, outcome = url.query.rpartition("finch=return&")
+        return cls(page, dict(parse_qsl(outcome)), fragment.get("completion"))
 
 
 @dataclass
@@ -152,7 +153,7 @@ class Person:
 
     def repair_link(self, provider_id: str = "gusto", company_id: str = HARBOR_LANE.id) -> str:
         """Starts a repair of a connection and returns its link."""
-        path = connection_path(provider_id, company_id) + "/reauthenticate"
+        path = self._path(provider_id, company_id) + "/reauthenticate"
         reply = self.call("POST", path, {"return_to": self.deployed.return_urls[0]})
         assert reply.status == 201, reply.text
         return str(reply.json["connect_url"])
@@ -191,13 +192,16 @@ class Person:
 
     def connection(self, provider_id: str = "gusto", company_id: str = HARBOR_LANE.id) -> Any:
         """One connection."""
-        reply = self.call("GET", connection_path(provider_id, company_id))
+        reply = self.call("GET", self._path(provider_id, company_id))
         assert reply.status == 200, reply.text
         return reply.json
 
     def disconnect(self, provider_id: str = "gusto", company_id: str = HARBOR_LANE.id) -> Reply:
         """Disconnects one connection."""
-        return self.call("DELETE", connection_path(provider_id, company_id))
+        return self.call("DELETE", self._path(provider_id, company_id))
+
+    def _path(self, provider_id: str, company_id: str) -> str:
+        return connection_path(provider_id, self.deployed.shown_company_id(provider_id, company_id))
 
 
 @dataclass(frozen=True)

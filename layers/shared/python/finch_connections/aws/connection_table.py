@@ -14,6 +14,7 @@ from finch_connections.aws.dynamodb import (
     INTEGER,
     MAP,
     MOMENT,
+    SECONDS,
     SET,
     TEXT,
     Codec,
@@ -38,6 +39,7 @@ from finch_connections.domain.connection import (
     ConnectionStatus,
     Token,
 )
+from finch_connections.domain.work_item import LEASE, LONGEST_PAUSE
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -81,8 +83,9 @@ _FIELDS = {
     "revision": INTEGER,
     "ended": SET,
     "disconnecting_since": MOMENT,
-    "next_look": MOMENT,
+    "due_at": SECONDS,
     "checked_at": MOMENT,
+    "hints_until": MOMENT,
     "problem": TEXT,
     "provider_name": TEXT,
     "company_name": TEXT,
@@ -94,7 +97,7 @@ _FIELDS = {
 }
 # A function that decrypts no token may read only these attributes, by its role in the template.
 _NAMES = {"#key": SORT_KEY, "#customer_id": "customer_id"} | {
-    f"#{name}": name for name in _FIELDS if name not in ("ciphertexts", "next_look")
+    f"#{name}": name for name in _FIELDS if name not in ("ciphertexts", "due_at", "hints_until")
 }
 _SHOWN = ", ".join(_NAMES)
 
@@ -208,9 +211,14 @@ class ConnectionTable:
         for key in due_keys(self.client, self.name, kind, until):
             yield _read_key(key)
 
-    def postpone(self, customer_id: str, key: CompanyKey, until: datetime) -> None:
-        """Makes a connection due at `until`. Raises `dynamodb.Conflict` if it is not due at all."""
-        postpone(self.client, self.name, _key(customer_id, key), until)
+    def postpone(
+        self, customer_id: str, key: CompanyKey, until: datetime, *, due_by: datetime | None = None
+    ) -> None:
+        """Makes a connection due at `until`.
+
+        Raises `dynamodb.Conflict` if it is not due at all, or not by `due_by`.
+        """
+        postpone(self.client, self.name, _key(customer_id, key), until, due_by=due_by)
 
     def writing(self, connection: Connection) -> "Write":
         """The write of a connection, as part of a transaction."""
@@ -253,17 +261,16 @@ def _item(connection: Connection) -> dict[str, Item]:
 
 def _due(connection: Connection) -> dict[str, Item]:
     """The attributes of the index by due time: for unfinished work, else for the next health check."""
-    key = (connection.customer_id, str(connection.key))
+    checked_at = connection.checked_at or connection.created_at
     if connection.disconnecting_since:
-        at, kind = connection.disconnecting_since, Due.UNFINISHED
+        kind, at = Due.UNFINISHED, connection.disconnecting_since + LEASE
     elif connection.problem == DISCONNECT_REFUSED:
-        at, kind = connection.updated_at, Due.UNFINISHED
+        kind, at = Due.UNFINISHED, checked_at + LONGEST_PAUSE
     elif connection.status is ConnectionStatus.DISCONNECTED:
         return {}
     else:
-        checked_at = connection.checked_at or connection.created_at
-        at, kind = checked_at + CHECKED_EVERY, Due.UNCHECKED
-    return due(kind, key, max(at, connection.next_look or at))
+        kind, at = Due.UNCHECKED, checked_at + CHECKED_EVERY
+    return due(kind, (connection.customer_id, str(connection.key)), connection.due_at or at)
 
 
 def connection_of(item: Item) -> Connection:

@@ -13,6 +13,7 @@ from finch_connections.aws.ownership_table import OwnershipTable
 from finch_connections.aws.token_vault import TokenVault
 from finch_connections.aws.work_queue import WorkQueue
 from finch_connections.domain.connection import (
+    TRANSFERRED,
     CompanyKey,
     Connection,
     ConnectionBusy,
@@ -29,7 +30,7 @@ from finch_connections.domain.connection import (
 from finch_connections.domain.health import dead_for_good, found_alive, found_dead
 from finch_connections.domain.ownership import Ownership, freed
 from finch_connections.domain.secret import SecretText
-from finch_connections.domain.work_item import ConnectionSubject, WorkItem
+from finch_connections.domain.work_item import FIRST_LOOK, ConnectionSubject, WorkItem
 from finch_connections.finch.client import FinchClient
 from finch_connections.finch.errors import (
     NOT_ABOUT_THE_TOKEN,
@@ -115,7 +116,7 @@ def begin(
         if connection.status in (ConnectionStatus.DISCONNECTING, ConnectionStatus.DISCONNECTED):
             return connection
         if not queued:
-            queue.send(WorkItem.first(ConnectionSubject(customer_id, key), now), now)
+            queue.send(WorkItem(ConnectionSubject(customer_id, key), now), FIRST_LOOK)
             queued = True
         connection = disconnecting(connection, now)
         try:
@@ -137,7 +138,11 @@ def _resume(connection: Connection, now: datetime, services: Services) -> Connec
             connection, refused = _end_each(connection, confirmed, now, services)
             if connection.ended.issuperset(connection.connection_ids):
                 after = disconnected(connection, now)
-            elif refused and refused_for_days(connection.disconnecting_since, now):
+            elif (
+                refused
+                and connection.problem != TRANSFERRED
+                and refused_for_days(connection.disconnecting_since, now)
+            ):
                 after = disconnect_refused(connection, now)
             else:
                 logger.warning("disconnect unfinished", extra=key_fields(customer_id, key))

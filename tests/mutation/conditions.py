@@ -104,7 +104,12 @@ class Plugin:
         self.tests: dict[str, dict[str, float]] = {}
         self._sent: set[str] = set()
         self._send = BaseClient._make_api_call  # type: ignore[attr-defined]
-        BaseClient._make_api_call = lambda *call: self._call(*call)  # type: ignore[attr-defined]
+
+        # A function, unlike a bound method, gets the client as its first argument.
+        def call(client: Any, operation: str, arguments: dict[str, Any]) -> Any:
+            return self._call(client, operation, arguments)
+
+        BaseClient._make_api_call = call  # type: ignore[attr-defined]
 
     def _call(self, client: Any, operation: str, arguments: dict[str, Any]) -> Any:
         if client.meta.service_model.service_name == "dynamodb":

@@ -1,6 +1,6 @@
 # The commands for people and for CI; each command does its own set-up. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help local sam-local test bench growth stateful fault-injection load fuzz audit openapi page screenshots build check docs lock clean
+.PHONY: help local sam-local test bench growth stateful fault-injection load fuzz mutation audit openapi page screenshots build check docs lock clean
 
 PYTHON := python3.13
 BUILT := .aws-sam/local
@@ -21,6 +21,7 @@ help:
 	@echo 'make stateful         run random steps in random order, 50,000 and more (an hour)'
 	@echo 'make fault-injection  stop or fail the product at every call to AWS and Finch (half an hour)'
 	@echo 'make fuzz             attack the product with many more requests than the tests (half an hour)'
+	@echo 'make mutation         change conditions and rules; tests must notice (hours; MODULE=domain/health)'
 	@echo 'make load             mixed traffic with failures and killed processes (half an hour; MINUTES=2)'
 	@echo 'make bench            measure the cost of the functions next to references (half an hour)'
 	@echo 'make growth           measure how the cost of requests grows with the data (a quarter of an hour)'
@@ -52,6 +53,15 @@ help:
 	@echo 'Installing the audit of the template (some seconds, once) ...'
 	@$(PYTHON) -m venv --clear .venv-audit
 	@.venv/bin/uv pip install --quiet --system-certs --python .venv-audit/bin/python --require-hashes -r $<
+	@touch $@
+
+# mutmut needs a newer click than sam, so it has its own environment, which finds the packages of the
+# tests in .venv.
+.venv-mutation/ready: tests/mutation/requirements.txt | .venv/ready
+	@echo 'Installing the mutation testing (some seconds, once) ...'
+	@$(PYTHON) -m venv --clear .venv-mutation
+	@.venv/bin/uv pip install --quiet --system-certs --python .venv-mutation --require-hashes -r $<
+	@echo $(CURDIR)/.venv/lib/python3.13/site-packages > .venv-mutation/lib/python3.13/site-packages/tests.pth
 	@touch $@
 
 # Installation scripts of the packages never run: see .npmrc in these folders.
@@ -121,6 +131,10 @@ fault-injection: .venv/ready
 fuzz: .venv/ready .venv-ministack/ready $(BUILT)/template.yaml
 	FUZZ=$${FUZZ:-20} pytest tests/security -q
 
+# A run goes on where the last one stopped. MODULE=conditions, a folder, or a module chooses a part.
+mutation: .venv/ready .venv-mutation/ready
+	@PYTHONPATH=layers/shared/python python -m tests.mutation $(MODULE)
+
 # Strict: a package that cannot be looked up fails the audit.
 audit: .venv/ready .venv-audit/ready
 	for lock in $$(git ls-files '*requirements.txt'); do \
@@ -165,10 +179,12 @@ lock: .venv/ready
 		--group ministack -o local/requirements.txt
 	uv pip compile --quiet --upgrade --generate-hashes --no-header --python-version 3.13 \
 		--group audit -o tests/security/requirements.txt
+	uv pip compile --quiet --upgrade --generate-hashes --no-header --python-version 3.13 \
+		--group mutation -o tests/mutation/requirements.txt
 	$(NPM) --prefix frontend update --package-lock-only
 	$(NPM) --prefix tests/contract/prism update --package-lock-only
 
 clean:
 	@! [ -e .local/lock ] || flock --nonblock .local/lock true || { echo 'Stop make local first.'; exit 1; }
-	rm -rf .venv .venv-bench .venv-ministack .venv-audit .aws-sam .local frontend/node_modules \
+	rm -rf .venv .venv-bench .venv-ministack .venv-audit .venv-mutation .aws-sam .local frontend/node_modules \
 		tests/contract/prism/node_modules

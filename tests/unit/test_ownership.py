@@ -1,16 +1,26 @@
 """Rules of ownership."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
-from finch_connections.domain.connection import CompanyKey, ConnectionBusy
+from finch_connections.domain.connection import (
+    CompanyKey,
+    Connection,
+    ConnectionBusy,
+    ConnectionStatus,
+    Token,
+)
 from finch_connections.domain.ownership import (
     Discard,
     OwnedByAnother,
     Ownership,
     OwnershipRecord,
     discard_of,
+    freed,
+    learned,
+    others,
     require_free,
     row_of,
 )
@@ -27,6 +37,13 @@ def owned(customer_id: str, key: CompanyKey = ROW) -> OwnershipRecord:
 
 def held(*sessions: str, discarding: str | None = None) -> OwnershipRecord:
     return OwnershipRecord("connection#connection-1", None, frozenset(sessions), discarding)
+
+
+def with_connection_ids(*connection_ids: str) -> Connection:
+    now = datetime(2026, 11, 22, tzinfo=UTC)
+    connected = ConnectionStatus.CONNECTED
+    tokens = tuple(Token(one, one, frozenset(), connected, now) for one in connection_ids)
+    return Connection("acme", ROW, tokens, connected, now, now, revision=1)
 
 
 def test_token_response_without_an_owner_belongs_to_its_company() -> None:
@@ -117,3 +134,43 @@ def test_discard_ends_a_connection_only_without_other_users(
     connection: OwnershipRecord | None, company: OwnershipRecord | None, discard: Discard
 ) -> None:
     assert discard_of("one", connection, company) is discard
+
+
+def test_ownership_names_what_is_owned_and_its_owner() -> None:
+    assert Ownership.of_company("acme", ROW) == Ownership("company#gusto#company-1", "acme", ROW)
+    connection = Ownership.of_connection_id("connection-1", "acme", ROW)
+    assert connection == Ownership("connection#connection-1", "acme", ROW)
+
+
+def test_connection_id_does_not_move_to_another_company() -> None:
+    assert row_of(TOKEN_RESPONSE, "acme", owned("acme")) == ROW
+    with pytest.raises(OwnedByAnother):
+        row_of(replace(TOKEN_RESPONSE, company_id="company-2"), "acme", owned("acme"))
+
+
+def test_connection_without_its_last_token_frees_the_company_too() -> None:
+    both, first, none = (
+        with_connection_ids("1", "2"),
+        with_connection_ids("1"),
+        with_connection_ids(),
+    )
+    second_id = Ownership.of_connection_id("2", "acme", ROW)
+    assert freed(both, first) == [second_id]
+    assert freed(both, both) == []
+    first_id, company = (
+        Ownership.of_connection_id("1", "acme", ROW),
+        Ownership.of_company("acme", ROW),
+    )
+    assert freed(both, none) == [first_id, second_id, company]
+
+
+def test_only_new_connection_ids_are_learned() -> None:
+    both, first = with_connection_ids("1", "2"), with_connection_ids("1")
+    assert learned(first, both) == [Ownership.of_connection_id("2", "acme", ROW)]
+    assert learned(both, first) == []
+
+
+def test_others_are_owners_and_holders_except_the_session() -> None:
+    assert others("one", None, held("one")) == frozenset()
+    found = others("one", held("one", "two"), owned("globex"), held("three"))
+    assert found == {"two", "three", "connection#connection-1 globex gusto#company-1"}

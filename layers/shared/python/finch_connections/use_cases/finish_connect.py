@@ -90,10 +90,13 @@ def finish_redirect(
         clicked: list[Started] = []
         if state:
             session = services.sessions.get(require_handle(state).digest())
-        else:
+        elif note is None:
             session, clicked = _clicked(last_handles, now, services)
-        if note:
+        else:
             session = services.sessions.get(note.handle_hash)
+            if isinstance(session, Started) and not note.rejected:
+                # Finch took no code, so it may still belong to any of the clicks.
+                _, clicked = _clicked(last_handles, now, services)
         if session is None or session.attempt.mode is not Mode.REDIRECT:
             raise SessionNotFound
         if error is not None:

@@ -22,7 +22,7 @@ def return_url(
     longer configured.
     """
     page = return_to if return_to in allowed_return_urls else None
-    url = with_query(page or allowed_return_urls[0], {**_MARK, **outcome})
+    url = with_query(page or allowed_return_urls[0], {**_MARK, **outcome} if outcome else {})
     return f"{url}#{urlencode({'completion': completion.reveal()})}" if completion else url
 
 

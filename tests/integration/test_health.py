@@ -22,8 +22,7 @@ from finch_connections.domain.work_item import (
 from finch_connections.finch.connect_api import ConnectApi
 from local.fake_finch.seed_world import HARBOR_LANE, JUNIPER_VALE, MAYA, NORTHFOLD, OWEN, TALLY
 from tests.integration.test_process_work import operate, reports
-from tests.integration.test_webhooks import take_deliveries
-from tests.support.in_process import Call, InProcess
+from tests.support.in_process import Call, InProcess, take_deliveries
 from tests.support.person import Landing, Person, connection_path
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)

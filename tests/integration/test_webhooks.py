@@ -18,7 +18,14 @@ from local.fake_finch.seed_world import HARBOR_LANE, JUNIPER_VALE, TALLY
 from local.fake_finch.webhooks import Delivery, new_secret, sign
 from tests.integration.test_finchs_answers import connected
 from tests.integration.test_renamed_at_finch import check, rename
-from tests.support.in_process import WEBHOOK_SECRET, Call, InProcess, context, forget_process_memory
+from tests.support.in_process import (
+    WEBHOOK_SECRET,
+    Call,
+    InProcess,
+    context,
+    forget_process_memory,
+    take_deliveries,
+)
 from tests.support.metrics import outcomes
 from tests.support.person import Person
 
@@ -36,18 +43,6 @@ def connect_acme(deployed: InProcess) -> str:
     deployed.queue.clear()
     [token] = deployed.finch.live_tokens()
     return token.connection_id
-
-
-def take_deliveries(deployed: InProcess) -> list[Delivery]:
-    """Takes the webhooks that Finch would send now, so that the test can send them itself."""
-    found: list[Delivery] = []
-
-    def post(delivery: Delivery) -> int:
-        found.append(delivery)
-        return 200
-
-    deployed.finch.deliver_webhooks(post)
-    return found
 
 
 def change_status(deployed: InProcess, status: str = "reauth") -> Delivery:

@@ -1007,3 +1007,15 @@ def _deploy(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> InProcess:
         border=border,
         clock=clock,
     )
+
+
+def take_deliveries(deployed: InProcess) -> list[Delivery]:
+    """Takes the webhooks that Finch would send now, so that the test can send them itself."""
+    found: list[Delivery] = []
+
+    def post(delivery: Delivery) -> int:
+        found.append(delivery)
+        return 200
+
+    deployed.finch.deliver_webhooks(post)
+    return found

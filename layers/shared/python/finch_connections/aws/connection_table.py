@@ -23,8 +23,10 @@ from finch_connections.aws.dynamodb import (
     due,
     due_keys,
     encode,
+    moment,
     number,
     postpone,
+    read_moment,
     scan,
     text,
     text_of,
@@ -32,7 +34,6 @@ from finch_connections.aws.dynamodb import (
 )
 from finch_connections.domain.connection import (
     CHECKED_EVERY,
-    DISCONNECT_REFUSED,
     CompanyKey,
     Connection,
     ConnectionStatus,
@@ -81,6 +82,12 @@ _FIELDS = {
     "revision": INTEGER,
     "ended": SET,
     "disconnecting_since": MOMENT,
+    "ending_entities": Codec(
+        lambda starts: {"M": {one: moment(start) for one, start in starts.items()}},
+        lambda item: {one: read_moment(start) for one, start in item["M"].items()},
+        empty={},
+    ),
+    "refused_entities": SET,
     "next_look": MOMENT,
     "checked_at": MOMENT,
     "problem": TEXT,
@@ -199,7 +206,7 @@ class ConnectionTable:
         """At most `limit` connections whose unfinished work has waited since `before` or longer."""
         found = (self.show(*one) for one in self.due(Due.UNFINISHED, now + FOR_EVER))
         waiting = (
-            one for one in found if one and (one.disconnecting_since or one.updated_at) <= before
+            one for one in found if one and (one.unfinished_since or one.updated_at) <= before
         )
         return list(islice(waiting, limit))
 
@@ -254,10 +261,8 @@ def _item(connection: Connection) -> dict[str, Item]:
 def _due(connection: Connection) -> dict[str, Item]:
     """The attributes of the index by due time: for unfinished work, else for the next health check."""
     key = (connection.customer_id, str(connection.key))
-    if connection.disconnecting_since:
-        at, kind = connection.disconnecting_since, Due.UNFINISHED
-    elif connection.problem == DISCONNECT_REFUSED:
-        at, kind = connection.updated_at, Due.UNFINISHED
+    if since := connection.unfinished_since:
+        at, kind = since, Due.UNFINISHED
     elif connection.status is ConnectionStatus.DISCONNECTED:
         return {}
     else:

@@ -14,9 +14,10 @@ from finch_connections.domain.connection import (
     Token,
     disconnected,
     is_pair_id,
-    most_urgent,
+    status_of_tokens,
     urgency,
     with_entity_names,
+    with_living_marks,
 )
 from finch_connections.domain.token_response import (
     DEAD_AGAIN_AFTER,
@@ -78,7 +79,7 @@ def with_findings(
     tokens = tuple(token for token in checked if token.status is not _DEAD)
     if not tokens:
         return disconnected(connection, now)
-    status = most_urgent(token.status for token in tokens)
+    status = status_of_tokens(tokens)
     if connection.problem == DISCONNECT_REFUSED:
         # The customer must repair it before the disconnect, even if its tokens work.
         status = ConnectionStatus.REAUTH
@@ -93,7 +94,7 @@ def with_findings(
         for entity_id, name in finding.entity_names.items()
     }
     return replace(
-        with_entity_names(replace(connection, tokens=tokens), names),
+        with_living_marks(with_entity_names(replace(connection, tokens=tokens), names)),
         ciphertexts={token.id: connection.ciphertexts[token.id] for token in tokens},
         status=status,
         problem=problem,
@@ -174,7 +175,8 @@ def _checked(token: Token, finding: Finding | None, now: datetime) -> Token:
     if finding.entities is not None and finding.methods is not None:
         cleared = replace(
             cleared,
-            entities=finding.entities,
+            # Without any, Finch does not describe them. A disconnected entity must stay known as such.
+            entities=finding.entities or token.entities,
             methods=finding.methods,
             entity_ids=frozenset(finding.entities) or token.entity_ids,
             products=finding.products or token.products,

@@ -20,6 +20,7 @@ from finch_connections.domain.connect_session import (
     Uncertain,
 )
 from finch_connections.domain.connection import (
+    CHECKED_EVERY,
     DISCONNECT_REFUSED,
     CompanyKey,
     Connection,
@@ -233,7 +234,12 @@ def _connection(
             return Processed()
         result = _later(work_item, now)
     else:
+        ending, next_look = bool(connection.ending_entities), connection.next_look
         result, connection = _health(work_item, customer_id, key, now, services)
+        ending = ending and (connection is None or bool(connection.ending_entities))
+        if ending and not result.again and not _comes_anyway(work_item, next_look, now):
+            # Finch has not confirmed the end of an entity.
+            result = _later(work_item, now)
     if result.again:
         _postpone(result.again, services)
         return result
@@ -263,9 +269,11 @@ def _health(
     work_item: WorkItem, customer_id: str, key: CompanyKey, now: datetime, services: Services
 ) -> tuple[Processed, Connection | None]:
     """The result of the health check, and the connection, which is None if Finch did not answer."""
+    # An entity that Finch does not end for days must not stop the daily check.
+    asked_at = max(work_item.began_at, now - CHECKED_EVERY)
     try:
         connection = check_health.check(
-            customer_id, key, asked_at=work_item.began_at, now=now, services=services.connecting
+            customer_id, key, asked_at=asked_at, now=now, services=services.connecting
         )
     except (FinchFailure, Unanswered) as error:
         if isinstance(error, FinchMisconfigured) and not work_item.scheduled:
@@ -280,7 +288,7 @@ def _health(
     suspicion = connection and look_again_at(connection)
     if suspicion:
         return Processed(work_item.waiting(max(suspicion, now + WORSE_AGAIN_AFTER))), connection
-    if connection and connection.problem == DISCONNECT_REFUSED:
+    if connection and (connection.problem == DISCONNECT_REFUSED or connection.refused_entities):
         if _comes_anyway(work_item, connection.next_look, now):
             return Processed(), connection
         return _reminder(work_item, now, Report.DISCONNECT_REFUSED), connection

@@ -1,4 +1,4 @@
-"""Disconnects a connection at Finch and deletes its tokens, or disconnects one of its entities."""
+"""Disconnects a connection at Finch and deletes its tokens, or disconnects a single entity of it."""
 
 from datetime import UTC, datetime
 from http import HTTPStatus

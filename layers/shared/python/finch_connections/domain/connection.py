@@ -534,7 +534,7 @@ def entity_disconnected(
 
 
 def entity_refused(connection: Connection, entity_id: str, now: datetime) -> Connection:
-    """The connection after Finch has refused for days to end an entity, which stays as it was."""
+    """The connection after Finch has refused for days to end an entity, which keeps its status."""
     ending = {one: at for one, at in connection.ending_entities.items() if one != entity_id}
     return replace(
         connection,

@@ -1,4 +1,4 @@
-"""Disconnects a connection or one of its entities: at Finch first, and only then in the row."""
+"""Disconnects a connection or a single entity of it: at Finch first, and only then in the row."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace

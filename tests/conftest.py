@@ -29,7 +29,7 @@ def pytest_report_header() -> str:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Runs the tests in the local world last.
+    """Runs the tests in the local world last, in each process of a parallel run too.
 
     That world lasts from its first test to the end of the session. Other tests simulate time and
     forbid sockets for the whole process.

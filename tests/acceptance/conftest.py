@@ -1,6 +1,8 @@
-"""Runs each acceptance test in two worlds: in this process, and deployed in the local world.
+"""Runs each acceptance test in this process and deployed in the local world.
 
-`pytest tests/acceptance -k in_process` or `-k deployed` selects a world.
+In this process it runs three times: Finch answers as it does today, as in its first reference (`old`),
+or with the required fields only (`sparse`). `pytest tests/acceptance -k in_process`, `-k old`,
+`-k sparse` or `-k deployed` selects a world.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,7 +17,7 @@ from tests.support.in_process import deploy
 __all__ = ["world"]
 
 
-@pytest.fixture(scope="module", params=["in_process", "deployed"])
+@pytest.fixture(scope="module", params=["in_process", "old", "sparse", "deployed"])
 def empty_product(request: pytest.FixtureRequest) -> Iterator[Callable[[], Deployed]]:
     """Empties the product and returns it: moto in this process, or over HTTP in the local world.
 
@@ -29,6 +31,8 @@ def empty_product(request: pytest.FixtureRequest) -> Iterator[Callable[[], Deplo
 
             def emptied() -> Deployed:
                 product.reset()
+                if request.param != "in_process":
+                    product.finch.change_switches(answers=request.param)
                 return product
 
             yield emptied

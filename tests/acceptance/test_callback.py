@@ -3,7 +3,7 @@
 from datetime import timedelta
 from urllib.parse import urlencode
 
-from tests.acceptance.outcomes import CONNECTED, exchange_count
+from tests.acceptance.outcomes import connected, exchange_count
 from tests.support.deployed import Deployed
 from tests.support.person import Person
 
@@ -33,7 +33,7 @@ def test_user_who_refuses_consent_can_log_in_afterwards(deployed: Deployed) -> N
     assert refusal is not None
     assert acme.come_back(refusal).outcome == {"error": "access_denied"}
     assert acme.connections() == []
-    assert acme.come_back(acme.log_in(page)).outcome == CONNECTED
+    assert acme.come_back(acme.log_in(page)).outcome == connected(deployed)
 
 
 def test_error_text_from_finch_connect_is_not_passed_to_the_page(deployed: Deployed) -> None:
@@ -68,5 +68,5 @@ def test_reloaded_callback_finishes_a_pending_connect(deployed: Deployed) -> Non
     url = acme.log_in(acme.click(acme.link()))
     deployed.finch.faults.add("GET", "/introspect", status=500)
     assert acme.come_back(url).outcome["status"] == "pending"
-    assert acme.come_back(url).outcome == CONNECTED
+    assert acme.come_back(url).outcome == connected(deployed)
     assert exchange_count(deployed) == 1

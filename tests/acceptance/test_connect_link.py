@@ -3,7 +3,7 @@
 from datetime import timedelta
 from urllib.parse import quote
 
-from tests.acceptance.outcomes import CONNECTED
+from tests.acceptance.outcomes import connected
 from tests.support.deployed import Deployed
 from tests.support.person import Person
 
@@ -23,7 +23,7 @@ def test_second_click_reuses_the_finch_session_until_it_expires(deployed: Deploy
     deployed.tables.age_sessions(timedelta(hours=1))
     third = acme.click(link)
     assert third.session_id != first.session_id
-    assert acme.come_back(acme.log_in(third)).outcome == CONNECTED
+    assert acme.come_back(acme.log_in(third)).outcome == connected(deployed)
 
 
 def test_link_expires_after_seven_days_but_a_started_login_finishes(deployed: Deployed) -> None:
@@ -33,7 +33,7 @@ def test_link_expires_after_seven_days_but_a_started_login_finishes(deployed: De
     page = acme.click(link)
     deployed.tables.age_sessions(timedelta(hours=1))
     assert acme.come_back(link).outcome == {"error": "session_expired"}
-    assert acme.come_back(acme.log_in(page)).outcome == CONNECTED
+    assert acme.come_back(acme.log_in(page)).outcome == connected(deployed)
 
 
 def test_link_still_works_after_finch_was_down_at_the_first_click(deployed: Deployed) -> None:
@@ -41,7 +41,7 @@ def test_link_still_works_after_finch_was_down_at_the_first_click(deployed: Depl
     link = acme.link()
     deployed.finch.faults.add("POST", "/connect/sessions", status=503)
     assert acme.come_back(link).outcome == {"error": "finch_unavailable"}
-    assert acme.go_through(link).outcome == CONNECTED
+    assert acme.go_through(link).outcome == connected(deployed)
 
 
 def test_products_that_finch_refuses_redirect_with_finch_refused(deployed: Deployed) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from local.fake_finch.seed_world import MAYA, OWEN
-from tests.acceptance.outcomes import CONNECTED, live_token_count
+from tests.acceptance.outcomes import connected, current_answers, live_token_count
 from tests.support.deployed import Deployed
 from tests.support.person import Person
 
@@ -51,6 +51,7 @@ def test_disconnect_with_a_lost_response_waits_until_finch_repeats_it(deployed: 
     assert deployed.finch.requests.count("POST", "/disconnect") - calls == 2
 
 
+@current_answers
 def test_one_unconfirmed_login_keeps_the_whole_connection(deployed: Deployed) -> None:
     acme = Person(deployed, "acme")
     acme.connect(login=MAYA)
@@ -83,6 +84,7 @@ def test_second_disconnect_gets_the_same_response(deployed: Deployed) -> None:
     assert deployed.finch.requests.count("POST", "/disconnect") == 1
 
 
+@current_answers
 def test_connect_during_a_disconnect_waits_and_then_finishes(deployed: Deployed) -> None:
     acme = Person(deployed, "acme")
     acme.connect(login=MAYA)
@@ -92,7 +94,7 @@ def test_connect_during_a_disconnect_waits_and_then_finishes(deployed: Deployed)
     assert landing.outcome["status"] == "pending"
     assert landing.completion is not None
     assert acme.disconnect().status == 200
-    assert acme.confirm(landing.completion).json == CONNECTED
+    assert acme.confirm(landing.completion).json == connected(deployed)
     [login] = acme.connection()["logins"]
     assert [token.id for token in deployed.finch.live_tokens()] == [login["id"]]
 
@@ -102,9 +104,9 @@ def test_disconnected_connection_can_be_connected_again(deployed: Deployed) -> N
     acme.connect()
     [before] = acme.connection()["logins"]
     acme.disconnect()
-    assert acme.connect().outcome == CONNECTED
+    assert acme.connect().outcome == connected(deployed)
     [after] = acme.connection()["logins"]
-    assert after["connection_id"] != before["connection_id"]
-    assert acme.connection()["status"] == "connected"
+    assert after["id"] != before["id"]
+    assert acme.connection()["status"] == deployed.working_status
     assert acme.disconnect().status == 200
     assert live_token_count(deployed) == 0

@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 import pytest
 
 from local.fake_finch.seed_world import HARBOR_LANE, MAYA
-from tests.acceptance.outcomes import CONNECTED, exchange_count
+from tests.acceptance.outcomes import connected, exchange_count
 from tests.support.deployed import Deployed
 from tests.support.person import FinchPage, Person
 
@@ -26,7 +26,7 @@ def test_embedded_flow_connects(deployed: Deployed, same_site: bool) -> None:
     acme = Person(deployed, "acme", same_site=same_site)
     code, state = log_in_embedded(deployed, acme)
     done = acme.call("POST", "/callback", {"code": code, "state": state})
-    assert (done.status, done.json) == (200, CONNECTED)
+    assert (done.status, done.json) == (200, connected(deployed))
     again = acme.call("POST", "/callback", {"code": code, "state": state})
     assert again.json == done.json
     assert exchange_count(deployed) == 1

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 
 from local.fake_finch.seed_world import MAYA, OWEN
-from tests.acceptance.outcomes import CONNECTED, exchange_count
+from tests.acceptance.outcomes import connected, current_answers, exchange_count
 from tests.support.deployed import Deployed
 from tests.support.person import Person, without_state
 
@@ -15,7 +15,7 @@ def test_second_code_for_a_used_session_is_refused(deployed: Deployed) -> None:
     acme = Person(deployed, "acme")
     page = acme.click(acme.link())
     first, second = acme.log_in(page), acme.log_in(page, login=OWEN)
-    assert acme.come_back(first).outcome == CONNECTED
+    assert acme.come_back(first).outcome == connected(deployed)
     assert acme.come_back(second).outcome == {"error": "session_used"}
     assert exchange_count(deployed) == 1
     assert len(acme.connection()["logins"]) == 1
@@ -28,10 +28,11 @@ def test_rejected_code_leaves_the_session_open_for_the_right_code(deployed: Depl
     assert acme.come_back(wrong).outcome == {"error": "code_rejected"}
     assert acme.come_back(wrong).outcome == {"error": "code_rejected"}
     assert exchange_count(deployed) == 1
-    assert acme.come_back(acme.log_in(page)).outcome == CONNECTED
+    assert acme.come_back(acme.log_in(page)).outcome == connected(deployed)
 
 
 @pytest.mark.parametrize("state", [True, False], ids=["state", "no state"])
+@current_answers
 def test_many_wrong_codes_do_not_end_the_session(deployed: Deployed, state: bool) -> None:
     acme = Person(deployed, "acme")
     page = acme.click(acme.link())
@@ -41,17 +42,18 @@ def test_many_wrong_codes_do_not_end_the_session(deployed: Deployed, state: bool
         assert acme.come_back(junk).outcome == {"error": "code_rejected"}
     assert exchange_count(deployed) == 10
     true = acme.log_in(page)
-    assert acme.come_back(true if state else without_state(true)).outcome == CONNECTED
+    assert acme.come_back(true if state else without_state(true)).outcome == connected(deployed)
 
 
+@current_answers
 def test_code_is_exchanged_once_even_when_sent_to_other_sessions(deployed: Deployed) -> None:
     acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
     used = acme.log_in(acme.click(acme.link()))
-    assert acme.come_back(without_state(used)).outcome == CONNECTED
+    assert acme.come_back(without_state(used)).outcome == connected(deployed)
     code = dict(parse_qsl(urlsplit(used).query))["code"]
     page = acme.click(acme.link())
     # Without a state, the code identifies its session. The link that was clicked last does not count.
-    assert acme.come_back(without_state(used)).outcome == CONNECTED
+    assert acme.come_back(without_state(used)).outcome == connected(deployed)
     for person, other in ((acme, page), (globex, globex.click(globex.link()))):
         other_session = f"/callback?{urlencode({'code': code, 'state': other.state})}"
         assert person.come_back(other_session).outcome == {"error": "code_rejected"}
@@ -88,7 +90,7 @@ def test_exchange_that_finch_refused_to_run_can_be_repeated(
     deployed.finch.faults.add("POST", "/auth/token", **fault)
     assert acme.come_back(url).outcome["error"].startswith("finch_")
     assert acme.connections() == []
-    assert acme.come_back(url).outcome == CONNECTED
+    assert acme.come_back(url).outcome == connected(deployed)
 
 
 @pytest.mark.parametrize(
@@ -141,18 +143,20 @@ def test_invalid_access_token_leaves_the_exchange_uncertain(
     ],
     ids=["bytes", "many", "long", "object"],
 )
+@current_answers
 def test_other_invalid_fields_are_taken_from_the_introspection(
     deployed: Deployed, edit: dict[str, Any]
 ) -> None:
     acme = Person(deployed, "acme")
     url = acme.log_in(acme.click(acme.link()))
     deployed.finch.faults.add("POST", "/auth/token", edit={"set": edit})
-    assert acme.come_back(url).outcome == CONNECTED
+    assert acme.come_back(url).outcome == connected(deployed)
     [login] = acme.connection()["logins"]
     assert len(login["entity_ids"]) == 1
     assert login["products"] == ["company", "directory"]
 
 
+@current_answers
 def test_token_whose_other_fields_contradict_is_held(deployed: Deployed) -> None:
     acme = Person(deployed, "acme")
     url = acme.log_in(acme.click(acme.link()))

@@ -1,6 +1,6 @@
 """The client id and secret of the application at Finch: wrong, unreadable or rotated."""
 
-from tests.acceptance.outcomes import CONNECTED
+from tests.acceptance.outcomes import connected
 from tests.support.deployed import Deployed
 from tests.support.person import Person
 
@@ -15,7 +15,7 @@ def test_code_is_exchanged_after_an_unreadable_secret_is_repaired(deployed: Depl
         assert acme.come_back(url).outcome == {"error": "finch_misconfigured"}
     finally:
         deployed.secrets.put_secret_value(SecretId=deployed.secret_arn, SecretString=kept)
-    assert acme.come_back(url).outcome == CONNECTED
+    assert acme.come_back(url).outcome == connected(deployed)
 
 
 def test_rotated_client_secret_is_read_again_and_the_connect_succeeds(deployed: Deployed) -> None:
@@ -46,7 +46,7 @@ def test_secret_of_the_wrong_shape_gives_finch_misconfigured(deployed: Deployed)
     finally:
         deployed.secrets.put_secret_value(SecretId=deployed.secret_arn, SecretString=kept)
     deployed.finch.faults.clear()
-    assert acme.go_through(link).outcome == CONNECTED
+    assert acme.go_through(link).outcome == connected(deployed)
 
 
 def test_rejected_client_credentials_lose_no_code(deployed: Deployed) -> None:
@@ -56,4 +56,4 @@ def test_rejected_client_credentials_lose_no_code(deployed: Deployed) -> None:
     assert acme.come_back(url).outcome == {"error": "finch_misconfigured"}
     assert acme.connections() == []
     deployed.finch.faults.clear()
-    assert acme.come_back(url).outcome == CONNECTED
+    assert acme.come_back(url).outcome == connected(deployed)

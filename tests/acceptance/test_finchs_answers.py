@@ -5,9 +5,11 @@ from typing import Any
 import pytest
 
 from local.fake_finch.seed_world import MAYA, OWEN
-from tests.acceptance.outcomes import CONNECTED, live_token_count
+from tests.acceptance.outcomes import connected, current_answers, live_token_count
 from tests.support.deployed import Deployed
 from tests.support.person import Person
+
+pytestmark = current_answers
 
 # The fields that Finch's first reference has for `GET /introspect`.
 OLD_FIELDS = {"account_id", "client_id", "company_id", "payroll_provider_id", "products"}
@@ -55,7 +57,7 @@ def assert_can_be_disconnected(acme: Person) -> None:
 def test_introspection_of_finchs_first_reference_connects(deployed: Deployed) -> None:
     only_old_fields(deployed)
     acme = Person(deployed, "acme")
-    assert acme.connect().outcome == CONNECTED
+    assert acme.connect().outcome == connected(deployed)
     shown = acme.connection()
     # Finch gives no status, so it is not known whether the connection works.
     assert shown["status"] == "unknown"
@@ -68,7 +70,7 @@ def test_connection_status_of_any_shape_connects(deployed: Deployed, status: Any
     parts = {"authentication_methods": MISSING, "entities": MISSING}
     edit(deployed, "/introspect", {"connection_status": status} | parts)
     acme = Person(deployed, "acme")
-    assert acme.connect().outcome == CONNECTED
+    assert acme.connect().outcome == connected(deployed)
     expected = "connected" if status == "connected" else "unknown"
     assert acme.connection()["status"] == expected
 
@@ -87,9 +89,9 @@ def test_connection_without_connection_id_is_provider_and_company(
     if not same_site:
         assert landing.outcome["status"] == "confirm"
         assert landing.completion
-        assert acme.confirm(landing.completion).json == CONNECTED
+        assert acme.confirm(landing.completion).json == connected(deployed)
     else:
-        assert landing.outcome == CONNECTED
+        assert landing.outcome == connected(deployed)
     assert acme.connection()["status"] == "connected"
     globex = Person(deployed, "globex")
     assert globex.connect().outcome == {"error": "cannot_connect"}
@@ -101,7 +103,7 @@ def test_connection_without_connection_id_can_be_disconnected(deployed: Deployed
     for path in ("/auth/token", "/introspect"):
         edit(deployed, path, {"connection_id": MISSING})
     acme = Person(deployed, "acme")
-    assert acme.connect().outcome == CONNECTED
+    assert acme.connect().outcome == connected(deployed)
     assert_can_be_disconnected(acme)
 
 
@@ -124,9 +126,9 @@ def test_token_response_with_only_the_token_connects(deployed: Deployed, same_si
     acme = Person(deployed, "acme", same_site=same_site)
     landing = acme.connect()
     if landing.completion and not same_site:
-        assert acme.confirm(landing.completion).json == CONNECTED
+        assert acme.confirm(landing.completion).json == connected(deployed)
     else:
-        assert landing.outcome == CONNECTED
+        assert landing.outcome == connected(deployed)
     shown = acme.connection()
     assert shown["status"] == "connected"
     assert shown["logins"][0]["products"] == ["company", "directory"]
@@ -143,7 +145,7 @@ def test_disconnect_without_connection_id_ends_every_login(
         edit(deployed, path, dict.fromkeys(removed, MISSING))
     acme = Person(deployed, "acme")
     for login in (MAYA, OWEN, MAYA):
-        assert acme.connect(login=login).outcome == CONNECTED
+        assert acme.connect(login=login).outcome == connected(deployed)
     # Without account ids it is not known which tokens end together, so each stays.
     assert len(acme.connection()["logins"]) == (2 if account_id == "present" else 3)
     if account_id == "present":
@@ -161,7 +163,7 @@ def test_repair_without_connection_id_repairs_the_same_connection(deployed: Depl
     acme.connect()
     assert acme.repair().outcome["status"] == "connected"
     shown = acme.connections()
-    assert [one["company_id"] for one in shown] == [CONNECTED["company_id"]]
+    assert [one["company_id"] for one in shown] == [connected(deployed)["company_id"]]
     assert len(shown[0]["logins"]) == 1
 
 
@@ -176,7 +178,7 @@ def test_new_connection_that_finch_calls_disconnected_is_not_attached(
     assert acme.connections() == []
     # One erroneous answer loses nothing.
     deployed.finch.faults.clear()
-    assert acme.come_back(url).outcome == CONNECTED
+    assert acme.come_back(url).outcome == connected(deployed)
 
 
 def test_disconnect_waits_until_finch_repeats_that_a_token_is_disconnected(

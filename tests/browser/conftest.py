@@ -1,6 +1,5 @@
 """The Connections page in a real browser, with the product deployed in the local world."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -54,8 +53,7 @@ def browser(world: World) -> Iterator[Browser]:
 def shots() -> Path:
     """The folder for the screenshots of this run."""
     folder = ROOT / ".local" / "screenshots"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 

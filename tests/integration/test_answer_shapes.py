@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from finch_connections.use_cases.process_work import Report
-from tests.acceptance.outcomes import CONNECTED
+from tests.acceptance.outcomes import connected
 from tests.integration.test_finchs_answers import without
 from tests.integration.test_process_work import reports
 from tests.support.in_process import InProcess
@@ -98,7 +98,7 @@ def test_missing_null_or_retyped_field_never_prevents_a_connection(
     for value in (ABSENT, None, *RETYPED):
         deployed.reset()
         change(deployed, path, field, value)
-        assert outcome(deployed, capsys) == CONNECTED, value
+        assert outcome(deployed, capsys) == connected(deployed), value
 
 
 @pytest.mark.parametrize(("path", "field"), FIELDS)
@@ -116,7 +116,7 @@ def test_unknown_value_connects_or_is_held_with_a_report(
     held: set[str],
 ) -> None:
     change(deployed, path, field, value)
-    expected = {"error": "cannot_connect"} if field in held else CONNECTED
+    expected = {"error": "cannot_connect"} if field in held else connected(deployed)
     assert outcome(deployed, capsys) == expected
 
 

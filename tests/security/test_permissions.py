@@ -126,7 +126,9 @@ def test_roles_without_decrypt_cannot_read_stored_ciphertexts() -> None:
     for name, statement in statements():
         role = name.partition(".")[0]
         actions = str(statement["Action"])
-        reads = "dynamodb:GetItem" in actions or "dynamodb:Query" in actions
+        reads = any(
+            f"dynamodb:{one}" in actions for one in ("GetItem", "BatchGetItem", "Query", "Scan")
+        )
         if not reads or statement["Resource"] != {"Fn::GetAtt": ["ConnectionsTable", "Arn"]}:
             continue
         if role in decrypting | writing:

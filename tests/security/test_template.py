@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.deployed import ROOT, TEMPLATE
 
-LOCKS = sorted(ROOT.glob("**/requirements.txt"))
+LOCKS = sorted(ROOT.glob("**/*requirements.txt"))
 
 
 def allowed(parameter: str, value: str) -> bool:
@@ -94,8 +94,14 @@ def test_every_skipped_checkov_rule_has_a_reason() -> None:
 
 def test_every_dependency_is_locked_with_a_hash() -> None:
     ours = [lock for lock in LOCKS if not {".venv", ".aws-sam"} & {part[:9] for part in lock.parts}]
-    names = {str(lock.parent.relative_to(ROOT)) for lock in ours}
-    assert names >= {"layers/shared/python", "local", "tests", "tests/security"}
+    names = {str(lock.relative_to(ROOT)) for lock in ours}
+    assert names >= {
+        "layers/shared/python/aws-requirements.txt",
+        "layers/shared/python/requirements.txt",
+        "local/requirements.txt",
+        "tests/requirements.txt",
+        "tests/security/requirements.txt",
+    }
     for lock in ours:
         text = re.sub(r"\\\n\s*", " ", lock.read_text())
         lines = [

@@ -26,9 +26,9 @@ STEPS = int(os.environ.get("MODEL_STEPS", "40"))
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     """The product of the model: sleeping only moves the clock, and random numbers repeat."""
-    numbers, log = random.Random(0), io.StringIO()  # noqa: S311
+    numbers, written = random.Random(0), io.StringIO()  # noqa: S311
     with deploy(ticks=False) as deployed:
         monkeypatch.setattr(time, "sleep", deployed.clock.sleep)
         # botocore builds the user agent for each request, and no test needs it.
@@ -47,19 +47,19 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
 
         def seed() -> None:
             numbers.seed(0)
-            log.seek(0)
-            log.truncate()
+            written.seek(0)
+            written.truncate()
 
         Model.seed = seed
-        with redirect_stdout(log):
-            yield log
+        with redirect_stdout(written):
+            yield written
     print(
         f"{Model.steps} steps, {Model.examples} examples:",
         ", ".join(f"{n} {name}" for name, n in Model.ran.most_common()),
     )
 
 
-def test_promises_hold_after_any_sequence_of_events(world: io.StringIO) -> None:
+def test_promises_hold_after_any_sequence_of_events(log: io.StringIO) -> None:
     run_state_machine_as_test(
         Model,
         settings=settings(

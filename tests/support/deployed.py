@@ -137,3 +137,19 @@ class Deployed:
     token: Callable[[str], str]
     invoke: Callable[[str, Any], Any] | None = None
     queue: Queue | None = None
+
+    @property
+    def working_status(self) -> str:
+        """The status of a connection that works: unknown if Finch answers without a status."""
+        return "unknown" if self.finch.switches.answers == "old" else "connected"
+
+    def shown_company_id(self, provider_id: str, company_id: str) -> str:
+        """The company id of a connection in our API: its `connection_id` if Finch names no company."""
+        if self.finch.switches.answers != "sparse":
+            return company_id
+        found = (
+            one.id
+            for one in reversed(self.finch.connections())
+            if (one.provider_id, one.company_id) == (provider_id, company_id)
+        )
+        return next(found, company_id)

@@ -152,7 +152,7 @@ class Person:
 
     def repair_link(self, provider_id: str = "gusto", company_id: str = HARBOR_LANE.id) -> str:
         """Starts a repair of a connection and returns its link."""
-        path = connection_path(provider_id, company_id) + "/reauthenticate"
+        path = self._path(provider_id, company_id) + "/reauthenticate"
         reply = self.call("POST", path, {"return_to": self.deployed.return_urls[0]})
         assert reply.status == 201, reply.text
         return str(reply.json["connect_url"])
@@ -191,13 +191,16 @@ class Person:
 
     def connection(self, provider_id: str = "gusto", company_id: str = HARBOR_LANE.id) -> Any:
         """One connection."""
-        reply = self.call("GET", connection_path(provider_id, company_id))
+        reply = self.call("GET", self._path(provider_id, company_id))
         assert reply.status == 200, reply.text
         return reply.json
 
     def disconnect(self, provider_id: str = "gusto", company_id: str = HARBOR_LANE.id) -> Reply:
         """Disconnects one connection."""
-        return self.call("DELETE", connection_path(provider_id, company_id))
+        return self.call("DELETE", self._path(provider_id, company_id))
+
+    def _path(self, provider_id: str, company_id: str) -> str:
+        return connection_path(provider_id, self.deployed.shown_company_id(provider_id, company_id))
 
     def disconnect_entity(
         self, entity_id: str, provider_id: str = "gusto", company_id: str = HARBOR_LANE.id

@@ -106,7 +106,7 @@ def test_removed_or_still_disconnected_row_makes_no_event() -> None:
         {"entity_ids": frozenset({"entity-1"})},
         {"entities": {"entity-1": "connected"}},
     ],
-    ids=str,
+    ids=lambda change: next(iter(change)),
 )
 def test_changed_logins_make_a_logins_changed_event(another: dict[str, object]) -> None:
     before = connection()

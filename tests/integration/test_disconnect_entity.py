@@ -284,6 +284,15 @@ def test_entity_that_finch_ended_is_shown_after_the_next_check(deployed: InProce
     assert ask(deployed, "vend_token")["token"]["entity_ids"] == sorted(others)
 
 
+def test_entity_that_finch_ended_is_shown_within_minutes_of_a_webhook(deployed: InProcess) -> None:
+    acme, [first, *others] = connected(deployed)
+    deployed.queue.drain()
+    finch_ends(deployed, first)
+    deployed.deliver_webhooks()
+    deployed.queue.pass_time(2 * MINUTE)
+    assert shown(acme) == {first: "disconnected", **dict.fromkeys(others, "connected")}
+
+
 def test_connection_whose_entities_all_ended_needs_a_login_and_is_never_read(
     deployed: InProcess,
 ) -> None:

@@ -138,22 +138,22 @@ var NEEDS_A_PERSON = [
   "error_no_account_setup",
   "unknown"
 ];
-var PROVIDERS = {
-  adp_run: "RUN Powered by ADP",
-  bamboo_hr: "BambooHR",
-  gusto: "Gusto",
-  justworks: "Justworks",
-  paychex_flex: "Paychex Flex",
-  rippling: "Rippling",
-  trinet: "TriNet"
-};
-var TONES = {
-  connected: "good",
-  disconnected: "over",
-  disconnecting: "over",
-  pending: "wait",
-  processing: "wait"
-};
+var PROVIDERS = /* @__PURE__ */ new Map([
+  ["adp_run", "RUN Powered by ADP"],
+  ["bamboo_hr", "BambooHR"],
+  ["gusto", "Gusto"],
+  ["justworks", "Justworks"],
+  ["paychex_flex", "Paychex Flex"],
+  ["rippling", "Rippling"],
+  ["trinet", "TriNet"]
+]);
+var TONES = /* @__PURE__ */ new Map([
+  ["connected", "good"],
+  ["disconnected", "over"],
+  ["disconnecting", "over"],
+  ["pending", "wait"],
+  ["processing", "wait"]
+]);
 function keyOf({ provider_id, company_id }) {
   return `${provider_id.replaceAll("~", "~7E").replaceAll("#", "~23")}#${company_id}`;
 }
@@ -161,7 +161,7 @@ function needsAPerson({ status }) {
   return NEEDS_A_PERSON.includes(status);
 }
 function toneOf(status) {
-  return TONES[status] ?? (needsAPerson({ status }) ? "bad" : "over");
+  return TONES.get(status) ?? (needsAPerson({ status }) ? "bad" : "over");
 }
 function grouped(connections) {
   const all = [...connections].sort((a, b) => keyOf(a) < keyOf(b) ? -1 : 1);
@@ -191,7 +191,7 @@ function statusDetail(connection) {
 }
 function providerName(one, connections) {
   const elsewhere = () => [...connections].find((other) => other.provider_id === one.provider_id)?.provider_name;
-  return one.provider_name ?? elsewhere() ?? PROVIDERS[one.provider_id] ?? one.provider_id;
+  return one.provider_name ?? elsewhere() ?? PROVIDERS.get(one.provider_id) ?? one.provider_id;
 }
 function byName(one, other) {
   return (one.name ?? one.id) < (other.name ?? other.id) ? -1 : 1;
@@ -418,6 +418,8 @@ var de = {
     disconnected: { label: "Getrennt", reason: "Es können keine Daten mehr gelesen werden." }
   },
   problem: {
+    connect_again: "Ein anderes Konto hatte diese Firma verbunden und hat sie getrennt. Verbinden Sie sie neu, um sie hier zu verwenden.",
+    transferred: "Diese Firma gehört jetzt zu einem anderen Konto.",
     another_company: "Zuletzt haben Sie sich bei einer anderen Firma angemeldet, die jetzt eine eigene Verbindung ist. Diese hier wartet noch auf Sie.",
     disconnect_refused: "{provider} wollte diese Verbindung nicht beenden. Melden Sie sich neu an, und trennen Sie sie dann noch einmal.",
     entity_disconnect_refused: "{provider} wollte eine Gesellschaft dieser Verbindung nicht trennen. Trennen Sie die Gesellschaft noch einmal; wenn das nicht hilft, kontaktieren Sie den Support."
@@ -507,6 +509,7 @@ var de = {
     not_allowed: "Ihre Anmeldung erlaubt das nicht. Melden Sie sich neu an, oder kontaktieren Sie den Support.",
     internal_error: "Bei uns ging etwas schief. Bitte versuchen Sie es erneut.",
     invalid_request: "Diese Anfrage war nicht gültig. Bitte fangen Sie neu an.",
+    mode_not_allowed: "Diese Seite darf so keine Verbindung beginnen.",
     return_to_not_allowed: "Diese Seite darf keine Verbindung beginnen. Öffnen Sie sie unter ihrer üblichen Adresse.",
     route_not_found: "Diesen Teil des Dienstes gibt es nicht. Bitte laden Sie die Seite neu.",
     session_expired: "Dieser Link oder Versuch ist zu alt. Bitte verbinden Sie neu.",
@@ -514,7 +517,7 @@ var de = {
     session_used: "Dieser Versuch wurde schon benutzt. Steht Ihre Verbindung nicht hier, dann verbinden Sie neu.",
     signature_invalid: "Diese Nachricht kommt nicht von Finch.",
     too_many_logins: "Diese Verbindung hat die größtmögliche Zahl von Anmeldungen. Trennen Sie sie, und verbinden Sie sie neu.",
-    too_many_requests: "Das war zu oft. Warten Sie einen Moment, und versuchen Sie es erneut.",
+    too_many_requests: "Das war zu oft. Warten Sie einige Minuten, und versuchen Sie es erneut.",
     unauthorized: "Ihre Anmeldung ist abgelaufen. Bitte melden Sie sich neu an.",
     unreachable: "Der Dienst antwortet nicht. Prüfen Sie Ihr Netz, und versuchen Sie es erneut.",
     unexpected: "Etwas Unerwartetes ist geschehen. Bitte versuchen Sie es erneut."
@@ -617,6 +620,8 @@ var en = {
     disconnected: { label: "Disconnected", reason: "No data can be read any more." }
   },
   problem: {
+    connect_again: "Another account had connected this company and has disconnected it. Connect it again to use it here.",
+    transferred: "This company now belongs to another account.",
     another_company: "The last time you signed in to another company, which is now a connection of its own. This one still waits for you.",
     disconnect_refused: "{provider} would not end this connection. Sign in again, then disconnect it once more.",
     entity_disconnect_refused: "{provider} would not disconnect a legal entity of this connection. Disconnect the entity once more; if that fails, contact support."
@@ -706,6 +711,7 @@ var en = {
     not_allowed: "Your sign-in does not allow this. Sign in again, or contact support.",
     internal_error: "Something went wrong on our side. Please try again.",
     invalid_request: "This request was not valid. Please start again.",
+    mode_not_allowed: "This page may not start a connection in this way.",
     return_to_not_allowed: "This page may not start a connection. Open it at its usual address.",
     route_not_found: "This part of the service was not found. Please reload the page.",
     session_expired: "This link or attempt is too old. Please connect again.",
@@ -713,7 +719,7 @@ var en = {
     session_used: "This attempt was used already. If your connection is not listed here, connect again.",
     signature_invalid: "This message does not come from Finch.",
     too_many_logins: "This connection has the largest possible number of logins. Disconnect it, then connect it again.",
-    too_many_requests: "That was too often. Wait a moment, then try again.",
+    too_many_requests: "That was too often. Wait a few minutes, then try again.",
     unauthorized: "Your sign-in has ended. Please sign in again.",
     unreachable: "The service does not answer. Check your network, then try again.",
     unexpected: "Something unexpected happened. Please try again."
@@ -840,22 +846,20 @@ var OUTCOMES = [
   "pending"
 ];
 var DETAILS = ["provider_id", "company_id", "repaired"];
-var PARAMETERS = ["status", "error", ...DETAILS];
 function readReturn(address, now) {
   const url = new URL(address);
   const completion = new URLSearchParams(url.hash.slice(1)).get("completion");
   const pairs = [...url.searchParams];
-  const last = (name) => pairs.findLastIndex(([other]) => other === name);
-  const value = (name) => pairs[last(name)]?.[1];
-  const status = value("status");
-  const error = value("error");
-  const isOurs = status !== void 0 && OUTCOMES.includes(status) || error !== void 0 && hasText(error) && !url.searchParams.has("state");
+  const mark = pairs.findLastIndex(([name, value]) => name === "finch" && value === "return");
+  const ours = new Map(mark < 0 ? [] : pairs.slice(mark + 1));
+  const status = ours.get("status");
+  const error = ours.get("error");
+  const isOurs = status !== void 0 && OUTCOMES.includes(status) || error !== void 0 && hasText(error);
   url.hash = "";
   if (!isOurs) return { landing: null, rest: completion ? url.href : null };
   const landing = { error, status, completion, at: now };
-  for (const name of DETAILS) landing[name] = value(name);
-  const added = new Set(PARAMETERS.map(last));
-  url.search = String(new URLSearchParams(pairs.filter((_, place) => !added.has(place))));
+  for (const name of DETAILS) landing[name] = ours.get(name);
+  url.search = String(new URLSearchParams(pairs.slice(0, mark)));
   return { landing, rest: url.href };
 }
 var memory = {
@@ -1332,6 +1336,8 @@ function card(view, content) {
   const { connection, id, open, connect, toggle } = content;
   const { words } = view;
   const ended = connection.status === "disconnected";
+  const { problem } = connection;
+  const explained = !ended || problem === "transferred" || problem === "connect_again";
   const mark = h(
     "span",
     { class: "mark", "aria-hidden": "true" },
@@ -1357,7 +1363,7 @@ function card(view, content) {
         controls: id,
         label: actionLabel(view, connection, words.text("details"))
       }),
-      !ended && reason(view, content)
+      explained && reason(view, content)
     ),
     h("div", { id, class: "body", hidden: !open }, open && details(view, content))
   ];
@@ -2056,7 +2062,7 @@ var Wording = class {
     if (name === "n" && values.n !== void 0) {
       return new Intl.NumberFormat(this.language).format(values.n);
     }
-    return String(values[name] ?? "");
+    return Object.hasOwn(values, name) ? String(values[name] ?? "") : "";
   }
   date(moment) {
     return new Intl.DateTimeFormat(this.language, { dateStyle: "medium" }).format(new Date(moment));
@@ -2115,6 +2121,7 @@ var SLOW = 5 * SECOND;
 var FRESH = 10 * SECOND;
 var LEAVES_WITHIN = 20 * SECOND;
 var WAITS_FOR = 15 * MINUTE;
+var MODE_HINT = 'finch-connections: the deployment does not allow embedded mode. Set the attribute mode="redirect", or the parameter ConnectModes to "redirect,embedded".';
 var landed = takeReturn();
 var isUnreported = () => landed !== null && !landed.completion;
 var FinchConnections = class extends HTMLElement {
@@ -2533,12 +2540,15 @@ var FinchConnections = class extends HTMLElement {
     } catch (error) {
       if (api.closed) return;
       if (Refused.from(error).code !== "connection_not_found") {
-        landed = { at: Date.now(), status: "connected", provider_id, company_id };
+        const at = "at" in outcome ? outcome.at : Date.now();
+        landed = { at, status: "connected", provider_id, company_id };
         if (repaired !== null) landed.repaired = repaired;
       }
       return;
     }
     if (api.closed || connection.status === "disconnected") return;
+    if ("at" in outcome && !newest([connection], left, (left?.at ?? outcome.at) - WAITS_FOR))
+      return;
     this.#connections.set(keyOf(connection), connection);
     this.#epoch += 1;
     this.#pause = 0;
@@ -2632,6 +2642,7 @@ var FinchConnections = class extends HTMLElement {
       if (api.closed) return;
       const refused = Refused.from(error);
       this.#busy = null;
+      if (refused.code === "mode_not_allowed") console.error(MODE_HINT);
       this.#refuse(refused, act);
       if (refused.code === "connection_not_found") await this.#reload();
       this.#screen.render();

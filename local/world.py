@@ -189,6 +189,7 @@ class World:
             "JwtAudience": AUDIENCE,
             "FrontendOrigins": ",".join(page.rstrip("/") for page in pages),
             "ReturnUrls": ",".join(pages),
+            "ConnectModes": "redirect,embedded",
             "ApiUrl": self.api_url,
             "FinchApiUrl": self.finch_url,
             "Production": "false",

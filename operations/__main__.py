@@ -8,7 +8,17 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from operations import doctor, erase, export, inspect, redrive, reencrypt, resolve, restore
+from operations import (
+    doctor,
+    erase,
+    export,
+    inspect,
+    redrive,
+    reencrypt,
+    resolve,
+    restore,
+    transfer,
+)
 from operations.stack import CannotOperate, ExitCode, Stack
 
 
@@ -36,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
 
     command = commands.add_parser("export", help="write all data of a customer as JSON")
     command.add_argument("customer_id")
-    command.add_argument("--to", type=Path, help="file to write (default: the terminal)")
+    command.add_argument("--to", type=Path, help="new file to write (default: the terminal)")
 
     command = commands.add_parser("resolve", help="decide about held, uncertain or stuck work")
     actions = command.add_subparsers(dest="action", required=True, metavar="action")
@@ -59,6 +69,12 @@ def parser() -> argparse.ArgumentParser:
     _names_connection(end, required=True)
     audit = actions.add_parser("audit", help="list the requests for a customer's tokens")
     audit.add_argument("customer_id")
+
+    command = commands.add_parser(
+        "transfer", help="give a company to the customer of a held token that proves it"
+    )
+    command.add_argument("session")
+    command.add_argument("--yes", action="store_true", help="do not ask for confirmation")
 
     commands.add_parser("redrive", help="retry the dead letters")
     commands.add_parser("reencrypt", help="encrypt every token with the current key")
@@ -109,6 +125,8 @@ def _run(options: argparse.Namespace, stack: Stack) -> ExitCode:
             export.write(export.export(stack, options.customer_id, now), options.to, say)
         case "resolve":
             return resolve.resolve(options, stack, say)
+        case "transfer":
+            return transfer.transfer(stack, options.session, sure=options.yes, say=say)
         case "redrive":
             return redrive.redrive(stack, say)
         case "reencrypt":

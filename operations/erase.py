@@ -67,6 +67,7 @@ def _report(
         "  Some data stays for a time: log lines, the tables' recovery points (35 days), the hashes"
     )
     say("  of codes that Finch rejected (37 days), and the events that subscribers received.")
+    say("  A keyed hash of the id stays, so that a restore does not bring the customer back.")
     for row in only_finch:
         say(f"  No token is left for a connection at Finch. Ask Finch to end {row}")
     return ExitCode.PERSON_NEEDED if only_finch else ExitCode.DONE

@@ -1,6 +1,7 @@
 """`export`: all data that is stored about a customer, as JSON for the customer."""
 
 import json
+import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -9,7 +10,7 @@ from typing import Any
 
 from boto3.dynamodb.types import Binary, TypeDeserializer
 
-from operations.stack import Say, Stack
+from operations.stack import CannotOperate, Say, Stack
 
 # Parts of a token or of a browser's secret, and hashes of them. They are of use to a thief, but not to
 # the customer.
@@ -20,15 +21,24 @@ WITHHELD = {
 
 
 def write(exported: dict[str, Any], to: Path | None, say: Say) -> None:
-    """Writes the data to a file, or to the terminal."""
+    """Writes the data to a new file that only its owner may read, or to the terminal."""
     text = json.dumps(exported, indent=2)
     if to is None:
         say(text)
         return
-    # Personal data: other users of this machine must not read the file.
-    to.touch(mode=0o600)
-    to.write_text(text + "\n")
+    try:
+        # Personal data: a file that exists may be readable by others, or be a link to such a file.
+        with open(to, "x", opener=_private) as file:
+            file.write(text + "\n")
+    except FileExistsError as error:
+        raise CannotOperate(f"{to} exists already. Name a new file, or remove it first.") from error
+    except OSError as error:
+        raise CannotOperate(f"{to} cannot be written: {error.strerror}.") from error
     say(f"Written to {to}.")
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def export(stack: Stack, customer_id: str, now: datetime) -> dict[str, Any]:

@@ -15,25 +15,25 @@ export const NEEDS_A_PERSON: readonly ConnectionStatus[] = [
 ];
 
 // The names of providers until the API has fetched them.
-const PROVIDERS: Record<string, string> = {
-  adp_run: "RUN Powered by ADP",
-  bamboo_hr: "BambooHR",
-  gusto: "Gusto",
-  justworks: "Justworks",
-  paychex_flex: "Paychex Flex",
-  rippling: "Rippling",
-  trinet: "TriNet",
-};
+const PROVIDERS = new Map([
+  ["adp_run", "RUN Powered by ADP"],
+  ["bamboo_hr", "BambooHR"],
+  ["gusto", "Gusto"],
+  ["justworks", "Justworks"],
+  ["paychex_flex", "Paychex Flex"],
+  ["rippling", "Rippling"],
+  ["trinet", "TriNet"],
+]);
 
 export type Tone = "good" | "wait" | "bad" | "over";
 
-const TONES: Partial<Record<ConnectionStatus, Tone>> = {
-  connected: "good",
-  disconnected: "over",
-  disconnecting: "over",
-  pending: "wait",
-  processing: "wait",
-};
+const TONES = new Map<ConnectionStatus, Tone>([
+  ["connected", "good"],
+  ["disconnected", "over"],
+  ["disconnecting", "over"],
+  ["pending", "wait"],
+  ["processing", "wait"],
+]);
 
 export function keyOf({ provider_id, company_id }: CompanyKey): Key {
   // The table's sort key, because pages are compared by the order of their keys.
@@ -46,7 +46,7 @@ export function needsAPerson({ status }: { status: ConnectionStatus }): boolean 
 
 /** The colour of a status. A status that this page does not know has a neutral colour. */
 export function toneOf(status: ConnectionStatus): Tone {
-  return TONES[status] ?? (needsAPerson({ status }) ? "bad" : "over");
+  return TONES.get(status) ?? (needsAPerson({ status }) ? "bad" : "over");
 }
 
 /** The connections of each section of the page, sorted by key. */
@@ -95,7 +95,7 @@ export function providerName(
 ): string {
   const elsewhere = () =>
     [...connections].find((other) => other.provider_id === one.provider_id)?.provider_name;
-  return one.provider_name ?? elsewhere() ?? PROVIDERS[one.provider_id] ?? one.provider_id;
+  return one.provider_name ?? elsewhere() ?? PROVIDERS.get(one.provider_id) ?? one.provider_id;
 }
 
 export function byName(one: Entity, other: Entity): number {

@@ -44,6 +44,10 @@ const LEAVES_WITHIN = 20 * SECOND;
 // After this time the page stops watching for a connection. The next reading still finds it.
 const WAITS_FOR = 15 * MINUTE;
 
+const MODE_HINT =
+  "finch-connections: the deployment does not allow embedded mode. " +
+  'Set the attribute mode="redirect", or the parameter ConnectModes to "redirect,embedded".';
+
 // The return is read when this file is loaded. It waits until the API accepts the sign-in.
 let landed = takeReturn();
 
@@ -522,12 +526,16 @@ export class FinchConnections extends HTMLElement {
       if (api.closed) return;
       // After any other failure the return is reported when the API answers again.
       if (Refused.from(error).code !== "connection_not_found") {
-        landed = { at: Date.now(), status: "connected", provider_id, company_id };
+        const at = "at" in outcome ? outcome.at : Date.now();
+        landed = { at, status: "connected", provider_id, company_id };
         if (repaired !== null) landed.repaired = repaired;
       }
       return;
     }
     if (api.closed || connection.status === "disconnected") return;
+    // An address may be forged. The API confirms it with a login that is as new as the return.
+    if ("at" in outcome && !newest([connection], left, (left?.at ?? outcome.at) - WAITS_FOR))
+      return;
     this.#connections.set(keyOf(connection), connection);
     this.#epoch += 1;
     this.#pause = 0;
@@ -629,6 +637,7 @@ export class FinchConnections extends HTMLElement {
       if (api.closed) return;
       const refused = Refused.from(error);
       this.#busy = null;
+      if (refused.code === "mode_not_allowed") console.error(MODE_HINT);
       this.#refuse(refused, act);
       if (refused.code === "connection_not_found") await this.#reload();
       this.#screen.render();

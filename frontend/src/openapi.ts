@@ -16,7 +16,7 @@ export interface paths {
         post: operations["post_callback"];
         delete?: never;
         options?: never;
-        head?: never;
+        head: operations["head_callback"];
         patch?: never;
         trace?: never;
     };
@@ -48,7 +48,7 @@ export interface paths {
         post?: never;
         delete?: never;
         options?: never;
-        head?: never;
+        head: operations["head_connect_handle"];
         patch?: never;
         trace?: never;
     };
@@ -519,6 +519,22 @@ export interface operations {
                     };
                 };
             };
+            /** @description `too_many_requests` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait. */
+                    "retry-after": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "too_many_requests";
+                        /** @constant */
+                        status?: 429;
+                    };
+                };
+            };
             /** @description `internal_error` */
             500: {
                 headers: {
@@ -563,6 +579,25 @@ export interface operations {
             };
         };
     };
+    head_callback: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Redirects the browser. */
+            302: {
+                headers: {
+                    location: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
     post_connect_sessions: {
         parameters: {
             query?: never;
@@ -585,7 +620,7 @@ export interface operations {
                     "application/json": components["schemas"]["Link"] | components["schemas"]["EmbeddedSession"];
                 };
             };
-            /** @description `invalid_request` or `return_to_not_allowed` */
+            /** @description `invalid_request` or `mode_not_allowed` or `return_to_not_allowed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -593,7 +628,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "return_to_not_allowed";
+                        code?: "invalid_request" | "mode_not_allowed" | "return_to_not_allowed";
                         /** @constant */
                         status?: 400;
                     };
@@ -624,6 +659,22 @@ export interface operations {
                         code?: "finch_refused";
                         /** @constant */
                         status?: 422;
+                    };
+                };
+            };
+            /** @description `too_many_requests` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait. */
+                    "retry-after": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "too_many_requests";
+                        /** @constant */
+                        status?: 429;
                     };
                 };
             };
@@ -672,6 +723,27 @@ export interface operations {
         };
     };
     get_connect_handle: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                handle: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Redirects the browser. */
+            302: {
+                headers: {
+                    location: string;
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+        };
+    };
+    head_connect_handle: {
         parameters: {
             query?: never;
             header?: never;
@@ -1025,7 +1097,7 @@ export interface operations {
                     "application/json": components["schemas"]["Link"] | components["schemas"]["EmbeddedSession"];
                 };
             };
-            /** @description `invalid_request` or `return_to_not_allowed` */
+            /** @description `invalid_request` or `mode_not_allowed` or `return_to_not_allowed` */
             400: {
                 headers: {
                     [name: string]: unknown;
@@ -1033,7 +1105,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
-                        code?: "invalid_request" | "return_to_not_allowed";
+                        code?: "invalid_request" | "mode_not_allowed" | "return_to_not_allowed";
                         /** @constant */
                         status?: 400;
                     };
@@ -1092,6 +1164,22 @@ export interface operations {
                         code?: "finch_refused";
                         /** @constant */
                         status?: 422;
+                    };
+                };
+            };
+            /** @description `too_many_requests` */
+            429: {
+                headers: {
+                    /** @description Seconds to wait. */
+                    "retry-after": number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "too_many_requests";
+                        /** @constant */
+                        status?: 429;
                     };
                 };
             };

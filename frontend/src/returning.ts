@@ -26,13 +26,12 @@ const OUTCOMES: readonly string[] = [
   "pending",
 ] satisfies Finished["status"][];
 
-// The parameters that the API adds to the address of the return.
 const DETAILS = ["provider_id", "company_id", "repaired"] as const;
-const PARAMETERS = ["status", "error", ...DETAILS];
 
 /**
- * Reads a return from an address. `rest` is the address without it, or null if the address has
- * nothing of ours. An `error` with a `state` is the response to a sign-in of the application.
+ * Reads a return from an address: the parameters that the API adds after `finch=return`. Those
+ * before it are the page's own. `rest` is the address without the return, or null if the address
+ * has nothing of ours.
  */
 export function readReturn(
   address: string,
@@ -41,20 +40,17 @@ export function readReturn(
   const url = new URL(address);
   const completion = new URLSearchParams(url.hash.slice(1)).get("completion");
   const pairs = [...url.searchParams];
-  const last = (name: string) => pairs.findLastIndex(([other]) => other === name);
-  const value = (name: string) => pairs[last(name)]?.[1];
-  const status = value("status");
-  const error = value("error");
+  const mark = pairs.findLastIndex(([name, value]) => name === "finch" && value === "return");
+  const ours = new Map(mark < 0 ? [] : pairs.slice(mark + 1));
+  const status = ours.get("status");
+  const error = ours.get("error");
   const isOurs =
-    (status !== undefined && OUTCOMES.includes(status)) ||
-    (error !== undefined && hasText(error) && !url.searchParams.has("state"));
+    (status !== undefined && OUTCOMES.includes(status)) || (error !== undefined && hasText(error));
   url.hash = "";
   if (!isOurs) return { landing: null, rest: completion ? url.href : null };
   const landing: Landing = { error, status, completion, at: now };
-  for (const name of DETAILS) landing[name] = value(name);
-  // Only the last of each name is ours: the page may have parameters with the same names.
-  const added = new Set(PARAMETERS.map(last));
-  url.search = String(new URLSearchParams(pairs.filter((_, place) => !added.has(place))));
+  for (const name of DETAILS) landing[name] = ours.get(name);
+  url.search = String(new URLSearchParams(pairs.slice(0, mark)));
   return { landing, rest: url.href };
 }
 

@@ -88,7 +88,7 @@ export class Wording {
     if (name === "n" && values.n !== undefined) {
       return new Intl.NumberFormat(this.language).format(values.n);
     }
-    return String(values[name] ?? "");
+    return Object.hasOwn(values, name) ? String(values[name] ?? "") : "";
   }
 
   date(moment: string): string {

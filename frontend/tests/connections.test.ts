@@ -15,6 +15,7 @@ import {
   summaryPath,
   toneOf,
 } from "../src/connections.ts";
+import { Wording } from "../src/wording.ts";
 import { connection, entity, login, NOW } from "./examples.ts";
 
 const LATER = new Date(NOW + 60_000).toISOString();
@@ -142,3 +143,15 @@ test("the repaired flag is the same from an address and from a response", () => 
   assert.deepEqual(["true", "false", true, false].map(repairedFlag), [true, false, true, false]);
   assert.equal(repairedFlag(undefined), null);
 });
+
+for (const id of ["constructor", "__proto__", "toString", "hasOwnProperty"]) {
+  test(`the name of an object's own member is an id like any other: ${id}`, () => {
+    const one = connection(id, { provider_id: id, status: id as ConnectionStatus });
+    assert.equal(providerName({ ...one, provider_name: null }, []), id);
+    assert.equal(toneOf(one.status), "over");
+    const left = departure([one], "connect", NOW);
+    assert.equal(resultOf(one, null, left), "again");
+    assert.equal(new Wording("en", {}, null).status(id), id);
+    assert.equal(new Wording("en", { title: `{${id}}` }, null).plain("title"), "\u2068\u2069");
+  });
+}

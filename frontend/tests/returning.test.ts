@@ -10,13 +10,18 @@ function read(rest: string) {
 }
 
 test("an address without a return stays as it is", () => {
-  for (const rest of ["", "?tab=payroll", "#x", "?status=mine&error=mine", "?error=&status="]) {
-    assert.deepEqual(read(rest), { landing: null, rest: null }, rest);
-  }
+  const own = [
+    ...["", "?tab=payroll", "#x", "?status=mine&error=mine", "?error=&status=", "?status=pending"],
+    ...["?error=access_denied", "?error=access_denied&state=mine", "?finch=return&status=mine"],
+    ...["?status=connected&provider_id=gusto&company_id=1", "?status=pending&finch=return"],
+  ];
+  for (const rest of own) assert.deepEqual(read(rest), { landing: null, rest: null }, rest);
 });
 
 test("a return is read and taken out of the address", () => {
-  const { landing, rest } = read("?status=connected&provider_id=gusto&company_id=1&repaired=true");
+  const { landing, rest } = read(
+    "?finch=return&status=connected&provider_id=gusto&company_id=1&repaired=true",
+  );
   assert.equal(rest, PAGE);
   assert.deepEqual(landing, {
     at: NOW,
@@ -30,7 +35,7 @@ test("a return is read and taken out of the address", () => {
 });
 
 test("a completion code is read from the fragment, which is removed", () => {
-  const { landing, rest } = read("?status=confirm#completion=a.b");
+  const { landing, rest } = read("?finch=return&status=confirm#completion=a.b");
   assert.equal(landing?.completion, "a.b");
   assert.equal(rest, PAGE);
 });
@@ -39,18 +44,22 @@ test("a completion code without a status is removed and not used", () => {
   assert.deepEqual(read("?tab=1#completion=a.b"), { landing: null, rest: `${PAGE}?tab=1` });
 });
 
-test("only the last parameter of a name belongs to the return", () => {
-  const { landing, rest } = read("?tab=payroll&status=mine&status=pending#x");
+test("only the parameters after the mark belong to the return", () => {
+  const { landing, rest } = read(
+    "?tab=payroll&status=connected&company_id=2&finch=return&status=pending#x",
+  );
   assert.equal(landing?.status, "pending");
-  assert.equal(rest, `${PAGE}?tab=payroll&status=mine`);
+  assert.equal(landing?.company_id, undefined);
+  assert.equal(rest, `${PAGE}?tab=payroll&status=connected&company_id=2`);
 });
 
-test("an error with a state is the application's own sign-in", () => {
-  assert.equal(read("?error=access_denied").landing?.error, "access_denied");
-  assert.deepEqual(read("?error=access_denied&state=mine"), { landing: null, rest: null });
+test("a failure is read, also where the page has a state of its own", () => {
+  const { landing, rest } = read("?state=mine&finch=return&error=access_denied");
+  assert.equal(landing?.error, "access_denied");
+  assert.equal(rest, `${PAGE}?state=mine`);
 });
 
 test("an unknown error, or the name of an object's own method, is no return", () => {
-  assert.equal(read("?error=server_error").landing, null);
-  assert.equal(read("?error=toString").landing, null);
+  assert.equal(read("?finch=return&error=server_error").landing, null);
+  assert.equal(read("?finch=return&error=toString").landing, null);
 });

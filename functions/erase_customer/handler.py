@@ -7,6 +7,7 @@ from typing import Any
 from finch_connections.aws import (
     audit_table,
     connection_table,
+    erasure_record,
     ownership_table,
     session_table,
     token_vault,
@@ -37,7 +38,9 @@ def erase_customer(event: dict[str, Any], context: Any) -> dict[str, Any]:
         request.at,
         now=datetime.now(UTC),
         in_time=batch_request.in_time(),
-        services=Services(_connecting(), audit_table.from_settings()),
+        services=Services(
+            _connecting(), audit_table.from_settings(), erasure_record.from_settings()
+        ),
     )
     logger.warning("erased", done=dict(batch.done), left=len(batch.open))
     return batch_request.answer(batch)

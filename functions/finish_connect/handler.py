@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel
 
-from finch_connections import cold_start, settings
+from finch_connections import cold_start, metrics, settings
 from finch_connections.aws import (
     connection_table,
     ownership_table,
@@ -58,7 +58,7 @@ def _callback(request: Request) -> Response:
         state=query.get("state"),
         code=query.get("code"),
         error=query.get("error"),
-        last_handle=request.cookies.get(cookies.FINDING),
+        last_handles=cookies.clicked(request.cookies),
         bindings=cookies.bindings(request.cookies),
         now=datetime.now(UTC),
         services=_services(),
@@ -74,8 +74,17 @@ def _callback(request: Request) -> Response:
     return_to = attempt.return_to if attempt else None
     allowed = settings.read().allowed_return_urls
     url = redirects.return_url(return_to, allowed, outcome, completion)
-    spent = [cookies.spent_binding_cookie(attempt.binding_id)] if attempt and over else []
+    # Without an echoed state, another tab of the browser may need the binding.
+    echoed = (query.get("state") or "").strip(",")
+    spent = (
+        [cookies.spent_binding_cookie(attempt.binding_id)] if attempt and over and echoed else []
+    )
     return api.redirect(url, spent, counted)
+
+
+def _check(request: Request) -> Response:
+    url = redirects.return_url(None, settings.read().allowed_return_urls, {})
+    return api.redirect(url, [], metrics.OK)
 
 
 def _finish(request: Request) -> Response:
@@ -123,6 +132,8 @@ def _services() -> Services:
     )
 
 
-finish_connect = api.function({"GET /callback": _callback, "POST /callback": _finish})
+finish_connect = api.function(
+    {"GET /callback": _callback, "HEAD /callback": _check, "POST /callback": _finish}
+)
 
 cold_start.ready(_services)

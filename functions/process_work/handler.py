@@ -1,4 +1,4 @@
-"""Processes work items from the queue, and queues unfinished work items again."""
+"""Processes work items from the queue."""
 
 import time
 from dataclasses import replace
@@ -41,14 +41,14 @@ _batch = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
 
 def process_work(event: dict[str, Any], context: Any) -> Any:
     """Returns the messages that failed; SQS deletes the others (partial batch response)."""
+    newest_at = max(_sent_at(SQSRecord(one)) for one in event["Records"])
 
     def process(record: SQSRecord) -> None:
         logger.append_keys(request_id=record.message_id, function_request_id=context.aws_request_id)
         in_time = context.get_remaining_time_in_millis() > TASK_SECONDS * 1000
         try:
             work_item = work_queue.read(record.body)
-            if record.attributes.approximate_receive_count != "1":
-                work_item = replace(work_item, redelivered=True)
+            work_item = replace(work_item, sent_at=_sent_at(record), newest_at=newest_at)
             _process(work_item, datetime.now(UTC), in_time)
         except Exception:
             # The response says which messages failed, but not why.
@@ -58,17 +58,19 @@ def process_work(event: dict[str, Any], context: Any) -> Any:
     return process_partial_response(event, process, _batch, context)
 
 
+def _sent_at(record: SQSRecord) -> datetime:
+    return datetime.fromtimestamp(int(record.attributes.sent_timestamp) / 1000, UTC)
+
+
 def _process(work_item: WorkItem, now: datetime, in_time: bool) -> None:
-    queue = work_queue.from_settings()
-    if now < work_item.due_at or not in_time:
-        queue.send(work_item, now)
+    services = _services()
+    if not in_time:
+        use_case.put_off(work_item.subject, now=now, services=services)
         return
-    result = use_case.process(work_item, now=now, services=_services())
+    result = use_case.process(work_item, now=now, services=services)
     if result.report:
         logger.warning("reported", report=result.report)
-    metrics.count(ROUTE, result.report or (AGAIN if result.again else metrics.OK))
-    if result.again:
-        queue.send(result.again, now)
+    metrics.count(ROUTE, result.report or (AGAIN if result.again_at else metrics.OK))
 
 
 def _services() -> Services:

@@ -1,6 +1,8 @@
 """Shows an operator the unfinished work that needs a decision, and carries out the decision."""
 
+import json
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -17,23 +19,25 @@ from finch_connections.aws import (
 )
 from finch_connections.aws.dynamodb import Conflict
 from finch_connections.domain.connect_session import Consumed, Discarding, Held, Keeping, Uncertain
-from finch_connections.domain.connection import Connection, require_key
-from finch_connections.domain.errors import Refusal
+from finch_connections.domain.connection import Connection, key_fields, require_key
+from finch_connections.domain.errors import InvalidRequest, Refusal
 from finch_connections.domain.token_request import AuditRecord
 from finch_connections.finch import connect_api
 from finch_connections.finch.errors import FinchFailure
 from finch_connections.log import logger
 from finch_connections.use_cases.exchange_code import Services
 from finch_connections.use_cases.operator import resolve_unfinished as use_case
+from finch_connections.use_cases.operator import transfer_company
 from finch_connections.use_cases.operator.resolve_unfinished import (
     AnswersDiffer,
     NotAsShown,
     Picture,
 )
+from finch_connections.use_cases.operator.transfer_company import NotProven
 from finch_connections.web import request_body
 from finch_connections.web.request_body import CustomerId, FinchId
 
-# Commands are logged. These patterns keep out a token that was pasted by mistake.
+# The log names the session of each command. The pattern keeps out a token that was pasted by mistake.
 type SessionHash = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
@@ -49,9 +53,12 @@ class List(_Command):
 
 
 class Decide(_Command):
-    """Attach a token in escrow, or end its connection; without `decision`, only show the facts."""
+    """Decide about a token in escrow; without `decision`, only show the facts.
 
-    action: Literal["attach", "disconnect"]
+    Attach it, end its connection, or transfer its company from another customer.
+    """
+
+    action: Literal["attach", "disconnect", "transfer"]
     session: SessionHash
     decision: str | None = None
 
@@ -83,9 +90,9 @@ class End(_Command):
     """End a connection at Finch, as its customer could."""
 
     action: Literal["end"]
-    customer_id: str
-    provider_id: str
-    company_id: str
+    customer_id: CustomerId
+    provider_id: FinchId
+    company_id: FinchId
 
 
 class Examine(_Command):
@@ -108,6 +115,21 @@ class Audit(_Command):
     limit: Annotated[int, Field(ge=1, le=1000)] = 50
 
 
+_OF_SESSION = {"session": "0123…cdef (64 hexadecimal digits)"}
+_OF_CONNECTION = {"customer_id": "acme", "provider_id": "gusto", "company_id": "company-1"}
+# A correct command of each action, without the action.
+_EXAMPLES: Mapping[str, Mapping[str, str | int]] = {
+    "list": {"limit": 50},
+    "attach": _OF_SESSION,
+    "disconnect": _OF_SESSION,
+    "dismiss": _OF_SESSION,
+    "retry": _OF_SESSION,
+    "end": _OF_CONNECTION,
+    "examine": {"callback_url": "https://api.example.com/callback"},
+    "audit": {"customer_id": "acme", "since": "2026-01-31T00:00:00Z"},
+}
+
+
 class Command(
     RootModel[List | Decide | Dismiss | RetrySession | RetryConnection | End | Examine | Audit]
 ):
@@ -118,17 +140,35 @@ def resolve_unfinished(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Returns `result`, or `error` with a `detail` for the operator."""
     logger.append_keys(request_id=context.aws_request_id)
     try:
-        command = request_body.validate(Command, event).root
-        logger.warning("operator", command=command.model_dump(exclude={"decision"}))
+        command = _command(event)
+        # An id of a connection can be any text, also a pasted token. It is logged once it is found.
+        logger.warning("operator", command=command.model_dump(include={"action", "session"}))
         return {"result": _do(command, datetime.now(UTC), _services())}
     except (Refusal, FinchFailure) as error:
         return {"error": error.code, "detail": str(error)}
     except AnswersDiffer:
         detail = "Finch's responses name different connections for this token. Ask Finch to end it."
         return {"error": "answers_differ", "detail": detail}
+    except NotProven:
+        detail = (
+            "The token is dead, or its customer's browser was never proven. "
+            "Ask that customer to sign in and to connect the company again."
+        )
+        return {"error": "not_proven", "detail": detail}
     except (NotAsShown, Conflict):
         detail = "The state has changed since it was shown. Look at it again and decide again."
         return {"error": "changed", "detail": detail}
+
+
+def _command(event: Any) -> Any:
+    """The command in an event. Raises `InvalidRequest` with an example of the same action."""
+    try:
+        return request_body.validate(Command, event).root
+    except InvalidRequest:
+        action = event.get("action") if isinstance(event, dict) else None
+        known = action if isinstance(action, str) and action in _EXAMPLES else "list"
+        example = json.dumps({"action": known, **_EXAMPLES[known]}, ensure_ascii=False)
+        raise InvalidRequest(f"This is not a valid command; a valid one is {example}.") from None
 
 
 def _do(command: Any, now: datetime, services: Services) -> Any:
@@ -143,6 +183,8 @@ def _do(command: Any, now: datetime, services: Services) -> Any:
                 ],
                 "connections": [_connection(one) for one in found.connections],
             }
+        case Decide(action="transfer", session=session, decision=decision):
+            return _transfer(session, decision, now, services)
         case Decide(action=action, session=session, decision=None):
             return _picture(use_case.picture(session, services=services), action)
         case Decide(action="attach", session=session, decision=str(decision)):
@@ -159,9 +201,15 @@ def _do(command: Any, now: datetime, services: Services) -> Any:
         case RetryConnection():
             key = require_key(command.provider_id, command.company_id)
             use_case.retry_connection(command.customer_id, key, now=now, services=services)
+            logger.warning(
+                "operator found the connection", extra=key_fields(command.customer_id, key)
+            )
         case End():
             key = require_key(command.provider_id, command.company_id)
             ending = use_case.end(command.customer_id, key, now=now, services=services)
+            logger.warning(
+                "operator found the connection", extra=key_fields(command.customer_id, key)
+            )
             return {"status": ending.status}
         case Examine(callback_url=callback_url):
             return use_case.examine(callback_url, now=now, services=services)
@@ -169,6 +217,8 @@ def _do(command: Any, now: datetime, services: Services) -> Any:
             records = audit_table.from_settings().of_customer(
                 customer_id, since=command.since, until=command.until, limit=command.limit
             )
+            if records:
+                logger.warning("operator found the records", customer_id=customer_id)
             return {"records": [_record(one) for one in records]}
     return {"status": "queued"}
 
@@ -235,6 +285,29 @@ def _picture(seen: Picture, action: str) -> dict[str, Any]:
         "would_be_cut_off": {"connections": cut_off, "sessions": list(seen.holders)},
         "warning": warning,
         "decision": seen.decision(action),
+    }
+
+
+def _transfer(
+    session: str, decision: str | None, now: datetime, services: Services
+) -> dict[str, Any]:
+    """Transfers a company; without a `decision`, only shows the effect and the decision to repeat."""
+    if decision is not None:
+        key = transfer_company.transfer(session, decision, now=now, services=services)
+        return {"status": "transferred", **_company(key)}
+    shown = transfer_company.show(session, now=now, services=services)
+    ending = {token.id for token in shown.after.tokens}
+    return {
+        **_picture(shown.seen, "transfer"),
+        "from": _connection(shown.former),
+        "logins_covered_by_the_held_token": [
+            token.id for token in shown.former.tokens if token.id not in ending
+        ],
+        "logins_to_end_at_finch": sorted(ending),
+        "warning": (
+            "The company moves to the customer of this session. The customer in `from` loses it for good."
+        ),
+        "decision": shown.decision,
     }
 
 

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from finch_connections.aws import (
     connection_table,
+    erasure_record,
     ownership_table,
     session_table,
     token_vault,
@@ -41,6 +42,7 @@ def restore_backup(event: dict[str, Any], context: Any) -> dict[str, Any]:
         Backup(
             replace(connections, name=request.connections) if request.connections else None,
             request.sessions,
+            erasure_record.from_settings(),
         ),
         request.at,
         now=datetime.now(UTC),

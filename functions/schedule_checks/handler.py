@@ -1,4 +1,4 @@
-"""Runs the scheduled check every 15 minutes: queues the sessions and connections that are due."""
+"""Runs the scheduled check every minute: queues the sessions and connections that are due."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from finch_connections import cold_start, metrics, settings
 from finch_connections.aws import connection_table, ownership_table, session_table
-from finch_connections.domain.connect_session import Mode, NewSession, begin
+from finch_connections.domain.connect_session import Mode, NewSession, begin, require_mode
 from finch_connections.domain.connection import require_key
 from finch_connections.finch import connect_api
 from finch_connections.use_cases import start_connect as use_case
@@ -80,6 +80,7 @@ def _repair(request: Request) -> Response:
 
 
 def _started(new: NewSession, request: Request) -> Response:
+    require_mode(new.session.attempt.mode, settings.read().allowed_modes)
     session_id = use_case.start(
         new,
         sessions=session_table.from_settings(),
@@ -94,8 +95,10 @@ def _started(new: NewSession, request: Request) -> Response:
         else {"connect_url": f"{request.callback_url.removesuffix('/callback')}/connect/{handle}"}
     )
     body = {**where, "expires_at": attempt.useful_until.isoformat()}
-    cookie = cookies.binding_cookie(attempt.binding_id, new.binding)
-    return api.answer(HTTPStatus.CREATED, body, [cookie])
+    set_cookies = cookies.binding_cookies(
+        attempt.binding_id, new.binding, attempt.created_at, request.cookies
+    )
+    return api.answer(HTTPStatus.CREATED, body, set_cookies)
 
 
 def _open_link(request: Request) -> Response:
@@ -108,11 +111,25 @@ def _open_link(request: Request) -> Response:
         finch=connect_api.from_settings(),
     )
     if isinstance(opened, NotOpened):
-        allowed = settings.read().allowed_return_urls
-        url = redirects.return_url(opened.return_to, allowed, {"error": opened.code})
-        return api.redirect(url, [], opened.code)
+        return _not_opened(opened)
     url = redirects.with_query(opened.connect_url, {"state": opened.handle.reveal()})
-    return api.redirect(url, [cookies.finding_cookie(opened.handle)], metrics.OK)
+    return api.redirect(url, [cookies.finding_cookie(opened.handle, request.cookies)], metrics.OK)
+
+
+def _check_link(request: Request) -> Response:
+    checked = use_case.check_link(
+        request.path["handle"], now=datetime.now(UTC), sessions=session_table.from_settings()
+    )
+    if isinstance(checked, NotOpened):
+        return _not_opened(checked)
+    return_to, allowed = checked.attempt.return_to, settings.read().allowed_return_urls
+    return api.redirect(redirects.return_url(return_to, allowed, {}), [], metrics.OK)
+
+
+def _not_opened(failed: NotOpened) -> Response:
+    allowed = settings.read().allowed_return_urls
+    url = redirects.return_url(failed.return_to, allowed, {"error": failed.code})
+    return api.redirect(url, [], failed.code)
 
 
 start_connect = api.function(
@@ -120,6 +137,7 @@ start_connect = api.function(
         "POST /connect-sessions": _start,
         "POST /connections/{provider_id}/{company_id}/reauthenticate": _repair,
         "GET /connect/{handle}": _open_link,
+        "HEAD /connect/{handle}": _check_link,
     }
 )
 

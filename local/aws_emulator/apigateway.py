@@ -4,7 +4,7 @@ import asyncio
 import json
 from typing import Any
 
-from ministack.services import apigateway, lambda_svc
+from ministack.services import apigateway, apigateway_v1, lambda_svc
 
 from local.aws_emulator import Json
 
@@ -65,7 +65,26 @@ def to_proxy_response(result: Json) -> tuple[Json | None, str | None]:
     return response, error
 
 
-async def handle_with_options(
+def throttled(api_id: str, stage_name: str, route_key: str) -> bool:
+    """Takes a token for a request; whether none is left.
+
+    MiniStack limits only the requests of REST APIs. A route with settings of its own has a bucket of its
+    own, and all other routes share the stage's bucket ("Throttle requests to your HTTP APIs for better
+    throughput in API Gateway"). AWS does not say whether they share it, so this is the stricter reading.
+    """
+    stage = apigateway._stages.get(api_id, {}).get(stage_name, {})
+    own = (stage.get("routeSettings") or {}).get(route_key)
+    # A template writes the names with a capital letter, and a request to the API without.
+    limits = {
+        name.lower().removeprefix("throttling"): value
+        for name, value in (own or stage.get("defaultRouteSettings") or {}).items()
+    }
+    bucket = (api_id, stage_name, route_key if own else None)
+    rates = {"rateLimit": limits.get("ratelimit"), "burstLimit": limits.get("burstlimit")}
+    return not apigateway_v1._take_token(bucket, rates)
+
+
+async def handle(
     api_id: str,
     stage: str,
     path: str,
@@ -77,13 +96,15 @@ async def handle_with_options(
     region: str,
     raw_query: str | None = None,
 ) -> Any:
-    """Answers a request; an OPTIONS request goes to the route that takes it.
+    """Answers a request unless it is throttled; an OPTIONS request goes to the route that takes it.
 
     MiniStack answers every OPTIONS request itself. AWS does so only if no route takes it. An ANY route
     and the $default route take it. Then the browser gets the status of the route's function, with the
     CORS headers added ("Configure CORS for HTTP APIs in API Gateway").
     """
     route = apigateway._match_route(api_id, method, "/" + path.lstrip("/"))
+    if route and throttled(api_id, stage, route["routeKey"]):
+        return 429, {"Content-Type": "application/json"}, b'{"message":"Too Many Requests"}'
     if method != "OPTIONS" or not route:
         return await original_handle(
             api_id, stage, path, method, headers, body, query, account, region, raw_query
@@ -155,7 +176,7 @@ async def validate_jwt(
 
 
 def patch() -> None:
-    apigateway._handle_execute_in_scope = handle_with_options
+    apigateway._handle_execute_in_scope = handle
     apigateway._invoke_lambda_proxy = invoke_within_time
     apigateway._validate_jwt_authorizer = validate_jwt
     lambda_svc._execute_function = execute_as_http_api

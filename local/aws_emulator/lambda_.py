@@ -19,6 +19,7 @@ from ministack.services import lambda_svc
 
 from local.aws_emulator import Json
 from local.aws_emulator.cloudwatch import record_embedded_metrics
+from local.aws_emulator.sqs import sent_trace
 
 LOG_DIR = Path(os.environ["FUNCTION_LOG_DIR"])
 # How many environments a function may have at a time. Lambda starts as many as it has concurrent
@@ -109,7 +110,11 @@ def kill_environments() -> int:
 
 
 async def serve(scope: Json, receive: Callable[[], Any], send: Callable[[Json], Any]) -> None:
-    """MiniStack's application, with an address that kills environments; no AWS API can do that."""
+    """MiniStack's application, with an address that kills environments; no AWS API can do that.
+
+    Keeps the trace header of a request for the queue.
+    """
+    sent_trace.set(dict(scope.get("headers", ())).get(b"x-amzn-trace-id", b"").decode())
     if scope["type"] != "http" or scope["path"] != "/_local/execution-environments":
         await original_app(scope, receive, send)
         return

@@ -3,8 +3,11 @@
 import functools
 import inspect
 import json
+import re
+import secrets
 import threading
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 from ministack.core import iam_evaluator
@@ -15,7 +18,14 @@ from ministack.services.cloudformation import provisioners
 from local.aws_emulator import Json
 
 LONGEST_DELAY = 900
+# Lambda stops a chain of invocations after about 16 ("Use Lambda recursive loop detection to prevent
+# infinite loops" in its guide). MiniStack stops only functions that invoke functions.
+LONGEST_CHAIN = 16
 READ_ACTIONS = ("ReceiveMessage", "DeleteMessage", "GetQueueAttributes")
+
+# The trace header of the current request, and of the invocation that starts.
+sent_trace: ContextVar[str] = ContextVar("sent_trace", default="")
+invoked_trace: ContextVar[str] = ContextVar("invoked_trace", default="")
 
 original_send = sqs._act_send_message
 original_move_to_dead_letters = sqs._dlq_sweep
@@ -41,7 +51,7 @@ def one_at_a_time(function: Callable[..., Any]) -> Callable[..., Any]:
 def send_message(request: Json, url: str) -> Json:
     """Sends a message; MiniStack accepts any delay, SQS 15 minutes at most.
 
-    "SendMessage" in the SQS API Reference.
+    Stores the caller's trace header with the message ("SendMessage" in the SQS API Reference).
     """
     delay = int(request.get("DelaySeconds") or 0)
     if not 0 <= delay <= LONGEST_DELAY:
@@ -50,8 +60,37 @@ def send_message(request: Json, url: str) -> Json:
             "InvalidParameterValue",
             f"Value {delay} for parameter DelaySeconds is invalid. Reason: {reason}",
         )
+    if trace := sent_trace.get():
+        header = {"AWSTraceHeader": {"DataType": "String", "StringValue": trace}}
+        request = {"MessageSystemAttributes": header, **request}
     sent: Json = original_send(request, url)
     return sent
+
+
+def chain(record: Json) -> int:
+    """The number of invocations that led to a message, from the `Lineage` of its trace header."""
+    header = record["attributes"].get("AWSTraceHeader", "")
+    found = re.search(r"Lineage=\d+:\w+:(\d+)", header)
+    return int(found[1]) if found else 0
+
+
+def trace_of_invocation(config: Json, inbound: str | None = None) -> str:
+    """The trace header that a function gets, with the number of invocations in its chain."""
+    root = f"Root=1-{secrets.token_hex(4)}-{secrets.token_hex(12)};Parent={secrets.token_hex(8)}"
+    return inbound or invoked_trace.get() or f"{root};Sampled=0;Lineage=1:{secrets.token_hex(4)}:1"
+
+
+def stop_chain(url: str, records: list[Json]) -> None:
+    """Moves the messages of a long chain to the dead letters, and counts the dropped invocation."""
+    ids = {record["messageId"] for record in records}
+    with sqs._queues_lock:
+        queue = sqs._queues[url]
+        dead_letters = sqs._queue_by_arn(
+            json.loads(queue["attributes"]["RedrivePolicy"])["deadLetterTargetArn"]
+        )
+        for message in [one for one in queue["messages"] if one["id"] in ids]:
+            queue["messages"].remove(message)
+            dead_letters["messages"].append({**message, "visible_at": 0, "receipt_handle": None})
 
 
 def move_to_dead_letters(queue: Json) -> None:
@@ -107,6 +146,14 @@ def run_batch(
     guide).
     """
     records = event["Records"]
+    # AWS does not document which message of a batch counts. The longest chain is the strictest choice.
+    before = max(map(chain, records))
+    if before >= LONGEST_CHAIN:
+        stop_chain(url, [record for record in records if chain(record) >= LONGEST_CHAIN])
+        return
+    invoked_trace.set(
+        f"Root=1-0-0;Parent=0;Sampled=0;Lineage=1:{secrets.token_hex(4)}:{before + 1}"
+    )
     result = lambda_svc._execute_function(function, event)
     repeated = messages_to_repeat(mapping, records, result)
     if repeated:
@@ -179,5 +226,6 @@ def patch() -> None:
     for part in ("_expire_retained", "_dlq_sweep", "_collect_msgs"):
         setattr(sqs, part, one_at_a_time(getattr(sqs, part)))
     lambda_svc._run_sqs_batch = run_batch
+    lambda_svc._xray_trace_id_for_invocation = trace_of_invocation
     resource = provisioners._RESOURCE_HANDLERS["AWS::Lambda::EventSourceMapping"]
     resource.update(create=create_mapping, update=update_mapping)

@@ -1,11 +1,13 @@
 """The callback of Finch Connect: the session that it belongs to, reloads and refusals."""
 
 from datetime import timedelta
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
+
+import pytest
 
 from tests.acceptance.outcomes import connected, exchange_count
 from tests.support.deployed import Deployed
-from tests.support.person import Person
+from tests.support.person import Person, without_state
 
 
 def test_callback_without_a_session_redirects_with_session_not_found(deployed: Deployed) -> None:
@@ -15,6 +17,24 @@ def test_callback_without_a_session_redirects_with_session_not_found(deployed: D
         assert landing.page == deployed.return_urls[0]
         assert landing.outcome == {"error": "session_not_found"}
     assert exchange_count(deployed) == 0
+
+
+@pytest.mark.parametrize("query", ["state={0}&state={0}", "state=&state={0}", "state={0}&state="])
+def test_state_sent_twice_with_one_value_is_one_state(deployed: Deployed, query: str) -> None:
+    acme = Person(deployed, "acme")
+    page = acme.click(acme.link())
+    url = without_state(acme.log_in(page))
+    assert acme.come_back(f"{url}&{query.format(page.state)}").outcome == connected(deployed)
+    assert acme.browser.cookies.keys() == {"__Host-finch-connect-last"}
+
+
+def test_two_different_states_are_refused_and_the_code_stays_usable(deployed: Deployed) -> None:
+    acme = Person(deployed, "acme")
+    page, other = acme.click(acme.link()), acme.click(acme.link())
+    url = acme.log_in(page)
+    assert acme.come_back(f"{url}&state={other.state}").outcome == {"error": "invalid_request"}
+    assert exchange_count(deployed) == 0
+    assert acme.come_back(url).outcome == connected(deployed)
 
 
 def test_expired_session_is_refused_and_its_code_is_not_exchanged(deployed: Deployed) -> None:
@@ -70,3 +90,17 @@ def test_reloaded_callback_finishes_a_pending_connect(deployed: Deployed) -> Non
     assert acme.come_back(url).outcome["status"] == "pending"
     assert acme.come_back(url).outcome == connected(deployed)
     assert exchange_count(deployed) == 1
+
+
+def test_head_request_on_the_callback_changes_nothing(deployed: Deployed) -> None:
+    acme = Person(deployed, "acme")
+    url = acme.log_in(acme.click(acme.link()))
+    before = deployed.tables.all_sessions()
+    cookie = "; ".join(map("=".join, acme.browser.cookies.items()))
+    parts = urlsplit(url)
+    checked = deployed.api.send("HEAD", f"{parts.path}?{parts.query}", headers={"cookie": cookie})
+    assert (checked.status, checked.headers["location"]) == (302, deployed.return_urls[0])
+    assert (checked.text, checked.set_cookies) == ("", [])
+    assert deployed.tables.all_sessions() == before
+    assert exchange_count(deployed) == 0
+    assert acme.come_back(url).outcome == connected(deployed)

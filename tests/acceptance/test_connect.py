@@ -67,7 +67,7 @@ def test_browser_returns_to_the_page_that_was_requested(deployed: Deployed) -> N
     )
     joint = "&" if "?" in deployed.return_urls[1] else "?"
     assert reply.headers["location"].startswith(
-        deployed.return_urls[1] + joint + "status=connected&"
+        deployed.return_urls[1] + joint + "finch=return&status=connected&"
     )
 
 

@@ -1,7 +1,7 @@
 """The link that starts Finch Connect: its lifetime, and the effect of a second click."""
 
 from datetime import timedelta
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from tests.acceptance.outcomes import connected
 from tests.support.deployed import Deployed
@@ -65,3 +65,21 @@ def test_unknown_link_redirects_to_the_application_with_an_error(deployed: Deplo
     for handle in ("A" * 43, "short", quote("<script>", safe=""), "A" * 44):
         landing = acme.come_back(f"/connect/{handle}")
         assert landing.outcome == {"error": "session_not_found"}
+
+
+def test_head_request_on_a_link_says_whether_it_works_and_changes_nothing(
+    deployed: Deployed,
+) -> None:
+    acme = Person(deployed, "acme")
+    page = deployed.return_urls[1]
+    link = acme.link(return_to=page)
+    path = urlsplit(link).path
+    before = deployed.tables.all_sessions()
+    checked = deployed.api.send("HEAD", path)
+    assert (checked.status, checked.headers["location"]) == (302, page)
+    assert (checked.text, checked.set_cookies) == ("", [])
+    assert deployed.tables.all_sessions() == before
+    assert deployed.finch.requests.count("POST", "/connect/sessions") == 0
+    assert acme.go_through(link).outcome["status"] == "connected"
+    for dead, error in ((path, "session_used"), ("/connect/x", "session_not_found")):
+        assert f"error={error}" in deployed.api.send("HEAD", dead).headers["location"]

@@ -5,6 +5,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
+from finch_connections.domain.budget import PER_LINK
 from local.fake_finch.seed_world import MAYA, OWEN
 from tests.acceptance.outcomes import connected, current_answers, exchange_count
 from tests.support.deployed import Deployed
@@ -36,11 +37,11 @@ def test_rejected_code_leaves_the_session_open_for_the_right_code(deployed: Depl
 def test_many_wrong_codes_do_not_end_the_session(deployed: Deployed, state: bool) -> None:
     acme = Person(deployed, "acme")
     page = acme.click(acme.link())
-    for n in range(10):
+    for n in range(PER_LINK - 1):
         junk = f"/callback?{urlencode({'code': f'made-up-{n}'})}"
         assert acme.come_back(junk).outcome == {"error": "code_rejected"}
         assert acme.come_back(junk).outcome == {"error": "code_rejected"}
-    assert exchange_count(deployed) == 10
+    assert exchange_count(deployed) == PER_LINK - 1
     true = acme.log_in(page)
     assert acme.come_back(true if state else without_state(true)).outcome == connected(deployed)
 

@@ -224,7 +224,7 @@ class BenchWorld:
         self.reset()
         self._connected()
         event = _event("process_work")
-        work_item = WorkItem.at_once(ConnectionSubject(CUSTOMER, _KEY), datetime.now(UTC))
+        work_item = WorkItem(ConnectionSubject(CUSTOMER, _KEY), datetime.now(UTC))
         event["Records"][0]["body"] = work_queue.write(work_item)
         return event
 

@@ -16,8 +16,13 @@ READ_UNIT, WRITE_UNIT = 0.125, 0.625
 SQS_REQUEST = 0.40
 KMS_REQUEST = 3.00
 LOG_LINE = 400 * 0.50 / 1000
-# The monthly cost of the key and the secret, without any request.
-IDLE_DOLLARS = 1.00 + 0.40
+# The 43,200 runs of the scheduled check in a month: 24 queries of half a unit, a request to SQS, an event
+# of the schedule, 0.15 s of 256 MB on arm64, three log lines of 400 bytes.
+RUN_DOLLARS = (24 * 0.5 * 0.125 + 0.40 + 1.00 + 0.20) / 1e6 + (
+    0.15 * 0.25 * 0.0000133334 + 3 * 400 * 0.50 / 1e9
+)
+# The monthly cost of the key, the secret and the scheduled check, without any request.
+IDLE_DOLLARS = 1.00 + 0.40 + 43_200 * RUN_DOLLARS
 CHECKS_A_MONTH = 30
 
 # The assumed seconds of a call to Finch and to AWS, and of our own code when warm, at 512 MB.
@@ -71,16 +76,25 @@ def _dollars(name: str, units: int) -> float:
 
 REQUESTS: Mapping[str, Request] = {
     "GET /connections": Request([("Query", 3)], waits=1, lines=0),
-    "POST /connect-sessions": Request([("PutItem", 2)], waits=1, lines=1),
+    # The budget of the customer, and the session.
+    "POST /connect-sessions": Request([("UpdateItem", 1), ("PutItem", 2)], waits=2, lines=1),
     "GET /connect/{handle}": Request(
-        [("GetItem", 1), ("POST /connect/sessions", 1), ("UpdateItem", 2)], waits=2, lines=1
+        [
+            ("GetItem", 1),
+            # The budgets of the link and the customer.
+            ("TransactWriteItems", 2 + 2),
+            ("POST /connect/sessions", 1),
+            ("UpdateItem", 2),
+        ],
+        waits=3,
+        lines=1,
     ),
     "GET /callback": Request(
         [
             ("GetItem", 1),
             ("SendMessage", 1),
-            # The record of the code, and the session, which is added to its index.
-            ("TransactWriteItems", 2 + 4 + 1),
+            # The record of the code, the session, which is added to its index, and two budgets.
+            ("TransactWriteItems", 2 + 4 + 1 + 2 + 2),
             ("POST /auth/token", 1),
             ("Encrypt", 1),
             # The session, and the ownership record of the connection.

@@ -33,6 +33,11 @@ def login(name: str, status: str = "connected", **fields: Any) -> Token:
     return replace(plain, **fields)
 
 
+def new_login(name: str, status: str = "connected") -> Token:
+    """A login that was just connected, as a return from Finch brings it."""
+    return login(name, status, connected_at=datetime.now(UTC))
+
+
 def connection(
     company: str,
     provider: tuple[str, str | None] = ("gusto", "Gusto"),

@@ -61,6 +61,15 @@ def test_cookies_go_only_to_the_api_and_are_hidden_from_scripts(page: Page, worl
     assert page.evaluate("document.cookie") == ""
 
 
+def test_browser_keeps_the_cookies_of_the_newest_ten_attempts(page: Page, world: World) -> None:
+    kept: list[str] = []
+    for _ in range(12):
+        start_connect(page, world)
+        names = {cookie["name"] for cookie in page.context.cookies(world.api_url)}
+        kept += names.difference(kept)
+    assert names == set(kept[-10:])
+
+
 def test_cookie_planted_by_a_script_binds_no_session(
     page: Page, world: World, deployed: Deployed
 ) -> None:

@@ -13,7 +13,7 @@ from tests.browser.visitor import Visitor
 from tests.support.deployed import Deployed
 
 HARBOR = HARBOR_LANE.legal_name
-RETURNED = "?status=connected&provider_id=gusto&company_id="
+RETURNED = "?finch=return&status=connected&provider_id=gusto&company_id="
 # Adds each event of the element to the title of the page.
 LISTENS = """
   for (const name of ["finch-signed-out", "finch-connected", "finch-failed"]) {
@@ -28,8 +28,8 @@ PROVIDES = {
 
 @pytest.fixture
 def healthy(deployed: Deployed) -> Connection:
-    """A healthy connection."""
-    healthy = connection(HARBOR)
+    """A healthy connection that is new."""
+    healthy = connection(HARBOR, ("gusto", "Gusto"), "connected", seed.new_login(HARBOR))
     seed.write(deployed, [healthy])
     return healthy
 
@@ -163,7 +163,7 @@ def test_language_is_a_supported_one_and_set_on_the_element(
 @pytest.mark.parametrize(
     ("address", "stays", "text"),
     [
-        ("/x/?error=access_denied", "/x/", "without giving access"),
+        ("/x/?finch=return&error=access_denied", "/x/", "without giving access"),
         ("?error=access_denied&state=mine", "?error=access_denied&state=mine", None),
     ],
     ids=["a path that looks like a host", "a response to the page's own sign-in"],

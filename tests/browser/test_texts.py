@@ -23,7 +23,7 @@ from tests.browser.conftest import Visit
 from tests.support.documents import kinds
 
 # Codes of the page itself: no response, no sign-in, API Gateway's refusals, unexpected errors.
-OF_THE_PAGE = {"unreachable", "unauthorized", "not_allowed", "too_many_requests", "unexpected"}
+OF_THE_PAGE = {"unreachable", "unauthorized", "not_allowed", "unexpected"}
 
 
 @pytest.fixture(scope="module")

@@ -264,7 +264,7 @@ def test_forged_return_address_shows_no_connection(
     visitor: Visitor, deployed: Deployed, healthy: Connection
 ) -> None:
     visitor.arrive()
-    other = f"?status=connected&provider_id=gusto&company_id={JUNIPER_VALE.id}"
+    other = f"?finch=return&status=connected&provider_id=gusto&company_id={JUNIPER_VALE.id}"
     with visitor.requests("/connections/gusto/") as sent:
         visitor.open(query=other)
         visitor.settled()
@@ -273,7 +273,7 @@ def test_forged_return_address_shows_no_connection(
     expect(visitor.notice).to_have_count(0)
     expect(visitor.page).to_have_url(visitor.page_pattern)
     with visitor.requests("/connections") as sent:
-        visitor.open(query="?status=connected&provider_id=gusto&company_id=..")
+        visitor.open(query="?finch=return&status=connected&provider_id=gusto&company_id=..")
         expect(visitor.card(HARBOR)).to_be_visible()
     paths = [request.url.removeprefix(visitor.world.api_url).partition("?")[0] for request in sent]
     # Two dots are an id, which no browser may resolve as a path.
@@ -281,22 +281,43 @@ def test_forged_return_address_shows_no_connection(
     expect(visitor.notice).to_have_count(0)
 
 
-def test_return_is_reported_once_the_connection_can_be_read(
+def test_forged_return_about_an_old_connection_reports_nothing(
     visitor: Visitor, healthy: Connection
 ) -> None:
     visitor.arrive()
+    listen = "document.addEventListener('finch-connected', () => (document.title = 'Fired'))"
+    visitor.page.add_init_script(listen)
+    company_id = healthy.key.company_id
+    forged = f"?finch=return&status=connected&provider_id=gusto&company_id={company_id}"
+    visitor.open(query=f"{forged}&repaired=true")
+    visitor.settled()
+    expect(visitor.card(HARBOR)).to_be_visible()
+    expect(visitor.notice).to_have_count(0)
+    expect(visitor.page).not_to_have_title("Fired")
+
+
+def test_return_is_reported_once_the_connection_can_be_read(
+    visitor: Visitor, deployed: Deployed
+) -> None:
+    healthy = connection(HARBOR, ("gusto", "Gusto"), "connected", seed.new_login(HARBOR))
+    seed.write(deployed, [healthy])
+    visitor.arrive()
     visitor.intercept("/connections/gusto/", refuse(503), times=1)
-    visitor.open(query=f"?status=connected&provider_id=gusto&company_id={healthy.key.company_id}")
+    visitor.open(
+        query=f"?finch=return&status=connected&provider_id=gusto&company_id={healthy.key.company_id}"
+    )
     visitor.sees(f"{HARBOR} at Gusto is connected")
 
 
 def test_pending_connection_is_not_reported_as_connected(
     visitor: Visitor, deployed: Deployed
 ) -> None:
-    pending = connection(HARBOR, ("gusto", "Gusto"), "pending")
+    pending = connection(HARBOR, ("gusto", "Gusto"), "pending", seed.new_login(HARBOR, "pending"))
     seed.write(deployed, [pending])
     visitor.arrive()
-    visitor.open(query=f"?status=connected&provider_id=gusto&company_id={pending.key.company_id}")
+    visitor.open(
+        query=f"?finch=return&status=connected&provider_id=gusto&company_id={pending.key.company_id}"
+    )
     visitor.sees(f"{HARBOR} at Gusto is being set up", "has yet to grant access")
     expect(visitor.notice).to_have_class(re.compile("info"))
     expect(visitor.summary).to_have_text("Some connections are being set up.")
@@ -348,7 +369,7 @@ def test_confirmation_shows_the_api_data_not_the_address(
     visitor.arrive()
     # Leaves the page first: a change of the fragment alone would not load it again.
     visitor.page.goto("about:blank")
-    forged = f"?status=confirm&provider_id=justworks&company_id={JUNIPER_VALE.id}"
+    forged = f"?finch=return&status=confirm&provider_id=justworks&company_id={JUNIPER_VALE.id}"
     visitor.open(query=f"{forged}#completion={landing.completion}")
     question = visitor.element.locator(".question")
     expect(question).to_contain_text(HARBOR)
@@ -359,7 +380,7 @@ def test_confirmation_shows_the_api_data_not_the_address(
 def test_invented_completion_code_connects_nothing(visitor: Visitor, deployed: Deployed) -> None:
     visitor.arrive()
     visitor.page.goto("about:blank")
-    visitor.open(query="?status=confirm&provider_id=gusto&company_id=x#completion=0.0")
+    visitor.open(query="?finch=return&status=confirm&provider_id=gusto&company_id=x#completion=0.0")
     visitor.sees("This is not for your account")
     visitor.button("Dismiss").click()
     visitor.page.reload()
@@ -371,26 +392,27 @@ def test_own_parameters_of_the_page_stay_in_the_address(
     visitor: Visitor, deployed: Deployed
 ) -> None:
     visitor.arrive()
-    visitor.open(query="?tab=payroll&status=mine&status=pending#x")
+    visitor.open(query="?tab=payroll&status=mine&finch=return&status=pending#x")
     visitor.sees("Almost there")
     expect(visitor.page).to_have_url(re.compile(r"/\?tab=payroll&status=mine$"))
-    visitor.open(query="?status=mine&error=mine")
-    visitor.settled()
-    expect(visitor.notice).to_have_count(0)
-    expect(visitor.page).to_have_url(re.compile(r"/\?status=mine&error=mine$"))
+    for own in ("?status=mine&error=mine", "?status=pending", "?error=access_denied"):
+        visitor.open(query=own)
+        visitor.settled()
+        expect(visitor.notice).to_have_count(0)
+        expect(visitor.page).to_have_url(re.compile(re.escape(f"/{own}") + "$"))
 
 
 def test_pending_return_is_resolved_from_the_list(visitor: Visitor, deployed: Deployed) -> None:
     acme = Person(deployed, "acme")
     visitor.arrive()
     # A link from a mail was opened elsewhere, so this tab has not stored a departure.
-    visitor.open(query="?status=pending")
+    visitor.open(query="?finch=return&status=pending")
     visitor.sees("Almost there")
     acme.connect()
     visitor.sees(f"{HARBOR} at Gusto is connected")
     visitor.button("Connect another").click()
     visitor.page.get_by_role("button", name="Gusto", exact=True).wait_for()
-    visitor.open(query="?status=pending")
+    visitor.open(query="?finch=return&status=pending")
     visitor.sees("Almost there")
     acme.connect(provider_id="justworks")
     visitor.sees(f"{HARBOR} at Justworks is connected")
@@ -400,7 +422,7 @@ def test_pending_return_is_polled_less_and_less_often(visitor: Visitor, deployed
     visitor.page.clock.install()
     visitor.arrive()
     with visitor.requests("/connections?") as sent:
-        visitor.open(query="?status=pending")
+        visitor.open(query="?finch=return&status=pending")
         visitor.sees("Almost there")
         for _ in range(24):
             visitor.page.clock.run_for(5_000)

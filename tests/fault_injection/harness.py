@@ -17,7 +17,14 @@ from local.fake_finch.records import Connection, Customer, Token
 from local.fake_finch.seed_world import HARBOR_LANE, MAYA
 from local.fake_finch.switches import Switches
 from tests.fault_injection.faults import Fault, faults_of
-from tests.fault_injection.scenarios import BOTH, CUSTOMER, SCENARIOS, Scenario, ScenarioRun
+from tests.fault_injection.scenarios import (
+    ANOTHER,
+    BOTH,
+    CUSTOMER,
+    SCENARIOS,
+    Scenario,
+    ScenarioRun,
+)
 from tests.support.deployed import Api, Reply
 from tests.support.in_process import (
     Call,
@@ -313,6 +320,8 @@ class Harness:
             seen.append(landing.outcome.get("error") or landing.outcome["status"])
             if seen[-1] == "connected":
                 return
+            if seen[-1] == "cannot_connect":
+                Person(self.world, ANOTHER).disconnect(company_id=company_id)
             self.world.queue.pass_time(_TWO_HOURS)
         raise AssertionError(f"cannot connect: {', '.join(seen)}")
 

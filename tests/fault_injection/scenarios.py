@@ -259,6 +259,18 @@ def no_phase(name: str, reached: Callable[[InProcess], bool]) -> Callable[[InPro
     return lambda world: reached(world) and not phase(name)(world)
 
 
+def transferred(world: InProcess) -> bool:
+    """The customer has the company, and the other customer's connection has ended."""
+    kept = StoredState(world)
+    return connected(1)(world) and kept.status((ANOTHER, ROW[1])) == "disconnected"
+
+
+def held_once(world: InProcess) -> bool:
+    """One token is held, the newest."""
+    texts = [one.text for one in StoredState(world).places() if isinstance(one.row, str)]
+    return texts == [world.finch.tokens()[-1].access_token]
+
+
 # States before a scenario
 
 
@@ -289,6 +301,12 @@ def _one_login(run: ScenarioRun) -> Person:
     acme = run.person()
     run.connect(acme)
     run.process()
+    return acme
+
+
+def _one_login_and_no_state_echoed(run: ScenarioRun) -> Person:
+    acme = _one_login(run)
+    run.world.finch.change_switches(echo_state=False)
     return acme
 
 
@@ -336,6 +354,31 @@ def _token_held(run: ScenarioRun) -> Person:
     acme = _unconfirmed_and_another_login_connected(run)
     run.process()
     assert phase("held")(run.world)
+    return acme
+
+
+def _another_customers_company(run: ScenarioRun, **choices: Any) -> Person:
+    """A customer whose token is held, because another customer has connected the company."""
+    acme = run.person()
+    run.connect(run.person(customer_id=ANOTHER), login=MAYA)
+    assert run.record_outcome(acme.connect(**choices).outcome) == "cannot_connect"
+    run.process()
+    return acme
+
+
+def _other_login_of_another_customers_company(run: ScenarioRun) -> Person:
+    return _another_customers_company(run, login=OWEN)
+
+
+def _company_is_free(run: ScenarioRun) -> Person:
+    acme = _other_login_of_another_customers_company(run)
+    run.disconnect(run.people[-1])
+    return acme
+
+
+def _company_is_free_and_token_dead(run: ScenarioRun) -> Person:
+    acme = _another_customers_company(run)
+    run.disconnect(run.people[-1])
     return acme
 
 
@@ -491,7 +534,7 @@ def _ended_unnoticed(run: ScenarioRun) -> Person:
 def _discard_failed(run: ScenarioRun) -> Person:
     run.connect(run.person(same_site=False))
     run.world.finch.faults.add("POST", "/disconnect", status=500, times=None)
-    run.world.queue.pass_time(timedelta(days=1, seconds=30))
+    run.world.queue.pass_time(timedelta(days=1, minutes=1))
     run.world.finch.faults.clear()
     assert phase("discarding")(run.world)
     return run.person()
@@ -524,6 +567,12 @@ def _connect_after_a_failed_discard(run: ScenarioRun, acme: Person) -> None:
 
 @scenario("connect under another customer's name", phase("held"), _another_customer_named)
 def _connect_under_another_name(run: ScenarioRun, acme: Person) -> None:
+    assert run.record_outcome(acme.connect().outcome) == "cannot_connect"
+    run.process()
+
+
+@scenario("connect another customer's company again", held_once, _another_customers_company)
+def _connect_another_customers_company(run: ScenarioRun, acme: Person) -> None:
     assert run.record_outcome(acme.connect().outcome) == "cannot_connect"
     run.process()
 
@@ -567,6 +616,24 @@ def _recover(run: ScenarioRun, acme: Person) -> None:
 @scenario("repair, which revokes", connected(1), _broken_where_a_repair_revokes)
 def _repair(run: ScenarioRun, acme: Person) -> None:
     _repair_and_see(run, acme, "connected")
+
+
+@scenario("repair, connect in another tab", connected(1), _one_login_and_no_state_echoed)
+def _repair_in_one_of_two_tabs(run: ScenarioRun, acme: Person) -> None:
+    page = acme.click(acme.repair_link())
+    acme.click(acme.link())
+    landing = acme.come_back(acme.log_in(page))
+    assert run.record_outcome(landing.outcome) == "connected"
+    assert landing.outcome["repaired"] == "true"
+
+
+@scenario("connect, repair in another tab", connected(2), _one_login_and_no_state_echoed)
+def _connect_in_one_of_two_tabs(run: ScenarioRun, acme: Person) -> None:
+    page = acme.click(acme.link())
+    acme.click(acme.repair_link())
+    landing = acme.come_back(acme.log_in(page, login=OWEN))
+    assert run.record_outcome(landing.outcome) == "connected"
+    assert "repaired" not in landing.outcome
 
 
 @scenario(
@@ -641,6 +708,12 @@ def _disconnect_with_an_open_session(run: ScenarioRun, acme: Person) -> None:
     phase("held"),
     _repaired_unconfirmed,
 )
+@scenario("process work: attach a held token", connected(1), _company_is_free)
+@scenario(
+    "process work: ask to connect again",
+    shown("disconnected"),
+    _company_is_free_and_token_dead,
+)
 @scenario("process work: report an interrupted exchange", phase("uncertain"), _interrupted)
 @scenario(
     "process work: report an interrupted repair", phase("uncertain"), _repaired_and_interrupted
@@ -667,10 +740,9 @@ def _webhook(run: ScenarioRun, acme: Person) -> None:
 @scenario("scheduled check: a connection broke", shown("reauth"), _broken_unnoticed)
 @scenario("scheduled check: a connection ended", shown("disconnected"), _ended_unnoticed)
 def _scheduled_check(run: ScenarioRun, acme: Person) -> None:
-    run.world.queue.pass_time(timedelta(days=1, hours=1))
-    for _ in range(8):
-        run.call("schedule_checks", {})
-        run.world.queue.pass_time(timedelta(minutes=15))
+    run.world.clock.advance(timedelta(days=1, hours=1))
+    run.call("schedule_checks", {})
+    run.world.queue.pass_time(timedelta(hours=2))
 
 
 # Another backend
@@ -705,6 +777,13 @@ def _decide(run: ScenarioRun, action: str) -> None:
 @scenario("operator: attach a held token", connected(2), _token_held)
 def _attach_held(run: ScenarioRun, acme: Person) -> None:
     _decide(run, "attach")
+
+
+@scenario("operator: transfer, same login", transferred, _another_customers_company)
+@scenario("operator: transfer, other login", transferred, _other_login_of_another_customers_company)
+def _transfer(run: ScenarioRun, acme: Person) -> None:
+    _decide(run, "transfer")
+    run.process()
 
 
 @scenario("operator: end a held token", ended, _token_held)

@@ -77,10 +77,11 @@ def trial_of(runner: Harness, name: str, operation: str, fault: str) -> Trial:
     )
 
 
-def test_the_harness_finds_an_exchange_without_a_work_item(
+def test_the_harness_finds_an_exchange_that_neither_queue_nor_table_brings_back(
     runner: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(WorkQueue, "send", lambda *_: None)
+    monkeypatch.setattr(SessionTable, "due", lambda *_: iter(()))
     trial = trial_of(runner, "connect", "POST /auth/token", "stop after")
     lost = runner.run(trial).lost
     assert "I1: a session is left exchanging" in lost

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from finch_connections import metrics, settings
-from finch_connections.aws import clients, connection_table, dynamodb
+from finch_connections.aws import clients, connection_table, dynamodb, session_table
 from local.fake_finch.seed_world import HARBOR_LANE, MAYA, OWEN
 from tests.conftest import BUILT
 from tests.support.in_process import Call, InProcess
@@ -135,6 +135,16 @@ def attacker_forges_webhooks(stage: Stage) -> None:
         assert stage.deployed.receive({}, b"{}").status == 401
 
 
+@rings("TooManyRequestsAlarm")
+def a_customer_starts_in_a_loop(stage: Stage) -> None:
+    stage.monkeypatch.setenv("ATTEMPTS_PER_CUSTOMER", "1")
+    clear_caches()
+    acme = Person(stage.deployed, "acme")
+    for _ in range(22):
+        started = acme.start()
+    assert started.code == "too_many_requests"
+
+
 @rings("KmsFailingAlarm")
 def ciphertext_was_moved_to_another_row(stage: Stage) -> None:
     acme = Person(stage.deployed, "acme")
@@ -157,6 +167,7 @@ def dynamodb_refuses_every_call(stage: Stage) -> None:
 def clear_caches() -> None:
     settings.read.cache_clear()
     connection_table.from_settings.cache_clear()
+    session_table.from_settings.cache_clear()
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from finch_connections.domain.secret import SecretText
 from finch_connections.finch.credentials import FinchSecret
 from local.fake_finch.seed_world import HARBOR_LANE, JUNIPER_VALE
 from tests.support.deployed import Deployed
-from tests.support.in_process import InProcess
+from tests.support.in_process import Call, InProcess
 from tests.support.person import Person
 
 TOKEN = SecretText("canary-token")
@@ -201,3 +201,46 @@ def test_no_secret_is_written_to_the_log(
         assert secret not in logged
         assert encoded not in logged
     assert all(json.loads(line) for line in log.getvalue().splitlines())
+
+
+@pytest.mark.parametrize("purpose", ["escrow", "stored"])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"CiphertextBlob": b""},
+        {"CiphertextBlob": b"short"},
+        {"KeyId": "arn:aws:kms:eu-west-1:123456789012:key/another"},
+        {"CiphertextBlob": None},
+    ],
+    ids=["empty", "short", "another key", "plaintext"],
+)
+def test_wrong_response_of_kms_is_not_stored_as_a_ciphertext(
+    deployed: InProcess, purpose: str, wrong: dict[str, Any]
+) -> None:
+    times = [1]
+
+    def guard(call: Call, send: Callable[[], Any]) -> Any:
+        answer = send()
+        if (
+            call.operation == "Encrypt"
+            and call.arguments["EncryptionContext"]["purpose"] == purpose
+            and times
+        ):
+            times.clear()
+            plaintext = b"v1 " + call.arguments["Plaintext"]
+            changed = {name: plaintext if one is None else one for name, one in wrong.items()}
+            return answer | changed
+        return answer
+
+    deployed.border.guard = guard
+    Person(deployed, "acme").connect()
+    assert not times
+    deployed.queue.drain()
+    [row] = deployed.tables.items(deployed.tables.connections)
+    vault = token_vault.from_settings()
+    key = CompanyKey("gusto", HARBOR_LANE.id)
+    [text] = [
+        vault.decrypt_stored(one["B"], "acme", key).reveal()
+        for one in row["ciphertexts"]["M"].values()
+    ]
+    assert text == deployed.finch.live_tokens()[0].access_token

@@ -1,11 +1,14 @@
 """The calls to AWS and Finch that each request makes, in their order."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
+from finch_connections.aws import session_table
 from local.fake_finch.seed_world import OWEN
 from tests.bench.costs import REQUESTS
 from tests.support.in_process import Call, InProcess
@@ -46,17 +49,50 @@ def test_list_connections_makes_one_query(deployed: InProcess, person: Person) -
     assert seen == REQUESTS["GET /connections"].names == ["Query"]
 
 
-def test_start_writes_once_and_a_click_reads_calls_finch_and_writes(
+def test_start_and_click_each_spend_a_budget_and_write_once(
     deployed: InProcess, person: Person
 ) -> None:
     links: list[str] = []
     started = calls(deployed, lambda: links.append(person.link()))
-    assert started == REQUESTS["POST /connect-sessions"].names == ["PutItem"]
+    assert started == REQUESTS["POST /connect-sessions"].names == ["UpdateItem", "PutItem"]
     clicked = calls(deployed, lambda: person.click(links[0]))
     assert clicked == REQUESTS["GET /connect/{handle}"].names
-    assert clicked == ["GetItem", "POST /connect/sessions", "UpdateItem"]
+    assert clicked == ["GetItem", "TransactWriteItems", "POST /connect/sessions", "UpdateItem"]
     # The same Finch session serves a second click.
     assert calls(deployed, lambda: person.click(links[0])) == ["GetItem"]
+
+
+@pytest.mark.parametrize(
+    ("query", "cost"),
+    [
+        ("code=made-up", ["GetItem"]),
+        ("code=made-up&state=made-up", []),
+        (f"code=made-up&state={'a' * 43}", ["GetItem"]),
+        ("error=access_denied", []),
+        ("", []),
+    ],
+)
+def test_callback_without_a_session_costs_at_most_one_read(
+    deployed: InProcess, query: str, cost: list[str]
+) -> None:
+    stranger = Person(deployed, "acme")
+    assert calls(deployed, lambda: stranger.come_back(f"/callback?{query}")) == cost
+
+
+def test_code_that_finch_refused_costs_one_read_when_it_comes_again(
+    deployed: InProcess, person: Person
+) -> None:
+    person.click(person.link())
+    person.come_back("/callback?code=made-up")
+    # The session that the code got, and the note of the code.
+    assert calls(deployed, lambda: person.come_back("/callback?code=made-up")) == ["GetItem"] * 2
+
+
+def test_refused_start_costs_one_write(deployed: InProcess, person: Person) -> None:
+    person.start()
+    spent = replace(session_table.from_settings(), attempts_per_customer=1)
+    with patch.object(session_table, "from_settings", lambda: spent):
+        assert calls(deployed, person.start) == ["UpdateItem"]
 
 
 def test_callback_calls_finch_twice_and_repeats_no_call(

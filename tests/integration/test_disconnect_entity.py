@@ -9,6 +9,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from finch_connections.aws.connection_table import ConnectionTable
+from finch_connections.aws.token_vault import TokenVault
+from finch_connections.aws.work_queue import WorkQueue
 from finch_connections.domain import connection as rules
 from finch_connections.finch.client import FinchClient
 from finch_connections.use_cases import disconnect as use_case
@@ -71,7 +73,7 @@ def test_disconnect_of_an_entity_during_an_aws_failure_is_accepted_and_finished_
         raise ClientError({"Error": {"Code": "InternalServerError"}}, "Decrypt")
 
     with monkeypatch.context() as down:
-        down.setattr(use_case.TokenVault, "decrypt_stored", fail)
+        down.setattr(TokenVault, "decrypt_stored", fail)
         reply = end(acme, first)
     assert (reply.status, shown(acme)[first]) == (202, "disconnecting")
     deployed.queue.pass_time(HOUR)
@@ -102,7 +104,7 @@ def test_entity_is_not_marked_without_the_queue(
 ) -> None:
     acme, entity_ids = connected(deployed)
     with monkeypatch.context() as failing:
-        failing.setattr(use_case.WorkQueue, "send", lambda *_: 1 / 0)
+        failing.setattr(WorkQueue, "send", lambda *_: 1 / 0)
         assert end(acme, entity_ids[0]).code == "internal_error"
     assert set(shown(acme).values()) == {"connected"}
     assert at_finch(deployed) == set(entity_ids)

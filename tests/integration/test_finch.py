@@ -1,12 +1,17 @@
 """Our Finch client with every response that Finch may send."""
 
-from collections.abc import Callable, Iterator
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import httpx
 import pytest
 
 from finch_connections.domain.secret import SecretText
+from finch_connections.finch import client as finch_client
 from finch_connections.finch import errors as failures
 from finch_connections.finch.client import API_VERSION, FinchClient
 from finch_connections.finch.errors import FinchFailure
@@ -174,3 +179,59 @@ def test_connection_that_was_idle_too_long_is_not_reused() -> None:
     finch.disconnect(TOKEN)
     assert finch._client is not first
     assert first.is_closed
+
+
+_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
+
+
+@contextmanager
+def server_that_sends(content: Iterable[bytes], pause: float) -> Iterator[str]:
+    """A server on this machine that answers each request slowly; yields its URL."""
+    stopped = threading.Event()
+
+    def answer(listening: socket.socket) -> None:
+        while not stopped.is_set():
+            try:
+                connected, _ = listening.accept()
+            except OSError:
+                return
+            with connected, suppress(OSError):
+                connected.recv(65536)
+                for part in content:
+                    connected.sendall(part)
+                    if stopped.wait(pause):
+                        return
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=answer, args=(listening,))
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        stopped.set()
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [[_HEAD, *[b" "] * 1000], [bytes([byte]) for byte in _HEAD * 10]],
+    ids=["body", "headers"],
+)
+def test_response_that_drips_ends_at_the_deadline(
+    content: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finch_client, "CONNECT_SECONDS", 0.1)
+    with server_that_sends(content, pause=0.05) as url:
+        finch, began = FinchClient(url), time.monotonic()
+        for _ in range(2):
+            with pytest.raises(failures.AnswerLost):
+                finch.call("GET", "/introspect", read_seconds=0.3)
+        assert time.monotonic() - began < 2
+
+
+def test_response_that_is_too_large_is_lost() -> None:
+    def chunks() -> Iterator[bytes]:
+        while True:
+            yield b" " * 100_000
+
+    with pytest.raises(failures.AnswerLost):
+        client(lambda _: httpx.Response(200, content=chunks())).disconnect(TOKEN)

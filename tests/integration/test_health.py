@@ -1,6 +1,7 @@
 """A connection gets its status from Finch's introspection, after any hint that the status has changed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -8,13 +9,20 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from finch_connections.aws import connection_table, session_table, work_queue
+from finch_connections import settings
+from finch_connections.aws import work_queue
+from finch_connections.aws.connection_table import ConnectionTable
 from finch_connections.domain.connection import CompanyKey, ConnectionStatus
-from finch_connections.domain.work_item import ConnectionSubject, FinchConnectionSubject, WorkItem
+from finch_connections.domain.work_item import (
+    LEASE,
+    ConnectionSubject,
+    FinchConnectionSubject,
+    WorkItem,
+)
 from finch_connections.finch.connect_api import ConnectApi
-from finch_connections.use_cases import schedule_checks
 from local.fake_finch.seed_world import HARBOR_LANE, JUNIPER_VALE, MAYA, NORTHFOLD, OWEN, TALLY
 from tests.integration.test_process_work import operate, reports
+from tests.integration.test_webhooks import take_deliveries
 from tests.support.in_process import Call, InProcess
 from tests.support.person import Landing, Person, connection_path
 
@@ -34,7 +42,7 @@ def acme(deployed: InProcess) -> Person:
 def request_check(deployed: InProcess, key: CompanyKey = KEY, customer_id: str = "acme") -> None:
     """Sends a work item that checks the health of a connection."""
     now = deployed.clock.now
-    work_queue.from_settings().send(WorkItem.at_once(ConnectionSubject(customer_id, key), now), now)
+    work_queue.from_settings().send(WorkItem(ConnectionSubject(customer_id, key), now))
 
 
 def status_at_finch(deployed: InProcess, status: str) -> None:
@@ -209,16 +217,55 @@ def test_health_check_does_not_overwrite_a_concurrent_disconnect(
     assert acme.connection()["status"] == "disconnected"
 
 
-def test_many_hints_cause_one_introspection(deployed: InProcess, acme: Person) -> None:
+def test_many_hints_cause_one_introspection_per_batch(deployed: InProcess, acme: Person) -> None:
     [token] = deployed.finch.live_tokens()
     before = introspections(deployed)
     now = deployed.clock.now
     for _ in range(10):
         request_check(deployed)
-        work_item = WorkItem.at_once(FinchConnectionSubject(token.connection_id), now)
-        work_queue.from_settings().send(work_item, now)
+        work_item = WorkItem(FinchConnectionSubject(token.connection_id), now)
+        work_queue.from_settings().send(work_item)
     deployed.queue.drain()
-    assert introspections(deployed) == before + 1
+    # The queue delivers twenty messages in batches of five.
+    assert introspections(deployed) == before + 4
+
+
+@pytest.mark.parametrize("wrong", ["receiver", "backend", "checker"])
+@pytest.mark.parametrize("skew", [-4 * MINUTE, 4 * MINUTE])
+def test_hint_after_a_check_counts_where_a_hosts_clock_is_minutes_wrong(
+    deployed: InProcess, acme: Person, wrong: str, skew: timedelta
+) -> None:
+    request_check(deployed)
+    sent = stamp_by_sqs(deployed)
+    with skewed_clock(deployed, skew if wrong == "checker" else timedelta()):
+        deployed.queue.drain()
+    deployed.clock.advance(MINUTE)
+    status_at_finch(deployed, "reauth")
+    [webhook] = take_deliveries(deployed)
+    with skewed_clock(deployed, timedelta() if wrong == "checker" else skew):
+        if wrong == "receiver":
+            assert deployed.receive(webhook.headers, webhook.body).status == 200
+        else:
+            request_check(deployed)
+    assert stamp_by_sqs(deployed) > sent
+    deployed.queue.drain()
+    assert acme.connection()["status"] == "reauth"
+
+
+@contextmanager
+def skewed_clock(deployed: InProcess, skew: timedelta) -> Iterator[None]:
+    deployed.clock.advance(skew)
+    yield
+    deployed.clock.advance(-skew)
+
+
+def stamp_by_sqs(deployed: InProcess) -> int:
+    """Gives each message the real time, as SQS does with its own clock; returns the time."""
+    now = int(deployed.clock.now.timestamp() * 1000)
+    for message in deployed.queue._queue._messages:
+        message.sent_timestamp = now  # type: ignore[assignment]
+        message.delayed_until = 0
+    return now
 
 
 def test_hint_about_an_unknown_connection_makes_no_finch_call(
@@ -226,7 +273,7 @@ def test_hint_about_an_unknown_connection_makes_no_finch_call(
 ) -> None:
     before = introspections(deployed)
     now = deployed.clock.now
-    work_queue.from_settings().send(WorkItem.at_once(FinchConnectionSubject("unknown"), now), now)
+    work_queue.from_settings().send(WorkItem(FinchConnectionSubject("unknown"), now))
     assert deployed.queue.drain()
     assert deployed.queue.waiting() == []
     assert introspections(deployed) == before
@@ -259,7 +306,8 @@ def test_scheduled_check_finds_connections_unchecked_for_a_day(
 def test_scheduled_check_continues_where_it_stopped_within_finchs_limit(
     deployed: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(schedule_checks, "PERIOD", 3 * MINUTE)
+    monkeypatch.setenv("CHECKS_PER_MINUTE", "3")
+    settings.read.cache_clear()
     people = [Person(deployed, f"customer-{number}") for number in range(7)]
     for number, person in enumerate(people):
         company_id = deployed.finch.add_company(f"Company {number}")
@@ -268,28 +316,46 @@ def test_scheduled_check_continues_where_it_stopped_within_finchs_limit(
         landing = person.connect(login=login, company_id=company_id)
         assert landing.outcome["status"] == "connected"
     deployed.queue.drain()
-    deployed.queue.pass_time(2 * DAY)
-    now, table = deployed.clock.now, connection_table.from_settings()
+    # No scheduled check runs in this time.
+    deployed.clock.advance(2 * DAY)
+    now = deployed.clock.now
+    checked = []
+    for _ in range(3):
+        check_on_schedule(deployed)
+        assert len(deployed.queue.waiting()) <= 3
+        # The next run queues no row again that is in the queue.
+        deployed.queue.pass_time(MINUTE)
+        shown = [person.connections()[0]["checked_at"] for person in people]
+        checked.append(sum(at > now.isoformat() for at in shown))
+    assert checked[0] in (3, 4)
+    assert checked[2] == 7
+    settings.read.cache_clear()
 
-    def run() -> int:
-        return schedule_checks.schedule(
-            1,
-            now=deployed.clock.now,
-            sessions=session_table.from_settings(),
-            connections=table,
-            queue=work_queue.from_settings(),
-        )
 
-    assert run() == 3
-    # No connection has been checked yet, so a second run queues at most the same number again.
-    assert run() in (0, 2, 3)
-    deployed.queue.pass_time(4 * MINUTE)
-    checked = [person.connections()[0]["checked_at"] > now.isoformat() for person in people]
-    assert sum(checked) == 3
-    for _ in range(2):
-        run()
-        deployed.queue.pass_time(4 * MINUTE)
-    assert all(person.connections()[0]["checked_at"] > now.isoformat() for person in people)
+def test_scheduled_check_queues_a_row_once_until_its_lease_ends(
+    deployed: InProcess, acme: Person
+) -> None:
+    deployed.clock.advance(2 * DAY)
+    for _ in range(3):
+        check_on_schedule(deployed)
+        deployed.clock.advance(MINUTE)
+    assert len(deployed.queue.waiting()) == 1
+    deployed.queue.clear()
+    deployed.clock.advance(LEASE)
+    check_on_schedule(deployed)
+    assert len(deployed.queue.waiting()) == 1
+
+
+def test_scheduled_check_does_not_queue_a_row_that_the_index_shows_too_late(
+    deployed: InProcess, acme: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DynamoDB's indexes are eventually consistent."""
+    now = deployed.clock.now
+    monkeypatch.setattr(ConnectionTable, "due", lambda *_: iter([("acme", KEY)]))
+    check_on_schedule(deployed)
+    assert deployed.queue.waiting() == []
+    [item] = deployed.tables.items(deployed.tables.connections)
+    assert int(item["due_at"]["N"]) > (now + DAY - HOUR).timestamp()
 
 
 def test_scheduled_check_finds_unfinished_rows_whose_work_item_was_lost(
@@ -301,16 +367,11 @@ def test_scheduled_check_finds_unfinished_rows_whose_work_item_was_lost(
     assert same_site.disconnect().status == 202
     other_site.connect(provider_id="justworks")
     deployed.queue.clear()
-    deployed.queue.pass_time(DAY - HOUR)
-    check_on_schedule(deployed)
-    assert deployed.queue.waiting() == []
-    deployed.queue.pass_time(2 * HOUR)
-    check_on_schedule(deployed)
-    waiting = len(deployed.queue.waiting())
-    check_on_schedule(deployed)
-    assert len(deployed.queue.waiting()) == waiting == 2
-    deployed.queue.drain()
+    deployed.queue.pass_time(LEASE - MINUTE)
+    assert same_site.connection()["status"] == "disconnecting"
+    deployed.queue.pass_time(3 * MINUTE)
     assert same_site.connection()["status"] == "disconnected"
+    deployed.queue.drain()
     assert deployed.finch.live_tokens() == []
 
 
@@ -521,13 +582,6 @@ def test_each_hint_alone_reveals_a_disconnect_at_finch(
 # Limits on repeated work
 
 
-def run_quarter_hour_checks(deployed: InProcess, hours: int) -> None:
-    """Runs the scheduled check every quarter of an hour."""
-    for _ in range(4 * hours):
-        check_on_schedule(deployed)
-        deployed.queue.pass_time(15 * MINUTE)
-
-
 def refuse_disconnect_for_days(deployed: InProcess, person: Person) -> None:
     fault = {"error": "authentication_error", "finch_code": "reauthenticate_user"}
     deployed.finch.faults.add("POST", "/disconnect", times=None, **fault)
@@ -536,30 +590,29 @@ def refuse_disconnect_for_days(deployed: InProcess, person: Person) -> None:
     assert person.connection()["problem"] == "disconnect_refused"
 
 
-def test_failing_introspection_costs_one_check_an_hour_and_one_work_item(
-    deployed: InProcess, acme: Person
-) -> None:
+def test_failing_introspection_costs_one_check_an_hour(deployed: InProcess, acme: Person) -> None:
     deployed.finch.faults.add("GET", "/introspect", status=500, times=None)
-    deployed.queue.pass_time(DAY + MINUTE)
-    run_quarter_hour_checks(deployed, 2)
+    deployed.queue.pass_time(DAY + 2 * HOUR)
     before = introspections(deployed)
-    run_quarter_hour_checks(deployed, 6)
-    assert len(deployed.queue.waiting()) <= 1
-    assert introspections(deployed) - before <= 8
+    deployed.queue.pass_time(6 * HOUR)
+    assert deployed.queue.waiting() == []
+    assert 5 <= introspections(deployed) - before <= 6
     deployed.finch.faults.clear()
     status_at_finch(deployed, "reauth")
-    run_quarter_hour_checks(deployed, 3)
+    deployed.queue.pass_time(2 * HOUR)
     assert acme.connection()["status"] == "reauth"
 
 
-def test_refused_disconnect_and_held_token_keep_one_work_item_each(
-    deployed: InProcess, acme: Person
+def test_refused_disconnect_and_held_token_are_reported_each_hour(
+    deployed: InProcess, acme: Person, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert Person(deployed, "globex").connect(login=OWEN).outcome == {"error": "cannot_connect"}
     refuse_disconnect_for_days(deployed, acme)
-    deployed.queue.pass_time(2 * DAY)
-    run_quarter_hour_checks(deployed, 6)
-    assert len(deployed.queue.waiting()) == 2
+    assert deployed.queue.waiting() == []
+    for _ in range(10):
+        reports(capsys)
+        deployed.queue.pass_time(HOUR + MINUTE)
+        assert reports(capsys) == {"disconnect_refused", "token_held"}
 
 
 def test_failing_introspection_does_not_block_checks_of_other_connections(
@@ -572,21 +625,15 @@ def test_failing_introspection_does_not_block_checks_of_other_connections(
     deployed.finch.add_login("gusto", "another@example.com", [company_id])
     globex.connect(login="another@example.com", company_id=company_id)
     deployed.queue.drain()
-    monkeypatch.setattr(schedule_checks, "PERIOD", MINUTE)
-    deployed.queue.pass_time(2 * DAY)
+    monkeypatch.setenv("CHECKS_PER_MINUTE", "1")
+    settings.read.cache_clear()
+    deployed.clock.advance(2 * DAY)
     deployed.finch.faults.add("GET", "/introspect", status=500)
     began = deployed.clock.now.isoformat()
-    for _ in range(4):
-        schedule_checks.schedule(
-            1,
-            now=deployed.clock.now,
-            sessions=session_table.from_settings(),
-            connections=connection_table.from_settings(),
-            queue=work_queue.from_settings(),
-        )
-        deployed.queue.pass_time(2 * MINUTE)
+    deployed.queue.pass_time(4 * MINUTE)
     [shown] = globex.connections()
     assert shown["checked_at"] > began
+    settings.read.cache_clear()
 
 
 def test_login_attached_during_a_check_hides_no_hint_about_another_login(
@@ -692,7 +739,7 @@ def test_callback_and_health_check_agree_on_the_status(deployed: InProcess) -> N
     assert acme.connection()["logins"][0] == first
 
 
-def test_refused_disconnect_keeps_one_work_item_despite_many_webhooks(
+def test_refused_disconnect_is_checked_once_an_hour_after_many_webhooks(
     deployed: InProcess, acme: Person
 ) -> None:
     refuse_disconnect_for_days(deployed, acme)
@@ -701,7 +748,7 @@ def test_refused_disconnect_keeps_one_work_item_despite_many_webhooks(
         deployed.deliver_webhooks()
         deployed.queue.pass_time(7 * MINUTE)
     deployed.queue.pass_time(2 * HOUR)
-    assert len(deployed.queue.waiting()) == 1
+    assert deployed.queue.waiting() == []
     before = introspections(deployed)
     deployed.queue.pass_time(10 * HOUR)
     assert introspections(deployed) - before <= 12
@@ -731,6 +778,6 @@ def test_logins_with_failing_introspection_do_not_hide_another_status(deployed: 
         return send()
 
     deployed.border.guard = guard
-    run_quarter_hour_checks(deployed, 30)
+    deployed.queue.pass_time(30 * HOUR)
     deployed.border.open()
     assert acme.connection()["status"] == "reauth"

@@ -507,6 +507,82 @@ def test_restore_brings_back_lost_rows_but_no_revoked_tokens(
     assert deployed.finch.live_tokens() == []
 
 
+def test_restore_does_not_bring_an_erased_customer_back(
+    deployed: InProcess, back_up: Callable[[], dict[str, str]]
+) -> None:
+    acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
+    acme.connect()
+    other_site = Person(deployed, "acme", same_site=False)
+    other_site.connect(provider_id="justworks", login=MAYA)
+    globex.connect(login=IRIS, company_id=JUNIPER_VALE.id)
+    deployed.queue.drain(timedelta(hours=1))
+    tables = back_up()
+    assert erase(deployed) == []
+    delete_rows(deployed, "globex", "connections", "ownerships")
+    deployed.clock.advance(timedelta(minutes=1))
+    result = run_round(deployed, "RestoreBackup", **tables)
+    assert result.open == []
+    assert acme.connections() == []
+    assert kept(deployed) == GONE
+    assert len(globex.connections()) == 1
+    [record] = [
+        one
+        for one in deployed.tables.items(deployed.tables.audit)
+        if one["customer_id"]["S"].startswith("erased#")
+    ]
+    assert record.keys() == {"customer_id", "vended_at#id", "erased_at"}
+    assert "acme" not in repr(record)
+
+
+def test_erased_token_that_lives_is_reported_and_not_restored(
+    deployed: InProcess, back_up: Callable[[], dict[str, str]]
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    deployed.queue.drain()
+    tables = back_up()
+    # The erasure stops after its first batch, and the rows are lost.
+    assert deployed.invoke
+    deployed.finch.faults.add("POST", "/disconnect", status=500, times=None)
+    deployed.invoke("erase_customer", {"customer_id": "acme"})
+    delete_rows(deployed, "acme")
+    deployed.queue.clear()
+    result = run_round(deployed, "RestoreBackup", **tables)
+    [token] = deployed.finch.live_tokens()
+    reason = "its customer is erased, but it is alive: ask Finch to end it"
+    assert result.open == [{"reason": reason, "connection_id": token.connection_id}]
+    assert acme.connections() == []
+
+
+def test_customer_who_connects_after_the_erasure_is_restored(
+    deployed: InProcess, back_up: Callable[[], dict[str, str]]
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    assert erase(deployed) == []
+    deployed.clock.advance(timedelta(minutes=1))
+    acme.connect()
+    deployed.queue.drain()
+    tables = back_up()
+    delete_rows(deployed, "acme")
+    result = run_round(deployed, "RestoreBackup", **tables)
+    assert result.open == []
+    assert acme.connection()["status"] == "connected"
+
+
+def test_complete_session_without_a_connection_is_named(
+    deployed: InProcess, back_up: Callable[[], dict[str, str]]
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    deployed.queue.drain()
+    delete_rows(deployed, "acme", "connections", "ownerships")
+    result = run_round(deployed, "RestoreBackup", **back_up())
+    [row] = result.open
+    assert row["reason"] == "its connection is neither in the table nor in the backup"
+    assert (row["customer_id"], row["company_id"]) == ("acme", HARBOR_LANE.id)
+
+
 def test_restore_does_not_change_rows_that_exist(
     deployed: InProcess, back_up: Callable[[], dict[str, str]]
 ) -> None:

@@ -1,5 +1,6 @@
 """The queue finishes all interrupted work, or reports it to the operator."""
 
+import json
 import time
 from datetime import timedelta
 from io import StringIO
@@ -762,8 +763,40 @@ def test_operator_disconnects_a_token_that_no_other_customer_uses(deployed: InPr
         {"action": "retry", "session": "x", "customer_id": "acme"},
     ],
 )
-def test_invalid_operator_command_is_refused(deployed: InProcess, command: Any) -> None:
-    assert operate(deployed, **command)["error"] == "invalid_request"
+def test_invalid_operator_command_is_refused_with_an_example(
+    deployed: InProcess, command: Any
+) -> None:
+    answer = operate(deployed, **command)
+    assert answer["error"] == "invalid_request"
+    sentence, example = answer["detail"].split("; a valid one is ")
+    assert sentence == "This is not a valid command"
+    named = command.get("action")
+    action = named if named in ("list", "attach", "retry") else "list"
+    assert json.loads(example.removesuffix("."))["action"] == action
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        {"action": "end", "customer_id": "CANARY", "provider_id": "gusto", "company_id": "x"},
+        {"action": "end", "customer_id": "acme", "provider_id": "CANARY", "company_id": "x"},
+        {"action": "end", "customer_id": "acme", "provider_id": "gusto", "company_id": "CANARY"},
+        {"action": "end", "customer_id": "CANARY\n", "provider_id": "gusto", "company_id": "x"},
+        {"action": "retry", "customer_id": "acme", "provider_id": "gusto", "company_id": "CANARY"},
+        {"action": "retry", "session": "CANARY"},
+        {"action": "attach", "session": "0" * 64, "decision": "CANARY"},
+        {"action": "audit", "customer_id": "CANARY"},
+        {"action": "CANARY"},
+        {"action": ["CANARY"]},
+        {"action": "list", "CANARY": 1},
+    ],
+)
+def test_text_pasted_into_an_operator_command_reaches_no_log(
+    deployed: InProcess, command: Any, log: StringIO
+) -> None:
+    answer = operate(deployed, **command)
+    assert "CANARY" not in log.getvalue()
+    assert "CANARY" not in json.dumps(answer)
 
 
 def test_operator_command_for_an_unknown_subject_is_not_found(deployed: InProcess) -> None:
@@ -773,25 +806,24 @@ def test_operator_command_for_an_unknown_subject_is_not_found(deployed: InProces
     assert operate(deployed, action="retry", **unknown)["error"] == "connection_not_found"
 
 
-def test_operator_can_retry_a_lost_work_item(
-    deployed: InProcess, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_operator_can_retry_without_waiting_for_the_next_attempt(deployed: InProcess) -> None:
     acme = Person(deployed, "acme")
-    deployed.finch.faults.add("GET", "/introspect", status=500)
+    deployed.finch.faults.add("GET", "/introspect", status=500, times=None)
     acme.connect()
-    deployed.queue.clear()
     deployed.queue.pass_time(2 * HOUR)
+    deployed.finch.faults.clear()
     [listed] = operate(deployed, action="list")["result"]["sessions"]
     operate(deployed, action="retry", session=listed["session"])
-    deployed.queue.drain()
-    deployed.finch.faults.add("POST", DISCONNECT, status=500)
+    deployed.queue.pass_time(SECOND)
+    assert acme.connection()["status"] == "connected"
+    deployed.finch.faults.add("POST", DISCONNECT, status=500, times=None)
     assert acme.disconnect().status == 202
-    deployed.queue.clear()
     deployed.queue.pass_time(2 * HOUR)
+    deployed.finch.faults.clear()
     [listed] = operate(deployed, action="list")["result"]["connections"]
     where = {name: listed[name] for name in ("customer_id", "provider_id", "company_id")}
     operate(deployed, action="retry", **where)
-    deployed.queue.drain()
+    deployed.queue.pass_time(SECOND)
     assert acme.connection()["status"] == "disconnected"
 
 
@@ -920,7 +952,7 @@ def test_disconnect_refused_for_days_gives_the_connection_back(
     assert live_token_ids(deployed) == set()
 
 
-def test_unfinished_disconnect_keeps_one_work_item_despite_webhooks(
+def test_unfinished_disconnect_is_tried_once_an_hour_despite_earlier_webhooks(
     deployed: InProcess,
 ) -> None:
     acme = Person(deployed, "acme")
@@ -933,10 +965,13 @@ def test_unfinished_disconnect_keeps_one_work_item_despite_webhooks(
         deployed.finch.set_connection_status(token.connection_id, "connected")
         deployed.deliver_webhooks()
         deployed.queue.pass_time(7 * MINUTE)
-    deployed.queue.pass_time(DAY)
-    assert len(deployed.queue.waiting()) == 1
+    deployed.queue.pass_time(2 * HOUR)
+    before = deployed.finch.requests.count("POST", DISCONNECT)
+    deployed.queue.pass_time(10 * HOUR)
+    assert 9 <= deployed.finch.requests.count("POST", DISCONNECT) - before <= 10
+    assert deployed.queue.waiting() == []
     deployed.finch.faults.clear()
-    deployed.queue.pass_time(DAY)
+    deployed.queue.pass_time(HOUR + MINUTE)
     assert acme.connection()["status"] == "disconnected"
     assert deployed.queue.waiting() == []
 

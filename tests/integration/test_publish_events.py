@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from io import StringIO
 from typing import Any
@@ -22,7 +22,7 @@ from finch_connections.domain.connection import MAX_TOKENS, CompanyKey, Connecti
 from finch_connections.domain.connection_event import ConnectionEvent, EventKind
 from finch_connections.domain.work_item import ConnectionSubject, WorkItem
 from finch_connections.use_cases.publish_events import NothingPublished
-from local.fake_finch.seed_world import HARBOR_LANE, IRIS, JUNIPER_VALE, OWEN
+from local.fake_finch.seed_world import HARBOR_LANE, IRIS, JUNIPER_VALE, MAYA, OWEN
 from tests.support.deployed import TEMPLATE
 from tests.support.documents import PAGES, rows
 from tests.support.in_process import Call, InProcess, context, handler_of
@@ -33,12 +33,13 @@ MAPPING: dict[str, Any] = TEMPLATE["Resources"]["PublishEvents"]["Properties"]["
 ]
 [FILTER] = MAPPING["FilterCriteria"]["Filters"]
 KEY = CompanyKey("gusto", HARBOR_LANE.id)
-CREATED, STATUS, REPAIRED, LOGINS, DISCONNECTED = (
+CREATED, STATUS, REPAIRED, LOGINS, DISCONNECTED, AVAILABLE = (
     "connection.created",
     "connection.status_changed",
     "connection.repaired",
     "connection.logins_changed",
     "connection.disconnected",
+    "connection.available",
 )
 TOO_LARGE = 256 * 1024
 
@@ -127,7 +128,7 @@ def kinds(events: list[dict[str, Any]]) -> list[str]:
 def check_health(deployed: InProcess, key: CompanyKey = KEY) -> None:
     """Sends a work item that checks the health of a connection, and processes it."""
     now = deployed.clock.now
-    work_queue.from_settings().send(WorkItem.at_once(ConnectionSubject("acme", key), now), now)
+    work_queue.from_settings().send(WorkItem(ConnectionSubject("acme", key), now))
     deployed.queue.drain()
 
 
@@ -194,6 +195,45 @@ def test_events_cover_a_connection_from_creation_to_disconnect(subscriber: Subsc
     assert len({one["id"] for one in details}) == len(details)
     for event in events:
         assert event["source"] == "finch-connections"
+
+
+@pytest.mark.parametrize("login", [MAYA, OWEN])
+def test_transfer_publishes_events_for_both_customers(subscriber: Subscriber, login: str) -> None:
+    deployed = subscriber.deployed
+    Person(deployed, "acme").connect(login=MAYA)
+    Person(deployed, "globex").connect(login=login)
+    subscriber.publish()
+    [held] = [one for one in deployed.tables.all_sessions() if one["phase"]["S"] == "held"]
+    command = {"action": "transfer", "session": held["handle_hash"]["S"]}
+    assert deployed.invoke
+    decision = deployed.invoke("resolve_unfinished", command)["result"]["decision"]
+    deployed.invoke("resolve_unfinished", command | {"decision": decision})
+    deployed.queue.pass_time(timedelta(hours=1))
+    details = [one["detail"] for one in subscriber.publish()]
+    lost = [one for one in details if one["customer_id"] == "acme"]
+    got = [one["status"] for one in details if one["customer_id"] == "globex"]
+    assert {one["problem"] for one in lost} == {"transferred"}
+    assert [one["status"] for one in lost] == ["disconnecting", "disconnected"][-len(lost) :]
+    assert got == ["connected"]
+
+
+def test_customer_whose_token_died_with_the_owners_gets_an_available_event(
+    subscriber: Subscriber,
+) -> None:
+    deployed = subscriber.deployed
+    acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
+    acme.connect()
+    globex.connect()
+    acme.disconnect()
+    subscriber.publish()
+    deployed.queue.pass_time(timedelta(hours=4))
+    [event] = subscriber.publish()
+    assert event["detail-type"] == AVAILABLE
+    assert event["detail"]["customer_id"] == "globex"
+    assert (event["detail"]["status"], event["detail"]["problem"]) == (
+        "disconnected",
+        "connect_again",
+    )
 
 
 def test_reconnected_connection_is_created_again(subscriber: Subscriber) -> None:
@@ -442,7 +482,9 @@ def test_stream_image_is_read_without_its_ciphertexts(subscriber: Subscriber) ->
     image = record["dynamodb"]["NewImage"]
     assert image["ciphertexts"]["M"]
     read = connection_table.without_ciphertexts(image)
-    assert read == connection_table.from_settings().show("acme", KEY)
+    stored = connection_table.from_settings().get("acme", KEY)
+    assert stored
+    assert read == replace(stored, ciphertexts={})
     assert read.ciphertexts == {}
 
 

@@ -39,7 +39,7 @@ from tests.support.deployed import Deployed
 from tests.support.in_process import InProcess
 from tests.support.invariants import ConnectionHistory, broken
 from tests.support.metrics import outcomes
-from tests.support.person import Landing, Person
+from tests.support.person import Landing, Person, without_state
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
@@ -226,6 +226,32 @@ def test_right_code_waits_while_a_wrong_code_is_exchanged(
     wrong = acme.come_back(f"/callback?code=made-up&state={page.state}")
     assert wrong.outcome == {"error": "code_rejected"}
     assert landings[0].outcome["status"] == "connected"
+
+
+@pytest.mark.parametrize("bound", [True, False], ids=["bound", "unbound"])
+def test_second_code_that_arrives_during_the_exchange_ends_with_the_first(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch, bound: bool
+) -> None:
+    """The completion code is only for the browser that returned with the first code."""
+    acme = Person(deployed, "acme", same_site=bound)
+    page = acme.click(acme.link())
+    first, second = acme.log_in(page), acme.log_in(page, login=OWEN)
+    landings: list[Landing] = []
+    kept: list[Escrowed] = []
+    real = SessionTable.escrow
+
+    def interrupted(*escrow: Any) -> Escrowed:
+        # While the second code waits, the token of the first is kept.
+        monkeypatch.setattr("time.sleep", lambda _: kept.append(real(*escrow)))
+        landings.append(acme.come_back(second))
+        return kept[0]
+
+    monkeypatch.setattr(SessionTable, "escrow", interrupted)
+    outcome = acme.come_back(first).outcome
+    assert outcome["status"] == ("connected" if bound else "confirm")
+    assert landings[0].outcome == (outcome if bound else {"error": "session_used"})
+    assert landings[0].completion is None
+    assert deployed.finch.requests.count("POST", "/auth/token") == 1
 
 
 def test_repeated_write_is_recognized_as_our_own(
@@ -415,14 +441,20 @@ def test_disconnect_ends_a_pending_repair(revoking: InProcess) -> None:
     assert revoking.finch.live_tokens() == []
 
 
+@pytest.mark.parametrize("tab", [False, True], ids=["alone", "connect in another tab, no state"])
 def test_disconnect_after_a_repair_with_a_lost_response_is_not_finished(
-    revoking: InProcess,
+    revoking: InProcess, tab: bool
 ) -> None:
     same_site = Person(revoking, "acme")
     same_site.connect()
     revoking.queue.drain()
     revoking.finch.faults.add("POST", "/auth/token", drop="after_effect")
-    assert same_site.repair().outcome == {"error": "exchange_uncertain"}
+    url = same_site.log_in(same_site.click(same_site.repair_link()))
+    if tab:
+        # Without a state, the code could also belong to this tab.
+        same_site.click(same_site.link())
+        url = without_state(url)
+    assert same_site.come_back(url).outcome == {"error": "exchange_uncertain"}
     assert same_site.disconnect().json["status"] == "disconnecting"
     revoking.queue.pass_time(4 * DAY)
     assert (same_site.connection()["status"], same_site.connection()["problem"]) == (
@@ -484,7 +516,7 @@ def process_concurrently(deployed: InProcess, handle_hash: str) -> None:
     """Processes a session's work item as another process does at the same moment."""
     now = deployed.clock.now
     process_work.process(
-        WorkItem.at_once(SessionSubject(handle_hash), now),
+        WorkItem(SessionSubject(handle_hash), now),
         now=now,
         services=process_work_services(),
     )

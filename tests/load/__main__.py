@@ -2,7 +2,8 @@
 
 Meanwhile the processes of the functions are killed again and again. After half of the time, the
 emulated AWS is saved, stopped and started again. At the end, every promise is checked against the
-data of the fake Finch. All traffic stays on this machine, and ends after the given minutes.
+data of the fake Finch. All traffic stays on this machine, and ends after the given minutes. Before it,
+strangers send ten times what their routes admit.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from typing import Any
 import httpx
 
 from local.world import Ports, World
+from tests.load.strangers import besiege
 from tests.load.traffic import TEMPORARY, Customer, Gate, Tally, customers, keep_busy
 from tests.local.conftest import product
 from tests.local.test_recovery import Queue, pass_time, ringing
@@ -34,6 +36,8 @@ CUSTOMERS = 6
 PHASE_SECONDS = 60.0
 KILL_SECONDS = 20.0
 RECORD_SECONDS = 10.0
+# Before the traffic with faults, strangers flood their routes.
+SIEGE_SECONDS = 60.0
 # How long the queue may take each time after the faults have ended.
 PATIENCE = timedelta(minutes=1)
 
@@ -125,6 +129,10 @@ def _run(seconds: float, pause: float, state_dir: Path) -> int:
     ports, began = Ports.free(), time.monotonic()
     first = World(state_dir, ports).__enter__()
     run = Run(first)
+    siege = besiege(first, run.deployed(), min(seconds / 10, SIEGE_SECONDS))
+    run.tally.broken += siege.faults
+    print(f"strangers at ten times their limit: answers {dict(siege.strangers)}")
+    print(f"customers meanwhile: answers {dict(siege.customers)}")
     people = customers(lambda: run.world, run.deployed, CUSTOMERS, run.tally)
     phase = min(PHASE_SECONDS, seconds / len(CONDITIONS))
     run.gate.open()
@@ -159,7 +167,8 @@ def _restart(run: Run, state_dir: Path, ports: Ports) -> float:
 
 
 def _judge(run: Run, people: Sequence[Customer], seconds: float, saved: float, all_: float) -> int:
-    deployed, queue = run.deployed(), Queue(run.world)
+    deployed = run.deployed()
+    queue = Queue(run.world, deployed)
     run.world.finch.faults.clear()
     rings = ringing(run.world)
     rest = _come_to_rest(run, deployed, queue)
@@ -171,7 +180,7 @@ def _judge(run: Run, people: Sequence[Customer], seconds: float, saved: float, a
         for code in codes
         if code["exchanges"] > 1
     ]
-    faults += [f"left in the queue: {work_item}" for work_item in rest]
+    faults += [f"left unfinished: {sorted(one)}" for one in rest]
     reported = StoredState(deployed).phases()
     _report(run, len(codes), seconds, saved, all_)
     print(f"waiting for a person: {reported['held']} held, {reported['uncertain']} uncertain")
@@ -183,7 +192,7 @@ def _judge(run: Run, people: Sequence[Customer], seconds: float, saved: float, a
 
 
 def _come_to_rest(run: Run, deployed: Deployed, queue: Queue) -> list[dict[str, Any]]:
-    """Makes days pass while the queue and the scheduled check work; returns the items that stay.
+    """Makes days pass while the queue and the scheduled check work; returns the work that stays.
 
     Items that wait for a person are not counted.
     """
@@ -224,13 +233,17 @@ def _without_process_work(world: World) -> Iterator[None]:
 
 
 def _unfinished(deployed: Deployed, queue: Queue) -> list[dict[str, Any]]:
-    """The work items in the queue that do not wait for a person."""
-    held = {
-        item["handle_hash"]["S"]
-        for item in deployed.tables.all_sessions()
-        if item["phase"]["S"] in ("held", "uncertain")
-    }
-    return [item for item in queue.waiting() if item.get("session") not in held]
+    """The work items in the queue, and the rows with unfinished work that waits for no person."""
+    tables = deployed.tables
+    sessions = [
+        item
+        for item in tables.all_sessions()
+        if "due_at" in item and item["phase"]["S"] not in ("held", "uncertain")
+    ]
+    connections = [
+        item for item in tables.items(tables.connections) if "disconnecting_since" in item
+    ]
+    return [*queue.waiting(), *sessions, *connections]
 
 
 def _report(run: Run, codes: int, seconds: float, saved: float, all_: float) -> None:

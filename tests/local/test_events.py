@@ -71,7 +71,7 @@ def break_at_finch(world: World, person: Person) -> None:
 
 
 def check_health(world: World, person: Person) -> None:
-    work_item = WorkItem.at_once(ConnectionSubject(person.customer_id, KEY), datetime.now(UTC))
+    work_item = WorkItem(ConnectionSubject(person.customer_id, KEY), datetime.now(UTC))
     world.aws.client("sqs").send_message(
         QueueUrl=world.output("WorkQueueUrl"), MessageBody=work_queue.write(work_item)
     )

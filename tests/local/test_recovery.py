@@ -1,7 +1,7 @@
 """Interrupted work finishes by itself: killed processes, and Finch slow or down, over real HTTP.
 
-The delays of the queue are a minute and more. The tests send its messages again as due and make rows
-older. Everything else is the deployed product.
+The delays of the queue are a minute and more. The tests send its messages again, and make rows older
+and due. Everything else is the deployed product.
 """
 
 import json
@@ -9,8 +9,9 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import batched
 from typing import Any
 
@@ -48,6 +49,7 @@ class Queue:
     """The deployed work queue and its dead letters."""
 
     world: World
+    deployed: Deployed
 
     def waiting(self) -> list[dict[str, Any]]:
         """The work items that are not done, also while delayed or hidden."""
@@ -69,11 +71,26 @@ class Queue:
             client.send_message_batch(QueueUrl=url, Entries=entries)
 
     def fall_due(self) -> None:
-        """Sends every work item now, as if its time had come."""
-        items, now = self.waiting(), datetime.now(UTC).isoformat()
+        """Queues every row that waits, and sends every work item now, as if their time had come."""
+        items, tables = self.waiting(), self.deployed.tables
         url = self.world.output("WorkQueueUrl")
         self.world.aws.client("sqs").purge_queue(QueueUrl=url)
-        self.send(*[json.dumps(work_item | {"due_at": now}) for work_item in items])
+        for table, key in (
+            (tables.sessions, ("handle_hash",)),
+            (tables.connections, ("customer_id", "provider_id#company_id")),
+        ):
+            for item in tables.items(table):
+                with suppress(tables.dynamodb.exceptions.ConditionalCheckFailedException):
+                    tables.dynamodb.update_item(
+                        TableName=table,
+                        Key={name: item[name] for name in key},
+                        UpdateExpression="SET due_at = :now",
+                        ConditionExpression="attribute_exists(due_at)",
+                        ExpressionAttributeValues={":now": {"N": "0"}},
+                    )
+        self.send(*map(json.dumps, items))
+        assert self.deployed.invoke
+        self.deployed.invoke("schedule_checks", {})
 
     def hide(self, seconds: int) -> None:
         """Sets how long a message stays hidden after a failure."""
@@ -121,7 +138,7 @@ def queue(world: World, deployed: Deployed) -> Iterator[Queue]:
     client, url = world.aws.client("sqs"), world.output("WorkQueueUrl")
     names = ["VisibilityTimeout"]
     kept = client.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-    yield Queue(world)
+    yield Queue(world, deployed)
     client.set_queue_attributes(QueueUrl=url, Attributes=kept)
 
 
@@ -351,14 +368,9 @@ def test_disconnect_while_finch_is_down_finishes_when_finch_is_back(
     for _ in range(3):
         reply = acme.disconnect()
         assert (reply.status, reply.json["status"]) == (202, "disconnecting")
-    # The disconnect has a single work item after three requests. The two connects have theirs.
-    first = max(queue.of_connections(), key=lambda work_item: work_item["due_at"])
+    assert len(queue.of_connections()) == 1, "one work item after three requests"
     queue.fall_due()
-
-    def comes_later(work_item: dict[str, Any]) -> bool:
-        return bool(work_item["retries"]) and work_item["due_at"] > first["due_at"]
-
-    until(lambda: any(comes_later(item) for item in queue.of_connections()))
+    until(lambda: queue.waiting() == [])
     [shown] = acme.connections()
     assert (shown["status"], len(shown["logins"])) == ("disconnecting", 2)
     assert live(deployed) == 2
@@ -464,9 +476,31 @@ def test_unreadable_messages_alone_become_dead_letters_and_raise_an_alarm(
     queue.fall_due()
     until(lambda: queue.waiting() == [])
     queue.hide(seconds=2)
-    strange = ["not json", json.dumps(work_item | {"due_at": "soon"}), json.dumps({"session": 1})]
-    due = json.dumps(work_item | {"due_at": datetime.now(UTC).isoformat()})
-    queue.send(strange[0], due, *strange[1:])
+    strange = ["not json", json.dumps(work_item | {"asked_at": "soon"}), json.dumps({"session": 1})]
+    queue.send(strange[0], json.dumps(work_item), *strange[1:])
     until(lambda: sorted(queue.dead()) == sorted(strange))
     assert queue.waiting() == []
     until(lambda: "DeadLetterAlarm" in ringing(world))
+
+
+def test_message_of_a_long_chain_of_invocations_is_stopped_as_in_lambda(
+    world: World, deployed: Deployed, queue: Queue
+) -> None:
+    Person(deployed, "acme").connect()
+    [work_item] = queue.waiting()
+    client, url = world.aws.client("sqs"), world.output("WorkQueueUrl")
+    client.purge_queue(QueueUrl=url)
+    before = deployed.finch.requests.count("GET", "/introspect")
+
+    def send(invocations: int) -> None:
+        trace = f"Root=1-0-0;Parent=0;Sampled=0;Lineage=1:0:{invocations}"
+        header: Any = {"AWSTraceHeader": {"DataType": "String", "StringValue": trace}}
+        client.send_message(
+            QueueUrl=url, MessageBody=json.dumps(work_item), MessageSystemAttributes=header
+        )
+
+    send(15)
+    until(lambda: deployed.finch.requests.count("GET", "/introspect") == before + 1)
+    send(16)
+    until(lambda: queue.dead() == [json.dumps(work_item)])
+    assert deployed.finch.requests.count("GET", "/introspect") == before + 1

@@ -110,7 +110,7 @@ def operator(world: World, deployed: Deployed) -> Operator:
 @pytest.fixture
 def queue(world: World, deployed: Deployed) -> Queue:
     """The work queue, to make work items due."""
-    return Queue(world)
+    return Queue(world, deployed)
 
 
 @pytest.fixture
@@ -436,6 +436,34 @@ def test_operator_decides_about_a_held_token(
     assert acme.connection()["status"] == "connected"
 
 
+def test_operator_gives_a_company_to_the_customer_of_a_held_token(
+    deployed: Deployed, operator: Operator, queue: Queue
+) -> None:
+    acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
+    acme.connect(login=MAYA)
+    assert globex.connect(login=OWEN).outcome == {"error": "cannot_connect"}
+    pass_time(deployed, timedelta(hours=2))
+    [held] = [one for one in deployed.tables.all_sessions() if one["phase"]["S"] == "held"]
+    values = {"session": held["handle_hash"]["S"], "customer": "globex"}
+    listing, transfer, inspect = commands(
+        TO_DO["A company is connected by another customer"], values
+    )
+    assert operator.run(listing) == PERSON_NEEDED
+    assert values["session"] in operator.screen
+    # Without a terminal, the program cannot ask and does nothing.
+    assert operator.run(transfer) == FAILED
+    assert globex.connections() == []
+    assert operator.run([*transfer, "--yes"]) == DONE
+    assert '"status": "transferred"' in operator.screen
+    assert operator.run(inspect) == DONE
+    assert HARBOR_LANE.id in operator.screen
+    assert globex.connection()["status"] == "connected"
+    queue.fall_due()
+    until(lambda: acme.connection()["status"] == "disconnected")
+    assert acme.connection()["problem"] == "transferred"
+    assert [token.login for token in live(deployed)] == [OWEN]
+
+
 def test_role_without_decrypt_permission_raises_alarms_and_loses_no_token(
     world: World, deployed: Deployed
 ) -> None:
@@ -464,9 +492,7 @@ def test_redrive_puts_dead_letters_back_into_the_queue(
     assert acme.disconnect().status == 202
     work_item = {"customer_id": "acme", "provider_id": "gusto", "company_id": HARBOR_LANE.id}
     now = "2026-01-01T00:00:00+00:00"
-    dead_letter = json.dumps(
-        {**work_item, "began_at": now, "due_at": now, "retries": 0, "scheduled": False}
-    )
+    dead_letter = json.dumps({**work_item, "asked_at": now, "scheduled": False})
     world.aws.client("sqs").send_message(
         QueueUrl=world.output("WorkDeadLetterQueueUrl"), MessageBody=dead_letter
     )

@@ -53,6 +53,7 @@ class PreparedWorld:
     escrowed: str
     to_discard: str
     held: str
+    waiting: str
     failed_batch: Mapping[str, str]
     old_key: Callable[[], AbstractContextManager[str]]
     _kept: list[tuple[str, list[dict[str, Any]]]] = field(repr=False)
@@ -74,7 +75,7 @@ class PreparedWorld:
         """Invokes `process_work` with one work item."""
         event = json.loads((ROOT / "events" / "process_work.json").read_text())
         now = datetime.now(UTC).isoformat()
-        work_item = {**subject, "began_at": now, "due_at": now, "retries": 0}
+        work_item = {**subject, "asked_at": now}
         event["Records"][0]["body"] = json.dumps(work_item)
         self.invoke("process_work", event)
 
@@ -171,6 +172,7 @@ def prepare_world(
         hashes["escrowed"],
         hashes["to-discard"],
         hashes["held"],
+        hashes["late"],
         {"streamArn": "stream", "shardId": "shard", "startSequenceNumber": "1"}
         | {"endSequenceNumber": "1"},
         old_key,
@@ -323,6 +325,12 @@ def check_health(prepared: PreparedWorld) -> None:
 
 
 @exercise("ProcessWork")
+def check_health_without_an_answer(prepared: PreparedWorld) -> None:
+    prepared.deployed.finch.faults.add("GET", "/introspect", status=500)
+    prepared.process(customer_id="acme", provider_id="gusto", company_id=HARBOR_LANE.id)
+
+
+@exercise("ProcessWork")
 def end_an_unconfirmed_connection(prepared: PreparedWorld) -> None:
     prepared.process(session=prepared.to_discard)
 
@@ -354,8 +362,8 @@ def read_the_audit(prepared: PreparedWorld) -> None:
     prepared.invoke("resolve_unfinished", {"action": "audit", "customer_id": "acme"})
 
 
-def _decide(prepared: PreparedWorld, action: str) -> None:
-    command = {"action": action, "session": prepared.held}
+def _decide(prepared: PreparedWorld, action: str, session: str) -> None:
+    command = {"action": action, "session": session}
     shown = prepared.invoke("resolve_unfinished", command)
     decision = shown["result"]["decision"]
     prepared.invoke("resolve_unfinished", command | {"decision": decision})
@@ -363,12 +371,17 @@ def _decide(prepared: PreparedWorld, action: str) -> None:
 
 @exercise("ResolveUnfinished")
 def attach_a_held_token(prepared: PreparedWorld) -> None:
-    _decide(prepared, "attach")
+    _decide(prepared, "attach", prepared.held)
 
 
 @exercise("ResolveUnfinished")
 def end_a_held_token(prepared: PreparedWorld) -> None:
-    _decide(prepared, "disconnect")
+    _decide(prepared, "disconnect", prepared.held)
+
+
+@exercise("ResolveUnfinished")
+def transfer_a_company(prepared: PreparedWorld) -> None:
+    _decide(prepared, "transfer", prepared.waiting)
 
 
 def _vend(prepared: PreparedWorld, **more: str) -> None:
@@ -440,7 +453,11 @@ def restore_a_backup(prepared: PreparedWorld) -> None:
         "connections": [
             one for one in kept[tables.connections] if one["customer_id"]["S"] == "acme"
         ],
-        "sessions": [one for one in kept[tables.sessions] if _hash(one) == prepared.held],
+        "sessions": [
+            one
+            for one in kept[tables.sessions]
+            if _hash(one) == prepared.held or one.get("phase") == {"S": "complete"}
+        ],
     }
     for part, name, key in (
         ("connections", tables.connections, ("customer_id", "provider_id#company_id")),
@@ -451,6 +468,10 @@ def restore_a_backup(prepared: PreparedWorld) -> None:
         )
         for item in lost[part]:
             tables.dynamodb.delete_item(TableName=name, Key={one: item[one] for one in key})
+    # The connection of a complete session is nowhere.
+    for row in tables.items(tables.connections):
+        whole = {name: row[name] for name in ("customer_id", "provider_id#company_id")}
+        tables.dynamodb.delete_item(TableName=tables.connections, Key=whole)
     for record in tables.items(tables.ownerships):
         tables.dynamodb.delete_item(
             TableName=tables.ownerships, Key={"owned_id": record["owned_id"]}

@@ -160,7 +160,7 @@ def _resource(call: Call) -> str:
     return {
         "dynamodbstreams": "ConnectionsTable/stream/*",
         "events": "EventBus",
-        "kms": "TokenKey",
+        "kms": "ErasureKey" if call.operation == "GenerateMac" else "TokenKey",
         "lambda": "VendToken",
         "secretsmanager": "FinchSecret",
         "sqs": "WorkQueue",

@@ -30,6 +30,8 @@ REQUESTS: dict[str, list[Callable[[Person], Reply]]] = {
         lambda acme: acme.browser.navigate(acme.link()),
         lambda acme: acme.browser.navigate("/connect/unknown"),
     ],
+    "HEAD /connect/{handle}": [lambda acme: acme.deployed.api.send("HEAD", "/connect/x")],
+    "HEAD /callback": [lambda acme: acme.deployed.api.send("HEAD", "/callback")],
     "GET /callback": [
         lambda acme: acme.browser.navigate("/callback?code=x"),
         lambda acme: acme.browser.navigate(acme.log_in(acme.click(acme.link()))),

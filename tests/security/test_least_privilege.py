@@ -232,6 +232,10 @@ def on_tables(world: World) -> Iterator[Attempt]:
 
     restored = {"TableName": "finch-connections-restored-mine"}
     yield Attempt(("dynamodb:Scan", RESTORED, ""), "dynamodb", "scan", restored)
+    item = restored | {
+        "Key": {"customer_id": {"S": "acme"}, "provider_id#company_id": {"S": "x#y"}}
+    }
+    yield Attempt(("dynamodb:GetItem", RESTORED, ""), "dynamodb", "get_item", item)
 
 
 def on_the_key(world: World) -> Iterator[Attempt]:
@@ -261,6 +265,12 @@ def on_the_key(world: World) -> Iterator[Attempt]:
         both = {"CiphertextBlob": blob} | again
         yield Attempt(("kms:ReEncryptFrom", "TokenKey", purpose), "kms", "re_encrypt", both)
         yield Attempt(("kms:ReEncryptTo", "TokenKey", purpose), "kms", "re_encrypt", both)
+    mac = {
+        "KeyId": world.physical_id("ErasureKey"),
+        "MacAlgorithm": "HMAC_SHA_256",
+        "Message": b"acme",
+    }
+    yield Attempt(("kms:GenerateMac", "ErasureKey", ""), "kms", "generate_mac", mac)
     for operation, more in (
         ("generate_data_key", {"KeySpec": "AES_256"}),
         ("disable_key", {}),

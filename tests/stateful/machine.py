@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import cache
 from hashlib import sha256
 from typing import Any, ClassVar
@@ -39,7 +39,7 @@ from tests.stateful.oracle import Authorization, Oracle
 from tests.support.deployed import Api, Reply
 from tests.support.in_process import Call, InProcess, Stopped
 from tests.support.invariants import Row, StoredState, broken
-from tests.support.person import FinchPage, Landing, Person, connection_path
+from tests.support.person import FinchPage, Landing, Person, connection_path, without_state
 
 REGION = "eu-west-1"
 
@@ -773,6 +773,32 @@ class Model(RuleBasedStateMachine):
             for one in (None, place)[-times:]:
                 self._repair(row, False, False, one)
 
+    @precondition(lambda self: self._with_tokens())
+    @rule(
+        which=INDEX,
+        same_site=SAME_SITE,
+        place=st.sampled_from(PLACES),
+        repair_first=st.booleans(),
+        trouble=TROUBLES,
+    )
+    def return_in_two_tabs_without_a_state(
+        self, which: int, same_site: bool, place: Place, repair_first: bool, trouble: Trouble | None
+    ) -> None:
+        """A repair and a connect are open in two tabs, and Finch does not echo the state of either."""
+        with self._step("return in two tabs", trouble):
+            customer_id, _ = row = _latest(self._with_tokens(), which)
+            person = self.people[customer_id, same_site]
+            repair = self._start_repair(row, same_site)
+            connect = self._start(customer_id, same_site, place, embedded=False)
+            if repair is None or connect is None:
+                return
+            self._click(connect, person)
+            done = [self._log_in(repair, None, BOTH), self._log_in(connect, place, BOTH)]
+            for authorization in done if repair_first else reversed(done):
+                if authorization and authorization.url:
+                    authorization.url = without_state(authorization.url)
+                    self._finish_callback(authorization, person)
+
     @precondition(lambda self: self._several())
     @rule(
         which=INDEX,
@@ -876,11 +902,11 @@ class Model(RuleBasedStateMachine):
     def deliver_in_parallel(self, turn: int, waits: bool, at: int, kind: str) -> None:
         """Two processes work on the queue, immediately or when the longest wait is over."""
         if waits:
-            with self._step("wait until all messages are due"):
+            with self._step("wait until unfinished work is due, and queue it"):
                 self.world.queue.pass_time(2 * MINUTE)
-                due = [datetime.fromisoformat(one["due_at"]) for one in self.world.queue.waiting()]
-                longest = max(due, default=self.world.clock.now) - self.world.clock.now
-                self.world.clock.advance(min(max(longest, MINUTE), DAY + HOUR))
+                self.world.clock.advance(HOUR)
+                self._schedule_checks()
+                self.world.clock.advance(MINUTE)
         with self._step("deliver in parallel", Trouble(at, kind, pick=2)):
             self._rotate(turn)
             self._deliver_alone(twice=False)
@@ -910,7 +936,6 @@ class Model(RuleBasedStateMachine):
         with self._step("time passes"):
             if works:
                 self.world.queue.pass_time(min(by, DAY))
-                self._schedule_checks()
             else:
                 self.world.clock.advance(by)
 
@@ -985,6 +1010,21 @@ class Model(RuleBasedStateMachine):
         self.oracle.ended_by_operator.add(item["escrow"]["M"]["connection_id"]["S"])
         return self.oracle.finch_may_end(decide)
 
+    @precondition(lambda self: self.stored.phases()["held"])
+    @rule(which=INDEX, trouble=TROUBLES)
+    def operator_transfers(self, which: int, trouble: Trouble | None) -> None:
+        """Gives the company of a held token to its customer."""
+        with self._step("operator transfers", trouble):
+            sessions = StoredState(self.oracle.deployed).sessions
+            held = [one for one, item in sessions.items() if item["phase"]["S"] == "held"]
+            if held:
+                chosen = _latest(held, which)
+                seen = self._operate(action="transfer", session=chosen)
+                if "error" not in seen:
+                    decision = seen["result"]["decision"]
+                    answer = self._operate(action="transfer", session=chosen, decision=decision)
+                    Model.ran[f"({answer.get('error', 'transferred')})"] += 1
+
     @precondition(lambda self: self.stored.phases()["uncertain"])
     @rule(which=INDEX, trouble=TROUBLES)
     def operator_dismisses(self, which: int, trouble: Trouble | None) -> None:
@@ -1026,13 +1066,6 @@ class Model(RuleBasedStateMachine):
             raise PromiseBroken("I1: the queue does not come to rest")
         if queue.dead():
             raise PromiseBroken("I6: a dead letter that comes again")
-        if queue.expired:
-            # The scheduled check finds work without a message after a day.
-            self.world.clock.advance(DAY + HOUR)
-            self._schedule_checks()
-            queue.expired.clear()
-            if not queue.drain():
-                raise PromiseBroken("I1: the queue does not come to rest after a scheduled check")
         self._check(at_rest=True)
 
     def _disconnect_everything(self) -> None:

@@ -3,10 +3,13 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import httpx
 
+from finch_connections.domain.connect_session import CONFIRM_WITHIN
+from finch_connections.domain.work_item import LONGEST_PAUSE
 from local.fake_finch.records import Connection
 from tests.support.deployed import Deployed
 from tests.support.in_process import InProcess
@@ -61,6 +64,8 @@ class Oracle:
         kept = StoredState(self.deployed)
         self.history.record(kept)
         for row, item in kept.connections.items():
+            if item.get("problem") == {"S": "transferred"} and row in self.wanted:
+                self.customer_ends(row)
             if new := item["tokens"]["M"].keys() - self.attached[row]:
                 self.attached[row] |= new
                 tokens = item["tokens"]["M"]
@@ -102,10 +107,13 @@ class Oracle:
             self.lost_at_finch |= before - self.live()
 
     def was_attached(self, code: str, provider_id: str, company_id: str) -> bool:
-        """Whether the token of a code was attached to this connection."""
+        """Whether the token of a code was attached to this connection.
+
+        A second code of an attempt gets the outcome of the first.
+        """
         authorization = self.authorizations[code]
         attached = self.attached[(authorization.customer_id, f"{provider_id}#{company_id}")]
-        return any(self.code_of.get(token_id) == code for token_id in attached)
+        return bool(self._made_in(authorization) & attached)
 
     def excused(self) -> set[str]:
         """The Finch connections that a health check may find ended, without a customer's request."""
@@ -115,17 +123,24 @@ class Oracle:
         """Whether the repair made a token of the Finch connection that it was started for."""
         made = {one.id: one.connection_id for one in self.world.finch.tokens()}
         return any(
-            made[token_id] == authorization.repairs
-            for token_id, code in self.code_of.items()
-            if code == authorization.code
+            made[token_id] == authorization.repairs for token_id in self._made_in(authorization)
         )
+
+    def _made_in(self, authorization: Authorization) -> set[str]:
+        """The tokens of the codes of an attempt."""
+        return {
+            token_id
+            for token_id, code in self.code_of.items()
+            if code in self.authorizations
+            and self.authorizations[code].state == authorization.state
+        }
 
     def broken(self, kept: StoredState) -> Iterator[str]:
         """Describes every contradiction between the stored state and the facts."""
         yield from self._attached_to_another(kept)
         yield from self._disconnected_unasked(kept)
         yield from self._ended_at_finch_unasked()
-        yield from self._without_a_message(kept)
+        yield from self._not_due(kept)
 
     def _attached_to_another(self, kept: StoredState) -> Iterator[str]:
         """A token belongs only to a customer with proof that they logged in for it."""
@@ -169,26 +184,23 @@ class Oracle:
             scope |= {one.id for one in finch.connections() if _employer(one) in pairs}
         return scope
 
-    def _without_a_message(self, kept: StoredState) -> Iterator[str]:
-        """Unfinished work must have a message in the queue or the dead-letter queue.
-
-        It may also have a message that expired in SQS: the scheduled check finds that work.
-        """
-        queue = self.world.queue
-        messages = [*queue.waiting(), *queue.dead(), *queue.expired]
-        sessions = {message.get("session") for message in messages}
-        rows = {
-            (one["customer_id"], f"{one['provider_id']}#{one['company_id']}")
-            for one in messages
-            if "customer_id" in one
-        }
-        for handle_hash, item in kept.sessions.items():
-            if item["phase"]["S"] in _UNFINISHED and handle_hash not in sessions:
-                yield f"M3: no message is about a session that is {item['phase']['S']}"
+    def _not_due(self, kept: StoredState) -> Iterator[str]:
+        """The scheduled check must find unfinished work within an hour, or when its confirmation ends."""
+        soon = (self.world.clock.now + LONGEST_PAUSE).timestamp()
+        for item in kept.sessions.values():
+            phase = item["phase"]["S"]
+            if phase in _UNFINISHED:
+                consumed_at = datetime.fromisoformat(item["consumed_at"]["S"])
+                ends = (consumed_at + CONFIRM_WITHIN).timestamp()
+                latest = max(soon, ends) if phase == "escrowed" else soon
+                if "due_at" not in item or int(item["due_at"]["N"]) > latest:
+                    yield f"M3: no scheduled check finds a session that is {phase}"
         for row, item in kept.connections.items():
-            going = kept.status(row) == "disconnecting" or "problem" in item
-            if going and row not in rows:
-                yield f"M3: no message is about {row[0]}'s {kept.status(row)} connection"
+            # A repair at another company leaves a problem, and no work.
+            refused = item.get("problem") == {"S": "disconnect_refused"}
+            going = kept.status(row) == "disconnecting" or refused
+            if going and ("due_at" not in item or int(item["due_at"]["N"]) > soon):
+                yield f"M3: no scheduled check finds {row[0]}'s {kept.status(row)} connection"
 
 
 def _employer(connection: Connection) -> tuple[str, str]:

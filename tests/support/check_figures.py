@@ -14,11 +14,11 @@ from finch_connections.use_cases.schedule_checks import PERIOD
 RUNS_A_DAY = int(timedelta(days=1) / PERIOD)
 DAYS = 30
 # The cost of one check in US dollars, from the public on-demand prices of us-east-1 and its calls:
-# a decryption, a read, a write of 2 KB with its index, half of a message's three requests, 0.4 s of
+# a decryption, a read, two writes of 2 KB with their index, half of a message's three requests, 0.4 s of
 # 256 MB on arm64, three log lines of 400 bytes.
 DOLLARS = {
     "KMS": 0.03 / 10_000,
-    "DynamoDB": (1 * 0.125 + (2 + 2) * 0.625) / 1e6,
+    "DynamoDB": (1 * 0.125 + 2 * (2 + 2) * 0.625) / 1e6,
     "SQS": (0.1 + 0.2 + 0.2) * 0.40 / 1e6,
     "Lambda": (0.2 * 0.20 / 1e6) + 0.4 * 0.25 * 0.0000133334,
     "logs": 3 * 400 * 0.50 / 1e9,

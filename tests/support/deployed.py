@@ -107,9 +107,9 @@ class Tables:
                 self.dynamodb.delete_item(TableName=table, Key=key)
 
     def all_sessions(self) -> list[dict[str, Any]]:
-        """The connect sessions, without the rows that record used codes."""
+        """The connect sessions, without the rows that record used codes and spent budgets."""
         found = self.items(self.sessions)
-        return [item for item in found if not item["handle_hash"]["S"].startswith("code#")]
+        return [item for item in found if "#" not in item["handle_hash"]["S"]]
 
     def items(self, table: str) -> list[dict[str, Any]]:
         """All items of a table."""

@@ -38,12 +38,15 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.utilities import dynamo_to_dict
 from moto.dynamodb.responses import DynamoHandler
-from moto.sqs.models import Message, Queue, sqs_backends
+from moto.sqs.models import Message, Queue, SQSBackend, sqs_backends
+from moto.sqs.responses import SQSResponse
 
 import finch_connections
 from finch_connections import background, settings
+from finch_connections.domain.connection import CHECKED_EVERY
 from finch_connections.finch import client as finch_client
 from finch_connections.finch import credentials, names_api
+from finch_connections.use_cases import schedule_checks
 from local.fake_finch import FinchState, InProcessTransport, create_app
 from local.fake_finch.webhooks import Delivery
 from tests.support.api_description import decoded_path
@@ -61,6 +64,12 @@ _MAX_DELIVERIES = 5000
 _MAX_MESSAGES = 200
 # Longer than the pause between two reports of the same problem.
 _REMINDER_INTERVAL = timedelta(minutes=90)
+# Lambda stops a chain of invocations that one event caused after about 16 ("Use Lambda recursive loop
+# detection to prevent infinite loops" in its developer guide).
+LONGEST_CHAIN = 16
+# The header that botocore sends, which SQS stores with a message ("Message attributes" in its guide).
+_TRACE_HEADER = "X-Amzn-Trace-Id"
+_TRACE_VARIABLE = "_X_AMZN_TRACE_ID"
 _RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
 
 type Handler = Callable[[dict[str, Any], Any], Any]
@@ -105,7 +114,10 @@ type Guard = Callable[[Call, Callable[[], Any]], Any]
 
 @dataclass(eq=False)
 class _Invocation:
+    """`chain` is the number of invocations that one event has caused, with this invocation."""
+
     function: str
+    chain: int
     stopped: bool = False
 
 
@@ -152,7 +164,8 @@ class Border:
     or exception. After `Stopped`, the process makes no other call. `exchanges` are all requests with
     a code. `late` are calls whose caller no longer waits, but which still have their effect. With
     `apart`, functions share no memory, as in Lambda. Most tests let them share memory, to test the
-    caches of a process too. `background` runs the product's background work.
+    caches of a process too. `background` runs the product's background work. `longest_chain` is the
+    number of invocations in the longest chain that one event has caused.
     """
 
     def __init__(self) -> None:
@@ -163,18 +176,31 @@ class Border:
         self.guard: Guard = let_through
         self.exchanges: list[Exchange] = []
         self.late: list[Callable[[], Any]] = []
+        self.longest_chain = 0
 
     @contextmanager
-    def invocation(self, function: str) -> Iterator[None]:
-        """Attributes the calls in its block to this function; afterwards sends the late calls."""
+    def invocation(self, function: str, after: int = 0) -> Iterator[None]:
+        """Attributes the calls in its block to this function; afterwards sends the late calls.
+
+        `after` is the number of earlier invocations in the chain. As in Lambda, the environment has the
+        number, and botocore passes it on.
+        """
         if self.apart and function != self._last:
             forget_process_memory()
         self._last = function
-        running = self._running.set(_Invocation(function))
+        outer = self._running.get()
+        chain = (outer.chain if outer else after) + 1
+        self.longest_chain = max(self.longest_chain, chain)
+        running = self._running.set(_Invocation(function, chain))
+        trace = os.environ.get(_TRACE_VARIABLE)
+        os.environ[_TRACE_VARIABLE] = f"Root=1-0-0;Parent=0;Sampled=0;Lineage=1:0:{chain}"
         try:
             yield
         finally:
             self._running.reset(running)
+            os.environ.pop(_TRACE_VARIABLE, None)
+            if trace:
+                os.environ[_TRACE_VARIABLE] = trace
             while self.late:
                 with suppress(Exception):
                     self.late.pop(0)()
@@ -203,6 +229,7 @@ class Border:
         self.guard = let_through
         self.exchanges.clear()
         self.late.clear()
+        self.longest_chain = 0
 
 
 def let_through(call: Call, send: Callable[[], Any]) -> Any:
@@ -345,10 +372,15 @@ def context(name: str) -> SimpleNamespace:
 
 @dataclass
 class InProcessApi:
-    """The part of API Gateway that our functions see: routing, JWT authorizer, payload 2.0."""
+    """The part of API Gateway that our functions see: routing, JWT authorizer, payload 2.0.
+
+    A custom domain may map `base_path` to the API. Neither the routes nor `rawPath` contain it ("Create
+    AWS Lambda proxy integrations for HTTP APIs" in API Gateway's guide).
+    """
 
     routes: list[Route]
     border: Border
+    base_path: str = ""
 
     def token(self, customer_id: str) -> str:
         """An access token that the authorizer of `send` accepts."""
@@ -365,7 +397,7 @@ class InProcessApi:
         """Sends one request through the function that the template routes it to."""
         headers = dict(headers or {})
         url = urlsplit(path)
-        decoded = decoded_path(url.path)
+        decoded = decoded_path(url.path).removeprefix(self.base_path)
         route, parameters = self._route(method, decoded)
         event = json.loads(route.event_file.read_text())
         for name in ("cookies", "body", "pathParameters", "queryStringParameters"):
@@ -423,11 +455,12 @@ def _body(body: bytes) -> dict[str, Any]:
 
 @dataclass
 class InProcessQueue:
-    """The queue of work items, and Lambda's event source mapping that processes it.
+    """The queue of work items, Lambda's event source mapping that processes it, and the schedule.
 
-    A message whose handler failed is hidden for the queue's visibility timeout and is delivered
-    again; after too many deliveries it becomes a dead letter. SQS may deliver a message `twice`.
-    `expired` are messages that were deleted at the end of the queue's retention period.
+    The scheduled check runs at each whole minute in which a row is due. A message whose handler failed is
+    hidden for the queue's visibility timeout and is delivered again; after too many deliveries it becomes
+    a dead letter. SQS may deliver a message `twice`. `expired` are messages that were deleted at the end
+    of the queue's retention period.
     """
 
     name: str
@@ -439,6 +472,7 @@ class InProcessQueue:
     failed: list[Exception] = field(default_factory=list)
     deliveries: list[int] = field(default_factory=lambda: [0])
     expired: list[dict[str, Any]] = field(default_factory=list)
+    checked_at: datetime | None = None
 
     def waiting(self) -> list[dict[str, Any]]:
         """The messages that are not processed yet, including hidden messages."""
@@ -467,6 +501,7 @@ class InProcessQueue:
         self.failed.clear()
         self.expired.clear()
         self.deliveries[0] = 0
+        self.checked_at = None
 
     def snapshot(self) -> list[list[Message]]:
         """The messages of both queues, for `restore`."""
@@ -490,6 +525,7 @@ class InProcessQueue:
         if len(self._queue._messages) >= _MAX_MESSAGES:
             raise QueueOverload("the queue gets more and more messages")
         self._expire()
+        self._stop_long_chains()
         batch = sqs_backends[DEFAULT_ACCOUNT_ID][_REGION].receive_message(
             self.name,
             min(int(mapping.get("BatchSize", 10)), 10),
@@ -515,84 +551,97 @@ class InProcessQueue:
                     self._queue.delete_message(message.receipt_handle)
         return len(batch)
 
-    def drain(self, within: timedelta = timedelta(days=14), *, hop: bool = False) -> bool:
-        """Delivers messages, and lets time pass while none is visible, until no work is left.
+    def drain(self, within: timedelta = timedelta(days=14)) -> bool:
+        """Delivers messages and runs the scheduled check, and lets time pass, until no work is left.
 
-        Returns whether the queue came to rest in this time: it is empty, or each remaining message
-        only repeats the report of a problem that waits for an operator. A message with a later due
-        time is delayed until then in a single step. With `hop`, the product queues it again each time
-        SQS's longest delay is over.
+        Returns whether no work was left in this time, except problems that wait for an operator.
         """
         end = self.clock.now + within
         while not self.at_rest():
-            if not self._deliver_next(end, hop):
+            if not self._step(end):
                 return self.at_rest()
-        if self.waiting():
-            self.pass_time(_REMINDER_INTERVAL, hop=hop)
+        soon = self.clock.now + _REMINDER_INTERVAL
+        if any(at < soon for at, _ in self._due()):
+            self.pass_time(_REMINDER_INTERVAL)
         return self.at_rest()
 
-    def pass_time(self, by: timedelta, *, hop: bool = False) -> None:
-        """Lets time pass and delivers the messages that become visible."""
+    def pass_time(self, by: timedelta) -> None:
+        """Lets time pass, delivers the messages that become visible, and runs the scheduled check."""
         end = self.clock.now + by
-        while self._deliver_next(end, hop):
+        while self._step(end):
             pass
         self.clock.advance(max(end - self.clock.now, timedelta()))
 
     def at_rest(self) -> bool:
-        """Whether every remaining message is about a problem that waits for an operator."""
-        messages = self.waiting()
-        if not messages:
-            return True
-        held = {
-            item["handle_hash"]["S"]
-            for item in self.tables.all_sessions()
-            if item["phase"]["S"] in ("held", "uncertain")
-        }
-        refused = {
-            (item["customer_id"]["S"], item["provider_id#company_id"]["S"])
-            for item in self.tables.items(self.tables.connections)
-            if "problem" in item
-        }
-        return all(
-            message.get("session") in held
-            or (
-                message.get("customer_id"),
-                f"{message.get('provider_id')}#{message.get('company_id')}",
-            )
-            in refused
-            for message in messages
-        )
+        """Whether no message waits, and no row except for an operator, the daily check and a confirmation."""
+        return not self.waiting() and not any(works for _, works in self._due())
 
-    def _deliver_next(self, end: datetime, hop: bool) -> bool:
-        """Delivers the next visible messages; False if none becomes visible before `end`."""
-        if not hop:
-            self._delay_until_due()
+    def _due(self) -> list[tuple[datetime, bool]]:
+        """When each row is due, and whether it is unfinished work of the product."""
+        found = []
+        for item in self.tables.items(self.tables.sessions):
+            if "due_at" in item:
+                found.append((_due_at(item), item["phase"]["S"] not in ("held", "uncertain")))
+        for item in self.tables.items(self.tables.connections):
+            if "due_at" in item:
+                checked_at = item.get("checked_at", item["created_at"])["S"]
+                usual = datetime.fromisoformat(checked_at) + CHECKED_EVERY - timedelta(seconds=1)
+                early = "problem" not in item and _due_at(item) < usual
+                found.append((_due_at(item), early or "disconnecting_since" in item))
+        return found
+
+    def _step(self, end: datetime) -> bool:
+        """Does what happens next: a delivery, or a scheduled check. False if that is after `end`."""
         if self.deliver():
             return True
-        messages = self._queue._messages
-        if not messages:
-            return False
-        seconds = min(max(m.visible_at, m.delayed_until) for m in messages) / 1000
         # At the exact end of the visibility timeout, moto still hides the message.
-        visible = datetime.fromtimestamp(seconds, UTC) + timedelta(milliseconds=2)
-        if visible > end:
+        visible = [
+            datetime.fromtimestamp(max(one.visible_at, one.delayed_until) / 1000, UTC)
+            + timedelta(milliseconds=2)
+            for one in self._queue._messages
+        ]
+        check = self._next_check()
+        soonest = min([*visible, *check], default=None)
+        if soonest is None or soonest > end:
             return False
-        self.clock.advance(max(visible - self.clock.now, timedelta(milliseconds=1)))
+        self.clock.advance(max(soonest - self.clock.now, timedelta(milliseconds=1)))
+        if check and check[0] <= self.clock.now:
+            self._check()
         return True
 
-    def _delay_until_due(self) -> None:
-        """Hides each message until it is due. This saves the deliveries that only queue it again."""
-        for message in self._queue._messages:
-            due_at = json.loads(message.body).get("due_at")
-            if due_at is not None:
-                millis = datetime.fromisoformat(due_at).timestamp() * 1000
-                message.delayed_until = max(message.delayed_until, millis)
+    def _next_check(self) -> list[datetime]:
+        """The next whole minute at which the scheduled check finds a due row."""
+        now, period = self.clock.now, schedule_checks.PERIOD
+        soonest = min((at for at, _ in self._due()), default=None)
+        if soonest is None:
+            return []
+        soonest = max(soonest, now)
+        if self.checked_at and self.checked_at <= now:
+            soonest = max(soonest, self.checked_at + period)
+        late = (soonest - BEGINNING) % period
+        return [soonest + period - late if late else soonest]
+
+    def _check(self) -> None:
+        # Within its minute, because a real run takes part of a second.
+        self.checked_at = self.clock.now - (self.clock.now - BEGINNING) % schedule_checks.PERIOD
+        name = "schedule_checks"
+        # The next run does what a failed run did not do.
+        with suppress(Exception, Stopped), self.border.invocation(name):
+            handler_of(name)({}, context(name))
+
+    def _stop_long_chains(self) -> None:
+        """Moves the messages of long chains to the dead letters, as Lambda does."""
+        long = [one for one in self._queue._messages if _chain(one) >= LONGEST_CHAIN]
+        for message in long:
+            self._queue._messages.remove(message)
+            self._dead_letters._messages.append(message)
 
     def _invoke(self, batch: list[Message]) -> set[str]:
         """The ids of the messages that the function did not process; raises its errors."""
         name = "process_work"
         handler, event = handler_of(name), _sqs_event(batch, self._queue)
-        with self.border.invocation(name):
+        # AWS does not document which message of a batch counts. The longest chain is the strictest choice.
+        with self.border.invocation(name, after=max(map(_chain, batch))):
             answer = handler(event, context(name)) or {}
         named = {item["itemIdentifier"] for item in answer.get("batchItemFailures", ())}
         # Lambda counts the whole batch as failed if the answer names an id that is not in the batch.
@@ -623,6 +672,37 @@ class InProcessQueue:
         queue = self._queue.dead_letter_queue
         assert queue is not None
         return queue
+
+
+def _due_at(item: Mapping[str, Any]) -> datetime:
+    return datetime.fromtimestamp(int(item["due_at"]["N"]), UTC)
+
+
+def _chain(message: Message) -> int:
+    """The number of invocations that led to a message, from the `Lineage` of its trace header."""
+    header = (message.system_attributes or {}).get("AWSTraceHeader", {}).get("string_value", "")
+    found = re.search(r"Lineage=\d+:\w+:(\d+)", header)
+    return int(found[1]) if found else 0
+
+
+def keep_trace_headers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has moto store the trace header of a call with its messages, as SQS does."""
+    header: ContextVar[str | None] = ContextVar("trace header", default=None)
+    call, send = SQSResponse.call_action, SQSBackend.send_message
+
+    def called(response: SQSResponse) -> Any:
+        header.set(response.headers.get(_TRACE_HEADER))
+        return call(response)
+
+    def sent(*arguments: Any, **named: Any) -> Message:
+        message = send(*arguments, **named)
+        if trace := header.get():
+            value = {"string_value": trace, "data_type": "String"}
+            message.system_attributes = {"AWSTraceHeader": value}
+        return message
+
+    monkeypatch.setattr(SQSResponse, "call_action", called)
+    monkeypatch.setattr(SQSBackend, "send_message", sent)
 
 
 def _mapping() -> dict[str, Any]:
@@ -827,11 +907,14 @@ def _deploy(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> InProcess:
         "FINCH_SANDBOX": "",
         "API_URL": API_URL,
         "RETURN_URLS": ",".join(RETURN_URLS),
+        "CONNECT_MODES": "redirect,embedded",
         "CUSTOMER_CLAIM": "sub",
         "EVENT_BUS": "changes",
         "VEND_TOKEN_FUNCTION": "vend_token",
         "AWS_LAMBDA_FUNCTION_NAME": "read_directory",
         "CHECKS_PER_MINUTE": "100",
+        # Tests connect as one customer more often than a person does.
+        "ATTEMPTS_PER_CUSTOMER": "100000",
         "POWERTOOLS_SERVICE_NAME": "finch-connections",
         "OLD_TOKEN_KEY_ARN": "",
     }.items():
@@ -846,6 +929,7 @@ def _deploy(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> InProcess:
             return call(handler)
 
     monkeypatch.setattr(DynamoHandler, "call_action", serialized)
+    keep_trace_headers(monkeypatch)
     border = Border()
     make_api_call = BaseClient._make_api_call  # type: ignore[attr-defined]
 
@@ -874,6 +958,8 @@ def _deploy(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> InProcess:
     )
     queue_url = make_queue(boto3.client("sqs"), "WorkQueue")
     key_arn = kms.create_key()["KeyMetadata"]["Arn"]
+    erasure_key = kms.create_key(KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC")
+    monkeypatch.setenv("ERASURE_KEY_ARN", erasure_key["KeyMetadata"]["Arn"])
     application = {
         "client_id": "our-client",
         "client_secret": "our-secret",

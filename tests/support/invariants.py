@@ -105,9 +105,15 @@ class ConnectionHistory:
         self._seen: dict[Row, set[str]] = defaultdict(set)
 
     def record(self, kept: StoredState) -> None:
-        """Records the current Finch connections of every connection."""
-        for row in kept.connections:
+        """Records the current Finch connections of every connection.
+
+        A Finch connection that an operator gave to another customer is no longer the former customer's.
+        """
+        for row, item in kept.connections.items():
             self._seen[row] |= kept.connection_ids(row)
+            if item.get("problem") == {"S": "transferred"}:
+                for other in kept.connections.keys() - {row}:
+                    self._seen[row] -= kept.connection_ids(other)
 
     def seen(self, row: Row) -> set[str]:
         """All Finch connections that this connection ever had."""
@@ -251,21 +257,25 @@ def _inconsistent_ownerships(kept: StoredState) -> Iterator[str]:
         for holder in item.get("holders", {"SS": []})["SS"]:
             if what not in _behind(kept.sessions.get(holder, {})):
                 yield f"I5: {kind} record names a session that has no token of it"
-    for (customer_id, key), item in kept.connections.items():
-        row = (customer_id, key)
-        wanted = {f"connection#{one}" for one in kept.connection_ids(row)}
-        if item["tokens"]["M"]:
-            wanted.add(f"company#{key}")
-        for owned_id in wanted:
+    for customer_id, key in kept.connections:
+        for owned_id in _wanted(kept, (customer_id, key)):
             record = kept.ownerships.get(owned_id, {})
             if record.get("customer_id") != {"S": customer_id} or record.get("key") != {"S": key}:
                 kind = owned_id.partition("#")[0]
-                yield f"I5: {_named(row)} has a {kind} without an ownership record"
+                yield f"I5: {_named((customer_id, key))} has a {kind} without an ownership record"
     for handle_hash, item in kept.sessions.items():
         for connection_id in _behind(item):
             record = kept.ownerships.get(f"connection#{connection_id}", {})
             if handle_hash not in record.get("holders", {"SS": []})["SS"]:
                 yield "I5: a session has a token, but the ownership record does not name it"
+
+
+def _wanted(kept: StoredState, row: Row) -> set[str]:
+    """The records that a connection must have; none if an operator gave its company to another customer."""
+    connection_ids = kept.connection_ids(row)
+    if not connection_ids or kept.connections[row].get("problem") == {"S": "transferred"}:
+        return set()
+    return {f"company#{row[1]}", *(f"connection#{one}" for one in connection_ids)}
 
 
 def _behind(session: dict[str, Any]) -> set[str]:

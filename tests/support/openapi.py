@@ -16,11 +16,13 @@ from typing import Any, NotRequired, TypedDict
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
+from finch_connections.domain.budget import TooManyRequests
 from finch_connections.domain.connect_session import (
     CannotConnect,
     CodeRejected,
     ConnectionEnded,
     ExchangeUncertain,
+    ModeNotAllowed,
     ReturnToNotAllowed,
     SessionExpired,
     SessionNotFound,
@@ -114,7 +116,9 @@ _ANSWERS: dict[str, dict[int, tuple[type[Any], ...]]] = {
     "POST /connect-sessions": {201: (Link, EmbeddedSession)},
     "POST /connections/{provider_id}/{company_id}/reauthenticate": {201: (Link, EmbeddedSession)},
     "GET /connect/{handle}": {302: ()},
+    "HEAD /connect/{handle}": {302: ()},
     "GET /callback": {302: ()},
+    "HEAD /callback": {302: ()},
     "POST /callback": {200: (Finished,), 202: (Finished,)},
     "GET /connections": {200: (Page,)},
     "GET /connections/{provider_id}/{company_id}": {200: (ConnectionResponse,)},
@@ -132,15 +136,17 @@ _FINCH = (FinchMisconfigured, FinchUnavailable, RequestRefused)
 # A path whose ids are not escaped may have no route.
 # The routes that a browser opens are missing: they always redirect, with the reason in the URL.
 _FAILURES: dict[str, tuple[type[Refusal | FinchFailure], ...]] = {
-    "POST /connect-sessions": (InvalidRequest, ReturnToNotAllowed, *_FINCH),
+    "POST /connect-sessions": (
+        *(InvalidRequest, ReturnToNotAllowed, ModeNotAllowed, TooManyRequests, *_FINCH),
+    ),
     "POST /connections/{provider_id}/{company_id}/reauthenticate": (
-        *(InvalidRequest, ReturnToNotAllowed, ConnectionNotFound, ConnectionBusy, RouteNotFound),
-        *_FINCH,
+        *(InvalidRequest, ReturnToNotAllowed, ModeNotAllowed, ConnectionNotFound),
+        *(ConnectionBusy, RouteNotFound, TooManyRequests, *_FINCH),
     ),
     "POST /callback": (
         *(InvalidRequest, CodeRejected, SessionNotFound, SessionUsed, SessionExpired),
         *(CannotConnect, TooManyLogins, ConnectionEnded, ExchangeUncertain, Unauthorized),
-        *_FINCH,
+        *(TooManyRequests, *_FINCH),
     ),
     "GET /connections": (InvalidRequest,),
     "GET /connections/{provider_id}/{company_id}": (ConnectionNotFound, RouteNotFound),
@@ -262,7 +268,11 @@ def _responses(key: str, needs_token: bool) -> Iterator[tuple[str, Any]]:
         failure = {"allOf": [_reference(Problem), {"properties": narrowed}]}
         content = {"application/problem+json": {"schema": failure}}
         text = " or ".join(f"`{one}`" for one in sorted(codes))
-        yield str(int(status)), {"description": text, "content": content}
+        failed: dict[str, Any] = {"description": text, "content": content}
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            seconds = {"description": "Seconds to wait.", "schema": {"type": "integer"}}
+            failed["headers"] = {"retry-after": {"required": True, **seconds}}
+        yield str(int(status)), failed
 
 
 def _reference(type_: type[Any]) -> dict[str, str]:

@@ -72,7 +72,8 @@ class Landing:
         url = urlsplit(reply.headers["location"])
         fragment = dict(parse_qsl(url.fragment))
         page = url._replace(query="", fragment="").geturl()
-        return cls(page, dict(parse_qsl(url.query)), fragment.get("completion"))
+        _, _, outcome = url.query.rpartition("finch=return&")
+        return cls(page, dict(parse_qsl(outcome)), fragment.get("completion"))
 
 
 @dataclass

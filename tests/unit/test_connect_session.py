@@ -148,12 +148,13 @@ def test_only_the_cookie_of_the_session_proves_the_browser() -> None:
         now=NOW,
     )
     attempt = new.session.attempt
-    pair = cookies.binding_cookie(attempt.binding_id, new.binding).partition(";")[0]
+    [cookie] = cookies.binding_cookies(attempt.binding_id, new.binding, NOW, {})
+    pair = cookie.partition(";")[0]
     name, _, value = pair.partition("=")
     another, _, _ = cookies.spent_binding_cookie(started().attempt.binding_id).partition("=")
     assert attempt.bound(cookies.bindings({name: value}))
     assert not attempt.bound(cookies.bindings({}))
-    assert not attempt.bound(cookies.bindings({name: value[:-1]}))
+    assert not attempt.bound(cookies.bindings({name: value[:42]}))
     assert not attempt.bound(cookies.bindings({name: ""}))
     assert not attempt.bound(cookies.bindings({name: attempt.binding_hash}))
     assert not attempt.bound(cookies.bindings({another: value}))
@@ -204,8 +205,8 @@ def test_code_of_another_session_or_rejected_by_finch_is_refused() -> None:
 
 @pytest.mark.parametrize("page", [None, "https://dropped.example.com/"])
 def test_return_to_that_is_no_longer_configured_uses_the_default_page(page: str | None) -> None:
-    assert return_url(page, ALLOWED, {"a": "b"}) == ALLOWED[0] + "?a=b"
-    assert return_url(ALLOWED[1], ALLOWED, {"a": "b"}) == ALLOWED[1] + "?a=b"
+    assert return_url(page, ALLOWED, {"a": "b"}) == ALLOWED[0] + "?finch=return&a=b"
+    assert return_url(ALLOWED[1], ALLOWED, {"a": "b"}) == ALLOWED[1] + "?finch=return&a=b"
 
 
 def test_embedded_session_is_useful_as_long_as_finchs_session() -> None:

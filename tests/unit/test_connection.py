@@ -3,15 +3,17 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
+from typing import Any
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from finch_connections.aws import connection_table
 from finch_connections.domain.connection import (
     DISCONNECT_REFUSED,
     MAX_KEY_BYTES,
-    MAX_SET_BYTES,
+    MAX_LOGIN_BYTES,
     MAX_TOKENS,
     CompanyKey,
     Connection,
@@ -28,6 +30,7 @@ from finch_connections.domain.connection import (
     reencrypted,
     restored,
 )
+from finch_connections.domain.health import Finding, with_findings
 from finch_connections.domain.identifier import is_finch_id
 from finch_connections.domain.token_response import (
     Introspection,
@@ -156,19 +159,86 @@ def test_logins_are_limited() -> None:
 
 
 def test_entities_are_limited() -> None:
-    many = frozenset(f"{n:049}" for n in range(MAX_SET_BYTES // 50 - 1))
+    many = frozenset(f"{n:049}" for n in range((MAX_LOGIN_BYTES - 2000) // 50))
     full = connected(token("t1", entity_ids=many))
     with pytest.raises(TooManyLogins):
         attach(
             full,
             "acme",
             KEY,
-            token("t2", account_id="a2", entity_ids=frozenset({"x" * 60})),
+            token("t2", account_id="a2", entity_ids=frozenset(f"{n:0255}" for n in range(8))),
             b"",
             NOW,
         )
     with pytest.raises(TooManyLogins):
-        connected(token("t1", entity_ids=many | {"x" * 60}))
+        connected(token("t1", entity_ids=many | {f"{n:0255}" for n in range(8)}))
+
+
+def dynamodb_bytes(value: Any) -> int:
+    """The size of an attribute by DynamoDB's rules ("Item sizes and formats" in its developer guide)."""
+    match value:
+        case {"S": text}:
+            return len(text.encode())
+        case {"N": _}:
+            return 21
+        case {"B": content}:
+            return len(content)
+        case {"SS": texts}:
+            return sum(len(one.encode()) + 1 for one in texts)
+        case {"M": members}:
+            return 3 + sum(len(n.encode()) + dynamodb_bytes(one) + 1 for n, one in members.items())
+        case {"BOOL": _}:
+            return 1
+    raise AssertionError(value)
+
+
+def item_bytes(connection: Connection) -> int:
+    item = connection_table._item(connection)
+    return sum(len(name.encode()) + dynamodb_bytes(value) for name, value in item.items())
+
+
+@pytest.mark.parametrize("id_length", [36, 255])
+@pytest.mark.parametrize("entities", [0, 40])
+def test_largest_connection_fits_into_an_item_of_dynamodb(id_length: int, entities: int) -> None:
+    def id_of(kind: str, number: int) -> str:
+        return f"{number:06}{kind}".ljust(id_length, "ü")
+
+    made: Connection | None = None
+    with pytest.raises(TooManyLogins):  # noqa: PT012 - raised when the item is full
+        for n in range(MAX_TOKENS + 1):
+            ids = [id_of(f"e{n}", one) for one in range(entities)]
+            login = token(
+                id_of("t", n),
+                connection_id=id_of("c", n),
+                account_id=id_of("a", n),
+                finch_customer_id="k" * 200,
+                entity_ids=frozenset(ids),
+                entities=dict.fromkeys(ids, "error_no_account_setup"),
+                methods={f"method-{one}": "error_no_account_setup" for one in range(5)},
+                suspected=ConnectionStatus.DISCONNECTED,
+                suspected_since=NOW,
+            )
+            names = dict.fromkeys(ids, "ü" * 100)
+            made = attach(made, "k" * 256, KEY, login, b"c" * 4300, NOW, entity_names=names)
+    assert made
+    ended = partly_ended(disconnecting(made, NOW), made.connection_ids, NOW)
+    assert item_bytes(replace(ended, company_name="ü" * 200, provider_name="ü" * 200)) < 400 * 1024
+
+
+def test_restore_does_not_make_a_connection_too_large() -> None:
+    full = connected(*(token(f"t{n}", account_id=f"a{n}") for n in range(MAX_TOKENS)))
+    backup = connected(token("old"))
+    with pytest.raises(TooManyLogins):
+        restored(full, backup, backup.tokens, NOW)
+
+
+def test_check_keeps_the_stored_entities_where_new_entities_do_not_fit() -> None:
+    before = connected(token("t1", entities={"e1": "connected"}))
+    many = {f"{n:0255}": "connected" for n in range(MAX_LOGIN_BYTES // 255)}
+    found = Finding(ConnectionStatus.CONNECTED, entities=many, methods={})
+    after = with_findings(before, {"t1": found}, NOW)
+    assert after.tokens == before.tokens
+    assert after.checked_at == NOW
 
 
 def test_older_token_does_not_replace_a_newer_token() -> None:

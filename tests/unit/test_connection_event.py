@@ -21,6 +21,7 @@ from finch_connections.domain.connection import (
     entity_disconnected,
     entity_disconnecting,
     entity_refused,
+    free_to_connect,
     not_repaired,
     partly_ended,
 )
@@ -96,6 +97,13 @@ def test_removed_or_still_disconnected_row_makes_no_event() -> None:
     assert kind(connection(), None) is None
     assert kind(None, None) is None
     assert kind(gone(), gone()) is None
+
+
+def test_free_company_makes_an_available_event() -> None:
+    for before in (None, gone()):
+        after = free_to_connect(before, "acme", KEY, NOW)
+        assert kind(before, after) is EventKind.AVAILABLE
+    assert free_to_connect(connection(), "acme", KEY, NOW) is None
 
 
 @pytest.mark.parametrize(

@@ -47,5 +47,6 @@ def test_every_task_of_a_person_has_a_section() -> None:
         "Restore from a point in time",
         "Finch is down for a day",
         "A token has leaked",
+        "A company is connected by another customer",
         "Erase a customer",
     }

@@ -3,7 +3,7 @@
 import inspect
 import logging
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from datetime import UTC, datetime, timedelta
 from types import UnionType
 from typing import Any, get_args
@@ -51,6 +51,7 @@ FULL = Attempt(
     repairs=KEY,
     repairs_id="connection-1",
     finch_customer_id="acme~2",
+    apart=True,
 )
 CONSUMPTION = Consumption("request", "code", "completion", NOW)
 GRANTED = TokenResponse(
@@ -70,10 +71,10 @@ SESSIONS: list[ConnectSession] = [
     Started(BARE),
     Started(FULL, Click("https://connect.example.com/?session=1", LATER)),
     Exchanging(BARE, CONSUMPTION),
-    Uncertain(FULL, CONSUMPTION, next_look=LATER),
+    Uncertain(FULL, CONSUMPTION),
     Escrowed(BARE, CONSUMPTION, UNREADABLE),
     Escrowed(FULL, CONSUMPTION, ESCROW, LATER),
-    Held(FULL, CONSUMPTION, ESCROW, "cannot_connect", NOW, LATER),
+    Held(FULL, CONSUMPTION, ESCROW, "cannot_connect", NOW),
     Discarding(BARE, CONSUMPTION, ESCROW, "session_expired", LATER),
     Discarding(
         FULL, CONSUMPTION, ESCROW, "session_expired", LATER, KEY, frozenset({"globex"}), NOW
@@ -104,7 +105,7 @@ def test_item_without_a_required_attribute_is_refused_with_its_name(
     session: ConnectSession,
 ) -> None:
     item = _item(session)
-    needed = {one.name for one in fields(Attempt) if one.default is not None}
+    needed = {one.name for one in fields(Attempt) if one.default is MISSING}
     if not isinstance(session, Started):
         needed |= set(Consumption._fields)
     needed |= {"escrow", "discarding_since"} & {one.name for one in fields(session)}
@@ -143,6 +144,7 @@ class Recorder:
 ARGUMENTS: dict[str, Any] = {
     "click": Click("https://connect.example.com/", NOW),
     "code": SecretText("code"),
+    "attempt": FULL,
     "escrow": ESCROW,
     "error": "cannot_connect",
     "now": NOW,

@@ -102,6 +102,9 @@ export const de: Texts = {
     disconnected: { label: "Getrennt", reason: "Es können keine Daten mehr gelesen werden." },
   },
   problem: {
+    connect_again:
+      "Ein anderes Konto hatte diese Firma verbunden und hat sie getrennt. Verbinden Sie sie neu, um sie hier zu verwenden.",
+    transferred: "Diese Firma gehört jetzt zu einem anderen Konto.",
     another_company:
       "Zuletzt haben Sie sich bei einer anderen Firma angemeldet, die jetzt eine eigene Verbindung ist. Diese hier wartet noch auf Sie.",
     disconnect_refused:
@@ -211,6 +214,7 @@ export const de: Texts = {
       "Ihre Anmeldung erlaubt das nicht. Melden Sie sich neu an, oder kontaktieren Sie den Support.",
     internal_error: "Bei uns ging etwas schief. Bitte versuchen Sie es erneut.",
     invalid_request: "Diese Anfrage war nicht gültig. Bitte fangen Sie neu an.",
+    mode_not_allowed: "Diese Seite darf so keine Verbindung beginnen.",
     return_to_not_allowed:
       "Diese Seite darf keine Verbindung beginnen. Öffnen Sie sie unter ihrer üblichen Adresse.",
     route_not_found: "Diesen Teil des Dienstes gibt es nicht. Bitte laden Sie die Seite neu.",
@@ -222,7 +226,7 @@ export const de: Texts = {
     signature_invalid: "Diese Nachricht kommt nicht von Finch.",
     too_many_logins:
       "Diese Verbindung hat die größtmögliche Zahl von Anmeldungen. Trennen Sie sie, und verbinden Sie sie neu.",
-    too_many_requests: "Das war zu oft. Warten Sie einen Moment, und versuchen Sie es erneut.",
+    too_many_requests: "Das war zu oft. Warten Sie einige Minuten, und versuchen Sie es erneut.",
     unauthorized: "Ihre Anmeldung ist abgelaufen. Bitte melden Sie sich neu an.",
     unreachable: "Der Dienst antwortet nicht. Prüfen Sie Ihr Netz, und versuchen Sie es erneut.",
     unexpected: "Etwas Unerwartetes ist geschehen. Bitte versuchen Sie es erneut.",

@@ -98,6 +98,9 @@ export const en = {
     disconnected: { label: "Disconnected", reason: "No data can be read any more." },
   },
   problem: {
+    connect_again:
+      "Another account had connected this company and has disconnected it. Connect it again to use it here.",
+    transferred: "This company now belongs to another account.",
     another_company:
       "The last time you signed in to another company, which is now a connection of its own. This one still waits for you.",
     disconnect_refused:
@@ -202,6 +205,7 @@ export const en = {
     not_allowed: "Your sign-in does not allow this. Sign in again, or contact support.",
     internal_error: "Something went wrong on our side. Please try again.",
     invalid_request: "This request was not valid. Please start again.",
+    mode_not_allowed: "This page may not start a connection in this way.",
     return_to_not_allowed: "This page may not start a connection. Open it at its usual address.",
     route_not_found: "This part of the service was not found. Please reload the page.",
     session_expired: "This link or attempt is too old. Please connect again.",
@@ -211,7 +215,7 @@ export const en = {
     signature_invalid: "This message does not come from Finch.",
     too_many_logins:
       "This connection has the largest possible number of logins. Disconnect it, then connect it again.",
-    too_many_requests: "That was too often. Wait a moment, then try again.",
+    too_many_requests: "That was too often. Wait a few minutes, then try again.",
     unauthorized: "Your sign-in has ended. Please sign in again.",
     unreachable: "The service does not answer. Check your network, then try again.",
     unexpected: "Something unexpected happened. Please try again.",

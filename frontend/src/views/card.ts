@@ -10,6 +10,8 @@ export function card(view: View, content: Card): Children {
   const { connection, id, open, connect, toggle } = content;
   const { words } = view;
   const ended = connection.status === "disconnected";
+  const { problem } = connection;
+  const explained = !ended || problem === "transferred" || problem === "connect_again";
   const mark = h(
     "span",
     { class: "mark", "aria-hidden": "true" },
@@ -37,7 +39,7 @@ export function card(view: View, content: Card): Children {
             controls: id,
             label: actionLabel(view, connection, words.text("details")),
           }),
-      !ended && reason(view, content),
+      explained && reason(view, content),
     ),
     h("div", { id, class: "body", hidden: !open }, open && details(view, content)),
   ];

@@ -21,18 +21,26 @@ class Settings(NamedTuple):
     event_bus: str
     token_key_arn: str
     old_token_key_arn: str
+    erasure_key_arn: str
     finch_secret_arn: str
     finch_api_url: str
     finch_sandbox: str
     api_url: str
     return_urls: str
+    connect_modes: str
     customer_claim: str
     checks_per_minute: str
+    attempts_per_customer: str
 
     @property
     def allowed_return_urls(self) -> tuple[str, ...]:
         """The pages that customers may return to. The first is the default if no session is found."""
         return tuple(self.return_urls.split(","))
+
+    @property
+    def allowed_modes(self) -> tuple[str, ...]:
+        """The modes in which a connect session may start."""
+        return tuple(self.connect_modes.split(","))
 
     def callback_url(self, domain: str) -> str:
         """The URL to which Finch redirects the browser, on `API_URL` or else on the domain of the request."""

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 1.0
 READ_SECONDS = 3.0
 ATTEMPTS = 2
-# A call that hangs must leave time to report the error, or to store the token.
+# A call that hangs must leave time to report the error, or to store the token. botocore limits each
+# pause of a response, not the whole. That is enough: we trust AWS, and its responses are small.
 _CONFIG = Config(
     connect_timeout=CONNECT_SECONDS,
     read_timeout=READ_SECONDS,

@@ -14,6 +14,7 @@ from finch_connections.aws.dynamodb import (
     INTEGER,
     MAP,
     MOMENT,
+    SECONDS,
     SET,
     TEXT,
     Codec,
@@ -34,11 +35,13 @@ from finch_connections.aws.dynamodb import (
 )
 from finch_connections.domain.connection import (
     CHECKED_EVERY,
+    DISCONNECT_REFUSED,
     CompanyKey,
     Connection,
     ConnectionStatus,
     Token,
 )
+from finch_connections.domain.work_item import LEASE, LONGEST_PAUSE
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -88,8 +91,9 @@ _FIELDS = {
         empty={},
     ),
     "refused_entities": SET,
-    "next_look": MOMENT,
+    "due_at": SECONDS,
     "checked_at": MOMENT,
+    "hints_until": MOMENT,
     "problem": TEXT,
     "provider_name": TEXT,
     "company_name": TEXT,
@@ -101,7 +105,7 @@ _FIELDS = {
 }
 # A function that decrypts no token may read only these attributes, by its role in the template.
 _NAMES = {"#key": SORT_KEY, "#customer_id": "customer_id"} | {
-    f"#{name}": name for name in _FIELDS if name not in ("ciphertexts", "next_look")
+    f"#{name}": name for name in _FIELDS if name not in ("ciphertexts", "due_at", "hints_until")
 }
 _SHOWN = ", ".join(_NAMES)
 
@@ -215,9 +219,14 @@ class ConnectionTable:
         for key in due_keys(self.client, self.name, kind, until):
             yield _read_key(key)
 
-    def postpone(self, customer_id: str, key: CompanyKey, until: datetime) -> None:
-        """Makes a connection due at `until`. Raises `dynamodb.Conflict` if it is not due at all."""
-        postpone(self.client, self.name, _key(customer_id, key), until)
+    def postpone(
+        self, customer_id: str, key: CompanyKey, until: datetime, *, due_by: datetime | None = None
+    ) -> None:
+        """Makes a connection due at `until`.
+
+        Raises `dynamodb.Conflict` if it is not due at all, or not by `due_by`.
+        """
+        postpone(self.client, self.name, _key(customer_id, key), until, due_by=due_by)
 
     def writing(self, connection: Connection) -> "Write":
         """The write of a connection, as part of a transaction."""
@@ -260,15 +269,18 @@ def _item(connection: Connection) -> dict[str, Item]:
 
 def _due(connection: Connection) -> dict[str, Item]:
     """The attributes of the index by due time: for unfinished work, else for the next health check."""
-    key = (connection.customer_id, str(connection.key))
-    if since := connection.unfinished_since:
-        at, kind = since, Due.UNFINISHED
+    checked_at = connection.checked_at or connection.created_at
+    if since := connection.disconnecting_since or min(
+        connection.ending_entities.values(), default=None
+    ):
+        kind, at = Due.UNFINISHED, since + LEASE
+    elif connection.problem == DISCONNECT_REFUSED or connection.refused_entities:
+        kind, at = Due.UNFINISHED, checked_at + LONGEST_PAUSE
     elif connection.status is ConnectionStatus.DISCONNECTED:
         return {}
     else:
-        checked_at = connection.checked_at or connection.created_at
-        at, kind = checked_at + CHECKED_EVERY, Due.UNCHECKED
-    return due(kind, key, max(at, connection.next_look or at))
+        kind, at = Due.UNCHECKED, checked_at + CHECKED_EVERY
+    return due(kind, (connection.customer_id, str(connection.key)), connection.due_at or at)
 
 
 def connection_of(item: Item) -> Connection:

@@ -1,7 +1,7 @@
 """Parts that our tables share: transactions, failed conditions, field codecs and the index by due time."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
@@ -46,7 +46,14 @@ class NotRead(Exception):
 
 
 class Conflict(Exception):
-    """Another write came first. Nothing was written: read again and decide again."""
+    """Another write came first. Nothing was written: read again and decide again.
+
+    `failed` has the positions of the writes of a transaction whose condition failed.
+    """
+
+    def __init__(self, failed: Collection[int] = ()) -> None:
+        super().__init__()
+        self.failed = failed
 
 
 def read_together(client: "DynamoDBClient", reads: Sequence[Read]) -> list[Item | None]:
@@ -83,10 +90,11 @@ def _with_retries(write: Callable[[], object]) -> None:
         try:
             write()
         except ClientError as error:
-            reasons = {one.get("Code") for one in error.response.get("CancellationReasons", [])}
-            reasons.add(error.response["Error"]["Code"])
+            each = [one.get("Code") for one in error.response.get("CancellationReasons", [])]
+            reasons = {*each, error.response["Error"]["Code"]}
             if reasons & {"ConditionalCheckFailed", "ConditionalCheckFailedException"}:
-                raise Conflict from error
+                failed = [n for n, one in enumerate(each) if one == "ConditionalCheckFailed"]
+                raise Conflict(failed) from error
             if not reasons & {"TransactionConflict", "TransactionConflictException"}:
                 raise
             if seconds is None:
@@ -104,6 +112,11 @@ def text(value: str) -> Item:
 def number(value: float) -> Item:
     """A number as an attribute."""
     return {"N": str(value)}
+
+
+def seconds(value: datetime) -> Item:
+    """A time as an attribute: a number of whole seconds since 1970."""
+    return number(int(value.timestamp()))
 
 
 def moment(value: datetime) -> Item:
@@ -138,6 +151,7 @@ type Fields = Mapping[str, Codec]
 TEXT = Codec(text, lambda item: item["S"])
 INTEGER = Codec(number, lambda item: int(item["N"]))
 MOMENT = Codec(moment, read_moment)
+SECONDS = Codec(seconds, lambda item: datetime.fromtimestamp(int(item["N"]), UTC))
 SET = Codec(
     lambda members: {"SS": sorted(members)}, lambda item: frozenset(item["SS"]), empty=frozenset()
 )
@@ -174,7 +188,7 @@ def decode(item: Item, fields: Fields) -> dict[str, Any]:
 def due(kind: Due, key: Iterable[str], at: datetime) -> dict[str, Item]:
     """The attributes that put an item into the index by due time, due at `at`."""
     shard = sha256("\n".join(key).encode()).digest()[0] % _DUE_SHARDS
-    return {"due_shard": text(f"{kind}{shard}"), "due_at": number(int(at.timestamp()))}
+    return {"due_shard": text(f"{kind}{shard}"), "due_at": seconds(at)}
 
 
 def due_keys(client: "DynamoDBClient", table: str, kind: Due, until: datetime) -> Iterator[Item]:
@@ -187,7 +201,7 @@ def due_keys(client: "DynamoDBClient", table: str, kind: Due, until: datetime) -
             KeyConditionExpression="due_shard = :shard AND due_at <= :until",
             ExpressionAttributeValues={
                 ":shard": text(f"{kind}{shard}"),
-                ":until": number(int(until.timestamp())),
+                ":until": seconds(until),
             },
         )
         for page in pages:
@@ -215,18 +229,29 @@ def scan(
     return answer["Items"], {name: value["S"] for name, value in last.items()} if last else None
 
 
-def postpone(client: "DynamoDBClient", table: str, key: Item, until: datetime) -> None:
-    """Makes an item due at `until`. Raises `Conflict` if the item is not in the index by due time."""
+def postpone(
+    client: "DynamoDBClient",
+    table: str,
+    key: Item,
+    until: datetime,
+    *,
+    due_by: datetime | None = None,
+) -> None:
+    """Makes an item due at `until`.
+
+    Raises `Conflict` if the item is not in the index by due time, or is not due by `due_by`.
+    """
+    condition, values = "attribute_exists(due_at)", {":until": seconds(until)}
+    if due_by:
+        # The index can be older than the item.
+        condition, values = "due_at <= :by", {**values, ":by": seconds(due_by)}
     update(
         client,
         {
             "TableName": table,
             "Key": key,
-            "UpdateExpression": "SET due_at = :until, next_look = :look",
-            "ConditionExpression": "attribute_exists(due_at)",
-            "ExpressionAttributeValues": {
-                ":until": number(int(until.timestamp())),
-                ":look": moment(until),
-            },
+            "UpdateExpression": "SET due_at = :until",
+            "ConditionExpression": condition,
+            "ExpressionAttributeValues": values,
         },
     )

@@ -1,6 +1,6 @@
 """The Ownership table: the owners of companies and Finch connections, and the sessions that keep tokens."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -130,17 +130,35 @@ class OwnershipTable:
             {":me": _only(handle_hash)},
         )
 
-    def taking(self, wanted: Ownership, held_by: str | None = None) -> "Write":
-        """The write that takes an ownership, and removes the session `held_by` from the holders.
+    def taking(
+        self, wanted: Ownership, held_by: Collection[str] = (), former: str | None = None
+    ) -> "Write":
+        """The write that takes an ownership, and removes the sessions `held_by` from the holders.
 
-        It fails if another connection is the owner, or if a session is ending the Finch connection.
+        It fails if another connection is the owner, or if a session is ending the Finch connection. An
+        operator takes it from the connection of the customer `former` with the same key.
         """
+        owner, values = "", _owner(wanted)
+        if former:
+            owner = " OR (customer_id = :former AND #key = :key)"
+            values[":former"] = text(former)
+        if held_by:
+            values[":me"] = {"SS": sorted(held_by)}
         return self._update(
             wanted.owned_id,
             "SET customer_id = :customer, #key = :key" + (" DELETE holders :me" if held_by else ""),
-            f"(attribute_not_exists(customer_id) OR ({_THEIRS})) "
+            f"(attribute_not_exists(customer_id) OR ({_THEIRS}){owner}) "
             "AND attribute_not_exists(discarding)",
-            _owner(wanted) | ({":me": _only(held_by)} if held_by else {}),
+            values,
+        )
+
+    def leaving_to(self, connection_id: str, handle_hash: str, leaving: Collection[str]) -> "Write":
+        """The write that removes the sessions `leaving` from the holders; fails if `handle_hash` is none."""
+        return self._update(
+            owned_id_of_connection(connection_id),
+            "DELETE holders :leaving",
+            "contains(holders, :me)",
+            {":leaving": {"SS": sorted(leaving)}, ":me": text(handle_hash)},
         )
 
     def freeing(self, owned: Ownership, *, held: bool) -> "Write":

@@ -1,8 +1,7 @@
-"""The ConnectSessions table: each attempt to connect by the hash of its handle, and each used code."""
+"""The ConnectSessions table: attempts to connect by the hash of their handle, used codes, and budgets."""
 
 import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from functools import cache
@@ -33,10 +32,12 @@ from finch_connections.aws.dynamodb import (
     update,
     write_together,
 )
+from finch_connections.domain.budget import Spending, TooManyRequests, budgets
 from finch_connections.domain.connect_session import (
     CODE_LIFETIME,
     FINCH_SESSION_LIFETIME,
     KEPT_AFTER_END,
+    KEPT_AFTER_REFUSAL,
     KINDS,
     Attempt,
     Click,
@@ -60,6 +61,7 @@ from finch_connections.domain.connect_session import (
 from finch_connections.domain.connection import CompanyKey
 from finch_connections.domain.secret import SecretText
 from finch_connections.domain.token_response import TokenResponse
+from finch_connections.domain.work_item import LEASE
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -68,6 +70,7 @@ if TYPE_CHECKING:
 
 _BYTES = Codec(lambda value: {"B": value}, lambda item: item["B"])
 _FLAG = Codec(lambda value: {"BOOL": value}, lambda item: item["BOOL"])
+_MARK = Codec(_FLAG.write, _FLAG.read, empty=False)
 _KEY = Codec(lambda key: text(str(key)), lambda item: CompanyKey.parse(item["S"]))
 _LIST = Codec(
     lambda values: {"L": [text(one) for one in values]},
@@ -110,6 +113,7 @@ _ATTEMPT = {
     "repairs": _KEY,
     "repairs_id": TEXT,
     "finch_customer_id": TEXT,
+    "apart": _MARK,
 }
 _CLICK = {"finch_connect_url": TEXT, "finch_session_made_at": MOMENT}
 _CONSUMPTION = {
@@ -124,7 +128,6 @@ _OF_A_PHASE = {
     "dead_since": MOMENT,
     "discarding_since": MOMENT,
     "approved": SET,
-    "next_look": MOMENT,
     "key": _KEY,
     "repaired": _FLAG,
 }
@@ -161,11 +164,12 @@ class SessionTable:
 
     Each move raises `dynamodb.Conflict` if the session has changed, or if its phase does not lead to the
     next phase. A session has a `ttl` only while it cannot have a token: before its code is consumed, and
-    after its end.
+    after its end. The operator's program needs no `attempts_per_customer`, because it spends no budget.
     """
 
     client: "DynamoDBClient"
     name: str
+    attempts_per_customer: int = 0
 
     def get(self, handle_hash: str) -> ConnectSession | None:
         """The latest session, or None."""
@@ -179,17 +183,33 @@ class SessionTable:
         item = _item(session) | {"ttl": _ttl(session.attempt.expires_at)}
         self.client.put_item(TableName=self.name, Item=item)
 
-    def add_apart(self, session: Started) -> ConnectSession:
-        """Writes a session for a code of its own unless it exists; returns it as last written."""
-        item = _item(session) | {"ttl": _ttl(session.attempt.expires_at)}
+    def spend(self, kind: Spending, attempt: Attempt, now: datetime) -> None:
+        """Counts a request in its budgets. Raises `TooManyRequests`, and then counts nothing."""
+        spending = self._spending(kind, attempt, now)
+        try:
+            if len(spending) == 1:
+                update(self.client, spending[0]["Update"])
+            else:
+                write_together(self.client, spending)
+        except Conflict:
+            raise TooManyRequests(now) from None
+
+    def add_apart(self, session: Started, now: datetime) -> ConnectSession:
+        """Writes a session for a code of its own unless it exists; returns it as last written.
+
+        Raises `TooManyRequests`.
+        """
+        item = _item(session) | {"ttl": _unused_ttl(session.attempt, now)}
         put: Any = {
             "TableName": self.name,
             "Item": item,
             "ConditionExpression": "attribute_not_exists(handle_hash)",
         }
-        with suppress(Conflict):
-            write_together(self.client, [{"Put": put}])
-        return self.get(session.attempt.handle_hash) or session
+        try:
+            self._write_and_spend([{"Put": put}], Spending.APART, session.attempt, now)
+        except Conflict:
+            return self.get(session.attempt.handle_hash) or session
+        return session
 
     def opened(self, session: Started, click: Click) -> None:
         """Stores the Finch session of a click, with the customer id and the repair that Finch got.
@@ -228,7 +248,8 @@ class SessionTable:
         """Consumes the code, and returns the session in its new phase.
 
         The same transaction stores that this session has consumed the code. So no other session can
-        exchange it, and this session cannot exchange it again after Finch has rejected it.
+        exchange it, and this session cannot exchange it again after Finch has rejected it. Raises
+        `TooManyRequests`.
         """
         attempt, code_hash = session.attempt, code.digest()
         completion_hash = attempt.completion(code).digest()
@@ -252,14 +273,15 @@ class SessionTable:
             session,
             exchanging,
             _CONSUMPTION,
-            sets=due(Due.UNFINISHED, (attempt.handle_hash,), now),
+            sets=due(Due.UNFINISHED, (attempt.handle_hash,), now + LEASE),
             removes=("ttl",),
             only_if="repairs_id = :repairs"
             if attempt.repairs_id
             else "attribute_not_exists(repairs_id)",
             values={":repairs": text(attempt.repairs_id)} if attempt.repairs_id else {},
         )
-        write_together(self.client, [{"Put": note}, {"Update": take}, *together_with])
+        writes: list[Write] = [{"Put": note}, {"Update": take}, *together_with]
+        self._write_and_spend(writes, Spending.CODE, attempt, now)
         return exchanging
 
     def give_back(self, session: Exchanging, together_with: Sequence["Write"] = ()) -> None:
@@ -273,8 +295,12 @@ class SessionTable:
         note: Any = {
             "TableName": self.name,
             "Key": _code_key(code.digest()),
-            "UpdateExpression": "SET rejected = :true",
-            "ExpressionAttributeValues": {":true": {"BOOL": True}},
+            "UpdateExpression": "SET rejected = :true, #ttl = :ttl",
+            "ExpressionAttributeNames": {"#ttl": "ttl"},
+            "ExpressionAttributeValues": {
+                ":true": {"BOOL": True},
+                ":ttl": _epoch(session.consumption.consumed_at + KEPT_AFTER_REFUSAL),
+            },
         }
         again: Write = {"Update": self._restart(session)}
         write_together(self.client, [{"Update": note}, again, *together_with])
@@ -285,11 +311,21 @@ class SessionTable:
         update(self.client, self._move(session, uncertain, ["error"]))
 
     def escrow(
-        self, session: Exchanging | Uncertain, escrow: Escrow, together_with: Sequence["Write"]
+        self,
+        session: Exchanging | Uncertain,
+        attempt: Attempt,
+        escrow: Escrow,
+        together_with: Sequence["Write"],
     ) -> Escrowed:
-        """Stores the encrypted token in escrow, and returns the session in its new phase."""
-        escrowed = Escrowed(session.attempt, session.consumption, escrow)
-        keep = self._move(session, escrowed, ["escrow"], removes=("error",))
+        """Stores the encrypted token in escrow, and returns the session in its new phase.
+
+        `attempt` is the attempt that the token belongs to.
+        """
+        escrowed = Escrowed(attempt, session.consumption, escrow)
+        before, after = (encode(one, _ATTEMPT) for one in (session.attempt, attempt))
+        changed = [name for name in after if after[name] != before.get(name)]
+        gone = before.keys() - after.keys()
+        keep = self._move(session, escrowed, ["escrow", *changed], removes=("error", *gone))
         write_together(self.client, [{"Update": keep}, *together_with])
         return escrowed
 
@@ -337,10 +373,17 @@ class SessionTable:
         move = self._move(session, session, sets={"escrow.browser_bound": {"BOOL": True}})
         update(self.client, move)
 
-    def hold(self, session: Keeping, error: str, together_with: Sequence["Write"] = ()) -> None:
-        """Keeps the token in escrow for an operator."""
-        held = Held(session.attempt, session.consumption, session.escrow, error)
-        hold = self._move(session, held, ["error"], removes=("next_look", "key", "approved"))
+    def hold(
+        self,
+        session: Keeping,
+        error: str,
+        together_with: Sequence["Write"] = (),
+        key: CompanyKey | None = None,
+    ) -> None:
+        """Keeps the token in escrow for an operator, or until the company `key` is free."""
+        held = Held(session.attempt, session.consumption, session.escrow, error, key=key)
+        removes = ("approved", *(() if key else ("key",)))
+        hold = self._move(session, held, ("error", "key"), removes=removes)
         write_together(self.client, [{"Update": hold}, *together_with])
 
     def discard(
@@ -369,7 +412,7 @@ class SessionTable:
             session.dead_since,
         )
         stores = ("error", "discarding_since", "key", "approved")
-        discard = self._move(session, discarding, stores)
+        discard = self._move(session, discarding, stores, removes=() if key else ("key",))
         write_together(self.client, [{"Update": discard}, *together_with])
         return discarding
 
@@ -381,6 +424,10 @@ class SessionTable:
         together_with: Sequence["Write"] = (),
     ) -> None:
         """Ends the session and forgets its token, which is revoked or covered by another token."""
+        write_together(self.client, [self.ending(session, error, now), *together_with])
+
+    def ending(self, session: Keeping | Uncertain, error: str, now: datetime) -> "Write":
+        """The write that ends a session, as part of a transaction."""
         ended = Ended(session.attempt, session.consumption, error)
         end = self._move(
             session,
@@ -389,7 +436,7 @@ class SessionTable:
             sets={"ttl": _ttl(now)},
             removes=("escrow", "due_shard", "due_at"),
         )
-        write_together(self.client, [{"Update": end}, *together_with])
+        return {"Update": end}
 
     def complete(
         self,
@@ -472,13 +519,11 @@ class SessionTable:
 
         Raises `dynamodb.Conflict` if the session still exists.
         """
-        due_now = due(Due.UNFINISHED, (session.attempt.handle_hash,), now)
-        restored = {**item, **_item(session), **due_now}
+        leased = due(Due.UNFINISHED, (session.attempt.handle_hash,), now + LEASE)
+        restored = {**item, **_item(session), **leased}
         put: Any = {
             "TableName": self.name,
-            "Item": {
-                name: restored[name] for name in restored.keys() - {"next_look", "key", "approved"}
-            },
+            "Item": {name: restored[name] for name in restored.keys() - {"key", "approved"}},
             "ConditionExpression": "attribute_not_exists(handle_hash)",
         }
         write_together(self.client, [{"Put": put}, *together_with])
@@ -498,15 +543,52 @@ class SessionTable:
         for key in due_keys(self.client, self.name, Due.UNFINISHED, until):
             yield key["handle_hash"]["S"]
 
-    def postpone(self, handle_hash: str, until: datetime) -> None:
-        """Stores when an unfinished session is due again; raises `dynamodb.Conflict`."""
-        postpone(self.client, self.name, {"handle_hash": text(handle_hash)}, until)
+    def postpone(
+        self, handle_hash: str, until: datetime, *, due_by: datetime | None = None
+    ) -> None:
+        """Makes a session due at `until`. Raises `dynamodb.Conflict` if it is not due, or not by `due_by`."""
+        key = {"handle_hash": text(handle_hash)}
+        postpone(self.client, self.name, key, until, due_by=due_by)
+
+    def _spending(self, kind: Spending, attempt: Attempt, now: datetime) -> list[Any]:
+        """The writes that count a request: one item for each budget and window, which then expires."""
+        return [
+            {
+                "Update": {
+                    "TableName": self.name,
+                    "Key": {"handle_hash": text(budget.key)},
+                    "UpdateExpression": "SET #ttl = :ends ADD spent :one",
+                    "ConditionExpression": "attribute_not_exists(spent) OR spent < :limit",
+                    "ExpressionAttributeNames": {"#ttl": "ttl"},
+                    "ExpressionAttributeValues": {
+                        ":ends": _epoch(budget.ends),
+                        ":one": number(1),
+                        ":limit": number(budget.limit),
+                    },
+                }
+            }
+            for budget in budgets(kind, attempt, self.attempts_per_customer, now)
+        ]
+
+    def _write_and_spend(
+        self, writes: Sequence["Write"], kind: Spending, attempt: Attempt, now: datetime
+    ) -> None:
+        """Makes all writes and counts the request, in one transaction; raises `Conflict`.
+
+        Raises `TooManyRequests` only if the writes could be made.
+        """
+        try:
+            write_together(self.client, [*writes, *self._spending(kind, attempt, now)])
+        except Conflict as conflict:
+            if conflict.failed and min(conflict.failed) >= len(writes):
+                raise TooManyRequests(now) from None
+            raise
 
     def _restart(self, session: Exchanging) -> Any:
         return self._move(
             session,
             Started(session.attempt),
-            sets={"ttl": _ttl(session.attempt.expires_at)},
+            sets={"ttl": _unused_ttl(session.attempt, session.consumption.consumed_at)},
             removes=(*_CONSUMPTION, "due_shard", "due_at"),
         )
 
@@ -571,15 +653,27 @@ def _code_key(code_hash: str) -> dict[str, Item]:
 
 
 def read_backup(item: Item) -> ConnectSession | None:
-    """The session in an item of a backup; None for the note of a code."""
-    return None if item["handle_hash"]["S"].startswith("code#") else _session(item)
+    """The session in an item of a backup; None for the note of a code, and for a budget."""
+    return None if "#" in item["handle_hash"]["S"] else _session(item)
+
+
+def _epoch(at: datetime) -> Item:
+    return number(int(at.timestamp()))
 
 
 def _ttl(end: datetime) -> Item:
-    return number(int((end + KEPT_AFTER_END).timestamp()))
+    return _epoch(end + KEPT_AFTER_END)
+
+
+def _unused_ttl(attempt: Attempt, now: datetime) -> Item:
+    """When a session without a token expires. A session apart can get no other code."""
+    return _epoch(now + KEPT_AFTER_REFUSAL) if attempt.apart else _ttl(attempt.expires_at)
 
 
 @cache
 def from_settings() -> SessionTable:
     """The deployed table."""
-    return SessionTable(clients.client("dynamodb"), settings.read().connect_sessions_table)
+    ours = settings.read()
+    return SessionTable(
+        clients.client("dynamodb"), ours.connect_sessions_table, int(ours.attempts_per_customer)
+    )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 class EncryptedByAnotherKey(Exception):
     """The ciphertext was made with a key that is not ours, so we did not write it."""
+
+
+class NotEncrypted(Exception):
+    """KMS's response cannot be the ciphertext of the token under our key, so we do not store it."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -71,16 +75,34 @@ class TokenVault:
             DestinationKeyId=self.key_arn,
         )
         self._require_ours(answer["SourceKeyId"])
-        return None if answer["SourceKeyId"] == self.key_arn else answer["CiphertextBlob"]
+        if answer["SourceKeyId"] == self.key_arn:
+            return None
+        return self._ciphertext(answer, longer_than=0)
 
     def _require_ours(self, key_arn: str) -> None:
         if key_arn not in (self.key_arn, self.old_key_arn):
             raise EncryptedByAnotherKey
 
     def _encrypt(self, token: SecretText, context: Mapping[str, str]) -> bytes:
-        return self.client.encrypt(
-            KeyId=self.key_arn, Plaintext=token.reveal().encode(), EncryptionContext=context
-        )["CiphertextBlob"]
+        plaintext = token.reveal().encode()
+        answer = self.client.encrypt(
+            KeyId=self.key_arn, Plaintext=plaintext, EncryptionContext=context
+        )
+        ciphertext = self._ciphertext(answer, longer_than=len(plaintext))
+        if plaintext in ciphertext:
+            raise NotEncrypted
+        return ciphertext
+
+    def _ciphertext(self, answer: Mapping[str, Any], *, longer_than: int) -> bytes:
+        """The ciphertext in a response of KMS; raises `NotEncrypted` if it is visibly wrong.
+
+        The caller still has the token, or its old ciphertext, and tries again. We do not decrypt it to be
+        sure: that is another call for each connect, and KMS encrypts with authentication.
+        """
+        ciphertext: bytes = answer.get("CiphertextBlob", b"")
+        if answer.get("KeyId") != self.key_arn or len(ciphertext) <= longer_than:
+            raise NotEncrypted
+        return ciphertext
 
     def _decrypt(self, ciphertext: bytes, context: Mapping[str, str]) -> SecretText:
         answer = self.client.decrypt(CiphertextBlob=ciphertext, EncryptionContext=context)

@@ -5,7 +5,7 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from itertools import batched
 from typing import TYPE_CHECKING, Literal
@@ -29,8 +29,6 @@ from finch_connections.domain.work_item import (
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-# SQS's longest delay ("Delay queues" in its developer guide). A longer wait takes several messages.
-LONGEST_DELAY_SECONDS = 900
 # A session's key must be a hash: the table has other items, whose keys have a prefix.
 _HANDLE_HASH = re.compile("[0-9a-f]{64}")
 
@@ -41,19 +39,19 @@ class NotAWorkItem(Exception):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class WorkQueue:
-    """Sends work items, each delayed until it is due, or by SQS's longest delay if that is shorter."""
+    """Sends work items. SQS delays them by 15 minutes at most ("Delay queues" in its developer guide)."""
 
     client: "SQSClient"
     url: str
 
-    def send(self, work_item: WorkItem, now: datetime) -> None:
+    def send(self, work_item: WorkItem, delay: timedelta = timedelta()) -> None:
         """Queues a work item."""
         self.client.send_message(
-            QueueUrl=self.url, MessageBody=write(work_item), DelaySeconds=_delay(work_item, now)
+            QueueUrl=self.url, MessageBody=write(work_item), DelaySeconds=_seconds(delay)
         )
 
-    def send_all(self, work_items: Iterable[WorkItem], now: datetime) -> int:
-        """Queues many work items. Returns the number that SQS accepted."""
+    def send_all(self, work_items: Iterable[tuple[WorkItem, timedelta]]) -> int:
+        """Queues many work items, each with its delay. Returns the number that SQS accepted."""
         sent = 0
         for batch in batched(work_items, 10, strict=False):
             answer = self.client.send_message_batch(
@@ -62,9 +60,9 @@ class WorkQueue:
                     {
                         "Id": str(place),
                         "MessageBody": write(work_item),
-                        "DelaySeconds": _delay(work_item, now),
+                        "DelaySeconds": _seconds(delay),
                     }
-                    for place, work_item in enumerate(batch)
+                    for place, (work_item, delay) in enumerate(batch)
                 ],
             )
             sent += len(answer.get("Successful", ()))
@@ -77,9 +75,8 @@ class WorkQueue:
         return int(answer["Attributes"][name])
 
 
-def _delay(work_item: WorkItem, now: datetime) -> int:
-    seconds = math.ceil((work_item.due_at - now).total_seconds())
-    return min(max(seconds, 0), LONGEST_DELAY_SECONDS)
+def _seconds(delay: timedelta) -> int:
+    return math.ceil(delay.total_seconds())
 
 
 def write(work_item: WorkItem) -> str:
@@ -91,9 +88,8 @@ def write(work_item: WorkItem) -> str:
             subject = {"connection_id": connection_id}
         case ConnectionSubject(customer_id, key):
             subject = key_fields(customer_id, key)
-    times = {"began_at": work_item.began_at.isoformat(), "due_at": work_item.due_at.isoformat()}
-    flags = {"scheduled": work_item.scheduled, "redelivered": work_item.redelivered}
-    return json.dumps({**subject, **times, "retries": work_item.retries, **flags})
+    asked_at = work_item.asked_at.isoformat()
+    return json.dumps({**subject, "asked_at": asked_at, "scheduled": work_item.scheduled})
 
 
 def read(message: str) -> WorkItem:
@@ -109,11 +105,10 @@ def read(message: str) -> WorkItem:
                 subject = ConnectionSubject(customer_id, key)
             case _:
                 raise NotAWorkItem
-        began_at, due_at = (datetime.fromisoformat(fields[one]) for one in ("began_at", "due_at"))
-        if began_at.tzinfo is None or due_at.tzinfo is None:
+        asked_at = datetime.fromisoformat(fields["asked_at"])
+        if asked_at.tzinfo is None:
             raise NotAWorkItem
-        scheduled, redelivered = (fields.get(one) is True for one in ("scheduled", "redelivered"))
-        return WorkItem(subject, began_at, due_at, int(fields["retries"]), scheduled, redelivered)
+        return WorkItem(subject, asked_at, fields.get("scheduled") is True)
     except (
         ValueError,
         LookupError,

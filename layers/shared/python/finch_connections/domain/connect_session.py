@@ -3,7 +3,7 @@
 import hmac
 import re
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -34,8 +34,12 @@ CODE_LIFETIME = timedelta(minutes=10)
 EXCHANGE_LIMIT = timedelta(minutes=4)
 # A token that its user does not confirm within this time is disconnected at Finch.
 CONFIRM_WITHIN = timedelta(hours=24)
+# A customer who waits this long for another customer's company may not want it any more.
+WANTED_FOR = timedelta(days=30)
 # A session is kept this long after it ends or expires, so that a reload gets the same outcome.
 KEPT_AFTER_END = timedelta(days=30)
+# A stranger can make up codes, so rows that only a refused code has written are not kept for long.
+KEPT_AFTER_REFUSAL = timedelta(days=1)
 
 # "New session" in Finch's API reference.
 _LONGEST_CUSTOMER_NAME = 255
@@ -85,6 +89,12 @@ class ReturnToNotAllowed(Refusal):
     code = "return_to_not_allowed"
 
 
+class ModeNotAllowed(Refusal):
+    """The parameter ConnectModes of this deployment does not allow this mode."""
+
+    code = "mode_not_allowed"
+
+
 class ConnectionEnded(Refusal):
     """This connection ended at Finch before it was complete. Please start again."""
 
@@ -132,12 +142,15 @@ NEXT: Mapping[Phase, Collection[Phase]] = {
 # Without `__eq__` and `__repr__`: we do not use them, and Python would compile them at every cold start.
 @dataclass(frozen=True, eq=False, repr=False)
 class Attempt:
-    """The facts of the attempt. All phases have them, and only a click changes them.
+    """The facts of the attempt. All phases have them.
+
+    A click changes them, and so does the token of a code without an echoed `state`: see `meant_by`.
 
     The handle and the binding are stored only as hashes. `repairs` is the key of the connection whose
     login the session repairs, and `repairs_id` is the Finch connection of that login.
     `finch_customer_id` is the customer id that we sent to Finch. `repairs_id` and `finch_customer_id`
-    are None until Finch has created its session.
+    are None until Finch has created its session. `apart` marks a session for a single code: see `apart`
+    below.
     """
 
     handle_hash: str
@@ -154,6 +167,7 @@ class Attempt:
     repairs: CompanyKey | None = None
     repairs_id: str | None = None
     finch_customer_id: str | None = None
+    apart: bool = False
 
     @property
     def link_expires_at(self) -> datetime:
@@ -173,8 +187,8 @@ class Attempt:
 
     @property
     def binding_id(self) -> str:
-        """Identifies the session in the name of its binding cookie."""
-        return self.handle_hash[:16]
+        """Identifies the attempt in the name of its binding cookie."""
+        return self.binding_hash[:16]
 
     def bound(self, bindings: Mapping[str, SecretText]) -> bool:
         """Whether the browser that sent these bindings (by `binding_id`) has begun the session."""
@@ -267,7 +281,6 @@ class Uncertain:
     attempt: Attempt
     consumption: Consumption
     error: str = ExchangeUncertain.code
-    next_look: datetime | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -283,7 +296,11 @@ class Escrowed:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Held:
-    """The token is in escrow and must not be attached without an operator. `error` says why."""
+    """The token is in escrow and must not be attached without an operator. `error` says why.
+
+    `key` is the company, if the only reason is that another connection owns it. Finch has then confirmed
+    which connection the token belongs to, and the token may be attached when the company is free.
+    """
 
     phase: ClassVar = Phase.HELD
     attempt: Attempt
@@ -291,7 +308,28 @@ class Held:
     escrow: Escrow
     error: str
     dead_since: datetime | None = None
-    next_look: datetime | None = None
+    key: CompanyKey | None = None
+
+    def waits_for_company(self, now: datetime) -> bool:
+        """Whether the session may still get the company without an operator."""
+        return self.key is not None and now < self.consumption.consumed_at + WANTED_FOR
+
+    def is_repeated_by(self, later: "Held | Escrowed") -> bool:
+        """Whether `later` has a token of the same login and customer, with at least its products and proof.
+
+        A session that waits for its company knows the Finch connection of its token, so the later token
+        covers it. Behind a pair id, only an equal account shows that.
+        """
+        mine, other = self.escrow.token_response, later.escrow.token_response
+        return (
+            self.key is not None
+            and self.attempt.customer_id == later.attempt.customer_id
+            and self.consumption.consumed_at <= later.consumption.consumed_at
+            and self.escrow.browser_bound <= later.escrow.browser_bound
+            and mine.products <= other.products
+            and (mine.connection_id, mine.account_id) == (other.connection_id, other.account_id)
+            and not (is_pair_id(mine.connection_id) and mine.account_id is None)
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -406,6 +444,12 @@ def behind(session: ConnectSession) -> frozenset[str]:
     return frozenset(filter(None, (kept, session.attempt.repairs_id)))
 
 
+def require_mode(mode: Mode, allowed: Collection[str]) -> None:
+    """Raises `ModeNotAllowed` if a session may not start in this mode."""
+    if mode not in allowed:
+        raise ModeNotAllowed
+
+
 def require_return_to(return_to: str | None, allowed: Collection[str]) -> str:
     """The page to return to. It must be a configured page (RFC 9700 section 4.11).
 
@@ -471,9 +515,24 @@ def apart(session: Started, code: SecretText) -> Started:
     is that of `session`.
     """
     attempt = session.attempt
-    digest = sha256(f"{attempt.handle_hash} {code.digest()}".encode()).hexdigest()
-    handle_hash = attempt.binding_id + digest[len(attempt.binding_id) :]
-    return Started(replace(attempt, handle_hash=handle_hash), session.click)
+    handle_hash = sha256(f"{attempt.handle_hash} {code.digest()}".encode()).hexdigest()
+    return Started(replace(attempt, handle_hash=handle_hash, apart=True), session.click)
+
+
+def meant_by(token_response: TokenResponse, attempts: Sequence[Attempt]) -> Attempt:
+    """The attempt of a browser that a token belongs to, where Finch did not echo the `state`.
+
+    The connection decides for a repair, and the customer's name at Finch for another attempt. The first
+    attempt is the default.
+    """
+    return min(
+        attempts,
+        key=lambda one: (
+            one.repairs_id is None or one.repairs_id != token_response.connection_id,
+            one.finch_customer_id != token_response.customer_id,
+            one.repairs is not None,
+        ),
+    )
 
 
 def require_unspent(note: CodeNote | None, session: ConnectSession) -> None:

@@ -15,15 +15,19 @@ REFUSED_FOR = timedelta(days=3)
 DISCONNECT_REFUSED = "disconnect_refused"
 ENTITY_DISCONNECT_REFUSED = "entity_disconnect_refused"
 ANOTHER_COMPANY = "another_company"
+TRANSFERRED = "transferred"
+CONNECT_AGAIN = "connect_again"
 # The scheduled check asks Finch about a connection whose last check is older.
 CHECKED_EVERY = timedelta(days=1)
 
 _PAIR_ID = "pair#"
-# Keep an item below DynamoDB's 400 KB. Without its sets, a token takes at most about 2 KB.
 MAX_TOKENS = 50
-MAX_SET_BYTES = 250_000
 # A customer disconnects single entities by hand. A work item handles all of them.
 MAX_ENDING_ENTITIES = 20
+# The limit for all logins of an item, whose limit in DynamoDB is 400 KB. The rest is for names and the key.
+MAX_LOGIN_BYTES = 370_000
+# The names of a token's attributes, its times and its statuses, in DynamoDB's count.
+_FIXED_BYTES = 500
 # DynamoDB's limit for a sort key ("Quotas" in its developer guide).
 MAX_KEY_BYTES = 1024
 
@@ -215,6 +219,15 @@ class Token:
             return False
         return (self.connection_id, self.account_id) == (other.connection_id, other.account_id)
 
+    def covers(self, other: Self) -> bool:
+        """Whether a token of the same company belongs to the Finch connection of this token.
+
+        Finch may name no `connection_id` for either of them. An equal account then shows the same.
+        """
+        if is_pair_id(self.connection_id) or is_pair_id(other.connection_id):
+            return self.account_id is not None and self.account_id == other.account_id
+        return self.connection_id == other.connection_id
+
     def may_be_login_of(self, other: Self) -> bool:
         """Whether both can come from one login: Finch does not always return the account id."""
         if is_pair_id(self.connection_id):
@@ -231,9 +244,10 @@ class Connection:
     During a disconnect, `ended` has the Finch connection ids that Finch has confirmed so far, and
     `disconnecting_since` the start. `ending_entities` has the entities that the customer disconnects
     alone, with the start of each, and `refused_entities` those that Finch refused to end. `checked_at`
-    is the time of the last check at Finch, `next_look` the time when its work item is due. `problem` is
-    a stable code for a problem that the status does not show. `provider_name`, `company_name` and
-    `entity_names` (by entity id) are only for display.
+    is the time of the last check at Finch, `due_at` the time of the next look, or None for the usual time
+    in its status. `hints_until` is the time, on the queue's clock, of the newest hint that the last check
+    covers. `problem` is a stable code for a problem that the status does not show. `provider_name`,
+    `company_name` and `entity_names` (by entity id) are only for display.
     Each write increments `revision`, and fails unless the stored revision is the previous number. If
     `quiet_revision` equals `revision`, the write publishes no event; it is not read back.
     """
@@ -249,8 +263,9 @@ class Connection:
     disconnecting_since: datetime | None = None
     ending_entities: Mapping[str, datetime] = field(default_factory=dict)
     refused_entities: frozenset[str] = frozenset()
-    next_look: datetime | None = None
+    due_at: datetime | None = None
     checked_at: datetime | None = None
+    hints_until: datetime | None = None
     problem: str | None = None
     provider_name: str | None = None
     company_name: str | None = None
@@ -358,11 +373,12 @@ def attach(
     kept = [old for old in connection.tokens if not _replaces(token, old, repairing=repairing)]
     ciphertexts = {old.id: connection.ciphertexts[old.id] for old in kept}
     tokens = (*(_with_status_of(token, old) for old in kept), token)
-    if len(tokens) > MAX_TOKENS or sum(map(_set_bytes, tokens)) > MAX_SET_BYTES:
+    ciphertexts[token.id] = ciphertext
+    connection = replace(connection, tokens=tokens, ciphertexts=ciphertexts)
+    if not fits(connection):
         raise TooManyLogins
     return replace(
-        with_entity_names(replace(connection, tokens=tokens), entity_names or {}),
-        ciphertexts={**ciphertexts, token.id: ciphertext},
+        with_entity_names(connection, entity_names or {}),
         status=status_of_tokens(tokens),
         problem=None,
         refused_entities=frozenset(),
@@ -432,12 +448,30 @@ def _with_status_of(new: Token, old: Token) -> Token:
     )
 
 
-def _set_bytes(token: Token) -> int:
+def fits(connection: Connection) -> bool:
+    """Whether the logins of a connection, with their ciphertexts, fit into one item of the table."""
+    if len(connection.tokens) > MAX_TOKENS:
+        return False
+    size = sum(map(_token_bytes, connection.tokens)) + sum(
+        map(len, connection.ciphertexts.values())
+    )
+    return size <= MAX_LOGIN_BYTES
+
+
+def _token_bytes(token: Token) -> int:
     # DynamoDB counts the bytes of each string in a set plus one, and of each map entry plus three.
-    members = (*token.entity_ids, *token.products)
+    # The id is also the key of the ciphertext, and a disconnect also lists the connection id as ended.
+    texts = (
+        *(token.id, token.id, token.connection_id, token.connection_id),
+        *(token.account_id or "", token.finch_customer_id or "", token.status_detail or ""),
+        *token.entity_ids,
+        *token.products,
+    )
     entries = [*token.entities.items(), *token.methods.items()]
-    return sum(len(one.encode()) + 1 for one in members) + sum(
-        len(name.encode()) + len(value.encode()) + 3 for name, value in entries
+    return (
+        _FIXED_BYTES
+        + sum(len(one.encode()) + 1 for one in texts)
+        + sum(len(name.encode()) + len(value.encode()) + 3 for name, value in entries)
     )
 
 
@@ -461,20 +495,14 @@ def _reading(tokens: Sequence[Token]) -> Sequence[Token]:
 
 
 def disconnecting(connection: Connection, now: datetime) -> Connection:
-    """The connection marked as `disconnecting`. Its tokens stay until Finch has confirmed the end of each.
-
-    The same object if it is `disconnecting` or `disconnected` already.
-    """
-    if connection.status in (ConnectionStatus.DISCONNECTING, ConnectionStatus.DISCONNECTED):
-        return connection
+    """The connection marked as `disconnecting`. Its tokens stay until Finch has confirmed the end of each."""
     return replace(
         connection,
         status=ConnectionStatus.DISCONNECTING,
         disconnecting_since=now,
         ending_entities={},
         refused_entities=frozenset(),
-        # The disconnect has its own work item.
-        next_look=None,
+        due_at=None,
         problem=None,
         updated_at=now,
         revision=connection.revision + 1,
@@ -507,8 +535,7 @@ def entity_disconnecting(connection: Connection, entity_id: str, now: datetime) 
         connection,
         ending_entities={**connection.ending_entities, entity_id: now},
         refused_entities=connection.refused_entities - {entity_id},
-        # The disconnect has its own work item.
-        next_look=None,
+        due_at=None,
         updated_at=now,
         revision=connection.revision + 1,
     )
@@ -579,10 +606,45 @@ def disconnected(connection: Connection, now: datetime) -> Connection:
         disconnecting_since=None,
         ending_entities={},
         refused_entities=frozenset(),
-        problem=None,
+        due_at=None,
+        problem=TRANSFERRED if connection.problem == TRANSFERRED else None,
         status=ConnectionStatus.DISCONNECTED,
         updated_at=now,
         revision=connection.revision + 1,
+    )
+
+
+def transferred(connection: Connection, token: Token, now: datetime) -> Connection:
+    """The connection after an operator gave its company to another customer, who has `token`.
+
+    Tokens of that customer's login or Finch connection are dropped: to end them would end `token` too.
+    Finch must end the other logins, so the connection is `disconnecting` until then.
+    """
+    left = tuple(one for one in connection.tokens if not token.covers(one))
+    remaining = replace(
+        connection,
+        tokens=left,
+        ciphertexts={one.id: connection.ciphertexts[one.id] for one in left},
+        ended=frozenset(),
+    )
+    after = disconnecting(remaining, now) if left else disconnected(remaining, now)
+    return replace(after, problem=TRANSFERRED)
+
+
+def free_to_connect(
+    connection: Connection | None, customer_id: str, key: CompanyKey, now: datetime
+) -> Connection | None:
+    """The connection that asks its customer to log in: their token died while another owned the company.
+
+    None if the customer has connected the company in the meantime.
+    """
+    if connection is None:
+        status = ConnectionStatus.DISCONNECTED
+        connection = Connection(customer_id, key, (), status, now, now, revision=0)
+    if connection.status is not ConnectionStatus.DISCONNECTED:
+        return None
+    return replace(
+        connection, problem=CONNECT_AGAIN, updated_at=now, revision=connection.revision + 1
     )
 
 
@@ -602,7 +664,7 @@ def restored(
     """The connection with the tokens of a backup that are alive at Finch.
 
     The current data wins, because the backup is older. If the backup was `disconnecting`, and the
-    connection has no token now, the disconnect goes on. Raises `ConnectionBusy`.
+    connection has no token now, the disconnect goes on. Raises `ConnectionBusy` and `TooManyLogins`.
     """
     if current is None:
         current = replace(
@@ -617,16 +679,15 @@ def restored(
         raise ConnectionBusy
     tokens = (*current.tokens, *alive)
     goes_on = backup.status is ConnectionStatus.DISCONNECTING and not current.tokens
+    ciphertexts = {**current.ciphertexts} | {one.id: backup.ciphertexts[one.id] for one in alive}
+    current = replace(current, tokens=tokens, ciphertexts=ciphertexts)
+    if not fits(current):
+        raise TooManyLogins
     return replace(
         current,
-        tokens=tokens,
-        ciphertexts={
-            **current.ciphertexts,
-            **{one.id: backup.ciphertexts[one.id] for one in alive},
-        },
         status=ConnectionStatus.DISCONNECTING if goes_on else status_of_tokens(tokens),
         disconnecting_since=now if goes_on else None,
-        next_look=None,
+        due_at=None,
         # The scheduled check asks Finch about all tokens at its next run.
         checked_at=None,
         updated_at=now,
@@ -681,6 +742,7 @@ def disconnect_refused(connection: Connection, now: datetime) -> Connection:
         ciphertexts={one.id: connection.ciphertexts[one.id] for one in tokens},
         ended=frozenset(),
         disconnecting_since=None,
+        due_at=None,
         problem=DISCONNECT_REFUSED,
         status=ConnectionStatus.REAUTH,
         updated_at=now,

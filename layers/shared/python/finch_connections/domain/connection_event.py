@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from finch_connections.domain.connection import (
+    CONNECT_AGAIN,
     NEEDS_CUSTOMER,
     CompanyKey,
     Connection,
@@ -20,6 +21,7 @@ class EventKind(StrEnum):
     REPAIRED = "connection.repaired"
     LOGINS_CHANGED = "connection.logins_changed"
     DISCONNECTED = "connection.disconnected"
+    AVAILABLE = "connection.available"
 
 
 _REPAIRED_FROM = {*NEEDS_CUSTOMER, ConnectionStatus.UNKNOWN}
@@ -78,7 +80,7 @@ def _kind(before: Connection | None, after: Connection | None) -> EventKind | No
     was = before.status if before else ConnectionStatus.DISCONNECTED
     match was, after.status:
         case ConnectionStatus.DISCONNECTED, ConnectionStatus.DISCONNECTED:
-            return None
+            return EventKind.AVAILABLE if after.problem == CONNECT_AGAIN else None
         case ConnectionStatus.DISCONNECTED, _:
             return EventKind.CREATED
         case _, ConnectionStatus.DISCONNECTED:

@@ -13,6 +13,7 @@ from finch_connections.domain.connection import (
     ConnectionStatus,
     Token,
     disconnected,
+    fits,
     is_pair_id,
     status_of_tokens,
     urgency,
@@ -73,8 +74,19 @@ def with_findings(
     A better status counts at once. A worse status counts if Finch repeats it a minute later, and a dead
     token an hour later; the ciphertext stays until then. A dead token is dropped, and a connection
     without tokens becomes `disconnected`. A token without a finding stays unchanged, and the connection
-    then counts as not checked.
+    then counts as not checked. If the new entities and methods do not fit into the item, it keeps
+    the stored entities and methods.
     """
+    after = _with_findings(connection, findings, now)
+    if fits(after):
+        return after
+    without = {id_: replace(one, entities=None, methods=None) for id_, one in findings.items()}
+    return _with_findings(connection, without, now)
+
+
+def _with_findings(
+    connection: Connection, findings: Mapping[str, Finding], now: datetime
+) -> Connection:
     checked = (_checked(token, findings.get(token.id), now) for token in connection.tokens)
     tokens = tuple(token for token in checked if token.status is not _DEAD)
     if not tokens:
@@ -93,13 +105,15 @@ def with_findings(
         for finding in findings.values()
         for entity_id, name in finding.entity_names.items()
     }
+    connection = replace(connection, tokens=tokens)
     return replace(
-        with_living_marks(with_entity_names(replace(connection, tokens=tokens), names)),
+        with_living_marks(with_entity_names(connection, names)),
         ciphertexts={token.id: connection.ciphertexts[token.id] for token in tokens},
         status=status,
         problem=problem,
         quiet_revision=connection.revision + 1 if quiet else None,
         checked_at=now if findings.keys() >= set(connection.ciphertexts) else connection.checked_at,
+        due_at=look_again_at(connection),
         updated_at=connection.updated_at if quiet else now,
         revision=connection.revision + 1,
     )

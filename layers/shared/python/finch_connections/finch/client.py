@@ -4,8 +4,11 @@ import logging
 import ssl
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from socket import SHUT_RDWR, socket
+from threading import Timer
 from typing import Any
 
 import httpx
@@ -38,8 +41,10 @@ from finch_connections.log import logger
 # The only version in Finch's documentation ("Headers" in its API reference).
 API_VERSION = "2020-09-17"
 CONNECT_SECONDS = 2.0
-# The longest pause within a response, not the limit for the whole response.
+# The longest pause within a response. The whole call may take this, and twice the time to connect.
 READ_SECONDS = 12.0
+# No response of Finch is near this size. A larger one could use up the function's memory.
+_MOST_BYTES = 4_000_000
 # An older TCP connection may be closed without our knowledge, above all after Lambda froze the
 # function. A code that is sent over it would leave the exchange uncertain.
 _KEEP_SECONDS = 5.0
@@ -89,6 +94,7 @@ class FinchClient:
         self._wall_clock = wall_clock
         self._verify = _trusting()
         self._client = self._new_client()
+        self._socket: socket | None = None
         self._last_used = wall_clock()
 
     def disconnect(self, token: SecretText) -> None:
@@ -158,12 +164,7 @@ class FinchClient:
             self._client.close()
             self._client = self._new_client()
         try:
-            response = self._client.request(
-                method,
-                path,
-                timeout=httpx.Timeout(CONNECT_SECONDS, read=read_seconds),
-                **request,
-            )
+            response = self._received(method, path, read_seconds, request)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             logger.warning("finch not reached", path=path, reason=type(error).__name__)
             raise NotReached from error
@@ -181,6 +182,41 @@ class FinchClient:
         if response.status_code in (200, 201):
             return _parsed(response, request_id)
         raise _failure(response, request_id)
+
+    def _received(
+        self, method: str, path: str, read_seconds: float, request: Mapping[str, Any]
+    ) -> httpx.Response:
+        """The whole response. Raises `httpx.HTTPError`, also if the response is too slow or too large."""
+        timeout = httpx.Timeout(CONNECT_SECONDS, read=read_seconds)
+        # httpx limits each pause, not the whole call: one byte every few seconds would never time out.
+        stop = Timer(2 * CONNECT_SECONDS + read_seconds, self._shut_down)
+        stop.daemon = True
+        stop.start()
+        try:
+            with self._client.stream(
+                method, path, timeout=timeout, extensions={"trace": self._note_socket}, **request
+            ) as response:
+                content = bytearray()
+                for chunk in response.iter_bytes():
+                    content += chunk
+                    if len(content) > _MOST_BYTES:
+                        raise httpx.ReadError("The response is too large.")
+        finally:
+            stop.cancel()
+        request_id = response.headers.get("Finch-Request-Id")
+        headers = {"Finch-Request-Id": request_id} if request_id else {}
+        return httpx.Response(response.status_code, headers=headers, content=bytes(content))
+
+    def _note_socket(self, event: str, info: Mapping[str, Any]) -> None:
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            self._socket = info["return_value"].get_extra_info("socket")
+
+    def _shut_down(self) -> None:
+        """Ends the TCP connection, so that the call that waits for it fails at once."""
+        if self._socket is not None:
+            with suppress(OSError):
+                # SSLSocket's own method also drops the state that the waiting call uses.
+                socket.shutdown(self._socket, SHUT_RDWR)
 
     def _new_client(self) -> httpx.Client:
         return httpx.Client(

@@ -1,10 +1,10 @@
 """Attaches the token of a connect session to its connection, when Finch and the customer approve."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from enum import Enum, StrEnum, auto
-from typing import NamedTuple, assert_never
+from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 from finch_connections.aws.dynamodb import Conflict
 from finch_connections.domain.connect_session import (
@@ -36,6 +36,7 @@ from finch_connections.domain.connection import (
     TooManyLogins,
     UnusableIdentifier,
     attach,
+    free_to_connect,
     not_repaired,
 )
 from finch_connections.domain.errors import Refusal
@@ -48,10 +49,13 @@ from finch_connections.domain.token_response import (
     require_usable_ids,
     token_of,
 )
-from finch_connections.domain.work_item import SessionSubject, WorkItem
+from finch_connections.domain.work_item import FIRST_LOOK, SessionSubject, WorkItem
 from finch_connections.finch.errors import FinchFailure, TokenDead
 from finch_connections.log import logger
 from finch_connections.use_cases.exchange_code import Services, decrypt_escrow, reread
+
+if TYPE_CHECKING:
+    from finch_connections.aws.dynamodb import Write
 
 # How often `settle` reads again after a conflict, before the outcome is "pending".
 _ATTEMPTS = 8
@@ -99,17 +103,21 @@ class Finished(NamedTuple):
 
 
 class _Place(NamedTuple):
-    """Where a token belongs: the key of its connection, and that connection if it exists."""
+    """Where a token belongs: the key of its connection, and that connection if it exists.
+
+    `holders` are the sessions that keep a token of the same Finch connection.
+    """
 
     key: CompanyKey
     connection: Connection | None
+    holders: frozenset[str]
 
 
 class _Verified(NamedTuple):
-    """A token that Finch has described and that fits its session."""
+    """A token that Finch has described and that fits its session, which names the same connection."""
 
+    session: Escrowed | Held
     place: _Place
-    token_response: TokenResponse
     introspection: Introspection
 
 
@@ -131,22 +139,25 @@ def settle(
     for _ in range(_ATTEMPTS):
         if not (
             isinstance(session, Escrowed)
-            or (approval is Approval.OPERATOR and isinstance(session, Held))
+            or (isinstance(session, Held) and approval is Approval.OPERATOR)
+            or (isinstance(session, Held) and company_is_free(session, now, services))
         ):
             return _outcome(session, now)
         customer_id = session.attempt.customer_id
         try:
             token = token or decrypt_escrow(session, services)
-            place = _place(customer_id, session.escrow.token_response, services)
+            place = None
+            with suppress(OwnedByAnother):
+                # Finch first says to which connection the token belongs. `_verify` raises this again.
+                place = _place(customer_id, session.escrow.token_response, services)
             key = place and place.key
             verified = _verify(session, place, token, approval, services)
+            session, key = verified.session, verified.place.key
             if approval is Approval.NONE and not session.escrow.browser_bound:
                 names = tuple(sorted(verified.introspection.entity_names.values()))
-                key = verified.place.key
-                session = _identified(session, verified.token_response, services)
                 return Finished(session, Status.CONFIRM, key, completion, entity_names=names)
-            repaired = _commit(session, verified, token, now, services)
-            return Finished(session, Status.CONNECTED, verified.place.key, repaired=repaired)
+            repaired = _commit(verified, token, now, services)
+            return Finished(session, Status.CONNECTED, key, repaired=repaired)
         except TokenDead as error:
             _store_dead(session, now, services)
             raise ConnectionEnded from error
@@ -161,7 +172,7 @@ def settle(
                 # operator must get the report of the held token soon.
                 _queue(session, now, services)
             try:
-                services.sessions.hold(session, error.code)
+                _hold(session, error, approval, now, services)
             except Conflict:
                 session = reread(session, services)
                 continue
@@ -181,9 +192,75 @@ def settle(
     return Finished(session, Status.PENDING, key, completion)
 
 
+def company_is_free(session: Held, now: datetime, services: Services) -> bool:
+    """Whether no other customer owns the company that a held session waits for."""
+    if session.key is None or not session.waits_for_company(now):
+        return False
+    connection_id = session.escrow.token_response.connection_id
+    records = (
+        services.ownerships.of_company(session.key),
+        services.ownerships.of_connection_id(connection_id),
+    )
+    owners = {record.owner.customer_id for record in records if record and record.owner}
+    return owners <= {session.attempt.customer_id}
+
+
+def _hold(
+    session: Escrowed | Held,
+    error: Refusal,
+    approval: Approval,
+    now: datetime,
+    services: Services,
+) -> None:
+    """Holds the token for an operator, or until its company is free. Raises `Conflict`.
+
+    A token that waits keeps the customer's approval, and ends earlier held sessions that it repeats.
+    """
+    if not isinstance(error, OwnedByAnother):
+        services.sessions.hold(session, error.code)
+        return
+    if approval is Approval.CUSTOMER and not session.escrow.browser_bound:
+        services.sessions.bind(session)
+    # Finch may just have named the connection.
+    latest = reread(session, services)
+    if not isinstance(latest, Escrowed | Held):
+        raise Conflict
+    token_response, handle_hash = latest.escrow.token_response, latest.attempt.handle_hash
+    record = services.ownerships.of_connection_id(token_response.connection_id)
+    repeated, writes = _repeated(latest, record.holders if record else frozenset(), now, services)
+    if repeated:
+        connection_id = token_response.connection_id
+        writes.append(services.ownerships.leaving_to(connection_id, handle_hash, repeated))
+    key = None
+    with suppress(UnusableIdentifier):
+        key = company_key(token_response)
+    services.sessions.hold(latest, error.code, writes, key=key)
+
+
+def _repeated(
+    session: Escrowed | Held, holders: Collection[str], now: datetime, services: Services
+) -> "tuple[list[str], list[Write]]":
+    """The held sessions among `holders` that this session repeats, and the writes that end them.
+
+    The caller removes them from the holders of the Finch connection, in the same transaction.
+    """
+    repeated: list[str] = []
+    writes: list[Write] = []
+    for handle_hash in sorted({*holders} - {session.attempt.handle_hash}):
+        earlier = services.sessions.get(handle_hash)
+        if isinstance(earlier, Held) and earlier.is_repeated_by(session):
+            repeated.append(handle_hash)
+            others = behind(earlier) - {session.escrow.token_response.connection_id}
+            held = services.ownerships.held_by(handle_hash, others)
+            writes += services.ownerships.leaving(held, handle_hash)
+            # A reload of its callback gets the same outcome as before.
+            writes.append(services.sessions.ending(earlier, earlier.error, now))
+    return repeated, writes
+
+
 def _queue(session: Escrowed | Held, now: datetime, services: Services) -> None:
     subject = SessionSubject(session.attempt.handle_hash)
-    services.queue.send(WorkItem.first(subject, now), now)
+    services.queue.send(WorkItem(subject, now), FIRST_LOOK)
 
 
 def _outcome(session: ConnectSession, now: datetime) -> Finished:
@@ -207,15 +284,22 @@ def _outcome(session: ConnectSession, now: datetime) -> Finished:
 def _store_dead(session: Escrowed | Held, now: datetime, services: Services) -> None:
     """Stores when Finch first called the token dead. Ends the session if Finch repeats it an hour later.
 
-    The ciphertext stays until then.
+    The ciphertext stays until then. A customer who waited for the company then sees that they can connect
+    it again, if the browser was theirs.
     """
-    logger.warning("token dead before it was attached", customer_id=session.attempt.customer_id)
+    customer_id = session.attempt.customer_id
+    logger.warning("token dead before it was attached", customer_id=customer_id)
     with suppress(Conflict):
         if dead_for_good(session, now):
             handle_hash = session.attempt.handle_hash
             held = services.ownerships.held_by(handle_hash, behind(session))
-            leaving = services.ownerships.leaving(held, handle_hash)
-            services.sessions.end(session, ConnectionEnded.code, now, leaving)
+            writes = services.ownerships.leaving(held, handle_hash)
+            key = session.key if isinstance(session, Held) else None
+            if key and session.escrow.browser_bound:
+                existing = services.connections.get(customer_id, key)
+                if free := free_to_connect(existing, customer_id, key, now):
+                    writes.append(services.connections.writing(free))
+            services.sessions.end(session, ConnectionEnded.code, now, writes)
         elif session.dead_since is None:
             services.sessions.found_dead(session, now)
 
@@ -227,19 +311,43 @@ def _identified(
 
     A session that waits must be seen by others that would end the connection. Raises `Conflict`.
     """
-    known = session.escrow.token_response.connection_id
-    if known == token_response.connection_id:
+    known, connection_id = session.escrow.token_response, token_response.connection_id
+    if known == token_response:
         return session
     ownerships, handle_hash = services.ownerships, session.attempt.handle_hash
-    left = ownerships.held_by(handle_hash, {known} - {"", session.attempt.repairs_id or ""})
-    return services.sessions.identify(
-        session,
-        token_response,
-        [
-            ownerships.holding(token_response.connection_id, handle_hash),
-            *ownerships.leaving(left, handle_hash),
-        ],
+    writes: list[Write] = []
+    if connection_id != known.connection_id:
+        left = {known.connection_id} - {"", session.attempt.repairs_id or ""}
+        writes = ownerships.leaving(ownerships.held_by(handle_hash, left), handle_hash)
+        if connection_id:
+            writes.append(ownerships.holding(connection_id, handle_hash))
+    return services.sessions.identify(session, token_response, writes)
+
+
+def take_over(
+    session: Held, former: str, losing: "Sequence[Write]", *, now: datetime, services: Services
+) -> CompanyKey:
+    """Attaches a held token together with its company, which belongs to the customer `former`.
+
+    `losing` are the writes for that customer, in the same transaction. The operator decides only about
+    the company: token and browser must be proven as in `settle`. Raises `Conflict`, `Refusal` and
+    `FinchFailure`.
+    """
+    customer_id, token_response = session.attempt.customer_id, session.escrow.token_response
+    if session.key is None or not session.escrow.browser_bound:
+        raise CannotConnect
+    record, existing = services.ownerships.with_connection(
+        token_response.connection_id, services.connections, customer_id, session.key
     )
+    place = _Place(session.key, existing, record.holders if record else frozenset())
+    token = decrypt_escrow(session, services)
+    try:
+        verified = _verify(session, place, token, Approval.CUSTOMER, services)
+    except OwnedByAnother as error:
+        # Finch names the connection of the token only now, so the operator has not seen it.
+        raise Conflict from error
+    _commit(verified, token, now, services, former, losing)
+    return verified.place.key
 
 
 def _place(customer_id: str, token_response: TokenResponse, services: Services) -> _Place | None:
@@ -255,14 +363,15 @@ def _place(customer_id: str, token_response: TokenResponse, services: Services) 
     except UnusableIdentifier:
         record = services.ownerships.of_connection_id(connection_id)
         key = row_of(token_response, customer_id, record)
-        return _Place(key, services.connections.get(customer_id, key))
+        connection = services.connections.get(customer_id, key)
+        return _Place(key, connection, record.holders if record else frozenset())
     record, connection = services.ownerships.with_connection(
         connection_id, services.connections, customer_id, expected
     )
     key = row_of(token_response, customer_id, record)
     if key != expected:
         connection = services.connections.get(customer_id, key)
-    return _Place(key, connection)
+    return _Place(key, connection, record.holders if record else frozenset())
 
 
 def _verify(
@@ -272,12 +381,13 @@ def _verify(
     approval: Approval,
     services: Services,
 ) -> _Verified:
-    """The token as Finch describes it now.
+    """The token as Finch describes it now, and its place, which is `place` if Finch names no other.
 
-    Raises `FinchFailure` and the refusals of the rules.
+    Raises `FinchFailure`, `Conflict` and the refusals of the rules.
     """
-    customer_id, token_response = session.attempt.customer_id, session.escrow.token_response
+    customer_id = session.attempt.customer_id
     while True:
+        token_response = session.escrow.token_response
         introspection = services.finch.introspect(token)
         if session.dead_since:
             with suppress(Conflict):
@@ -287,28 +397,34 @@ def _verify(
             require_theirs(customer_id, session.escrow, introspection)
         completed = token_response.completed(introspection)
         require_usable_ids(completed, introspection)
-        if completed == token_response:
-            if place is None:
-                raise UnusableIdentifier
-            return _Verified(place, token_response, introspection)
+        if place and completed == token_response:
+            return _Verified(session, place, introspection)
         # Only the introspection names the company or the connection: it may be another connection.
-        token_response = completed
-        place = _place(customer_id, token_response, services)
+        session = _identified(session, completed, services)
+        place = _place(customer_id, completed, services)
+        if place is None:
+            raise UnusableIdentifier
 
 
 def _commit(
-    session: Escrowed | Held,
     verified: _Verified,
     token: SecretText,
     now: datetime,
     services: Services,
+    former: str | None = None,
+    together_with: "Sequence[Write]" = (),
 ) -> bool | None:
     """Writes connection, ownership and session together, and returns the result of a repair.
 
-    Raises `Conflict` if another request wrote first, and the refusals of the rules.
+    `former` is the customer from whom an operator takes the company. Raises `Conflict` if another
+    request wrote first, and the refusals of the rules.
     """
-    attempt, consumption = session.attempt, session.consumption
-    (key, existing), token_response, introspection = verified
+    session, (key, existing, holders), introspection = verified
+    attempt, consumption, token_response = (
+        session.attempt,
+        session.consumption,
+        session.escrow.token_response,
+    )
     customer_id, connection_id = attempt.customer_id, token_response.connection_id
     name = attempt.finch_customer_id or customer_id
     repaired = repair_result(attempt, key, connection_id)
@@ -326,11 +442,14 @@ def _commit(
     connection = Ownership.of_connection_id(connection_id, customer_id, key)
     ownerships, handle_hash = services.ownerships, attempt.handle_hash
     left = ownerships.held_by(handle_hash, behind(session) - {connection_id})
+    repeated, ending = _repeated(session, holders, now, services)
     writes = [
         services.connections.writing(after),
-        ownerships.taking(company),
-        ownerships.taking(connection, held_by=handle_hash),
+        ownerships.taking(company, former=former),
+        ownerships.taking(connection, held_by=(handle_hash, *repeated), former=former),
         *ownerships.leaving(left, handle_hash),
+        *ending,
+        *together_with,
     ]
     if attempt.repairs and attempt.repairs != key:
         broken = services.connections.get(customer_id, attempt.repairs)
@@ -341,7 +460,8 @@ def _commit(
     try:
         services.sessions.complete(session, key, now, writes, repaired=repaired)
     except Conflict:
-        require_free(company, ownerships.get(company.owned_id))
+        if former is None:
+            require_free(company, ownerships.get(company.owned_id))
         raise
     logger.info(
         "connected",

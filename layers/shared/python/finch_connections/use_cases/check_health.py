@@ -45,9 +45,17 @@ class Unanswered(Exception):
 
 
 def check(
-    customer_id: str, key: CompanyKey, *, asked_at: datetime, now: datetime, services: Services
+    customer_id: str,
+    key: CompanyKey,
+    *,
+    hinted_at: datetime | None,
+    newest_hint: datetime | None,
+    now: datetime,
+    services: Services,
 ) -> Connection | None:
-    """The connection after a check at Finch, or after another check since `asked_at`.
+    """The connection after a check at Finch, or after another check that covers a hint of `hinted_at`.
+
+    The check covers all hints until `newest_hint`. Both times are of the queue's clock.
 
     A webhook or a caller's 401 is only a hint: Finch's introspection decides. A connection that is
     `disconnecting` or has no token stays unchanged. Raises `FinchFailure`, `Unanswered` and
@@ -60,8 +68,9 @@ def check(
         if connection.status is ConnectionStatus.DISCONNECTING:
             return connection
         suspicion = look_again_at(connection)
-        checked_since = connection.checked_at and connection.checked_at >= asked_at
-        if checked_since and (suspicion is None or suspicion > now):
+        covered_until = connection.hints_until
+        covered = hinted_at and covered_until and hinted_at <= covered_until
+        if covered and (suspicion is None or suspicion > now):
             return connection
         findings: dict[str, Finding] = {}
         unanswered = 0
@@ -71,6 +80,8 @@ def check(
             elif (unanswered := unanswered + 1) == _UNANSWERED_LIMIT:
                 break
         after = with_findings(connection, findings, now)
+        if len(findings) == len(connection.tokens):
+            after = replace(after, hints_until=newest_hint)
         try:
             owned = free_as_read(freed(connection, after), services.ownerships)
             owned += [services.ownerships.taking(one) for one in learned(connection, after)]

@@ -13,6 +13,7 @@ from finch_connections.aws.ownership_table import OwnershipTable
 from finch_connections.aws.token_vault import TokenVault
 from finch_connections.aws.work_queue import WorkQueue
 from finch_connections.domain.connection import (
+    TRANSFERRED,
     CompanyKey,
     Connection,
     ConnectionBusy,
@@ -32,7 +33,7 @@ from finch_connections.domain.connection import (
 from finch_connections.domain.health import dead_for_good, found_alive, found_dead
 from finch_connections.domain.ownership import Ownership, freed
 from finch_connections.domain.secret import SecretText
-from finch_connections.domain.work_item import ConnectionSubject, WorkItem
+from finch_connections.domain.work_item import FIRST_LOOK, ConnectionSubject, WorkItem
 from finch_connections.finch.client import FinchClient
 from finch_connections.finch.errors import (
     NOT_ABOUT_THE_TOKEN,
@@ -148,15 +149,16 @@ def begin(
     for _ in range(_ATTEMPTS):
         before = _existing(customer_id, key, connections)
         # Decided again after each conflict: of two requests for the last two entities, one ends the rest.
-        after = (
-            disconnecting(before, now)
-            if entity_id is None
-            else entity_disconnecting(before, entity_id, now)
-        )
+        if entity_id is not None:
+            after = entity_disconnecting(before, entity_id, now)
+        elif before.status in (ConnectionStatus.DISCONNECTING, ConnectionStatus.DISCONNECTED):
+            after = before
+        else:
+            after = disconnecting(before, now)
         if after is before:
             return before
         if not queued:
-            queue.send(WorkItem.first(ConnectionSubject(customer_id, key), now), now)
+            queue.send(WorkItem(ConnectionSubject(customer_id, key), now), FIRST_LOOK)
             queued = True
         try:
             connections.write(after)
@@ -177,7 +179,11 @@ def _resume(connection: Connection, now: datetime, services: Services) -> Connec
             connection, refused = _end_each(connection, confirmed, now, services)
             if connection.ended.issuperset(connection.connection_ids):
                 after = disconnected(connection, now)
-            elif refused and refused_for_days(connection.disconnecting_since, now):
+            elif (
+                refused
+                and connection.problem != TRANSFERRED
+                and refused_for_days(connection.disconnecting_since, now)
+            ):
                 after = disconnect_refused(connection, now)
             else:
                 logger.warning("disconnect unfinished", extra=key_fields(customer_id, key))

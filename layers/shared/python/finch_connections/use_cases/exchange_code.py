@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,6 +13,7 @@ from finch_connections.aws.session_table import SessionTable
 from finch_connections.aws.token_vault import TokenVault
 from finch_connections.aws.work_queue import WorkQueue
 from finch_connections.domain.connect_session import (
+    Attempt,
     CodeRejected,
     ConnectSession,
     Escrow,
@@ -59,10 +61,17 @@ def reread(session: ConnectSession, services: Services) -> ConnectSession:
 
 
 def exchange(
-    session: Exchanging, code: SecretText, *, state_echoed: bool, bound: bool, services: Services
+    session: Exchanging,
+    code: SecretText,
+    *,
+    state_echoed: bool,
+    meant: Callable[[TokenResponse], Attempt],
+    bound: Callable[[Attempt], bool],
+    services: Services,
 ) -> tuple[Escrowed, SecretText]:
     """Sends the code to Finch exactly once. Returns the session with its token in escrow, and the token.
 
+    `meant` returns the attempt that the token belongs to; `bound` says whether the browser began it.
     Raises `CodeRejected`, `ExchangeUncertain` if a token may exist that we do not have, and
     `FinchFailure` if Finch did not receive the code.
     """
@@ -78,7 +87,10 @@ def exchange(
         _store_no_token(session, partial(sessions.give_back, session), services)
         raise
     try:
-        return _keep(session, token, token_response, state_echoed, bound, services), token
+        attempt = meant(token_response)
+        # The ciphertext follows in `_keep`.
+        escrow = Escrow(b"", token_response, state_echoed, bound(attempt))
+        return _keep(session, attempt, token, escrow, services), token
     except Exception as error:
         logger.exception("token not kept")
         raise _uncertain(session, services) from error
@@ -118,28 +130,26 @@ def _uncertain(session: Exchanging, services: Services) -> ExchangeUncertain:
 
 def _keep(
     session: Exchanging | Uncertain,
+    attempt: Attempt,
     token: SecretText,
-    token_response: TokenResponse,
-    state_echoed: bool,
-    bound: bool,
+    escrow: Escrow,
     services: Services,
 ) -> Escrowed:
     """Stores the token in escrow, and the session as a holder; returns the session. Repeats failed steps."""
-    handle_hash, customer_id = session.attempt.handle_hash, session.attempt.customer_id
+    handle_hash, connection_id = attempt.handle_hash, escrow.token_response.connection_id
+    ownerships = services.ownerships
     # An unreadable token response names no connection id.
-    holding = (
-        [services.ownerships.holding(token_response.connection_id, handle_hash)]
-        if token_response.connection_id
-        else []
-    )
-    ciphertext = None
+    holding = [ownerships.holding(connection_id, handle_hash)] if connection_id else []
+    # The session was a holder for the repair of another attempt.
+    unmeant = {session.attempt.repairs_id or ""} - {attempt.repairs_id, connection_id, ""}
     pauses = iter(KEEPING_PAUSES)
     while True:
         try:
-            if ciphertext is None:
-                ciphertext = services.vault.encrypt_escrow(token, handle_hash, customer_id)
-            escrow = Escrow(ciphertext, token_response, state_echoed, bound)
-            return services.sessions.escrow(session, escrow, holding)
+            if not escrow.ciphertext:
+                ciphertext = services.vault.encrypt_escrow(token, handle_hash, attempt.customer_id)
+                escrow = replace(escrow, ciphertext=ciphertext)
+            left = ownerships.leaving(ownerships.held_by(handle_hash, unmeant), handle_hash)
+            return services.sessions.escrow(session, attempt, escrow, [*holding, *left])
         except Exception as error:
             pause = next(pauses, None)
             if pause is None:

@@ -1,13 +1,18 @@
 """Finishes a connection: from the return with a code to the connection, or to a confirmation."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
 from finch_connections.aws.dynamodb import Conflict
 from finch_connections.background import in_background
+from finch_connections.domain.budget import Spending, TooManyRequests
 from finch_connections.domain.connect_session import (
+    Attempt,
     ConnectSession,
+    Consumed,
+    Escrowed,
     Exchanging,
     Mode,
     SessionNotFound,
@@ -15,6 +20,7 @@ from finch_connections.domain.connect_session import (
     Started,
     apart,
     behind,
+    meant_by,
     require_code,
     require_completion,
     require_handle,
@@ -23,7 +29,8 @@ from finch_connections.domain.connect_session import (
 )
 from finch_connections.domain.errors import InternalError, InvalidRequest, Refusal
 from finch_connections.domain.secret import SecretText
-from finch_connections.domain.work_item import SessionSubject, WorkItem
+from finch_connections.domain.token_response import TokenResponse
+from finch_connections.domain.work_item import FIRST_LOOK, SessionSubject, WorkItem
 from finch_connections.finch.errors import FinchFailure
 from finch_connections.log import logger
 from finch_connections.use_cases.attach_token import ENDS, Approval, Finished, Status, settle
@@ -50,12 +57,10 @@ class _Return(NamedTuple):
 
     code: SecretText
     state_echoed: bool
-    bound: bool
+    bound: Callable[[Attempt], bool]
     now: datetime
-
-    @property
-    def approval(self) -> Approval:
-        return Approval.CUSTOMER if self.bound else Approval.NONE
+    # Without an echoed state, the attempts of the browser that the code may belong to.
+    clicked: Sequence[Attempt] = ()
 
 
 def finish_redirect(
@@ -63,23 +68,32 @@ def finish_redirect(
     state: str | None,
     code: str | None,
     error: str | None,
-    last_handle: str | None,
+    last_handles: Collection[str],
     bindings: Mapping[str, SecretText],
     now: datetime,
     services: Services,
 ) -> Finished | Failed:
     """The outcome after Finch sent the browser back. Raises nothing, so that the browser always gets a page.
 
-    The echoed `state` identifies the session; an empty state is none. If Finch did not echo it, a code
-    that was used before identifies its session, or else `last_handle` does: the handle of the browser's
-    last click. A code that only `last_handle` ties to a session gets a session of its own, and the clicked
-    session stays open. An `error` does not end the session, because the right code may still come.
+    The echoed `state` identifies the session; an empty state is none, and API Gateway joins several states
+    with commas. If Finch did not echo it, a code that was used before identifies its session, or else
+    `last_handles` do: the handles of the browser's last clicks, newest first. A code that only they tie to
+    a session gets a session of its own, and the clicked sessions stay open. An `error` does not end the
+    session, because the right code may still come.
     """
-    session, state = None, state or None
+    session, states = None, set(filter(None, (state or "").split(",")))
+    state = states.pop() if states else None
     try:
+        if states:
+            raise InvalidRequest("The callback has two different states.")
         note = services.sessions.noted(SecretText(code)) if code and state is None else None
-        handle_hash = note.handle_hash if note else require_handle(state or last_handle).digest()
-        session = services.sessions.get(handle_hash)
+        clicked: list[Started] = []
+        if state:
+            session = services.sessions.get(require_handle(state).digest())
+        else:
+            session, clicked = _clicked(last_handles, now, services)
+        if note:
+            session = services.sessions.get(note.handle_hash)
         if session is None or session.attempt.mode is not Mode.REDIRECT:
             raise SessionNotFound
         if error is not None:
@@ -87,18 +101,38 @@ def finish_redirect(
             return Failed(error if error == "access_denied" else "finch_refused", session)
         if not code:
             raise InvalidRequest("The callback has neither a code nor an error.")
-        bound = session.attempt.bound(bindings)
-        if state is None and note is None and isinstance(session, Started):
-            require_code(session, SecretText(code), now)
-            session = services.sessions.add_apart(apart(session, SecretText(code)))
-        return _finish(session, _Return(SecretText(code), state is not None, bound, now), services)
+        # Before a work item is queued, which would only find that this code is spent.
+        require_unspent(note, session)
+        back = _Return(
+            SecretText(code),
+            state_echoed=state is not None,
+            bound=lambda attempt: attempt.bound(bindings),
+            now=now,
+            clicked=[one.attempt for one in clicked],
+        )
+        if isinstance(session, Started) and clicked and note is None:
+            session = services.sessions.add_apart(apart(session, back.code), now)
+        return _finish(session, back, services)
     except (Refusal, FinchFailure) as failure:
         logger.info("callback refused", code=failure.code)
-        # Without an echoed state, the binding may be needed for the clicked session.
-        return Failed(failure.code, session, over=state is not None and failure.code in ENDS)
+        return Failed(failure.code, session, over=failure.code in ENDS)
     except Exception:
         logger.exception("callback failed")
         return Failed(InternalError.code, session)
+
+
+def _clicked(
+    handles: Collection[str], now: datetime, services: Services
+) -> tuple[ConnectSession | None, list[Started]]:
+    """The session for a code without a state, and all sessions of the browser that wait for a code.
+
+    A repair comes first, because the session must become a holder of the connection to repair.
+    """
+    found = [services.sessions.get(SecretText(handle).digest()) for handle in handles]
+    known = [one for one in found if one and one.attempt.mode is Mode.REDIRECT]
+    waiting = [one for one in known if isinstance(one, Started) and now < one.attempt.expires_at]
+    waiting.sort(key=lambda one: one.attempt.repairs_id is None)
+    return next(iter([*waiting, *known]), None), waiting
 
 
 def finish_embedded(
@@ -115,7 +149,8 @@ def finish_embedded(
         or session.attempt.mode is not Mode.EMBEDDED
     ):
         raise SessionNotFound
-    return _finish(session, _Return(code, state_echoed=True, bound=True, now=now), services)
+    back = _Return(code, state_echoed=True, bound=lambda _: True, now=now)
+    return _finish(session, back, services)
 
 
 def confirm(
@@ -142,13 +177,13 @@ def confirm(
 
 def _finish(session: ConnectSession, back: _Return, services: Services) -> Finished:
     """The outcome of a code, the same for each callback with it. A single request exchanges it."""
-    queued, prepared = False, in_background(services.finch.prepare)
+    queued, waits, prepared = False, False, in_background(services.finch.prepare)
     for _ in range(WAITS):
-        require_code(session, back.code, back.now)
         if isinstance(session, Started):
+            require_code(session, back.code, back.now)
             if not queued:
                 subject = SessionSubject(session.attempt.handle_hash)
-                services.queue.send(WorkItem.first(subject, back.now), back.now)
+                services.queue.send(WorkItem(subject, back.now), FIRST_LOOK)
                 queued = True
             exchanging = _consume(session, back, services)
             if exchanging:
@@ -156,18 +191,30 @@ def _finish(session: ConnectSession, back: _Return, services: Services) -> Finis
                 return _exchange(exchanging, back, services)
             session = reread(session, services)
         elif isinstance(session, Exchanging) and not session.abandoned(back.now):
+            waits = waits or _may_wait(session, back, services)
+            if not waits:
+                break
             services.pause(WAIT_SECONDS)
             session = reread(session, services)
         else:
             break
-    return _join(session, back, services)
+    return _join(session, back, waits, services)
+
+
+def _may_wait(session: Exchanging, back: _Return, services: Services) -> bool:
+    """Whether another callback may wait for the outcome, and occupy a function meanwhile."""
+    try:
+        services.sessions.spend(Spending.WAIT, session.attempt, back.now)
+    except TooManyRequests:
+        return False
+    return True
 
 
 def _consume(session: Started, back: _Return, services: Services) -> Exchanging | None:
     """Consumes the code. Returns the session, or None if another request wrote first.
 
     Also makes a repairing session a holder: it may soon have the only token that works, because a repair
-    may revoke earlier tokens. Raises `CodeRejected`.
+    may revoke earlier tokens. Raises `CodeRejected` and `TooManyRequests`.
     """
     handle_hash = session.attempt.handle_hash
     holding = [services.ownerships.holding(one, handle_hash) for one in behind(session)]
@@ -180,31 +227,59 @@ def _consume(session: Started, back: _Return, services: Services) -> Exchanging 
 
 def _exchange(session: Exchanging, back: _Return, services: Services) -> Finished:
     """The outcome for the request that consumed the code."""
+
+    def meant(token_response: TokenResponse) -> Attempt:
+        own = session.attempt
+        attempt = meant_by(token_response, [own, *back.clicked])
+        key = own.completion_key
+        return replace(attempt, handle_hash=own.handle_hash, completion_key=key, apart=own.apart)
+
     escrowed, token = exchange(
-        session, back.code, state_echoed=back.state_echoed, bound=back.bound, services=services
+        *(session, back.code),
+        state_echoed=back.state_echoed,
+        meant=meant,
+        bound=back.bound,
+        services=services,
     )
-    return _settle(escrowed, token, back, services)
+    # The escrow says whether the browser is bound: the token may belong to another attempt.
+    return _settle(escrowed, Approval.NONE, token, back, services)
 
 
-def _join(session: ConnectSession, back: _Return, services: Services) -> Finished:
-    """The outcome after another request has consumed this code or another code of the session."""
-    require_code(session, back.code, back.now)
-    if isinstance(session, Started) or session.consumption.code_hash != back.code.digest():
-        if isinstance(session, Exchanging) and session.abandoned(back.now):
-            raise SessionUsed
-        # Another code is being exchanged, or was until now: this code may still be needed.
+def _join(session: ConnectSession, back: _Return, waited: bool, services: Services) -> Finished:
+    """The outcome after another request has consumed this code or another code of the session.
+
+    A browser may return twice with two codes. The second return, which arrives while the first connects,
+    gets the first outcome, if both are bound: the completion code is only for the browser that returned
+    with the first code. Raises `SessionUsed`.
+    """
+    bound = back.bound(session.attempt)
+    if isinstance(session, Started):
+        # Another code was exchanged until now: this code may still be needed.
         return Finished(session, Status.PENDING)
-    return _settle(session, None, back, services)
+    if session.consumption.code_hash == back.code.digest():
+        approval = Approval.CUSTOMER if bound else Approval.NONE
+        return _settle(session, approval, None, back, services)
+    if isinstance(session, Exchanging) and not session.abandoned(back.now):
+        return Finished(session, Status.PENDING)
+    connecting = session.escrow.browser_bound if isinstance(session, Escrowed) else waited
+    if isinstance(session, Exchanging) or not (bound and connecting):
+        raise SessionUsed
+    return _settle(session, Approval.NONE, None, back, services)
 
 
 def _settle(
-    session: ConnectSession, token: SecretText | None, back: _Return, services: Services
+    session: Consumed,
+    approval: Approval,
+    token: SecretText | None,
+    back: _Return,
+    services: Services,
 ) -> Finished:
-    completion = session.attempt.completion(back.code)
+    own = session.consumption.code_hash == back.code.digest()
+    completion = session.attempt.completion(back.code) if own else None
     try:
         return settle(
             session,
-            back.approval,
+            approval,
             completion=completion,
             token=token,
             now=back.now,

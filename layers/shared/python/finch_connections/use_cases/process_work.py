@@ -1,7 +1,6 @@
-"""Processes a work item: finishes the work that a request began, or reports it to the operator."""
+"""Processes a work item: finishes the work that a request began, or reports it, and stores the next look."""
 
-from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple, assert_never
 
@@ -10,6 +9,7 @@ from finch_connections.domain.connect_session import (
     EXCHANGE_LIMIT,
     Complete,
     ConnectionEnded,
+    ConnectSession,
     Discarding,
     Ended,
     Escrowed,
@@ -20,23 +20,25 @@ from finch_connections.domain.connect_session import (
     Uncertain,
 )
 from finch_connections.domain.connection import (
-    CHECKED_EVERY,
     DISCONNECT_REFUSED,
     CompanyKey,
     Connection,
     ConnectionBusy,
     ConnectionStatus,
+    key_fields,
 )
 from finch_connections.domain.errors import InternalError, Refusal
-from finch_connections.domain.health import WORSE_AGAIN_AFTER, look_again_at, waits_for_days
+from finch_connections.domain.health import look_again_at, waits_for_days
 from finch_connections.domain.token_response import DEAD_AGAIN_AFTER
 from finch_connections.domain.work_item import (
-    FIRST_LOOK,
-    REMINDER,
+    LONGEST_PAUSE,
+    STUCK_AFTER,
     ConnectionSubject,
     FinchConnectionSubject,
     SessionSubject,
+    Subject,
     WorkItem,
+    retry_at,
 )
 from finch_connections.finch.errors import FinchFailure, FinchMisconfigured
 from finch_connections.log import logger
@@ -51,8 +53,10 @@ from finch_connections.use_cases import (
 from finch_connections.use_cases.attach_token import Approval, Status
 from finch_connections.use_cases.check_health import Unanswered
 
-# Names that are still missing after four hours are left to the scheduled check.
-_NAME_TRIES = 8
+# Names that are still missing this long after a login are left to the daily check.
+_NAMES_WITHIN = timedelta(hours=4)
+
+type _Row = SessionSubject | ConnectionSubject
 
 
 class Report(StrEnum):
@@ -68,9 +72,9 @@ class Report(StrEnum):
 
 
 class Processed(NamedTuple):
-    """The result for a work item: the item to queue again, if any, and the report, if any."""
+    """The result of a look: when the row is due again, if the look decides that, and the report, if any."""
 
-    again: WorkItem | None = None
+    again_at: datetime | None = None
     report: Report | None = None
 
 
@@ -83,222 +87,225 @@ class Services(NamedTuple):
 
 
 def process(work_item: WorkItem, *, now: datetime, services: Services) -> Processed:
-    """Does the work that is possible now. A repeated or late run does no harm."""
+    """Does the work that is possible now, and stores when the row is due again.
+
+    A repeated or late run does no harm. Queues nothing, because Lambda stops a function that sends
+    messages to its own queue ("Use Lambda recursive loop detection" in its developer guide).
+    """
+    row = _row(work_item.subject, services)
+    if row is None:
+        return Processed()
+    report = None
     try:
-        match work_item.subject:
-            case SessionSubject(handle_hash):
-                result = _session(work_item, handle_hash, now, services.connecting)
-                if result.again and result.again.subject == work_item.subject:
-                    _postpone(result.again, services)
-                return result
-            case ConnectionSubject(customer_id, key):
-                return _connection(work_item, customer_id, key, now, services)
-            case FinchConnectionSubject(connection_id):
-                return _finch_connection(work_item, connection_id, now, services)
+        result = _look(work_item, row, now, services)
     except FinchMisconfigured as error:
         # The fault is our account or secret, not the connection. Only the operator can fix it.
         logger.error("task unfinished", reason=type(error).__name__)
-        return Processed(work_item.retried(now), Report.FINCH_MISCONFIGURED)
+        report = Report.FINCH_MISCONFIGURED
+        result = _later(work_item, row, now, services)
     except (Conflict, ConnectionBusy, FinchFailure, Unanswered) as error:
         logger.info("task unfinished", reason=type(error).__name__)
+        result = _later(work_item, row, now, services)
     except Exception:
-        # AWS fails for a while, or we have a bug. The work item stays, and the operator gets a report.
+        # AWS fails for a while, or we have a bug. The row is due again, and the operator gets a report.
         logger.exception("task failed")
-        later = _later(work_item, now)
-        return later._replace(report=later.report or Report.INTERNAL_ERROR)
-    return _later(work_item, now)
+        report = Report.INTERNAL_ERROR
+        result = _later(work_item, row, now, services)
+    if result.again_at:
+        _postpone(row, result.again_at, services)
+    return result._replace(report=report or result.report)
 
 
-def _postpone(work_item: WorkItem, services: Services) -> None:
-    """Stores when the work item is due again, so that the scheduled check can replace a lost item.
+def put_off(subject: Subject, *, now: datetime, services: Services) -> None:
+    """Makes the row of a subject due at once, so that the next scheduled check queues it again."""
+    if row := _row(subject, services):
+        _postpone(row, now, services)
 
-    If the call fails, the write may still have succeeded. So the work item continues.
+
+def _row(subject: Subject, services: Services) -> _Row | None:
+    """The session or the connection of a subject; None if we have no connection that a webhook names.
+
+    A session with a token of that Finch connection asks Finch later anyway.
     """
+    if not isinstance(subject, FinchConnectionSubject):
+        return subject
+    record = services.connecting.ownerships.of_connection_id(subject.connection_id)
+    if record is None or record.owner is None:
+        logger.info("no owner of this connection", connection_id=subject.connection_id)
+        return None
+    return ConnectionSubject(record.owner.customer_id, record.owner.key)
+
+
+def _look(work_item: WorkItem, row: _Row, now: datetime, services: Services) -> Processed:
+    match row:
+        case SessionSubject():
+            return _session(work_item, row, now, services)
+        case ConnectionSubject():
+            return _connection(work_item, row, now, services)
+
+
+def _postpone(row: _Row, until: datetime, services: Services) -> None:
+    """Makes a row due at `until`. If that fails, the row is due when its lease ends."""
     try:
-        match work_item.subject:
+        match row:
             case SessionSubject(handle_hash):
-                services.connecting.sessions.postpone(handle_hash, work_item.due_at)
+                services.connecting.sessions.postpone(handle_hash, until)
             case ConnectionSubject(customer_id, key):
-                services.connecting.connections.postpone(customer_id, key, work_item.due_at)
+                services.connecting.connections.postpone(customer_id, key, until)
     except Conflict:
         return
     except Exception:
-        logger.exception("next attempt not stored")
+        logger.exception("next look not stored")
 
 
-def _later(work_item: WorkItem, now: datetime) -> Processed:
-    return Processed(work_item.retried(now), Report.UNFINISHED if work_item.stuck(now) else None)
+def _later(work_item: WorkItem, row: _Row, now: datetime, services: Services) -> Processed:
+    """The result after a failure. A failing health check is not stuck: the connection works as before."""
+    if not work_item.scheduled:
+        return Processed(retry_at(work_item.asked_at, now))
+    began = None
+    try:
+        match row:
+            case SessionSubject(handle_hash):
+                began = _began(services.connecting.sessions.get(handle_hash), now)
+            case ConnectionSubject(customer_id, key):
+                if connection := services.connecting.connections.get(customer_id, key):
+                    began = connection.unfinished_since
+    except Exception:
+        logger.exception("row not read")
+    if began is None:
+        return Processed(now + LONGEST_PAUSE)
+    stuck = now >= began + STUCK_AFTER
+    return Processed(retry_at(began, now), Report.UNFINISHED if stuck else None)
 
 
-def _reminder(work_item: WorkItem, now: datetime, report: Report) -> Processed:
-    return Processed(work_item.waiting(now + REMINDER), report)
+def _began(session: ConnectSession | None, now: datetime) -> datetime | None:
+    """The time since when the work on a session can be finished; None if it has no work."""
+    if isinstance(session, Discarding):
+        return session.discarding_since
+    if session is None or isinstance(session, Started):
+        return None
+    confirm_until = session.consumption.confirm_until
+    waited = isinstance(session, Escrowed) and not session.escrow.browser_bound
+    return confirm_until if waited and now >= confirm_until else session.consumption.consumed_at
+
+
+def _reminder(now: datetime, report: Report) -> Processed:
+    return Processed(now + LONGEST_PAUSE, report)
 
 
 def _session(
-    work_item: WorkItem, handle_hash: str, now: datetime, services: exchange_code.Services
+    work_item: WorkItem, row: SessionSubject, now: datetime, services: Services
 ) -> Processed:
-    match session := services.sessions.get(handle_hash):
+    match session := services.connecting.sessions.get(row.handle_hash):
         case Exchanging():
-            return _exchanging(work_item, session, now, services)
+            return _exchanging(session, now, services.connecting)
         case Escrowed():
-            return _escrowed(work_item, session, now, services)
+            return _escrowed(work_item, row, session, now, services)
         case Discarding():
-            discard_token.discard(session, session.key, now=now, services=services)
-            return _held_or_over(work_item, handle_hash, now, services)
-        case Held() | Uncertain() if _comes_anyway(work_item, session.next_look, now):
-            return Processed()
+            discard_token.discard(session, session.key, now=now, services=services.connecting)
+            return _held_or_over(row, now, services)
+        case Held() if attach_token.company_is_free(session, now, services.connecting):
+            return _escrowed(work_item, row, session, now, services)
         case Held():
-            return _reminder(work_item, now, Report.TOKEN_HELD)
+            return _reminder(now, Report.TOKEN_HELD)
         case Uncertain():
             # Nothing shows which exchange a later connection recovers: an operator dismisses it.
-            return _reminder(work_item, now, Report.EXCHANGE_UNCERTAIN)
+            return _reminder(now, Report.EXCHANGE_UNCERTAIN)
         case Complete():
-            # Finch's first webhook may have come before the connection was written.
-            subject = ConnectionSubject(session.attempt.customer_id, session.key)
-            return Processed(WorkItem.at_once(subject, now))
+            return _connected(session.attempt.customer_id, session.key, now, services)
         case Started() | Ended() | None:
             return Processed()
         case _:
             assert_never(session)
 
 
-def _exchanging(
-    work_item: WorkItem, session: Exchanging, now: datetime, services: exchange_code.Services
-) -> Processed:
+def _connected(customer_id: str, key: CompanyKey, now: datetime, services: Services) -> Processed:
+    """Looks at the connection: Finch's first webhook may have come before the connection was written."""
+    work_item = WorkItem(ConnectionSubject(customer_id, key), now)
+    return Processed(report=process(work_item, now=now, services=services).report)
+
+
+def _exchanging(session: Exchanging, now: datetime, services: exchange_code.Services) -> Processed:
     if not session.abandoned(now):
-        return Processed(work_item.waiting(session.consumption.consumed_at + EXCHANGE_LIMIT))
+        return Processed(session.consumption.consumed_at + EXCHANGE_LIMIT)
     services.sessions.uncertain(session)
     logger.error("exchange uncertain", customer_id=session.attempt.customer_id)
-    return _reminder(work_item, now, Report.EXCHANGE_UNCERTAIN)
+    return _reminder(now, Report.EXCHANGE_UNCERTAIN)
 
 
 def _escrowed(
-    work_item: WorkItem, session: Escrowed, now: datetime, services: exchange_code.Services
+    work_item: WorkItem,
+    row: SessionSubject,
+    session: Escrowed | Held,
+    now: datetime,
+    services: Services,
 ) -> Processed:
-    handle_hash, customer_id = session.attempt.handle_hash, session.attempt.customer_id
+    connecting, customer_id = services.connecting, session.attempt.customer_id
     try:
-        done = attach_token.settle(session, Approval.NONE, now=now, services=services)
+        done = attach_token.settle(session, Approval.NONE, now=now, services=connecting)
     except ConnectionEnded:
-        latest = services.sessions.get(handle_hash)
-        if not isinstance(latest, Escrowed):
+        latest = connecting.sessions.get(row.handle_hash)
+        if not isinstance(latest, Escrowed | Held):
             return Processed()
-        return Processed(work_item.waiting((latest.dead_since or now) + DEAD_AGAIN_AFTER))
+        return Processed((latest.dead_since or now) + DEAD_AGAIN_AFTER)
     except Refusal:
-        return _held_or_over(work_item, handle_hash, now, services)
+        return _held_or_over(row, now, services)
     if done.status is Status.CONNECTED and done.key:
-        return Processed(WorkItem.at_once(ConnectionSubject(customer_id, done.key), now))
-    if done.status is Status.PENDING or not isinstance(done.session, Escrowed):
-        return _later(work_item, now)
+        return _connected(customer_id, done.key, now, services)
+    if done.status is Status.PENDING or not isinstance(done.session, Escrowed | Held):
+        return _later(work_item, row, now, services)
     confirm_until = session.consumption.confirm_until
     if now < confirm_until:
-        return Processed(work_item.waiting(confirm_until))
-    discard_token.discard(done.session, done.key, now=now, services=services)
-    return _held_or_over(work_item, handle_hash, now, services)
+        return Processed(confirm_until)
+    discard_token.discard(done.session, done.key, now=now, services=connecting)
+    return _held_or_over(row, now, services)
 
 
-def _held_or_over(
-    work_item: WorkItem, handle_hash: str, now: datetime, services: exchange_code.Services
-) -> Processed:
-    if isinstance(services.sessions.get(handle_hash), Held):
-        return _reminder(work_item, now, Report.TOKEN_HELD)
+def _held_or_over(row: SessionSubject, now: datetime, services: Services) -> Processed:
+    if isinstance(services.connecting.sessions.get(row.handle_hash), Held):
+        return _reminder(now, Report.TOKEN_HELD)
     return Processed()
 
 
-def _comes_anyway(work_item: WorkItem, next_look: datetime | None, now: datetime) -> bool:
-    """True if another work item for this subject is already scheduled."""
-    later = next_look and next_look > now + FIRST_LOOK
-    return bool(later) and not work_item.redelivered
-
-
-def _finch_connection(
-    work_item: WorkItem, connection_id: str, now: datetime, services: Services
-) -> Processed:
-    """Processes the connection that a webhook names. A session with a token of it asks Finch later anyway."""
-    record = services.connecting.ownerships.of_connection_id(connection_id)
-    if record is None or record.owner is None:
-        logger.info("no owner of this connection", connection_id=connection_id)
-        return Processed()
-    owner = record.owner
-    work_item = replace(work_item, subject=ConnectionSubject(owner.customer_id, owner.key))
-    return _connection(work_item, owner.customer_id, owner.key, now, services)
-
-
 def _connection(
-    work_item: WorkItem, customer_id: str, key: CompanyKey, now: datetime, services: Services
+    work_item: WorkItem, row: ConnectionSubject, now: datetime, services: Services
 ) -> Processed:
+    customer_id, key = row.customer_id, row.key
     connection = disconnect.resume(customer_id, key, now=now, services=services.disconnecting)
     if connection is None or connection.status is ConnectionStatus.DISCONNECTED:
         return Processed()
     if connection.status is ConnectionStatus.DISCONNECTING:
-        if _comes_anyway(work_item, connection.next_look, now):
-            return Processed()
-        result = _later(work_item, now)
-    else:
-        ending, next_look = bool(connection.ending_entities), connection.next_look
-        result, connection = _health(work_item, customer_id, key, now, services)
-        ending = ending and (connection is None or bool(connection.ending_entities))
-        if ending and not result.again and not _comes_anyway(work_item, next_look, now):
-            # Finch has not confirmed the end of an entity.
-            result = _later(work_item, now)
-    if result.again:
-        _postpone(result.again, services)
-        return result
-    # Not stored in the table: a connection without a name is not unfinished.
-    return result._replace(again=_names(work_item, connection, now, services))
+        return _later(work_item, row, now, services)
+    connection = check_health.check(
+        customer_id,
+        key,
+        hinted_at=work_item.sent_at,
+        newest_hint=work_item.newest_at,
+        now=now,
+        services=services.connecting,
+    )
+    if connection is None or look_again_at(connection):
+        return Processed()
+    if connection.ending_entities:
+        # Finch has not confirmed the end of an entity.
+        return _later(work_item, row, now, services)
+    report = None
+    if connection.problem == DISCONNECT_REFUSED or connection.refused_entities:
+        report = Report.DISCONNECT_REFUSED
+    elif work_item.scheduled and waits_for_days(connection, now):
+        # Only the daily check reports it, so that each connection counts once a day.
+        report = Report.WAITS_FOR_DAYS
+        logger.warning(report, extra=key_fields(customer_id, key))
+    return Processed(_names(connection, now, services), report)
 
 
-def _names(
-    work_item: WorkItem, connection: Connection | None, now: datetime, services: Services
-) -> WorkItem | None:
-    """Fetches the missing names. Returns the work item for another try if Finch may give a name soon."""
-    if connection is None:
-        return None
+def _names(connection: Connection, now: datetime, services: Services) -> datetime | None:
+    """Fetches the missing names. Returns when to try again if Finch may give a name soon."""
     try:
         later = fetch_names.fetch(connection, services=services.naming)
     except Exception:
         logger.exception("names not fetched")
         return None
-    return (
-        work_item.retried(now)
-        if later and not work_item.scheduled and work_item.retries < _NAME_TRIES
-        else None
-    )
-
-
-def _health(
-    work_item: WorkItem, customer_id: str, key: CompanyKey, now: datetime, services: Services
-) -> tuple[Processed, Connection | None]:
-    """The result of the health check, and the connection, which is None if Finch did not answer."""
-    # An entity that Finch does not end for days must not stop the daily check.
-    asked_at = max(work_item.began_at, now - CHECKED_EVERY)
-    try:
-        connection = check_health.check(
-            customer_id, key, asked_at=asked_at, now=now, services=services.connecting
-        )
-    except (FinchFailure, Unanswered) as error:
-        if isinstance(error, FinchMisconfigured) and not work_item.scheduled:
-            raise
-        if not work_item.left_to_schedule(now):
-            raise
-        # The connection stays due, and the scheduled check queues it: no work item repeats for ever.
-        logger.info("left to the scheduled check", reason=type(error).__name__)
-        _postpone(replace(work_item, due_at=now + REMINDER), services)
-        misconfigured = isinstance(error, FinchMisconfigured)
-        return Processed(None, Report.FINCH_MISCONFIGURED if misconfigured else None), None
-    suspicion = connection and look_again_at(connection)
-    if suspicion:
-        return Processed(work_item.waiting(max(suspicion, now + WORSE_AGAIN_AFTER))), connection
-    if connection and (connection.problem == DISCONNECT_REFUSED or connection.refused_entities):
-        if _comes_anyway(work_item, connection.next_look, now):
-            return Processed(), connection
-        return _reminder(work_item, now, Report.DISCONNECT_REFUSED), connection
-    if work_item.scheduled and connection and waits_for_days(connection, now):
-        # Only the daily check reports it, so that each connection counts once a day.
-        logger.warning(
-            Report.WAITS_FOR_DAYS,
-            customer_id=customer_id,
-            provider_id=key.provider_id,
-            company_id=key.company_id,
-        )
-        return Processed(None, Report.WAITS_FOR_DAYS), connection
-    return Processed(), connection
+    connected_at = max((one.connected_at for one in connection.tokens), default=now)
+    soon = later and now < connected_at + _NAMES_WITHIN
+    return retry_at(connected_at, now) if soon else None

@@ -32,7 +32,7 @@ def receive(delivery: Delivery, *, now: datetime, services: Services) -> None:
     event = read_event(delivery.body)
     connection_id = event.connection_to_look_at
     if connection_id:
-        services.queue.send(WorkItem.at_once(FinchConnectionSubject(connection_id), now), now)
+        services.queue.send(WorkItem(FinchConnectionSubject(connection_id), now))
     logger.info(
         "webhook received",
         event_id=delivery.event_id,

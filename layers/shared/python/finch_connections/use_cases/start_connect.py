@@ -11,6 +11,7 @@ from finch_connections.aws.dynamodb import Conflict
 from finch_connections.aws.ownership_table import OwnershipTable
 from finch_connections.aws.session_table import SessionTable
 from finch_connections.background import in_background
+from finch_connections.domain.budget import Spending
 from finch_connections.domain.connect_session import (
     Attempt,
     Click,
@@ -66,10 +67,11 @@ def start(
 ) -> str | None:
     """Writes a new session. Returns Finch's session id in the embedded flow, else None.
 
-    Raises `FinchFailure` for the embedded flow.
+    Raises `TooManyRequests`, and `FinchFailure` for the embedded flow.
     """
     session, session_id = new.session, None
     mode, customer_id = session.attempt.mode, session.attempt.customer_id
+    sessions.spend(Spending.START, session.attempt, session.attempt.created_at)
     if mode is Mode.EMBEDDED:
         session, finch_session = _open_finch_session(
             session, session.attempt.created_at, connections, ownerships, finch
@@ -101,6 +103,7 @@ def open_link(
         started = require_link(session, now)
         url = started.reusable_connect_url(now)
         if url is None:
+            sessions.spend(Spending.CLICK, started.attempt, now)
             prepared()
             started, finch_session = _open_finch_session(
                 started, now, connections, ownerships, finch
@@ -119,6 +122,16 @@ def open_link(
     else:
         return Opened(url, handle)
     return NotOpened(code, session.attempt.return_to if session else None)
+
+
+def check_link(handle_text: str, *, now: datetime, sessions: SessionTable) -> Started | NotOpened:
+    """The session of a link that works, for a program that checks links. Only reads the session."""
+    session = None
+    try:
+        session = sessions.get(require_handle(handle_text).digest())
+        return require_link(session, now)
+    except Refusal as error:
+        return NotOpened(error.code, session.attempt.return_to if session else None)
 
 
 def _open_finch_session(

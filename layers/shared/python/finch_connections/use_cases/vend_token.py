@@ -69,8 +69,8 @@ def report(
     if token is None:
         return _refuse(request, Refused(Outcome.NOT_FOUND), now, services)
     _record(request, Outcome.REPORTED, token, now, services)
-    work_item = WorkItem.at_once(ConnectionSubject(request.customer_id, request.key), now)
-    services.queue.send(work_item, now)
+    work_item = WorkItem(ConnectionSubject(request.customer_id, request.key), now)
+    services.queue.send(work_item)
     return None
 
 

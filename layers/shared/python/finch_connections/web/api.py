@@ -30,6 +30,7 @@ class RouteNotFound(Refusal):
 STATUS: Mapping[str, HTTPStatus] = {
     "invalid_request": HTTPStatus.BAD_REQUEST,
     "return_to_not_allowed": HTTPStatus.BAD_REQUEST,
+    "mode_not_allowed": HTTPStatus.BAD_REQUEST,
     "code_rejected": HTTPStatus.BAD_REQUEST,
     "signature_invalid": HTTPStatus.UNAUTHORIZED,
     "customer_unknown": HTTPStatus.FORBIDDEN,
@@ -41,6 +42,7 @@ STATUS: Mapping[str, HTTPStatus] = {
     "too_many_logins": HTTPStatus.CONFLICT,
     "connection_busy": HTTPStatus.CONFLICT,
     "disconnect_refused": HTTPStatus.CONFLICT,
+    "too_many_requests": HTTPStatus.TOO_MANY_REQUESTS,
     "session_expired": HTTPStatus.GONE,
     "connection_ended": HTTPStatus.GONE,
     "finch_refused": HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -200,9 +202,12 @@ def _problem(error: Refusal | FinchFailure, request_id: str) -> Response:
         "code": error.code,
         "request_id": request_id,
     }
+    headers = {**_HEADERS, "content-type": "application/problem+json"}
+    if isinstance(error, Refusal) and error.retry_after:
+        headers["retry-after"] = str(error.retry_after)
     return {
         _OUTCOME: error.code,
         "statusCode": int(status),
-        "headers": {**_HEADERS, "content-type": "application/problem+json"},
+        "headers": headers,
         "body": json.dumps(body),
     }

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from finch_connections.aws.audit_table import AuditTable
 from finch_connections.aws.dynamodb import Conflict
+from finch_connections.aws.erasure_record import ErasureRecord
 from finch_connections.domain.batch import Batch, Cursor
 from finch_connections.domain.connect_session import (
     CannotConnect,
@@ -22,7 +23,12 @@ from finch_connections.domain.connect_session import (
 from finch_connections.domain.connection import Connection, ConnectionBusy, ConnectionStatus
 from finch_connections.domain.errors import Refusal
 from finch_connections.domain.ownership import OwnershipRecord
-from finch_connections.domain.work_item import ConnectionSubject, SessionSubject, WorkItem
+from finch_connections.domain.work_item import (
+    FIRST_LOOK,
+    ConnectionSubject,
+    SessionSubject,
+    WorkItem,
+)
 from finch_connections.finch.errors import FinchFailure
 from finch_connections.log import logger
 from finch_connections.use_cases import disconnect, exchange_code
@@ -43,6 +49,7 @@ class Services(NamedTuple):
 
     connecting: exchange_code.Services
     audit: AuditTable
+    erasures: ErasureRecord
 
 
 def erase(
@@ -56,8 +63,11 @@ def erase(
     """Runs one batch of the erasure. A batch can run again from any cursor.
 
     Deletes a row only after Finch has confirmed the end of its connection. The erasure is complete
-    when all batches of a round find no row.
+    when all batches of a round find no row. Each round first records the erasure, so that a restore
+    brings nothing back.
     """
+    if cursor is None:
+        services.erasures.write(customer_id, now)
     batch = Batch(cursor or Cursor(OWNERSHIPS))
     while batch.next and in_time():
         at = batch.next
@@ -128,7 +138,7 @@ def _session(
 def _end(batch: Batch, session: Keeping, now: datetime, services: exchange_code.Services) -> None:
     """Ends the token in a session's escrow at Finch, unless that would end another customer's connection."""
     handle_hash = session.attempt.handle_hash
-    services.queue.send(WorkItem.first(SessionSubject(handle_hash), now), now)
+    services.queue.send(WorkItem(SessionSubject(handle_hash), now), FIRST_LOOK)
     key = session.key if isinstance(session, Discarding) else None
     if not isinstance(session, Discarding):
         seen = resolve_unfinished.picture(handle_hash, services=services)
@@ -185,7 +195,7 @@ def _disconnect(connection: Connection, now: datetime, services: exchange_code.S
     disconnect.begin(
         customer_id, key, now=now, connections=services.connections, queue=services.queue
     )
-    services.queue.send(WorkItem.at_once(ConnectionSubject(customer_id, key), now), now)
+    services.queue.send(WorkItem(ConnectionSubject(customer_id, key), now))
 
 
 def _audit(batch: Batch, customer_id: str, at: Cursor, now: datetime, services: Services) -> _Last:

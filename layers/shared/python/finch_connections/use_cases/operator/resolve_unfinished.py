@@ -32,6 +32,7 @@ from finch_connections.domain.token_response import (
     contradict,
 )
 from finch_connections.domain.work_item import (
+    FIRST_LOOK,
     STUCK_AFTER,
     ConnectionSubject,
     SessionSubject,
@@ -194,7 +195,7 @@ def disconnect(handle_hash: str, decision: str, *, now: datetime, services: Serv
     seen = _decided(handle_hash, "disconnect", decision, services)
     if seen.answers_differ:
         raise AnswersDiffer
-    services.queue.send(WorkItem.first(SessionSubject(handle_hash), now), now)
+    services.queue.send(WorkItem(SessionSubject(handle_hash), now), FIRST_LOOK)
     discard(seen.session, seen.key, approved=seen.cut_off, now=now, services=services)
 
 
@@ -214,7 +215,7 @@ def dismiss(handle_hash: str, *, now: datetime, services: Services) -> None:
 def retry_session(handle_hash: str, *, now: datetime, services: Services) -> None:
     """Queues a session again, as if its work item was lost; raises `SessionNotFound`."""
     _session(handle_hash, services)
-    services.queue.send(WorkItem.instead(SessionSubject(handle_hash), now), now)
+    services.queue.send(WorkItem(SessionSubject(handle_hash), now))
 
 
 def retry_connection(
@@ -223,7 +224,7 @@ def retry_connection(
     """Queues a connection again, as if its work item was lost; raises `ConnectionNotFound`."""
     if services.connections.show(customer_id, key) is None:
         raise ConnectionNotFound
-    services.queue.send(WorkItem.instead(ConnectionSubject(customer_id, key), now), now)
+    services.queue.send(WorkItem(ConnectionSubject(customer_id, key), now))
 
 
 def end(customer_id: str, key: CompanyKey, *, now: datetime, services: Services) -> Connection:
@@ -234,7 +235,7 @@ def end(customer_id: str, key: CompanyKey, *, now: datetime, services: Services)
     connection = disconnect_use_case.begin(
         customer_id, key, now=now, connections=services.connections, queue=services.queue
     )
-    services.queue.send(WorkItem.at_once(ConnectionSubject(customer_id, key), now), now)
+    services.queue.send(WorkItem(ConnectionSubject(customer_id, key), now))
     return connection
 
 

@@ -2,7 +2,7 @@
 
 The tables have changed since the backup: customers have made, repaired and ended connections, and
 companies have new owners. So current data wins, we ask Finch about each token, and we take ownerships
-again instead of restoring them.
+again instead of restoring them. Data of a customer who was erased since does not come back.
 """
 
 from collections.abc import Callable, Collection
@@ -13,16 +13,18 @@ from botocore.exceptions import ClientError
 
 from finch_connections.aws.connection_table import ConnectionTable
 from finch_connections.aws.dynamodb import Conflict, Item, scan
+from finch_connections.aws.erasure_record import ErasureRecord
 from finch_connections.aws.session_table import read_backup
 from finch_connections.aws.token_vault import EncryptedByAnotherKey, why_not_decrypted
 from finch_connections.domain.batch import Batch, Cursor
 from finch_connections.domain.connect_session import (
     CannotConnect,
+    Complete,
     ConnectSession,
-    Exchanging,
+    Ended,
     Held,
     Keeping,
-    Uncertain,
+    Started,
     behind,
 )
 from finch_connections.domain.connection import (
@@ -30,28 +32,41 @@ from finch_connections.domain.connection import (
     ConnectionBusy,
     ConnectionStatus,
     Token,
+    TooManyLogins,
     is_pair_id,
     key_fields,
     restored,
 )
 from finch_connections.domain.health import Finding
 from finch_connections.domain.ownership import Ownership
-from finch_connections.domain.work_item import ConnectionSubject, SessionSubject, WorkItem
+from finch_connections.domain.work_item import (
+    FIRST_LOOK,
+    ConnectionSubject,
+    SessionSubject,
+    WorkItem,
+)
 from finch_connections.finch.errors import FinchFailure, TokenDead
 from finch_connections.log import logger
 from finch_connections.use_cases import check_health, exchange_code
 from finch_connections.use_cases.discard_token import covered
 
 CONNECTIONS, SESSIONS = "connections", "sessions"
+# Rows that are left for the operator.
+ERASED = "its customer is erased, but it is alive: ask Finch to end it"
+NOWHERE = "its connection is neither in the table nor in the backup"
 RESTORED, DEAD, COVERED, EXISTS = "restored", "dead at Finch", "covered", "there already"
 
 
 @dataclass(frozen=True)
 class Backup:
-    """The restored tables, which have other names than the tables in use. Each is optional."""
+    """The restored tables, which have other names than the tables in use, and the records of erasures.
+
+    Each table is optional.
+    """
 
     connections: ConnectionTable | None
     sessions: str | None
+    erasures: ErasureRecord
 
 
 def restore(
@@ -77,7 +92,7 @@ def _page(
             return Cursor(SESSIONS)
         connections, last = backup.connections.scan(at.after)
         for connection in connections:
-            _connection(batch, connection, now, services)
+            _connection(batch, backup, connection, now, services)
         return Cursor(CONNECTIONS, last) if last else Cursor(SESSIONS)
     if backup.sessions is None:
         return None
@@ -85,14 +100,19 @@ def _page(
     for item in items:
         session = read_backup(item)
         if session:
-            _session(batch, session, item, now, services)
+            _session(batch, backup, session, item, now, services)
     return Cursor(SESSIONS, last) if last else None
 
 
 def _connection(
-    batch: Batch, backup: Connection, now: datetime, services: exchange_code.Services
+    batch: Batch,
+    tables: Backup,
+    backup: Connection,
+    now: datetime,
+    services: exchange_code.Services,
 ) -> None:
     customer_id, key = backup.customer_id, backup.key
+    erased = tables.erasures.covers(customer_id, backup.created_at)
     row = key_fields(customer_id, key)
     current = services.connections.get(customer_id, key)
     current_ids = current.connection_ids if current else ()
@@ -106,6 +126,8 @@ def _connection(
             elif found := check_health.finding(backup, token, services):
                 if found.status is ConnectionStatus.DISCONNECTED:
                     batch.done[DEAD] += 1
+                elif erased:
+                    batch.leave(ERASED, connection_id=token.connection_id)
                 else:
                     alive.append(_as_found(token, found))
             else:
@@ -113,7 +135,7 @@ def _connection(
         if alive:
             _write(restored(current, backup, alive, now), alive, now, services)
             batch.done[RESTORED] += len(alive)
-    except (FinchFailure, ConnectionBusy, Conflict) as error:
+    except (FinchFailure, ConnectionBusy, TooManyLogins, Conflict) as error:
         batch.leave(type(error).__name__, **row)
     except (ClientError, EncryptedByAnotherKey) as error:
         batch.leave(why_not_decrypted(error), **row)
@@ -151,8 +173,8 @@ def _write(
 ) -> None:
     """Writes a connection and its ownerships. Raises `Conflict`, also if another customer owns any."""
     customer_id, key = after.customer_id, after.key
-    work_item = WorkItem.first(ConnectionSubject(customer_id, key), now)
-    services.queue.send(work_item, now)
+    work_item = WorkItem(ConnectionSubject(customer_id, key), now)
+    services.queue.send(work_item, FIRST_LOOK)
     taking = [Ownership.of_company(customer_id, key)]
     taking += [
         Ownership.of_connection_id(one, customer_id, key)
@@ -164,14 +186,23 @@ def _write(
 
 def _session(
     batch: Batch,
+    tables: Backup,
     backup: ConnectSession,
     item: Item,
     now: datetime,
     services: exchange_code.Services,
 ) -> None:
     """Puts a session back for the operator to decide, if its token is lost or may exist at Finch."""
-    handle_hash = backup.attempt.handle_hash
-    if not isinstance(backup, Keeping | Exchanging | Uncertain):
+    handle_hash, customer_id = backup.attempt.handle_hash, backup.attempt.customer_id
+    if isinstance(backup, Started | Ended):
+        return
+    erased = tables.erasures.covers(customer_id, backup.attempt.created_at)
+    if isinstance(backup, Complete):
+        places = [services.connections, *([tables.connections] if tables.connections else [])]
+        if not erased and not any(one.get(customer_id, backup.key) for one in places):
+            batch.leave(NOWHERE, **key_fields(customer_id, backup.key), session=handle_hash)
+        return
+    if erased and not isinstance(backup, Keeping):
         return
     if services.sessions.get(handle_hash):
         batch.done[EXISTS] += 1
@@ -183,9 +214,12 @@ def _session(
                 batch.done[COVERED] += 1
                 return
             services.finch.introspect(exchange_code.decrypt_escrow(backup, services))
+            if erased:
+                batch.leave(ERASED, connection_id=connection_id)
+                return
             backup = Held(backup.attempt, backup.consumption, backup.escrow, CannotConnect.code)
         holding = [services.ownerships.holding(one, handle_hash) for one in behind(backup)]
-        services.queue.send(WorkItem.first(SessionSubject(handle_hash), now), now)
+        services.queue.send(WorkItem(SessionSubject(handle_hash), now), FIRST_LOOK)
         services.sessions.put_back(backup, item, now, holding)
     except TokenDead:
         batch.done[DEAD] += 1

@@ -70,6 +70,10 @@ var Api = class {
   async disconnect(key) {
     return this.#call("DELETE", connectionPath(key));
   }
+  /** Disconnects one entity. The last one disconnects the connection. */
+  async disconnectEntity(key, entity) {
+    return this.#call("DELETE", `${connectionPath(key)}/entities/${segment(entity.id)}`);
+  }
   async connect(body) {
     return this.#call("POST", "/connect-sessions", body);
   }
@@ -179,6 +183,9 @@ function entitiesOf(connection) {
   const entities = connection.logins.flatMap((login) => login.entities);
   return [...new Map(entities.map((entity) => [entity.id, entity])).values()];
 }
+function isLiving({ status }) {
+  return status !== "disconnected" && status !== "disconnecting";
+}
 function statusDetail(connection) {
   return connection.logins.find((login) => login.status_detail)?.status_detail ?? null;
 }
@@ -236,8 +243,8 @@ var FinchConnectFrame = class {
   #ends;
   #attempt = null;
   /** The SDK listens from here on, so the element makes one frame and opens it again. */
-  constructor(sdk, connectUrl, ends) {
-    this.#ends = ends;
+  constructor(sdk, connectUrl, ends2) {
+    this.#ends = ends2;
     this.#frame = sdk.initialize({
       onSuccess: ({ code, state }) => {
         const attempt = this.#end();
@@ -414,7 +421,8 @@ var de = {
     connect_again: "Ein anderes Konto hatte diese Firma verbunden und hat sie getrennt. Verbinden Sie sie neu, um sie hier zu verwenden.",
     transferred: "Diese Firma gehört jetzt zu einem anderen Konto.",
     another_company: "Zuletzt haben Sie sich bei einer anderen Firma angemeldet, die jetzt eine eigene Verbindung ist. Diese hier wartet noch auf Sie.",
-    disconnect_refused: "{provider} wollte diese Verbindung nicht beenden. Melden Sie sich neu an, und trennen Sie sie dann noch einmal."
+    disconnect_refused: "{provider} wollte diese Verbindung nicht beenden. Melden Sie sich neu an, und trennen Sie sie dann noch einmal.",
+    entity_disconnect_refused: "{provider} wollte eine Gesellschaft dieser Verbindung nicht trennen. Trennen Sie die Gesellschaft noch einmal; wenn das nicht hilft, kontaktieren Sie den Support."
   },
   product: {
     benefits: "Zusatzleistungen",
@@ -467,6 +475,10 @@ var de = {
     disconnectedText: "Von jetzt an kann {app} hier nichts mehr lesen.",
     disconnecting: "{name} wird getrennt",
     disconnectingText: "Der Anbieter muss es noch bestätigen. Das geht von selbst weiter, auch wenn Sie diese Seite verlassen.",
+    entityDisconnected: "Eine Gesellschaft von {name} ist getrennt",
+    entityDisconnectedText: "Von jetzt an kann {app} hier nichts mehr lesen. Die anderen bleiben verbunden.",
+    entityDisconnecting: "Eine Gesellschaft von {name} wird getrennt",
+    entityDisconnectingText: "Der Anbieter muss es noch bestätigen. Das geht von selbst weiter, auch wenn Sie diese Seite verlassen.",
     stale: "Diese Liste konnte nicht aktualisiert werden",
     staleText: "Stand: {when}.",
     unavailable: "Ihre Verbindungen können nicht gezeigt werden"
@@ -474,6 +486,7 @@ var de = {
   dialog: {
     title: "{name} trennen?",
     stops: "{app} erhält dann keine Daten mehr von {provider} für {company}. Das beendet:",
+    stopsEntity: "{app} erhält dann keine Daten mehr von {provider} für {name}. Die anderen Gesellschaften bleiben verbunden.",
     entities: "Es endet für alle ihre Gesellschaften: {names}.",
     stays: "Ihre anderen Verbindungen bleiben, wie sie sind.",
     undo: "Um es rückgängig zu machen, müssten Sie sich bei {provider} neu anmelden.",
@@ -610,7 +623,8 @@ var en = {
     connect_again: "Another account had connected this company and has disconnected it. Connect it again to use it here.",
     transferred: "This company now belongs to another account.",
     another_company: "The last time you signed in to another company, which is now a connection of its own. This one still waits for you.",
-    disconnect_refused: "{provider} would not end this connection. Sign in again, then disconnect it once more."
+    disconnect_refused: "{provider} would not end this connection. Sign in again, then disconnect it once more.",
+    entity_disconnect_refused: "{provider} would not disconnect a legal entity of this connection. Disconnect the entity once more; if that fails, contact support."
   },
   product: {
     benefits: "benefits",
@@ -663,6 +677,10 @@ var en = {
     disconnectedText: "From now on {app} cannot read it any more.",
     disconnecting: "{name} is being disconnected",
     disconnectingText: "The provider has yet to confirm. It goes on by itself, also when you leave this page.",
+    entityDisconnected: "A legal entity of {name} is disconnected",
+    entityDisconnectedText: "From now on {app} cannot read it any more. The others stay connected.",
+    entityDisconnecting: "A legal entity of {name} is being disconnected",
+    entityDisconnectingText: "The provider has yet to confirm. It goes on by itself, also when you leave this page.",
     stale: "This list could not be updated",
     staleText: "What you see is from {when}.",
     unavailable: "Your connections cannot be shown"
@@ -670,6 +688,7 @@ var en = {
   dialog: {
     title: "Disconnect {name}?",
     stops: "{app} will stop receiving data for {company} from {provider}. This ends:",
+    stopsEntity: "{app} will stop receiving data for {name} from {provider}. The other legal entities stay connected.",
     entities: "It ends for all of its legal entities: {names}.",
     stays: "Your other connections stay as they are.",
     undo: "To undo it, you would have to sign in at {provider} again.",
@@ -750,7 +769,7 @@ function arrived(connection, result) {
     about: connection
   };
 }
-function disconnected(after) {
+function disconnected(after, entity) {
   if (after.status === "disconnected" || after.status === "disconnecting") {
     return {
       kind: "good",
@@ -758,6 +777,11 @@ function disconnected(after) {
       text: `result.${after.status}Text`,
       about: after
     };
+  }
+  if (entity) {
+    const now = entitiesOf(after).find((one) => one.id === entity.id);
+    const title = now?.status === "disconnecting" ? "entityDisconnecting" : "entityDisconnected";
+    return { kind: "good", title: `result.${title}`, text: `result.${title}Text`, about: after };
   }
   return { kind: "info", title: "result.again", text: "result.againText", about: after };
 }
@@ -807,7 +831,7 @@ function nextPause(pause, watching) {
 function underWay(connections, now) {
   const isNew = (one) => now - new Date(one.created_at).getTime() < NAMES_WITHIN;
   return [...connections].filter(
-    (one) => one.status === "disconnecting" || one.status !== "disconnected" && !one.provider_name && isNew(one)
+    (one) => one.status === "disconnecting" || entitiesOf(one).some((entity) => entity.status === "disconnecting") || one.status !== "disconnected" && !one.provider_name && isNew(one)
   );
 }
 function readsOnly(few, sinceAll) {
@@ -1064,7 +1088,9 @@ h2:focus, h3:focus { outline: none; }
 .known > div { display: grid; grid-template-columns: 7em minmax(0, 1fr); gap: 0.9em; }
 .known dt { color: var(--_soft); }
 .entities { display: grid; gap: 0.3em; margin-top: 0.5em; font-size: 0.875em; }
-.entities li { display: flex; gap: 0.9em; justify-content: space-between; padding-inline-start: 0.8em; border-inline-start: 2px solid var(--_line); }
+.entities li { display: flex; flex-wrap: wrap; gap: 0 0.9em; align-items: center; padding-inline-start: 0.8em; border-inline-start: 2px solid var(--_line); }
+.entities bdi { flex: 1 1 12em; }
+.entities .button { min-height: 2em; padding-block: 0.2em; font-size: 1em; }
 code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; font-size: 0.9em; overflow-wrap: anywhere; }
 .actions { display: flex; flex-wrap: wrap; gap: 0.6em; align-items: center; }
 .body .actions { justify-content: space-between; }
@@ -1191,8 +1217,8 @@ function button(view, act, text, run, { kind = "", icon: sign, label, always, ch
     chevron && icon("chevron")
   );
 }
-function actionLabel({ words, names }, connection, action) {
-  return words.plain("action", { action, name: words.plain("named", { ...names(connection) }) });
+function actionLabel({ words, names }, connection, action, name = words.plain("named", { ...names(connection) })) {
+  return words.plain("action", { action, name });
 }
 function statusLabel(view, status, kind = "") {
   const spins = status === "disconnecting";
@@ -1239,7 +1265,9 @@ function details(view, content) {
       h(
         "ul",
         { class: "logins" },
-        connection.logins.map((login, place) => h("li", {}, loginDetails(view, login, place)))
+        connection.logins.map(
+          (login, place) => h("li", {}, loginDetails(view, content, login, place))
+        )
       )
     ),
     // The card may cut these names off.
@@ -1253,7 +1281,7 @@ function details(view, content) {
     connection.status !== "disconnecting" && buttons(view, content)
   ];
 }
-function loginDetails(view, login, place) {
+function loginDetails(view, content, login, place) {
   const { words } = view;
   return [
     h("div", { class: "login" }, loginName(view, login, place), statusLabel(view, login.status)),
@@ -1267,15 +1295,28 @@ function loginDetails(view, login, place) {
     login.entities.length > 1 && h(
       "ul",
       { class: "entities" },
-      login.entities.toSorted(byName).map(
-        (entity) => h("li", {}, h("bdi", {}, words.entity(entity)), statusLabel(view, entity.status))
-      )
+      login.entities.toSorted(byName).map((entity) => h("li", {}, entityDetails(view, content, login, entity)))
     )
+  ];
+}
+function entityDetails(view, content, login, entity) {
+  const { connection, askToDisconnect } = content;
+  const { words } = view;
+  const act = `disconnect:${keyOf(connection)}:${login.id}:${entity.id}`;
+  const name = words.entity(entity);
+  return [
+    h("bdi", {}, name),
+    statusLabel(view, entity.status),
+    connection.status !== "disconnecting" && isLiving(entity) && button(view, act, words.text("disconnect"), () => askToDisconnect(act, entity), {
+      kind: "quiet ends",
+      label: actionLabel(view, connection, words.text("disconnect"), name)
+    })
   ];
 }
 function buttons(view, { connection, connect, askToDisconnect }) {
   const { words } = view;
   const key = keyOf(connection);
+  const end = `disconnect:${key}`;
   return h(
     "div",
     { class: "actions" },
@@ -1283,7 +1324,7 @@ function buttons(view, { connection, connect, askToDisconnect }) {
       icon: "plus",
       label: actionLabel(view, connection, words.text("addLogin"))
     }),
-    button(view, `disconnect:${key}`, words.text("disconnect"), askToDisconnect, {
+    button(view, end, words.text("disconnect"), () => askToDisconnect(end), {
       kind: "quiet ends",
       label: actionLabel(view, connection, words.text("disconnect"))
     })
@@ -1366,9 +1407,9 @@ function reason(view, { connection, connect }) {
 // src/views/dialog.ts
 function dialogContent(view, content) {
   const { words } = view;
-  const { connection, failed: failed2 } = content.dialog;
-  const names = { ...view.names(connection) };
-  const entities = new Set(entitiesOf(connection).map((entity) => words.entity(entity)));
+  const { connection, entity, failed: failed2 } = content.dialog;
+  const name = entity && words.entity(entity);
+  const names = { ...view.names(connection), ...name && { name } };
   return h(
     "div",
     { class: "sheet" },
@@ -1376,8 +1417,28 @@ function dialogContent(view, content) {
     h(
       "p",
       { id: "dialog-text", class: content.hasAppName ? null : "first" },
-      words.nodes("dialog.stops", names)
+      words.nodes(entity ? "dialog.stopsEntity" : "dialog.stops", names)
     ),
+    !entity && ends(view, connection),
+    h(
+      "p",
+      {},
+      !entity && content.hasOthers && [words.text("dialog.stays"), " "],
+      words.nodes("dialog.undo", names)
+    ),
+    failed2 && h(
+      "div",
+      { class: "notice bad", role: "alert" },
+      icon("alert"),
+      h("div", {}, h("p", {}, failureText(view, failed2)), referenceLine(view, failed2.reference))
+    ),
+    dialogButtons(view, content)
+  );
+}
+function ends(view, connection) {
+  const { words } = view;
+  const entities = new Set(entitiesOf(connection).map((entity) => words.entity(entity)));
+  return [
     h(
       "ul",
       { id: "dialog-ends" },
@@ -1390,21 +1451,8 @@ function dialogContent(view, content) {
         )
       )
     ),
-    entities.size > 1 && h("p", {}, words.nodes("dialog.entities", { names: words.list([...entities]) })),
-    h(
-      "p",
-      {},
-      content.hasOthers && [words.text("dialog.stays"), " "],
-      words.nodes("dialog.undo", names)
-    ),
-    failed2 && h(
-      "div",
-      { class: "notice bad", role: "alert" },
-      icon("alert"),
-      h("div", {}, h("p", {}, failureText(view, failed2)), referenceLine(view, failed2.reference))
-    ),
-    dialogButtons(view, content)
-  );
+    entities.size > 1 && h("p", {}, words.nodes("dialog.entities", { names: words.list([...entities]) }))
+  ];
 }
 function dialogButtons({ words }, content) {
   const { working } = content.dialog;
@@ -1892,7 +1940,7 @@ var Screen = class {
           id: `card-${[...this.#cards.keys()].indexOf(key)}`,
           toggle: () => this.#toggle(key),
           connect: (act) => this.#actions.connect(act),
-          askToDisconnect: () => this.#actions.askToDisconnect(connection)
+          askToDisconnect: (act, entity) => this.#actions.askToDisconnect(connection, act, entity)
         });
       });
       if (list.children[place] !== item) list.insertBefore(item, list.children[place] ?? null);
@@ -1933,11 +1981,11 @@ var Screen = class {
   #paintDialog(shown) {
     const { appName, connections, dialog } = shown;
     if (!dialog) return;
-    const { connection, failed: failed2, working } = dialog;
+    const { connection, entity, failed: failed2, working } = dialog;
     this.#paint(
       shown,
       this.#parts.dialog,
-      [connection, working, failed2],
+      [connection, entity, working, failed2],
       () => dialogContent(this.#view(shown), {
         dialog,
         hasOthers: connections.size > 1,
@@ -2117,7 +2165,7 @@ var FinchConnections = class extends HTMLElement {
     dismiss: (notice) => this.#dismiss(notice),
     tryAgain: (notice, retry) => this.#tryAgain(notice, retry),
     readAgain: () => this.#readAgain(),
-    askToDisconnect: (connection) => this.#askToDisconnect(connection),
+    askToDisconnect: (...asked) => this.#askToDisconnect(...asked),
     disconnect: () => this.#disconnect(),
     dialogClosed: () => this.#dialogClosed()
   });
@@ -2673,14 +2721,17 @@ var FinchConnections = class extends HTMLElement {
     }
   }
   // Disconnecting
-  #askToDisconnect(connection) {
+  #askToDisconnect(connection, from, entity) {
     if (this.#busy) return;
+    const staying = entitiesOf(connection).filter(isLiving);
     this.#dialog = {
       connection,
+      // The last entity ends the connection.
+      entity: staying.length > 1 ? entity ?? null : null,
       working: false,
       failed: null,
       done: false,
-      from: `disconnect:${keyOf(connection)}`
+      from
     };
     this.#screen.render();
     this.#screen.openDialog();
@@ -2693,18 +2744,20 @@ var FinchConnections = class extends HTMLElement {
     dialog.failed = null;
     this.#screen.render();
     try {
-      const after = await api.disconnect(dialog.connection);
+      const { connection, entity } = dialog;
+      const after = await (entity ? api.disconnectEntity(connection, entity) : api.disconnect(connection));
       if (api.closed) return;
       this.#epoch += 1;
       this.#connections.set(keyOf(after), after);
-      this.#notice = disconnected(after);
+      this.#notice = disconnected(after, entity);
       this.#pause = 0;
       dialog.done = true;
       if (this.#dialog === dialog) this.#screen.closeDialog();
       this.#dispatch("finch-disconnected", {
         provider_id: after.provider_id,
         company_id: after.company_id,
-        status: after.status
+        status: after.status,
+        entity_id: entity?.id ?? null
       });
       this.#channel?.postMessage("changed");
     } catch (error) {

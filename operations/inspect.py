@@ -48,12 +48,19 @@ def picture(stack: Stack, customer_id: str, now: datetime) -> Iterator[str]:
         nothing = False
         key, checked_at = connection.key, connection.checked_at
         checked = f"checked {_ago(now, checked_at)}" if checked_at else "not checked yet"
-        problem = f" ({connection.problem})" if connection.problem else ""
+        problem = f" ({connection.shown_problem})" if connection.shown_problem else ""
         yield f"  {key.provider_id} {key.company_id}: {connection.status}{problem}, {checked}"
         for token in connection.tokens:
             products = ", ".join(sorted(token.products))
             yield f"    login {token.id} of connection {token.connection_id}: {token.status}"
             yield f"      since {token.connected_at:%Y-%m-%d %H:%M}, for {products}"
+            for entity_id in sorted(token.entity_ids.union(token.entities)):
+                status = token.entities.get(entity_id, "no status")
+                if start := connection.ending_entities.get(entity_id):
+                    status = f"disconnecting since {start:%Y-%m-%d %H:%M}"
+                elif entity_id in connection.refused_entities:
+                    status = f"{status}, Finch refuses to end it"
+                yield f"      entity {entity_id}: {status}"
         if connection.status in _ADVICE:
             yield f"    -> {_ADVICE[connection.status]}"
     after: Mapping[str, str] | None = None

@@ -117,6 +117,11 @@ export class Api {
     return this.#call("DELETE", connectionPath(key));
   }
 
+  /** Disconnects one entity. The last one disconnects the connection. */
+  async disconnectEntity(key: CompanyKey, entity: Entity): Promise<Connection> {
+    return this.#call("DELETE", `${connectionPath(key)}/entities/${segment(entity.id)}`);
+  }
+
   async connect(body: StartRequest): Promise<Schemas["Link"] | EmbeddedSession> {
     return this.#call("POST", "/connect-sessions", body);
   }

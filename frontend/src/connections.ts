@@ -78,6 +78,11 @@ export function entitiesOf(connection: Connection): Entity[] {
   return [...new Map(entities.map((entity) => [entity.id, entity])).values()];
 }
 
+/** Whether a customer can disconnect an entity: it has not ended, and is not about to. */
+export function isLiving({ status }: Entity): boolean {
+  return status !== "disconnected" && status !== "disconnecting";
+}
+
 /** Finch's own status of a login, where our statuses do not have it. */
 export function statusDetail(connection: Connection): string | null {
   return connection.logins.find((login) => login.status_detail)?.status_detail ?? null;

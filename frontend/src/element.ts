@@ -3,12 +3,22 @@
 import {
   Api,
   type Connection,
+  type Entity,
   type Finished,
   Refused,
   type RepairRequest,
   type StartRequest,
 } from "./api.ts";
-import { departure, type Key, keyOf, newest, repairedFlag, resultOf } from "./connections.ts";
+import {
+  departure,
+  entitiesOf,
+  isLiving,
+  type Key,
+  keyOf,
+  newest,
+  repairedFlag,
+  resultOf,
+} from "./connections.ts";
 import { FinchConnectFrame, type FinchSdk } from "./finch_connect.ts";
 import { differences, goneFrom, PAGE_SIZE, readList } from "./list.ts";
 import type { Failure, Notice } from "./notices.ts";
@@ -90,7 +100,7 @@ export class FinchConnections extends HTMLElement {
     dismiss: (notice) => this.#dismiss(notice),
     tryAgain: (notice, retry) => this.#tryAgain(notice, retry),
     readAgain: () => this.#readAgain(),
-    askToDisconnect: (connection) => this.#askToDisconnect(connection),
+    askToDisconnect: (...asked) => this.#askToDisconnect(...asked),
     disconnect: () => this.#disconnect(),
     dialogClosed: () => this.#dialogClosed(),
   });
@@ -717,14 +727,17 @@ export class FinchConnections extends HTMLElement {
 
   // Disconnecting
 
-  #askToDisconnect(connection: Connection): void {
+  #askToDisconnect(connection: Connection, from: Act, entity?: Entity): void {
     if (this.#busy) return;
+    const staying = entitiesOf(connection).filter(isLiving);
     this.#dialog = {
       connection,
+      // The last entity ends the connection.
+      entity: staying.length > 1 ? (entity ?? null) : null,
       working: false,
       failed: null,
       done: false,
-      from: `disconnect:${keyOf(connection)}`,
+      from,
     };
     this.#screen.render();
     this.#screen.openDialog();
@@ -738,11 +751,14 @@ export class FinchConnections extends HTMLElement {
     dialog.failed = null;
     this.#screen.render();
     try {
-      const after = await api.disconnect(dialog.connection);
+      const { connection, entity } = dialog;
+      const after = await (entity
+        ? api.disconnectEntity(connection, entity)
+        : api.disconnect(connection));
       if (api.closed) return;
       this.#epoch += 1;
       this.#connections.set(keyOf(after), after);
-      this.#notice = notices.disconnected(after);
+      this.#notice = notices.disconnected(after, entity);
       this.#pause = 0;
       dialog.done = true;
       // The person may have closed it with Escape, and opened it for another connection.
@@ -751,6 +767,7 @@ export class FinchConnections extends HTMLElement {
         provider_id: after.provider_id,
         company_id: after.company_id,
         status: after.status,
+        entity_id: entity?.id ?? null,
       });
       this.#channel?.postMessage("changed");
     } catch (error) {

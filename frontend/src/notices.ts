@@ -1,7 +1,7 @@
 /** Which notice the page shows for each outcome, and which failures are worth another try. */
 
-import type { Connection } from "./api.ts";
-import type { Result } from "./connections.ts";
+import type { Connection, Entity } from "./api.ts";
+import { entitiesOf, type Result } from "./connections.ts";
 import { type FailureCode, failurePath, type TextPath } from "./texts.ts";
 
 /** The reports of the page about the last action or the last return. */
@@ -73,8 +73,8 @@ export function arrived(connection: Connection, result: Result): Notice {
   };
 }
 
-/** A connection was disconnected; `after` is the API's response. */
-export function disconnected(after: Connection): Notice {
+/** A connection, or an entity of it, was disconnected; `after` is the API's response. */
+export function disconnected(after: Connection, entity: Entity | null): Notice {
   if (after.status === "disconnected" || after.status === "disconnecting") {
     return {
       kind: "good",
@@ -82,6 +82,11 @@ export function disconnected(after: Connection): Notice {
       text: `result.${after.status}Text`,
       about: after,
     };
+  }
+  if (entity) {
+    const now = entitiesOf(after).find((one) => one.id === entity.id);
+    const title = now?.status === "disconnecting" ? "entityDisconnecting" : "entityDisconnected";
+    return { kind: "good", title: `result.${title}`, text: `result.${title}Text`, about: after };
   }
   // Another tab has connected it again in the meantime, so it stays.
   return { kind: "info", title: "result.again", text: "result.againText", about: after };

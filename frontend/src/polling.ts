@@ -1,6 +1,7 @@
 /** Rules for reading again: when, and what. */
 
 import type { Connection } from "./api.ts";
+import { entitiesOf } from "./connections.ts";
 
 export const SECOND = 1000;
 export const MINUTE = 60 * SECOND;
@@ -34,6 +35,7 @@ export function underWay(connections: Iterable<Connection>, now: number): Connec
   return [...connections].filter(
     (one) =>
       one.status === "disconnecting" ||
+      entitiesOf(one).some((entity) => entity.status === "disconnecting") ||
       (one.status !== "disconnected" && !one.provider_name && isNew(one)),
   );
 }

@@ -1,6 +1,6 @@
 /** Draws the state of the page into the shadow root, and only where it has changed. */
 
-import type { Connection } from "./api.ts";
+import type { Connection, Entity } from "./api.ts";
 import {
   grouped,
   type Key,
@@ -56,7 +56,7 @@ export interface Actions {
   dismiss(notice: Notice): void;
   tryAgain(notice: Notice, retry: Act): void;
   readAgain(): void;
-  askToDisconnect(connection: Connection): void;
+  askToDisconnect(connection: Connection, act: Act, entity?: Entity): void;
   disconnect(): void;
   dialogClosed(): void;
 }
@@ -288,7 +288,7 @@ export class Screen {
           id: `card-${[...this.#cards.keys()].indexOf(key)}`,
           toggle: () => this.#toggle(key),
           connect: (act) => this.#actions.connect(act),
-          askToDisconnect: () => this.#actions.askToDisconnect(connection),
+          askToDisconnect: (act, entity) => this.#actions.askToDisconnect(connection, act, entity),
         });
       });
       if (list.children[place] !== item) list.insertBefore(item, list.children[place] ?? null);
@@ -333,8 +333,8 @@ export class Screen {
   #paintDialog(shown: Shown): void {
     const { appName, connections, dialog } = shown;
     if (!dialog) return;
-    const { connection, failed, working } = dialog;
-    this.#paint(shown, this.#parts.dialog, [connection, working, failed], () =>
+    const { connection, entity, failed, working } = dialog;
+    this.#paint(shown, this.#parts.dialog, [connection, entity, working, failed], () =>
       dialogContent(this.#view(shown), {
         dialog,
         hasOthers: connections.size > 1,

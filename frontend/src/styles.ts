@@ -139,7 +139,9 @@ h2:focus, h3:focus { outline: none; }
 .known > div { display: grid; grid-template-columns: 7em minmax(0, 1fr); gap: 0.9em; }
 .known dt { color: var(--_soft); }
 .entities { display: grid; gap: 0.3em; margin-top: 0.5em; font-size: 0.875em; }
-.entities li { display: flex; gap: 0.9em; justify-content: space-between; padding-inline-start: 0.8em; border-inline-start: 2px solid var(--_line); }
+.entities li { display: flex; flex-wrap: wrap; gap: 0 0.9em; align-items: center; padding-inline-start: 0.8em; border-inline-start: 2px solid var(--_line); }
+.entities bdi { flex: 1 1 12em; }
+.entities .button { min-height: 2em; padding-block: 0.2em; font-size: 1em; }
 code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; font-size: 0.9em; overflow-wrap: anywhere; }
 .actions { display: flex; flex-wrap: wrap; gap: 0.6em; align-items: center; }
 .body .actions { justify-content: space-between; }

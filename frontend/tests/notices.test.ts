@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { Connection } from "../src/api.ts";
 import * as notices from "../src/notices.ts";
-import { connection } from "./examples.ts";
+import { connection, entity, login } from "./examples.ts";
 
 function failure(code: string) {
   return { code, reference: "id" };
@@ -46,7 +47,20 @@ test("an arrival that does not work yet gives the reason of its status", () => {
 
 test("a connection that was made again in another tab is not called disconnected", () => {
   const titles = (["disconnected", "disconnecting", "connected"] as const).map(
-    (status) => notices.disconnected(connection("1", { status })).title,
+    (status) => notices.disconnected(connection("1", { status }), null).title,
   );
   assert.deepEqual(titles, ["result.disconnected", "result.disconnecting", "result.again"]);
+});
+
+test("the notice about an entity says whether the entity or the whole connection has ended", () => {
+  const after = (status: Connection["status"], entityStatus: Connection["status"]) =>
+    connection("1", {
+      status,
+      logins: [login({ entities: [{ ...entity("e1"), status: entityStatus }, entity("e2")] })],
+    });
+  const title = (one: Connection) => notices.disconnected(one, entity("e1")).title;
+  assert.equal(title(after("connected", "disconnected")), "result.entityDisconnected");
+  assert.equal(title(after("connected", "disconnecting")), "result.entityDisconnecting");
+  assert.equal(title(after("disconnecting", "connected")), "result.disconnecting");
+  assert.equal(title(after("disconnected", "disconnected")), "result.disconnected");
 });

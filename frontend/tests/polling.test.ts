@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { MINUTE, nextPause, readsOnly, SECOND, underWay } from "../src/polling.ts";
-import { connection, NOW } from "./examples.ts";
+import { connection, entity, login, NOW } from "./examples.ts";
 
 function pauses(watching: boolean, count: number): number[] {
   const found: number[] = [];
@@ -33,6 +33,12 @@ test("a connection that is being disconnected is under way", () => {
     found.map((one) => one.company_id),
     ["a"],
   );
+});
+
+test("a connection with an entity that is being disconnected is under way", () => {
+  const ending = { ...entity("e1"), status: "disconnecting" as const };
+  const logins = [login({ entities: [entity("e2"), ending] })];
+  assert.equal(underWay([connection("a", { logins }), connection("b")], NOW).length, 1);
 });
 
 test("a new connection is under way until it has its names, for five minutes", () => {

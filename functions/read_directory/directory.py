@@ -15,9 +15,11 @@ class NotReady(Exception):
 
 
 def individual_ids(token: VendedToken, finch: httpx.Client) -> list[str]:
-    """The distinct ids of all individuals in all entities. Raises `NotReady` and httpx's errors."""
+    """The distinct ids of all individuals in all readable entities. Raises `NotReady` and httpx's errors."""
     found: dict[str, None] = {}
-    for entity_id in token.entity_ids or (None,):
+    # Only a connection without entities is read without an entity.
+    without = () if token.left_out else (None,)
+    for entity_id in token.entity_ids or without:
         found |= _of_entity(entity_id, token, finch)
     return list(found)
 

@@ -241,12 +241,12 @@ def _session(session: Consumed) -> dict[str, Any]:
 
 
 def _connection(connection: Connection) -> dict[str, Any]:
-    since = connection.disconnecting_since or connection.updated_at
+    since = connection.unfinished_since or connection.updated_at
     return {
         "customer_id": connection.customer_id,
         **_company(connection.key),
         "status": connection.status,
-        "problem": connection.problem,
+        "problem": connection.shown_problem,
         "since": since.isoformat(),
         "connection_ids": list(connection.connection_ids),
     }

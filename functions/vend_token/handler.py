@@ -10,7 +10,7 @@ from finch_connections import cold_start, metrics
 from finch_connections.aws import audit_table, connection_table, token_vault, work_queue
 from finch_connections.domain.connection import CompanyKey, UnusableIdentifier
 from finch_connections.domain.errors import InternalError, InvalidRequest
-from finch_connections.domain.token_request import Outcome, Refused, TokenRequest, readable_entities
+from finch_connections.domain.token_request import Outcome, Refused, TokenRequest
 from finch_connections.log import logger
 from finch_connections.use_cases import vend_token as use_case
 from finch_connections.use_cases.vend_token import Services, Vended
@@ -90,8 +90,7 @@ def _answer(event: Any) -> dict[str, Any]:
 
 
 def _token(vended: Vended, key: CompanyKey) -> dict[str, Any]:
-    token = vended.token
-    readable = readable_entities(token)
+    token, readable = vended.token, vended.readable
     return {
         "token": {
             "access_token": vended.text.reveal(),

@@ -435,10 +435,7 @@ class FinchState(Store):
         """End the token's connection and all of its tokens."""
         with self._change():
             _, connection = self.look_up(access_token)
-            if connection.status == "reauth" and (
-                self.switches.disconnect_in_reauth == "reauthenticate_user"
-            ):
-                raise ReauthenticateUser
+            self._check_disconnect(connection)
             ending = [connection]
             if self.switches.disconnect_scope == "employer_provider":
                 pair = (connection.provider_id, connection.company_id)
@@ -454,15 +451,25 @@ class FinchState(Store):
             return connection
 
     def disconnect_entities(self, access_token: str, entity_ids: Sequence[str]) -> Connection:
-        """Disconnect entities of the token's connection; a reauthentication can reconnect them."""
+        """Disconnect entities of the token's connection; a reauthentication can reconnect them.
+
+        Sends one webhook for each.
+        """
         with self._change():
             _, connection = self.look_up(access_token)
+            self._check_disconnect(connection)
             present = {entity.id: entity for entity in connection.present_entities}
             if not set(entity_ids) <= set(present):
                 raise BadRequest("entity_ids must all belong to the connection")
             for entity_id in entity_ids:
                 present[entity_id].disconnected = True
+                self._send_status(connection, present[entity_id])
             return connection
+
+    def _check_disconnect(self, connection: Connection) -> None:
+        refuses = self.switches.disconnect_in_reauth == "reauthenticate_user"
+        if refuses and connection.status == "reauth":
+            raise ReauthenticateUser
 
     def read(self, access_token: str, product: str, entity_ids: Sequence[str]) -> Reading:
         """The data that a data call for this product may read.
@@ -566,7 +573,7 @@ class FinchState(Store):
                 secrets = secrets[:1]
             return signed(waiting, secrets, self.switches, self.now())
 
-    def _send_status(self, connection: Connection) -> None:
+    def _send_status(self, connection: Connection, entity: ConnectedEntity | None = None) -> None:
         method: Any = connection.method
         if self.switches.webhook_authentication_method == "object":
             method = {
@@ -574,16 +581,23 @@ class FinchState(Store):
                 "benefits_support": {},
                 "supported_fields": seed_world.supported_fields(),
             }
-        data = {"status": connection.status, "authentication_method": method}
-        self._send("account.updated", connection, connection.id, data)
+        status = "disconnected" if entity else connection.status
+        data = {"status": status, "authentication_method": method}
+        self._send("account.updated", connection, connection.id, data, entity)
 
     def _send(
-        self, event_type: str, connection: Connection | None, connection_id: str | None, data: Any
+        self,
+        event_type: str,
+        connection: Connection | None,
+        connection_id: str | None,
+        data: Any,
+        entity: ConnectedEntity | None = None,
     ) -> str:
         event_id = f"msg_{new_uuid().replace('-', '')}"
         if self.application.webhook_url is None or not self.application.webhook_secrets:
             return event_id
-        several = connection is not None and len(connection.present_entities) > 1
+        if entity is None and connection and len(connection.present_entities) > 1:
+            entity = connection.present_entities[0]
         account = (
             (connection.provider_id, connection.company_id, connection.logins[0])
             if connection
@@ -593,7 +607,7 @@ class FinchState(Store):
             "company_id": connection.company_id if connection else new_uuid(),
             "account_id": seed_world.seed_id("account", *account),
             "connection_id": connection_id,
-            "entity_id": connection.present_entities[0].id if connection and several else None,
+            "entity_id": entity.id if entity else None,
             "event_type": event_type,
             "data": data,
         }

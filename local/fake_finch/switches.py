@@ -49,7 +49,7 @@ class Switches(BaseModel):
     disconnect_scope: Literal["connection", "employer_provider"] = "connection"
     """`employer_provider`: also end every other connection of that company and provider."""
     disconnect_in_reauth: Literal["ok", "reauthenticate_user"] = "ok"
-    """How `/disconnect` answers while the connection is in `reauth`."""
+    """How `/disconnect` and `/disconnect-entity` answer while the connection is in `reauth`."""
 
     # Fields of the token response, the introspection and the webhooks.
     answers: Literal["current", "sparse", "old"] = "current"

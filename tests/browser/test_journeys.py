@@ -238,6 +238,35 @@ def test_failed_disconnect_is_shown_in_the_dialog(visitor: Visitor, deployed: De
     visitor.sees("is disconnected")
 
 
+def test_entity_is_disconnected_alone_and_the_last_ends_the_connection(
+    visitor: Visitor, deployed: Deployed
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect(login=TALLY, company_id=NORTHFOLD.id)
+    visitor.arrive()
+    visitor.button("Details").click()
+    names = [entity.name for entity in NORTHFOLD.entities]
+    visitor.button(f"Disconnect: {names[0]}").click()
+    expect(visitor.dialog).to_contain_text(f"Disconnect {names[0]}?")
+    expect(visitor.dialog).to_contain_text("The other legal entities stay connected")
+    visitor.snapshot("dialog-entity")
+    visitor.dialog.get_by_role("button", name="Keep it").click()
+    expect(visitor.button(f"Disconnect: {names[0]}")).to_be_focused()
+    for name in names[:2]:
+        visitor.button(f"Disconnect: {name}").click()
+        visitor.dialog.get_by_role("button", name="Disconnect").click()
+        visitor.sees("A legal entity of", "is disconnected")
+        expect(visitor.button(f"Disconnect: {name}")).to_have_count(0)
+    visitor.snapshot("entities")
+    assert acme.connection(company_id=NORTHFOLD.id)["status"] == "connected"
+    visitor.button(f"Disconnect: {names[2]}").click()
+    expect(visitor.dialog).to_contain_text("This ends:")
+    visitor.dialog.get_by_role("button", name="Disconnect").click()
+    visitor.sees("is disconnected")
+    expect(visitor.element).to_contain_text("1 disconnected connection")
+    assert acme.connection(company_id=NORTHFOLD.id)["status"] == "disconnected"
+
+
 # Confirmation after a return to another site
 
 

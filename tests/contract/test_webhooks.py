@@ -146,6 +146,18 @@ def test_event_of_a_connection_with_several_entities_names_an_entity(
     assert event(sent(fake_finch)[0])["entity_id"] in connected.token.entity_ids
 
 
+def test_disconnect_of_entities_sends_an_event_for_each(
+    customers: Customers, fake_finch: FinchState
+) -> None:
+    connected = customers.connect(DANA, "gusto", company_id=NORTHFOLD.id)
+    sent(fake_finch)
+    ended = connected.token.entity_ids[1:]
+    connected.sdk.account.disconnect_entity(entity_ids=ended)
+    events = [event(one) for one in sent(fake_finch)]
+    assert [one["entity_id"] for one in events] == ended
+    assert {one["data"]["status"] for one in events} == {"disconnected"}
+
+
 @pytest.mark.parametrize("presence", ["null", "absent"])
 def test_connection_id_of_an_event_can_be_missing(
     customers: Customers, fake_finch: FinchState, presence: str

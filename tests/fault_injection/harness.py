@@ -308,7 +308,7 @@ class Harness:
         for phase in ("uncertain", "held"):
             if phases[phase]:
                 return f"{phase}, reported"
-        if any("problem" in item for item in kept.connections.values()):
+        if any({"problem", "refused_entities"} & item.keys() for item in kept.connections.values()):
             return "refused, reported"
         unchanged = _lives(self.world.finch.tokens()) == lived
         return "nothing happened" if unchanged else "ended at Finch, nothing left"

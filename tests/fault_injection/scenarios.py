@@ -12,13 +12,23 @@ from typing import Any
 
 import httpx
 
-from local.fake_finch.seed_world import HARBOR_LANE, JUNIPER_VALE, MAYA, OWEN, TALLY
+from local.fake_finch.seed_world import (
+    DANA,
+    HARBOR_LANE,
+    JUNIPER_VALE,
+    MAYA,
+    NORTHFOLD,
+    OWEN,
+    TALLY,
+)
 from tests.support.in_process import Call, InProcess, Stopped, let_through
 from tests.support.invariants import StoredState
 from tests.support.person import Landing, Person, connection_path
 
 CUSTOMER, ANOTHER = "acme", "globex"
 ROW = (CUSTOMER, f"gusto#{HARBOR_LANE.id}")
+# The connection with several entities.
+CLINICS = (CUSTOMER, f"gusto#{NORTHFOLD.id}")
 BOTH = ("company", "directory")
 # Another company, where the user of a repair logs in instead.
 _ELSEWHERE: dict[str, Any] = {"login": TALLY, "company_id": JUNIPER_VALE.id}
@@ -72,6 +82,13 @@ class ScenarioRun:
     def disconnect(self, person: Person) -> None:
         """A user disconnects."""
         assert self.record_outcome(person.disconnect().json) == "disconnected"
+
+    def disconnect_entity(self, person: Person) -> str:
+        """A user disconnects the first living entity of the clinics, and returns the response's status."""
+        [login] = person.connection(company_id=NORTHFOLD.id)["logins"]
+        living = [one["id"] for one in login["entities"] if one["status"] == "connected"]
+        reply = person.disconnect_entity(living[0], company_id=NORTHFOLD.id)
+        return self.record_outcome(reply.json)
 
     def process(self) -> None:
         """Processes the queue until no work is left."""
@@ -189,6 +206,28 @@ def disconnected_alone(world: InProcess) -> bool:
     return (kept.status(ROW), kept.status(theirs)) == ("disconnected", "connected") and (
         kept.connection_ids(theirs) == live
     )
+
+
+def entities_left(number: int) -> Callable[[InProcess], bool]:
+    """The clinics are connected with this many entities, here and at Finch."""
+
+    def reached(world: InProcess) -> bool:
+        item = StoredState(world).connections[CLINICS]
+        [finch] = [one for one in world.finch.connections() if one.live]
+        tokens = item["tokens"]["M"].values()
+        shown = [one["S"] for token in tokens for one in token["M"]["entities"]["M"].values()]
+        return (
+            item["status"]["S"] == "connected"
+            and "ending_entities" not in item
+            and shown.count("connected") == len(finch.present_entities) == number
+        )
+
+    return reached
+
+
+def clinics_disconnected(world: InProcess) -> bool:
+    """The clinics are shown as disconnected, and no token is live."""
+    return StoredState(world).status(CLINICS) == "disconnected" and not world.finch.live_tokens()
 
 
 def connected_elsewhere(world: InProcess) -> bool:
@@ -395,6 +434,28 @@ def _disconnecting(run: ScenarioRun) -> Person:
     acme = _several_logins(run)
     with run.once("POST /disconnect", _server_error):
         acme.disconnect()
+    return acme
+
+
+def _three_entities(run: ScenarioRun) -> Person:
+    acme = run.person()
+    run.connect(acme, login=DANA, company_id=NORTHFOLD.id)
+    run.process()
+    return acme
+
+
+def _last_entity(run: ScenarioRun) -> Person:
+    acme = _three_entities(run)
+    for _ in range(2):
+        assert run.disconnect_entity(acme) == "connected"
+    run.process()
+    return acme
+
+
+def _entity_disconnecting(run: ScenarioRun) -> Person:
+    acme = _three_entities(run)
+    with run.once("POST /disconnect-entity", _server_error):
+        run.disconnect_entity(acme)
     return acme
 
 
@@ -608,6 +669,12 @@ def _disconnect_several(run: ScenarioRun, acme: Person) -> None:
     run.disconnect(acme)
 
 
+@scenario("disconnect an entity", entities_left(2), _three_entities)
+@scenario("disconnect the last entity", clinics_disconnected, _last_entity)
+def _disconnect_entity(run: ScenarioRun, acme: Person) -> None:
+    assert run.disconnect_entity(acme) in ("connected", "disconnected")
+
+
 @scenario("disconnect while a session is open", disconnected, _unconfirmed_and_connected)
 @scenario("disconnect while a repair is open", disconnected, _repaired_unconfirmed)
 @scenario(
@@ -653,6 +720,9 @@ def _disconnect_with_an_open_session(run: ScenarioRun, acme: Person) -> None:
 )
 @scenario("process work: forget a token that Finch ended", ended, _ended_at_finch)
 @scenario("process work: continue a disconnect", disconnected, _disconnecting)
+@scenario(
+    "process work: continue a disconnect of an entity", entities_left(2), _entity_disconnecting
+)
 def _process_work(run: ScenarioRun, acme: Person) -> None:
     run.process()
 

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from finch_connections.aws import connection_table
 from finch_connections.domain.connection import DISCONNECT_REFUSED, CompanyKey, ConnectionStatus
 from finch_connections.domain.errors import InternalError
+from finch_tokens import AccessToken, VendedToken
 from functions.read_directory import directory
 from local.fake_finch import InProcessTransport, create_app
 from local.fake_finch.seed_world import CEDARLINE, DANA, HARBOR_LANE, LENA, NORTHFOLD, people
@@ -494,6 +495,34 @@ def test_every_entity_is_read_with_its_own_request(
     assert sorted(answer["individual_ids"]) == sorted(ids_of(NORTHFOLD))
     assert answer["left_out_entity_ids"] == []
     assert len(reading) == 3
+
+
+def test_disconnected_entity_is_left_out(deployed: InProcess, reading: list[httpx.Request]) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect(login=DANA, company_id=NORTHFOLD.id)
+    first, *_ = acme.connection(company_id=NORTHFOLD.id)["logins"][0]["entity_ids"]
+    assert acme.disconnect_entity(first, company_id=NORTHFOLD.id).status == 200
+    assert read(deployed, company_id=NORTHFOLD.id)["left_out_entity_ids"] == [first]
+    assert len(reading) == 2
+
+
+def test_directory_is_not_read_without_an_entity_if_all_are_left_out() -> None:
+    def refuse(request: httpx.Request) -> httpx.Response:
+        raise AssertionError(request.url)
+
+    none = VendedToken(
+        access_token=AccessToken("secret"),
+        token_id="t",
+        connection_id="c",
+        provider_id="gusto",
+        company_id="company",
+        products=frozenset({"directory"}),
+        entity_ids=(),
+        left_out=("e1",),
+        _report=lambda: None,
+    )
+    with httpx.Client(transport=httpx.MockTransport(refuse)) as finch:
+        assert directory.individual_ids(none, finch) == []
 
 
 def test_directory_that_is_still_syncing_is_not_ready(

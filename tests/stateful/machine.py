@@ -25,7 +25,15 @@ from finch_connections.domain.connect_session import issued_to
 from functions.process_work import handler as process_work_handler
 from local.fake_finch.records import CannotAuthorize, Connection
 from local.fake_finch.refusals import ReauthenticateUser
-from local.fake_finch.seed_world import HARBOR_LANE, JUNIPER_VALE, MAYA, OWEN, TALLY
+from local.fake_finch.seed_world import (
+    DANA,
+    HARBOR_LANE,
+    JUNIPER_VALE,
+    MAYA,
+    NORTHFOLD,
+    OWEN,
+    TALLY,
+)
 from tests.fault_injection.faults import faults_of
 from tests.stateful.oracle import Authorization, Oracle
 from tests.support.deployed import Api, Reply
@@ -63,6 +71,8 @@ PLACES = (
     Place("gusto", TALLY, HARBOR_LANE.id),
     Place("gusto", TALLY, JUNIPER_VALE.id),
     Place("justworks", MAYA, HARBOR_LANE.id),
+    # Its connection has several entities.
+    Place("gusto", DANA, NORTHFOLD.id),
 )
 # Behaviours of Finch that its documentation leaves open. The first is the default of the fake Finch.
 FINCH_VARIANTS: tuple[dict[str, Any], ...] = (
@@ -557,6 +567,36 @@ class Model(RuleBasedStateMachine):
             raise PromiseBroken(f"M5: {customer_id} gets disconnected, but it lives at Finch")
         return status
 
+    def _entities(self) -> list[tuple[Row, str]]:
+        """The connections with their entities, the living entities of several last."""
+        return sorted(
+            {
+                (row, entity_id)
+                for row, item in self.stored.connections.items()
+                for token in item["tokens"]["M"].values()
+                for entity_id in token["M"].get("entity_ids", {"SS": []})["SS"]
+            },
+            key=lambda one: (one[0][1].endswith(NORTHFOLD.id), one),
+        )
+
+    def _disconnect_entity(self, row: Row, entity_id: str) -> str:
+        customer_id, key = row
+        before = set(self.oracle.history.seen(row))
+        provider_id, company_id = key.split("#")
+        reply = self.people[customer_id, True].disconnect_entity(entity_id, provider_id, company_id)
+        # The last entity ends the connection, also if the response was lost.
+        item = StoredState(self.oracle.deployed).connections[row]
+        if item["status"]["S"] in ("disconnecting", "disconnected"):
+            self.oracle.record()
+            self.oracle.customer_ends(row)
+        if self._stopped(reply):
+            return "stopped"
+        if reply.status not in (200, 202):
+            return reply.code
+        if reply.json["status"] == "disconnected" and before & self.oracle.live():
+            raise PromiseBroken(f"M5: {customer_id} gets disconnected, but it lives at Finch")
+        return f"{reply.status}"
+
     def _with_tokens(self) -> list[Row]:
         """The connections that still have a Finch connection."""
         return [row for row in self.stored.connections if self.stored.connection_ids(row)]
@@ -821,6 +861,12 @@ class Model(RuleBasedStateMachine):
     def disconnect(self, which: int, trouble: Trouble | None) -> None:
         with self._step("disconnect", trouble):
             self._disconnect(_latest(self._with_tokens() or list(self.oracle.attached), which))
+
+    @precondition(lambda self: self._entities())
+    @rule(which=INDEX, trouble=TROUBLES)
+    def disconnect_an_entity(self, which: int, trouble: Trouble | None) -> None:
+        with self._step("disconnect an entity", trouble):
+            self._disconnect_entity(*_latest(self._entities(), which))
 
     @precondition(lambda self: self.oracle.attached)
     @rule(who=CUSTOMER, which=INDEX)

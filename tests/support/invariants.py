@@ -12,7 +12,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from local.fake_finch.records import Token
+from local.fake_finch.records import Connection, Token
 from tests.support.deployed import Deployed
 from tests.support.in_process import Exchange
 
@@ -211,11 +211,21 @@ def _codes_exchanged_twice(exchanges: Iterable[Exchange]) -> Iterator[str]:
 def _disconnected_but_live(
     deployed: Deployed, kept: StoredState, history: ConnectionHistory
 ) -> Iterator[str]:
-    """I3: a connection that is shown as disconnected has ended at Finch."""
-    live = {one.id for one in deployed.finch.connections() if one.live}
+    """I3: a connection or entity that is shown as disconnected has ended at Finch."""
+    live = {one.id for one in _live(deployed)}
     for row in kept.connections:
         if kept.status(row) == "disconnected" and history.seen(row) & live:
             yield f"I3: {_named(row)} is shown as disconnected and lives at Finch"
+    present = {one.id for each in _live(deployed) for one in each.present_entities}
+    for row, item in kept.connections.items():
+        for token in item["tokens"]["M"].values():
+            statuses = token["M"].get("entities", {"M": {}})["M"]
+            if any(statuses[one]["S"] == "disconnected" for one in statuses.keys() & present):
+                yield f"I3: an entity of {_named(row)} is shown as disconnected and lives at Finch"
+
+
+def _live(deployed: Deployed) -> list[Connection]:
+    return [one for one in deployed.finch.connections() if one.live]
 
 
 def _connected_but_gone(
@@ -284,6 +294,8 @@ def _unfinished(kept: StoredState) -> Iterator[str]:
     for row in kept.connections:
         if kept.status(row) == "disconnecting":
             yield f"I3: {_named(row)} is left disconnecting"
+        if "ending_entities" in kept.connections[row]:
+            yield f"I3: an entity of {_named(row)} is left disconnecting"
     for owned_id, item in kept.ownerships.items():
         if "discarding" in item:
             yield f"I5: {owned_id.partition('#')[0]} record is left discarding"

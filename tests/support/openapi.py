@@ -126,6 +126,10 @@ _ANSWERS: dict[str, dict[int, tuple[type[Any], ...]]] = {
         200: (ConnectionResponse,),
         202: (ConnectionResponse,),
     },
+    "DELETE /connections/{provider_id}/{company_id}/entities/{entity_id}": {
+        200: (ConnectionResponse,),
+        202: (ConnectionResponse,),
+    },
     "POST /webhooks/finch": {200: (Received,)},
 }
 _FINCH = (FinchMisconfigured, FinchUnavailable, RequestRefused)
@@ -147,6 +151,9 @@ _FAILURES: dict[str, tuple[type[Refusal | FinchFailure], ...]] = {
     "GET /connections": (InvalidRequest,),
     "GET /connections/{provider_id}/{company_id}": (ConnectionNotFound, RouteNotFound),
     "DELETE /connections/{provider_id}/{company_id}": (
+        *(ConnectionNotFound, ConnectionBusy, DisconnectRefused, RouteNotFound),
+    ),
+    "DELETE /connections/{provider_id}/{company_id}/entities/{entity_id}": (
         *(ConnectionNotFound, ConnectionBusy, DisconnectRefused, RouteNotFound),
     ),
     "POST /webhooks/finch": (InvalidRequest, SignatureInvalid, FinchMisconfigured),

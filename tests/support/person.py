@@ -203,6 +203,13 @@ class Person:
     def _path(self, provider_id: str, company_id: str) -> str:
         return connection_path(provider_id, self.deployed.shown_company_id(provider_id, company_id))
 
+    def disconnect_entity(
+        self, entity_id: str, provider_id: str = "gusto", company_id: str = HARBOR_LANE.id
+    ) -> Reply:
+        """Disconnects one entity of a connection."""
+        path = connection_path(provider_id, company_id)
+        return self.call("DELETE", f"{path}/entities/{path_segment(entity_id)}")
+
 
 @dataclass(frozen=True)
 class FinchPage:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from finch_connections.domain.connection import (
     DISCONNECT_REFUSED,
+    ENTITY_DISCONNECT_REFUSED,
     CompanyKey,
     Connection,
     ConnectionStatus,
@@ -17,6 +18,9 @@ from finch_connections.domain.connection import (
     disconnect_refused,
     disconnected,
     disconnecting,
+    entity_disconnected,
+    entity_disconnecting,
+    entity_refused,
     free_to_connect,
     not_repaired,
     partly_ended,
@@ -119,6 +123,19 @@ def test_changed_logins_make_a_logins_changed_event(another: dict[str, object]) 
     assert kind(before, replace(before, tokens=(*before.tokens, token("token-2")))) is (
         EventKind.LOGINS_CHANGED
     )
+
+
+def test_disconnect_of_an_entity_makes_logins_changed_events() -> None:
+    entities = {"entity-1": "connected", "entity-2": "connected"}
+    before = replace(connection(), tokens=(token(entities=entities),))
+    marked = entity_disconnecting(before, "entity-1", NOW)
+    ended = entity_disconnected(marked, "entity-1", {"connection-1"}, NOW)
+    refused = entity_refused(marked, "entity-1", NOW)
+    for was, after in [(before, marked), (marked, refused), (before, ended)]:
+        assert kind(was, after) is EventKind.LOGINS_CHANGED
+    event = event_between(marked, refused, "write-1")
+    assert event
+    assert event.problem == ENTITY_DISCONNECT_REFUSED
 
 
 def test_internal_changes_make_no_event() -> None:

@@ -118,6 +118,7 @@ def test_problem_is_cleared_when_it_no_longer_exists() -> None:
         ({}, {}, "connected"),
         ({"a": "connected", "b": "reauth"}, {}, "reauth"),
         ({"a": "connected", "b": "disconnected"}, {}, "connected"),
+        ({"a": "disconnected", "b": "disconnected"}, {"oauth": "connected"}, "reauth"),
         ({"a": "connected"}, {"oauth": "error_permissions"}, "error_permissions"),
         ({"a": "a new word"}, {}, "unknown"),
         ({"a": "pending"}, {"oauth": "reauth"}, "reauth"),

@@ -142,10 +142,12 @@ def test_ownership_names_what_is_owned_and_its_owner() -> None:
     assert connection == Ownership("connection#connection-1", "acme", ROW)
 
 
-def test_connection_id_does_not_move_to_another_company() -> None:
-    assert row_of(TOKEN_RESPONSE, "acme", owned("acme")) == ROW
+def test_connection_id_stays_in_its_row_under_another_name() -> None:
+    assert row_of(TOKEN_RESPONSE, "acme", owned("acme"), None) == ROW
+    renamed = replace(TOKEN_RESPONSE, company_id="company-2")
+    assert row_of(renamed, "acme", owned("acme"), None) == ROW
     with pytest.raises(OwnedByAnother):
-        row_of(replace(TOKEN_RESPONSE, company_id="company-2"), "acme", owned("acme"))
+        row_of(renamed, "globex", owned("acme"), None)
 
 
 def test_connection_without_its_last_token_frees_the_company_too() -> None:

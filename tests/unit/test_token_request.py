@@ -121,15 +121,31 @@ def test_unreadable_entities_are_left_out() -> None:
     entities = {"e1": "connected", "e2": "reauth", "e3": "disconnected"}
     ids = frozenset(entities)
     working = token("t1", entities=entities, entity_ids=ids)
-    assert readable_entities(working) == {"e1", "e2"}
+    assert readable_entities(working, connection(working)) == {"e1", "e2"}
     broken = replace(working, status=REAUTH)
-    assert readable_entities(broken) == {"e1"}
+    assert readable_entities(broken, connection(broken)) == {"e1"}
     assert chosen(connection(broken)) == "t1"
     # All entities work but the connection does not, so the cause is not a single entity.
     none = replace(broken, entities={"e1": "connected", "e2": "connected"})
     assert chosen(connection(none)) == "reauth"
     # Finch has sent no status of single entities.
-    assert readable_entities(replace(working, entities={})) == ids
+    without = replace(working, entities={})
+    assert readable_entities(without, connection(without)) == ids
+    # The customer has asked to disconnect them, even if Finch refuses.
+    ending = connection(working, ending_entities={"e1": NOW})
+    assert readable_entities(working, ending) == {"e2"}
+    assert readable_entities(broken, replace(ending, refused_entities=ids)) == frozenset()
+
+
+def test_token_without_a_readable_entity_is_refused_and_never_vended_without_entities() -> None:
+    ended = {"e1": "disconnected", "e2": "disconnected"}
+    token_of_none = token("t2", entities=ended, entity_ids=frozenset(ended))
+    made = connection(token_of_none)
+    assert choose(made, DIRECTORY) == Refused(Outcome.REAUTH, REAUTH)
+    readable = token("t1", entities={"e3": "connected"}, entity_ids=frozenset({"e3"}))
+    assert chosen(connection(readable, token_of_none)) == "t1"
+    refused = connection(readable, refused_entities=frozenset({"e3"}))
+    assert choose(refused, DIRECTORY) == Refused(Outcome.REAUTH, REAUTH)
 
 
 def test_client_timeout_is_longer_than_the_vend_token_function() -> None:

@@ -109,6 +109,8 @@ export const de: Texts = {
       "Zuletzt haben Sie sich bei einer anderen Firma angemeldet, die jetzt eine eigene Verbindung ist. Diese hier wartet noch auf Sie.",
     disconnect_refused:
       "{provider} wollte diese Verbindung nicht beenden. Melden Sie sich neu an, und trennen Sie sie dann noch einmal.",
+    entity_disconnect_refused:
+      "{provider} wollte eine Gesellschaft dieser Verbindung nicht trennen. Trennen Sie die Gesellschaft noch einmal; wenn das nicht hilft, kontaktieren Sie den Support.",
   },
   product: {
     benefits: "Zusatzleistungen",
@@ -165,6 +167,12 @@ export const de: Texts = {
     disconnecting: "{name} wird getrennt",
     disconnectingText:
       "Der Anbieter muss es noch bestätigen. Das geht von selbst weiter, auch wenn Sie diese Seite verlassen.",
+    entityDisconnected: "Eine Gesellschaft von {name} ist getrennt",
+    entityDisconnectedText:
+      "Von jetzt an kann {app} hier nichts mehr lesen. Die anderen bleiben verbunden.",
+    entityDisconnecting: "Eine Gesellschaft von {name} wird getrennt",
+    entityDisconnectingText:
+      "Der Anbieter muss es noch bestätigen. Das geht von selbst weiter, auch wenn Sie diese Seite verlassen.",
     stale: "Diese Liste konnte nicht aktualisiert werden",
     staleText: "Stand: {when}.",
     unavailable: "Ihre Verbindungen können nicht gezeigt werden",
@@ -172,6 +180,8 @@ export const de: Texts = {
   dialog: {
     title: "{name} trennen?",
     stops: "{app} erhält dann keine Daten mehr von {provider} für {company}. Das beendet:",
+    stopsEntity:
+      "{app} erhält dann keine Daten mehr von {provider} für {name}. Die anderen Gesellschaften bleiben verbunden.",
     entities: "Es endet für alle ihre Gesellschaften: {names}.",
     stays: "Ihre anderen Verbindungen bleiben, wie sie sind.",
     undo: "Um es rückgängig zu machen, müssten Sie sich bei {provider} neu anmelden.",

@@ -105,6 +105,8 @@ export const en = {
       "The last time you signed in to another company, which is now a connection of its own. This one still waits for you.",
     disconnect_refused:
       "{provider} would not end this connection. Sign in again, then disconnect it once more.",
+    entity_disconnect_refused:
+      "{provider} would not disconnect a legal entity of this connection. Disconnect the entity once more; if that fails, contact support.",
   },
   product: {
     benefits: "benefits",
@@ -161,6 +163,11 @@ export const en = {
     disconnecting: "{name} is being disconnected",
     disconnectingText:
       "The provider has yet to confirm. It goes on by itself, also when you leave this page.",
+    entityDisconnected: "A legal entity of {name} is disconnected",
+    entityDisconnectedText: "From now on {app} cannot read it any more. The others stay connected.",
+    entityDisconnecting: "A legal entity of {name} is being disconnected",
+    entityDisconnectingText:
+      "The provider has yet to confirm. It goes on by itself, also when you leave this page.",
     stale: "This list could not be updated",
     staleText: "What you see is from {when}.",
     unavailable: "Your connections cannot be shown",
@@ -168,6 +175,8 @@ export const en = {
   dialog: {
     title: "Disconnect {name}?",
     stops: "{app} will stop receiving data for {company} from {provider}. This ends:",
+    stopsEntity:
+      "{app} will stop receiving data for {name} from {provider}. The other legal entities stay connected.",
     entities: "It ends for all of its legal entities: {names}.",
     stays: "Your other connections stay as they are.",
     undo: "To undo it, you would have to sign in at {provider} again.",

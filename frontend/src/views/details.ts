@@ -1,7 +1,7 @@
 /** The details of a connection: its logins, its names in full, and the actions on it. */
 
-import type { Login } from "../api.ts";
-import { byName, keyOf } from "../connections.ts";
+import type { Entity, Login } from "../api.ts";
+import { byName, isLiving, keyOf } from "../connections.ts";
 import { type Children, h } from "../dom.ts";
 import { actionLabel, button, type Card, fact, loginName, statusLabel, type View } from "./view.ts";
 
@@ -17,7 +17,9 @@ export function details(view: View, content: Card): Children {
       h(
         "ul",
         { class: "logins" },
-        connection.logins.map((login, place) => h("li", {}, loginDetails(view, login, place))),
+        connection.logins.map((login, place) =>
+          h("li", {}, loginDetails(view, content, login, place)),
+        ),
       ),
     ),
     // The card may cut these names off.
@@ -32,7 +34,7 @@ export function details(view: View, content: Card): Children {
   ];
 }
 
-function loginDetails(view: View, login: Login, place: number): Children {
+function loginDetails(view: View, content: Card, login: Login, place: number): Children {
   const { words } = view;
   return [
     h("div", { class: "login" }, loginName(view, login, place), statusLabel(view, login.status)),
@@ -50,16 +52,32 @@ function loginDetails(view: View, login: Login, place: number): Children {
         { class: "entities" },
         login.entities
           .toSorted(byName)
-          .map((entity) =>
-            h("li", {}, h("bdi", {}, words.entity(entity)), statusLabel(view, entity.status)),
-          ),
+          .map((entity) => h("li", {}, entityDetails(view, content, login, entity))),
       ),
+  ];
+}
+
+function entityDetails(view: View, content: Card, login: Login, entity: Entity): Children {
+  const { connection, askToDisconnect } = content;
+  const { words } = view;
+  const act = `disconnect:${keyOf(connection)}:${login.id}:${entity.id}`;
+  const name = words.entity(entity);
+  return [
+    h("bdi", {}, name),
+    statusLabel(view, entity.status),
+    connection.status !== "disconnecting" &&
+      isLiving(entity) &&
+      button(view, act, words.text("disconnect"), () => askToDisconnect(act, entity), {
+        kind: "quiet ends",
+        label: actionLabel(view, connection, words.text("disconnect"), name),
+      }),
   ];
 }
 
 function buttons(view: View, { connection, connect, askToDisconnect }: Card): HTMLElement {
   const { words } = view;
   const key = keyOf(connection);
+  const end = `disconnect:${key}`;
   return h(
     "div",
     { class: "actions" },
@@ -67,7 +85,7 @@ function buttons(view: View, { connection, connect, askToDisconnect }: Card): HT
       icon: "plus",
       label: actionLabel(view, connection, words.text("addLogin")),
     }),
-    button(view, `disconnect:${key}`, words.text("disconnect"), askToDisconnect, {
+    button(view, end, words.text("disconnect"), () => askToDisconnect(end), {
       kind: "quiet ends",
       label: actionLabel(view, connection, words.text("disconnect")),
     }),

@@ -1,6 +1,6 @@
 /** The dialog that names what a disconnect ends, and asks whether to disconnect. */
 
-import type { Connection } from "../api.ts";
+import type { Connection, Entity } from "../api.ts";
 import { entitiesOf } from "../connections.ts";
 import { type Children, h, icon, spinner } from "../dom.ts";
 import type { Failure } from "../notices.ts";
@@ -9,6 +9,8 @@ import { type Act, failureText, loginName, referenceLine, type View } from "./vi
 /** The state of the dialog while it is open. */
 export interface DisconnectDialog {
   connection: Connection;
+  /** The entity to disconnect; null for the whole connection. */
+  entity: Entity | null;
   working: boolean;
   failed: Failure | null;
   /** The connection was disconnected. */
@@ -29,9 +31,9 @@ interface DialogContent {
 
 export function dialogContent(view: View, content: DialogContent): Children {
   const { words } = view;
-  const { connection, failed } = content.dialog;
-  const names = { ...view.names(connection) };
-  const entities = new Set(entitiesOf(connection).map((entity) => words.entity(entity)));
+  const { connection, entity, failed } = content.dialog;
+  const name = entity && words.entity(entity);
+  const names = { ...view.names(connection), ...(name && { name }) };
   return h(
     "div",
     { class: "sheet" },
@@ -39,8 +41,31 @@ export function dialogContent(view: View, content: DialogContent): Children {
     h(
       "p",
       { id: "dialog-text", class: content.hasAppName ? null : "first" },
-      words.nodes("dialog.stops", names),
+      words.nodes(entity ? "dialog.stopsEntity" : "dialog.stops", names),
     ),
+    !entity && ends(view, connection),
+    h(
+      "p",
+      {},
+      !entity && content.hasOthers && [words.text("dialog.stays"), " "],
+      words.nodes("dialog.undo", names),
+    ),
+    failed &&
+      h(
+        "div",
+        { class: "notice bad", role: "alert" },
+        icon("alert"),
+        h("div", {}, h("p", {}, failureText(view, failed)), referenceLine(view, failed.reference)),
+      ),
+    dialogButtons(view, content),
+  );
+}
+
+/** The logins and entities that end with a connection. */
+function ends(view: View, connection: Connection): Children {
+  const { words } = view;
+  const entities = new Set(entitiesOf(connection).map((entity) => words.entity(entity)));
+  return [
     h(
       "ul",
       { id: "dialog-ends" },
@@ -55,21 +80,7 @@ export function dialogContent(view: View, content: DialogContent): Children {
     ),
     entities.size > 1 &&
       h("p", {}, words.nodes("dialog.entities", { names: words.list([...entities]) })),
-    h(
-      "p",
-      {},
-      content.hasOthers && [words.text("dialog.stays"), " "],
-      words.nodes("dialog.undo", names),
-    ),
-    failed &&
-      h(
-        "div",
-        { class: "notice bad", role: "alert" },
-        icon("alert"),
-        h("div", {}, h("p", {}, failureText(view, failed)), referenceLine(view, failed.reference)),
-      ),
-    dialogButtons(view, content),
-  );
+  ];
 }
 
 function dialogButtons({ words }: View, content: DialogContent): HTMLElement {

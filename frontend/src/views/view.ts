@@ -1,6 +1,6 @@
 /** The interface of the element that all views read, and the parts that several views share. */
 
-import type { Connection, ConnectionStatus, Login } from "../api.ts";
+import type { Connection, ConnectionStatus, Entity, Login } from "../api.ts";
 import { toneOf } from "../connections.ts";
 import { type Children, h, type Icon, icon, spinner } from "../dom.ts";
 import type { Failure } from "../notices.ts";
@@ -25,7 +25,8 @@ export interface Card {
   open: boolean;
   toggle: () => void;
   connect: (act: Act) => void;
-  askToDisconnect: () => void;
+  /** Asks whether to disconnect the connection, or only an entity. */
+  askToDisconnect: (act: Act, entity?: Entity) => void;
 }
 
 interface ButtonOptions {
@@ -70,8 +71,13 @@ export function button(
 }
 
 /** The name of a button for people who do not see the card around it. */
-export function actionLabel({ words, names }: View, connection: Connection, action: string) {
-  return words.plain("action", { action, name: words.plain("named", { ...names(connection) }) });
+export function actionLabel(
+  { words, names }: View,
+  connection: Connection,
+  action: string,
+  name = words.plain("named", { ...names(connection) }),
+) {
+  return words.plain("action", { action, name });
 }
 
 export function statusLabel(view: View, status: ConnectionStatus, kind = ""): HTMLElement {

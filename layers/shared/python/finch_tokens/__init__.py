@@ -76,8 +76,9 @@ class AccessToken:
 class VendedToken:
     """An access token of Finch for one connection: use it now and do not store it.
 
-    If `entity_ids` is not empty, read each entity with a separate call. The entities in `left_out`
-    cannot be read at the moment.
+    If `entity_ids` is not empty, read each entity with a separate call. Only a connection without
+    entities has no `entity_ids`; read it without this parameter. The entities in `left_out` cannot be
+    read at the moment.
     """
 
     access_token: AccessToken

@@ -24,8 +24,10 @@ from finch_connections.aws.dynamodb import (
     due,
     due_keys,
     encode,
+    moment,
     number,
     postpone,
+    read_moment,
     scan,
     text,
     text_of,
@@ -95,6 +97,12 @@ _FIELDS = {
     "revision": INTEGER,
     "ended": SET,
     "disconnecting_since": MOMENT,
+    "ending_entities": Codec(
+        lambda starts: {"M": {one: moment(start) for one, start in starts.items()}},
+        lambda item: {one: read_moment(start) for one, start in item["M"].items()},
+        empty={},
+    ),
+    "refused_entities": SET,
     "due_at": SECONDS,
     "checked_at": MOMENT,
     "hints_until": MOMENT,
@@ -215,7 +223,7 @@ class ConnectionTable:
         """At most `limit` connections whose unfinished work has waited since `before` or longer."""
         found = (self.show(*one) for one in self.due(Due.UNFINISHED, now + FOR_EVER))
         waiting = (
-            one for one in found if one and (one.disconnecting_since or one.updated_at) <= before
+            one for one in found if one and (one.unfinished_since or one.updated_at) <= before
         )
         return list(islice(waiting, limit))
 
@@ -275,9 +283,11 @@ def _item(connection: Connection) -> dict[str, Item]:
 def _due(connection: Connection) -> dict[str, Item]:
     """The attributes of the index by due time: for unfinished work, else for the next health check."""
     checked_at = connection.checked_at or connection.created_at
-    if connection.disconnecting_since:
-        kind, at = Due.UNFINISHED, connection.disconnecting_since + LEASE
-    elif connection.problem == DISCONNECT_REFUSED:
+    if since := connection.disconnecting_since or min(
+        connection.ending_entities.values(), default=None
+    ):
+        kind, at = Due.UNFINISHED, since + LEASE
+    elif connection.problem == DISCONNECT_REFUSED or connection.refused_entities:
         kind, at = Due.UNFINISHED, checked_at + LONGEST_PAUSE
     elif connection.status is ConnectionStatus.DISCONNECTED:
         return {}

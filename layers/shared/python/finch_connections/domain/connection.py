@@ -13,6 +13,7 @@ from finch_connections.domain.identifier import is_finch_id, key_part, of_key_pa
 # After Finch has refused a disconnect for this long, the customer gets the connection back.
 REFUSED_FOR = timedelta(days=3)
 DISCONNECT_REFUSED = "disconnect_refused"
+ENTITY_DISCONNECT_REFUSED = "entity_disconnect_refused"
 ANOTHER_COMPANY = "another_company"
 TRANSFERRED = "transferred"
 CONNECT_AGAIN = "connect_again"
@@ -23,6 +24,8 @@ CHECKED_EVERY = timedelta(days=1)
 
 _PAIR_ID = "pair#"
 MAX_TOKENS = 50
+# A customer disconnects single entities by hand. A work item handles all of them.
+MAX_ENDING_ENTITIES = 20
 # The limit for all logins of an item, whose limit in DynamoDB is 400 KB. The rest is for names and the key.
 MAX_LOGIN_BYTES = 370_000
 # The names of a token's attributes, its times and its statuses, in DynamoDB's count.
@@ -195,6 +198,20 @@ class Token:
     suspected: ConnectionStatus | None = None
     suspected_since: datetime | None = None
 
+    @property
+    def living_entities(self) -> frozenset[str]:
+        """The entities that were not disconnected at Finch. A status may be missing."""
+        return frozenset(
+            one
+            for one in self.entity_ids.union(self.entities)
+            if self.entities.get(one) != ConnectionStatus.DISCONNECTED
+        )
+
+    @property
+    def reads_nothing(self) -> bool:
+        """Whether the token had entities, and all of them were disconnected at Finch."""
+        return bool(self.entity_ids or self.entities) and not self.living_entities
+
     def same_login(self, other: Self) -> bool:
         """Whether both come from one login. Without account ids, an equal `connection_id` is enough.
 
@@ -227,11 +244,12 @@ class Connection:
 
     `ciphertexts` has the encrypted text of each token by token id, and is empty if it was not read.
     During a disconnect, `ended` has the Finch connection ids that Finch has confirmed so far, and
-    `disconnecting_since` the start. `checked_at` is the time of the last check at Finch, `due_at`
-    the time of the next look, or None for the usual time in its status. `hints_until` is the time, on the
-    queue's clock, of the newest hint that the last check covers. `problem` is a stable code for a problem
-    that the status does not show. `provider_name`, `company_name` and `entity_names` (by entity id) are
-    only for display.
+    `disconnecting_since` the start. `ending_entities` has the entities that the customer disconnects
+    alone, with the start of each, and `refused_entities` those that Finch refused to end. `checked_at`
+    is the time of the last check at Finch, `due_at` the time of the next look, or None for the usual time
+    in its status. `hints_until` is the time, on the queue's clock, of the newest hint that the last check
+    covers. `problem` is a stable code for a problem that the status does not show. `provider_name`,
+    `company_name` and `entity_names` (by entity id) are only for display.
     An empty name means that Finch has none that we show, and is not asked for again before another login.
     `finch_key` is Finch's present name of the company if Finch has renamed the provider or the company.
     Each write increments `revision`, and fails unless the stored revision is the previous number. If
@@ -247,6 +265,8 @@ class Connection:
     revision: int
     ended: frozenset[str] = frozenset()
     disconnecting_since: datetime | None = None
+    ending_entities: Mapping[str, datetime] = field(default_factory=dict)
+    refused_entities: frozenset[str] = frozenset()
     due_at: datetime | None = None
     checked_at: datetime | None = None
     hints_until: datetime | None = None
@@ -267,6 +287,26 @@ class Connection:
     def entity_ids(self) -> frozenset[str]:
         """The entities of all logins."""
         return frozenset().union(*(token.entity_ids.union(token.entities) for token in self.tokens))
+
+    @property
+    def living_entities(self) -> frozenset[str]:
+        """The entities of all logins that were not disconnected at Finch."""
+        return frozenset().union(*(token.living_entities for token in self.tokens))
+
+    @property
+    def shown_problem(self) -> str | None:
+        """The problem that customers, subscribers and operators see."""
+        refused = ENTITY_DISCONNECT_REFUSED if self.refused_entities else None
+        return self.problem or refused
+
+    @property
+    def unfinished_since(self) -> datetime | None:
+        """Since when a disconnect waits for Finch or for an operator; None if none does."""
+        if self.disconnecting_since:
+            return self.disconnecting_since
+        if self.problem == DISCONNECT_REFUSED or self.refused_entities:
+            return self.updated_at
+        return min(self.ending_entities.values(), default=None)
 
     @property
     def best_company_name(self) -> str | None:
@@ -346,8 +386,9 @@ def attach(
         with_entity_names(connection, entity_names or {}),
         provider_name=connection.provider_name or None,
         company_name=connection.company_name or None,
-        status=most_urgent(one.status for one in tokens),
+        status=status_of_tokens(tokens),
         problem=None,
+        refused_entities=frozenset(),
         # We have asked Finch only about this connection id.
         checked_at=now
         if all(one.connection_id == token.connection_id for one in tokens)
@@ -446,16 +487,101 @@ def most_urgent(statuses: Iterable[ConnectionStatus]) -> ConnectionStatus:
     return min(statuses, key=urgency)
 
 
+def status_of_tokens(tokens: Sequence[Token]) -> ConnectionStatus:
+    """The most urgent status of the logins that still read an entity, or else of all logins."""
+    return most_urgent(one.status for one in _reading(tokens))
+
+
+def _reading(tokens: Sequence[Token]) -> Sequence[Token]:
+    return [one for one in tokens if not one.reads_nothing] or tokens
+
+
 def disconnecting(connection: Connection, now: datetime) -> Connection:
     """The connection marked as `disconnecting`. Its tokens stay until Finch has confirmed the end of each."""
     return replace(
         connection,
         status=ConnectionStatus.DISCONNECTING,
         disconnecting_since=now,
+        ending_entities={},
+        refused_entities=frozenset(),
         due_at=None,
         problem=None,
         updated_at=now,
         revision=connection.revision + 1,
+    )
+
+
+def entity_disconnecting(connection: Connection, entity_id: str, now: datetime) -> Connection:
+    """The connection with an entity marked as `disconnecting`.
+
+    The same object if the entity or the connection is on its way or has ended. If no other entity would
+    stay, the whole connection is `disconnecting`. Raises `ConnectionNotFound` if the connection has no
+    such entity; a disconnected connection has forgotten its entities. Raises `ConnectionBusy` if too
+    many entities are on their way.
+    """
+    if connection.status is ConnectionStatus.DISCONNECTED:
+        return connection
+    if entity_id not in connection.entity_ids:
+        raise ConnectionNotFound
+    if (
+        connection.status is ConnectionStatus.DISCONNECTING
+        or entity_id in connection.ending_entities
+        or entity_id not in connection.living_entities
+    ):
+        return connection
+    if not connection.living_entities - connection.ending_entities.keys() - {entity_id}:
+        return disconnecting(connection, now)
+    if len(connection.ending_entities) == MAX_ENDING_ENTITIES:
+        raise ConnectionBusy
+    return replace(
+        connection,
+        ending_entities={**connection.ending_entities, entity_id: now},
+        refused_entities=connection.refused_entities - {entity_id},
+        due_at=None,
+        updated_at=now,
+        revision=connection.revision + 1,
+    )
+
+
+def entity_disconnected(
+    connection: Connection, entity_id: str, connection_ids: Collection[str], now: datetime
+) -> Connection:
+    """The connection after Finch has confirmed the end of an entity in these Finch connections."""
+    tokens = tuple(
+        replace(one, entities={**one.entities, entity_id: ConnectionStatus.DISCONNECTED.value})
+        if one.connection_id in connection_ids and entity_id in one.living_entities
+        else one
+        for one in connection.tokens
+    )
+    refused = connection.problem == DISCONNECT_REFUSED
+    return replace(
+        with_living_marks(replace(connection, tokens=tokens)),
+        status=connection.status if refused else status_of_tokens(tokens),
+        updated_at=now,
+        revision=connection.revision + 1,
+    )
+
+
+def entity_refused(connection: Connection, entity_id: str, now: datetime) -> Connection:
+    """The connection after Finch has refused for days to end an entity, which keeps its status."""
+    ending = {one: at for one, at in connection.ending_entities.items() if one != entity_id}
+    return replace(
+        connection,
+        ending_entities=ending,
+        refused_entities=connection.refused_entities | {entity_id},
+        updated_at=now,
+        revision=connection.revision + 1,
+    )
+
+
+def with_living_marks(connection: Connection) -> Connection:
+    """The connection without the marks of entities that have ended."""
+    living = connection.living_entities
+    ending = {one: at for one, at in connection.ending_entities.items() if one in living}
+    return replace(
+        connection,
+        ending_entities=ending,
+        refused_entities=connection.refused_entities & living,
     )
 
 
@@ -480,6 +606,8 @@ def disconnected(connection: Connection, now: datetime) -> Connection:
         ciphertexts={},
         ended=frozenset(),
         disconnecting_since=None,
+        ending_entities={},
+        refused_entities=frozenset(),
         due_at=None,
         problem=TRANSFERRED if connection.problem == TRANSFERRED else None,
         finch_key=None,
@@ -560,9 +688,7 @@ def restored(
         raise TooManyLogins
     return replace(
         current,
-        status=ConnectionStatus.DISCONNECTING
-        if goes_on
-        else most_urgent(one.status for one in tokens),
+        status=ConnectionStatus.DISCONNECTING if goes_on else status_of_tokens(tokens),
         disconnecting_since=now if goes_on else None,
         due_at=None,
         # The scheduled check asks Finch about all tokens at its next run.
@@ -594,7 +720,8 @@ def to_repair(connection: Connection, under_repair: str | None = None) -> Token:
     if not connection.tokens:
         raise ConnectionNotFound
     preferred = [token for token in connection.tokens if token.connection_id == under_repair]
-    return min(preferred or connection.tokens, key=lambda token: urgency(token.status))
+    tokens = preferred or _reading(connection.tokens)
+    return min(tokens, key=lambda token: urgency(token.status))
 
 
 def refused_for_days(since: datetime | None, now: datetime) -> bool:

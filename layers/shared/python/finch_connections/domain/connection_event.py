@@ -68,7 +68,7 @@ def event_between(
         key=after.key,
         status=after.status,
         previous_status=before.status if before else None,
-        problem=after.problem,
+        problem=after.shown_problem,
         connection_ids=after.connection_ids or ended,
         revision=after.revision,
     )
@@ -102,6 +102,7 @@ def _logins(connection: Connection) -> set[object]:
             token.account_id,
             token.products,
             token.entity_ids.union(token.entities),
+            token.living_entities.difference(connection.ending_entities),
         )
         for token in connection.tokens
     }

@@ -17,9 +17,10 @@ from finch_connections.domain.connection import (
     disconnected,
     fits,
     is_pair_id,
-    most_urgent,
+    status_of_tokens,
     urgency,
     with_entity_names,
+    with_living_marks,
 )
 from finch_connections.domain.token_response import (
     DEAD_AGAIN_AFTER,
@@ -99,7 +100,7 @@ def _with_findings(
     tokens = tuple(token for token in checked if token.status is not _DEAD)
     if not tokens:
         return disconnected(connection, now)
-    status = most_urgent(token.status for token in tokens)
+    status = status_of_tokens(tokens)
     if connection.problem == DISCONNECT_REFUSED:
         # The customer must repair it before the disconnect, even if its tokens work.
         status = ConnectionStatus.REAUTH
@@ -116,7 +117,7 @@ def _with_findings(
     new_names = [one.finch_key for one in findings.values() if one.finch_key]
     connection = replace(connection, tokens=tokens)
     return replace(
-        with_entity_names(connection, names),
+        with_living_marks(with_entity_names(connection, names)),
         finch_key=new_names[0] if new_names else connection.finch_key,
         ciphertexts={token.id: connection.ciphertexts[token.id] for token in tokens},
         status=status,
@@ -199,7 +200,8 @@ def _checked(token: Token, finding: Finding | None, now: datetime) -> Token:
     if finding.entities is not None and finding.methods is not None:
         cleared = replace(
             cleared,
-            entities=finding.entities,
+            # Without any, Finch does not describe them. A disconnected entity must stay known as such.
+            entities=finding.entities or token.entities,
             methods=finding.methods,
             entity_ids=frozenset(finding.entities) or token.entity_ids,
             products=finding.products or token.products,

@@ -92,32 +92,37 @@ def choose(connection: Connection, products: frozenset[str]) -> Token | Refused:
     if not covering:
         lacking = min((products - one.products for one in newest_first), key=len)
         return Refused(Outcome.MISSING_PRODUCTS, missing=lacking)
-    usable = [one for one in covering if one.status in _MAY_WORK or _works_in_part(one)]
+    usable = [one for one in covering if _usable(one, connection)]
     if usable:
         return min(usable, key=_doubt)
     for token in covering:
         if token.status in _WAITING:
             return Refused(Outcome.PENDING, token.status)
-    return Refused(Outcome.REAUTH, covering[0].status)
+    status = covering[0].status
+    # No entity is left to read. A health check has not seen it yet.
+    return Refused(Outcome.REAUTH, ConnectionStatus.REAUTH if status in _MAY_WORK else status)
 
 
-def readable_entities(token: Token) -> frozenset[str]:
+def readable_entities(token: Token, connection: Connection) -> frozenset[str]:
     """The ids of the entities that the token can read.
 
     A single entity can need a login or be disconnected, while the others keep working
-    ("Reauthentication" in Finch's guide).
+    ("Reauthentication" in Finch's guide). An entity that its customer has disconnected is not read any
+    more, even if Finch refuses to end it.
     """
+    unwanted = connection.refused_entities.union(connection.ending_entities)
     if token.status in _MAY_WORK:
-        gone = ConnectionStatus.DISCONNECTED
-        return frozenset(one for one in token.entity_ids if token.entities.get(one) != gone)
-    return frozenset(
-        one for one, status in token.entities.items() if status == ConnectionStatus.CONNECTED
-    )
+        return (token.entity_ids & token.living_entities) - unwanted
+    works = ConnectionStatus.CONNECTED
+    return frozenset(one for one, status in token.entities.items() if status == works) - unwanted
 
 
-def _works_in_part(token: Token) -> bool:
-    """Whether only some entities have a problem, and not the connection itself."""
-    return bool(readable_entities(token)) and any(
+def _usable(token: Token, connection: Connection) -> bool:
+    """Whether the token works, at least for some entities, and has any if the login has entities."""
+    readable = readable_entities(token, connection)
+    if token.status in _MAY_WORK:
+        return bool(readable) or not token.entity_ids
+    return bool(readable) and any(
         status != ConnectionStatus.CONNECTED for status in token.entities.values()
     )
 

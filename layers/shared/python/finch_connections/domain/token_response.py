@@ -139,12 +139,14 @@ def status_of(introspection: Introspection) -> tuple[ConnectionStatus, str | Non
     """The most urgent status of a connection, its authentication methods and its entities.
 
     The second value is Finch's status if the first is `unknown`. An entity that was disconnected alone
-    does not affect the connection. If Finch gives no status for the connection, its parts decide.
+    does not affect the connection. If all were, the status is `reauth`: the token reads nothing, but its
+    connection lives, and a new login brings its entities back ("Disconnect Connections" in Finch's
+    guide). If Finch gives no status for the connection, its parts decide.
     """
-    parts = [
-        *introspection.methods.values(),
-        *(one for one in introspection.entities.values() if one != "disconnected"),
-    ]
+    entities = [one for one in introspection.entities.values() if one != "disconnected"]
+    if introspection.entities and not entities:
+        return ConnectionStatus.REAUTH, None
+    parts = [*introspection.methods.values(), *entities]
     parts = [one for one in parts if one != ConnectionStatus.UNKNOWN]
     statuses: list[tuple[ConnectionStatus, str | None]] = [
         (ConnectionStatus.of_finch(part), part) for part in parts

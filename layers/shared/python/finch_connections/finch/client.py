@@ -102,9 +102,26 @@ class FinchClient:
 
         Raises `FinchFailure`; after `AnswerLost` the connection may have ended.
         """
-        answer = self.call("POST", "/disconnect", headers=bearer(token))
-        if not isinstance(answer, dict) or answer.get("status") != "success":
-            raise UnknownAnswer
+        _require_success(self.call("POST", "/disconnect", headers=bearer(token)))
+
+    def disconnect_entity(self, token: SecretText, entity_id: str) -> None:
+        """Ends one entity of the token's connection (`POST /disconnect-entity`).
+
+        The token stays valid for the other entities. Raises `FinchFailure`; after `AnswerLost` the
+        entity may have ended.
+        """
+        body = {"entity_ids": [entity_id]}
+        _require_success(self.call("POST", "/disconnect-entity", json=body, headers=bearer(token)))
+
+    def is_disconnected(self, token: SecretText, entity_id: str) -> bool:
+        """Whether `/introspect` calls an entity of the token disconnected; raises `FinchFailure`."""
+        answer = self.introspect(token)
+        entities = answer.get("entities") if isinstance(answer, dict) else None
+        return any(
+            isinstance(one, dict)
+            and (str(one.get("id")), one.get("status")) == (entity_id, "disconnected")
+            for one in (entities if isinstance(entities, list) else ())
+        )
 
     def introspect(self, token: SecretText) -> Any:
         """The parsed body that describes a token (`GET /introspect`); raises `FinchFailure`.
@@ -215,6 +232,11 @@ class FinchClient:
 def bearer(token: SecretText) -> dict[str, str]:
     """The request header with an access token."""
     return {"Authorization": f"Bearer {token.reveal()}"}
+
+
+def _require_success(answer: Any) -> None:
+    if not isinstance(answer, dict) or answer.get("status") != "success":
+        raise UnknownAnswer
 
 
 def _trusting() -> ssl.SSLContext:

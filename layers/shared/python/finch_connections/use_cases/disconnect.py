@@ -1,6 +1,6 @@
-"""Disconnects a connection: at Finch first, and only then do we forget the tokens."""
+"""Disconnects a connection or a single entity of it: at Finch first, and only then in the row."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -22,6 +22,9 @@ from finch_connections.domain.connection import (
     disconnect_refused,
     disconnected,
     disconnecting,
+    entity_disconnected,
+    entity_disconnecting,
+    entity_refused,
     is_pair_id,
     key_fields,
     partly_ended,
@@ -35,6 +38,7 @@ from finch_connections.finch.client import FinchClient
 from finch_connections.finch.errors import (
     NOT_ABOUT_THE_TOKEN,
     FinchFailure,
+    FinchMisconfigured,
     FinchUnavailable,
     TokenDead,
     UnknownAnswer,
@@ -83,16 +87,46 @@ def disconnect(
         return connection
 
 
+def disconnect_entity(
+    customer_id: str, key: CompanyKey, entity_id: str, *, now: datetime, services: Services
+) -> Connection:
+    """Ends one entity of a connection at Finch, and returns the connection.
+
+    The last entity ends the whole connection. If Finch has not confirmed the end, the entity is
+    `disconnecting`, and a work item continues, also if AWS fails after the entity was marked. Raises
+    `ConnectionNotFound`, also for an entity that the connection does not have, and `ConnectionBusy`.
+    """
+    connection = begin(
+        customer_id,
+        key,
+        now=now,
+        connections=services.connections,
+        queue=services.queue,
+        entity_id=entity_id,
+    )
+    try:
+        if connection.status is ConnectionStatus.DISCONNECTING:
+            return _resume(connection, now, services)
+        return _end_entities(connection, [entity_id], now, services)
+    except (ClientError, BotoCoreError):
+        logger.exception("disconnect continues later")
+        return connection
+
+
 def resume(
     customer_id: str, key: CompanyKey, *, now: datetime, services: Services
 ) -> Connection | None:
-    """Continues a disconnect, and returns the connection; changes nothing in any other status.
+    """Continues the disconnect of a connection or of its entities, and returns the connection.
 
-    If Finch has refused for days, the customer gets the connection back as `reauth` with the problem
-    `disconnect_refused`. Raises `ConnectionBusy`.
+    Changes nothing if none is under way. If Finch has refused for days, the customer gets the connection
+    back as `reauth` with the problem `disconnect_refused`, or the entity back with the problem
+    `entity_disconnect_refused`. Raises `ConnectionBusy`.
     """
     connection = services.connections.get(customer_id, key)
-    if connection is None or connection.status is not ConnectionStatus.DISCONNECTING:
+    if connection is None:
+        return None
+    connection = _end_entities(connection, list(connection.ending_entities), now, services)
+    if connection.status is not ConnectionStatus.DISCONNECTING:
         return connection
     return _resume(connection, now, services)
 
@@ -104,26 +138,33 @@ def begin(
     now: datetime,
     connections: ConnectionTable,
     queue: WorkQueue,
+    entity_id: str | None = None,
 ) -> Connection:
-    """Marks a connection as `disconnecting` and queues its work item, and returns the connection.
+    """Marks a connection or an entity as `disconnecting`, queues a work item, and returns the connection.
 
-    A connection that is `disconnecting` or `disconnected` already stays unchanged. Raises
-    `ConnectionNotFound`, and `ConnectionBusy` if other requests keep changing the connection.
+    What is `disconnecting` or `disconnected` already stays unchanged. Raises `ConnectionNotFound`, and
+    `ConnectionBusy` if other requests keep changing the connection.
     """
     queued = False
     for _ in range(_ATTEMPTS):
-        connection = _existing(customer_id, key, connections)
-        if connection.status in (ConnectionStatus.DISCONNECTING, ConnectionStatus.DISCONNECTED):
-            return connection
+        before = _existing(customer_id, key, connections)
+        # Decided again after each conflict: of two requests for the last two entities, one ends the rest.
+        if entity_id is not None:
+            after = entity_disconnecting(before, entity_id, now)
+        elif before.status in (ConnectionStatus.DISCONNECTING, ConnectionStatus.DISCONNECTED):
+            after = before
+        else:
+            after = disconnecting(before, now)
+        if after is before:
+            return before
         if not queued:
             queue.send(WorkItem(ConnectionSubject(customer_id, key), now), FIRST_LOOK)
             queued = True
-        connection = disconnecting(connection, now)
         try:
-            connections.write(connection)
+            connections.write(after)
         except Conflict:
             continue
-        return connection
+        return after
     raise ConnectionBusy
 
 
@@ -164,6 +205,113 @@ def _resume(connection: Connection, now: datetime, services: Services) -> Connec
             logger.error("disconnect refused", extra=key_fields(customer_id, key))
         return after
     raise ConnectionBusy
+
+
+def _end_entities(
+    connection: Connection, entity_ids: Iterable[str], now: datetime, services: Services
+) -> Connection:
+    """Ends these entities as far as Finch allows now, and returns the connection."""
+    try:
+        for entity_id in entity_ids:
+            connection = _end_entity(connection, entity_id, now, services)
+    except NOT_ABOUT_THE_TOKEN as error:
+        logger.warning("disconnect stopped", reason=type(error).__name__)
+    return connection
+
+
+def _end_entity(
+    connection: Connection, entity_id: str, now: datetime, services: Services
+) -> Connection:
+    """Ends an entity that is marked, and returns the connection.
+
+    Every Finch connection with the entity must confirm it. Where Finch calls all tokens dead, the health
+    check decides: it believes it an hour later, and drops the tokens. Raises `ConnectionBusy` and
+    `NOT_ABOUT_THE_TOKEN`.
+    """
+    fields = key_fields(connection.customer_id, connection.key)
+    for _ in range(_ATTEMPTS):
+        since = connection.ending_entities.get(entity_id)
+        if since is None:
+            # Another call has ended it, or the whole connection is on its way.
+            return connection
+        confirmed, refused = _confirmed(connection, entity_id, services)
+        after = entity_disconnected(connection, entity_id, confirmed, now)
+        if entity_id in after.ending_entities and not confirmed:
+            if not (refused and refused_for_days(since, now)):
+                logger.warning("entity disconnect unfinished", extra=fields, entity_id=entity_id)
+                return connection
+            after = entity_refused(connection, entity_id, now)
+        try:
+            services.connections.write(after)
+        except Conflict:
+            connection = _existing(connection.customer_id, connection.key, services.connections)
+            continue
+        if entity_id in after.refused_entities:
+            logger.error("entity disconnect refused", extra=fields, entity_id=entity_id)
+        elif entity_id not in after.ending_entities:
+            logger.info("entity disconnected", extra=fields, entity_id=entity_id)
+        return after
+    raise ConnectionBusy
+
+
+def _confirmed(connection: Connection, entity_id: str, services: Services) -> tuple[set[str], bool]:
+    """The Finch connections that have confirmed the end of an entity, and whether another has refused it."""
+    confirmed, refused = set[str](), False
+    ids = {one.connection_id for one in connection.tokens if entity_id in one.living_entities}
+    for connection_id in sorted(ids):
+        results = (
+            _entity_ended(token, entity_id, services.finch)
+            for token in _newest_first(connection, connection_id, services.vault)
+        )
+        try:
+            if all(list(results)) if is_pair_id(connection_id) else any(results):
+                confirmed.add(connection_id)
+                continue
+            reason = TokenDead.__name__
+        except NOT_ABOUT_THE_TOKEN:
+            raise
+        except FinchFailure as error:
+            refused = refused or not isinstance(error, FinchUnavailable)
+            reason = type(error).__name__
+        logger.warning(
+            "entity disconnect not confirmed", connection_id=connection_id, reason=reason
+        )
+    return confirmed, refused
+
+
+def _entity_ended(token: SecretText, entity_id: str, finch: FinchClient) -> bool:
+    """Whether Finch confirms the end of an entity; False if it calls the token dead.
+
+    Finch refuses an entity that has ended before, as after a lost response. `/introspect` then says so.
+    Raises `FinchFailure`.
+    """
+    try:
+        finch.disconnect_entity(token, entity_id)
+    except (FinchUnavailable, FinchMisconfigured):
+        raise
+    except FinchFailure as error:
+        try:
+            if finch.is_disconnected(token, entity_id):
+                return True
+        except TokenDead:
+            return False
+        if isinstance(error, TokenDead):
+            raise UnknownAnswer from None
+        raise
+    return True
+
+
+def _newest_first(
+    connection: Connection, connection_id: str, vault: TokenVault
+) -> Iterator[SecretText]:
+    """The decrypted tokens of a Finch connection, the newest first."""
+    return (
+        vault.decrypt_stored(
+            connection.ciphertexts[token.id], connection.customer_id, connection.key
+        )
+        for token in reversed(connection.tokens)
+        if token.connection_id == connection_id
+    )
 
 
 def _existing(customer_id: str, key: CompanyKey, connections: ConnectionTable) -> Connection:
@@ -238,13 +386,7 @@ def _end(connection: Connection, connection_id: str, services: Services) -> bool
     sessions keep in escrow: Finch may have revoked only this token, or a repair may have replaced it.
     Raises `FinchFailure` in any other case.
     """
-    newest_first = (
-        services.vault.decrypt_stored(
-            connection.ciphertexts[token.id], connection.customer_id, connection.key
-        )
-        for token in reversed(connection.tokens)
-        if token.connection_id == connection_id
-    )
+    newest_first = _newest_first(connection, connection_id, services.vault)
     results = (_ended(token, services.finch) for token in newest_first)
     if is_pair_id(connection_id):
         # A list, so that every token is tried.

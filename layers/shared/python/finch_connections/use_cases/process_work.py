@@ -187,8 +187,7 @@ def _later(work_item: WorkItem, row: _Row, now: datetime, services: Services) ->
                 began = _began(services.connecting.sessions.get(handle_hash), now)
             case ConnectionSubject(customer_id, key):
                 if connection := services.connecting.connections.get(customer_id, key):
-                    refused = connection.problem == DISCONNECT_REFUSED
-                    began = connection.updated_at if refused else connection.disconnecting_since
+                    began = connection.unfinished_since
     except Exception:
         logger.exception("row not read")
     if began is None:
@@ -306,9 +305,12 @@ def _connection(
     report = Report.FINCH_CONTRADICTS if contradicted else None
     if connection is None or look_again_at(connection):
         return Processed(report=report)
+    if connection.ending_entities:
+        # Finch has not confirmed the end of an entity.
+        return _later(work_item, row, now, services)
     if report:
         logger.error(report, extra=key_fields(customer_id, key))
-    elif connection.problem == DISCONNECT_REFUSED:
+    elif connection.problem == DISCONNECT_REFUSED or connection.refused_entities:
         report = Report.DISCONNECT_REFUSED
     elif work_item.scheduled and waits_for_days(connection, now):
         # Only the daily check reports it, so that each connection counts once a day.

@@ -16,6 +16,7 @@ from finch_connections.domain.token_request import (
     Refused,
     TokenRequest,
     choose,
+    readable_entities,
 )
 from finch_connections.domain.work_item import ConnectionSubject, WorkItem
 from finch_connections.log import logger
@@ -34,10 +35,11 @@ class Services(NamedTuple):
 
 
 class Vended(NamedTuple):
-    """A token and its decrypted text."""
+    """A token, its decrypted text, and the entities that it can read."""
 
     token: Token
     text: SecretText
+    readable: frozenset[str]
 
 
 def vend(request: TokenRequest, *, now: datetime, services: Services) -> Vended | Refused:
@@ -51,7 +53,7 @@ def vend(request: TokenRequest, *, now: datetime, services: Services) -> Vended 
     ciphertext = connection.ciphertexts[choice.id]
     text = services.vault.decrypt_stored(ciphertext, request.customer_id, request.key)
     _record(request, Outcome.VENDED, choice, now, services)
-    return Vended(choice, text)
+    return Vended(choice, text, readable_entities(choice, connection))
 
 
 def report(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TypedDict
 
-from finch_connections.domain.connection import Connection, ConnectionStatus
+from finch_connections.domain.connection import Connection, ConnectionStatus, Token
 
 
 class EntityResponse(TypedDict):
@@ -61,7 +61,7 @@ def connection_response(connection: Connection) -> ConnectionResponse:
         "provider_name": connection.provider_name or None,
         "company_name": connection.best_company_name,
         "status": connection.status,
-        "problem": connection.problem,
+        "problem": connection.shown_problem,
         "created_at": connection.created_at.isoformat(),
         "updated_at": connection.updated_at.isoformat(),
         "checked_at": connection.checked_at.isoformat() if connection.checked_at else None,
@@ -79,10 +79,12 @@ def connection_response(connection: Connection) -> ConnectionResponse:
                     {
                         "id": one,
                         "name": connection.entity_names.get(one),
-                        "status": status,
+                        "status": ConnectionStatus.DISCONNECTING
+                        if one in connection.ending_entities
+                        else status,
                         "status_detail": detail,
                     }
-                    for one, status, detail in _parts(token.entities)
+                    for one, status, detail in _parts(_entities(token))
                 ],
                 "authentication_methods": [
                     {"type": one, "status": status, "status_detail": detail}
@@ -92,6 +94,11 @@ def connection_response(connection: Connection) -> ConnectionResponse:
             for token in connection.tokens
         ],
     }
+
+
+def _entities(token: Token) -> Mapping[str, str]:
+    """Finch's status of each entity. If Finch gives none, an entity has the status of its login."""
+    return {**dict.fromkeys(token.entity_ids, str(token.status)), **token.entities}
 
 
 def _parts(statuses: Mapping[str, str]) -> list[tuple[str, ConnectionStatus, str | None]]:

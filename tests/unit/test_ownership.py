@@ -163,7 +163,7 @@ def test_connection_without_its_last_token_frees_the_company_too() -> None:
         Ownership.of_connection_id("1", "acme", ROW),
         Ownership.of_company("acme", ROW),
     )
-    assert freed(both, none) == [first_id, second_id, company]
+    assert freed(both, none) == [company, first_id, second_id]
 
 
 def test_only_new_connection_ids_are_learned() -> None:

@@ -207,7 +207,7 @@ class Person:
         self, entity_id: str, provider_id: str = "gusto", company_id: str = HARBOR_LANE.id
     ) -> Reply:
         """Disconnects one entity of a connection."""
-        path = connection_path(provider_id, company_id)
+        path = self._path(provider_id, company_id)
         return self.call("DELETE", f"{path}/entities/{path_segment(entity_id)}")
 
 

@@ -14,7 +14,7 @@ from tests.support.person import Person
 def test_token_with_an_unusable_id_is_kept_and_not_attached(
     deployed: Deployed, name: str, unusable_id: str
 ) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     url = acme.log_in(acme.click(acme.link()))
     for path in ("/auth/token", "/introspect"):
         deployed.finch.faults.add("*", path, edit={"set": {name: unusable_id}})
@@ -36,7 +36,7 @@ def introspect_faults() -> list[dict[str, Any]]:
 def test_token_is_attached_later_when_introspection_fails_at_first(
     deployed: Deployed, fault: dict[str, Any]
 ) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     url = acme.log_in(acme.click(acme.link()))
     deployed.finch.faults.add("GET", "/introspect", times=2, **fault)
     landing = acme.come_back(url)
@@ -49,7 +49,7 @@ def test_token_is_attached_later_when_introspection_fails_at_first(
 
 
 def test_token_revoked_before_it_is_attached_gives_connection_ended(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme", same_site=False)
+    acme = Person(deployed, "auth0|acme", same_site=False)
     url = acme.log_in(acme.click(acme.link()))
     landing = acme.come_back(url)
     assert landing.completion is not None
@@ -63,15 +63,15 @@ def test_token_revoked_before_it_is_attached_gives_connection_ended(deployed: De
 
 @current_answers
 def test_token_with_another_customers_name_is_not_attached(deployed: Deployed) -> None:
-    deployed.finch.switches.introspect_customer_id_override = "globex"
-    acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
+    deployed.finch.switches.introspect_customer_id_override = "ada@globex.example"
+    acme, globex = Person(deployed, "auth0|acme"), Person(deployed, "ada@globex.example")
     assert acme.connect().outcome == {"error": "cannot_connect"}
     assert acme.connections() == globex.connections() == []
 
 
 def test_token_of_another_application_is_not_attached(deployed: Deployed) -> None:
     deployed.finch.switches.introspect_client_id_override = "another-client"
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     assert acme.connect().outcome == {"error": "cannot_connect"}
     assert acme.connections() == []
 
@@ -79,7 +79,7 @@ def test_token_of_another_application_is_not_attached(deployed: Deployed) -> Non
 @current_answers
 def test_undocumented_status_is_shown_as_unknown_with_finchs_value(deployed: Deployed) -> None:
     deployed.finch.change_switches(introspect_status_override="error_reauth", extra_fields=True)
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     acme.connect()
     shown = acme.connection()
     assert shown["status"] == "unknown"

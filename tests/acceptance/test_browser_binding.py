@@ -10,7 +10,7 @@ from tests.support.person import Person, without_state
 
 
 def test_login_through_another_customers_link_is_not_attached(deployed: Deployed) -> None:
-    attacker, victim = Person(deployed, "acme"), Person(deployed, "globex")
+    attacker, victim = Person(deployed, "auth0|acme"), Person(deployed, "ada@globex.example")
     landing = victim.go_through(attacker.link())
     assert landing.outcome["status"] == "confirm"
     assert landing.completion is not None
@@ -21,7 +21,7 @@ def test_login_through_another_customers_link_is_not_attached(deployed: Deployed
 
 
 def test_owner_of_the_link_cannot_confirm_without_the_completion_code(deployed: Deployed) -> None:
-    attacker, victim = Person(deployed, "acme"), Person(deployed, "globex")
+    attacker, victim = Person(deployed, "auth0|acme"), Person(deployed, "ada@globex.example")
     landing = victim.go_through(attacker.link())
     assert landing.completion is not None
     session, _, mac = landing.completion.partition(".")
@@ -32,7 +32,7 @@ def test_owner_of_the_link_cannot_confirm_without_the_completion_code(deployed: 
 
 
 def test_attackers_code_in_a_victims_browser_is_not_attached(deployed: Deployed) -> None:
-    attacker, victim = Person(deployed, "acme"), Person(deployed, "globex")
+    attacker, victim = Person(deployed, "auth0|acme"), Person(deployed, "ada@globex.example")
     planted = without_state(attacker.log_in(attacker.click(attacker.link())))
     victim.click(victim.link())
     landing = victim.come_back(planted)
@@ -53,7 +53,7 @@ def test_attackers_code_in_a_victims_browser_is_not_attached(deployed: Deployed)
 def test_attackers_code_without_state_does_not_use_up_the_victims_session(
     deployed: Deployed, trouble: dict[str, Any], outcome: str
 ) -> None:
-    attacker, victim = Person(deployed, "acme"), Person(deployed, "globex")
+    attacker, victim = Person(deployed, "auth0|acme"), Person(deployed, "ada@globex.example")
     planted = without_state(attacker.log_in(attacker.click(attacker.link())))
     page = victim.click(victim.link())
     if trouble:
@@ -74,7 +74,7 @@ def test_attackers_code_is_not_attached_without_an_echoed_state_and_a_name_at_fi
     deployed: Deployed, query: str
 ) -> None:
     deployed.finch.change_switches(token_customer_id="absent", introspect_customer_id="absent")
-    attacker, victim = Person(deployed, "acme"), Person(deployed, "globex")
+    attacker, victim = Person(deployed, "auth0|acme"), Person(deployed, "ada@globex.example")
     planted = without_state(attacker.log_in(attacker.click(attacker.link()))) + query
     victim.click(victim.link())
     assert victim.come_back(planted).outcome == {"error": "cannot_connect"}
@@ -86,7 +86,7 @@ def test_attackers_code_is_not_attached_without_an_echoed_state_and_a_name_at_fi
 def test_real_code_without_state_connects_after_an_attackers_code(
     deployed: Deployed, query: str
 ) -> None:
-    attacker, victim = Person(deployed, "acme"), Person(deployed, "globex")
+    attacker, victim = Person(deployed, "auth0|acme"), Person(deployed, "ada@globex.example")
     planted = without_state(attacker.log_in(attacker.click(attacker.link()))) + query
     page = victim.click(victim.link())
     assert victim.come_back(planted).outcome == {"error": "cannot_connect"}
@@ -99,7 +99,7 @@ def test_real_code_without_state_connects_after_an_attackers_code(
 def test_attackers_callback_with_its_state_is_not_attached_to_the_victim(
     deployed: Deployed,
 ) -> None:
-    attacker, victim = Person(deployed, "acme"), Person(deployed, "globex")
+    attacker, victim = Person(deployed, "auth0|acme"), Person(deployed, "ada@globex.example")
     planted = attacker.log_in(attacker.click(attacker.link()))
     victim.click(victim.link())
     landing = victim.come_back(planted)
@@ -118,7 +118,7 @@ def test_cookie_state_and_customer_name_together_decide_the_outcome(
 ) -> None:
     """The echoed state or Finch's customer id must tie the code to the session; the cookie binds."""
     deployed.finch.change_switches(token_customer_id=customer, introspect_customer_id=customer)
-    acme = Person(deployed, "acme", same_site=bound)
+    acme = Person(deployed, "auth0|acme", same_site=bound)
     url = acme.log_in(acme.click(acme.link()))
     landing = acme.come_back(url if state else without_state(url))
     if not state and customer == "absent":
@@ -136,7 +136,7 @@ def test_cookie_state_and_customer_name_together_decide_the_outcome(
 
 
 def test_second_confirmation_gets_the_same_response(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme", same_site=False)
+    acme = Person(deployed, "auth0|acme", same_site=False)
     landing = acme.connect()
     assert landing.completion is not None
     first, second = acme.confirm(landing.completion), acme.confirm(landing.completion)
@@ -150,5 +150,5 @@ def test_second_confirmation_gets_the_same_response(deployed: Deployed) -> None:
     "body", [b"", b"{}", b'{"code": "c"}', b'{"code": "", "state": ""}', b'{"completion": 1}']
 )
 def test_invalid_confirmation_body_is_refused(deployed: Deployed, body: bytes) -> None:
-    refused = Person(deployed, "acme").call("POST", "/callback", body)
+    refused = Person(deployed, "auth0|acme").call("POST", "/callback", body)
     assert (refused.status, refused.code) == (400, "invalid_request")

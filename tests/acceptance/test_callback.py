@@ -11,7 +11,7 @@ from tests.support.person import Landing, Person, without_state
 
 
 def test_callback_without_a_session_redirects_with_session_not_found(deployed: Deployed) -> None:
-    visitor = Person(deployed, "acme")
+    visitor = Person(deployed, "auth0|acme")
     for query in ("code=c&state=" + "A" * 43, "code=c&state=short", "code=c", "state=", ""):
         landing = visitor.come_back(f"/callback?{query}")
         assert landing.page == deployed.return_urls[0]
@@ -21,7 +21,7 @@ def test_callback_without_a_session_redirects_with_session_not_found(deployed: D
 
 @pytest.mark.parametrize("query", ["state={0}&state={0}", "state=&state={0}", "state={0}&state="])
 def test_state_sent_twice_with_one_value_is_one_state(deployed: Deployed, query: str) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     page = acme.click(acme.link())
     url = without_state(acme.log_in(page))
     assert acme.come_back(f"{url}&{query.format(page.state)}").outcome == connected(deployed)
@@ -29,7 +29,7 @@ def test_state_sent_twice_with_one_value_is_one_state(deployed: Deployed, query:
 
 
 def test_two_different_states_are_refused_and_the_code_stays_usable(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     page, other = acme.click(acme.link()), acme.click(acme.link())
     url = acme.log_in(page)
     assert acme.come_back(f"{url}&state={other.state}").outcome == {"error": "invalid_request"}
@@ -38,7 +38,7 @@ def test_two_different_states_are_refused_and_the_code_stays_usable(deployed: De
 
 
 def test_expired_session_is_refused_and_its_code_is_not_exchanged(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     url = acme.log_in(acme.click(acme.link()))
     deployed.tables.age_sessions(timedelta(days=8))
     assert acme.come_back(url).outcome == {"error": "session_expired"}
@@ -47,7 +47,7 @@ def test_expired_session_is_refused_and_its_code_is_not_exchanged(deployed: Depl
 
 
 def test_user_who_refuses_consent_can_log_in_afterwards(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     page = acme.click(acme.link())
     refusal = deployed.finch.refuse(page.session_id, state=page.state)
     assert refusal is not None
@@ -57,14 +57,14 @@ def test_user_who_refuses_consent_can_log_in_afterwards(deployed: Deployed) -> N
 
 
 def test_error_text_from_finch_connect_is_not_passed_to_the_page(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     page = acme.click(acme.link())
     query = urlencode({"state": page.state, "error": "<script>", "error_description": "secret"})
     assert acme.come_back(f"/callback?{query}").outcome == {"error": "finch_refused"}
 
 
 def test_reloaded_callback_gets_the_first_outcome(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     url = acme.log_in(acme.click(acme.link()))
     first = acme.come_back(url)
     assert acme.come_back(url) == first
@@ -75,7 +75,7 @@ def test_reloaded_callback_gets_the_first_outcome(deployed: Deployed) -> None:
 
 
 def test_reloaded_callback_gets_the_same_completion_code(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme", same_site=False)
+    acme = Person(deployed, "auth0|acme", same_site=False)
     url = acme.log_in(acme.click(acme.link()))
     first = acme.come_back(url)
     assert first.completion is not None
@@ -84,7 +84,7 @@ def test_reloaded_callback_gets_the_same_completion_code(deployed: Deployed) -> 
 
 
 def test_reloaded_callback_finishes_a_pending_connect(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     url = acme.log_in(acme.click(acme.link()))
     deployed.finch.faults.add("GET", "/introspect", status=500)
     assert acme.come_back(url).outcome["status"] == "pending"
@@ -93,7 +93,7 @@ def test_reloaded_callback_finishes_a_pending_connect(deployed: Deployed) -> Non
 
 
 def test_head_request_on_the_callback_changes_nothing(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     url = acme.log_in(acme.click(acme.link()))
     before = deployed.tables.all_sessions()
     cookie = "; ".join(map("=".join, acme.browser.cookies.items()))

@@ -20,7 +20,7 @@ from tests.support.person import Person
 
 
 def test_customer_connects_sees_the_connection_and_disconnects(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     landing = acme.connect()
     assert landing.page == deployed.return_urls[0]
     assert landing.outcome == connected(deployed)
@@ -40,14 +40,17 @@ def test_customer_connects_sees_the_connection_and_disconnects(deployed: Deploye
 
 
 def test_connection_shows_granted_not_requested_products(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     link = acme.link(products=["company", "directory", "employment"])
     acme.go_through(link, products=["company"])
     assert acme.connection()["logins"][0]["products"] == ["company"]
 
 
 def test_no_table_contains_a_plaintext_token_or_cookie(deployed: Deployed) -> None:
-    acme, other_site = Person(deployed, "acme"), Person(deployed, "globex", same_site=False)
+    acme, other_site = (
+        Person(deployed, "auth0|acme"),
+        Person(deployed, "ada@globex.example", same_site=False),
+    )
     acme.connect()
     other_site.connect(provider_id="justworks", login=MAYA)
     tables = deployed.tables
@@ -61,7 +64,7 @@ def test_no_table_contains_a_plaintext_token_or_cookie(deployed: Deployed) -> No
 
 
 def test_browser_returns_to_the_page_that_was_requested(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     reply = acme.browser.navigate(
         acme.log_in(acme.click(acme.link(return_to=deployed.return_urls[1])))
     )
@@ -72,7 +75,7 @@ def test_browser_returns_to_the_page_that_was_requested(deployed: Deployed) -> N
 
 
 def test_two_sessions_in_one_browser_finish_independently(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     first, second = acme.click(acme.link()), acme.click(acme.link())
     back_first = acme.log_in(first, provider_id="gusto")
     back_second = acme.log_in(second, provider_id="justworks")
@@ -83,19 +86,22 @@ def test_two_sessions_in_one_browser_finish_independently(deployed: Deployed) ->
 
 @current_answers
 def test_customer_with_connections_gets_the_next_free_name_at_finch(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     for company in (HARBOR_LANE, JUNIPER_VALE, NORTHFOLD):
         acme.connect(login=TALLY, company_id=company.id)
     calls = deployed.finch.requests.count("POST", "/connect/sessions")
     acme.connect(provider_id="justworks", login=TALLY, company_id=CEDARLINE.id)
     names = [at_finch.customer.id for at_finch in deployed.finch.connections() if at_finch.customer]
-    assert names == ["acme", "acme~2", "acme~3", "acme~4"]
+    assert names == ["auth0|acme", "auth0|acme~2", "auth0|acme~3", "auth0|acme~4"]
     assert deployed.finch.requests.count("POST", "/connect/sessions") - calls == 2
 
 
 @current_answers
 def test_names_taken_by_unfinished_attempts_do_not_block_the_next(deployed: Deployed) -> None:
-    other_site, acme = Person(deployed, "acme", same_site=False), Person(deployed, "acme")
+    other_site, acme = (
+        Person(deployed, "auth0|acme", same_site=False),
+        Person(deployed, "auth0|acme"),
+    )
     companies = ((MAYA, HARBOR_LANE), (IRIS, JUNIPER_VALE), (DANA, NORTHFOLD), (TALLY, HARBOR_LANE))
     for login, company in companies:
         landing = other_site.connect(login=login, company_id=company.id)
@@ -106,7 +112,7 @@ def test_names_taken_by_unfinished_attempts_do_not_block_the_next(deployed: Depl
 
 
 def test_return_to_that_is_not_configured_is_refused(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     allowed = deployed.return_urls[0]
     host = urlsplit(allowed).netloc
     for return_to in (
@@ -141,19 +147,19 @@ def test_return_to_that_is_not_configured_is_refused(deployed: Deployed) -> None
         b'{"products": [""]}',
         b'{"products": ["company"], "mode": "popup"}',
         b'{"products": ["company"], "provider_id": "a\\nb"}',
-        b'{"products": ["company"], "customer_id": "globex"}',
+        b'{"products": ["company"], "customer_id": "ada@globex.example"}',
         b'{"products": ["company"], "customer_name": ""}',
     ],
 )
 def test_invalid_connect_body_is_refused_and_no_session_is_stored(
     deployed: Deployed, body: bytes
 ) -> None:
-    refused = Person(deployed, "acme").call("POST", "/connect-sessions", body)
+    refused = Person(deployed, "auth0|acme").call("POST", "/connect-sessions", body)
     assert (refused.status, refused.code) == (400, "invalid_request")
     assert deployed.tables.all_sessions() == []
 
 
 def test_error_does_not_repeat_the_rejected_value(deployed: Deployed) -> None:
     body = b'{"products": ["company"], "mode": "canary-value"}'
-    refused = Person(deployed, "acme").call("POST", "/connect-sessions", body)
+    refused = Person(deployed, "auth0|acme").call("POST", "/connect-sessions", body)
     assert "canary" not in refused.text

@@ -9,14 +9,14 @@ from tests.support.person import Person
 
 
 def test_used_link_is_refused(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     link = acme.link()
     acme.go_through(link)
     assert acme.come_back(link).outcome == {"error": "session_used"}
 
 
 def test_second_click_reuses_the_finch_session_until_it_expires(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     link = acme.link()
     first, second = acme.click(link), acme.click(link)
     assert first == second
@@ -27,7 +27,7 @@ def test_second_click_reuses_the_finch_session_until_it_expires(deployed: Deploy
 
 
 def test_link_expires_after_seven_days_but_a_started_login_finishes(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     link = acme.link()
     deployed.tables.age_sessions(timedelta(days=6, hours=23))
     page = acme.click(link)
@@ -37,7 +37,7 @@ def test_link_expires_after_seven_days_but_a_started_login_finishes(deployed: De
 
 
 def test_link_still_works_after_finch_was_down_at_the_first_click(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     link = acme.link()
     deployed.finch.faults.add("POST", "/connect/sessions", status=503)
     assert acme.come_back(link).outcome == {"error": "finch_unavailable"}
@@ -45,14 +45,14 @@ def test_link_still_works_after_finch_was_down_at_the_first_click(deployed: Depl
 
 
 def test_products_that_finch_refuses_redirect_with_finch_refused(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     link = acme.link()
     deployed.finch.faults.add("POST", "/connect/sessions", error="bad_request")
     assert acme.come_back(link).outcome == {"error": "finch_refused"}
 
 
 def test_product_that_only_finch_knows_goes_to_finch(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     products = ["company", "a_product_of_tomorrow"]
     assert acme.come_back(acme.link(products=products)).outcome == {"error": "finch_refused"}
     refused = acme.start(products=products, mode="embedded")
@@ -61,7 +61,7 @@ def test_product_that_only_finch_knows_goes_to_finch(deployed: Deployed) -> None
 
 
 def test_unknown_link_redirects_to_the_application_with_an_error(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     for handle in ("A" * 43, "short", quote("<script>", safe=""), "A" * 44):
         landing = acme.come_back(f"/connect/{handle}")
         assert landing.outcome == {"error": "session_not_found"}
@@ -70,7 +70,7 @@ def test_unknown_link_redirects_to_the_application_with_an_error(deployed: Deplo
 def test_head_request_on_a_link_says_whether_it_works_and_changes_nothing(
     deployed: Deployed,
 ) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     page = deployed.return_urls[1]
     link = acme.link(return_to=page)
     path = urlsplit(link).path

@@ -27,7 +27,7 @@ from tests.support.person import Person
 def test_connection_stays_disconnecting_until_finch_confirms(
     deployed: Deployed, fault: dict[str, Any]
 ) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     acme.connect()
     deployed.finch.faults.add("POST", "/disconnect", **fault)
     reply = acme.disconnect()
@@ -40,7 +40,7 @@ def test_connection_stays_disconnecting_until_finch_confirms(
 
 
 def test_disconnect_with_a_lost_response_waits_until_finch_repeats_it(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     acme.connect(products=["company"])
     acme.connect(products=["directory"])
     deployed.finch.faults.add("POST", "/disconnect", drop="after_effect")
@@ -53,7 +53,7 @@ def test_disconnect_with_a_lost_response_waits_until_finch_repeats_it(deployed: 
 
 @current_answers
 def test_one_unconfirmed_login_keeps_the_whole_connection(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     acme.connect(login=MAYA)
     acme.connect(login=OWEN)
     deployed.finch.faults.add("POST", "/disconnect", status=500)
@@ -64,7 +64,7 @@ def test_one_unconfirmed_login_keeps_the_whole_connection(deployed: Deployed) ->
 
 
 def test_rate_limited_disconnect_calls_finch_once_not_once_per_login(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     acme.connect(login=MAYA)
     acme.connect(login=OWEN)
     deployed.finch.faults.add("POST", "/disconnect", times=None, error="rate_limit_exceeded_error")
@@ -75,7 +75,7 @@ def test_rate_limited_disconnect_calls_finch_once_not_once_per_login(deployed: D
 
 
 def test_second_disconnect_gets_the_same_response(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     acme.connect()
     first = acme.disconnect()
     second = acme.disconnect()
@@ -86,7 +86,7 @@ def test_second_disconnect_gets_the_same_response(deployed: Deployed) -> None:
 
 @current_answers
 def test_connect_during_a_disconnect_waits_and_then_finishes(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     acme.connect(login=MAYA)
     deployed.finch.faults.add("POST", "/disconnect", status=500)
     acme.disconnect()
@@ -100,7 +100,7 @@ def test_connect_during_a_disconnect_waits_and_then_finishes(deployed: Deployed)
 
 
 def test_disconnected_connection_can_be_connected_again(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     acme.connect()
     [before] = acme.connection()["logins"]
     acme.disconnect()

@@ -12,7 +12,7 @@ from tests.support.person import Person
 ENTITY = "/disconnect-entity"
 
 
-def connected(deployed: Deployed, customer_id: str = "acme") -> tuple[Person, list[str]]:
+def connected(deployed: Deployed, customer_id: str = "auth0|acme") -> tuple[Person, list[str]]:
     """A customer with a connection, and the ids of its three entities."""
     person = Person(deployed, customer_id)
     person.connect(login=TALLY, company_id=NORTHFOLD.id)
@@ -104,7 +104,7 @@ def test_last_living_entity_ends_the_connection(deployed: Deployed) -> None:
 
 
 def test_only_entity_ends_the_connection(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     acme.connect()
     [login] = acme.connection()["logins"]
     [entity_id] = login["entity_ids"]
@@ -115,7 +115,7 @@ def test_only_entity_ends_the_connection(deployed: Deployed) -> None:
 
 def test_unknown_entity_gets_the_response_of_another_customers_entity(deployed: Deployed) -> None:
     acme, entity_ids = connected(deployed)
-    globex = Person(deployed, "globex")
+    globex = Person(deployed, "ada@globex.example")
     replies = [
         end(globex, entity_ids[0]),
         end(acme, "3a3ff2d2-0000-4000-8000-000000000000"),

@@ -23,7 +23,7 @@ def log_in_embedded(deployed: Deployed, person: Person) -> tuple[str, str]:
 
 @pytest.mark.parametrize("same_site", [True, False])
 def test_embedded_flow_connects(deployed: Deployed, same_site: bool) -> None:
-    acme = Person(deployed, "acme", same_site=same_site)
+    acme = Person(deployed, "auth0|acme", same_site=same_site)
     code, state = log_in_embedded(deployed, acme)
     done = acme.call("POST", "/callback", {"code": code, "state": state})
     assert (done.status, done.json) == (200, connected(deployed))
@@ -34,7 +34,7 @@ def test_embedded_flow_connects(deployed: Deployed, same_site: bool) -> None:
 
 
 def test_embedded_session_of_another_customer_is_not_found(deployed: Deployed) -> None:
-    acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
+    acme, globex = Person(deployed, "auth0|acme"), Person(deployed, "ada@globex.example")
     code, state = log_in_embedded(deployed, acme)
     refused = globex.call("POST", "/callback", {"code": code, "state": state})
     assert (refused.status, refused.code) == (404, "session_not_found")
@@ -42,7 +42,7 @@ def test_embedded_session_of_another_customer_is_not_found(deployed: Deployed) -
 
 
 def test_redirect_and_embedded_flow_refuse_each_others_sessions(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     code, state = log_in_embedded(deployed, acme)
     query = urlencode({"code": code, "state": state})
     assert acme.come_back(f"/callback?{query}").outcome == {"error": "session_not_found"}

@@ -13,7 +13,7 @@ from tests.support.person import Person, without_state
 
 
 def test_second_code_for_a_used_session_is_refused(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     page = acme.click(acme.link())
     first, second = acme.log_in(page), acme.log_in(page, login=OWEN)
     assert acme.come_back(first).outcome == connected(deployed)
@@ -23,7 +23,7 @@ def test_second_code_for_a_used_session_is_refused(deployed: Deployed) -> None:
 
 
 def test_rejected_code_leaves_the_session_open_for_the_right_code(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     page = acme.click(acme.link())
     wrong = f"/callback?{urlencode({'code': 'made-up', 'state': page.state})}"
     assert acme.come_back(wrong).outcome == {"error": "code_rejected"}
@@ -35,7 +35,7 @@ def test_rejected_code_leaves_the_session_open_for_the_right_code(deployed: Depl
 @pytest.mark.parametrize("state", [True, False], ids=["state", "no state"])
 @current_answers
 def test_many_wrong_codes_do_not_end_the_session(deployed: Deployed, state: bool) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     page = acme.click(acme.link())
     for n in range(PER_LINK - 1):
         junk = f"/callback?{urlencode({'code': f'made-up-{n}'})}"
@@ -48,7 +48,7 @@ def test_many_wrong_codes_do_not_end_the_session(deployed: Deployed, state: bool
 
 @current_answers
 def test_code_is_exchanged_once_even_when_sent_to_other_sessions(deployed: Deployed) -> None:
-    acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
+    acme, globex = Person(deployed, "auth0|acme"), Person(deployed, "ada@globex.example")
     used = acme.log_in(acme.click(acme.link()))
     assert acme.come_back(without_state(used)).outcome == connected(deployed)
     code = dict(parse_qsl(urlsplit(used).query))["code"]
@@ -71,7 +71,7 @@ def test_code_is_exchanged_once_even_when_sent_to_other_sessions(deployed: Deplo
 def test_variants_of_invalid_grant_are_reported_as_code_rejected(
     deployed: Deployed, name: str
 ) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     url = acme.log_in(acme.click(acme.link()))
     body = {"statusCode": 400, "status": 400, "code": 400, "name": name, "message": "Invalid grant"}
     deployed.finch.faults.add("POST", "/auth/token", status=400, body=body)
@@ -86,7 +86,7 @@ def test_variants_of_invalid_grant_are_reported_as_code_rejected(
 def test_exchange_that_finch_refused_to_run_can_be_repeated(
     deployed: Deployed, fault: dict[str, Any]
 ) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     url = acme.log_in(acme.click(acme.link()))
     deployed.finch.faults.add("POST", "/auth/token", **fault)
     assert acme.come_back(url).outcome["error"].startswith("finch_")
@@ -108,7 +108,7 @@ def test_exchange_that_finch_refused_to_run_can_be_repeated(
 def test_exchange_with_a_lost_response_is_uncertain_and_not_repeated(
     deployed: Deployed, fault: dict[str, Any]
 ) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     url = acme.log_in(acme.click(acme.link()))
     deployed.finch.faults.add("POST", "/auth/token", **fault)
     assert acme.come_back(url).outcome == {"error": "exchange_uncertain"}
@@ -125,7 +125,7 @@ def test_exchange_with_a_lost_response_is_uncertain_and_not_repeated(
 def test_invalid_access_token_leaves_the_exchange_uncertain(
     deployed: Deployed, token: object
 ) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     url = acme.log_in(acme.click(acme.link()))
     edit = {"set": {"access_token": token if isinstance(token, str) else None}}
     deployed.finch.faults.add("POST", "/auth/token", edit=edit)
@@ -148,7 +148,7 @@ def test_invalid_access_token_leaves_the_exchange_uncertain(
 def test_other_invalid_fields_are_taken_from_the_introspection(
     deployed: Deployed, edit: dict[str, Any]
 ) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     url = acme.log_in(acme.click(acme.link()))
     deployed.finch.faults.add("POST", "/auth/token", edit={"set": edit})
     assert acme.come_back(url).outcome == connected(deployed)
@@ -159,7 +159,7 @@ def test_other_invalid_fields_are_taken_from_the_introspection(
 
 @current_answers
 def test_token_whose_other_fields_contradict_is_held(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     url = acme.log_in(acme.click(acme.link()))
     edit = {"set": {"connection_id": "another"}}
     deployed.finch.faults.add("POST", "/auth/token", edit=edit)

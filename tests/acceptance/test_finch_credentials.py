@@ -6,7 +6,7 @@ from tests.support.person import Person
 
 
 def test_code_is_exchanged_after_an_unreadable_secret_is_repaired(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     url = acme.log_in(acme.click(acme.link()))
     kept = deployed.secrets.get_secret_value(SecretId=deployed.secret_arn)["SecretString"]
     deployed.finch.faults.add("POST", "/auth/token", error="invalid_client_error")
@@ -19,7 +19,7 @@ def test_code_is_exchanged_after_an_unreadable_secret_is_repaired(deployed: Depl
 
 
 def test_rotated_client_secret_is_read_again_and_the_connect_succeeds(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     acme.connect()
     kept = deployed.secrets.get_secret_value(SecretId=deployed.secret_arn)["SecretString"]
     old = deployed.finch.application.client_secret
@@ -35,7 +35,7 @@ def test_rotated_client_secret_is_read_again_and_the_connect_succeeds(deployed: 
 
 
 def test_secret_of_the_wrong_shape_gives_finch_misconfigured(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     kept = deployed.secrets.get_secret_value(SecretId=deployed.secret_arn)["SecretString"]
     link = acme.link()
     deployed.finch.faults.add("POST", "/connect/sessions", times=3, error="invalid_client_error")
@@ -50,7 +50,7 @@ def test_secret_of_the_wrong_shape_gives_finch_misconfigured(deployed: Deployed)
 
 
 def test_rejected_client_credentials_lose_no_code(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     url = acme.log_in(acme.click(acme.link()))
     deployed.finch.faults.add("POST", "/auth/token", times=None, error="invalid_client_error")
     assert acme.come_back(url).outcome == {"error": "finch_misconfigured"}

@@ -56,7 +56,7 @@ def assert_can_be_disconnected(acme: Person) -> None:
 
 def test_introspection_of_finchs_first_reference_connects(deployed: Deployed) -> None:
     only_old_fields(deployed)
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     assert acme.connect().outcome == connected(deployed)
     shown = acme.connection()
     # Finch gives no status, so it is not known whether the connection works.
@@ -69,7 +69,7 @@ def test_introspection_of_finchs_first_reference_connects(deployed: Deployed) ->
 def test_connection_status_of_any_shape_connects(deployed: Deployed, status: Any) -> None:
     parts = {"authentication_methods": MISSING, "entities": MISSING}
     edit(deployed, "/introspect", {"connection_status": status} | parts)
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     assert acme.connect().outcome == connected(deployed)
     expected = "connected" if status == "connected" else "unknown"
     assert acme.connection()["status"] == expected
@@ -84,7 +84,7 @@ def test_connection_without_connection_id_is_provider_and_company(
 ) -> None:
     for path in paths:
         edit(deployed, path, {"connection_id": MISSING})
-    acme = Person(deployed, "acme", same_site=same_site)
+    acme = Person(deployed, "auth0|acme", same_site=same_site)
     landing = acme.connect()
     if not same_site:
         assert landing.outcome["status"] == "confirm"
@@ -93,7 +93,7 @@ def test_connection_without_connection_id_is_provider_and_company(
     else:
         assert landing.outcome == connected(deployed)
     assert acme.connection()["status"] == "connected"
-    globex = Person(deployed, "globex")
+    globex = Person(deployed, "ada@globex.example")
     assert globex.connect().outcome == {"error": "cannot_connect"}
     assert globex.connections() == []
     assert acme.connection()["status"] == "connected"
@@ -102,7 +102,7 @@ def test_connection_without_connection_id_is_provider_and_company(
 def test_connection_without_connection_id_can_be_disconnected(deployed: Deployed) -> None:
     for path in ("/auth/token", "/introspect"):
         edit(deployed, path, {"connection_id": MISSING})
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     assert acme.connect().outcome == connected(deployed)
     assert_can_be_disconnected(acme)
 
@@ -123,7 +123,7 @@ def test_token_response_with_only_the_token_connects(deployed: Deployed, same_si
         "connection_type",
     )
     edit(deployed, "/auth/token", dict.fromkeys(everything, MISSING))
-    acme = Person(deployed, "acme", same_site=same_site)
+    acme = Person(deployed, "auth0|acme", same_site=same_site)
     landing = acme.connect()
     if landing.completion and not same_site:
         assert acme.confirm(landing.completion).json == connected(deployed)
@@ -143,7 +143,7 @@ def test_disconnect_without_connection_id_ends_every_login(
     removed = ["connection_id", *(["account_id"] if account_id == "absent" else [])]
     for path in ("/auth/token", "/introspect"):
         edit(deployed, path, dict.fromkeys(removed, MISSING))
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     for login in (MAYA, OWEN, MAYA):
         assert acme.connect(login=login).outcome == connected(deployed)
     # Without account ids it is not known which tokens end together, so each stays.
@@ -159,7 +159,7 @@ def test_disconnect_without_connection_id_ends_every_login(
 def test_repair_without_connection_id_repairs_the_same_connection(deployed: Deployed) -> None:
     for path in ("/auth/token", "/introspect"):
         edit(deployed, path, {"connection_id": MISSING})
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     acme.connect()
     assert acme.repair().outcome["status"] == "connected"
     shown = acme.connections()
@@ -172,7 +172,7 @@ def test_new_connection_that_finch_calls_disconnected_is_not_attached(
     deployed: Deployed, status: Any
 ) -> None:
     edit(deployed, "/introspect", {"connection_status": status})
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     url = acme.log_in(acme.click(acme.link()))
     assert acme.come_back(url).outcome == {"error": "connection_ended"}
     assert acme.connections() == []
@@ -184,7 +184,7 @@ def test_new_connection_that_finch_calls_disconnected_is_not_attached(
 def test_disconnect_waits_until_finch_repeats_that_a_token_is_disconnected(
     deployed: Deployed,
 ) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     acme.connect()
     deployed.finch.faults.add("POST", "/disconnect", times=None, error="invalid_token_error")
     edit(deployed, "/introspect", {"connection_status": {"status": "disconnected"}})

@@ -8,7 +8,7 @@ from tests.support.person import Person, connection_path
 
 
 def test_list_is_paged_and_filtered_by_status(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     assert acme.call("GET", "/connections").json == {"connections": [], "next_cursor": None}
     acme.connect(provider_id="adp_run", login=OWEN)
     acme.connect(provider_id="gusto")
@@ -51,7 +51,7 @@ def test_list_is_paged_and_filtered_by_status(deployed: Deployed) -> None:
     ],
 )
 def test_invalid_list_query_is_refused(deployed: Deployed, query: str) -> None:
-    refused = Person(deployed, "acme").call("GET", f"/connections?{query}")
+    refused = Person(deployed, "auth0|acme").call("GET", f"/connections?{query}")
     assert (refused.status, refused.code) == (400, "invalid_request")
 
 
@@ -60,7 +60,7 @@ def test_invalid_list_query_is_refused(deployed: Deployed, query: str) -> None:
 def test_invalid_or_unknown_connection_id_is_not_found(
     deployed: Deployed, method: str, company_id: str
 ) -> None:
-    refused = Person(deployed, "acme").call(method, connection_path("gusto", company_id))
+    refused = Person(deployed, "auth0|acme").call(method, connection_path("gusto", company_id))
     assert (refused.status, refused.code) == (404, "connection_not_found")
 
 

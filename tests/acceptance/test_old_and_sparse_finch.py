@@ -36,7 +36,7 @@ def connect(acme: Person, **choices: str) -> str:
 
 
 def test_connection_is_made_listed_and_ended(deployed: Deployed, answers: str) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     company_id = connect(acme)
     [shown] = acme.connections()
     assert (shown["status"], shown["company_id"]) == (STATUS[answers], company_id)
@@ -51,7 +51,7 @@ def test_connection_is_made_listed_and_ended(deployed: Deployed, answers: str) -
 def test_two_logins_end_together_where_finch_names_the_company(
     deployed: Deployed, answers: str
 ) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     companies = {connect(acme, login=MAYA), connect(acme, login=OWEN)}
     # A sparse Finch says nothing that makes both logins one employer.
     assert len(companies) == len(acme.connections()) == (1 if answers == "old" else 2)
@@ -61,7 +61,7 @@ def test_two_logins_end_together_where_finch_names_the_company(
 
 
 def test_two_providers_and_two_companies_end_independently(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     first = connect(acme, login=TALLY, company_id=HARBOR_LANE.id)
     second = connect(acme, login=TALLY, company_id=JUNIPER_VALE.id)
     third = connect(acme, provider_id="justworks", login=MAYA)
@@ -75,7 +75,7 @@ def test_two_providers_and_two_companies_end_independently(deployed: Deployed) -
 
 
 def test_browser_that_is_not_bound_confirms(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme", same_site=False)
+    acme = Person(deployed, "auth0|acme", same_site=False)
     landing = acme.connect()
     assert landing.outcome["status"] == "confirm"
     assert landing.completion
@@ -86,7 +86,7 @@ def test_browser_that_is_not_bound_confirms(deployed: Deployed) -> None:
 
 
 def test_another_customer_cannot_take_the_company(deployed: Deployed, answers: str) -> None:
-    acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
+    acme, globex = Person(deployed, "auth0|acme"), Person(deployed, "ada@globex.example")
     company_id = connect(acme)
     expected = {"error": "cannot_connect"}
     if answers == "old":
@@ -97,7 +97,7 @@ def test_another_customer_cannot_take_the_company(deployed: Deployed, answers: s
 
 
 def test_repair_leaves_one_working_login(deployed: Deployed, answers: str) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     company_id = connect(acme)
     body = {"return_to": deployed.return_urls[0]}
     path = f"/connections/gusto/{company_id}/reauthenticate"
@@ -114,7 +114,7 @@ def test_login_that_neither_state_nor_customer_ties_to_the_session_is_held(
 ) -> None:
     """Neither state nor customer ties the login to the session: the token is held."""
     deployed.finch.change_switches(echo_state=False)
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     assert acme.connect().outcome == {"error": "cannot_connect"}
     assert acme.connections() == []
     assert live_token_count(deployed) == 1

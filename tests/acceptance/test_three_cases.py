@@ -12,7 +12,7 @@ from tests.support.person import Person
 def test_multi_account_is_one_connection_and_disconnect_revokes_all_tokens(
     deployed: Deployed,
 ) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     acme.connect(login=MAYA)
     acme.connect(login=OWEN)
     [shown] = acme.connections()
@@ -23,7 +23,7 @@ def test_multi_account_is_one_connection_and_disconnect_revokes_all_tokens(
 
 
 def test_multi_provider_is_two_connections_that_end_independently(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     acme.connect(provider_id="gusto")
     acme.connect(provider_id="justworks")
     assert [shown["provider_id"] for shown in acme.connections()] == ["gusto", "justworks"]
@@ -35,7 +35,7 @@ def test_multi_provider_is_two_connections_that_end_independently(deployed: Depl
 
 
 def test_multi_entity_is_two_connections_that_end_independently(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     acme.connect(login=TALLY, company_id=HARBOR_LANE.id)
     acme.connect(login=TALLY, company_id=JUNIPER_VALE.id)
     assert len(acme.connections()) == 2
@@ -48,7 +48,7 @@ def test_multi_entity_is_two_connections_that_end_independently(deployed: Deploy
 
 @current_answers
 def test_connection_with_several_entities_shows_them(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     acme.connect(login=TALLY, company_id=NORTHFOLD.id)
     [shown] = acme.connections()
     assert len(shown["logins"][0]["entity_ids"]) == 3
@@ -60,7 +60,7 @@ def test_four_connects_make_two_connections_that_end_independently(
     deployed: Deployed, same_connection: bool
 ) -> None:
     deployed.finch.switches.other_login_same_connection = same_connection
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     acme.connect(login=MAYA, products=["company", "directory"])
     acme.connect(login=MAYA, products=["employment"])
     acme.connect(login=OWEN, products=["company"])
@@ -80,7 +80,7 @@ def test_four_connects_make_two_connections_that_end_independently(
 
 @current_answers
 def test_same_login_with_the_same_products_replaces_its_token(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     acme.connect()
     acme.connect()
     [shown] = acme.connections()
@@ -98,7 +98,7 @@ def test_company_id_in_only_one_finch_response_is_enough(
     deployed: Deployed, token: str, introspect: str
 ) -> None:
     deployed.finch.change_switches(token_company_id=token, introspect_company_id=introspect)
-    acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
+    acme, globex = Person(deployed, "auth0|acme"), Person(deployed, "ada@globex.example")
     assert acme.connect(login=MAYA).outcome == connected(deployed)
     assert acme.connect(login=OWEN).outcome == connected(deployed)
     assert len(acme.connection()["logins"]) == 2
@@ -109,7 +109,7 @@ def test_company_id_in_only_one_finch_response_is_enough(
 @current_answers
 def test_connection_id_replaces_a_missing_company_id(deployed: Deployed, absent: str) -> None:
     deployed.finch.change_switches(token_company_id=absent, introspect_company_id=absent)
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     landing = acme.connect()
     [token] = deployed.finch.live_tokens()
     assert landing.outcome["company_id"] == token.connection_id

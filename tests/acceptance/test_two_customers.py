@@ -9,7 +9,7 @@ from tests.support.person import Person, connection_path
 
 
 def test_customers_cannot_read_or_end_each_others_connections(deployed: Deployed) -> None:
-    acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
+    acme, globex = Person(deployed, "auth0|acme"), Person(deployed, "ada@globex.example")
     acme.connect()
     globex.connect(provider_id="justworks")
     assert [shown["provider_id"] for shown in acme.connections()] == ["gusto"]
@@ -23,7 +23,7 @@ def test_customers_cannot_read_or_end_each_others_connections(deployed: Deployed
 
 
 def test_cursor_of_another_customer_lists_only_own_connections(deployed: Deployed) -> None:
-    acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
+    acme, globex = Person(deployed, "auth0|acme"), Person(deployed, "ada@globex.example")
     acme.connect(provider_id="adp_run", login=OWEN)
     acme.connect(provider_id="gusto")
     globex.connect(provider_id="justworks")
@@ -33,7 +33,7 @@ def test_cursor_of_another_customer_lists_only_own_connections(deployed: Deploye
 
 
 def test_company_of_another_customer_is_refused_and_not_changed(deployed: Deployed) -> None:
-    acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
+    acme, globex = Person(deployed, "auth0|acme"), Person(deployed, "ada@globex.example")
     acme.connect()
     before = acme.connection()
     landing = globex.connect()
@@ -48,12 +48,15 @@ def test_company_of_another_customer_is_refused_and_not_changed(deployed: Deploy
 
 
 def test_another_customer_can_connect_after_the_owner_disconnects(deployed: Deployed) -> None:
-    acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
+    acme, globex = Person(deployed, "auth0|acme"), Person(deployed, "ada@globex.example")
     acme.connect()
     acme.disconnect()
     assert globex.connect().outcome == connected(deployed)
     assert [one["status"] for one in acme.connections()] == ["disconnected"]
-    assert deployed.tables.items(deployed.tables.ownerships)[0]["customer_id"]["S"] == "globex"
+    assert (
+        deployed.tables.items(deployed.tables.ownerships)[0]["customer_id"]["S"]
+        == "ada@globex.example"
+    )
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ JUSTWORKS = CONNECTED | {"provider_id": "justworks"}
 def test_two_tabs_without_an_echoed_state_both_connect(
     deployed: Deployed, last_first: bool
 ) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     pages = [acme.click(acme.link()), acme.click(acme.link())]
     urls = [
         without_state(acme.log_in(page, provider_id=provider_id))
@@ -35,7 +35,7 @@ def test_two_tabs_without_an_echoed_state_both_connect(
 
 
 def test_tab_without_a_state_connects_after_the_last_tab_was_used(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     first, second, third = (acme.click(acme.link()) for _ in range(3))
     back = without_state(acme.log_in(first))
     assert acme.come_back(acme.log_in(third, "justworks")).outcome == JUSTWORKS
@@ -50,8 +50,8 @@ def test_tab_without_a_state_connects_after_the_last_tab_was_used(deployed: Depl
 def test_repair_and_connect_in_two_tabs_without_a_state_both_finish(
     deployed: Deployed, same_site: bool, repair_first: bool, click_first: bool
 ) -> None:
-    Person(deployed, "acme").connect()
-    acme = Person(deployed, "acme", same_site=same_site)
+    Person(deployed, "auth0|acme").connect()
+    acme = Person(deployed, "auth0|acme", same_site=same_site)
     if click_first:
         repair, connect = acme.click(acme.repair_link()), acme.click(acme.link())
     else:
@@ -79,7 +79,7 @@ def test_repair_and_connect_in_two_tabs_without_a_state_both_finish(
 
 
 def test_reload_after_finch_took_no_code_still_finds_the_right_tab(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     acme.connect()
     acme.click(acme.repair_link())
     back = without_state(acme.log_in(acme.click(acme.link()), provider_id="justworks"))
@@ -92,7 +92,7 @@ def test_reload_after_finch_took_no_code_still_finds_the_right_tab(deployed: Dep
 def test_two_customers_in_one_browser_without_a_state_get_their_own_logins(
     deployed: Deployed,
 ) -> None:
-    acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
+    acme, globex = Person(deployed, "auth0|acme"), Person(deployed, "ada@globex.example")
     globex.browser = acme.browser
     first, second = acme.click(acme.link()), globex.click(globex.link())
     back_first = without_state(acme.log_in(first))
@@ -104,7 +104,7 @@ def test_two_customers_in_one_browser_without_a_state_get_their_own_logins(
 
 
 def test_page_of_the_attempt_gets_the_return_without_a_state(deployed: Deployed) -> None:
-    acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
+    acme, globex = Person(deployed, "auth0|acme"), Person(deployed, "ada@globex.example")
     globex.browser = acme.browser
     first = acme.click(acme.link(return_to=deployed.return_urls[1]))
     globex.click(globex.link())
@@ -116,7 +116,7 @@ def test_page_of_the_attempt_gets_the_return_without_a_state(deployed: Deployed)
 def test_attackers_code_without_state_is_attached_to_none_of_the_victims_tabs(
     deployed: Deployed, same_browser: bool
 ) -> None:
-    attacker, victim = Person(deployed, "acme"), Person(deployed, "globex")
+    attacker, victim = Person(deployed, "auth0|acme"), Person(deployed, "ada@globex.example")
     page = attacker.click(link := attacker.link())
     planted = without_state(attacker.log_in(page))
     first, second = victim.click(victim.link()), victim.click(victim.link())
@@ -138,7 +138,7 @@ def test_attackers_code_without_state_is_attached_to_none_of_the_victims_tabs(
 def test_browser_with_many_attempts_keeps_the_cookies_of_the_newest_ten(
     deployed: Deployed,
 ) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     pages = [acme.click(acme.link()) for _ in range(13)]
     assert len(acme.browser.cookies) == 11
     assert len("; ".join(map("=".join, acme.browser.cookies.items()))) < 2000
@@ -149,7 +149,7 @@ def test_browser_with_many_attempts_keeps_the_cookies_of_the_newest_ten(
 
 
 def test_second_code_of_a_pending_attempt_ends_with_the_first(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     page = acme.click(acme.link())
     first, second = acme.log_in(page), acme.log_in(page, login=OWEN)
     deployed.finch.faults.add("GET", "/introspect", status=500)
@@ -162,7 +162,7 @@ def test_second_code_of_a_pending_attempt_ends_with_the_first(deployed: Deployed
 
 def test_second_code_of_an_attempt_does_not_confirm_the_first(deployed: Deployed) -> None:
     """The first code came from a browser that did not begin the attempt."""
-    acme, other = Person(deployed, "acme"), Person(deployed, "acme", same_site=False)
+    acme, other = Person(deployed, "auth0|acme"), Person(deployed, "auth0|acme", same_site=False)
     page = acme.click(acme.link())
     first, second = acme.log_in(page), acme.log_in(page, login=OWEN)
     assert other.come_back(first).outcome["status"] == "confirm"

@@ -27,7 +27,7 @@ from tests.support.person import Person, rename_at_finch
 def test_connection_with_unusual_ids_is_shown_repaired_and_disconnected(
     deployed: Deployed, provider_id: str, company_id: str
 ) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     acme.connect(provider_id="justworks")
     rename_at_finch(deployed, provider_id=provider_id, company_id=company_id)
     outcome = {"status": "connected", "provider_id": provider_id, "company_id": company_id}
@@ -47,7 +47,7 @@ def test_connection_with_unusual_ids_is_shown_repaired_and_disconnected(
 
 
 def test_similar_ids_are_different_connections(deployed: Deployed) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     pairs = [("a#b", "c"), ("a", "b#c"), ("a~23b", "c"), ("a", "b~23c")]
     companies = (HARBOR_LANE, JUNIPER_VALE, NORTHFOLD)
     at_finch = [("gusto", one.id) for one in companies] + [("justworks", CEDARLINE.id)]
@@ -62,7 +62,7 @@ def test_similar_ids_are_different_connections(deployed: Deployed) -> None:
 
 @pytest.mark.parametrize("company_id", ["x" * 256, "a\nb", "\u202ea", "𝔞" * 255])
 def test_connection_whose_ids_cannot_be_stored_is_held(deployed: Deployed, company_id: str) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     rename_at_finch(deployed, provider_id="provider", company_id=company_id)
     assert acme.connect().outcome == {"error": "cannot_connect"}
     assert acme.connections() == []
@@ -75,7 +75,7 @@ def test_percent_encoded_separator_reaches_no_connection(
     deployed: Deployed, separator: str
 ) -> None:
     """API Gateway decodes the path before it looks for the route."""
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     rename_at_finch(deployed, company_id=f"a{separator}b")
     acme.connect()
     assert acme.call("GET", f"/connections/gusto/a{separator}b").status == 404
@@ -86,7 +86,7 @@ def test_percent_encoded_separator_reaches_no_connection(
 def test_other_percent_encoded_ids_reach_their_connection(
     deployed: Deployed, company_id: str
 ) -> None:
-    acme = Person(deployed, "acme")
+    acme = Person(deployed, "auth0|acme")
     rename_at_finch(deployed, company_id=company_id)
     acme.connect()
     path = f"/connections/gusto/{quote(company_id, safe='')}"

@@ -200,7 +200,7 @@ def test_connection_keeps_its_entities_when_finch_names_more_than_fit(deployed: 
     acme = Person(deployed, "acme")
     acme.connect()
     before = acme.connection()["logins"][0]["entity_ids"]
-    entities = [{"id": f"{n:0250}", "status": "connected"} for n in range(1000)]
+    entities = [{"id": f"{n:0250}", "status": "connected"} for n in range(2000)]
     change(deployed, "/introspect", "entities", entities)
     request_check(deployed)
     deployed.queue.drain()

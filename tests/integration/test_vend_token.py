@@ -572,5 +572,7 @@ def test_page_without_new_individuals_is_the_last_page() -> None:
         base_url="https://finch.example.com",
         transport=httpx.MockTransport(lambda request: httpx.Response(200, json=everyone)),
     )
-    token = SimpleNamespace(entity_ids=(), access_token=SimpleNamespace(reveal=lambda: "x"))
+    token = SimpleNamespace(
+        entity_ids=(), left_out=(), access_token=SimpleNamespace(reveal=lambda: "x")
+    )
     assert len(directory.individual_ids(token, finch)) == 100  # type: ignore[arg-type]

@@ -246,7 +246,7 @@ def test_event_without_a_connection_id_checks_all_connections_of_its_company(
     [delivery, *_] = take_deliveries(deployed)
     assert json.loads(delivery.body)["company_id"] == HARBOR_LANE.id
     assert deployed.receive(delivery.headers, delivery.body).status == 200
-    deployed.queue.pass_time(2 * MINUTE)
+    deployed.queue.pass_time(5 * MINUTE)
     assert [one["status"] for one in acme.connections()] == ["reauth", "reauth"]
     assert globex.connection(company_id=JUNIPER_VALE.id)["status"] == "connected"
 

@@ -9,7 +9,9 @@ from playwright.sync_api import Browser
 
 from finch_connections.domain.connection import (
     ANOTHER_COMPANY,
+    CONNECT_AGAIN,
     DISCONNECT_REFUSED,
+    TRANSFERRED,
     ConnectionStatus,
     Product,
 )
@@ -55,7 +57,8 @@ def test_each_error_code_of_the_api_has_a_text(texts: Any) -> None:
 
 def test_each_status_problem_and_product_has_a_text(texts: Any) -> None:
     assert set(texts["en"]["status"]) == set(ConnectionStatus)
-    assert set(texts["en"]["problem"]) == {ANOTHER_COMPANY, DISCONNECT_REFUSED}
+    problems = {ANOTHER_COMPANY, CONNECT_AGAIN, DISCONNECT_REFUSED, TRANSFERRED}
+    assert set(texts["en"]["problem"]) == problems
     assert set(texts["en"]["product"]) == set(Product)
 
 

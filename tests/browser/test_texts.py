@@ -9,8 +9,10 @@ from playwright.sync_api import Browser
 
 from finch_connections.domain.connection import (
     ANOTHER_COMPANY,
+    CONNECT_AGAIN,
     DISCONNECT_REFUSED,
     ENTITY_DISCONNECT_REFUSED,
+    TRANSFERRED,
     ConnectionStatus,
     Product,
 )
@@ -58,8 +60,10 @@ def test_each_status_problem_and_product_has_a_text(texts: Any) -> None:
     assert set(texts["en"]["status"]) == set(ConnectionStatus)
     assert set(texts["en"]["problem"]) == {
         ANOTHER_COMPANY,
+        CONNECT_AGAIN,
         DISCONNECT_REFUSED,
         ENTITY_DISCONNECT_REFUSED,
+        TRANSFERRED,
     }
     assert set(texts["en"]["product"]) == set(Product)
 

@@ -188,7 +188,12 @@ def connected(logins: int) -> Callable[[InProcess], bool]:
 
 def shown(status: str) -> Callable[[InProcess], bool]:
     """The connection is shown with this status."""
-    return lambda world: StoredState(world).status(ROW) == status
+
+    def reached(world: InProcess) -> bool:
+        kept = StoredState(world)
+        return ROW in kept.connections and kept.status(ROW) == status
+
+    return reached
 
 
 def disconnected(world: InProcess) -> bool:

@@ -21,7 +21,9 @@ TIMES = 10
 TOO_MANY = '{"message":"Too Many Requests"}'
 ROUTES = {
     "GET /connect/{handle}": ("GET", f"/connect/{'a' * 43}"),
+    "HEAD /connect/{handle}": ("HEAD", f"/connect/{'a' * 43}"),
     "GET /callback": ("GET", "/callback?code=made-up"),
+    "HEAD /callback": ("HEAD", "/callback?code=made-up"),
     "POST /webhooks/finch": ("POST", "/webhooks/finch"),
     "$default": ("GET", "/made-up"),
 }
@@ -90,7 +92,7 @@ def _flood(world: World, siege: Siege, route: str, seconds: float) -> None:
             siege.strangers[answer.status_code] += 1
             if answer.status_code != httpx.codes.TOO_MANY_REQUESTS:
                 admitted += 1
-            elif answer.text != TOO_MANY:
+            elif answer.text != (TOO_MANY if method != "HEAD" else ""):
                 siege.faults.append(f"{route} was throttled with {answer.text}")
     if admitted > BURST + RATE * (time.monotonic() - began) + 1:
         siege.faults.append(f"{route} admitted {admitted} of {sent} requests")

@@ -100,7 +100,9 @@ def described(in_process: InProcess) -> Described:
 
 POSITIVE, NEGATIVE = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE
 # Routes for which every request is valid.
-ACCEPTING_ANYTHING = {"GET /connect/{handle}", "HEAD /connect/{handle}", "POST /webhooks/finch"}
+ACCEPTING_ANYTHING = {
+    *("GET /connect/{handle}", "HEAD /connect/{handle}", "HEAD /callback", "POST /webhooks/finch"),
+}
 OPERATIONS = [
     (f"{method.upper()} {path}", mode)
     for path, operations in DESCRIPTION["paths"].items()

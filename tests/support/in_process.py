@@ -230,6 +230,8 @@ class Border:
         self.exchanges.clear()
         self.late.clear()
         self.longest_chain = 0
+        # Invocations in several threads may leave the number of another one.
+        os.environ.pop(_TRACE_VARIABLE, None)
 
 
 def let_through(call: Call, send: Callable[[], Any]) -> Any:

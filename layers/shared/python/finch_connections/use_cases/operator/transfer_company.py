@@ -114,6 +114,5 @@ def transfer(handle_hash: str, decision: str, *, now: datetime, services: Servic
         "company transferred",
         extra=key_fields(customer_id, key),
         former_customer_id=former.customer_id,
-        session=handle_hash,
     )
     return key

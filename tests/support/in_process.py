@@ -230,7 +230,7 @@ class Border:
         self.exchanges.clear()
         self.late.clear()
         self.longest_chain = 0
-        # Invocations in several threads may leave the number of another one.
+        # Invocations in several threads may leave a wrong number.
         os.environ.pop(_TRACE_VARIABLE, None)
 
 

@@ -5,10 +5,12 @@ from typing import Any
 import pytest
 
 from local.fake_finch.seed_world import HARBOR_LANE, NORTHFOLD, TALLY
-from tests.acceptance.outcomes import live_token_count
+from tests.acceptance.outcomes import current_answers, live_token_count
 from tests.support.deployed import Deployed, Reply
 from tests.support.person import Person
 
+# Only current answers name entities with a status of their own.
+pytestmark = current_answers
 ENTITY = "/disconnect-entity"
 
 

@@ -21,6 +21,7 @@ FUNCTIONS = {
 # The environment variables that the functions read during init.
 ENVIRONMENT = {
     **dict.fromkeys(TEMPLATE["Globals"]["Function"]["Environment"]["Variables"], "not-here"),
+    "ATTEMPTS_PER_CUSTOMER": "60",
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_DEFAULT_REGION": "eu-west-1",
     "AWS_LAMBDA_FUNCTION_NAME": "not-here",

@@ -261,7 +261,7 @@ def test_event_without_a_connection_id_finds_a_company_by_its_new_name(
     deployed.finch.set_connection_status(token.connection_id, "reauth")
     body = json.dumps({"event_type": "account.updated", "company_id": "harbor"}).encode()
     assert deployed.receive(*delivery_of(deployed, body)).status == 200
-    deployed.queue.pass_time(2 * MINUTE)
+    deployed.queue.pass_time(5 * MINUTE)
     assert acme.connection()["status"] == "reauth"
 
 

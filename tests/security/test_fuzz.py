@@ -78,6 +78,7 @@ class Described:
     """The operations of the description, and a function that restores the state before each test."""
 
     operations: dict[str, Any]
+    entity_id: str
     restore: Callable[[], None]
 
 
@@ -95,7 +96,8 @@ def described(in_process: InProcess) -> Described:
         for result in schema.get_all_operations()
         if isinstance(result, Ok) and (one := result.ok())
     }
-    return Described(operations, in_process.snapshot())
+    [entity_id] = acme.connection()["logins"][0]["entity_ids"]
+    return Described(operations, entity_id, in_process.snapshot())
 
 
 POSITIVE, NEGATIVE = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE
@@ -123,7 +125,7 @@ def test_every_response_matches_the_description(
     @given(described.operations[name].as_strategy(generation_mode=mode), st.booleans())
     def send(case: Any, existing: bool) -> None:
         if existing and mode is POSITIVE:
-            _use_existing_values(case)
+            _use_existing_values(case, described.entity_id)
         response = case.call()
         case.validate_response(response, checks=CHECKS)
         headers = {key: ", ".join(value) for key, value in response.headers.items()}
@@ -142,12 +144,14 @@ def test_every_response_matches_the_description(
         assert statuses.keys() & {int(one) for one in responses if int(one) < 400}, statuses
 
 
-def _use_existing_values(case: Any) -> None:
+def _use_existing_values(case: Any, entity_id: str) -> None:
     """Inserts ids and URLs that exist, which generated values would never match."""
     if isinstance(case.body, dict) and "return_to" in case.body:
         case.body["return_to"] = RETURN_URLS[0]
     if "company_id" in (case.path_parameters or {}):
         case.path_parameters |= {"provider_id": "gusto", "company_id": HARBOR_LANE.id}
+    if "entity_id" in (case.path_parameters or {}):
+        case.path_parameters["entity_id"] = entity_id
     if "cursor" in (case.query or {}):
         case.query["cursor"] = _cursor(CompanyKey("gusto", HARBOR_LANE.id))
 

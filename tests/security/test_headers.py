@@ -43,6 +43,9 @@ REQUESTS: dict[str, list[Callable[[Person], Reply]]] = {
     ],
     "GET /connections/{provider_id}/{company_id}": [lambda acme: acme.call("GET", KEY)],
     "DELETE /connections/{provider_id}/{company_id}": [lambda acme: acme.call("DELETE", KEY)],
+    "DELETE /connections/{provider_id}/{company_id}/entities/{entity_id}": [
+        lambda acme: acme.call("DELETE", f"{KEY}/entities/entity-1"),
+    ],
     "POST /webhooks/finch": [
         lambda acme: acme.deployed.api.send("POST", "/webhooks/finch", body=b"{}"),
     ],

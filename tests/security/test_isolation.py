@@ -20,7 +20,7 @@ from local.fake_finch.seed_world import CEDARLINE, HARBOR_LANE, IRIS, JUNIPER_VA
 from tests.security.examples import examples
 from tests.support.deployed import Reply
 from tests.support.in_process import RETURN_URLS, InProcess, deploy, routes_of_template
-from tests.support.person import Person, connection_path
+from tests.support.person import Person, connection_path, path_segment
 
 # Values that are new in every response.
 _NEW = re.compile(r'"(request_id|connect_url|state|session_id|expires_at)": "[^"]*"')
@@ -153,6 +153,8 @@ def _with(word: str) -> Iterator[tuple[str, Asked]]:
     for key in (connection_path(*pair) for pair in (("gusto", word), (word, word), (word, "x"))):
         yield "GET /connections/{provider_id}/{company_id}", Asked("GET", key)
         yield "DELETE /connections/{provider_id}/{company_id}", Asked("DELETE", key)
+        entity = "DELETE /connections/{provider_id}/{company_id}/entities/{entity_id}"
+        yield entity, Asked("DELETE", f"{key}/entities/{path_segment(word)}")
         repair = "POST /connections/{provider_id}/{company_id}/reauthenticate"
         for body in ({"return_to": RETURN_URLS[0]}, {"mode": "embedded"}, {"return_to": word}):
             yield repair, Asked("POST", f"{key}/reauthenticate", body)

@@ -10,6 +10,7 @@ from typing import Any
 
 from boto3.dynamodb.types import Binary, TypeDeserializer
 
+from finch_connections.domain.connection import unpacked
 from operations.stack import CannotOperate, Say, Stack
 
 # Parts of a token or of a browser's secret, and hashes of them. They are of use to a thief, but not to
@@ -72,10 +73,19 @@ def _readable(item: Mapping[str, Any]) -> Any:
     return _plain({name: read(value) for name, value in item.items()})
 
 
+def _unpacked(name: str, value: Any) -> Any:
+    if name not in ("entities", "entity_ids") or not isinstance(value, Binary):
+        return value
+    content: Any = value
+    statuses = unpacked(content.value)
+    return statuses if name == "entities" else set(statuses)
+
+
 def _plain(value: Any) -> Any:
     """A value as JSON, without withheld and binary attributes (ciphertexts and keys)."""
     match value:
         case dict():
+            value = {name: _unpacked(name, member) for name, member in value.items()}
             return {
                 name: _plain(member)
                 for name, member in value.items()

@@ -22,7 +22,7 @@ from local.fake_finch.seed_world import (
     TALLY,
 )
 from tests.support.in_process import Call, InProcess, Stopped, let_through
-from tests.support.invariants import StoredState
+from tests.support.invariants import StoredState, entities_of
 from tests.support.person import Landing, Person, connection_path
 
 CUSTOMER, ANOTHER = "acme", "globex"
@@ -220,7 +220,7 @@ def entities_left(number: int) -> Callable[[InProcess], bool]:
         item = StoredState(world).connections[CLINICS]
         [finch] = [one for one in world.finch.connections() if one.live]
         tokens = item["tokens"]["M"].values()
-        shown = [one["S"] for token in tokens for one in token["M"]["entities"]["M"].values()]
+        shown = [one for token in tokens for one in entities_of(token).values()]
         return (
             item["status"]["S"] == "connected"
             and "ending_entities" not in item

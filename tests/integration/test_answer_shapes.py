@@ -3,6 +3,7 @@
 from datetime import timedelta
 from itertools import combinations
 from typing import Any, get_args
+from uuid import NAMESPACE_OID, uuid5
 
 import pytest
 
@@ -165,15 +166,12 @@ def test_token_of_which_finch_names_neither_connection_nor_company_is_held(
 def test_too_many_entities_are_held_with_a_report(
     deployed: InProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    change(deployed, "/introspect", "entities", [{"id": str(n)} for n in range(4001)])
+    change(deployed, "/introspect", "entities", [{"id": str(n)} for n in range(10_001)])
     assert outcome(deployed, capsys) == {"error": "cannot_connect"}
 
 
-def test_four_thousand_entities_are_stored_listed_and_vended(
-    deployed: InProcess, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("functions.list_connections.handler._MOST_BYTES", 1_500_000)
-    ids = [f"{n:036}" for n in range(4000)]
+def test_ten_thousand_entities_are_stored_listed_checked_and_vended(deployed: InProcess) -> None:
+    ids = sorted(str(uuid5(NAMESPACE_OID, str(n))) for n in range(10_000))
     entities = [{"id": one, "status": "error_no_account_setup"} for one in ids]
     change(deployed, "/introspect", "entities", [*entities[1:], {"id": ids[0]}])
     acme = Person(deployed, "acme")
@@ -187,20 +185,25 @@ def test_four_thousand_entities_are_stored_listed_and_vended(
     listed, cursor, pages = [], "", 0
     while cursor is not None:
         reply = acme.call("GET", f"/connections?cursor={cursor}" if cursor else "/connections")
-        assert len(reply.text) < 1_600_000
+        assert len(reply.text) < 4_100_000
         listed += reply.json["connections"]
         cursor, pages = reply.json["next_cursor"], pages + 1
     assert (len(listed), pages) == (3, 2)
     assert all(one["logins"][0]["entity_ids"] == ids for one in listed)
-    vended = vend(deployed)["token"]
-    assert len(vended["entity_ids"]) + len(vended["left_out_entity_ids"]) == 4000
+    deployed.finch.faults.clear()
+    change(deployed, "/introspect", "entities", [{"id": one, "status": "connected"} for one in ids])
+    request_check(deployed)
+    deployed.queue.drain()
+    shown = acme.connection()["logins"][0]["entities"]
+    assert [one["status"] for one in shown] == ["connected"] * 10_000
+    assert vend(deployed)["token"]["entity_ids"] == ids
 
 
 def test_connection_keeps_its_entities_when_finch_names_more_than_fit(deployed: InProcess) -> None:
     acme = Person(deployed, "acme")
     acme.connect()
     before = acme.connection()["logins"][0]["entity_ids"]
-    entities = [{"id": f"{n:0250}", "status": "connected"} for n in range(2000)]
+    entities = [{"id": f"{n:0250}", "status": "connected"} for n in range(9000)]
     change(deployed, "/introspect", "entities", entities)
     request_check(deployed)
     deployed.queue.drain()

@@ -38,7 +38,7 @@ from tests.fault_injection.faults import faults_of
 from tests.stateful.oracle import Authorization, Oracle
 from tests.support.deployed import Api, Reply
 from tests.support.in_process import Call, InProcess, Stopped
-from tests.support.invariants import Row, StoredState, broken
+from tests.support.invariants import Row, StoredState, broken, entities_of
 from tests.support.person import FinchPage, Landing, Person, connection_path, without_state
 
 REGION = "eu-west-1"
@@ -574,7 +574,7 @@ class Model(RuleBasedStateMachine):
                 (row, entity_id)
                 for row, item in self.stored.connections.items()
                 for token in item["tokens"]["M"].values()
-                for entity_id in token["M"].get("entity_ids", {"SS": []})["SS"]
+                for entity_id in entities_of(token)
             },
             key=lambda one: (one[0][1].endswith(NORTHFOLD.id), one),
         )

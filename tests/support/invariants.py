@@ -4,6 +4,8 @@ It uses no code of the product: it reads the raw items, and decrypts ciphertexts
 documented encryption context.
 """
 
+import json
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -96,6 +98,16 @@ class StoredState:
         except ClientError:
             return None
         return answer["Plaintext"].decode()
+
+
+def entities_of(token: dict[str, Any]) -> dict[str, str]:
+    """The stored statuses of a token's entities; an empty status for an entity without a status."""
+    found: dict[str, str] = {}
+    for name in ("entity_ids", "entities"):
+        if name in token["M"]:
+            by_status = json.loads(zlib.decompress(token["M"][name]["B"]))
+            found |= {one: status for status, ids in by_status.items() for one in ids}
+    return found
 
 
 class ConnectionHistory:
@@ -219,8 +231,8 @@ def _disconnected_but_live(
     present = {one.id for each in _live(deployed) for one in each.present_entities}
     for row, item in kept.connections.items():
         for token in item["tokens"]["M"].values():
-            statuses = token["M"].get("entities", {"M": {}})["M"]
-            if any(statuses[one]["S"] == "disconnected" for one in statuses.keys() & present):
+            statuses = entities_of(token)
+            if any(statuses[one] == "disconnected" for one in statuses.keys() & present):
                 yield f"I3: an entity of {_named(row)} is shown as disconnected and lives at Finch"
 
 

@@ -1,9 +1,12 @@
 """Rules of connections."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
+from random import Random
 from typing import Any
+from uuid import NAMESPACE_OID, uuid5
 
 import pytest
 from hypothesis import example, given
@@ -13,7 +16,6 @@ from finch_connections.aws import connection_table
 from finch_connections.domain.connection import (
     DISCONNECT_REFUSED,
     MAX_KEY_BYTES,
-    MAX_LOGIN_BYTES,
     MAX_TOKENS,
     CompanyKey,
     Connection,
@@ -26,19 +28,23 @@ from finch_connections.domain.connection import (
     disconnected,
     disconnecting,
     most_urgent,
+    packed,
     partly_ended,
     reencrypted,
     restored,
+    unpacked,
 )
 from finch_connections.domain.health import Finding, with_findings
 from finch_connections.domain.identifier import is_finch_id
 from finch_connections.domain.token_response import (
+    MOST_ENTITIES,
     Introspection,
     TokenResponse,
     company_key,
     require_usable_ids,
     token_of,
 )
+from finch_connections.web.connection_response import connection_response
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 KEY = CompanyKey("gusto", "company-1")
@@ -158,20 +164,46 @@ def test_logins_are_limited() -> None:
     assert len(attach(full, "acme", KEY, token("same", account_id="a1"), b"", NOW).tokens) == 50
 
 
-def test_entities_are_limited() -> None:
-    many = frozenset(f"{n:049}" for n in range((MAX_LOGIN_BYTES - 2000) // 50))
-    full = connected(token("t1", entity_ids=many))
-    with pytest.raises(TooManyLogins):
-        attach(
-            full,
-            "acme",
-            KEY,
-            token("t2", account_id="a2", entity_ids=frozenset(f"{n:0255}" for n in range(8))),
-            b"",
-            NOW,
+def uuids(seed: int, number: int) -> list[str]:
+    """Ids that are as hard to compress as Finch's."""
+    return [str(uuid5(NAMESPACE_OID, f"{seed} {n}")) for n in range(number)]
+
+
+@given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), st.text()))
+def test_packed_entities_read_back_unchanged(statuses: dict[str, str]) -> None:
+    assert unpacked(packed(statuses)) == statuses
+
+
+@pytest.mark.parametrize("has_status", [True, False])
+def test_entities_of_one_large_login_fit_and_those_of_two_do_not(*, has_status: bool) -> None:
+    def login(number: int, account_id: str) -> Token:
+        ids = uuids(number, MOST_ENTITIES)
+        statuses = dict.fromkeys(ids, "error_no_account_setup") if has_status else {}
+        return token(
+            f"t{number}", account_id=account_id, entity_ids=frozenset(ids), entities=statuses
         )
+
+    first = attach(None, "acme", KEY, login(1, "a1"), b"c" * 4300, NOW)
+    item = connection_table._item(first)
+    assert item_bytes(first) < 300_000
+    read = connection_table.connection_of(item)
+    assert (read.tokens, read.entity_ids) == (first.tokens, first.entity_ids)
     with pytest.raises(TooManyLogins):
-        connected(token("t1", entity_ids=many | {f"{n:0255}" for n in range(8)}))
+        attach(first, "acme", KEY, login(2, "a2"), b"c" * 4300, NOW)
+    again = attach(first, "acme", KEY, login(2, "a1"), b"c" * 4300, NOW)
+    assert again.entity_ids == frozenset(uuids(2, MOST_ENTITIES))
+
+
+def test_entities_that_compress_well_are_limited_by_the_size_of_an_answer() -> None:
+    made: Connection | None = None
+    with pytest.raises(TooManyLogins):  # noqa: PT012 - raised when the answer is full
+        for n in range(5):
+            ids = frozenset(f"{one:036}" for one in range(MOST_ENTITIES))
+            login = token(f"t{n}", account_id=f"a{n}", entity_ids=ids)
+            made = attach(made, "acme", KEY, login, b"", NOW)
+    assert made
+    answer = json.dumps({"body": json.dumps(connection_response(made))})
+    assert len(answer) < 6 * 1024 * 1024
 
 
 def dynamodb_bytes(value: Any) -> int:
@@ -200,8 +232,12 @@ def item_bytes(connection: Connection) -> int:
 @pytest.mark.parametrize("id_length", [36, 255])
 @pytest.mark.parametrize("entities", [0, 40])
 def test_largest_connection_fits_into_an_item_of_dynamodb(id_length: int, entities: int) -> None:
+    random = Random(1)  # noqa: S311
+
     def id_of(kind: str, number: int) -> str:
-        return f"{number:06}{kind}".ljust(id_length, "ü")
+        # Random, because entities are stored compressed.
+        rest = random.choices([chr(code) for code in range(0xC0, 0x180)], k=id_length)
+        return f"{number:06}{kind}{''.join(rest)}"[:id_length]
 
     made: Connection | None = None
     with pytest.raises(TooManyLogins):  # noqa: PT012 - raised when the item is full
@@ -234,7 +270,7 @@ def test_restore_does_not_make_a_connection_too_large() -> None:
 
 def test_check_keeps_the_stored_entities_where_new_entities_do_not_fit() -> None:
     before = connected(token("t1", entities={"e1": "connected"}))
-    many = {f"{n:0255}": "connected" for n in range(MAX_LOGIN_BYTES // 255)}
+    many = dict.fromkeys(uuids(1, 2 * MOST_ENTITIES), "connected")
     found = Finding(ConnectionStatus.CONNECTED, entities=many, methods={})
     after = with_findings(before, {"t1": found}, NOW)
     assert after.tokens == before.tokens

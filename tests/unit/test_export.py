@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from operations.export import write
+from finch_connections.domain.connection import packed
+from operations.export import _readable, write
 from operations.stack import CannotOperate
 
 DATA = {"customer_id": "acme"}
@@ -45,3 +46,14 @@ def test_export_does_not_follow_a_link(tmp_path: Path, *, exists: bool) -> None:
 def test_export_to_a_missing_folder_names_the_cause(tmp_path: Path) -> None:
     with pytest.raises(CannotOperate, match="No such file or directory"):
         write(DATA, tmp_path / "missing" / "export.json", ignore)
+
+
+def test_export_names_packed_entities_and_no_binary_attribute() -> None:
+    token = {
+        "entities": {"B": packed({"e1": "connected"})},
+        "entity_ids": {"B": packed({"e3": "", "e2": ""})},
+        "other": {"B": b"binary"},
+    }
+    read = _readable({"tokens": {"M": {"t1": {"M": token}}}})
+    expected = {"entities": {"e1": "connected"}, "entity_ids": ["e2", "e3"]}
+    assert read == {"tokens": {"t1": expected}}

@@ -1,10 +1,12 @@
 """The Connections table: one item for each connection of a customer, with its tokens."""
 
+from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from itertools import islice
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from finch_connections import settings
@@ -40,6 +42,8 @@ from finch_connections.domain.connection import (
     Connection,
     ConnectionStatus,
     Token,
+    packed,
+    unpacked,
 )
 from finch_connections.domain.work_item import LEASE, LONGEST_PAUSE
 
@@ -51,21 +55,38 @@ if TYPE_CHECKING:
 SORT_KEY = "provider_id#company_id"
 
 KEY = Codec(lambda key: text(str(key)), lambda item: CompanyKey.parse(item["S"]))
+# There may be thousands of entities. So they are stored compressed.
+PACKED_SET = Codec(
+    lambda ids: {"B": packed(dict.fromkeys(ids, ""))},
+    lambda item: frozenset(unpacked(_bytes(item))),
+    empty=frozenset(),
+)
+_PACKED_MAP = Codec(
+    lambda statuses: {"B": packed(statuses)},
+    lambda item: unpacked(_bytes(item)),
+    empty=MappingProxyType({}),
+)
 _STATUS = text_of(ConnectionStatus)
 _TOKEN_FIELDS = {
     "connection_id": TEXT,
     "products": SET,
     "status": _STATUS,
     "connected_at": MOMENT,
-    "entity_ids": SET,
+    "entity_ids": PACKED_SET,
     "status_detail": TEXT,
     "account_id": TEXT,
     "finch_customer_id": TEXT,
-    "entities": MAP,
+    "entities": _PACKED_MAP,
     "methods": MAP,
     "suspected": _STATUS,
     "suspected_since": MOMENT,
 }
+
+
+def _bytes(item: Item) -> bytes:
+    # In the events that Lambda reads from a stream, binary attributes are texts in base64.
+    content: str | bytes = item["B"]
+    return b64decode(content) if isinstance(content, str) else content
 
 
 def _write_tokens(tokens: Sequence[Token]) -> Item:
@@ -73,7 +94,7 @@ def _write_tokens(tokens: Sequence[Token]) -> Item:
 
 
 def _write_token(token: Token) -> dict[str, Item]:
-    # There may be thousands of entities: an id that has a status is stored once.
+    # An id that has a status is stored once.
     without_status = token.entity_ids - token.entities.keys()
     return encode(replace(token, entity_ids=without_status), _TOKEN_FIELDS)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from finch_connections import settings
 from finch_connections.aws import clients
-from finch_connections.aws.connection_table import KEY
+from finch_connections.aws.connection_table import KEY, PACKED_SET
 from finch_connections.aws.dynamodb import (
     FOR_EVER,
     MOMENT,
@@ -81,7 +81,7 @@ _TOKEN_RESPONSE = {
     "connection_id": TEXT,
     "provider_id": TEXT,
     "products": SET,
-    "entity_ids": SET,
+    "entity_ids": PACKED_SET,
     "company_id": TEXT,
     "account_id": TEXT,
     "customer_id": TEXT,

@@ -1,5 +1,7 @@
 """A connection: a customer's link to one employer at one provider, and the rules for it."""
 
+import json
+import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -28,6 +30,10 @@ MAX_TOKENS = 50
 MAX_ENDING_ENTITIES = 20
 # The limit for all logins of an item, whose limit in DynamoDB is 400 KB. The rest is for names and the key.
 MAX_LOGIN_BYTES = 370_000
+# The limit for what an answer shows of the entities of all logins. Lambda's limit for a response is 6 MB.
+MAX_SHOWN_BYTES = 3_000_000
+# The names and signs around an entity in an answer.
+_SHOWN_PER_ENTITY = 100
 # The names of a token's attributes, its times and its statuses, in DynamoDB's count.
 _FIXED_BYTES = 500
 # DynamoDB's limit for a sort key ("Quotas" in its developer guide).
@@ -456,7 +462,16 @@ def fits(connection: Connection) -> bool:
     size = sum(map(_token_bytes, connection.tokens)) + sum(
         map(len, connection.ciphertexts.values())
     )
-    return size <= MAX_LOGIN_BYTES
+    shown = sum(map(_shown_bytes, connection.tokens))
+    return size <= MAX_LOGIN_BYTES and shown <= MAX_SHOWN_BYTES
+
+
+def _shown_bytes(token: Token) -> int:
+    # An answer has each id in two places.
+    return sum(
+        2 * len(one.encode()) + len(token.entities.get(one, "")) + _SHOWN_PER_ENTITY
+        for one in token.entity_ids.union(token.entities)
+    )
 
 
 def _token_bytes(token: Token) -> int:
@@ -465,16 +480,30 @@ def _token_bytes(token: Token) -> int:
     texts = (
         *(token.id, token.id, token.connection_id, token.connection_id),
         *(token.account_id or "", token.finch_customer_id or "", token.status_detail or ""),
-        # Ids that have a status are stored once.
-        *(token.entity_ids - token.entities.keys()),
         *token.products,
     )
-    entries = [*token.entities.items(), *token.methods.items()]
+    # Ids that have a status are stored once.
+    without_status = dict.fromkeys(token.entity_ids - token.entities.keys(), "")
     return (
         _FIXED_BYTES
         + sum(len(one.encode()) + 1 for one in texts)
-        + sum(len(name.encode()) + len(value.encode()) + 3 for name, value in entries)
+        + sum(len(name.encode()) + len(value.encode()) + 3 for name, value in token.methods.items())
+        + sum(len(packed(one)) for one in (token.entities, without_status) if one)
     )
+
+
+def packed(statuses: Mapping[str, str]) -> bytes:
+    """The ids of entities with their statuses, compressed: a table stores them in this form."""
+    by_status: dict[str, list[str]] = {}
+    for entity_id, status in sorted(statuses.items()):
+        by_status.setdefault(status, []).append(entity_id)
+    return zlib.compress(json.dumps(by_status, separators=(",", ":")).encode())
+
+
+def unpacked(content: bytes) -> dict[str, str]:
+    """The statuses that `packed` wrote, by the id of the entity."""
+    by_status: dict[str, list[str]] = json.loads(zlib.decompress(content))
+    return {entity_id: status for status, ids in by_status.items() for entity_id in ids}
 
 
 def urgency(status: ConnectionStatus) -> int:

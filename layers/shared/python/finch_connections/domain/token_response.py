@@ -19,8 +19,8 @@ from finch_connections.domain.secret import SecretText
 
 # Finch's first "this token is dead" may be an error. We believe it if Finch repeats it after this time.
 DEAD_AGAIN_AFTER = timedelta(hours=1)
-# So many entities with ids of 36 characters fit into an item with any status: see `MAX_LOGIN_BYTES`.
-MOST_ENTITIES = 4000
+# So many entities with ids of 36 characters fit into an item with any status of Finch: see `fits`.
+MOST_ENTITIES = 10_000
 _OWN_TOKEN_ID = "own-"  # noqa: S105
 
 

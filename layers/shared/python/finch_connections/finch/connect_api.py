@@ -11,7 +11,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from finch_connections import settings
 from finch_connections.domain.connect_session import FINCH_SESSION_LIFETIME, Attempt
-from finch_connections.domain.connection import ConnectionStatus, pair_id
+from finch_connections.domain.connection import (
+    MAX_LOGIN_BYTES,
+    ConnectionStatus,
+    packed,
+    pair_id,
+)
 from finch_connections.domain.display_name import readable
 from finch_connections.domain.secret import SecretText
 from finch_connections.domain.token_response import (
@@ -68,6 +73,13 @@ def _label(value: object) -> str | None:
 def _labels(value: object) -> frozenset[str]:
     found = map(_label, value[:_MOST_ENTITIES] if isinstance(value, list) else ())
     return frozenset(filter(None, found))
+
+
+def _fit(entity_ids: frozenset[str]) -> bool:
+    return (
+        len(entity_ids) <= MOST_ENTITIES
+        and len(packed(dict.fromkeys(entity_ids, ""))) <= MAX_LOGIN_BYTES
+    )
 
 
 def _status(value: object) -> str | None:
@@ -211,9 +223,7 @@ class ConnectApi:
             provider_id=provider_id,
             products=_few(response.products),
             # With a limit, so that the response fits into the item of the session.
-            entity_ids=response.entity_ids
-            if len(response.entity_ids) <= MOST_ENTITIES
-            else frozenset(),
+            entity_ids=response.entity_ids if _fit(response.entity_ids) else frozenset(),
             company_id=response.company_id,
             account_id=response.account_id,
             customer_id=response.customer_id,

@@ -9,10 +9,11 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import schemathesis
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
@@ -126,6 +127,9 @@ def test_every_response_matches_the_description(
     def send(case: Any, existing: bool) -> None:
         if existing and mode is POSITIVE:
             _use_existing_values(case, described.entity_id)
+        handle = (case.path_parameters or {}).get("handle", "")
+        # API Gateway decodes the path before it looks for the route.
+        assume(mode is not POSITIVE or not {"/", "?", "#", "%"} & set(unquote(handle)))
         response = case.call()
         case.validate_response(response, checks=CHECKS)
         headers = {key: ", ".join(value) for key, value in response.headers.items()}

@@ -50,7 +50,7 @@ def ask(deployed: InProcess, function: str) -> Any:
 def test_disconnect_of_an_entity_while_finch_is_down_ends_when_finch_is_back(
     deployed: InProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    acme, [first, *others] = connected(deployed)
+    acme, [first, *others] = connected(deployed, "acme")
     deployed.queue.drain()
     deployed.finch.faults.add("*", "*", status=502, times=None)
     assert end(acme, first).status == 202
@@ -67,7 +67,7 @@ def test_disconnect_of_an_entity_while_finch_is_down_ends_when_finch_is_back(
 def test_disconnect_of_an_entity_during_an_aws_failure_is_accepted_and_finished_later(
     deployed: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    acme, [first, *_] = connected(deployed)
+    acme, [first, *_] = connected(deployed, "acme")
 
     def fail(*_: Any) -> Any:
         raise ClientError({"Error": {"Code": "InternalServerError"}}, "Decrypt")
@@ -85,7 +85,7 @@ def test_interrupted_disconnect_of_an_entity_is_finished_by_the_queue(
     deployed: InProcess, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     """The function dies before the call to Finch, at the call, or before the write that follows it."""
-    acme, [first, *others] = connected(deployed)
+    acme, [first, *others] = connected(deployed, "acme")
     with monkeypatch.context() as crash:
         if step == "write":
             crash.setattr(use_case, "entity_disconnected", kill)
@@ -102,7 +102,7 @@ def test_interrupted_disconnect_of_an_entity_is_finished_by_the_queue(
 def test_entity_is_not_marked_without_the_queue(
     deployed: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    acme, entity_ids = connected(deployed)
+    acme, entity_ids = connected(deployed, "acme")
     with monkeypatch.context() as failing:
         failing.setattr(WorkQueue, "send", lambda *_: 1 / 0)
         assert end(acme, entity_ids[0]).code == "internal_error"
@@ -113,7 +113,7 @@ def test_entity_is_not_marked_without_the_queue(
 def test_entity_that_finch_refuses_for_days_gets_its_status_back(
     deployed: InProcess, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    acme, [first, second, last] = connected(deployed)
+    acme, [first, second, last] = connected(deployed, "acme")
     deployed.finch.faults.add("POST", ENTITY, error="error_permissions", times=None)
     assert end(acme, first).status == 202
     deployed.queue.pass_time(3 * DAY - HOUR)
@@ -137,7 +137,7 @@ def test_entity_that_finch_refuses_for_days_gets_its_status_back(
 
 
 def test_entity_after_days_of_refusals_gives_disconnect_refused(deployed: InProcess) -> None:
-    acme, [first, *_] = connected(deployed)
+    acme, [first, *_] = connected(deployed, "acme")
     deployed.finch.faults.add("POST", ENTITY, error="insufficient_scope_error", times=None)
     assert end(acme, first).status == 202
     deployed.clock.advance(3 * DAY)
@@ -150,7 +150,7 @@ def test_entity_after_days_of_refusals_gives_disconnect_refused(deployed: InProc
 def test_dead_token_ends_the_connection_of_a_disconnecting_entity_after_an_hour(
     deployed: InProcess,
 ) -> None:
-    acme, [first, *_] = connected(deployed)
+    acme, [first, *_] = connected(deployed, "acme")
     [token] = deployed.finch.live_tokens()
     deployed.finch.change_switches(webhook_on_disconnect=False)
     deployed.finch.disconnect(token.access_token)
@@ -163,7 +163,7 @@ def test_dead_token_ends_the_connection_of_a_disconnecting_entity_after_an_hour(
 
 
 def test_wrong_invalid_token_responses_do_not_end_an_entity(deployed: InProcess) -> None:
-    acme, [first, *others] = connected(deployed)
+    acme, [first, *others] = connected(deployed, "acme")
     for method, path in (("POST", ENTITY), ("GET", "/introspect")):
         deployed.finch.faults.add(method, path, error="invalid_token_error")
     assert end(acme, first).status == 202
@@ -174,7 +174,7 @@ def test_wrong_invalid_token_responses_do_not_end_an_entity(deployed: InProcess)
 
 
 def test_refused_entity_does_not_stop_the_others(deployed: InProcess) -> None:
-    acme, [first, second, last] = connected(deployed)
+    acme, [first, second, last] = connected(deployed, "acme")
     deployed.finch.faults.add("POST", ENTITY, error="error_permissions", times=2)
     assert [end(acme, one).status for one in (first, second)] == [202, 202]
 
@@ -197,7 +197,7 @@ def test_refused_entity_does_not_stop_the_others(deployed: InProcess) -> None:
 def test_parallel_requests_for_the_last_two_entities_end_the_connection(
     deployed: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    acme, [first, second, last] = connected(deployed)
+    acme, [first, second, last] = connected(deployed, "acme")
     assert end(acme, first).status == 200
     before_once(monkeypatch, ConnectionTable, "write", lambda: end(acme, second))
     reply = end(acme, last)
@@ -208,7 +208,7 @@ def test_parallel_requests_for_the_last_two_entities_end_the_connection(
 def test_last_entity_ends_the_connection_while_the_others_wait_for_finch(
     deployed: InProcess,
 ) -> None:
-    acme, [first, second, last] = connected(deployed)
+    acme, [first, second, last] = connected(deployed, "acme")
     deployed.finch.faults.add("POST", ENTITY, status=500, times=2)
     assert [end(acme, one).status for one in (first, second)] == [202, 202]
     assert end(acme, last).json["status"] == "disconnected"
@@ -218,7 +218,7 @@ def test_last_entity_ends_the_connection_while_the_others_wait_for_finch(
 
 
 def test_health_check_renews_the_other_statuses_and_keeps_the_mark(deployed: InProcess) -> None:
-    acme, [first, second, last] = connected(deployed)
+    acme, [first, second, last] = connected(deployed, "acme")
     deployed.queue.drain()
     deployed.finch.faults.add("POST", ENTITY, status=500, times=None)
     assert end(acme, first).status == 202
@@ -229,7 +229,7 @@ def test_health_check_renews_the_other_statuses_and_keeps_the_mark(deployed: InP
 
 
 def test_health_is_checked_daily_while_an_entity_waits_for_finch(deployed: InProcess) -> None:
-    acme, [first, second, last] = connected(deployed)
+    acme, [first, second, last] = connected(deployed, "acme")
     deployed.queue.drain()
     deployed.finch.faults.add("POST", ENTITY, status=500, times=None)
     assert end(acme, first).status == 202
@@ -243,7 +243,7 @@ def test_number_of_disconnecting_entities_is_limited(
     deployed: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rules, "MAX_ENDING_ENTITIES", 1)
-    acme, [first, second, _] = connected(deployed)
+    acme, [first, second, _] = connected(deployed, "acme")
     deployed.finch.faults.add("POST", ENTITY, status=500)
     assert end(acme, first).status == 202
     assert end(acme, second).code == "connection_busy"
@@ -276,7 +276,7 @@ def test_entity_of_a_finch_that_describes_no_entities_stays_disconnected(
 
 
 def test_entity_that_finch_ended_is_shown_after_the_next_check(deployed: InProcess) -> None:
-    acme, [first, *others] = connected(deployed)
+    acme, [first, *others] = connected(deployed, "acme")
     deployed.queue.drain()
     finch_ends(deployed, first)
     request_check(deployed, KEY)
@@ -287,7 +287,7 @@ def test_entity_that_finch_ended_is_shown_after_the_next_check(deployed: InProce
 
 
 def test_entity_that_finch_ended_is_shown_within_minutes_of_a_webhook(deployed: InProcess) -> None:
-    acme, [first, *others] = connected(deployed)
+    acme, [first, *others] = connected(deployed, "acme")
     deployed.queue.drain()
     finch_ends(deployed, first)
     deployed.deliver_webhooks()
@@ -298,7 +298,7 @@ def test_entity_that_finch_ended_is_shown_within_minutes_of_a_webhook(deployed: 
 def test_connection_whose_entities_all_ended_needs_a_login_and_is_never_read(
     deployed: InProcess,
 ) -> None:
-    acme, entity_ids = connected(deployed)
+    acme, entity_ids = connected(deployed, "acme")
     deployed.queue.drain()
     finch_ends(deployed, *entity_ids)
     request_check(deployed, KEY)
@@ -319,7 +319,7 @@ def test_connection_whose_entities_all_ended_needs_a_login_and_is_never_read(
 def test_login_without_living_entities_does_not_hide_that_another_works(
     deployed: InProcess,
 ) -> None:
-    acme, entity_ids = connected(deployed)
+    acme, entity_ids = connected(deployed, "acme")
     deployed.finch.add_login("gusto", MAYA, [NORTHFOLD.id])
     acme.connect(login=MAYA, company_id=NORTHFOLD.id)
     for entity_id in entity_ids:

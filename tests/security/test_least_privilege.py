@@ -221,14 +221,19 @@ def on_tables(world: World) -> Iterator[Attempt]:
         yield Attempt(
             ("dynamodb:PartiQLSelect", table, ""), "dynamodb", "execute_statement", statement
         )
-    for table in ("ConnectionsTable", "ConnectSessionsTable"):
-        due = {
+    for table, index, attribute in (
+        ("ConnectionsTable", "due", "due_shard"),
+        ("ConnectSessionsTable", "due", "due_shard"),
+        ("OwnershipTable", "company", "company_id"),
+    ):
+        indexed = {
             "TableName": world.physical_id(table),
-            "IndexName": "due",
-            "KeyConditionExpression": "due_shard = :shard",
-            "ExpressionAttributeValues": {":shard": {"S": "unfinished0"}},
+            "IndexName": index,
+            "KeyConditionExpression": f"{attribute} = :value",
+            "ExpressionAttributeValues": {":value": {"S": "x"}},
         }
-        yield Attempt(("dynamodb:Query", f"{table}/index/due", ""), "dynamodb", "query", due)
+        need = ("dynamodb:Query", f"{table}/index/{index}", "")
+        yield Attempt(need, "dynamodb", "query", indexed)
 
     restored = {"TableName": "finch-connections-restored-mine"}
     yield Attempt(("dynamodb:Scan", RESTORED, ""), "dynamodb", "scan", restored)

@@ -4,12 +4,14 @@ Each module has a folder of its own in `.local/mutation`, so a run goes on where
 """
 
 import json
+import shutil
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
 from tests.mutation import conditions
+from tests.mutation.accepted import passes
 
 ROOT = Path(__file__).parents[2]
 WORK = ROOT / ".local/mutation"
@@ -20,6 +22,7 @@ UNIT = [
     f"tests/unit/test_{name}.py"
     for name in [
         "batch",
+        "budget",
         "connect_session",
         "connection",
         "connection_event",
@@ -37,6 +40,8 @@ UNIT = [
     ]
 ]
 TESTS = {"domain": UNIT, "aws": conditions.TESTS, "use_cases": conditions.TESTS}
+# The exit codes of mutants that no test has killed: all tests passed, or no test calls the function.
+SURVIVED = (0, 5, 33)
 COPIED = ("functions", "local", "operations", "events", "template.yaml")
 SETTINGS = """
 [tool.mutmut]
@@ -45,11 +50,12 @@ only_mutate = ["src/finch_connections/{module}.py"]
 also_copy = {copied}
 pytest_add_cli_args_test_selection = {tests}
 # A text for a reader is no rule.
-do_not_mutate_patterns = ['InvalidRequest\\(', 'logger\\.']
+do_not_mutate_patterns = ['InvalidRequest\\(', 'raise \\w+\\(f?"', 'logger\\.']
 use_git_change_detection = false
 
 [tool.pytest.ini_options]
-addopts = "{options} -p no:cacheprovider"
+# The profile makes the examples of hypothesis the same in each run, without a time limit.
+addopts = "{options} -p no:cacheprovider --hypothesis-profile=ci"
 filterwarnings = ["error"]
 """
 
@@ -74,30 +80,53 @@ def lay_out(module: str) -> Path:
         tests=json.dumps(tests),
         options=project["tool"]["pytest"]["ini_options"]["addopts"],
     )
-    (folder / "pyproject.toml").write_text(settings)
+    stored = folder / "pyproject.toml"
+    if not stored.exists() or stored.read_text() != settings:
+        shutil.rmtree(folder / "mutants", ignore_errors=True)
+        stored.write_text(settings)
     return folder
 
 
-def run(module: str) -> None:
-    """Tests the mutants of a module that have no result yet, and prints the survivors and the score."""
+def run(module: str) -> bool:
+    """Tests the mutants of a module that no test has killed yet. False if one survives unaccepted."""
     folder = lay_out(module)
-    subprocess.run([MUTMUT, "run", "--max-children", "1"], cwd=folder, check=True)
     meta = folder / f"mutants/src/finch_connections/{module}.py.meta"
+    if meta.exists():
+        # The tests may have changed since: survivors are tested again, with new statistics.
+        content = json.loads(meta.read_text())
+        codes = content["exit_code_by_key"]
+        codes.update(dict.fromkeys((name for name in codes if codes[name] in SURVIVED)))
+        meta.write_text(json.dumps(content))
+        (folder / "mutants/mutmut-stats.json").unlink(missing_ok=True)
+    print(f"{module} ...", flush=True)
+    with (folder / "mutmut.log").open("w") as log:
+        command = [MUTMUT, "run", "--max-children", "1"]
+        if subprocess.run(command, cwd=folder, stdout=log, stderr=log).returncode:
+            sys.exit(f"mutmut failed: {log.name}")
     codes = json.loads(meta.read_text())["exit_code_by_key"]
-    # 0: all tests passed; 5 and 33: no test calls the function; None: not tested yet.
-    survived = [name for name, code in codes.items() if code in (0, 5, 33)]
-    waiting = sum(code is None for code in codes.values())
-    for name in survived:
-        shown = subprocess.run(
-            [MUTMUT, "show", name], cwd=folder, check=True, capture_output=True, text=True
-        )
-        print(shown.stdout)
-    killed = len(codes) - len(survived) - waiting
-    print(f"{module}: {len(codes)} mutants, {killed} killed, {waiting} not tested yet")
+    survived = [text_of(name, folder) for name, code in codes.items() if code in SURVIVED]
+    return passes(module, len(codes), survived)
+
+
+def text_of(name: str, folder: Path) -> str:
+    """The function of a mutant with the changed lines, for example `urgency: return 0 -> return 1`."""
+    command = [MUTMUT, "show", name]
+    shown = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
+    lines = [line for line in shown.splitlines() if not line.startswith(("---", "+++"))]
+    before, after = (
+        " ".join(line[1:].strip() for line in lines if line.startswith(sign)) for sign in "-+"
+    )
+    function = name.rpartition(".")[2].partition("__mutmut_")[0].removeprefix("x")
+    function = function.replace("ǁ", ".").strip(".") if "ǁ" in function else function[1:]
+    return f"{function}: {before} -> {after or 'nothing'}"
 
 
 def main(wanted: list[str]) -> None:
-    """Runs the wanted modules or folders; all of them without an argument."""
+    """Runs the wanted modules or folders; all of them without an argument.
+
+    Exits with 1 if a mutant survives that is not accepted, or if an accepted mutant does not survive.
+    """
+    passed = True
     if wanted in ([], ["conditions"]):
         conditions.main()
     for path in sorted((ROOT / PACKAGE).rglob("*.py")):
@@ -105,7 +134,9 @@ def main(wanted: list[str]) -> None:
         folder = module.partition("/")[0]
         chosen = not wanted or module in wanted or folder in wanted
         if chosen and folder in TESTS and path.stem != "__init__":
-            run(module)
+            passed &= run(module)
+    if not passed:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

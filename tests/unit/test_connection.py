@@ -1,6 +1,7 @@
 """Rules of connections."""
 
 import json
+import zlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
@@ -20,6 +21,7 @@ from finch_connections.domain.connection import (
     CompanyKey,
     Connection,
     ConnectionBusy,
+    ConnectionNotFound,
     ConnectionStatus,
     Token,
     TooManyLogins,
@@ -27,13 +29,19 @@ from finch_connections.domain.connection import (
     attach,
     disconnected,
     disconnecting,
+    key_fields,
     most_urgent,
     packed,
+    pair_id,
     partly_ended,
     reencrypted,
+    require_key,
+    require_statuses,
     restored,
     unpacked,
+    urgency,
 )
+from finch_connections.domain.errors import InvalidRequest
 from finch_connections.domain.health import Finding, with_findings
 from finch_connections.domain.identifier import is_finch_id
 from finch_connections.domain.token_response import (
@@ -172,6 +180,13 @@ def uuids(seed: int, number: int) -> list[str]:
 @given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), st.text()))
 def test_packed_entities_read_back_unchanged(statuses: dict[str, str]) -> None:
     assert unpacked(packed(statuses)) == statuses
+
+
+def test_packed_entities_are_the_same_in_each_order_and_contain_no_space() -> None:
+    statuses = {"b": "connected", "a": "connected", "c": "reauth"}
+    expected = b'{"connected":["a","b"],"reauth":["c"]}'
+    assert zlib.decompress(packed(statuses)) == expected
+    assert packed(dict(reversed(statuses.items()))) == packed(statuses)
 
 
 @pytest.mark.parametrize("has_status", [True, False])
@@ -326,6 +341,14 @@ def test_undocumented_status_is_unknown(status: str) -> None:
     assert ConnectionStatus.of_finch(status) is ConnectionStatus.UNKNOWN
 
 
+def test_documented_status_is_kept_and_only_a_part_can_be_disconnected() -> None:
+    for status in FINCH_STATUSES:
+        assert ConnectionStatus.of_finch(status) is ConnectionStatus.of_part(status) is status
+    assert ConnectionStatus.of_part("disconnected") is ConnectionStatus.DISCONNECTED
+    assert ConnectionStatus.of_part("disconnecting") is ConnectionStatus.UNKNOWN
+    assert urgency(ConnectionStatus.DISCONNECTED) == 0
+
+
 @pytest.mark.parametrize("bad", ["", "a\n", "a\0", "\u202ea", "\ud800", "x" * 256])
 def test_unusable_id_is_refused_in_a_key(bad: str) -> None:
     for parts in ((bad, "company-1"), ("gusto", bad)):
@@ -371,6 +394,32 @@ def test_every_written_key_is_read_or_refused(text: str) -> None:
 
 def test_usual_key_is_written_without_escapes() -> None:
     assert str(CompanyKey("gusto", "a/b ü#~%")) == "gusto#a/b ü#~%"
+
+
+def test_caller_finds_no_connection_with_an_unusable_key() -> None:
+    assert require_key("gusto", "company-1") == KEY
+    for parts in (("", "company-1"), ("gusto", "")):
+        with pytest.raises(ConnectionNotFound):
+            require_key(*parts)
+    assert key_fields("acme", KEY) == {
+        "customer_id": "acme",
+        "provider_id": "gusto",
+        "company_id": "company-1",
+    }
+
+
+def test_statuses_in_a_request_are_separated_by_commas() -> None:
+    assert require_statuses("reauth") == {"reauth"}
+    assert require_statuses("reauth,disconnected") == {"reauth", "disconnected"}
+    for text in ("", "reauth,", "reauth, pending", "reauth pending", "broken"):
+        with pytest.raises(InvalidRequest, match=r": pending, processing, .*, disconnected\.$"):
+            require_statuses(text)
+
+
+def test_pair_id_needs_a_usable_provider_and_company() -> None:
+    assert pair_id("gusto", "company-1") == "pair#gusto#company-1"
+    for parts in ((None, "company-1"), ("gusto", None), ("", "company-1"), ("gusto", "a\n")):
+        assert not pair_id(*parts)
 
 
 def token_response(**fields: object) -> TokenResponse:

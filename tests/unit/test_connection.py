@@ -50,7 +50,6 @@ from finch_connections.domain.token_response import (
     TokenResponse,
     company_key,
     require_usable_ids,
-    token_of,
 )
 from finch_connections.web.connection_response import connection_response
 
@@ -443,13 +442,6 @@ def test_company_key_uses_the_connection_id_without_a_company_id() -> None:
     assert str(company_key(token_response())) == "gusto#company-1"
     assert str(company_key(token_response(company_id=None))) == "gusto#connection-1"
     assert str(company_key(token_response(company_id=""))) == "gusto#connection-1"
-
-
-def test_token_has_the_granted_products_and_the_current_status() -> None:
-    made = token_of(token_response(), introspection(), "acme~2", NOW)
-    assert made.products == {"company"}
-    assert made.status is ConnectionStatus.PENDING
-    assert (made.id, made.finch_customer_id) == ("token-1", "acme~2")
 
 
 @pytest.mark.parametrize("bad", ["a\n", "", "x" * 256])

@@ -17,7 +17,6 @@ from finch_connections.domain.token_response import (
     MOST_ENTITIES,
     Introspection,
     TokenResponse,
-    company_key,
     contradict,
     describes,
     finch_name_of,
@@ -164,11 +163,6 @@ def test_finchs_name_of_a_company_completes_the_known_name() -> None:
     assert finch_name_of(KEY, renamed) == CompanyKey("justworks", "company-9")
     assert finch_name_of(KEY, NAMELESS) == KEY
     assert finch_name_of(KEY, TokenResponse(company_id="")) == KEY
-
-
-def test_company_without_an_id_is_named_after_its_connection() -> None:
-    assert company_key(RESPONSE) == KEY
-    assert company_key(replace(RESPONSE, company_id=None)) == CompanyKey("gusto", "connection-1")
 
 
 @pytest.mark.parametrize(

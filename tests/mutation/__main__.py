@@ -28,6 +28,7 @@ UNIT = [
         "connection_changes",
         "connection_event",
         "display_name",
+        "errors",
         "health",
         "identifier",
         "ownership",
@@ -40,23 +41,26 @@ UNIT = [
         "work_item",
     ]
 ]
+# Seconds each. Quick tests check the same sizes exactly.
+SLOW = ["connection.py::test_largest_connection", "connection.py::test_entities_of_one_large_login"]
 TESTS = {"domain": UNIT, "aws": conditions.TESTS, "use_cases": conditions.TESTS}
 # The exit codes of mutants that no test has killed: all tests passed, or no test calls the function.
 SURVIVED = (0, 5, 33)
 COPIED = ("functions", "local", "operations", "events", "template.yaml")
+# A text for a reader is no rule.
+PATTERNS = r"""['InvalidRequest\(', 'raise \w+\(f?"', 'logger\.']"""
 SETTINGS = """
 [tool.mutmut]
 source_paths = ["src"]
 only_mutate = ["src/finch_connections/{module}.py"]
 also_copy = {copied}
 pytest_add_cli_args_test_selection = {tests}
-# A text for a reader is no rule.
-do_not_mutate_patterns = ['InvalidRequest\\(', 'raise \\w+\\(f?"', 'logger\\.']
+do_not_mutate_patterns = {patterns}
 use_git_change_detection = false
 
 [tool.pytest.ini_options]
 # The profile makes the examples of hypothesis the same in each run, without a time limit.
-addopts = "{options} -p no:cacheprovider --hypothesis-profile=ci"
+addopts = "{options} {slow} -p no:cacheprovider --hypothesis-profile=ci"
 filterwarnings = ["error"]
 """
 
@@ -74,17 +78,19 @@ def lay_out(module: str) -> Path:
         if not (folder / name).is_symlink():
             (folder / name).symlink_to(source)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    tests = [one for one in TESTS[module.partition("/")[0]] if (ROOT / one).exists()]
     settings = SETTINGS.format(
         module=module,
+        patterns=PATTERNS,
         copied=json.dumps(COPIED),
-        tests=json.dumps(tests),
+        tests=json.dumps(TESTS[module.partition("/")[0]]),
         options=project["tool"]["pytest"]["ini_options"]["addopts"],
+        slow=" ".join(f"--deselect=tests/unit/test_{name}" for name in SLOW),
     )
     stored = folder / "pyproject.toml"
-    if not stored.exists() or stored.read_text() != settings:
+    if stored.exists() and PATTERNS not in stored.read_text():
+        # mutmut would keep the results, but the numbers of the mutants are others.
         shutil.rmtree(folder / "mutants", ignore_errors=True)
-        stored.write_text(settings)
+    stored.write_text(settings)
     return folder
 
 

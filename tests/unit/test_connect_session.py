@@ -537,6 +537,7 @@ def test_name_at_finch_belongs_to_the_customer_it_was_issued_to(name: str, ours:
 
 def test_next_name_is_the_first_free_name() -> None:
     assert next_finch_customer_id("acme", ()) == "acme"
+    assert next_finch_customer_id("acme", {"acme"}) == "acme~2"
     assert next_finch_customer_id("acme", {"acme", "acme~2", "acme~4"}) == "acme~3"
     many = {"acme", *(f"acme~{n}" for n in range(2, 1000))}
     assert next_finch_customer_id("acme", many) == "acme~1000"
@@ -546,6 +547,8 @@ def test_random_name_is_new_each_time_and_belongs_to_the_customer() -> None:
     names = {unguessed_finch_customer_id("acme") for _ in range(100)}
     assert len(names) == 100
     assert all(issued_to(name, "acme") for name in names)
+    # A number of 13 digits is never the next number.
+    assert all(10**12 <= int(name.partition("~")[2]) < 2 * 10**12 for name in names)
 
 
 def require_ours(

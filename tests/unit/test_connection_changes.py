@@ -32,6 +32,7 @@ from finch_connections.domain.connection import (
     fits,
     free_to_connect,
     not_repaired,
+    packed,
     partly_ended,
     refused_for_days,
     restored,
@@ -237,6 +238,21 @@ def test_logins_fit_up_to_the_exact_size_by_dynamodbs_rules() -> None:
     both = full(tokens=(login, bare), ciphertexts={"ä1": bytes(room - 9), "t": bytes(9)})
     assert fits(both)
     assert not fits(replace(both, ciphertexts={"ä1": bytes(room - 9), "t": bytes(10)}))
+
+
+def test_entities_count_in_their_packed_form_once_for_each_id() -> None:
+    login = token(
+        "t", entities={"e1": "connected", "e2": "reauth"}, entity_ids=frozenset({"e2", "e3"})
+    )
+    plain = replace(login, entities={}, entity_ids=frozenset())
+    stored = len(packed(login.entities)) + len(packed({"e3": ""}))
+    room = next(n for n in range(MAX_LOGIN_BYTES, 0, -1) if fits(full_of(plain, n)))
+    assert fits(full_of(login, room - stored))
+    assert not fits(full_of(login, room - stored + 1))
+
+
+def full_of(login: Token, size: int) -> Connection:
+    return full(tokens=(login,), ciphertexts={"t": bytes(size)})
 
 
 def test_entities_fit_up_to_the_exact_size_of_an_answer() -> None:

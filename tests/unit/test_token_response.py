@@ -219,6 +219,7 @@ def test_entities_are_usable_up_to_a_number_and_with_usable_ids() -> None:
     ("fields", "expected"),
     [
         ({"entities": {}, "methods": {}}, (CONNECTED, None)),
+        ({"status": ConnectionStatus.REAUTH}, (ConnectionStatus.REAUTH, None)),
         ({"status": UNKNOWN}, (CONNECTED, None)),
         ({"status": UNKNOWN, "entities": {}, "methods": {}}, (UNKNOWN, None)),
         ({"status": UNKNOWN, "status_detail": "a new word"}, (UNKNOWN, "a new word")),

@@ -17,33 +17,16 @@ ROOT = Path(__file__).parents[2]
 WORK = ROOT / ".local/mutation"
 PACKAGE = Path("layers/shared/python/finch_connections")
 MUTMUT = ROOT / ".venv-mutation/bin/mutmut"
-# Only unit tests count for the rules: they are quick, and name the rule that is broken.
-UNIT = [
-    f"tests/unit/test_{name}.py"
-    for name in [
-        "batch",
-        "budget",
-        "connect_session",
-        "connection",
-        "connection_changes",
-        "connection_event",
-        "display_name",
-        "errors",
-        "health",
-        "identifier",
-        "ownership",
-        "secret",
-        "session_table",
-        "stored_fields",
-        "token_request",
-        "token_response",
-        "webhook",
-        "work_item",
-    ]
-]
+# Only unit tests count for a rule: those of its module, and of modules that show the same rules. They
+# are quick, and name the rule that is broken.
+MORE_UNIT = {
+    "connection": ["connection_changes", "display_name"],
+    "identifier": ["connection"],
+    "secret": ["webhook"],
+}
 # Seconds each. Quick tests check the same sizes exactly.
 SLOW = ["connection.py::test_largest_connection", "connection.py::test_entities_of_one_large_login"]
-TESTS = {"domain": UNIT, "aws": conditions.TESTS, "use_cases": conditions.TESTS}
+FOLDERS = ("domain", "aws", "use_cases")
 # The exit codes of killed mutants: a test failed, pytest failed, or a test did not end.
 KILLED = (1, 3, 24, -24, 36, 152, 255)
 COPIED = ("functions", "local", "operations", "events", "template.yaml")
@@ -67,6 +50,14 @@ filterwarnings = ["error"]
 """
 
 
+def tests_of(module: str) -> list[str]:
+    """The files with the tests that must fail for a mutant of the module."""
+    folder, _, name = module.partition("/")
+    if folder != "domain":
+        return conditions.TESTS
+    return [f"tests/unit/test_{one}.py" for one in (name, *MORE_UNIT.get(name, ()))]
+
+
 def lay_out(module: str) -> Path:
     """The folder from which mutmut runs: it must find the package in `src`, and copies the rest."""
     folder = WORK / module.replace("/", ".")
@@ -84,7 +75,7 @@ def lay_out(module: str) -> Path:
         module=module,
         patterns=PATTERNS,
         copied=json.dumps(COPIED),
-        tests=json.dumps(TESTS[module.partition("/")[0]]),
+        tests=json.dumps(tests_of(module)),
         options=project["tool"]["pytest"]["ini_options"]["addopts"],
         slow=" ".join(f"--deselect=tests/unit/test_{name}" for name in SLOW),
     )
@@ -142,7 +133,7 @@ def main(wanted: list[str]) -> None:
         module = path.relative_to(ROOT / PACKAGE).with_suffix("").as_posix()
         folder = module.partition("/")[0]
         chosen = not wanted or module in wanted or folder in wanted
-        if chosen and folder in TESTS and path.stem != "__init__":
+        if chosen and folder in FOLDERS and path.stem != "__init__":
             passed &= run(module)
     if not passed:
         sys.exit(1)

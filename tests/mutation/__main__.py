@@ -4,6 +4,7 @@ Each module has a folder of its own in `.local/mutation`, so a run goes on where
 """
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -45,7 +46,7 @@ timeout_constant = 20.0
 
 [tool.pytest.ini_options]
 # The profile makes the examples of hypothesis the same in each run, without a time limit.
-addopts = "{options} {slow} -p no:cacheprovider --hypothesis-profile=ci"
+addopts = "{options} {slow} -p no:cacheprovider -p _hypothesis_pytestplugin --hypothesis-profile=ci"
 filterwarnings = ["error"]
 """
 
@@ -101,8 +102,11 @@ def run(module: str) -> bool:
     print(f"{module} ...", flush=True)
     with (folder / "mutmut.log").open("w") as log:
         command = [MUTMUT, "run", "--max-children", "1"]
-        if subprocess.run(command, check=False, cwd=folder, stdout=log, stderr=log).returncode:
-            sys.exit(f"mutmut failed: {log.name}")
+        # Each mutant would load all plugins.
+        env = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+        ran = subprocess.run(command, check=False, cwd=folder, env=env, stdout=log, stderr=log)
+    if ran.returncode:
+        sys.exit(f"mutmut failed: {log.name}")
     codes = json.loads(meta.read_text())["exit_code_by_key"]
     survived = [text_of(name, folder) for name, code in codes.items() if code not in KILLED]
     return passes(module, len(codes), survived)

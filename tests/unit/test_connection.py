@@ -44,13 +44,7 @@ from finch_connections.domain.connection import (
 from finch_connections.domain.errors import InvalidRequest
 from finch_connections.domain.health import Finding, with_findings
 from finch_connections.domain.identifier import is_finch_id
-from finch_connections.domain.token_response import (
-    MOST_ENTITIES,
-    Introspection,
-    TokenResponse,
-    company_key,
-    require_usable_ids,
-)
+from finch_connections.domain.token_response import MOST_ENTITIES
 from finch_connections.web.connection_response import connection_response
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -419,44 +413,6 @@ def test_pair_id_needs_a_usable_provider_and_company() -> None:
     assert pair_id("gusto", "company-1") == "pair#gusto#company-1"
     for parts in ((None, "company-1"), ("gusto", None), ("", "company-1"), ("gusto", "a\n")):
         assert not pair_id(*parts)
-
-
-def token_response(**fields: object) -> TokenResponse:
-    plain = TokenResponse("connection-1", "gusto", frozenset({"company"}), company_id="company-1")
-    return replace(plain, **fields)  # type: ignore[arg-type]
-
-
-def introspection(**fields: object) -> Introspection:
-    plain = Introspection(
-        "token-1",
-        "our-client",
-        "connection-1",
-        "gusto",
-        frozenset({"company", "ssn"}),
-        ConnectionStatus.PENDING,
-    )
-    return replace(plain, **fields)  # type: ignore[arg-type]
-
-
-def test_company_key_uses_the_connection_id_without_a_company_id() -> None:
-    assert str(company_key(token_response())) == "gusto#company-1"
-    assert str(company_key(token_response(company_id=None))) == "gusto#connection-1"
-    assert str(company_key(token_response(company_id=""))) == "gusto#connection-1"
-
-
-@pytest.mark.parametrize("bad", ["a\n", "", "x" * 256])
-def test_unusable_ids_from_finch_are_refused(bad: str) -> None:
-    for one in (
-        token_response(connection_id=bad),
-        token_response(account_id=bad),
-        token_response(entity_ids=frozenset({bad})),
-    ):
-        with pytest.raises(UnusableIdentifier):
-            require_usable_ids(one, introspection())
-    for two in (introspection(token_id=bad), introspection(account_id=bad)):
-        with pytest.raises(UnusableIdentifier):
-            require_usable_ids(token_response(), two)
-    require_usable_ids(token_response(), introspection())
 
 
 # Reencryption and backups

@@ -17,6 +17,7 @@ from finch_connections.domain.token_response import (
     MOST_ENTITIES,
     Introspection,
     TokenResponse,
+    company_key,
     contradict,
     describes,
     finch_name_of,
@@ -182,6 +183,28 @@ def test_answers_contradict_each_other_in_any_id_that_both_name(
     response: TokenResponse, described: Introspection, expected: bool
 ) -> None:
     assert contradict(response, described) is expected
+
+
+def test_company_without_an_id_is_named_after_its_connection() -> None:
+    assert company_key(RESPONSE) == KEY
+    for company_id in (None, ""):
+        unnamed = replace(RESPONSE, company_id=company_id)
+        assert company_key(unnamed) == CompanyKey("gusto", "connection-1")
+
+
+@pytest.mark.parametrize("bad", ["a\n", "", "x" * 256])
+def test_unusable_ids_from_finch_are_refused(bad: str) -> None:
+    for one in (
+        replace(RESPONSE, connection_id=bad),
+        replace(RESPONSE, account_id=bad),
+        replace(RESPONSE, entity_ids=frozenset({bad})),
+    ):
+        with pytest.raises(UnusableIdentifier):
+            require_usable_ids(one, INTROSPECTION)
+    for two in (introspection(token_id=bad), introspection(account_id=bad)):
+        with pytest.raises(UnusableIdentifier):
+            require_usable_ids(RESPONSE, two)
+    require_usable_ids(RESPONSE, INTROSPECTION)
 
 
 def test_pair_id_must_be_that_of_the_named_company() -> None:

@@ -47,7 +47,7 @@ from tests.unit.test_connection import KEY, NOW, token
 EARLIER, LATER = NOW - timedelta(hours=1), NOW + timedelta(hours=1)
 CONNECTED, REAUTH = ConnectionStatus.CONNECTED, ConnectionStatus.REAUTH
 DISCONNECTED, DISCONNECTING = ConnectionStatus.DISCONNECTED, ConnectionStatus.DISCONNECTING
-# Two entities of the first login live, and one has ended.
+# Two entities of the first login live, and its third entity has ended.
 FIRST = token(
     "t1",
     entity_ids=frozenset({"e1", "e2", "e3"}),

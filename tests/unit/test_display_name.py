@@ -83,7 +83,7 @@ def test_entity_names_are_kept_up_to_the_size_limit() -> None:
     assert 40 < len(kept) < 60
     assert sum(len(one.encode()) + len(name.encode()) for one, name in kept.items()) < MOST_BYTES
     assert names_that_fit({"a": "A"}) == {"a": "A"}
-    # An entry has three bytes beside its id and name.
+    # An entry needs three bytes more than its id and name.
     exact = {"b": "B" * 9, "a": "A" * (MOST_BYTES - 1 - 3 - 1 - 9 - 3)}
     assert names_that_fit(exact) == exact
     assert names_that_fit(exact | {"b": "B" * 10}) == {"a": exact["a"]}

@@ -22,7 +22,6 @@ MUTMUT = ROOT / ".venv-mutation/bin/mutmut"
 # are quick, and name the rule that is broken.
 MORE_UNIT = {
     "connection": ["connection_changes", "display_name"],
-    "identifier": ["connection"],
     "secret": ["webhook"],
 }
 # Seconds each. Quick tests check the same sizes exactly.

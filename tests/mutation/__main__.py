@@ -47,7 +47,7 @@ pytest_add_cli_args_test_selection = {tests}
 do_not_mutate_patterns = {patterns}
 use_git_change_detection = false
 # 15 times as many seconds for the quickest test: a busy machine must not look like an endless test.
-timeout_constant = 20.0
+timeout_constant = 3.0
 
 [tool.pytest.ini_options]
 # The profile makes the examples of hypothesis the same in each run, without a time limit.

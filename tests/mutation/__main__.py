@@ -17,7 +17,7 @@ from tests.mutation.accepted import passes
 ROOT = Path(__file__).parents[2]
 WORK = ROOT / ".local/mutation"
 PACKAGE = Path("layers/shared/python/finch_connections")
-MUTMUT = ROOT / ".venv-mutation/bin/mutmut"
+BIN = ROOT / ".venv-mutation/bin"
 # Only unit tests count for a rule: those of its module, and of modules that show the same rules. They
 # are quick, and name the rule that is broken.
 MORE_UNIT = {
@@ -106,7 +106,7 @@ def run(module: str) -> bool:
         (folder / "mutants/mutmut-stats.json").unlink(missing_ok=True)
     print(f"{module} ...", flush=True)
     with (folder / "mutmut.log").open("w") as log:
-        command = [MUTMUT, "run", "--max-children", "1"]
+        command: list[str | Path] = [BIN / "mutmut", "run", "--max-children", "1"]
         # Each mutant would load all plugins.
         env = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
         ran = subprocess.run(command, check=False, cwd=folder, env=env, stdout=log, stderr=log)
@@ -119,7 +119,7 @@ def run(module: str) -> bool:
 
 def texts_of(names: list[str], folder: Path) -> list[str]:
     """The functions of mutants with their changed lines, as `urgency: return 0 -> return 1`."""
-    command = [MUTMUT.with_name("python"), "-c", SHOW, *names]
+    command: list[str | Path] = [BIN / "python", "-c", SHOW, *names]
     shown = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stdout
     return [text_of(name, shown) for name, shown in json.loads(shown).items()]
 

@@ -42,7 +42,6 @@ from finch_connections.domain.connection import (
     urgency,
 )
 from finch_connections.domain.errors import InvalidRequest
-from finch_connections.domain.health import Finding, with_findings
 from finch_connections.domain.identifier import is_finch_id
 from finch_connections.domain.token_response import MOST_ENTITIES
 from finch_connections.web.connection_response import connection_response
@@ -274,15 +273,6 @@ def test_restore_does_not_make_a_connection_too_large() -> None:
     backup = connected(token("old"))
     with pytest.raises(TooManyLogins):
         restored(full, backup, backup.tokens, NOW)
-
-
-def test_check_keeps_the_stored_entities_where_new_entities_do_not_fit() -> None:
-    before = connected(token("t1", entities={"e1": "connected"}))
-    many = dict.fromkeys(uuids(1, 2 * MOST_ENTITIES), "connected")
-    found = Finding(ConnectionStatus.CONNECTED, entities=many, methods={})
-    after = with_findings(before, {"t1": found}, NOW)
-    assert after.tokens == before.tokens
-    assert after.checked_at == NOW
 
 
 def test_older_token_does_not_replace_a_newer_token() -> None:

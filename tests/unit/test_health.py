@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from finch_connections.domain.connection import (
     ANOTHER_COMPANY,
     DISCONNECT_REFUSED,
+    MAX_SHOWN_BYTES,
     CompanyKey,
     Connection,
     ConnectionStatus,
@@ -210,6 +211,15 @@ def test_check_without_details_keeps_the_stored_details() -> None:
     for without in (Finding(GOOD), Finding(GOOD, methods={})):
         after = with_findings(before, {"token-0": without}, NOW + HOUR)
         assert after == replace(before, checked_at=NOW + HOUR, revision=2)
+
+
+def test_check_keeps_the_stored_entities_where_new_entities_do_not_fit() -> None:
+    stored = replace(connection(GOOD).tokens[0], entities={"e1": "connected"})
+    before = replace(connection(GOOD), tokens=(stored,))
+    found = Finding(BAD, entities={"e" * MAX_SHOWN_BYTES: "connected"}, methods={})
+    once = with_findings(before, {"token-0": found}, NOW + HOUR)
+    suspected = replace(stored, suspected=BAD, suspected_since=NOW + HOUR)
+    assert (once.tokens, once.checked_at) == ((suspected,), NOW + HOUR)
 
 
 def test_suspicion_is_stored_without_an_event() -> None:

@@ -289,7 +289,7 @@ def test_token_takes_the_granted_products_and_otherwise_the_current_description(
 
 def test_token_takes_what_the_other_answer_or_our_request_has() -> None:
     made = token_of(RESPONSE, NAMELESS, "acme~2", NOW)
-    assert (made.entity_ids, made.account_id) == ({"e1"}, "account-1")
+    assert (made.entity_ids, made.account_id) == (frozenset({"e1"}), "account-1")
     bare = token_of(TokenResponse("connection-1"), INTROSPECTION, "acme~2", NOW)
-    assert (bare.products, bare.finch_customer_id) == ({"ssn"}, "globex")
+    assert (bare.products, bare.finch_customer_id) == (frozenset({"ssn"}), "globex")
     assert token_of(TokenResponse(), NAMELESS, "acme~2", NOW).finch_customer_id == "acme~2"

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
-_SEED_IDS = frozenset(one.id for one in (*PROVIDERS, *COMPANIES))
+_SEED_IDS = {one.id for one in PROVIDERS} | {one.id for one in COMPANIES}
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from tests.support.in_process import InProcess
 from tests.support.invariants import StoredState
 from tests.support.person import Person, connection_path
 
-PAIR = pair_id("gusto", HARBOR_LANE.id)
+PAIR, KEY = pair_id("gusto", HARBOR_LANE.id), f"gusto#{HARBOR_LANE.id}"
 
 
 @contextmanager
@@ -45,9 +45,7 @@ def unnamed(deployed: InProcess, *more: str) -> Iterator[None]:
 def rows(deployed: InProcess) -> set[str]:
     """The customers who have the company."""
     kept = StoredState(deployed)
-    return {
-        who for who, _ in kept.connections if kept.connection_ids((who, f"gusto#{HARBOR_LANE.id}"))
-    }
+    return {row[0] for row in kept.connections if row[1] == KEY and kept.connection_ids(row)}
 
 
 def live_logins(deployed: InProcess) -> set[str]:
@@ -237,7 +235,7 @@ def test_row_does_not_learn_a_name_that_another_customer_owns(deployed: InProces
     edit = {"set": {"connection_id": theirs.id}}
     deployed.finch.faults.add("GET", "/introspect", edit=edit, times=None)
     deployed.queue.pass_time(2 * DAY)
-    assert StoredState(deployed).connection_ids(("acme", f"gusto#{HARBOR_LANE.id}")) == {PAIR}
+    assert StoredState(deployed).connection_ids(("acme", KEY)) == {PAIR}
     assert acme.disconnect().json["status"] == "disconnected"
     deployed.finch.faults.clear()
     deployed.queue.pass_time(2 * DAY)
@@ -266,7 +264,7 @@ def test_name_that_another_customer_takes_in_the_same_instant_is_not_learned(
     deployed.queue.pass_time(DAY + 2 * HOUR)
     record = StoredState(deployed).ownerships[f"connection#{mine.id}"]
     assert record["customer_id"] == {"S": "globex"}
-    assert StoredState(deployed).connection_ids(("acme", f"gusto#{HARBOR_LANE.id}")) == {PAIR}
+    assert StoredState(deployed).connection_ids(("acme", KEY)) == {PAIR}
     assert len(deployed.finch.live_tokens()) == 2
 
 

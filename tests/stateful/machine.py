@@ -238,6 +238,8 @@ class Model(RuleBasedStateMachine):
         self._hidden_messages: list[Message] = []
         self._in_step = False
         self._lied_at: datetime | None = None
+        # The Finch connections of an erased customer that a restore reports to the operator.
+        self._reported: set[str] = set()
         self.world.border.guard = self._guard
 
     @initialize(switches=st.sampled_from(FINCH_VARIANTS))
@@ -372,6 +374,7 @@ class Model(RuleBasedStateMachine):
             self.oracle.history,
             self.world.border.exchanges,
             at_rest=at_rest,
+            reported=self._reported,
             lost_at_finch=self.oracle.excused(),
         )
         found += self.oracle.broken(kept)
@@ -1063,6 +1066,7 @@ class Model(RuleBasedStateMachine):
                 if row[0] == other and tokens[0] == tokens[1]:
                     self._lose(row, had)
             result = self.world.run_round("restore_backup", **backup)
+            self._reported |= {one.get("connection_id", "") for one in result.open}
             kept = StoredState(self.oracle.deployed)
             rows = [{row for row in each.connections if row[0] == who} for each in (kept, had)]
             hashes = [

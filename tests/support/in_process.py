@@ -49,6 +49,7 @@ from finch_connections.finch import credentials, names_api
 from finch_connections.use_cases import schedule_checks
 from local.fake_finch import FinchState, InProcessTransport, create_app
 from local.fake_finch.webhooks import Delivery
+from operations.stack import Round, go_through
 from tests.support.api_description import decoded_path
 from tests.support.deployed import ROOT, TEMPLATE, Deployed, Reply, Tables
 
@@ -851,6 +852,31 @@ class InProcess(Deployed):
     def receive(self, headers: Mapping[str, str], body: bytes) -> Reply:
         """Sends one webhook."""
         return self.api.send("POST", "/webhooks/finch", headers=headers, body=body)
+
+    def back_up(self) -> dict[str, str]:
+        """Copies two tables to new tables, as point-in-time recovery does; returns the new names."""
+        client, names = self.tables.dynamodb, {}
+        for part, table in (
+            ("connections", self.tables.connections),
+            ("sessions", self.tables.sessions),
+        ):
+            names[part] = f"finch-connections-restored-{part}"
+            with suppress(client.exceptions.ResourceNotFoundException):
+                client.delete_table(TableName=names[part])
+            client.restore_table_to_point_in_time(
+                SourceTableName=table, TargetTableName=names[part], UseLatestRestorableTime=True
+            )
+        return names
+
+    def run_round(self, function: str, **event: Any) -> Round:
+        """Runs one round of long work, as the operator's program does."""
+
+        def invoke(name: str, event: dict[str, Any]) -> Any:
+            assert self.invoke
+            return self.invoke(name, event)["result"]
+
+        stack: Any = SimpleNamespace(invoke=invoke)
+        return go_through(stack, function, event, lambda line: None)
 
     def reset(self) -> None:
         """Empties everything, and sets the clock to the beginning."""

@@ -258,8 +258,13 @@ def refuse(status: int, code: str | None = None) -> Callable[[Route], None]:
 
 
 def cut_off(route: Route) -> None:
-    """Fails the request as a lost network does."""
+    """Fails the request as a lost network does. The page then asks `/connections` whether the API responds."""
     route.abort()
+
+
+def hidden(route: Route) -> None:
+    """Responds as API Gateway itself to an expired token: without CORS headers."""
+    route.fulfill(status=401, body='{"message":"Unauthorized"}', content_type="application/json")
 
 
 def new_tab(context: BrowserContext, world: World, shots: Path) -> Visitor:

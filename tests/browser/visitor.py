@@ -258,7 +258,7 @@ def refuse(status: int, code: str | None = None) -> Callable[[Route], None]:
 
 
 def cut_off(route: Route) -> None:
-    """Fails the request as a lost network does. The page then asks `/connections` whether the API responds."""
+    """Fails a request as a lost network does. The page then asks `/connections` whether the API responds."""
     route.abort()
 
 

@@ -356,7 +356,7 @@ def routes_of_template() -> list[Route]:
                 if "Path" in properties
                 else "$default"
             )
-            needs_token = properties.get("Auth", {}).get("Authorizer") != "NONE"
+            needs_token = "Auth" in properties
             file = ROOT / "events" / f"{name}.json"
             routes.append(Route(key, handler_of(name), file, needs_token))
     return sorted(routes, key=lambda route: route.key == "$default")

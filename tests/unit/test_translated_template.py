@@ -117,6 +117,15 @@ def test_functions_behind_the_gateway_stop_before_it_responds_without_them() -> 
     assert late == OUTLAST_THE_GATEWAY
 
 
+def test_no_retained_resource_has_a_fixed_name() -> None:
+    """Otherwise a new stack of the same name could not be deployed after the old one was deleted."""
+    kept = [one for one in RESOURCES.values() if one.get("DeletionPolicy") == "Retain"]
+    assert len(kept) >= 7
+    for one in kept:
+        names = {"Name", "TableName", "LayerName"} & one["Properties"].keys()
+        assert names <= {"LayerName"}, one["Type"]
+
+
 def longest(value: Any, parameters: dict[str, Any]) -> str:
     """The longest text that CloudFormation may put in the place of a value of an environment."""
     account = "123456789012"

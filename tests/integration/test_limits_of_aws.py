@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 from botocore.exceptions import ClientError
 
@@ -125,3 +126,16 @@ def test_every_transaction_has_an_idempotency_token(deployed: InProcess) -> None
     assert len(tokens) >= 3
     assert all(tokens)
     assert len(set(tokens)) == len(tokens)
+
+
+def test_token_that_is_too_long_for_kms_is_reported_and_not_stored(deployed: InProcess) -> None:
+    def lengthen(call: Call, send: Callable[[], Any]) -> Any:
+        if call.operation != "POST /auth/token":
+            return send()
+        answer = json.loads(send().read()) | {"access_token": "x" * 4097}
+        return httpx.Response(200, json=answer)
+
+    deployed.border.guard = lengthen
+    landing = Person(deployed, "acme").connect()
+    assert landing.outcome == {"error": "exchange_uncertain"}
+    assert deployed.tables.items(deployed.tables.connections) == []

@@ -118,7 +118,7 @@ def test_functions_behind_the_gateway_stop_before_it_responds_without_them() -> 
 
 
 def test_no_retained_resource_has_a_fixed_name() -> None:
-    """Otherwise a new stack of the same name could not be deployed after the old one was deleted."""
+    """Otherwise a new stack of the same name could not be deployed after the old stack was deleted."""
     kept = [one for one in RESOURCES.values() if one.get("DeletionPolicy") == "Retain"]
     assert len(kept) >= 7
     for one in kept:

@@ -455,7 +455,7 @@ def test_webhook_succeeds_later_when_the_secret_cannot_be_read_at_first(
     client.put_secret_value(SecretId=arn, SecretString="not json")
     try:
         forget_process_memory()
-        assert deployed.receive(delivery.headers, delivery.body).status == 500
+        assert deployed.receive(delivery.headers, delivery.body).status == 502
     finally:
         client.put_secret_value(SecretId=arn, SecretString=kept)
     assert deployed.receive(delivery.headers, delivery.body).status == 200

@@ -100,6 +100,7 @@ check: .venv/ready .venv-audit/ready frontend/node_modules/ready
 	PYTHONPATH=layers/shared/python lint-imports
 	$(NPM) --prefix frontend run check
 	sam validate --lint --region us-east-1
+	cfn-lint template.yaml --regions ALL_REGIONS
 	.venv-audit/bin/checkov --file template.yaml --framework cloudformation --compact --quiet --skip-download
 	python -m tests.support.prose
 

@@ -39,6 +39,7 @@ from finch_connections.domain.connection import (
 )
 from finch_connections.domain.health import Finding, with_findings
 from finch_connections.domain.identifier import is_finch_id
+from finch_connections.domain.ownership import owned
 from finch_connections.domain.token_response import (
     MOST_ENTITIES,
     Introspection,
@@ -83,6 +84,13 @@ def test_first_token_makes_a_connection() -> None:
     made = connected(token("t1"))
     assert (made.revision, made.status) == (1, ConnectionStatus.CONNECTED)
     assert made.ciphertexts == {"t1": b"t1"}
+
+
+def test_largest_connection_fits_into_a_transaction_of_dynamodb() -> None:
+    """ "TransactWriteItems" in the API Reference: 100 actions. A session and its notes take a few."""
+    tokens = (token(f"t{n}", account_id=f"a{n}", connection_id=f"c{n}") for n in range(MAX_TOKENS))
+    full = replace(connected(*tokens), finch_key=CompanyKey("gusto", "renamed"))
+    assert 1 + len(owned(full)) == MAX_TOKENS + 3 <= 90
 
 
 def test_other_login_adds_a_token() -> None:

@@ -20,6 +20,8 @@ from tests.support.translated import PARAMETERS, translated
 REGION = "eu-west-1"
 NOT_IN_MOTO = {
     "AWS::ApiGatewayV2::Api",
+    "AWS::ApiGatewayV2::ApiMapping",
+    "AWS::ApiGatewayV2::DomainName",
     "AWS::ApiGatewayV2::Stage",
     "AWS::CloudWatch::Alarm",
     "AWS::SNS::Subscription",
@@ -28,11 +30,11 @@ NOT_IN_MOTO = {
 }
 RESOURCES: dict[str, Any] = translated()["Resources"]
 LEFT_OUT = {name for name, one in RESOURCES.items() if one["Type"] in NOT_IN_MOTO}
-# The default parameters do not ask for the example.
+# The default parameters ask neither for the example nor for a domain.
 EXPECTED = {
     name
     for name, one in RESOURCES.items()
-    if name not in LEFT_OUT and one.get("Condition") != "HasExample"
+    if name not in LEFT_OUT and "Condition" not in one
 }
 
 

@@ -141,7 +141,7 @@ def main(wanted: list[str]) -> None:
     """
     passed = True
     if wanted in ([], ["conditions"]):
-        conditions.main()
+        passed = conditions.main()
     for path in sorted((ROOT / PACKAGE).rglob("*.py")):
         module = path.relative_to(ROOT / PACKAGE).with_suffix("").as_posix()
         folder = module.partition("/")[0]

@@ -75,6 +75,7 @@ def test_name_is_truncated_at_the_longest_length() -> None:
     assert name.endswith("Acme…")
     assert readable("a" * LONGEST) == "a" * LONGEST
     assert readable("a" * (LONGEST + 1)) == "a" * (LONGEST - 1) + "…"
+    assert readable("a" * (LONGEST - 2) + " Inc.") == "a" * (LONGEST - 2) + "…"
 
 
 def test_entity_names_are_kept_up_to_the_size_limit() -> None:

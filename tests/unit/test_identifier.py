@@ -132,6 +132,7 @@ def test_usual_id_is_sent_to_finch_unchanged(customer_id: str) -> None:
 
 def test_name_at_finch_is_a_hash_only_if_the_id_is_long_or_has_spaces_at_its_ends() -> None:
     assert finch_name("x" * 200) == "x" * 200
+    assert finch_name("a~b", 2) == "a~~b~2"
     assert finch_name("ü" * 100, 2) == "ü" * 100 + "~2"
     for customer_id in ("x" * 201, "ü" * 101, " acme", "acme "):
         hashed = "~" + sha256(customer_id.encode()).hexdigest()

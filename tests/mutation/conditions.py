@@ -27,6 +27,7 @@ from tests.mutation.accepted import passes
 TESTS = [
     f"tests/{name}.py"
     for name in [
+        "integration/test_conditions",
         "integration/test_races",
         "integration/test_transfer",
         "integration/test_operating",

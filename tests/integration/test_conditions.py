@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from finch_connections.aws import connection_table, ownership_table, session_table
 from finch_connections.aws.connection_table import ConnectionTable, _item
@@ -511,9 +510,3 @@ def test_budget_that_is_spent_refuses(deployed: InProcess) -> None:
     for _ in range(2):
         table.spend(Spending.START, BARE, NOW)
     assert refused(deployed, lambda: table.spend(Spending.START, BARE, NOW), TooManyRequests)
-
-
-def test_other_errors_of_dynamodb_are_no_conflict(deployed: InProcess) -> None:
-    table = replace(ownership_table.from_settings(), name="no-such-table")
-    with pytest.raises(ClientError):
-        write_together(table.client, [table.taking(MINE)])

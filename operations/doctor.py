@@ -56,7 +56,7 @@ def _stack(stack: Stack) -> Iterator[Finding]:
 
 
 def _api_url(stack: Stack) -> str:
-    return stack.parameters.get("ApiUrl") or stack.outputs["ApiEndpoint"]
+    return stack.outputs["ApiUrl"]
 
 
 def _api(stack: Stack) -> Iterator[Finding]:

@@ -384,7 +384,7 @@ class Model(RuleBasedStateMachine):
     # Users
 
     def _stopped(self, reply: Reply) -> bool:
-        return reply.status == 502 and "problem" not in reply.headers["content-type"]
+        return reply.status == 500 and "problem" not in reply.headers["content-type"]
 
     def _start(
         self, customer_id: str, same_site: bool, place: Place | None, embedded: bool

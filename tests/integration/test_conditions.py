@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
 from finch_connections.aws import connection_table, ownership_table, session_table
-from finch_connections.aws.connection_table import ConnectionTable, _item
+from finch_connections.aws.connection_table import _item
 from finch_connections.aws.dynamodb import Conflict, Item, write_together
 from finch_connections.aws.ownership_table import OwnershipTable
 from finch_connections.aws.session_table import SessionTable
@@ -287,18 +288,25 @@ def test_only_an_unchanged_disconnected_connection_is_erased(
 
 @pytest.mark.parametrize("due_by", [None, NOW])
 @pytest.mark.parametrize("due_at", [None, NOW + DAY])
+@pytest.mark.parametrize("part", ["connections", "sessions"])
 def test_row_that_is_not_due_is_not_postponed(
-    deployed: InProcess, due_at: datetime | None, due_by: datetime | None
+    deployed: InProcess, part: str, due_at: datetime | None, due_by: datetime | None
 ) -> None:
-    table: ConnectionTable = connection_table.from_settings()
-    item = _item(CONNECTION_ROW)
+    item: dict[str, Any]
+    later = NOW + 2 * DAY
+    if part == "connections":
+        item = _item(CONNECTION_ROW)
+        postpone = partial(
+            connection_table.from_settings().postpone, "acme", KEY, later, due_by=due_by
+        )
+    else:
+        item = session_item(Started(BARE))
+        postpone = partial(
+            session_table.from_settings().postpone, BARE.handle_hash, later, due_by=due_by
+        )
     if due_at:
-        item = item | {"due_at": {"N": str(int(due_at.timestamp()))}}
-    put(deployed, table.name, item)
-
-    def postpone() -> None:
-        table.postpone("acme", KEY, NOW + 2 * DAY, due_by=due_by)
-
+        item |= {"due_at": {"N": str(int(due_at.timestamp()))}}
+    put(deployed, getattr(deployed.tables, part), item)
     if due_at and due_by is None:
         postpone()
     else:

@@ -240,6 +240,8 @@ def main(files: Sequence[str] = TESTS) -> bool:
         if done["files"].get(file) != _digest(file):
             _record(file, done)
             _RECORD.write_text(json.dumps(done))
+    # Loads the tests once, for the processes of all mutants.
+    _pytest(["--collect-only", "-qq", *files], Plugin())
     survived: dict[str, bool] = done["survived"]
     for mutant, tests in sorted(done["tests"].items()):
         if mutant not in survived:

@@ -206,6 +206,9 @@ def _record(file: str, done: dict[str, Any]) -> None:
 
     if _in_a_process(work):
         sys.exit(f"The tests fail without a mutant: {file}")
+    for known in done["tests"].values():
+        for test in [one for one in known if one.startswith(f"{file}::")]:
+            del known[test]
     for mutant, tests in json.loads(_PART.read_text()).items():
         done["tests"].setdefault(mutant, {}).update(tests)
         if tests and done["survived"].get(mutant):

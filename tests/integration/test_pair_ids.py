@@ -1,4 +1,4 @@
-"""Attacks on the id that stands in for a missing `connection_id`: other customers act in the same instant."""
+"""Attacks on pair ids, which replace a missing `connection_id`: other customers act in the same instant."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

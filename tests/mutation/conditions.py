@@ -27,6 +27,7 @@ from tests.mutation.accepted import passes
 TESTS = [
     f"tests/{name}.py"
     for name in [
+        "integration/test_conditions",
         "integration/test_races",
         "integration/test_transfer",
         "integration/test_operating",
@@ -239,6 +240,8 @@ def main(files: Sequence[str] = TESTS) -> bool:
         if done["files"].get(file) != _digest(file):
             _record(file, done)
             _RECORD.write_text(json.dumps(done))
+    # Loads the tests once, for the processes of all mutants.
+    _pytest(["--collect-only", "-qq", *files], Plugin())
     survived: dict[str, bool] = done["survived"]
     for mutant, tests in sorted(done["tests"].items()):
         if mutant not in survived:

@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,10 +22,13 @@ from operations import (
     resolve,
     restore,
     transfer,
+    verify,
 )
 from operations.stack import CannotOperate, ExitCode, Stack, explained
 
 _PROGRAM = "finch-connections"
+# As shells report a program that Ctrl-C stopped.
+_INTERRUPTED = 130
 _SESSION = "3f" * 32
 _CONNECTION = "--customer acme --provider gusto --company 720be419"
 
@@ -60,35 +64,31 @@ def parser() -> Parser:
     )
     stack = os.environ.get("FINCH_CONNECTIONS_STACK", _PROGRAM)
     _names_stack(top, stack=stack, local=False, aws_port=4566)
-    # Each command takes these options too. There they have no default, which would hide an option
-    # that is given before the command.
-    common = argparse.ArgumentParser(add_help=False)
-    _names_stack(common, **dict.fromkeys(("stack", "local", "aws_port"), argparse.SUPPRESS))
     commands = top.add_subparsers(dest="command", required=True, metavar="command")
 
-    def add(to: Any, name: str, text: str, example: str = "", *, reads: bool = False) -> Parser:
-        path = "resolve " if to is not commands else ""
-        added: Parser = to.add_parser(
-            name,
-            help=text,
-            description=f"{text[0].upper()}{text[1:]}.",
-            example=f"{path}{name} {example}".rstrip(),
-            parents=[common],
-        )
-        if reads:
-            added.add_argument("--json", action="store_true", help="print JSON for a program")
-        return added
+    _add(commands, "doctor", "check the deployment and name a fix for each fault", reads=True)
 
-    add(commands, "doctor", "check the deployment and name a fix for each fault", reads=True)
+    text = "connect, repair and disconnect in Finch's sandbox, and try what must not work"
+    command = _add(commands, "verify", text, "--open-with xdg-open", reads=True)
+    command.description = f"{command.description} {verify.TOKEN} has a test customer's access token."
+    command.add_argument("--provider", help="the provider to log in to, such as gusto")
+    command.add_argument(
+        "--open-with",
+        metavar="COMMAND",
+        help="opens the link to Finch Connect; it may print the address where the browser ends",
+    )
+    command.add_argument(
+        "--minutes", type=float, default=15, help="how long to wait for a login (%(default)s)"
+    )
 
-    command = add(
+    command = _add(
         commands, "inspect", "show what a customer has and what is unfinished", "acme", reads=True
     )
     subject = command.add_mutually_exclusive_group(required=True)
     subject.add_argument("customer_id", nargs="?", help="the customer's id, unchanged")
     subject.add_argument("--connection", help="a Finch connection id, of any customer")
 
-    command = add(
+    command = _add(
         commands,
         "export",
         "write all data of a customer as JSON",
@@ -102,32 +102,15 @@ def parser() -> Parser:
     command = commands.add_parser(
         "resolve", help=text, description=f"{text.capitalize()}.", example="resolve list"
     )
-    actions = command.add_subparsers(dest="action", required=True, metavar="action")
-    text = "list all work that has been unfinished for more than an hour"
-    add(actions, "list", text, reads=True)
-    for action, text in (
-        ("attach", "attach a held token to the customer of its session"),
-        ("disconnect", "end the connection of a token in escrow at Finch"),
-    ):
-        _decides(add(actions, action, text, _SESSION))
-    text = "close an uncertain exchange that left no connection at Finch"
-    _names_session(add(actions, "dismiss", text, _SESSION))
-    retry = add(actions, "retry", "process a session or a connection now", _SESSION)
-    _names_session(retry, nargs="?")
-    _names_connection(retry, required=False)
-    retry.set_defaults(refuse=retry.error)
-    end = add(actions, "end", "end a connection, as its customer could", _CONNECTION)
-    _names_connection(end, required=True)
-    text = "list the newest requests for a customer's tokens"
-    _names_customer(add(actions, "audit", text, "acme", reads=True))
+    _takes_actions(command)
 
     text = "give a company to the customer of a held token that proves it"
-    _decides(add(commands, "transfer", text, _SESSION))
+    _decides(_add(commands, "transfer", text, _SESSION))
 
-    add(commands, "redrive", "retry the dead letters")
-    add(commands, "reencrypt", "encrypt every token with the current key")
+    _add(commands, "redrive", "retry the dead letters")
+    _add(commands, "reencrypt", "encrypt every token with the current key")
 
-    command = add(commands, "erase", "end and erase everything of a customer", "acme")
+    command = _add(commands, "erase", "end and erase everything of a customer", "acme")
     _names_customer(command)
     _asks(command)
     command.add_argument(
@@ -135,13 +118,51 @@ def parser() -> Parser:
     )
 
     text = "take back live tokens from restored tables"
-    command = add(commands, "restore", text, "--connections payroll-restored-connections")
+    command = _add(commands, "restore", text, "--connections payroll-restored-connections")
     command.add_argument("--connections", help="name of the restored ConnectionsTable")
     command.add_argument("--sessions", help="name of the restored ConnectSessionsTable")
 
-    command = add(commands, "completion", "print the completion of a shell", "bash")
+    command = _add(commands, "completion", "print the completion of a shell", "bash")
     command.add_argument("shell", choices=("bash", "zsh", "fish"))
     return top
+
+
+def _takes_actions(resolve_command: Parser) -> None:
+    actions = resolve_command.add_subparsers(dest="action", required=True, metavar="action")
+    text = "list all work that has been unfinished for more than an hour"
+    _add(actions, "resolve list", text, reads=True)
+    for action, text in (
+        ("attach", "attach a held token to the customer of its session"),
+        ("disconnect", "end the connection of a token in escrow at Finch"),
+    ):
+        _decides(_add(actions, f"resolve {action}", text, _SESSION))
+    text = "close an uncertain exchange that left no connection at Finch"
+    _names_session(_add(actions, "resolve dismiss", text, _SESSION))
+    retry = _add(actions, "resolve retry", "process a session or a connection now", _SESSION)
+    _names_session(retry, nargs="?")
+    _names_connection(retry, required=False)
+    retry.set_defaults(refuse=retry.error)
+    end = _add(actions, "resolve end", "end a connection, as its customer could", _CONNECTION)
+    _names_connection(end, required=True)
+    text = "list the newest requests for a customer's tokens"
+    _names_customer(_add(actions, "resolve audit", text, "acme", reads=True))
+
+
+def _add(to: Any, words: str, text: str, example: str = "", *, reads: bool = False) -> Parser:
+    """Adds a command with its help, its example and the options that all commands take."""
+    # Here these options have no default, which would hide an option before the command.
+    common = argparse.ArgumentParser(add_help=False)
+    _names_stack(common, **dict.fromkeys(("stack", "local", "aws_port"), argparse.SUPPRESS))
+    added: Parser = to.add_parser(
+        words.rpartition(" ")[2],
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}.",
+        example=f"{words} {example}".rstrip(),
+        parents=[common],
+    )
+    if reads:
+        added.add_argument("--json", action="store_true", help="print JSON for a program")
+    return added
 
 
 def _names_stack(
@@ -197,9 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     top = parser()
     if "_ARGCOMPLETE" in os.environ:
         # The shell asks for the words that may follow.
-        import argcomplete  # noqa: PLC0415
-
-        argcomplete.autocomplete(top)
+        import_module("argcomplete").autocomplete(top)
     options = top.parse_args(arguments)
     if (
         (options.command, getattr(options, "action", None)) == ("resolve", "retry")
@@ -222,13 +241,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
     except (ClientError, BotoCoreError) as error:
         print(explained(error), file=sys.stderr)
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return _INTERRUPTED
     return ExitCode.FAILED
 
 
 def _complete(shell: str) -> ExitCode:
-    import argcomplete  # noqa: PLC0415
-
-    say(argcomplete.shellcode([_PROGRAM], shell=shell))  # type: ignore[no-untyped-call]
+    say(import_module("argcomplete").shellcode([_PROGRAM], shell=shell))
     return ExitCode.DONE
 
 
@@ -237,6 +257,15 @@ def _run(options: argparse.Namespace, stack: Stack) -> ExitCode:
     match options.command:
         case "doctor":
             return doctor.examine(stack, say, as_json=options.json)
+        case "verify":
+            return verify.verify(
+                stack,
+                provider_id=options.provider,
+                open_with=options.open_with,
+                patience=timedelta(minutes=options.minutes),
+                as_json=options.json,
+                say=say,
+            )
         case "inspect":
             customer_id = options.customer_id or inspect.owner(stack, options.connection)
             inspect.inspect(stack, customer_id, now, say, as_json=options.json)

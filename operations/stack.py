@@ -118,16 +118,19 @@ class Stack:
 
     def invoke(self, function: str, event: Mapping[str, Any]) -> Any:
         """The `result` of an operator's function; raises `CannotOperate` if the function fails or refuses."""
-        answer = self.client("lambda").invoke(
-            FunctionName=self.resources[function], Payload=json.dumps(event)
-        )
+        content = self.call(self.resources[function], event)
+        if "error" in content:
+            raise CannotOperate(f"{content['error']}: {content['detail']}")
+        return content["result"]
+
+    def call(self, function: str, event: Mapping[str, Any]) -> Any:
+        """The answer of a function by its name; raises `CannotOperate` if the function fails."""
+        answer = self.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))
         content = json.load(answer["Payload"])
         if "FunctionError" in answer:
             reason = content.get("errorMessage", "") if isinstance(content, dict) else ""
             raise CannotOperate(f"{function} failed; see its log. {reason}")
-        if "error" in content:
-            raise CannotOperate(f"{content['error']}: {content['detail']}")
-        return content["result"]
+        return content
 
 
 def missing_permission(error: Exception) -> str | None:

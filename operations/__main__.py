@@ -70,7 +70,9 @@ def parser() -> Parser:
 
     text = "connect, repair and disconnect in Finch's sandbox, and try what must not work"
     command = _add(commands, "verify", text, "--open-with xdg-open", reads=True)
-    command.description = f"{command.description} {verify.TOKEN} has a test customer's access token."
+    command.description = (
+        f"{command.description} {verify.TOKEN} has a test customer's access token."
+    )
     command.add_argument("--provider", help="the provider to log in to, such as gusto")
     command.add_argument(
         "--open-with",

@@ -70,12 +70,9 @@ class Seen:
 
 @dataclass(frozen=True)
 class Landing:
-    """Where a browser ended: the outcome in the address, and the completion code.
+    """Where a browser ended: the outcome in the address, and the completion code."""
 
-    The outcome is empty if the person has confirmed on the application's page.
-    """
-
-    outcome: Mapping[str, str] = field(default_factory=dict)
+    outcome: Mapping[str, str]
     completion: str | None = field(default=None, repr=False)
 
     @classmethod
@@ -87,6 +84,12 @@ class Landing:
             return None
         return cls(dict(parse_qsl(outcome)), dict(parse_qsl(parts.fragment)).get("completion"))
 
+    @property
+    def usable(self) -> bool:
+        """Whether the connection can be finished from here. A page may have removed the code."""
+        finished = "error" in self.outcome or self.outcome.get("status") == "connected"
+        return finished or self.completion is not None
+
 
 @dataclass(frozen=True)
 class Customer:
@@ -96,7 +99,7 @@ class Customer:
     claims: Mapping[str, Any]
 
     @classmethod
-    def of(cls, token: str) -> "Customer":
+    def of(cls, variable: str, token: str) -> "Customer":
         """The customer of a token; raises `CannotOperate` if it is no JWT."""
         try:
             payload = token.split(".")[1]
@@ -104,7 +107,7 @@ class Customer:
             return cls(token, {**claims})
         except (ValueError, IndexError, TypeError):
             raise CannotOperate(
-                f"{TOKEN} is not a JWT. Take the access token that your application sends to the API."
+                f"{variable} is not a JWT. Take the access token that your application sends to the API."
             ) from None
 
 
@@ -120,7 +123,10 @@ def customers() -> tuple[Customer, Customer | None]:
             f"Set {TOKEN} to an access token of your application for a test customer without "
             f"connections, for example: read -rs {TOKEN} && export {TOKEN}"
         )
-    return Customer.of(token.strip()), Customer.of(other.strip()) if other else None
+    return (
+        Customer.of(TOKEN, token.strip()),
+        Customer.of(OTHER_TOKEN, other.strip()) if other else None,
+    )
 
 
 @dataclass
@@ -158,7 +164,7 @@ class Verification:
             ):
                 self._check(check, look)
             self._connect()
-            self._check("other customer", self._other_customer)
+            self._check("connection of another customer", self._other_customer)
             self._check("token of another customer", self._vend_to_nobody)
             token = self._check("vend", self._vend, needed=True)
             if self._check("sandbox loses the login", lambda: self._lose_login(token)):
@@ -172,9 +178,12 @@ class Verification:
             self._clean_up()
 
     def _begin(self) -> None:
+        began = time.monotonic()
         for finding in doctor.findings(self.stack, doctor.BASICS):
             fault = f"{finding.state}; {finding.fix}" if finding.fix else finding.state
-            self._note(Seen(finding.about, finding.fix is None, fault, 0.0))
+            seconds = time.monotonic() - began
+            self._note(Seen(finding.about, finding.fix is None, fault, seconds))
+            began += seconds
         self._check("issuer of the access token", self._issuer)
         if not all(one.passed for one in self.seen):
             raise Stopped
@@ -223,6 +232,8 @@ class Verification:
             saw = explained(error)
         except httpx.HTTPError as error:
             saw = f"no answer ({type(error).__name__})"
+        except (ValueError, KeyError) as error:
+            saw = f"an unexpected answer ({type(error).__name__})"
         self._note(Seen(check, passed, saw, time.monotonic() - began))
         if needed and not passed:
             raise Stopped
@@ -286,22 +297,24 @@ class Verification:
                 f"\nOpen this link in a browser, and log in at Finch to a company of the sandbox:\n\n"
                 f"  {link}\n\nThen copy the address at which the browser ends, and paste it here."
             )
-        while landing is None:
+        while landing is None or not landing.usable:
             if time.monotonic() > deadline:
-                minutes = self.patience.total_seconds() / 60
-                raise Failed(f"no login at Finch was finished within {minutes:g} minutes")
+                raise self._too_late()
             if address := self._pasted():
                 landing = Landing.of(address)
                 if landing is None:
                     progress("This is not an address with finch=return. Copy the whole address.")
-                elif landing.outcome.get("status") == "confirm" and not landing.completion:
+                elif not landing.usable:
                     progress("Confirm the connection on this page, as the customer of the token.")
-                    landing = None
             elif done():
-                landing = Landing()
+                landing = Landing({"status": "connected"})
         if error := landing.outcome.get("error"):
             raise Failed(f"the browser came back with the error {error}{_ADVICE.get(error, '')}")
-        return f"the browser came back: {landing.outcome.get('status', 'confirmed')}", landing
+        return f"the browser came back: {landing.outcome['status']}", landing
+
+    def _too_late(self) -> Failed:
+        minutes = self.patience.total_seconds() / 60
+        return Failed(f"no login at Finch was finished within {minutes:g} minutes")
 
     def _opened(self, link: str) -> Landing | None:
         """Opens a link with the command of the operator. It may print where the browser ended."""
@@ -314,8 +327,10 @@ class Verification:
                 timeout=self.patience.total_seconds(),
                 check=False,
             )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise Failed(f"the command of --open-with failed ({type(error).__name__})") from None
+        except subprocess.TimeoutExpired:
+            raise self._too_late() from None
+        except OSError as error:
+            raise Failed(f"the command of --open-with failed: {error.strerror}") from None
         if ended.returncode:
             reason = (ended.stderr.strip().splitlines() or [f"code {ended.returncode}"])[-1]
             raise Failed(f"the command of --open-with failed: {reason}")
@@ -513,6 +528,9 @@ class Verification:
     def _another(self) -> Customer:
         if self.other is None:
             raise LeftOut(f"set {OTHER_TOKEN} to an access token of another customer")
+        claim = self.stack.parameters["CustomerClaim"]
+        if self.other.claims.get(claim) == self.customer.claims.get(claim):
+            raise Failed(f"{OTHER_TOKEN} is of the same customer; set it to a token of another one")
         return self.other
 
     # The end
@@ -562,7 +580,7 @@ class Verification:
     def _refused(self, status: int, answer: httpx.Response) -> tuple[str, None]:
         if answer.status_code != status:
             raise Failed(f"the API answers {_words(answer)} instead of {status}")
-        return _words(answer), None
+        return _words(answer).partition(" (")[0], None
 
     def _connections(self, customer: Customer | None = None) -> list[Any]:
         found, cursor = [], None
@@ -673,7 +691,6 @@ def verify(
     failed = sum(one.passed is False for one in run.seen)
     left_out = sum(one.passed is None for one in run.seen)
     tell(f"{number - failed - left_out} checks passed, {failed} failed, {left_out} were left out.")
-    tell(
-        f"That took {seconds:.0f} seconds. The customer keeps a disconnected connection in the list."
-    )
+    kept = " The customer keeps a disconnected connection in the list." if run.ended else ""
+    tell(f"That took {seconds:.0f} seconds.{kept}")
     return ExitCode.PERSON_NEEDED if failed else ExitCode.DONE

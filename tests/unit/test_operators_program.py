@@ -5,16 +5,22 @@ import re
 import subprocess
 import sys
 import venv
+from collections import defaultdict
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import boto3
 import pytest
+from botocore.exceptions import ClientError
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from operations import doctor
 from operations.__main__ import Parser, main, parser
-from operations.stack import table
+from operations.stack import CannotOperate, Stack, explained, go_through, table
+from operations.verify import Customer, Landing
 from tests.support.deployed import ROOT
 
 FAILED = 2
@@ -113,6 +119,108 @@ def test_retry_without_a_session_needs_the_whole_connection(
 ) -> None:
     line = refused(capsys, "resolve", "retry", "--customer", "acme")
     assert line.startswith("Name a session, or --customer, --provider and --company. Example: ")
+
+
+class Denied:
+    """A client of an AWS service that refuses every call."""
+
+    def __getattr__(self, operation: str) -> Any:
+        action = f"service:{operation}"
+
+        def refuse(**arguments: Any) -> None:
+            text = f"User: arn:aws:iam::1:role/me is not authorized to perform: {action} on all"
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": text}}, operation)
+
+        return refuse
+
+
+class Unreadable(Stack):
+    """A stack in which the operator's AWS role may do nothing."""
+
+    def client(self, service: str) -> Any:
+        """A client of an AWS service."""
+        return Denied()
+
+
+def test_doctor_says_missing_permissions_once() -> None:
+    checks = (doctor._key, doctor._tables, doctor._queues)
+    stack = Unreadable("payroll", boto3.Session(region_name="eu-west-1"))
+    named: Any = defaultdict(str)
+    stack.__dict__.update(outputs=named, parameters=named, resources=named)
+    assert [*doctor.findings(stack, checks)] == [
+        doctor.Finding(
+            "permissions",
+            "your AWS role may not service:describe_key, service:describe_table, "
+            "service:get_queue_attributes",
+            "use a role that may",
+        )
+    ]
+
+
+def test_doctor_says_once_that_a_stack_is_not_complete() -> None:
+    stack = Stack("payroll", boto3.Session("id", "key", region_name="eu-west-1"))
+    stack.__dict__["described"] = {"StackStatus": "ROLLBACK_COMPLETE"}
+    found = [*doctor.findings(stack, (doctor._stack, doctor._key, doctor._alarms))]
+    assert [(one.about, one.state) for one in found] == [
+        ("stack", "ROLLBACK_COMPLETE"),
+        ("stack", "it has no TokenKeyArn, AlarmTopicArn"),
+    ]
+
+
+def test_credentials_that_aws_refuses_are_one_sentence() -> None:
+    error = ClientError({"Error": {"Code": "ExpiredToken", "Message": "…"}}, "DescribeStacks")
+    assert explained(error) == (
+        "AWS does not accept your credentials (ExpiredToken). Log in again: aws sso login"
+    )
+
+
+def test_progress_of_long_work_is_not_part_of_the_output(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    batch = {"done": {"reencrypted": 3}, "open": [], "cursor": None}
+    stack: Any = SimpleNamespace(invoke=lambda function, event: batch)
+    go_through(stack, "ReencryptTokens", {})
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", "  finished: 3 reencrypted\n")
+
+
+@pytest.mark.parametrize(
+    ("address", "landing"),
+    [
+        (
+            "https://app.example.com/payroll?tab=2&finch=return&status=confirm&company_id=1#completion=c",
+            Landing({"status": "confirm", "company_id": "1"}, "c"),
+        ),
+        (
+            "https://app.example.com/?finch=return&error=code_rejected",
+            Landing({"error": "code_rejected"}),
+        ),
+        ("https://app.example.com/?status=connected", None),
+        ("no address", None),
+    ],
+)
+def test_address_where_a_browser_ends_is_read(address: str, landing: Landing | None) -> None:
+    assert Landing.of(f" {address}\n") == landing
+
+
+@pytest.mark.parametrize(
+    ("landing", "usable"),
+    [
+        (Landing({"status": "connected"}), True),
+        (Landing({"error": "code_rejected"}), True),
+        (Landing({"status": "confirm"}, "c"), True),
+        (Landing({"status": "confirm"}), False),
+        (Landing({"status": "pending"}), False),
+    ],
+)
+def test_address_without_its_completion_code_is_not_enough(landing: Landing, usable: bool) -> None:
+    assert landing.usable is usable
+
+
+def test_text_that_is_no_jwt_is_refused_without_showing_it() -> None:
+    with pytest.raises(CannotOperate, match="FINCH_CONNECTIONS_TOKEN is not a JWT") as refusal:
+        Customer.of("FINCH_CONNECTIONS_TOKEN", "opaque-secret")
+    assert "opaque-secret" not in str(refusal.value)
 
 
 def test_columns_of_a_table_are_aligned() -> None:

@@ -14,7 +14,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -170,7 +169,7 @@ class Verification:
             if self._check("sandbox loses the login", lambda: self._lose_login(token)):
                 self._check("webhook of Finch", self._webhook)
                 if self._check("health", self._health):
-                    self._repair()
+                    token = self._repair() or token
             self._check("disconnect", lambda: self._disconnect(token), needed=True)
         except Stopped:
             pass
@@ -203,21 +202,25 @@ class Verification:
         self._check("confirm", lambda: self._confirm(landing), needed=True)
         self._check("list", self._listed, needed=True)
 
-    def _repair(self) -> None:
-        with suppress(Stopped):
+    def _repair(self) -> SecretText | None:
+        """Repairs the connection; returns its new token, or None if a check has failed."""
+        try:
             link = self._check("start a repair", self._start_repair, needed=True)
             landing = self._check(
                 "Finch Connect again",
-                lambda: self._pass_finch(link, lambda: self._status() == "connected"),
+                lambda: self._pass_finch(link, lambda: self._shown()["status"] == "connected"),
                 needed=True,
             )
             self._check("confirm the repair", lambda: self._confirm(landing), needed=True)
-            self._check("repaired", self._repaired)
+            token: SecretText | None = self._check("vend again", self._vend)
+            return token
+        except Stopped:
+            return None
 
     def _check[T](
         self, check: str, look: Callable[[], tuple[str, T]], *, needed: bool = False
     ) -> Any:
-        """What a check gives to the next, None if it failed. Raises `Stopped` if it is `needed`."""
+        """The value that a check finds, None if it fails. Raises `Stopped` if it fails and is `needed`."""
         began = time.monotonic()
         result: T | None = None
         passed: bool | None = False
@@ -243,7 +246,7 @@ class Verification:
         self.seen.append(seen)
         self.tell(seen.line())
 
-    # What must work
+    # The steps of the path
 
     def _issuer(self) -> tuple[str, None]:
         wanted, claims = self.stack.parameters, self.customer.claims
@@ -378,7 +381,7 @@ class Verification:
     def _listed(self) -> tuple[str, None]:
         if self.company is None and not self._connected():
             raise Failed("the list has no new connection")
-        status = self._status()
+        status = self._shown()["status"]
         if status not in ("connected", "pending", "processing", "unknown"):
             raise Failed(f"the new connection is {status}")
         provider_id, company_id = self.company or ("", "")
@@ -408,13 +411,11 @@ class Verification:
         return "Finch has set the status reauth", True
 
     def _webhook(self) -> tuple[str, None]:
-        url = f"{doctor.api_url(self.stack)}/webhooks/finch"
-
         ours = {login["connection_id"] for login in self._shown()["logins"]}
         refused: list[str] = []
 
         def arrived() -> str | None:
-            lines = self._log("ReceiveWebhook")
+            lines = self._webhook_lines()
             # The reason of the webhook without a signature, which this command has sent, is a header.
             refused[:] = [
                 line["reason"]
@@ -436,25 +437,20 @@ class Verification:
                 f"webhooks are refused ({refused[-1]}); copy the webhook secret from Finch's dashboard "
                 "into webhook_secrets of the secret"
                 if refused
-                else f"no webhook arrived within {minutes:g} minutes; register {url} for "
-                "account.updated in Finch's dashboard"
+                else f"no webhook arrived within {minutes:g} minutes; register "
+                f"{doctor.api_url(self.stack)}/webhooks/finch for account.updated in Finch's dashboard"
             ) from None
         finally:
             # So that the next check does not depend on the webhook.
             self.stack.invoke("ResolveUnfinished", {"action": "retry", **self._names()})
 
     def _health(self) -> tuple[str, bool]:
-        def lost() -> bool:
-            return self._status() == "reauth"
-
-        self._until(lost, HEALTH_WITHIN, "the connection does not become reauth")
+        self._until(
+            lambda: self._shown()["status"] == "reauth",
+            HEALTH_WITHIN,
+            "the connection does not become reauth",
+        )
         return "the connection is reauth", True
-
-    def _repaired(self) -> tuple[str, None]:
-        status = self._status()
-        if status == "reauth":
-            raise Failed("the connection is still reauth")
-        return f"the connection is {status}", None
 
     def _disconnect(self, token: SecretText) -> tuple[str, None]:
         self._end()
@@ -476,7 +472,7 @@ class Verification:
         self._until(disconnected, DISCONNECTED_WITHIN, "Finch has not confirmed the disconnect")
         self.ended = True
 
-    # What must not work
+    # Attempts that must be refused
 
     def _without_token(self) -> tuple[str, None]:
         return self._refused(401, self._api("GET", "/connections"))
@@ -530,7 +526,9 @@ class Verification:
             raise LeftOut(f"set {OTHER_TOKEN} to an access token of another customer")
         claim = self.stack.parameters["CustomerClaim"]
         if self.other.claims.get(claim) == self.customer.claims.get(claim):
-            raise Failed(f"{OTHER_TOKEN} is of the same customer; set it to a token of another one")
+            raise Failed(
+                f"{OTHER_TOKEN} is of the same customer; set it to another customer's token"
+            )
         return self.other
 
     # The end
@@ -598,9 +596,6 @@ class Verification:
     def _shown(self) -> Any:
         return self._wanted(200, self._api("GET", self._path(), self.customer)).json()
 
-    def _status(self) -> str:
-        return str(self._shown()["status"])
-
     def _return_url(self) -> str:
         return self.stack.parameters["ReturnUrls"].split(",")[0]
 
@@ -621,14 +616,13 @@ class Verification:
         url = self.stack.parameters["FinchApiUrl"] + path
         return self.http.request(method, url, headers=headers, **content)
 
-    def _log(self, function: str) -> list[dict[str, Any]]:
+    def _webhook_lines(self) -> list[dict[str, Any]]:
         """The log lines about webhooks since the start of this command."""
         pages = self.stack.client("logs").get_paginator("filter_log_events")
-        since = self.began_at - _CLOCKS_DIFFER.total_seconds()
         found = pages.paginate(
-            logGroupName=self.stack.resources[f"{function}LogGroup"],
-            startTime=int(since * 1000),
-            filterPattern="webhook",
+            logGroupName=self.stack.resources["ReceiveWebhookLogGroup"],
+            startTime=int((self.began_at - _CLOCKS_DIFFER.total_seconds()) * 1000),
+            filterPattern='{ $.message = "webhook *" }',
         )
         lines = [event["message"] for page in found for event in page["events"]]
         return [json.loads(line) for line in lines if line.startswith("{")]
@@ -643,7 +637,7 @@ class Verification:
         return seen
 
 
-# What to do about an error with which a browser comes back.
+# The advice for an error with which a browser comes back.
 _ADVICE = {
     "cannot_connect": ", most often because another customer has this company; choose another",
     "finch_misconfigured": "; see `doctor`",
@@ -679,7 +673,7 @@ def verify(
     as_json: bool,
     say: Say,
 ) -> ExitCode:
-    """Makes all checks; the exit code says whether one has failed. Raises `CannotOperate`."""
+    """Makes all checks; the exit code says whether a check has failed. Raises `CannotOperate`."""
     customer, other = customers()
     tell = progress if as_json else say
     with httpx.Client(timeout=_TIMEOUT) as client:

@@ -98,7 +98,7 @@ def test_whole_path_passes_and_leaves_nothing(
     assert code == PASSED, screen
     seen = outcomes(screen)
     assert set(seen.values()) == {"ok"}, screen
-    assert seen.keys() >= {"vend", "webhook of Finch", "health", "repaired", "disconnect"}
+    assert seen.keys() >= {"vend", "webhook of Finch", "health", "vend again", "disconnect"}
     assert seen.keys() >= {"forged access token", "connection of another customer"}
     assert deployed.finch.live_tokens() == []
     assert phases(deployed) == {"complete": 2}
@@ -173,7 +173,7 @@ def test_missing_webhook_is_said_and_the_rest_is_checked(
     assert code == FAILED, screen
     assert sentence(screen).startswith("FAILED    webhook of Finch: " + said), screen
     seen = outcomes(screen)
-    assert (seen["health"], seen["repaired"], seen["disconnect"]) == ("ok", "ok", "ok")
+    assert (seen["health"], seen["vend again"], seen["disconnect"]) == ("ok", "ok", "ok")
     assert deployed.finch.live_tokens() == []
 
 

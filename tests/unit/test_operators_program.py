@@ -27,7 +27,7 @@ FAILED = 2
 
 
 def leaves(command: Any = None) -> dict[str, Parser]:
-    """Every command without commands below it, by its words."""
+    """The commands that have no commands below them, by name."""
     command = command or parser()
     found: dict[str, Parser] = {}
     for action in command._subparsers._group_actions if command._subparsers else ():

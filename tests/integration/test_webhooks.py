@@ -231,21 +231,22 @@ def test_invalid_connection_id_is_not_queued(deployed: InProcess, connection_id:
     assert deployed.queue.waiting() == []
 
 
-@pytest.mark.parametrize("presence", ["null", "absent"])
-def test_event_without_a_connection_id_checks_all_connections_of_its_company(
-    deployed: InProcess, presence: str
+@pytest.mark.parametrize("connection_id", [None, "unknown"])
+def test_event_without_a_connection_of_ours_checks_all_connections_of_its_company(
+    deployed: InProcess, connection_id: str | None
 ) -> None:
     acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
     acme.connect(provider_id="gusto")
     acme.connect(provider_id="justworks")
     globex.connect(login=TALLY, company_id=JUNIPER_VALE.id)
     deployed.queue.drain()
-    deployed.finch.change_switches(webhook_connection_id=presence)
     for token in deployed.finch.live_tokens():
         deployed.finch.set_connection_status(token.connection_id, "reauth")
     [delivery, *_] = take_deliveries(deployed)
-    assert json.loads(delivery.body)["company_id"] == HARBOR_LANE.id
-    assert deployed.receive(delivery.headers, delivery.body).status == 200
+    fields = json.loads(delivery.body)
+    assert fields["company_id"] == HARBOR_LANE.id
+    body = json.dumps({**fields, "connection_id": connection_id}).encode()
+    assert deployed.receive(*delivery_of(deployed, body)).status == 200
     deployed.queue.pass_time(5 * MINUTE)
     assert [one["status"] for one in acme.connections()] == ["reauth", "reauth"]
     assert globex.connection(company_id=JUNIPER_VALE.id)["status"] == "connected"

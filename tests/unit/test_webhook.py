@@ -249,7 +249,12 @@ C1, ACME = FinchConnectionSubject("c-1"), FinchCompanySubject("acme")
 @pytest.mark.parametrize(
     ("fields", "to_check", "known"),
     [
-        ({"event_type": "account.updated", "connection_id": "c-1", "company_id": "acme"}, C1, True),
+        (
+            {"event_type": "account.updated", "connection_id": "c-1", "company_id": "acme"},
+            FinchConnectionSubject("c-1", "acme"),
+            True,
+        ),
+        ({"event_type": "account.updated", "connection_id": "c-1", "company_id": "\n"}, C1, True),
         ({"event_type": "account.updated", "connection_id": "c-1", "entity_id": "e-1"}, C1, True),
         ({"event_type": "account.created", "connection_id": "c-1"}, C1, True),
         ({"event_type": "entity.updated", "connection_id": "c-1"}, C1, True),

@@ -9,6 +9,7 @@ from finch_connections.aws.work_queue import NotAWorkItem
 from finch_connections.domain.connection import CompanyKey
 from finch_connections.domain.work_item import (
     ConnectionSubject,
+    FinchCompanySubject,
     FinchConnectionSubject,
     SessionSubject,
     WorkItem,
@@ -37,6 +38,8 @@ def test_failing_work_is_tried_less_and_less_often_and_then_each_hour() -> None:
         CONNECTION,
         WorkItem(CONNECTION.subject, NOW, scheduled=True),
         WorkItem(FinchConnectionSubject("connection-1"), NOW),
+        WorkItem(FinchConnectionSubject("connection-1", "company-1"), NOW),
+        WorkItem(FinchCompanySubject("company-1"), NOW),
     ],
 )
 def test_work_item_is_the_same_after_write_and_read(work_item: WorkItem) -> None:

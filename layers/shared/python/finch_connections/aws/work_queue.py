@@ -85,8 +85,10 @@ def write(work_item: WorkItem) -> str:
     match work_item.subject:
         case SessionSubject(handle_hash):
             subject = {"session": handle_hash}
-        case FinchConnectionSubject(connection_id):
+        case FinchConnectionSubject(connection_id, company_id):
             subject = {"connection_id": connection_id}
+            if company_id:
+                subject["finch_company_id"] = company_id
         case FinchCompanySubject(company_id):
             subject = {"finch_company_id": company_id}
         case ConnectionSubject(customer_id, key):
@@ -102,7 +104,9 @@ def read(message: str) -> WorkItem:
             case {"session": str(handle_hash)} if _HANDLE_HASH.fullmatch(handle_hash):
                 subject: Subject = SessionSubject(handle_hash)
             case {"connection_id": str(connection_id)} if is_finch_id(connection_id):
-                subject = FinchConnectionSubject(connection_id)
+                company_id = fields.get("finch_company_id")
+                known = company_id if is_finch_id(company_id) else None
+                subject = FinchConnectionSubject(connection_id, known)
             case {"finch_company_id": str(company_id)} if is_finch_id(company_id):
                 subject = FinchCompanySubject(company_id)
             case {"customer_id": str(customer_id)} if not customer_id_fault(customer_id):

@@ -97,7 +97,7 @@ class Event:
         if self._kind not in _ABOUT_A_CONNECTION:
             return None
         if self.connection_id:
-            return FinchConnectionSubject(self.connection_id)
+            return FinchConnectionSubject(self.connection_id, self.company_id)
         return FinchCompanySubject(self.company_id) if self.company_id else None
 
     @property

@@ -24,9 +24,10 @@ class SessionSubject:
 
 @dataclass(frozen=True)
 class FinchConnectionSubject:
-    """A Finch connection, as a webhook names it. Its owner is looked up later."""
+    """A Finch connection and its company, as a webhook names them. The owner is looked up later."""
 
     connection_id: str
+    company_id: str | None = None
 
 
 @dataclass(frozen=True)

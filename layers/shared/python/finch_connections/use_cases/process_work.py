@@ -35,7 +35,6 @@ from finch_connections.domain.work_item import (
     LONGEST_PAUSE,
     STUCK_AFTER,
     ConnectionSubject,
-    FinchCompanySubject,
     FinchConnectionSubject,
     SessionSubject,
     Subject,
@@ -95,10 +94,7 @@ def process(work_item: WorkItem, *, now: datetime, services: Services) -> Proces
     A repeated or late run does no harm. Queues nothing, because Lambda stops a function that sends
     messages to its own queue ("Use Lambda recursive loop detection" in its developer guide).
     """
-    if isinstance(work_item.subject, FinchCompanySubject):
-        _company_due(work_item.subject, now, services)
-        return Processed()
-    row = _row(work_item.subject, services)
+    row = _row(work_item.subject, now, services)
     if row is None:
         return Processed()
     report = None
@@ -124,34 +120,34 @@ def process(work_item: WorkItem, *, now: datetime, services: Services) -> Proces
 
 def put_off(subject: Subject, *, now: datetime, services: Services) -> None:
     """Makes the row of a subject due at once, so that the next scheduled check queues it again."""
-    if isinstance(subject, FinchCompanySubject):
-        _company_due(subject, now, services)
-    elif row := _row(subject, services):
+    if row := _row(subject, now, services):
         _postpone(row, now, services)
 
 
-def _company_due(subject: FinchCompanySubject, now: datetime, services: Services) -> None:
-    """Makes each connection of the company that a webhook names due at once."""
-    connecting = services.connecting
-    for owner in connecting.ownerships.of_finch_company(subject.company_id):
-        with suppress(Conflict):
-            connecting.connections.postpone(owner.customer_id, owner.key, now)
+def _row(subject: Subject, now: datetime, services: Services) -> _Row | None:
+    """The session or the connection of a subject.
 
-
-def _row(
-    subject: SessionSubject | ConnectionSubject | FinchConnectionSubject, services: Services
-) -> _Row | None:
-    """The session or the connection of a subject; None if we have no connection that a webhook names.
-
+    None if a webhook names no connection that we know: then all connections of its company become due.
     A session with a token of that Finch connection asks Finch later anyway.
     """
-    if not isinstance(subject, FinchConnectionSubject):
+    if isinstance(subject, SessionSubject | ConnectionSubject):
         return subject
-    record = services.connecting.ownerships.of_connection_id(subject.connection_id)
-    if record is None or record.owner is None:
+    if isinstance(subject, FinchConnectionSubject):
+        record = services.connecting.ownerships.of_connection_id(subject.connection_id)
+        if record and record.owner:
+            return ConnectionSubject(record.owner.customer_id, record.owner.key)
         logger.info("no owner of this connection", connection_id=subject.connection_id)
-        return None
-    return ConnectionSubject(record.owner.customer_id, record.owner.key)
+    if subject.company_id:
+        _company_due(subject.company_id, now, services)
+    return None
+
+
+def _company_due(company_id: str, now: datetime, services: Services) -> None:
+    """Makes each connection of a company due at once."""
+    connecting = services.connecting
+    for owner in connecting.ownerships.of_finch_company(company_id):
+        with suppress(Conflict):
+            connecting.connections.postpone(owner.customer_id, owner.key, now)
 
 
 def _look(work_item: WorkItem, row: _Row, now: datetime, services: Services) -> Processed:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import httpx
 from botocore.exceptions import BotoCoreError, ClientError
@@ -414,7 +414,7 @@ class Verification:
         ours = {login["connection_id"] for login in self._shown()["logins"]}
         refused: list[str] = []
 
-        def arrived() -> str | None:
+        def arrived() -> str:
             lines = self._webhook_lines()
             # The reason of the webhook without a signature, which this command has sent, is a header.
             refused[:] = [
@@ -427,7 +427,7 @@ class Verification:
                     line.get("connection_id") in ours or line.get("event_type") == "test"
                 ):
                     return f"{line['event_type']} arrived"
-            return None
+            return ""
 
         try:
             return self._until(arrived, WEBHOOK_WITHIN, ""), None
@@ -583,8 +583,8 @@ class Verification:
     def _connections(self, customer: Customer | None = None) -> list[Any]:
         found, cursor = [], None
         while True:
-            query = {"cursor": cursor} if cursor else {}
-            answer = self._api("GET", "/connections", customer or self.customer, params=query)
+            query = f"?{urlencode({'cursor': cursor})}" if cursor else ""
+            answer = self._api("GET", f"/connections{query}", customer or self.customer)
             page = self._wanted(200, answer).json()
             found += page["connections"]
             if (cursor := page["next_cursor"]) is None:

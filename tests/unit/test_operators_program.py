@@ -177,7 +177,7 @@ def test_credentials_that_aws_refuses_are_one_sentence() -> None:
 def test_progress_of_long_work_is_not_part_of_the_output(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    batch = {"done": {"reencrypted": 3}, "open": [], "cursor": None}
+    batch: Any = {"done": {"reencrypted": 3}, "open": [], "cursor": None}
     stack: Any = SimpleNamespace(invoke=lambda function, event: batch)
     go_through(stack, "ReencryptTokens", {})
     printed = capsys.readouterr()
@@ -244,12 +244,15 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     venv.create(environment)
     [packages] = environment.glob("lib/python*/site-packages")
     [wheel] = folder.glob("*.whl")
-    install = [*(sys.executable, "-m", "uv", "pip", "install", "--offline", "--no-deps"), wheel]
+    install = [
+        *(sys.executable, "-m", "uv", "pip", "install", "--offline", "--no-deps"),
+        str(wheel),
+    ]
     subprocess.run([*install, "--python", environment / "bin" / "python"], check=True)
     [stated] = metadata.distributions(name="finch-connections", path=[str(packages)])
     for distribution in needed_by(stated):
         for name in {file.parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}:
-            (packages / name).symlink_to(distribution.locate_file(name))
+            (packages / name).symlink_to(str(distribution.locate_file(name)))
     return environment / "bin"
 
 

@@ -403,6 +403,8 @@ class Verification:
         # "Sandbox" in Finch's API reference.
         status = {"connection_status": "reauth"}
         answer = self._finch("PUT", "/sandbox/connections/accounts", token, json=status)
+        if answer.status_code >= 500:
+            raise Failed(f"Finch answers {answer.status_code}")
         if answer.status_code != 200:
             raise LeftOut(
                 f"Finch answers {answer.status_code}, so this is no sandbox; webhook, health and repair "

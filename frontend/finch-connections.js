@@ -14,6 +14,8 @@
 // src/api.ts
 var PATIENCE = 4e4;
 var GATEWAY_CODES = {
+  // The response that the browser does not show.
+  0: "unexpected",
   403: "not_allowed",
   404: "route_not_found",
   413: "invalid_request",
@@ -85,7 +87,9 @@ var Api = class {
   }
   async #call(method, path, body) {
     let response = await this.#send(method, path, body, false);
-    if (response?.status === 401) response = await this.#send(method, path, body, true);
+    if (response?.status === 401 || response?.type === "error") {
+      response = await this.#send(method, path, body, true);
+    }
     if (response === null || response.status === 401) {
       this.#signIn.signedOut();
       throw new Refused("unauthorized");
@@ -98,7 +102,12 @@ var Api = class {
     if (ok) return content;
     throw new Refused(content.code ?? GATEWAY_CODES[status] ?? "unreachable", content.request_id);
   }
-  /** Sends the request. Returns null if the application provides no access token. */
+  /**
+   * Sends the request. Returns null if the application provides no access token, and `Response.error()`
+   * if the API responds but the browser does not show the response. API Gateway adds CORS headers only
+   * to the responses of functions ("Configure CORS for HTTP APIs in API Gateway"), so the browser may not
+   * show the gateway's own 401 for an expired token.
+   */
   async #send(method, path, body, refresh) {
     this.signal.throwIfAborted();
     const limit = AbortSignal.any([this.signal, AbortSignal.timeout(PATIENCE)]);
@@ -119,9 +128,19 @@ var Api = class {
       });
     } catch (error) {
       this.signal.throwIfAborted();
+      if (error instanceof TypeError && await this.#responds(limit)) return Response.error();
+      this.signal.throwIfAborted();
       const timedOut = error instanceof Error && error.name === "TimeoutError";
       throw error instanceof TypeError || timedOut ? new Refused("unreachable") : error;
     }
+  }
+  /** Whether the API responds at all. In this mode the browser hides every response, but not a lost network. */
+  async #responds(limit) {
+    const asked = fetch(`${this.#url}/connections`, { mode: "no-cors", signal: limit });
+    return asked.then(
+      () => true,
+      () => false
+    );
   }
 };
 function within(limit, promised) {

@@ -79,13 +79,8 @@ def _stack(stack: Stack) -> Iterator[Finding]:
     yield Finding("stack", status, None if well else "see its events, fix the cause, deploy again")
 
 
-def api_url(stack: Stack) -> str:
-    """The URL of the API, as the frontend calls it."""
-    return stack.parameters.get("ApiUrl") or stack.outputs["ApiEndpoint"]
-
-
 def _api(stack: Stack) -> Iterator[Finding]:
-    url = api_url(stack)
+    url = stack.outputs["ApiUrl"]
     try:
         listing = httpx.get(f"{url}/connections", timeout=_TIMEOUT)
         unknown = httpx.get(f"{url}/no-such-route", timeout=_TIMEOUT)
@@ -127,7 +122,7 @@ def _issuer(stack: Stack) -> Iterator[Finding]:
 
 
 def _finch(stack: Stack) -> Iterator[Finding]:
-    callback = f"{api_url(stack)}/callback"
+    callback = f"{stack.outputs['ApiUrl']}/callback"
     secret = stack.outputs["FinchSecretArn"]
     answer = stack.invoke("ResolveUnfinished", {"action": "examine", "callback_url": callback})
     fixes: Mapping[str, str] = {

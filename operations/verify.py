@@ -440,7 +440,7 @@ class Verification:
                 "into webhook_secrets of the secret"
                 if refused
                 else f"no webhook arrived within {minutes:g} minutes; register "
-                f"{doctor.api_url(self.stack)}/webhooks/finch for account.updated in Finch's dashboard"
+                f"{self.stack.outputs['WebhookUrl']} for account.updated in Finch's dashboard"
             ) from None
         finally:
             # So that the next check does not depend on the webhook.
@@ -488,7 +488,7 @@ class Verification:
 
     def _wrong_state(self) -> tuple[str, None]:
         query = {"code": secrets.token_hex(16), "state": secrets.token_urlsafe(32)}
-        answer = self.http.get(f"{doctor.api_url(self.stack)}/callback", params=query)
+        answer = self.http.get(self.stack.outputs["CallbackUrl"], params=query)
         landing = Landing.of(answer.headers.get("location", ""))
         error = landing.outcome.get("error") if landing else f"status {answer.status_code}"
         if error != "session_not_found":
@@ -569,7 +569,7 @@ class Verification:
     ) -> httpx.Response:
         headers = {"authorization": f"Bearer {customer.token}"} if customer else {}
         return self.http.request(
-            method, doctor.api_url(self.stack) + path, headers=headers, **content
+            method, self.stack.outputs["ApiUrl"] + path, headers=headers, **content
         )
 
     def _wanted(self, status: int, answer: httpx.Response) -> httpx.Response:

@@ -40,6 +40,8 @@ const PATIENCE = 40_000;
 
 // API Gateway's own refusals have no code. Any other one means that the service does not answer.
 const GATEWAY_CODES: Record<number, FailureCode> = {
+  // The response that the browser does not show.
+  0: "unexpected",
   403: "not_allowed",
   404: "route_not_found",
   413: "invalid_request",
@@ -136,7 +138,9 @@ export class Api {
 
   async #call<Result>(method: string, path: string, body?: object): Promise<Result> {
     let response = await this.#send(method, path, body, false);
-    if (response?.status === 401) response = await this.#send(method, path, body, true);
+    if (response?.status === 401 || response?.type === "error") {
+      response = await this.#send(method, path, body, true);
+    }
     if (response === null || response.status === 401) {
       this.#signIn.signedOut();
       throw new Refused("unauthorized");
@@ -151,7 +155,12 @@ export class Api {
     throw new Refused(content.code ?? GATEWAY_CODES[status] ?? "unreachable", content.request_id);
   }
 
-  /** Sends the request. Returns null if the application provides no access token. */
+  /**
+   * Sends the request. Returns null if the application provides no access token, and `Response.error()`
+   * if the API responds but the browser does not show the response. API Gateway adds CORS headers only
+   * to the responses of functions ("Configure CORS for HTTP APIs in API Gateway"), so the browser may not
+   * show the gateway's own 401 for an expired token.
+   */
   async #send(
     method: string,
     path: string,
@@ -177,9 +186,20 @@ export class Api {
       });
     } catch (error) {
       this.signal.throwIfAborted();
+      if (error instanceof TypeError && (await this.#responds(limit))) return Response.error();
+      this.signal.throwIfAborted();
       const timedOut = error instanceof Error && error.name === "TimeoutError";
       throw error instanceof TypeError || timedOut ? new Refused("unreachable") : error;
     }
+  }
+
+  /** Whether the API responds at all. In this mode the browser hides every response, but not a lost network. */
+  async #responds(limit: AbortSignal): Promise<boolean> {
+    const asked = fetch(`${this.#url}/connections`, { mode: "no-cors", signal: limit });
+    return asked.then(
+      () => true,
+      () => false,
+    );
   }
 }
 

@@ -89,6 +89,31 @@ test("after a 401 a fresh token is requested once", async (t) => {
   assert.equal(second.state.signedOut, 1);
 });
 
+test("a response that the browser hides is repeated once with a fresh token", async (t) => {
+  const hidden = () => new TypeError("Failed to fetch");
+  const opaque = () => new Response();
+  const first = client(t, hidden(), opaque(), Response.json(connection("1")));
+  await first.api.connection({ provider_id: "gusto", company_id: "1" });
+  assert.deepEqual(first.tokens, [false, true]);
+  assert.deepEqual(
+    first.requests.map((one) => [one.mode, one.headers.has("authorization")]),
+    [
+      ["cors", true],
+      ["no-cors", false],
+      ["cors", true],
+    ],
+  );
+  const second = client(t, hidden(), opaque(), hidden(), opaque());
+  await assert.rejects(second.api.page({ limit: 25 }), refusal("unexpected"));
+  assert.deepEqual([second.tokens.length, second.state.signedOut], [2, 0]);
+});
+
+test("without a network no fresh token is requested", async (t) => {
+  const { api, tokens } = client(t, new TypeError("offline"), new TypeError("offline"));
+  await assert.rejects(api.page({ limit: 25 }), refusal("unreachable"));
+  assert.deepEqual(tokens, [false]);
+});
+
 test("without a token nothing is sent", async (t) => {
   const { api, requests, state } = client(t);
   state.token = null;

@@ -21,8 +21,9 @@ PER_CONNECTION = {
 }
 
 # MiniStack does not limit requests. "Quotas for configuring and running an HTTP API in API Gateway":
-# the payload of a request.
+# the payload of a request, and its request line with all headers.
 LARGEST_REQUEST = 10 * 1024 * 1024
+LARGEST_HEADERS = 10_240
 
 
 class ApiFront(ThreadingHTTPServer):
@@ -61,6 +62,9 @@ class Forward(BaseHTTPRequestHandler):
             return
         if length > LARGEST_REQUEST:
             self.refuse(413, b'{"message":"Request Entity Too Large"}')
+            return
+        if len(self.raw_requestline) + len(self.headers.as_bytes()) > LARGEST_HEADERS:
+            self.refuse(431, b'{"message":"Request Header Fields Too Large"}')
             return
         body = self.rfile.read(length)
         # A new connection for each request. When the other side closes an open connection, it is

@@ -80,8 +80,10 @@ def trace_of_invocation(config: Json, inbound: str | None = None) -> str:
     return inbound or invoked_trace.get() or f"{root};Sampled=0;Lineage=1:{secrets.token_hex(4)}:1"
 
 
-def stop_chain(url: str, records: list[Json]) -> None:
+def stop_chain(function: Json, url: str, records: list[Json]) -> None:
     """Moves the messages of a long chain to the dead letters, and counts the dropped invocation."""
+    dimensions = {"FunctionName": function["config"]["FunctionName"]}
+    cloudwatch.record_metric("AWS/Lambda", "RecursiveInvocationsDropped", 1, "Count", dimensions)
     ids = {record["messageId"] for record in records}
     with sqs._queues_lock:
         queue = sqs._queues[url]
@@ -91,6 +93,7 @@ def stop_chain(url: str, records: list[Json]) -> None:
         for message in [one for one in queue["messages"] if one["id"] in ids]:
             queue["messages"].remove(message)
             dead_letters["messages"].append({**message, "visible_at": 0, "receipt_handle": None})
+    cloudwatch._evaluate_all_alarms()
 
 
 def move_to_dead_letters(queue: Json) -> None:
@@ -149,7 +152,7 @@ def run_batch(
     # AWS does not document which message of a batch counts. The longest chain is the strictest choice.
     before = max(map(chain, records))
     if before >= LONGEST_CHAIN:
-        stop_chain(url, [record for record in records if chain(record) >= LONGEST_CHAIN])
+        stop_chain(function, url, [record for record in records if chain(record) >= LONGEST_CHAIN])
         return
     invoked_trace.set(
         f"Root=1-0-0;Parent=0;Sampled=0;Lineage=1:{secrets.token_hex(4)}:{before + 1}"

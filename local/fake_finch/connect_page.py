@@ -34,7 +34,7 @@ from local.fake_finch.records import (
     SessionUnknown,
     WrongLogin,
 )
-from local.fake_finch.seed_world import PROVIDERS, Company
+from local.fake_finch.seed_world import Company
 from local.fake_finch.state import FinchState
 
 PRODUCT_LABELS = {
@@ -151,7 +151,7 @@ def blueprint(finch: FinchState) -> Blueprint:
 
     @page.get("/connect/logos/<provider_id>.svg")
     def logo(provider_id: str) -> BaseResponse | tuple[str, int]:
-        provider = next((p for p in PROVIDERS if p.id == provider_id), None)
+        provider = finch.provider(provider_id)
         if provider is None:
             return "", 404
         drawn = make_response(render_template("logo.svg", provider=provider))

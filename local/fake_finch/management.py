@@ -153,7 +153,7 @@ def blueprint(finch: FinchState) -> Blueprint:
 
     @api.get("/providers")
     def providers() -> Response:
-        return jsonify([_provider(finch, provider) for provider in seed_world.PROVIDERS])
+        return jsonify([_provider(finch, provider) for provider in finch.providers()])
 
     return api
 

@@ -32,9 +32,23 @@ PRODUCTS: tuple[str, ...] = (
 )
 
 
+# Characters that separate, escape or end something in a key, path, query or header.
+_HOSTILE = " %2F../?a=b&c#d;'\"\\<é>%~23|𝔞:+,"
+# The longest id of Finch that the product accepts.
+_LONGEST_ID = 255
+
+
 def seed_id(*names: str) -> str:
     """The UUID of these names, always the same."""
     return str(uuid5(_NAMESPACE, "/".join(names)))
+
+
+def hostile_id(id_: str) -> str:
+    """The id between characters that have a meaning elsewhere, as long as the product accepts.
+
+    Different ids stay different and in their order.
+    """
+    return (f" ../{id_}{_HOSTILE}" + "/.." * _LONGEST_ID)[: _LONGEST_ID - 1] + " "
 
 
 @dataclass(frozen=True)

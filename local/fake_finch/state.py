@@ -181,7 +181,7 @@ class FinchState(Store):
         if session.provider_id is not None:
             provider = self.provider(session.provider_id)
             return [provider] if provider else []
-        return [p for p in seed_world.PROVIDERS if session.manual or not p.assisted_only]
+        return [p for p in self.providers() if session.manual or not p.assisted_only]
 
     def log_in(self, session_id: str, provider_id: str, username: str) -> list[Company]:
         """The companies that this user can choose; raises WrongLogin without a company."""
@@ -364,7 +364,7 @@ class FinchState(Store):
             if entity.name in known:
                 known[entity.name].disconnected = False
             else:
-                connection.entities.append(_connected(connection.id, entity))
+                connection.entities.append(self._connected(connection.id, entity))
 
     def _new_connection(
         self,
@@ -379,7 +379,7 @@ class FinchState(Store):
     ) -> Connection:
         provider = self.provider(provider_id)
         method = method or (provider.methods[0] if provider else "credential")
-        connection_id = self._new_id()
+        connection_id = self.id_of(self._new_id())
         chosen = [entity for entity in company.entities if entity.name in entity_names]
         connection = Connection(
             id=connection_id,
@@ -390,7 +390,7 @@ class FinchState(Store):
             connection_type=connection_type,
             created_at=self.now(),
             logins=[login],
-            entities=[_connected(connection_id, entity) for entity in chosen],
+            entities=[self._connected(connection_id, entity) for entity in chosen],
             # An assisted connection has a token long before it has data.
             status="pending" if method == "assisted" else "connected",
         )
@@ -407,12 +407,10 @@ class FinchState(Store):
         customer: Customer | None,
     ) -> Token:
         token = Token(
-            id=self._new_id(),
+            id=self.id_of(self._new_id()),
             access_token=self._new_id(),
             connection_id=connection.id,
-            account_id=seed_world.seed_id(
-                "account", connection.provider_id, connection.company_id, login
-            ),
+            account_id=self._account_id(connection.provider_id, connection.company_id, login),
             login=login,
             products=tuple(products),
             customer=customer,
@@ -420,6 +418,16 @@ class FinchState(Store):
         )
         self._world.tokens[token.access_token] = token
         return token
+
+    def _account_id(self, *login: str) -> str:
+        return self.id_of(seed_world.seed_id("account", *login))
+
+    def _connected(self, connection_id: str, entity: Entity) -> ConnectedEntity:
+        return ConnectedEntity(
+            id=self.id_of(seed_world.seed_id("entity", connection_id, entity.source_id)),
+            name=entity.name,
+            source_id=entity.source_id,
+        )
 
     # Use of a token.
 
@@ -605,7 +613,7 @@ class FinchState(Store):
         )
         body = {
             "company_id": connection.company_id if connection else new_uuid(),
-            "account_id": seed_world.seed_id("account", *account),
+            "account_id": self._account_id(*account),
             "connection_id": connection_id,
             "entity_id": entity.id if entity else None,
             "event_type": event_type,
@@ -671,14 +679,6 @@ class FinchState(Store):
             )
             granted = products or ("company", "directory", "employment", "individual")
             return self._new_token(connection, username, granted, None), connection
-
-
-def _connected(connection_id: str, entity: Entity) -> ConnectedEntity:
-    return ConnectedEntity(
-        id=seed_world.seed_id("entity", connection_id, entity.source_id),
-        name=entity.name,
-        source_id=entity.source_id,
-    )
 
 
 def _with_query(uri: str | None, answer: dict[str, str]) -> str | None:

@@ -38,11 +38,20 @@ class World:
     switches: Switches = field(default_factory=Switches)
 
     @classmethod
-    def seeded(cls) -> Self:
-        return cls(
-            companies={company.id: company for company in seed_world.COMPANIES},
-            logins=list(seed_world.LOGINS),
-        )
+    def seeded(cls, switches: Switches) -> Self:
+        world = cls(switches=switches)
+        for company in seed_world.COMPANIES:
+            known = replace(company, id=world.id_of(company.id))
+            world.companies[known.id] = known
+        for login in seed_world.LOGINS:
+            reached = tuple(map(world.id_of, login.company_ids))
+            known_at = world.id_of(login.provider_id)
+            world.logins.append(replace(login, provider_id=known_at, company_ids=reached))
+        return world
+
+    def id_of(self, usual: str) -> str:
+        """The form of an id that the switch `ids` asks for."""
+        return seed_world.hostile_id(usual) if self.switches.ids == "hostile" else usual
 
 
 _WORLD = TypeAdapter(World)
@@ -100,7 +109,7 @@ class Store:
         self._new_id = new_id
         self._path = path
         self._lock = threading.RLock()
-        self._world = World.seeded()
+        self._world = World.seeded(Switches())
 
     @classmethod
     def load(
@@ -157,13 +166,13 @@ class Store:
             self.application = replace(self.application, **fields)
             return self.application
 
-    def reset(self) -> None:
-        """Restore the seed data; also reset switches, faults, requests and clock.
+    def reset(self, **switches: Any) -> None:
+        """Restore the seed data; also reset faults, requests, clock and the other switches.
 
         The application does not change.
         """
         with self._change():
-            self._world = World.seeded()
+            self._world = World.seeded(Switches(**switches))
             self._offset = timedelta()
             self.faults.clear()
             self.requests.clear()
@@ -181,8 +190,15 @@ class Store:
 
     # Providers, companies, logins.
 
+    def id_of(self, usual: str) -> str:
+        """The id that this world has for a provider or company of the seed data."""
+        return self._world.id_of(usual)
+
+    def providers(self) -> list[Provider]:
+        return [replace(p, id=self.id_of(p.id)) for p in seed_world.PROVIDERS]
+
     def provider(self, provider_id: str) -> Provider | None:
-        return next((p for p in seed_world.PROVIDERS if p.id == provider_id), None)
+        return next((p for p in self.providers() if p.id == provider_id), None)
 
     def company(self, company_id: str) -> Company:
         """The company with this id; raises KeyError."""
@@ -200,7 +216,7 @@ class Store:
         with self._change():
             number = len(self._world.companies) + 1
             company = Company(
-                id=seed_world.seed_id("company", legal_name, str(number)),
+                id=self.id_of(seed_world.seed_id("company", legal_name, str(number))),
                 legal_name=legal_name,
                 entities=tuple(
                     Entity(name, f"E{number}-{index}", headcount)

@@ -56,6 +56,11 @@ class Switches(BaseModel):
     """`sparse`: only the fields that Finch's SDK requires. `old`: the fields of Finch's first
     reference, which has no `connection_id`, no id of a token and no status."""
 
+    # Ids of providers, companies, connections, entities, tokens and accounts.
+    ids: Literal["usual", "hostile"] = "usual"
+    """`hostile`: long, with characters that separate, escape or end something elsewhere. Pass it to
+    `reset`, which also makes the ids of the seed data."""
+
     # Fields of the token response.
     token_company_id: Presence = _PRESENT
     token_account_id: Presence = _PRESENT

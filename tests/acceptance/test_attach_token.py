@@ -63,8 +63,9 @@ def test_token_revoked_before_it_is_attached_gives_connection_ended(deployed: De
 
 @current_answers
 def test_token_with_another_customers_name_is_not_attached(deployed: Deployed) -> None:
-    deployed.finch.switches.introspect_customer_id_override = "ada@globex.example"
     acme, globex = Person(deployed, "auth0|acme"), Person(deployed, "ada@globex.example")
+    another = deployed.customer_id(globex.customer_id)
+    deployed.finch.switches.introspect_customer_id_override = another
     assert acme.connect().outcome == {"error": "cannot_connect"}
     assert acme.connections() == globex.connections() == []
 

@@ -63,7 +63,7 @@ def test_attackers_code_without_state_does_not_use_up_the_victims_session(
     landing = victim.come_back(victim.log_in(page, provider_id="justworks"))
     assert landing.outcome["status"] == "connected"
     [connection] = victim.connections()
-    assert connection["provider_id"] == "justworks"
+    assert connection["provider_id"] == deployed.finch_id("justworks")
     # The attacker's code keeps its outcome.
     assert "status" not in victim.come_back(planted).outcome
     assert attacker.connections() == []

@@ -4,6 +4,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from finch_connections.domain.identifier import finch_name
 from local.fake_finch.seed_world import (
     CEDARLINE,
     DANA,
@@ -79,8 +80,8 @@ def test_two_sessions_in_one_browser_finish_independently(deployed: Deployed) ->
     first, second = acme.click(acme.link()), acme.click(acme.link())
     back_first = acme.log_in(first, provider_id="gusto")
     back_second = acme.log_in(second, provider_id="justworks")
-    assert acme.come_back(back_second).outcome["provider_id"] == "justworks"
-    assert acme.come_back(back_first).outcome["provider_id"] == "gusto"
+    assert acme.come_back(back_second).outcome == connected(deployed, "justworks")
+    assert acme.come_back(back_first).outcome == connected(deployed)
     assert len(acme.connections()) == 2
 
 
@@ -92,7 +93,8 @@ def test_customer_with_connections_gets_the_next_free_name_at_finch(deployed: De
     calls = deployed.finch.requests.count("POST", "/connect/sessions")
     acme.connect(provider_id="justworks", login=TALLY, company_id=CEDARLINE.id)
     names = [at_finch.customer.id for at_finch in deployed.finch.connections() if at_finch.customer]
-    assert names == ["auth0|acme", "auth0|acme~2", "auth0|acme~3", "auth0|acme~4"]
+    customer_id = deployed.customer_id("auth0|acme")
+    assert names == [finch_name(customer_id, number) for number in (None, 2, 3, 4)]
     assert deployed.finch.requests.count("POST", "/connect/sessions") - calls == 2
 
 

@@ -15,7 +15,10 @@ def log_in_embedded(deployed: Deployed, person: Person) -> tuple[str, str]:
     started = person.start(mode="embedded").json
     page = FinchPage(started["session_id"], started["state"])
     authorized = deployed.finch.authorize(
-        page.session_id, provider_id="gusto", login=MAYA, company_id=HARBOR_LANE.id
+        page.session_id,
+        provider_id=deployed.finch_id("gusto"),
+        login=MAYA,
+        company_id=deployed.finch_id(HARBOR_LANE.id),
     )
     assert authorized.redirect_to is None
     return authorized.code, page.state

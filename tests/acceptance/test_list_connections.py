@@ -14,14 +14,15 @@ def test_list_is_paged_and_filtered_by_status(deployed: Deployed) -> None:
     acme.connect(provider_id="gusto")
     acme.connect(provider_id="justworks")
     acme.disconnect("gusto")
+    adp_run, gusto, justworks = map(deployed.finch_id, ("adp_run", "gusto", "justworks"))
     assert [shown["provider_id"] for shown in acme.connections(limit=1)] == [
-        "adp_run",
-        "gusto",
-        "justworks",
+        adp_run,
+        gusto,
+        justworks,
     ]
-    assert [shown["provider_id"] for shown in acme.connections(status="disconnected")] == ["gusto"]
+    assert [shown["provider_id"] for shown in acme.connections(status="disconnected")] == [gusto]
     chosen = acme.connections(status=f"{deployed.working_status},reauth", limit=1)
-    assert [connection["provider_id"] for connection in chosen] == ["adp_run", "justworks"]
+    assert [connection["provider_id"] for connection in chosen] == [adp_run, justworks]
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_connection_is_made_listed_and_ended(deployed: Deployed, answers: str) -
     assert (shown["status"], shown["company_id"]) == (STATUS[answers], company_id)
     assert shown["logins"][0]["products"] == ["company", "directory"]
     if answers == "old":
-        assert company_id == HARBOR_LANE.id
+        assert company_id == deployed.finch_id(HARBOR_LANE.id)
     assert acme.disconnect(company_id=company_id).json["status"] == "disconnected"
     assert live_token_count(deployed) == 0
     assert deployed.tables.items(deployed.tables.ownerships) == []
@@ -70,7 +70,9 @@ def test_two_providers_and_two_companies_end_independently(deployed: Deployed) -
     assert live_token_count(deployed) == 2
     assert acme.disconnect("justworks", third).json["status"] == "disconnected"
     [left] = deployed.finch.live_tokens()
-    assert deployed.finch.connection(left.connection_id).company_id == HARBOR_LANE.id
+    assert deployed.finch.connection(left.connection_id).company_id == deployed.finch_id(
+        HARBOR_LANE.id
+    )
     assert acme.disconnect(company_id=first).json["status"] == "disconnected"
 
 
@@ -99,10 +101,7 @@ def test_another_customer_cannot_take_the_company(deployed: Deployed, answers: s
 def test_repair_leaves_one_working_login(deployed: Deployed, answers: str) -> None:
     acme = Person(deployed, "auth0|acme")
     company_id = connect(acme)
-    body = {"return_to": deployed.return_urls[0]}
-    path = f"/connections/gusto/{company_id}/reauthenticate"
-    link = acme.call("POST", path, body).json["connect_url"]
-    assert acme.go_through(link).outcome["status"] == "connected"
+    assert acme.go_through(acme.repair_link(company_id=company_id)).outcome["status"] == "connected"
     [shown] = acme.connections()
     assert len(shown["logins"]) == 1
     assert acme.disconnect(company_id=company_id).json["status"] == "disconnected"

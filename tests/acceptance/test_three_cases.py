@@ -26,12 +26,17 @@ def test_multi_provider_is_two_connections_that_end_independently(deployed: Depl
     acme = Person(deployed, "auth0|acme")
     acme.connect(provider_id="gusto")
     acme.connect(provider_id="justworks")
-    assert [shown["provider_id"] for shown in acme.connections()] == ["gusto", "justworks"]
+    assert [shown["provider_id"] for shown in acme.connections()] == [
+        deployed.finch_id("gusto"),
+        deployed.finch_id("justworks"),
+    ]
     assert acme.disconnect("gusto").status == 200
     assert acme.connection("gusto")["status"] == "disconnected"
     assert acme.connection("justworks")["status"] == deployed.working_status
     [left] = deployed.finch.live_tokens()
-    assert deployed.finch.connection(left.connection_id).provider_id == "justworks"
+    assert deployed.finch.connection(left.connection_id).provider_id == deployed.finch_id(
+        "justworks"
+    )
 
 
 def test_multi_entity_is_two_connections_that_end_independently(deployed: Deployed) -> None:
@@ -43,7 +48,9 @@ def test_multi_entity_is_two_connections_that_end_independently(deployed: Deploy
     assert acme.connection(company_id=JUNIPER_VALE.id)["status"] == "disconnected"
     assert acme.connection(company_id=HARBOR_LANE.id)["status"] == deployed.working_status
     [left] = deployed.finch.live_tokens()
-    assert deployed.finch.connection(left.connection_id).company_id == HARBOR_LANE.id
+    assert deployed.finch.connection(left.connection_id).company_id == deployed.finch_id(
+        HARBOR_LANE.id
+    )
 
 
 @current_answers

@@ -2,7 +2,7 @@
 
 import pytest
 
-from local.fake_finch.seed_world import CEDARLINE, HARBOR_LANE, LENA, OWEN
+from local.fake_finch.seed_world import CEDARLINE, LENA, OWEN
 from tests.acceptance.outcomes import connected, current_answers, live_token_count
 from tests.support.deployed import Deployed
 from tests.support.person import Person, connection_path
@@ -12,11 +12,12 @@ def test_customers_cannot_read_or_end_each_others_connections(deployed: Deployed
     acme, globex = Person(deployed, "auth0|acme"), Person(deployed, "ada@globex.example")
     acme.connect()
     globex.connect(provider_id="justworks")
-    assert [shown["provider_id"] for shown in acme.connections()] == ["gusto"]
-    assert [shown["provider_id"] for shown in globex.connections()] == ["justworks"]
+    gusto, justworks = map(deployed.finch_id, ("gusto", "justworks"))
+    assert [shown["provider_id"] for shown in acme.connections()] == [gusto]
+    assert [shown["provider_id"] for shown in globex.connections()] == [justworks]
     for method in ("GET", "DELETE"):
-        other_customers = globex.call(method, connection_path("gusto", HARBOR_LANE.id))
-        unknown = globex.call(method, connection_path("gusto", "unknown"))
+        other_customers = globex.call(method, acme.path())
+        unknown = globex.call(method, connection_path(gusto, "unknown"))
         assert (other_customers.status, other_customers.code) == (unknown.status, unknown.code)
         assert other_customers.code == "connection_not_found"
     assert live_token_count(deployed) == 2
@@ -29,7 +30,7 @@ def test_cursor_of_another_customer_lists_only_own_connections(deployed: Deploye
     globex.connect(provider_id="justworks")
     cursor = acme.call("GET", "/connections?limit=1").json["next_cursor"]
     shown = globex.call("GET", f"/connections?cursor={cursor}").json["connections"]
-    assert [connection["provider_id"] for connection in shown] == ["justworks"]
+    assert [connection["provider_id"] for connection in shown] == [deployed.finch_id("justworks")]
 
 
 def test_company_of_another_customer_is_refused_and_not_changed(deployed: Deployed) -> None:
@@ -53,10 +54,9 @@ def test_another_customer_can_connect_after_the_owner_disconnects(deployed: Depl
     acme.disconnect()
     assert globex.connect().outcome == connected(deployed)
     assert [one["status"] for one in acme.connections()] == ["disconnected"]
-    assert (
-        deployed.tables.items(deployed.tables.ownerships)[0]["customer_id"]["S"]
-        == "ada@globex.example"
-    )
+    assert deployed.tables.items(deployed.tables.ownerships)[0]["customer_id"][
+        "S"
+    ] == deployed.customer_id("ada@globex.example")
 
 
 @pytest.mark.parametrize(

@@ -2,17 +2,13 @@
 
 import pytest
 
-from local.fake_finch.seed_world import HARBOR_LANE, OWEN, TALLY
-from tests.acceptance.outcomes import current_answers, exchange_count, live_token_count
+from local.fake_finch.seed_world import OWEN, TALLY
+from tests.acceptance.outcomes import connected, current_answers, exchange_count, live_token_count
 from tests.support.deployed import Deployed
 from tests.support.person import Person, without_state
 
 # Without a state, a login needs the customer that Finch names.
 pytestmark = current_answers
-
-CONNECTED = {"status": "connected", "provider_id": "gusto", "company_id": HARBOR_LANE.id}
-REPAIRED = CONNECTED | {"repaired": "true"}
-JUSTWORKS = CONNECTED | {"provider_id": "justworks"}
 
 
 @pytest.mark.parametrize("last_first", [True, False], ids=["last first", "first first"])
@@ -25,7 +21,7 @@ def test_two_tabs_without_an_echoed_state_both_connect(
         without_state(acme.log_in(page, provider_id=provider_id))
         for page, provider_id in zip(pages, ("gusto", "justworks"), strict=True)
     ]
-    outcomes = [CONNECTED, JUSTWORKS]
+    outcomes = [connected(deployed), connected(deployed, "justworks")]
     steps = list(zip(urls, outcomes, strict=True))
     for url, outcome in reversed(steps) if last_first else steps:
         assert acme.come_back(url).outcome == outcome
@@ -38,8 +34,10 @@ def test_tab_without_a_state_connects_after_the_last_tab_was_used(deployed: Depl
     acme = Person(deployed, "auth0|acme")
     first, second, third = (acme.click(acme.link()) for _ in range(3))
     back = without_state(acme.log_in(first))
-    assert acme.come_back(acme.log_in(third, "justworks")).outcome == JUSTWORKS
-    assert acme.come_back(back).outcome == CONNECTED
+    assert acme.come_back(acme.log_in(third, "justworks")).outcome == connected(
+        deployed, "justworks"
+    )
+    assert acme.come_back(back).outcome == connected(deployed)
     assert acme.come_back(acme.log_in(second, "adp_run", OWEN)).outcome["status"] == "connected"
     assert len(acme.connections()) == 3
 
@@ -57,8 +55,11 @@ def test_repair_and_connect_in_two_tabs_without_a_state_both_finish(
     else:
         connect, repair = acme.click(acme.link()), acme.click(acme.repair_link())
     steps = [
-        (without_state(acme.log_in(repair)), REPAIRED),
-        (without_state(acme.log_in(connect, provider_id="justworks")), JUSTWORKS),
+        (without_state(acme.log_in(repair)), connected(deployed) | {"repaired": "true"}),
+        (
+            without_state(acme.log_in(connect, provider_id="justworks")),
+            connected(deployed, "justworks"),
+        ),
     ]
     for url, outcome in steps if repair_first else reversed(steps):
         landing = acme.come_back(url)
@@ -67,10 +68,10 @@ def test_repair_and_connect_in_two_tabs_without_a_state_both_finish(
         else:
             assert landing.completion is not None
             answer = acme.confirm(landing.completion).json
-            assert answer.get("repaired") == (True if outcome is REPAIRED else None)
+            assert answer.get("repaired") == (True if "repaired" in outcome else None)
     assert {one["provider_id"]: one["problem"] for one in acme.connections()} == {
-        "gusto": None,
-        "justworks": None,
+        deployed.finch_id("gusto"): None,
+        deployed.finch_id("justworks"): None,
     }
     assert acme.disconnect().json["status"] == "disconnected"
     assert acme.disconnect("justworks").json["status"] == "disconnected"
@@ -85,7 +86,7 @@ def test_reload_after_finch_took_no_code_still_finds_the_right_tab(deployed: Dep
     back = without_state(acme.log_in(acme.click(acme.link()), provider_id="justworks"))
     deployed.finch.faults.add("POST", "/auth/token", error="rate_limit_exceeded_error")
     assert acme.come_back(back).outcome == {"error": "finch_unavailable"}
-    assert acme.come_back(back).outcome == JUSTWORKS
+    assert acme.come_back(back).outcome == connected(deployed, "justworks")
     assert acme.connection()["problem"] is None
 
 
@@ -97,10 +98,10 @@ def test_two_customers_in_one_browser_without_a_state_get_their_own_logins(
     first, second = acme.click(acme.link()), globex.click(globex.link())
     back_first = without_state(acme.log_in(first))
     back_second = without_state(globex.log_in(second, provider_id="justworks"))
-    assert acme.come_back(back_first).outcome == CONNECTED
-    assert globex.come_back(back_second).outcome == JUSTWORKS
-    assert [one["provider_id"] for one in acme.connections()] == ["gusto"]
-    assert [one["provider_id"] for one in globex.connections()] == ["justworks"]
+    assert acme.come_back(back_first).outcome == connected(deployed)
+    assert globex.come_back(back_second).outcome == connected(deployed, "justworks")
+    assert [one["provider_id"] for one in acme.connections()] == [deployed.finch_id("gusto")]
+    assert [one["provider_id"] for one in globex.connections()] == [deployed.finch_id("justworks")]
 
 
 def test_page_of_the_attempt_gets_the_return_without_a_state(deployed: Deployed) -> None:
@@ -143,7 +144,7 @@ def test_browser_with_many_attempts_keeps_the_cookies_of_the_newest_ten(
     assert len(acme.browser.cookies) == 11
     assert len("; ".join(map("=".join, acme.browser.cookies.items()))) < 2000
     assert acme.come_back(acme.log_in(pages[2])).outcome["status"] == "confirm"
-    assert acme.come_back(acme.log_in(pages[3])).outcome == CONNECTED
+    assert acme.come_back(acme.log_in(pages[3])).outcome == connected(deployed)
     back = without_state(acme.log_in(pages[4], "justworks", TALLY))
     assert acme.come_back(back).outcome["status"] == "connected"
 
@@ -154,7 +155,7 @@ def test_second_code_of_a_pending_attempt_ends_with_the_first(deployed: Deployed
     first, second = acme.log_in(page), acme.log_in(page, login=OWEN)
     deployed.finch.faults.add("GET", "/introspect", status=500)
     assert acme.come_back(first).outcome["status"] == "pending"
-    assert acme.come_back(second).outcome == CONNECTED
+    assert acme.come_back(second).outcome == connected(deployed)
     assert exchange_count(deployed) == 1
     [login] = acme.connection()["logins"]
     assert login["id"] in {token.id for token in deployed.finch.live_tokens()}

@@ -5,8 +5,11 @@ from urllib.parse import quote
 import pytest
 
 from local.fake_finch.seed_world import CEDARLINE, HARBOR_LANE, JUNIPER_VALE, NORTHFOLD, TALLY
+from tests.acceptance.outcomes import usual_ids
 from tests.support.deployed import Deployed
 from tests.support.person import Person, rename_at_finch
+
+pytestmark = usual_ids
 
 
 @pytest.mark.parametrize(

@@ -337,7 +337,7 @@ def test_confirmation_can_be_repeated_after_a_lost_response(
     visitor.button("Connect payroll").click()
     visitor.go_through()
     expect(visitor.button("Yes, connect it")).to_be_visible()
-    visitor.intercept("/callback", cut_off, times=1)
+    visitor.intercept("/(callback|connections)$", cut_off, times=2)
     visitor.button("Yes, connect it").click()
     expect(visitor.element.get_by_role("alert")).to_contain_text("does not answer")
     visitor.button("Yes, connect it").click()
@@ -422,7 +422,7 @@ def test_embedded_code_can_be_sent_again_after_a_lost_response(
     visitor: Visitor, deployed: Deployed
 ) -> None:
     arrive_embedded(visitor)
-    visitor.intercept("/callback", cut_off, times=1)
+    visitor.intercept("/(callback|connections)$", cut_off, times=2)
     visitor.button("Connect payroll").click()
     visitor.go_through(frame=visitor.page.frame_locator(FRAME))
     visitor.sees("does not answer")

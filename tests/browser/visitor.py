@@ -258,8 +258,13 @@ def refuse(status: int, code: str | None = None) -> Callable[[Route], None]:
 
 
 def cut_off(route: Route) -> None:
-    """Fails the request as a lost network does."""
+    """Fails a request as a lost network does. The page then asks `/connections` whether the API responds."""
     route.abort()
+
+
+def hidden(route: Route) -> None:
+    """Has the gateway refuse the token. The browser hides its 401, which has no CORS headers."""
+    route.continue_(headers={**route.request.headers, "authorization": "Bearer expired"})
 
 
 def new_tab(context: BrowserContext, world: World, shots: Path) -> Visitor:

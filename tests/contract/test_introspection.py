@@ -180,6 +180,28 @@ def test_old_introspection_has_the_fields_of_finchs_first_reference(
     }
 
 
+def test_hostile_ids_are_in_every_answer_and_usable_in_requests(
+    customers: Customers, wire: Wire, fake_finch: FinchState
+) -> None:
+    fake_finch.reset(ids="hostile")
+    provider_id, company_id = map(fake_finch.id_of, ("gusto", NORTHFOLD.id))
+    session = customers.start()
+    code = customers.authorize(session, DANA, provider_id, company_id).code
+    connected = customers.exchange(code)
+    connected.sdk.account.introspect()
+    answer = wire.conforms(Introspection)
+    assert (answer.provider_id, answer.company_id) == (provider_id, company_id)
+    entity_ids = [entity.id for entity in answer.entities or []]
+    ids = [answer.id, answer.connection_id, provider_id, company_id, answer.account_id, *entity_ids]
+    assert len(set(ids)) == len(ids) == 8
+    for one in ids:
+        assert one is not None
+        assert (len(one), one[:4], one[-1]) == (255, " ../", " ")
+    connected.sdk.account.disconnect_entity(entity_ids=entity_ids[:1])
+    [at_finch] = fake_finch.connections()
+    assert [one.id for one in at_finch.present_entities] == entity_ids[1:]
+
+
 def required(kind: type[BaseModel]) -> set[str]:
     """The fields that a model of the SDK requires and that cannot be null."""
     return {

@@ -99,6 +99,7 @@ def _dynamodb(call: Call) -> Iterator[Fault]:
         writes = [next(iter(one.values())) for one in call.arguments["TransactItems"]]
         conflict = _cancelled(len(writes), 0, "TransactionConflict")
         yield Fault("transaction conflict", conflict, kind="contended")
+        yield Fault("transaction throttled", _cancelled(len(writes), 0, "ThrottlingError"), A_DAY)
         for place, write in enumerate(writes):
             if "ConditionExpression" in write:
                 name = f"condition of {write['TableName'].removesuffix('Table')} failed"

@@ -253,6 +253,7 @@ class Harness:
         # These connections have ended at Finch, but the product has not noticed it yet.
         self._dead_before = {one.id for one in self.world.finch.connections() if not one.live}
         self._scenario_run.outcomes.clear()
+        self._scenario_run.reported.clear()
         self._log.seek(0)
         self._log.truncate()
         self.record()
@@ -285,6 +286,7 @@ class Harness:
             self._history,
             world.border.exchanges,
             at_rest=True,
+            reported=self._scenario_run.reported,
             lost_at_finch=dead if fault.name.endswith("truly") else self._dead_before,
         )
 

@@ -32,15 +32,23 @@ CLINICS = (CUSTOMER, f"gusto#{NORTHFOLD.id}")
 BOTH = ("company", "directory")
 # Another company, where the user of a repair logs in instead.
 _ELSEWHERE: dict[str, Any] = {"login": TALLY, "company_id": JUNIPER_VALE.id}
+# An operator gives up after this many rounds.
+_ROUNDS = 8
 
 
 @dataclass
 class ScenarioRun:
-    """The product, the users and the outcomes of one run of a scenario."""
+    """The product, the users and the outcomes of one run of a scenario.
+
+    `reported` are the Finch connections of a backup whose restore left rows for the operator. `backup`
+    are the names of the restored tables.
+    """
 
     world: InProcess
     people: list[Person] = field(default_factory=list)
     outcomes: list[str] = field(default_factory=list)
+    reported: set[str] = field(default_factory=set)
+    backup: dict[str, str] = field(default_factory=dict)
 
     def person(self, *, same_site: bool = True, customer_id: str = CUSTOMER) -> Person:
         """A user of this customer."""
@@ -58,6 +66,7 @@ class ScenarioRun:
             for person, saved in zip(self.people, cookies, strict=True):
                 person.browser.cookies = dict(saved)
             self.outcomes.clear()
+            self.reported.clear()
 
         return restore
 
@@ -111,6 +120,25 @@ class ScenarioRun:
             with suppress(Stopped, Exception):
                 return self.world.invoke(function, payload)
         return None
+
+    def repeat(self, function: str, **event: Any) -> None:
+        """An operator repeats the rounds of long work, until a round changes nothing more."""
+        before = result = None
+        for _ in range(_ROUNDS):
+            result = None
+            with suppress(Stopped, Exception):
+                result = self.world.run_round(function, **event)
+            if result is None:
+                self.world.queue.pass_time(timedelta(hours=12))
+            elif not result.waits() or result == before:
+                break
+            elif result.open:
+                self.world.queue.pass_time(timedelta(hours=1))
+            before = result
+        if function == "restore_backup" and result and result.open:
+            for item in self.world.tables.items(event["connections"]):
+                tokens = item["tokens"]["M"].values()
+                self.reported |= {token["M"]["connection_id"]["S"] for token in tokens}
 
     @contextmanager
     def once(self, wanted: str, inject: Callable[[Call, Callable[[], Any]], Any]) -> Iterator[None]:
@@ -210,6 +238,32 @@ def disconnected_alone(world: InProcess) -> bool:
     theirs = (ANOTHER, f"gusto#{JUNIPER_VALE.id}")
     return (kept.status(ROW), kept.status(theirs)) == ("disconnected", "connected") and (
         kept.connection_ids(theirs) == live
+    )
+
+
+def erased(world: InProcess) -> bool:
+    """The customer has no row, and the connection of the other customer lives."""
+    kept = StoredState(world)
+    theirs = (ANOTHER, f"gusto#{JUNIPER_VALE.id}")
+    live = {one.connection_id for one in world.finch.live_tokens()}
+    customers = {item["customer_id"]["S"] for item in kept.sessions.values()}
+    return (
+        kept.connections.keys() == {theirs}
+        and kept.status(theirs) == "connected"
+        and kept.connection_ids(theirs) == live
+        and CUSTOMER not in customers
+    )
+
+
+def of_another(world: InProcess) -> bool:
+    """Only the other customer has the company, and their connection lives."""
+    kept = StoredState(world)
+    theirs = (ANOTHER, ROW[1])
+    live = {one.connection_id for one in world.finch.live_tokens()}
+    return (
+        kept.connections.keys() == {theirs}
+        and kept.status(theirs) == "connected"
+        and kept.connection_ids(theirs) <= live
     )
 
 
@@ -392,6 +446,54 @@ def _ended_at_finch(run: ScenarioRun) -> Person:
     [token] = run.world.finch.live_tokens()
     run.world.finch.disconnect(token.access_token)
     return acme
+
+
+def _two_customers(run: ScenarioRun) -> Person:
+    """A customer with a connection and an unconfirmed session, and another customer's connection."""
+    acme = _one_login(run)
+    run.connect(run.person(same_site=False), login=OWEN)
+    run.connect(run.person(customer_id=ANOTHER), **_ELSEWHERE)
+    run.process()
+    return acme
+
+
+def _ids_differ(run: ScenarioRun) -> Person:
+    """Finch's two answers about a token name different connections, the second another customer's."""
+    acme = run.person()
+    run.connect(run.person(customer_id=ANOTHER))
+    run.world.finch.faults.add("POST", "/auth/token", edit={"set": {"connection_id": "unowned"}})
+    assert run.record_outcome(acme.connect().outcome) == "cannot_connect"
+    run.process()
+    return acme
+
+
+def _erased_after_the_backup(run: ScenarioRun) -> Person:
+    acme = _two_customers(run)
+    run.backup = run.world.back_up()
+    run.repeat("erase_customer", customer_id=CUSTOMER)
+    _lose_rows(run, ANOTHER)
+    return acme
+
+
+def _connected_by_another_after_the_backup(run: ScenarioRun) -> Person:
+    acme = _one_login(run)
+    run.backup = run.world.back_up()
+    _lose_rows(run, CUSTOMER)
+    run.connect(run.person(customer_id=ANOTHER), login=OWEN)
+    run.process()
+    return acme
+
+
+def _lose_rows(run: ScenarioRun, customer_id: str) -> None:
+    """The connections of a customer, and their ownership records, are lost."""
+    tables = run.world.tables
+    for table, key in (
+        (tables.connections, ("customer_id", "provider_id#company_id")),
+        (tables.ownerships, ("owned_id",)),
+    ):
+        for item in tables.items(table):
+            if item.get("customer_id") == {"S": customer_id}:
+                tables.dynamodb.delete_item(TableName=table, Key={one: item[one] for one in key})
 
 
 def _not_introspected(run: ScenarioRun) -> Person:
@@ -803,3 +905,19 @@ def _end_held(run: ScenarioRun, acme: Person) -> None:
 )
 def _dismiss(run: ScenarioRun, acme: Person) -> None:
     run.operate({"action": "dismiss", "session": run.only_session("uncertain")})
+
+
+@scenario("operator: erase a customer", erased, _two_customers)
+@scenario("operator: erase a customer whose ids differ", of_another, _ids_differ)
+def _erase(run: ScenarioRun, acme: Person) -> None:
+    run.repeat("erase_customer", customer_id=CUSTOMER)
+
+
+@scenario("operator: restore after an erasure", erased, _erased_after_the_backup)
+@scenario(
+    "operator: restore a company that another customer has connected",
+    of_another,
+    _connected_by_another_after_the_backup,
+)
+def _restore(run: ScenarioRun, acme: Person) -> None:
+    run.repeat("restore_backup", **run.backup)

@@ -26,6 +26,7 @@ DAY = timedelta(days=1)
 # tests/unit/test_alarms.py compares the metrics with AWS's documentation.
 AWS_OWN = {
     *("ApiFailingAlarm", "FunctionErrorsAlarm", "ThrottledAlarm", "EventsLateAlarm"),
+    "LoopStoppedAlarm",
     *("QueueLateAlarm", "DeadLetterAlarm", "EventsDeadLetterAlarm"),
 }
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from types import SimpleNamespace
 from typing import Any, Literal
 
 import boto3
@@ -13,7 +12,6 @@ from finch_connections.aws import dynamodb, token_vault
 from finch_connections.aws.session_table import SessionTable
 from finch_connections.web import batch_request
 from local.fake_finch.seed_world import CEDARLINE, HARBOR_LANE, IRIS, JUNIPER_VALE, LENA, MAYA, OWEN
-from operations.stack import Round, go_through
 from tests.integration.test_process_work import Killed, kill
 from tests.support.in_process import Call, InProcess, let_through
 from tests.support.invariants import ConnectionHistory, StoredState, broken
@@ -30,30 +28,10 @@ VEND = {
 }
 
 
-def ignore_progress(line: str) -> None:
-    """Discards the progress line."""
-
-
-def run_round(deployed: InProcess, function: str, **event: Any) -> Round:
-    """Runs one round of long work as the operator's program does."""
-    names = {
-        "ReencryptTokens": "reencrypt_tokens",
-        "EraseCustomer": "erase_customer",
-        "RestoreBackup": "restore_backup",
-    }
-
-    def invoke(name: str, event: Any) -> Any:
-        assert deployed.invoke is not None
-        return deployed.invoke(names[name], event)["result"]
-
-    stack: Any = SimpleNamespace(invoke=invoke)
-    return go_through(stack, function, event, ignore_progress)
-
-
 def erase(deployed: InProcess, customer_id: str = "acme") -> list[dict[str, Any]]:
     """Repeats rounds, and drains the queue between them; returns the rows that are still open."""
     for _ in range(8):
-        result = run_round(deployed, "EraseCustomer", customer_id=customer_id)
+        result = deployed.run_round("erase_customer", customer_id=customer_id)
         if result.open and not result.waits():
             return result.open
         if not result.open and not sum(result.done.values()):
@@ -164,12 +142,12 @@ def test_every_token_is_reencrypted_without_being_decrypted(
         return send()
 
     deployed.border.guard = note
-    first = run_round(deployed, "ReencryptTokens")
+    first = deployed.run_round("reencrypt_tokens")
     deployed.border.guard = let_through
     assert (first.done, first.open) == ({"reencrypted": 4}, [])
     assert set(operations) == {"ReEncrypt"}
     assert keys_in_use(deployed) == {new} != old
-    assert run_round(deployed, "ReencryptTokens").done == {"already": 4}
+    assert deployed.run_round("reencrypt_tokens").done == {"already": 4}
     assert [acme.connection(), globex.connections()] == before
     deployed.queue.drain()
     assert broken(deployed, ConnectionHistory(), at_rest=False) == []
@@ -195,7 +173,7 @@ def test_key_that_is_not_configured_decrypts_nothing(
     acme, *_ = connect_four_tokens(deployed)
     new_key(old=None)
     assert acme.disconnect().code == "internal_error"
-    left = run_round(deployed, "ReencryptTokens").open
+    left = deployed.run_round("reencrypt_tokens").open
     assert {one["reason"] for one in left} == {"encrypted with a key that is not ours"}
     assert len(left) == 3
     assert len(deployed.finch.live_tokens()) == 4
@@ -222,10 +200,10 @@ def test_reencryption_does_not_overwrite_a_concurrent_connect(
         return answer
 
     deployed.border.guard = interfere
-    first = run_round(deployed, "ReencryptTokens")
+    first = deployed.run_round("reencrypt_tokens")
     assert struck
     assert [one["reason"] for one in first.open] == ["changed meanwhile"]
-    assert run_round(deployed, "ReencryptTokens").open == []
+    assert deployed.run_round("reencrypt_tokens").open == []
     assert keys_in_use(deployed) == {new}
     assert len(acme.connection()["logins"]) == 2
     deployed.queue.drain()
@@ -247,7 +225,7 @@ def test_moved_ciphertext_is_reported_and_the_others_are_reencrypted(
         ExpressionAttributeValues={":stolen": stolen},
     )
     new_key()
-    result = run_round(deployed, "ReencryptTokens")
+    result = deployed.run_round("reencrypt_tokens")
     assert [one["reason"] for one in result.open] == ["does not decrypt in its row"]
     assert result.open[0]["customer_id"] == changed_row["customer_id"]["S"]
     assert result.done["reencrypted"] == (3 if len(changed_row["ciphertexts"]["M"]) == 1 else 2)
@@ -287,9 +265,9 @@ def test_erasure_deletes_nothing_while_finch_is_down(deployed: InProcess) -> Non
     acme.connect()
     deployed.queue.drain()
     deployed.finch.faults.add("*", "*", status=500, times=None)
-    result = run_round(deployed, "EraseCustomer", customer_id="acme")
+    result = deployed.run_round("erase_customer", customer_id="acme")
     deployed.queue.pass_time(timedelta(hours=3))
-    result = run_round(deployed, "EraseCustomer", customer_id="acme")
+    result = deployed.run_round("erase_customer", customer_id="acme")
     assert [one["reason"] for one in result.open] == ["under way"]
     assert result.waits()
     assert acme.connection()["status"] == "disconnecting"
@@ -407,7 +385,7 @@ def test_erasure_reports_a_connection_that_only_finch_can_end(
     # The next attempt leads to the lost connection, but the user does not finish it.
     acme.click(acme.link())
     [lost] = [one for one in deployed.finch.connections() if one.live]
-    result = run_round(deployed, "EraseCustomer", customer_id="acme")
+    result = deployed.run_round("erase_customer", customer_id="acme")
     reported = [row for row in result.open if row["reason"] == "only Finch can end it"]
     assert [row["connection_id"] for row in reported] == [lost.id]
     assert deployed.tables.items(deployed.tables.ownerships) == []
@@ -430,41 +408,6 @@ def test_operator_can_disconnect_a_connection(deployed: InProcess) -> None:
 # Restoring a backup
 
 
-@pytest.fixture
-def back_up(deployed: InProcess) -> Iterator[Callable[[], dict[str, str]]]:
-    """Copies the tables to new tables, as DynamoDB's point-in-time recovery does."""
-    client = deployed.tables.dynamodb
-    made: list[str] = []
-
-    def copy() -> dict[str, str]:
-        names = {}
-        for name, table in (
-            ("connections", deployed.tables.connections),
-            ("sessions", deployed.tables.sessions),
-        ):
-            properties = client.describe_table(TableName=table)["Table"]
-            copied = f"finch-connections-restored-{name}"
-            client.create_table(
-                TableName=copied,
-                KeySchema=properties["KeySchema"],
-                AttributeDefinitions=[
-                    one
-                    for one in properties["AttributeDefinitions"]
-                    if one["AttributeName"] in {k["AttributeName"] for k in properties["KeySchema"]}
-                ],
-                BillingMode="PAY_PER_REQUEST",
-            )
-            made.append(copied)
-            for item in deployed.tables.items(table):
-                client.put_item(TableName=copied, Item=item)
-            names[name] = copied
-        return names
-
-    yield copy
-    for table in made:
-        client.delete_table(TableName=table)
-
-
 def delete_rows(
     deployed: InProcess, customer_id: str, *names: Literal["connections", "sessions", "ownerships"]
 ) -> None:
@@ -480,20 +423,18 @@ def delete_rows(
 
 
 @pytest.mark.usefixtures("small_batches")
-def test_restore_brings_back_lost_rows_but_no_revoked_tokens(
-    deployed: InProcess, back_up: Callable[[], dict[str, str]]
-) -> None:
+def test_restore_brings_back_lost_rows_but_no_revoked_tokens(deployed: InProcess) -> None:
     acme = Person(deployed, "acme")
     acme.connect(login=MAYA)
     acme.connect(login=OWEN)
     acme.connect(provider_id="justworks", login=MAYA)
     before = acme.connection()
-    backup = back_up()
+    backup = deployed.back_up()
     assert acme.disconnect("justworks").status == 200
     deployed.queue.drain()
     delete_rows(deployed, "acme")
     assert acme.connections() == []
-    result = run_round(deployed, "RestoreBackup", **backup)
+    result = deployed.run_round("restore_backup", **backup)
     assert (dict(result.done), result.open) == ({"restored": 2, "dead at Finch": 1}, [])
     [back] = acme.connections()
     logins = {one["id"] for one in before["logins"]}
@@ -501,26 +442,24 @@ def test_restore_brings_back_lost_rows_but_no_revoked_tokens(
     assert back["status"] == "connected"
     deployed.queue.drain()
     assert broken(deployed, ConnectionHistory(), at_rest=True) == []
-    again = run_round(deployed, "RestoreBackup", **backup)
+    again = deployed.run_round("restore_backup", **backup)
     assert again.done == {"there already": 2, "dead at Finch": 1}
     assert acme.disconnect().status == 200
     assert deployed.finch.live_tokens() == []
 
 
-def test_restore_does_not_bring_an_erased_customer_back(
-    deployed: InProcess, back_up: Callable[[], dict[str, str]]
-) -> None:
+def test_restore_does_not_bring_an_erased_customer_back(deployed: InProcess) -> None:
     acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
     acme.connect()
     other_site = Person(deployed, "acme", same_site=False)
     other_site.connect(provider_id="justworks", login=MAYA)
     globex.connect(login=IRIS, company_id=JUNIPER_VALE.id)
     deployed.queue.drain(timedelta(hours=1))
-    tables = back_up()
+    tables = deployed.back_up()
     assert erase(deployed) == []
     delete_rows(deployed, "globex", "connections", "ownerships")
     deployed.clock.advance(timedelta(minutes=1))
-    result = run_round(deployed, "RestoreBackup", **tables)
+    result = deployed.run_round("restore_backup", **tables)
     assert result.open == []
     assert acme.connections() == []
     assert kept(deployed) == GONE
@@ -534,62 +473,54 @@ def test_restore_does_not_bring_an_erased_customer_back(
     assert "acme" not in repr(record)
 
 
-def test_erased_token_that_lives_is_reported_and_not_restored(
-    deployed: InProcess, back_up: Callable[[], dict[str, str]]
-) -> None:
+def test_erased_token_that_lives_is_reported_and_not_restored(deployed: InProcess) -> None:
     acme = Person(deployed, "acme")
     acme.connect()
     deployed.queue.drain()
-    tables = back_up()
+    tables = deployed.back_up()
     # The erasure stops after its first batch, and the rows are lost.
     assert deployed.invoke
     deployed.finch.faults.add("POST", "/disconnect", status=500, times=None)
     deployed.invoke("erase_customer", {"customer_id": "acme"})
     delete_rows(deployed, "acme")
     deployed.queue.clear()
-    result = run_round(deployed, "RestoreBackup", **tables)
+    result = deployed.run_round("restore_backup", **tables)
     [token] = deployed.finch.live_tokens()
     reason = "its customer is erased, but it is alive: ask Finch to end it"
     assert result.open == [{"reason": reason, "connection_id": token.connection_id}]
     assert acme.connections() == []
 
 
-def test_customer_who_connects_after_the_erasure_is_restored(
-    deployed: InProcess, back_up: Callable[[], dict[str, str]]
-) -> None:
+def test_customer_who_connects_after_the_erasure_is_restored(deployed: InProcess) -> None:
     acme = Person(deployed, "acme")
     acme.connect()
     assert erase(deployed) == []
     deployed.clock.advance(timedelta(minutes=1))
     acme.connect()
     deployed.queue.drain()
-    tables = back_up()
+    tables = deployed.back_up()
     delete_rows(deployed, "acme")
-    result = run_round(deployed, "RestoreBackup", **tables)
+    result = deployed.run_round("restore_backup", **tables)
     assert result.open == []
     assert acme.connection()["status"] == "connected"
 
 
-def test_complete_session_without_a_connection_is_named(
-    deployed: InProcess, back_up: Callable[[], dict[str, str]]
-) -> None:
+def test_complete_session_without_a_connection_is_named(deployed: InProcess) -> None:
     acme = Person(deployed, "acme")
     acme.connect()
     deployed.queue.drain()
     delete_rows(deployed, "acme", "connections", "ownerships")
-    result = run_round(deployed, "RestoreBackup", **back_up())
+    result = deployed.run_round("restore_backup", **deployed.back_up())
     [row] = result.open
     assert row["reason"] == "its connection is neither in the table nor in the backup"
     assert (row["customer_id"], row["company_id"]) == ("acme", HARBOR_LANE.id)
 
 
-def test_restore_does_not_change_rows_that_exist(
-    deployed: InProcess, back_up: Callable[[], dict[str, str]]
-) -> None:
+def test_restore_does_not_change_rows_that_exist(deployed: InProcess) -> None:
     acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
     acme.connect(login=MAYA)
     globex.connect(login=IRIS, company_id=JUNIPER_VALE.id)
-    backup = back_up()
+    backup = deployed.back_up()
     # After the backup, both connections end, and each customer connects the other's company.
     acme.disconnect()
     globex.disconnect(company_id=JUNIPER_VALE.id)
@@ -597,7 +528,7 @@ def test_restore_does_not_change_rows_that_exist(
     acme.connect(login=IRIS, company_id=JUNIPER_VALE.id)
     deployed.queue.drain()
     now = [acme.connections(), globex.connections()]
-    result = run_round(deployed, "RestoreBackup", **backup)
+    result = deployed.run_round("restore_backup", **backup)
     assert (dict(result.done), result.open) == ({"dead at Finch": 2}, [])
     assert [acme.connections(), globex.connections()] == now
     assert broken(deployed, ConnectionHistory(), at_rest=True) == []
@@ -605,31 +536,29 @@ def test_restore_does_not_change_rows_that_exist(
 
 @pytest.mark.parametrize("kept_in", ["connection", "session"])
 def test_restore_brings_back_no_token_of_a_connection_whose_newer_token_is_kept(
-    deployed: InProcess, back_up: Callable[[], dict[str, str]], kept_in: str
+    deployed: InProcess, kept_in: str
 ) -> None:
     """The older token still works at Finch, but the kept token can end the connection."""
     deployed.finch.change_switches(one_connection_per_customer_id=False)
     acme = Person(deployed, "acme", same_site=kept_in == "connection")
     before = acme.connect()
-    backup = back_up()
+    backup = deployed.back_up()
     if kept_in == "session":
         assert before.completion is not None
         delete_rows(deployed, "acme", "sessions", "ownerships")
     assert acme.connect().outcome["status"] in ("connected", "confirm")
-    result = run_round(deployed, "RestoreBackup", **backup)
+    result = deployed.run_round("restore_backup", **backup)
     assert (dict(result.done), result.open) == ({"covered": 1}, [])
     assert len(deployed.finch.live_tokens()) == 2
 
 
-def test_restore_does_not_take_a_company_from_its_new_owner(
-    deployed: InProcess, back_up: Callable[[], dict[str, str]]
-) -> None:
+def test_restore_does_not_take_a_company_from_its_new_owner(deployed: InProcess) -> None:
     acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
     acme.connect(login=MAYA)
-    backup = back_up()
+    backup = deployed.back_up()
     delete_rows(deployed, "acme")
     globex.connect(login=OWEN)
-    result = run_round(deployed, "RestoreBackup", **backup)
+    result = deployed.run_round("restore_backup", **backup)
     assert result.done["restored"] == 0
     [left] = result.open
     assert (left["reason"], left["customer_id"]) == ("Conflict", "acme")
@@ -637,50 +566,44 @@ def test_restore_does_not_take_a_company_from_its_new_owner(
     assert globex.connection()["status"] == "connected"
 
 
-def test_restore_reports_connections_while_finch_is_down(
-    deployed: InProcess, back_up: Callable[[], dict[str, str]]
-) -> None:
+def test_restore_reports_connections_while_finch_is_down(deployed: InProcess) -> None:
     acme = Person(deployed, "acme")
     acme.connect()
-    backup = back_up()
+    backup = deployed.back_up()
     delete_rows(deployed, "acme")
     deployed.finch.faults.add("GET", "/introspect", status=500, times=None)
-    result = run_round(deployed, "RestoreBackup", **backup)
+    result = deployed.run_round("restore_backup", **backup)
     assert (result.done["restored"], len(result.open)) == (0, 1)
     assert acme.connections() == []
     deployed.finch.faults.clear()
-    assert run_round(deployed, "RestoreBackup", **backup).done["restored"] == 1
+    assert deployed.run_round("restore_backup", **backup).done["restored"] == 1
 
 
-def test_restored_disconnect_continues(
-    deployed: InProcess, back_up: Callable[[], dict[str, str]]
-) -> None:
+def test_restored_disconnect_continues(deployed: InProcess) -> None:
     acme = Person(deployed, "acme")
     acme.connect()
     deployed.finch.faults.add("POST", "/disconnect", status=500)
     assert acme.disconnect().status == 202
-    backup = back_up()
+    backup = deployed.back_up()
     delete_rows(deployed, "acme")
     deployed.queue.clear()
-    run_round(deployed, "RestoreBackup", **backup)
+    deployed.run_round("restore_backup", **backup)
     assert acme.connection()["status"] == "disconnecting"
     deployed.queue.drain()
     assert acme.connection()["status"] == "disconnected"
     assert deployed.finch.live_tokens() == []
 
 
-def test_restored_escrow_is_held_for_the_operator(
-    deployed: InProcess, back_up: Callable[[], dict[str, str]]
-) -> None:
+def test_restored_escrow_is_held_for_the_operator(deployed: InProcess) -> None:
     acme = Person(deployed, "acme", same_site=False)
     acme.connect()
-    backup = back_up()
+    backup = deployed.back_up()
     delete_rows(deployed, "acme")
     deployed.queue.clear()
-    result = run_round(deployed, "RestoreBackup", **backup)
+    result = deployed.run_round("restore_backup", **backup)
     assert (dict(result.done), result.open) == ({"held for a person": 1}, [])
     assert StoredState(deployed).phases() == {"held": 1}
-    assert run_round(deployed, "RestoreBackup", **backup).done == {"there already": 1}
+    assert deployed.run_round("restore_backup", **backup).done == {"there already": 1}
     deployed.queue.pass_time(timedelta(hours=2))
     assert broken(deployed, ConnectionHistory(), at_rest=True) == []
     [session] = deployed.tables.all_sessions()
@@ -692,19 +615,17 @@ def test_restored_escrow_is_held_for_the_operator(
     assert acme.connection()["status"] == "connected"
 
 
-def test_restored_disconnect_does_not_end_a_newer_connection(
-    deployed: InProcess, back_up: Callable[[], dict[str, str]]
-) -> None:
+def test_restored_disconnect_does_not_end_a_newer_connection(deployed: InProcess) -> None:
     deployed.finch.change_switches(one_connection_per_customer_id=False)
     acme = Person(deployed, "acme")
     acme.connect(login=MAYA)
     deployed.finch.faults.add("POST", "/disconnect", status=500)
     assert acme.disconnect().status == 202
-    backup = back_up()
+    backup = deployed.back_up()
     delete_rows(deployed, "acme")
     deployed.queue.clear()
     assert acme.connect(login=OWEN).outcome["status"] == "connected"
-    run_round(deployed, "RestoreBackup", **backup)
+    deployed.run_round("restore_backup", **backup)
     deployed.queue.drain()
     assert acme.connection()["status"] == "connected"
     assert len(acme.connection()["logins"]) == len(deployed.finch.live_tokens()) == 2
@@ -712,7 +633,6 @@ def test_restored_disconnect_does_not_end_a_newer_connection(
 
 def test_restored_unfinished_exchange_becomes_uncertain(
     deployed: InProcess,
-    back_up: Callable[[], dict[str, str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     acme = Person(deployed, "acme")
@@ -722,24 +642,22 @@ def test_restored_unfinished_exchange_becomes_uncertain(
         with pytest.raises(Killed):
             acme.come_back(url)
     assert len(deployed.finch.live_tokens()) == 1
-    backup = back_up()
+    backup = deployed.back_up()
     delete_rows(deployed, "acme")
     deployed.queue.clear()
-    run_round(deployed, "RestoreBackup", **backup)
+    deployed.run_round("restore_backup", **backup)
     deployed.queue.pass_time(timedelta(hours=2))
     assert deployed.invoke is not None
     listed = deployed.invoke("resolve_unfinished", {"action": "list"})["result"]
     assert [one["phase"] for one in listed["sessions"]] == ["uncertain"]
 
 
-def test_ownership_without_a_connection_does_not_block_the_restore(
-    deployed: InProcess, back_up: Callable[[], dict[str, str]]
-) -> None:
+def test_ownership_without_a_connection_does_not_block_the_restore(deployed: InProcess) -> None:
     acme = Person(deployed, "acme")
     acme.connect()
-    backup = back_up()
+    backup = deployed.back_up()
     delete_rows(deployed, "acme", "connections")
-    result = run_round(deployed, "RestoreBackup", **backup)
+    result = deployed.run_round("restore_backup", **backup)
     assert (dict(result.done), result.open) == ({"restored": 1}, [])
     deployed.queue.drain()
     assert acme.connection()["status"] == "connected"
@@ -748,7 +666,7 @@ def test_ownership_without_a_connection_does_not_block_the_restore(
 
 @pytest.mark.parametrize("revokes", [False, True])
 def test_ownership_without_a_session_does_not_block_the_restore(
-    deployed: InProcess, back_up: Callable[[], dict[str, str]], *, revokes: bool
+    deployed: InProcess, *, revokes: bool
 ) -> None:
     """With or without a connection of the same company whose token Finch has revoked."""
     deployed.finch.change_switches(login_kills_old_tokens=revokes)
@@ -757,9 +675,9 @@ def test_ownership_without_a_session_does_not_block_the_restore(
         same_site.connect()
         deployed.queue.drain()
     other_site.connect()
-    backup = back_up()
+    backup = deployed.back_up()
     delete_rows(deployed, "acme", "sessions")
-    result = run_round(deployed, "RestoreBackup", **backup)
+    result = deployed.run_round("restore_backup", **backup)
     assert (result.done["held for a person"], result.open) == (1, [])
     assert StoredState(deployed).phases()["held"] == 1
     # No check has seen the revoked tokens yet.
@@ -767,20 +685,18 @@ def test_ownership_without_a_session_does_not_block_the_restore(
     assert broken(deployed, ConnectionHistory(), at_rest=False, lost_at_finch=revoked) == []
 
 
-def test_failed_introspection_is_retried_in_the_next_restore_round(
-    deployed: InProcess, back_up: Callable[[], dict[str, str]]
-) -> None:
+def test_failed_introspection_is_retried_in_the_next_restore_round(deployed: InProcess) -> None:
     acme = Person(deployed, "acme")
     acme.connect()
     deployed.queue.drain()
     url = acme.log_in(acme.click(acme.repair_link()))
     deployed.finch.faults.add("POST", "/auth/token", drop="after_effect")
     assert acme.come_back(url).outcome == {"error": "exchange_uncertain"}
-    backup = back_up()
+    backup = deployed.back_up()
     delete_rows(deployed, "acme")
     deployed.finch.faults.add("GET", "/introspect", status=500)
-    first = run_round(deployed, "RestoreBackup", **backup)
+    first = deployed.run_round("restore_backup", **backup)
     # The uncertain session may have a token of this connection, so it is a holder of it.
     assert (first.done["held for a person"], first.done["restored"]) == (1, 0)
-    assert run_round(deployed, "RestoreBackup", **backup).done["restored"] == 1
+    assert deployed.run_round("restore_backup", **backup).done["restored"] == 1
     assert acme.connection()["status"] == "connected"

@@ -290,17 +290,26 @@ def test_late_repetition_of_a_write_does_not_undo_another_request(deployed: Depl
         sessions.give_back(first)
 
 
-@pytest.mark.parametrize("operation", ["update_item", "transact_write_items"])
-def test_write_is_retried_during_a_conflicting_transaction(
-    deployed: Deployed, monkeypatch: pytest.MonkeyPatch, operation: str
+@pytest.mark.parametrize(
+    ("operation", "reason"),
+    [
+        ("update_item", "TransactionConflictException"),
+        ("transact_write_items", "TransactionConflict"),
+        # botocore retries throttled calls, but not a transaction that was cancelled for its throttled items.
+        ("transact_write_items", "ThrottlingError"),
+        ("transact_write_items", "ProvisionedThroughputExceeded"),
+    ],
+)
+def test_write_is_retried_during_a_conflicting_transaction_or_a_throttle(
+    deployed: Deployed, monkeypatch: pytest.MonkeyPatch, operation: str, reason: str
 ) -> None:
-    """Otherwise a conflicting transaction could make us lose a new token."""
+    """Otherwise a conflict or a throttle could make us lose a new token."""
     client = session_table.from_settings().client
-    response: Any = {"Error": {"Code": "TransactionConflictException"}}
+    response: Any = {"Error": {"Code": reason}}
     if operation == "transact_write_items":
         response = {
             "Error": {"Code": "TransactionCanceledException"},
-            "CancellationReasons": [{"Code": "None"}, {"Code": "TransactionConflict"}],
+            "CancellationReasons": [{"Code": "None"}, {"Code": reason}],
         }
     real = getattr(client, operation)
     refusals = [ClientError(response, operation) for _ in range(3)]

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from local.fake_finch.seed_world import NORTHFOLD, TALLY
 from tests.integration.test_operating import erase
 from tests.integration.test_publish_events import Subscriber, bus, subscriber
 from tests.support.in_process import InProcess
@@ -52,3 +53,26 @@ def test_ids_arrive_unchanged_everywhere(
     assert deployed.queue.dead() == []
     assert erase(deployed, customer_id) == []
     assert person.connections() == []
+
+
+def test_hostile_ids_of_entities_and_of_webhooks_arrive_unchanged(deployed: InProcess) -> None:
+    deployed.finch.reset(ids="hostile")
+    acme = Person(deployed, " /../auth0|#%2F")
+    acme.connect(login=TALLY, company_id=NORTHFOLD.id)
+    [login] = acme.connection(company_id=NORTHFOLD.id)["logins"]
+    first, *others = login["entity_ids"]
+    deployed.finch.faults.add("POST", "/disconnect-entity", status=500)
+    assert acme.disconnect_entity(first, company_id=NORTHFOLD.id).status == 202
+    deployed.queue.drain()
+    [at_finch] = deployed.finch.connections()
+    assert {one.id for one in at_finch.present_entities} == set(others)
+    deployed.finch.set_connection_status(at_finch.id, "reauth")
+    assert set(deployed.deliver_webhooks()) == {200}
+    deployed.queue.drain()
+    shown = acme.connection(company_id=NORTHFOLD.id)
+    assert shown["status"] == "reauth"
+    assert shown["provider_name"] == "Gusto"
+    assert {one["id"]: one["status"] for one in shown["logins"][0]["entities"]} == {
+        first: "disconnected",
+        **dict.fromkeys(others, "reauth"),
+    }

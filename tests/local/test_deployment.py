@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from local.aws_emulator.api_front import LARGEST_HEADERS
 from local.world import World
 from tests.local.conftest import until
 from tests.support.deployed import TEMPLATE, Deployed
@@ -42,6 +43,16 @@ def test_frontend_may_read_the_responses_of_the_api(deployed: Deployed) -> None:
     assert reply.headers["access-control-allow-origin"] == origin
     assert reply.headers["access-control-allow-credentials"] == "true"
     assert reply.headers["cache-control"] == "no-store"
+
+
+def test_responses_of_the_gateway_itself_have_no_cors_headers(deployed: Deployed) -> None:
+    origin = deployed.return_urls[0].rstrip("/")
+    expired = {"origin": origin, "authorization": "Bearer expired"}
+    too_large = {**expired, "cookie": "x" * LARGEST_HEADERS}
+    for headers, status in ((expired, 401), (too_large, 431)):
+        reply = deployed.api.send("GET", "/connections", headers=headers)
+        assert reply.status == status
+        assert "access-control-allow-origin" not in reply.headers
 
 
 def test_exchange_longer_than_the_gateway_timeout_still_reaches_the_session(

@@ -504,3 +504,4 @@ def test_message_of_a_long_chain_of_invocations_is_stopped_as_in_lambda(
     send(16)
     until(lambda: queue.dead() == [json.dumps(work_item)])
     assert deployed.finch.requests.count("GET", "/introspect") == before + 1
+    until(lambda: "LoopStoppedAlarm" in ringing(world))

@@ -1,48 +1,63 @@
 """Mutation testing of DynamoDB conditions: without one clause of a condition, a test must fail.
 
-The first run of the tests records each condition that the product sends, and the tests that send it.
-The clauses are taken from these texts, so a new condition is tested without a change here.
+The first run of the tests records each condition that the product sends. The clauses are taken from these
+texts, so a new condition is tested without a change here. It also records for each mutant in which tests
+it decides differently from its condition, given the stored item: no other test can kill it.
 """
 
 import json
 import os
+import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.client import BaseClient
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.dynamodb.comparisons import get_filter_expression
+from moto.dynamodb.models import dynamodb_backends
+from moto.dynamodb.models.dynamo_type import DynamoType, Item
+
+from tests.mutation.accepted import passes
 
 # The tests that send conditions to moto. The other integration tests send the same conditions.
 TESTS = [
-    f"tests/integration/test_{name}.py"
+    f"tests/{name}.py"
     for name in [
-        "health",
-        "operating",
-        "process_work",
-        "races",
-        "repairs",
-        "vend_token",
-        "webhooks",
-        "fetch_names",
-        "publish_events",
-        "at_rest",
+        "integration/test_races",
+        "integration/test_transfer",
+        "integration/test_operating",
+        "integration/test_process_work",
+        "unit/test_session_table",
+        "integration/test_budgets",
+        "integration/test_waiting",
+        "integration/test_health",
+        "integration/test_repairs",
+        "integration/test_pair_ids",
+        "integration/test_renamed_at_finch",
+        "integration/test_disconnect_entity",
+        "integration/test_vend_token",
+        "integration/test_webhooks",
+        "integration/test_fetch_names",
+        "integration/test_publish_events",
+        "integration/test_at_rest",
     ]
-] + ["tests/unit/test_session_table.py"]
+]
 _RECORD = Path(".local/mutation/conditions.json")
+_PART = _RECORD.with_name("conditions-part.json")
 _KINDS = ("ConditionExpression", "FilterExpression")
-# A survivor takes this long at most: the quickest tests run first.
-_SECONDS = 300
+# The limit for the tests of a mutant, next to the recorded time: a busy machine is slower.
+_SECONDS, _SLOWER = 60, 10
 
 type Requests = Iterator[tuple[str, dict[str, Any]]]
 
 
 def without_a_clause(condition: str) -> Iterator[str]:
     """All texts that lack one clause of a condition; an empty text if there is only one clause."""
-    inner = condition.strip()
-    while inner.startswith("(") and len(_split(inner, None)) == 1:
-        inner = inner[1:-1].strip()
+    inner = _bare(condition)
     for operator in (" OR ", " AND "):
         clauses = _split(inner, operator)
         if len(clauses) == 1:
@@ -51,9 +66,16 @@ def without_a_clause(condition: str) -> Iterator[str]:
             before, after = clauses[:n], clauses[n + 1 :]
             yield operator.join([*before, *after])
             for shorter in filter(None, without_a_clause(clause)):
-                yield operator.join([*before, f"({shorter})", *after])
+                yield operator.join([*before, f"({_bare(shorter)})", *after])
         return
     yield ""
+
+
+def _bare(condition: str) -> str:
+    """A condition without parentheses around all of it: DynamoDB refuses redundant parentheses."""
+    while condition.startswith("(") and len(_split(condition, None)) == 1:
+        condition = condition[1:-1]
+    return condition
 
 
 def _split(text: str, operator: str | None) -> list[str]:
@@ -96,13 +118,28 @@ def _cut(request: dict[str, Any], kind: str, text: str) -> None:
             request[field] = kept
 
 
-class Plugin:
-    """Records the conditions of each test; with a mutant, also cuts its condition."""
+def _differs(request: dict[str, Any], kind: str, mutant: str) -> bool:
+    """Whether a mutant decides differently from its condition about the stored item."""
+    if kind == "FilterExpression":
+        return True
+    table = dynamodb_backends[DEFAULT_ACCOUNT_ID]["eu-west-1"].tables[request["TableName"]]
+    key = request.get("Key") or request["Item"]
+    names = [one for one in (table.hash_key_attr, table.range_key_attr) if one]
+    found = table.get_item(*(DynamoType(key[name]) for name in names))
+    item = found or Item(DynamoType({"S": ""}), None, {})
+    values = (request.get("ExpressionAttributeNames"), request.get("ExpressionAttributeValues"))
+    before = get_filter_expression(request[kind], *values).expr(item)
+    return bool(before) != bool(not mutant or get_filter_expression(mutant, *values).expr(item))
 
-    def __init__(self, mutant: tuple[str, str] | None = None) -> None:
+
+class Plugin:
+    """Records the mutants of each test; with a mutant, also cuts its condition."""
+
+    def __init__(self, mutant: str | None = None) -> None:
         self.mutant = mutant
+        # The tests in which a mutant decides differently, with their seconds.
         self.tests: dict[str, dict[str, float]] = {}
-        self._sent: set[str] = set()
+        self._differ: set[str] = set()
         self._send = BaseClient._make_api_call  # type: ignore[attr-defined]
 
         # A function, unlike a bound method, gets the client as its first argument.
@@ -116,20 +153,28 @@ class Plugin:
             for name, request in _requests(operation, arguments):
                 for kind in _KINDS:
                     if kind in request:
-                        condition = _name(name, kind, request)
-                        self._sent.add(condition)
-                        if self.mutant and condition == self.mutant[0]:
-                            _cut(request, kind, self.mutant[1])
+                        self._condition(name, request, kind)
         return self._send(client, operation, arguments)
+
+    def _condition(self, operation: str, request: dict[str, Any], kind: str) -> None:
+        for text in without_a_clause(request[kind]):
+            name = f"{_name(operation, kind, request)} -> {text or 'no condition'}"
+            if self.mutant is None:
+                self.tests.setdefault(name, {})
+                if name not in self._differ and _differs(request, kind, text):
+                    self._differ.add(name)
+            elif name == self.mutant:
+                _cut(request, kind, text)
+                return
 
     @pytest.hookimpl
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-        """Notes which test sent which conditions."""
+        """Notes in which test mutants decide differently."""
         if call.when == "call":
-            for condition in self._sent:
-                self.tests.setdefault(condition, {})[item.nodeid] = call.duration
+            for mutant in self._differ:
+                self.tests[mutant][item.nodeid] = call.duration
         if call.when == "teardown":
-            self._sent.clear()
+            self._differ.clear()
 
 
 def _pytest(tests: list[str], plugin: Plugin) -> int:
@@ -137,43 +182,70 @@ def _pytest(tests: list[str], plugin: Plugin) -> int:
     return int(pytest.main([*quiet, *tests], plugins=[plugin]))
 
 
-def _survives(mutant: tuple[str, str], tests: list[str]) -> bool:
-    """Whether all tests pass with this mutant, in a process of its own."""
+def _in_a_process(work: Callable[[], int], seconds: float = 0) -> int:
+    """The exit code of the work in a process of its own, without its output; not 0 or 1 if it did not end."""
     child = os.fork()
     if child == 0:
-        import signal
-
-        signal.alarm(_SECONDS)
+        signal.alarm(int(seconds))
         quiet = os.open(os.devnull, os.O_WRONLY)
         os.dup2(quiet, 1)
         os.dup2(quiet, 2)
-        os._exit(_pytest(tests, Plugin(mutant)))
-    return os.waitpid(child, 0)[1] == 0
+        os._exit(work())
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def main() -> None:
-    """Tests each mutant that has no result yet, and prints the survivors and the score."""
-    done: dict[str, Any] = json.loads(_RECORD.read_text()) if _RECORD.exists() else {}
-    if "tests" not in done:
+def _record(file: str, done: dict[str, Any]) -> None:
+    """Adds the mutants that the tests of a file know."""
+
+    def work() -> int:
         plugin = Plugin()
-        if _pytest(TESTS, plugin):
-            sys.exit("The tests fail without a mutant.")
-        done = {"tests": plugin.tests, "survived": {}}
-        _RECORD.parent.mkdir(parents=True, exist_ok=True)
-        _RECORD.write_text(json.dumps(done))
+        code = _pytest([file], plugin)
+        _PART.write_text(json.dumps(plugin.tests))
+        return code
+
+    if _in_a_process(work):
+        sys.exit(f"The tests fail without a mutant: {file}")
+    for mutant, tests in json.loads(_PART.read_text()).items():
+        done["tests"].setdefault(mutant, {}).update(tests)
+        if tests and done["survived"].get(mutant):
+            # The new tests may kill it.
+            del done["survived"][mutant]
+    done["files"][file] = _digest(file)
+
+
+def _digest(file: str) -> str:
+    return sha256(Path(file).read_bytes()).hexdigest()
+
+
+def _verdict(mutant: str, tests: dict[str, float]) -> bool:
+    """Whether a mutant survives all tests in which it decides differently, the quickest first.
+
+    A run that takes too long has killed nothing.
+    """
+    if not tests:
+        return True
+    quickest = sorted(tests, key=lambda test: tests[test])
+    limit = _SECONDS + _SLOWER * sum(tests.values())
+    return _in_a_process(lambda: _pytest(quickest, Plugin(mutant)), limit) != 1
+
+
+def main(files: Sequence[str] = TESTS) -> bool:
+    """Tests each mutant that no test has killed yet; returns whether all other survivors are accepted."""
+    _RECORD.parent.mkdir(parents=True, exist_ok=True)
+    done: dict[str, Any] = {"files": {}, "tests": {}, "survived": {}}
+    if _RECORD.exists():
+        done = json.loads(_RECORD.read_text())
+    for file in files:
+        if done["files"].get(file) != _digest(file):
+            _record(file, done)
+            _RECORD.write_text(json.dumps(done))
     survived: dict[str, bool] = done["survived"]
-    for condition, tests in sorted(done["tests"].items()):
-        text = condition.partition(": ")[2]
-        for mutant in without_a_clause(text):
-            name = f"{condition} -> {mutant or 'no condition'}"
-            if name not in survived:
-                survived[name] = _survives((condition, mutant), sorted(tests, key=tests.get))
-                _RECORD.write_text(json.dumps(done))
-            if survived[name]:
-                print("survived:", name, flush=True)
-    killed = len(survived) - sum(survived.values())
-    print(f"conditions: {len(survived)} mutants, {killed} killed")
+    for mutant, tests in sorted(done["tests"].items()):
+        if mutant not in survived:
+            survived[mutant] = _verdict(mutant, tests)
+            _RECORD.write_text(json.dumps(done))
+    return passes("conditions", len(survived), [one for one in survived if survived[one]])
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(not main(sys.argv[1:] or TESTS))

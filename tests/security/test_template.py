@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.deployed import ROOT, TEMPLATE
 
+RESOURCES = TEMPLATE["Resources"]
 LOCKS = sorted(ROOT.glob("**/*requirements.txt"))
 
 
@@ -32,6 +33,11 @@ def allowed(parameter: str, value: str) -> bool:
         ("ReturnUrls", "http://localhost:8080/"),
         ("ApiUrl", ""),
         ("ApiUrl", "https://api.example.com"),
+        ("DomainName", ""),
+        ("DomainName", "payroll-api.eu.example.com"),
+        ("CertificateArn", "arn:aws:acm:eu-west-1:123456789012:certificate/0a-1b"),
+        ("HostedZoneId", "Z0123456789ABCDEFGHIJ"),
+        ("PermissionsBoundaryArn", "arn:aws-us-gov:iam::123456789012:policy/teams/boundary"),
         ("ApiUrl", "https://api.example.com/payroll"),
         ("ApiUrl", "https://api.example.com/benefits/payroll-v1.2"),
         ("FinchApiUrl", "https://api.tryfinch.com"),
@@ -58,6 +64,13 @@ def test_valid_parameter_values_are_accepted(parameter: str, value: str) -> None
         ("FrontendOrigins", "http://app.example.com"),
         ("ReturnUrls", "http://app.example.com/payroll"),
         ("ApiUrl", "http://api.example.com"),
+        ("DomainName", "https://api.example.com"),
+        ("DomainName", "api.example.com/payroll"),
+        ("DomainName", "localhost"),
+        ("DomainName", "*.example.com"),
+        ("CertificateArn", "arn:aws:iam::123456789012:server-certificate/mine"),
+        ("HostedZoneId", "/hostedzone/Z0123456789ABCDEFGHIJ"),
+        ("PermissionsBoundaryArn", "arn:aws:iam::123456789012:role/admin"),
         ("FinchApiUrl", "http://api.tryfinch.com"),
         ("JwtIssuer", "http://issuer.example.com"),
         ("FinchApiUrl", "http://localhost.example.com"),
@@ -84,10 +97,33 @@ def test_unsafe_parameter_values_are_refused(parameter: str, value: str) -> None
     assert not allowed(parameter, value)
 
 
+def test_boundary_limits_every_role() -> None:
+    roles = [one["Properties"] for one in RESOURCES.values() if one["Type"] == "AWS::IAM::Role"]
+    assert len(roles) > 10
+    boundary = {
+        "Fn::If": ["HasBoundary", {"Ref": "PermissionsBoundaryArn"}, {"Ref": "AWS::NoValue"}]
+    }
+    assert all(role["PermissionsBoundary"] == boundary for role in roles)
+
+
+def test_domain_leads_to_the_default_stage_and_is_the_address_that_functions_use() -> None:
+    domain = {name: one for name, one in RESOURCES.items() if one.get("Condition") == "HasDomain"}
+    assert domain.keys() == {"ApiDomain", "ApiMapping"}
+    mapping = domain["ApiMapping"]["Properties"]
+    assert mapping == {
+        "ApiId": {"Ref": "HttpApi"},
+        "DomainName": {"Ref": "ApiDomain"},
+        "Stage": {"Ref": "HttpApi.Stage"},
+    }
+    address = {"Fn::If": ["HasDomain", {"Fn::Sub": "https://${DomainName}"}, ""]}
+    variables = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+    assert variables["API_URL"] == {"Fn::If": ["HasApiUrl", {"Ref": "ApiUrl"}, address]}
+
+
 def test_every_skipped_checkov_rule_has_a_reason() -> None:
     skipped = [
         (name, skip)
-        for name, resource in TEMPLATE["Resources"].items()
+        for name, resource in RESOURCES.items()
         for skip in resource.get("Metadata", {}).get("checkov", {}).get("skip", [])
     ]
     assert skipped

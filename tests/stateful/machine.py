@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from hashlib import sha256
 from typing import Any, ClassVar
@@ -21,7 +21,9 @@ from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.utilities import dynamo_to_dict
 from moto.sqs.models import Message
 
+from finch_connections.aws.connection_table import SORT_KEY
 from finch_connections.domain.connect_session import issued_to
+from finch_connections.domain.token_response import DEAD_AGAIN_AFTER
 from functions.process_work import handler as process_work_handler
 from local.fake_finch.records import CannotAuthorize, Connection
 from local.fake_finch.refusals import ReauthenticateUser
@@ -90,6 +92,8 @@ FINCH_VARIANTS: tuple[dict[str, Any], ...] = (
     {"reauth_may_change_company": True},
     {"reauth_may_change_company": True, "reauth_kills_old_tokens": True},
 )
+# Finch's wrong answer that the product believes if Finch repeats it an hour later.
+_LIE = "401 invalid_token_error, wrongly"
 # Faults of Finch that last for a while: the end of the path, and the name of the fault.
 OUTAGES = (
     ("", "not reached"),
@@ -104,6 +108,7 @@ OUTAGES = (
     ("/disconnect", "403 insufficient_account_permissions"),
     ("/disconnect", "403 insufficient_scope_error"),
     ("/disconnect", "200 html"),
+    ("", _LIE),
 )
 
 
@@ -232,7 +237,9 @@ class Model(RuleBasedStateMachine):
         self._delivering = False
         self._hidden_messages: list[Message] = []
         self._in_step = False
-        self._lied = False
+        self._lied_at: datetime | None = None
+        # The Finch connections of an erased customer that a restore reports to the operator.
+        self._reported: set[str] = set()
         self.world.border.guard = self._guard
 
     @initialize(switches=st.sampled_from(FINCH_VARIANTS))
@@ -279,11 +286,8 @@ class Model(RuleBasedStateMachine):
         if trouble.kind == "lost":
             faults = [one for one in faults if one.name.endswith(_AFTER)] or faults
         fault = faults[trouble.pick % len(faults)]
-        if fault.name.endswith("wrongly"):
-            # The product believes a wrong answer that Finch repeats, so Finch gives only one wrong answer.
-            if self._lied:
-                return self._send_in_outage(call, send)
-            self._lied = True
+        if fault.name == _LIE and not self._may_lie():
+            return self._send_in_outage(call, send)
         inject = fault.inject
         if fault.name.endswith("truly"):
             return self.oracle.finch_may_end(lambda: inject(self.world, call, send))
@@ -294,9 +298,15 @@ class Model(RuleBasedStateMachine):
             path, name = self.outage
             if call.operation.endswith(path):
                 for fault in faults_of(call):
-                    if fault.name == name:
+                    if fault.name == name and (name != _LIE or self._may_lie()):
                         return fault.inject(self.world, call, send)
         return send()
+
+    def _may_lie(self) -> bool:
+        """Whether Finch may give a wrong answer: within an hour of the first, about any token."""
+        now = self.world.clock.now
+        self._lied_at = self._lied_at or now
+        return now < self._lied_at + DEAD_AGAIN_AFTER - MINUTE
 
     def _observed(self, call: Call, send: Send) -> Send:
         """Returns a function that sends the call and lets the oracle record its effect."""
@@ -364,6 +374,7 @@ class Model(RuleBasedStateMachine):
             self.oracle.history,
             self.world.border.exchanges,
             at_rest=at_rest,
+            reported=self._reported,
             lost_at_finch=self.oracle.excused(),
         )
         found += self.oracle.broken(kept)
@@ -373,7 +384,7 @@ class Model(RuleBasedStateMachine):
     # Users
 
     def _stopped(self, reply: Reply) -> bool:
-        return reply.status == 502 and "problem" not in reply.headers["content-type"]
+        return reply.status == 500 and "problem" not in reply.headers["content-type"]
 
     def _start(
         self, customer_id: str, same_site: bool, place: Place | None, embedded: bool
@@ -1031,6 +1042,92 @@ class Model(RuleBasedStateMachine):
         """Dismisses an exchange without a token, as the operator sees in Finch's dashboard."""
         with self._step("operator dismisses", trouble):
             self._dismiss(which)
+
+    @precondition(lambda self: self._with_tokens() and not self.outage)
+    @rule(who=CUSTOMER, place=st.one_of(st.none(), st.sampled_from(PLACES)), trouble=TROUBLES)
+    def operator_erases_and_restores(
+        self, who: str, place: Place | None, trouble: Trouble | None
+    ) -> None:
+        """Erases a customer, and restores a backup from before. Rows of the other customer are lost.
+
+        The other customer may connect at `place` in between.
+        """
+        [other] = {*CUSTOMERS} - {who}
+        backup, before = self.world.back_up(), self.stored.connections
+        with self._step("operator erases a customer", trouble):
+            erased = self._erase(who)
+        if place:
+            with self._step("connect"):
+                self._connect(other, True, place, BOTH)
+        with self._step("operator restores a backup"):
+            had = StoredState(self.oracle.deployed)
+            for row in sorted(had.connections.keys() & before):
+                tokens = [one[row]["tokens"]["M"].keys() for one in (before, had.connections)]
+                if row[0] == other and tokens[0] == tokens[1]:
+                    self._lose(row, had)
+            result = self.world.run_round("restore_backup", **backup)
+            self._reported |= {one.get("connection_id", "") for one in result.open}
+            kept = StoredState(self.oracle.deployed)
+            rows = [{row for row in each.connections if row[0] == who} for each in (kept, had)]
+            hashes = [
+                {one for one, item in each.sessions.items() if item["customer_id"]["S"] == who}
+                for each in (kept, had)
+            ]
+            if rows[0] != rows[1] or hashes[0] != hashes[1]:
+                raise PromiseBroken(f"M6: {who} is erased, and a restore brings rows back")
+            if erased and (rows[0] or hashes[0]):
+                raise PromiseBroken(f"M6: {who} is erased, and has rows")
+            Model.ran["(restored)"] += result.done["restored"]
+
+    def _erase(self, customer_id: str) -> bool:
+        """Repeats the rounds of an erasure, and returns whether nothing is left of the customer."""
+        for _ in range(_ROUNDS):
+            self._note_ends_of(customer_id)
+            try:
+                result = self.world.run_round("erase_customer", customer_id=customer_id)
+            except (Stopped, Exception):
+                if not self._injected:
+                    raise
+                continue
+            self._note_ends_of(customer_id)
+            if not result.open and not sum(result.done.values()):
+                return True
+            if not result.waits():
+                return False
+            self._pass(2 * HOUR)
+        return False
+
+    def _note_ends_of(self, customer_id: str) -> None:
+        """Records that an erasure may end what only this customer has."""
+        kept = StoredState(self.oracle.deployed)
+        theirs, others = set[str](), set[str]()
+        for item in kept.sessions.values():
+            if "escrow" in item:
+                mine = item["customer_id"]["S"] == customer_id
+                (theirs if mine else others).add(item["escrow"]["M"]["connection_id"]["S"])
+        for row in kept.connections:
+            if row[0] == customer_id:
+                self.oracle.customer_ends(row)
+            else:
+                others |= kept.connection_ids(row)
+        self.oracle.asked_to_end |= theirs - others
+
+    def _lose(self, row: Row, kept: StoredState) -> None:
+        """A connection is lost with its ownership records, unless a session has a token of it too."""
+        records = {
+            owned_id: item
+            for owned_id, item in kept.ownerships.items()
+            if (item.get("customer_id"), item.get("key")) == ({"S": row[0]}, {"S": row[1]})
+        }
+        if not records or any("holders" in item for item in records.values()):
+            return
+        tables = self.world.tables
+        for owned_id in records:
+            tables.dynamodb.delete_item(
+                TableName=tables.ownerships, Key={"owned_id": {"S": owned_id}}
+            )
+        key = {"customer_id": {"S": row[0]}, SORT_KEY: {"S": row[1]}}
+        tables.dynamodb.delete_item(TableName=tables.connections, Key=key)
 
     def _dismiss(self, which: int) -> bool:
         left = {

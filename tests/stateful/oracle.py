@@ -192,7 +192,8 @@ class Oracle:
             if phase in _UNFINISHED:
                 consumed_at = datetime.fromisoformat(item["consumed_at"]["S"])
                 ends = (consumed_at + CONFIRM_WITHIN).timestamp()
-                latest = max(soon, ends) if phase == "escrowed" else soon
+                # A request that holds the token queues a look, and leaves the time of the confirmation.
+                latest = max(soon, ends) if phase in ("escrowed", "held") else soon
                 if "due_at" not in item or int(item["due_at"]["N"]) > latest:
                     yield f"M3: no scheduled check finds a session that is {phase}"
         for row, item in kept.connections.items():

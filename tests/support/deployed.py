@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from samtranslator.yaml_helper import yaml_parse
 
 from local.fake_finch import FinchState
+from local.fake_finch.seed_world import COMPANIES, PROVIDERS
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE: dict[str, Any] = yaml_parse((ROOT / "template.yaml").read_text())
+_SEED_IDS = {one.id for one in PROVIDERS} | {one.id for one in COMPANIES}
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,7 @@ class Deployed:
 
     `token` makes an access token of the application for a customer id. `invoke` calls a function
     by the name of its handler, as an operator does. `queue` exists only where time is simulated.
+    `customer_ids` has the true ids of customers for which tests use a shorter name.
     """
 
     api: Api
@@ -137,16 +140,25 @@ class Deployed:
     token: Callable[[str], str]
     invoke: Callable[[str, Any], Any] | None = None
     queue: Queue | None = None
+    customer_ids: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def working_status(self) -> str:
         """The status of a connection that works: unknown if Finch answers without a status."""
         return "unknown" if self.finch.switches.answers == "old" else "connected"
 
+    def customer_id(self, name: str) -> str:
+        """The customer id in the claim of a customer whom tests call `name`."""
+        return self.customer_ids.get(name, name)
+
+    def finch_id(self, id_: str) -> str:
+        """Finch's id of a provider or company of the seed data; any other id unchanged."""
+        return self.finch.id_of(id_) if id_ in _SEED_IDS else id_
+
     def shown_company_id(self, provider_id: str, company_id: str) -> str:
         """The company id of a connection in our API: its `connection_id` if Finch names no company."""
         if self.finch.switches.answers != "sparse":
-            return company_id
+            return self.finch_id(company_id)
         found = (
             one.id
             for one in reversed(self.finch.connections())

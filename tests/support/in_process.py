@@ -49,6 +49,7 @@ from finch_connections.finch import credentials, names_api
 from finch_connections.use_cases import schedule_checks
 from local.fake_finch import FinchState, InProcessTransport, create_app
 from local.fake_finch.webhooks import Delivery
+from operations.stack import Round, go_through
 from tests.support.api_description import decoded_path
 from tests.support.deployed import ROOT, TEMPLATE, Deployed, Reply, Tables
 
@@ -67,6 +68,14 @@ _REMINDER_INTERVAL = timedelta(minutes=90)
 # Lambda stops a chain of invocations that one event caused after about 16 ("Use Lambda recursive loop
 # detection to prevent infinite loops" in its developer guide).
 LONGEST_CHAIN = 16
+# "Quotas for configuring and running an HTTP API" in API Gateway's guide: bytes of the request line and
+# the headers together, and the time for an integration.
+LARGEST_HEADERS = 10_240
+_LONGEST_INTEGRATION = timedelta(seconds=30)
+# "Lambda quotas" in Lambda's guide: bytes of the response of a synchronous invocation.
+LARGEST_RESPONSE = 6 * 1024 * 1024
+# "Quotas in Amazon DynamoDB" in its guide: bytes of all items of a transaction.
+LARGEST_TRANSACTION = 4 * 1024 * 1024
 # The header that botocore sends, which SQS stores with a message ("Message attributes" in its guide).
 _TRACE_HEADER = "X-Amzn-Trace-Id"
 _TRACE_VARIABLE = "_X_AMZN_TRACE_ID"
@@ -356,7 +365,7 @@ def routes_of_template() -> list[Route]:
                 if "Path" in properties
                 else "$default"
             )
-            needs_token = properties.get("Auth", {}).get("Authorizer") != "NONE"
+            needs_token = "Auth" in properties
             file = ROOT / "events" / f"{name}.json"
             routes.append(Route(key, handler_of(name), file, needs_token))
     return sorted(routes, key=lambda route: route.key == "$default")
@@ -398,6 +407,9 @@ class InProcessApi:
     ) -> Reply:
         """Sends one request through the function that the template routes it to."""
         headers = dict(headers or {})
+        lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {headers[name]}" for name in headers)]
+        if len("\r\n".join(lines).encode()) > LARGEST_HEADERS:
+            return _of_gateway(431, "Request Header Fields Too Large")
         url = urlsplit(path)
         decoded = decoded_path(url.path).removeprefix(self.base_path)
         route, parameters = self._route(method, decoded)
@@ -426,13 +438,16 @@ class InProcessApi:
             name: value for name, value in event["headers"].items() if not name.startswith("finch-")
         } | {name.lower(): value for name, value in headers.items()}
         name = route.event_file.stem
+        began = datetime.now(UTC)
         try:
             with self.border.invocation(name):
                 answer = route.handler(event, context(name))
         except Stopped:
-            return Reply(
-                502, {"content-type": "application/json"}, [], '{"message":"Internal Server Error"}'
-            )
+            return _of_gateway(500, "Internal Server Error")
+        if datetime.now(UTC) - began > _LONGEST_INTEGRATION:
+            return _of_gateway(503, "Service Unavailable")
+        if len(json.dumps(answer)) > LARGEST_RESPONSE:
+            return _of_gateway(500, "Internal Server Error")
         return Reply(
             answer["statusCode"],
             {name.lower(): value for name, value in answer["headers"].items()},
@@ -446,6 +461,11 @@ class InProcessApi:
             if parameters is not None:
                 return route, parameters
         return self.routes[-1], {}
+
+
+def _of_gateway(status: int, message: str) -> Reply:
+    """A response of API Gateway itself."""
+    return Reply(status, {"content-type": "application/json"}, [], json.dumps({"message": message}))
 
 
 def _body(body: bytes) -> dict[str, Any]:
@@ -528,6 +548,8 @@ class InProcessQueue:
             raise QueueOverload("the queue gets more and more messages")
         self._expire()
         self._stop_long_chains()
+        # A standard queue keeps no order ("Amazon SQS standard queues" in its guide).
+        self._queue._messages.reverse()
         batch = sqs_backends[DEFAULT_ACCOUNT_ID][_REGION].receive_message(
             self.name,
             min(int(mapping.get("BatchSize", 10)), 10),
@@ -852,6 +874,31 @@ class InProcess(Deployed):
         """Sends one webhook."""
         return self.api.send("POST", "/webhooks/finch", headers=headers, body=body)
 
+    def back_up(self) -> dict[str, str]:
+        """Copies two tables to new tables, as point-in-time recovery does; returns the new names."""
+        client, names = self.tables.dynamodb, {}
+        for part, table in (
+            ("connections", self.tables.connections),
+            ("sessions", self.tables.sessions),
+        ):
+            names[part] = f"finch-connections-restored-{part}"
+            with suppress(client.exceptions.ResourceNotFoundException):
+                client.delete_table(TableName=names[part])
+            client.restore_table_to_point_in_time(
+                SourceTableName=table, TargetTableName=names[part], UseLatestRestorableTime=True
+            )
+        return names
+
+    def run_round(self, function: str, **event: Any) -> Round:
+        """Runs one round of long work, as the operator's program does."""
+
+        def invoke(name: str, event: dict[str, Any]) -> Any:
+            assert self.invoke
+            return self.invoke(name, event)["result"]
+
+        stack: Any = SimpleNamespace(invoke=invoke)
+        return go_through(stack, function, event, lambda line: None)
+
     def reset(self) -> None:
         """Empties everything, and sets the clock to the beginning."""
         for table in self._moto_tables():
@@ -885,6 +932,14 @@ class InProcess(Deployed):
         kept = self.tables
         names = (kept.connections, kept.sessions, kept.ownerships, kept.audit)
         return [backend.tables[name] for name in names]
+
+
+def check_transaction(client: Any, arguments: Any) -> None:
+    """Refuses a transaction that is too large for DynamoDB, and that moto would write."""
+    if len(repr(arguments["TransactItems"]).encode()) > LARGEST_TRANSACTION:
+        message = "Member must have length less than or equal to 4 MB"
+        error = {"Error": {"Code": "ValidationException", "Message": message}}
+        raise client.exceptions.ClientError(error, "TransactWriteItems")
 
 
 @contextmanager
@@ -939,6 +994,8 @@ def _deploy(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> InProcess:
         service = client.meta.service_model.service_name
         if border.inside:
             require_shipped(service, operation)
+        if operation == "TransactWriteItems":
+            check_transaction(client, arguments)
 
         def send() -> Any:
             if service == "lambda":

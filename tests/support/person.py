@@ -90,7 +90,8 @@ class Person:
 
     def call(self, method: str, path: str, body: Any = None) -> Reply:
         """Sends a request as the application's page does; checks it against the description."""
-        headers = {"authorization": f"Bearer {self.deployed.token(self.customer_id)}"}
+        customer_id = self.deployed.customer_id(self.customer_id)
+        headers = {"authorization": f"Bearer {self.deployed.token(customer_id)}"}
         reply = self.browser.fetch(method, path, headers, body, same_site=self.same_site)
         assert_matches_description(method, path, reply)
         return reply
@@ -127,9 +128,9 @@ class Person:
         """Completes Finch Connect; returns the URL to which Finch redirects the browser."""
         authorized = self.deployed.finch.authorize(
             page.session_id,
-            provider_id=provider_id,
+            provider_id=self.deployed.finch_id(provider_id),
             login=login,
-            company_id=company_id,
+            company_id=self.deployed.finch_id(company_id),
             products=products,
             state=page.state,
         )
@@ -153,7 +154,7 @@ class Person:
 
     def repair_link(self, provider_id: str = "gusto", company_id: str = HARBOR_LANE.id) -> str:
         """Starts a repair of a connection and returns its link."""
-        path = self._path(provider_id, company_id) + "/reauthenticate"
+        path = self.path(provider_id, company_id) + "/reauthenticate"
         reply = self.call("POST", path, {"return_to": self.deployed.return_urls[0]})
         assert reply.status == 201, reply.text
         return str(reply.json["connect_url"])
@@ -192,22 +193,26 @@ class Person:
 
     def connection(self, provider_id: str = "gusto", company_id: str = HARBOR_LANE.id) -> Any:
         """One connection."""
-        reply = self.call("GET", self._path(provider_id, company_id))
+        reply = self.call("GET", self.path(provider_id, company_id))
         assert reply.status == 200, reply.text
         return reply.json
 
     def disconnect(self, provider_id: str = "gusto", company_id: str = HARBOR_LANE.id) -> Reply:
         """Disconnects one connection."""
-        return self.call("DELETE", self._path(provider_id, company_id))
+        return self.call("DELETE", self.path(provider_id, company_id))
 
-    def _path(self, provider_id: str, company_id: str) -> str:
-        return connection_path(provider_id, self.deployed.shown_company_id(provider_id, company_id))
+    def path(self, provider_id: str = "gusto", company_id: str = HARBOR_LANE.id) -> str:
+        """The route of one connection of the customer."""
+        return connection_path(
+            self.deployed.finch_id(provider_id),
+            self.deployed.shown_company_id(provider_id, company_id),
+        )
 
     def disconnect_entity(
         self, entity_id: str, provider_id: str = "gusto", company_id: str = HARBOR_LANE.id
     ) -> Reply:
         """Disconnects one entity of a connection."""
-        path = self._path(provider_id, company_id)
+        path = self.path(provider_id, company_id)
         return self.call("DELETE", f"{path}/entities/{path_segment(entity_id)}")
 
 

@@ -33,6 +33,7 @@ AWS_WRITES = {
     ("AWS/Lambda", "Errors"): {"FunctionName"},
     ("AWS/Lambda", "Throttles"): {"FunctionName"},
     ("AWS/Lambda", "IteratorAge"): {"FunctionName"},
+    ("AWS/Lambda", "RecursiveInvocationsDropped"): {"FunctionName"},
     # "Available CloudWatch metrics for Amazon SQS" in its guide.
     ("AWS/SQS", "ApproximateAgeOfOldestMessage"): {"QueueName"},
     ("AWS/SQS", "ApproximateNumberOfMessagesVisible"): {"QueueName"},

@@ -1,6 +1,7 @@
 """Rules of connections."""
 
 import json
+from bisect import bisect_left
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
@@ -27,6 +28,8 @@ from finch_connections.domain.connection import (
     attach,
     disconnected,
     disconnecting,
+    entity_disconnecting,
+    fits,
     most_urgent,
     packed,
     partly_ended,
@@ -36,6 +39,7 @@ from finch_connections.domain.connection import (
 )
 from finch_connections.domain.health import Finding, with_findings
 from finch_connections.domain.identifier import is_finch_id
+from finch_connections.domain.ownership import owned
 from finch_connections.domain.token_response import (
     MOST_ENTITIES,
     Introspection,
@@ -80,6 +84,13 @@ def test_first_token_makes_a_connection() -> None:
     made = connected(token("t1"))
     assert (made.revision, made.status) == (1, ConnectionStatus.CONNECTED)
     assert made.ciphertexts == {"t1": b"t1"}
+
+
+def test_largest_connection_fits_into_a_transaction_of_dynamodb() -> None:
+    """ "TransactWriteItems" in the API Reference: 100 actions. A session and its notes take a few."""
+    tokens = (token(f"t{n}", account_id=f"a{n}", connection_id=f"c{n}") for n in range(MAX_TOKENS))
+    full = replace(connected(*tokens), finch_key=CompanyKey("gusto", "renamed"))
+    assert 1 + len(owned(full)) == MAX_TOKENS + 3 <= 90
 
 
 def test_other_login_adds_a_token() -> None:
@@ -259,6 +270,22 @@ def test_largest_connection_fits_into_an_item_of_dynamodb(id_length: int, entiti
     assert made
     ended = partly_ended(disconnecting(made, NOW), made.connection_ids, NOW)
     assert item_bytes(replace(ended, company_name="ü" * 200, provider_name="ü" * 200)) < 400 * 1024
+
+
+def test_entity_is_not_disconnected_where_refused_entities_fill_the_item() -> None:
+    entity_ids = uuids(1, MOST_ENTITIES)
+    login = connected(token("t1", entities=dict.fromkeys(entity_ids, "connected")))
+
+    def refused(count: int) -> Connection:
+        return replace(login, refused_entities=frozenset(entity_ids[:count]))
+
+    count = bisect_left(range(MOST_ENTITIES), True, key=lambda n: not fits(refused(n))) - 1
+    assert item_bytes(refused(count)) < 400 * 1024
+    with pytest.raises(ConnectionBusy):
+        entity_disconnecting(refused(count), entity_ids[-1], NOW)
+    # A new login clears the marks, so they do not keep it out.
+    after = attach(refused(count), "acme", KEY, token("t2", account_id="a2"), b"", NOW)
+    assert len(after.tokens) == 2
 
 
 def test_restore_does_not_make_a_connection_too_large() -> None:

@@ -4,6 +4,7 @@ import json
 import pkgutil
 import re
 import tomllib
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,21 @@ def test_every_claim_has_a_test_that_exists(page: str, heading: str, folder: str
         assert words(tests), claim
         for test in words(tests):
             assert f"def {test}(" in code, test
+
+
+def test_every_behaviour_of_aws_is_enforced_by_something_or_not_called_enforced() -> None:
+    listed = rows(PAGES["aws"], "behaviour")
+    states = Counter(state for _, _, state, _ in listed)
+    assert (
+        f"{len(listed)} behaviours: {states['enforced']} enforced, {states['argued']} argued, "
+        f"{states['OPEN']} OPEN."
+    ) in PAGES["aws"]
+    assert states.keys() == {"enforced", "argued", "OPEN"}
+    for behaviour, source, state, how in listed:
+        assert (
+            ("](https://docs.aws.amazon.com/" in source) or state == "OPEN" or "same page" in source
+        )
+        assert words(how) or state != "enforced", behaviour
 
 
 def test_every_named_test_exists() -> None:

@@ -33,6 +33,10 @@ FOR_EVER = timedelta(days=365)
 
 # Seconds between attempts. A transaction takes milliseconds, and a caller does not notice the sum.
 _PAUSES = (0.02, 0.05, 0.1, 0.2)
+_CONFLICTS = {"TransactionConflict", "TransactionConflictException"}
+# botocore retries every throttled call except a transaction ("TransactionCanceledException" in the
+# DynamoDB API Reference has the codes).
+_THROTTLES = {"ThrottlingError", "ProvisionedThroughputExceeded"}
 
 
 class Due(StrEnum):
@@ -93,7 +97,7 @@ def update(client: "DynamoDBClient", arguments: Any) -> None:
 
 
 def _with_retries(write: Callable[[], object]) -> None:
-    """Writes, and retries while another transaction is using an item. Raises `Conflict`."""
+    """Writes, and retries while an item is in another transaction or throttled. Raises `Conflict`."""
     for seconds in (*_PAUSES, None):
         try:
             write()
@@ -103,11 +107,12 @@ def _with_retries(write: Callable[[], object]) -> None:
             if reasons & {"ConditionalCheckFailed", "ConditionalCheckFailedException"}:
                 failed = [n for n, one in enumerate(each) if one == "ConditionalCheckFailed"]
                 raise Conflict(failed) from error
-            if not reasons & {"TransactionConflict", "TransactionConflictException"}:
-                raise
-            if seconds is None:
+            if seconds and reasons & (_CONFLICTS | _THROTTLES):
+                time.sleep(seconds)
+            elif reasons & _CONFLICTS:
                 raise Conflict from error
-            time.sleep(seconds)
+            else:
+                raise
         else:
             return
 

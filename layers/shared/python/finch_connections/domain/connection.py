@@ -28,7 +28,8 @@ _PAIR_ID = "pair#"
 MAX_TOKENS = 50
 # A customer disconnects single entities by hand. A work item handles all of them.
 MAX_ENDING_ENTITIES = 20
-# The limit for all logins of an item, whose limit in DynamoDB is 400 KB. The rest is for names and the key.
+# The limit for all logins of an item and the marks of entities. DynamoDB's limit for an item is 400 KB.
+# The rest is for names, keys and times, which have limits of their own.
 MAX_LOGIN_BYTES = 370_000
 # The limit for what an answer shows of the entities of all logins. Lambda's limit for a response is 6 MB.
 MAX_SHOWN_BYTES = 3_000_000
@@ -36,6 +37,8 @@ MAX_SHOWN_BYTES = 3_000_000
 _SHOWN_PER_ENTITY = 100
 # The names of a token's attributes, its times and its statuses, in DynamoDB's count.
 _FIXED_BYTES = 500
+# A time as a table stores it, in DynamoDB's count.
+_TIME_BYTES = 32
 # DynamoDB's limit for a sort key ("Quotas" in its developer guide).
 MAX_KEY_BYTES = 1024
 
@@ -385,7 +388,9 @@ def attach(
     ciphertexts = {old.id: connection.ciphertexts[old.id] for old in kept}
     tokens = (*(_with_status_of(token, old) for old in kept), token)
     ciphertexts[token.id] = ciphertext
-    connection = replace(connection, tokens=tokens, ciphertexts=ciphertexts)
+    connection = replace(
+        connection, tokens=tokens, ciphertexts=ciphertexts, refused_entities=frozenset()
+    )
     if not fits(connection):
         raise TooManyLogins
     return replace(
@@ -394,7 +399,6 @@ def attach(
         company_name=connection.company_name or None,
         status=status_of_tokens(tokens),
         problem=None,
-        refused_entities=frozenset(),
         # We have asked Finch only about this connection id.
         checked_at=now
         if all(one.connection_id == token.connection_id for one in tokens)
@@ -456,11 +460,14 @@ def _with_status_of(new: Token, old: Token) -> Token:
 
 
 def fits(connection: Connection) -> bool:
-    """Whether the logins of a connection, with their ciphertexts, fit into one item of the table."""
+    """Whether a connection, with its ciphertexts, fits into one item of the table and into an answer."""
     if len(connection.tokens) > MAX_TOKENS:
         return False
-    size = sum(map(_token_bytes, connection.tokens)) + sum(
-        map(len, connection.ciphertexts.values())
+    size = (
+        sum(map(_token_bytes, connection.tokens))
+        + sum(map(len, connection.ciphertexts.values()))
+        + sum(len(one.encode()) + _TIME_BYTES + 3 for one in connection.ending_entities)
+        + sum(len(one.encode()) + 1 for one in connection.refused_entities)
     )
     shown = sum(map(_shown_bytes, connection.tokens))
     return size <= MAX_LOGIN_BYTES and shown <= MAX_SHOWN_BYTES
@@ -546,7 +553,7 @@ def entity_disconnecting(connection: Connection, entity_id: str, now: datetime) 
     The same object if the entity or the connection is on its way or has ended. If no other entity would
     stay, the whole connection is `disconnecting`. Raises `ConnectionNotFound` if the connection has no
     such entity; a disconnected connection has forgotten its entities. Raises `ConnectionBusy` if too
-    many entities are on their way.
+    many entities are on their way, or the item has no room for another mark.
     """
     if connection.status is ConnectionStatus.DISCONNECTED:
         return connection
@@ -560,9 +567,7 @@ def entity_disconnecting(connection: Connection, entity_id: str, now: datetime) 
         return connection
     if not connection.living_entities - connection.ending_entities.keys() - {entity_id}:
         return disconnecting(connection, now)
-    if len(connection.ending_entities) == MAX_ENDING_ENTITIES:
-        raise ConnectionBusy
-    return replace(
+    marked = replace(
         connection,
         ending_entities={**connection.ending_entities, entity_id: now},
         refused_entities=connection.refused_entities - {entity_id},
@@ -570,6 +575,9 @@ def entity_disconnecting(connection: Connection, entity_id: str, now: datetime) 
         updated_at=now,
         revision=connection.revision + 1,
     )
+    if len(marked.ending_entities) > MAX_ENDING_ENTITIES or not fits(marked):
+        raise ConnectionBusy
+    return marked
 
 
 def entity_disconnected(

@@ -17,6 +17,9 @@ _LONGEST_NAME_BYTES = 200
 # Careless issuers send these for "no customer". All users with such a claim would share one id.
 _NO_CUSTOMERS = frozenset({"null", "none", "undefined", "nan", "true", "false", ".", ".."})
 
+# A number in floating point, as `1.5e+20`. Its last digits are rounded, so two users could share one id.
+_ROUNDED = re.compile(r"-?\d+(\.\d+[eE][+-]?|[eE][+-])\d+")
+
 _ESCAPES = re.compile("(?:~[0-9A-Fa-f]{2})+")
 
 
@@ -28,6 +31,8 @@ def customer_id_fault(value: object) -> str | None:
     """
     if not isinstance(value, str) or _is_list_or_object(value):
         return "list, object or other value that is not a text"
+    if _ROUNDED.fullmatch(value):
+        return "number in floating point"
     if not value.strip() or value.casefold() in _NO_CUSTOMERS:
         return "names no customer"
     if len(value) > LONGEST_CUSTOMER_ID:

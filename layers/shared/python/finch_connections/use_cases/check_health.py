@@ -127,7 +127,7 @@ def finding(connection: Connection, token: Token, services: Services) -> Finding
         raise
     except TokenDead:
         record = services.ownerships.of_connection_id(token.connection_id)
-        if record and record.holders:
+        if record and record.holders and not _not_needed(token, connection):
             # A repair may have replaced it with a token that waits in escrow for a confirmation.
             return Finding(ConnectionStatus.REAUTH)
         return Finding(ConnectionStatus.DISCONNECTED)
@@ -153,6 +153,19 @@ def finding(connection: Connection, token: Token, services: Services) -> Finding
             )
             return DESCRIBES_ANOTHER
     return _with_new_name(found, introspection, connection, services)
+
+
+def _not_needed(token: Token, connection: Connection) -> bool:
+    """Whether a dead token may be dropped, although sessions keep tokens with the same id.
+
+    Behind a pair id, these may be other logins, also of other customers, who must not keep a connection
+    in `reauth` that has another working login.
+    """
+    return is_pair_id(token.connection_id) and any(
+        other.status is ConnectionStatus.CONNECTED and other.suspected is None
+        for other in connection.tokens
+        if other is not token
+    )
 
 
 def _with_new_name(

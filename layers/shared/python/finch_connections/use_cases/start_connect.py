@@ -189,9 +189,9 @@ def _open_repair(
     if connection is None:
         raise ConnectionNotFound
     token = to_repair(connection, session.under_repair(now))
-    products = sorted(
-        {product for one in connection.tokens if one.same_login(token) for product in one.products}
-    )
+    # A token without an account id and a `connection_id` of Finch is a login of its own.
+    login = [one for one in connection.tokens if one is token or one.same_login(token)]
+    products = sorted({product for one in login for product in one.products})
     repairing = replace(
         attempt, finch_customer_id=token.finch_customer_id, repairs_id=token.connection_id
     )

@@ -122,7 +122,7 @@ def _issuer(stack: Stack) -> Iterator[Finding]:
 
 
 def _finch(stack: Stack) -> Iterator[Finding]:
-    callback = f"{stack.outputs['ApiUrl']}/callback"
+    callback = stack.outputs["CallbackUrl"]
     secret = stack.outputs["FinchSecretArn"]
     answer = stack.invoke("ResolveUnfinished", {"action": "examine", "callback_url": callback})
     fixes: Mapping[str, str] = {

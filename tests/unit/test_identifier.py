@@ -83,6 +83,7 @@ def test_lists_and_objects_are_no_customer_id(value: object) -> None:
     ("value", "fault"),
     [
         ("x" * 257, "too long"),
+        ("1.5e+20", "number in floating point"),
         ("acme\n", "has characters that are not printable"),
         ("\u202eacme", "has characters that are not printable"),
         ("\ud800", "has characters that are not printable"),

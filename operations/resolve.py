@@ -69,6 +69,9 @@ def audit(stack: Stack, customer_id: str, say: Say, *, as_json: bool) -> ExitCod
 
 def _tabulate(found: Sequence[Mapping[str, Any]], columns: Sequence[str], say: Say) -> None:
     rows = [[str(one[name] or "-") for name in columns] for one in found]
+    for row in rows:
+        # The first column is a time in UTC, of which a person needs no seconds.
+        row[0] = row[0][:16].replace("T", " ")
     heads = [name.removesuffix("_id").upper() for name in columns]
     for line in table(heads, rows) if rows else ():
         say(line)

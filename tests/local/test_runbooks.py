@@ -429,7 +429,7 @@ def test_operator_decides_about_a_held_token(
     assert heads.split() == [
         *("SINCE", "PHASE", "REASON", "CUSTOMER", "PROVIDER", "COMPANY", "SESSION")
     ]
-    assert row.split()[1:] == [
+    assert row.split()[2:] == [
         *("held", "cannot_connect", "globex", "gusto", HARBOR_LANE.id, held["session"])
     ]
     _, attach, disconnect = commands(ALARMS["A token is held"], {"session": held["session"]})

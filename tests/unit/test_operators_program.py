@@ -257,7 +257,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def needed_by(distribution: metadata.Distribution) -> list[metadata.Distribution]:
-    """The distributions that a distribution needs, directly or not, as far as this machine has them."""
+    """The distributions that a distribution needs, directly or not."""
     found: dict[str, metadata.Distribution] = {}
     waiting = list(distribution.requires or ())
     while waiting:
@@ -300,7 +300,6 @@ def test_installed_program_runs_with_only_the_packages_that_it_declares(installe
 
 
 def test_shell_completes_commands_and_options(installed: Path, tmp_path: Path) -> None:
-    pytest.importorskip("argcomplete")
     code = run(installed, "completion", "bash").stdout
     assert "complete -o nospace -o default -o bashdefault -F _python_argcomplete finch-conn" in code
 

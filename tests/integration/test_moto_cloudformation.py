@@ -32,9 +32,7 @@ RESOURCES: dict[str, Any] = translated()["Resources"]
 LEFT_OUT = {name for name, one in RESOURCES.items() if one["Type"] in NOT_IN_MOTO}
 # The default parameters ask neither for the example nor for a domain.
 EXPECTED = {
-    name
-    for name, one in RESOURCES.items()
-    if name not in LEFT_OUT and "Condition" not in one
+    name for name, one in RESOURCES.items() if name not in LEFT_OUT and "Condition" not in one
 }
 
 

@@ -172,7 +172,7 @@ lock: .venv/ready
 	uv pip compile --quiet --upgrade --generate-hashes --no-header --python-version 3.13 \
 		--group dev pyproject.toml -o tests/requirements.txt
 	uv pip compile --quiet --upgrade --generate-hashes --no-header --python-version 3.13 \
-		pyproject.toml -c tests/requirements.txt -o layers/shared/python/requirements.txt
+		--group layer -c tests/requirements.txt -o layers/shared/python/requirements.txt
 	uv pip compile --quiet --upgrade --generate-hashes --no-header --python-version 3.13 \
 		--group aws -c tests/requirements.txt -o layers/shared/python/aws-requirements.txt
 	uv pip compile --quiet --upgrade --generate-hashes --no-header --python-version 3.13 \
@@ -188,5 +188,5 @@ lock: .venv/ready
 
 clean:
 	@! [ -e .local/lock ] || flock --nonblock .local/lock true || { echo 'Stop make local first.'; exit 1; }
-	rm -rf .venv .venv-bench .venv-ministack .venv-audit .venv-mutation .aws-sam .local frontend/node_modules \
+	rm -rf .venv .venv-bench .venv-ministack .venv-audit .venv-mutation .aws-sam .local build finch_connections.egg-info frontend/node_modules \
 		tests/contract/prism/node_modules

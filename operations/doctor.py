@@ -1,18 +1,21 @@
 """`doctor`: checks everything that a deployed stack needs, and names a fix for each fault."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from urllib.parse import urlsplit
 
 import httpx
 from botocore.exceptions import BotoCoreError, ClientError
 
-from operations.stack import CannotOperate, ExitCode, Say, Stack
+from operations.stack import CannotOperate, ExitCode, Say, Stack, missing_permission
 
 _TABLES = ("ConnectionsTable", "ConnectSessionsTable", "OwnershipTable", "AuditTable")
 _EXPIRING = ("ConnectSessionsTable", "AuditTable")
 _INDEXED = ("ConnectionsTable", "ConnectSessionsTable")
 _TIMEOUT = 10.0
+
+type Check = Callable[[Stack], Iterator[Finding]]
 
 
 @dataclass(frozen=True)
@@ -23,30 +26,51 @@ class Finding:
     state: str
     fix: str | None = None
 
+    def lines(self) -> Iterator[str]:
+        """The finding for a person."""
+        yield f"{'ok   ' if self.fix is None else 'WRONG'}  {self.about}: {self.state}"
+        if self.fix is not None:
+            yield f"         -> {self.fix}"
 
-def examine(stack: Stack, say: Say) -> ExitCode:
+
+def examine(stack: Stack, say: Say, *, as_json: bool = False) -> ExitCode:
     """Prints every finding; the exit code says whether there is a fault."""
-    wrong = 0
-    for check in _CHECKS:
-        for finding in _findings(check, stack):
-            say(f"{'ok   ' if finding.fix is None else 'WRONG'}  {finding.about}: {finding.state}")
-            if finding.fix is not None:
-                wrong += 1
-                say(f"         -> {finding.fix}")
-    say(f"{wrong} faults." if wrong else "All is well.")
+    found = []
+    for finding in findings(stack):
+        found.append(finding)
+        if not as_json:
+            for line in finding.lines():
+                say(line)
+    wrong = sum(finding.fix is not None for finding in found)
+    if as_json:
+        say(json.dumps([asdict(finding) for finding in found], indent=2))
+    else:
+        say(f"{wrong} faults." if wrong else "All is well.")
     return ExitCode.PERSON_NEEDED if wrong else ExitCode.DONE
 
 
-def _findings(check: Callable[[Stack], Iterator[Finding]], stack: Stack) -> Iterator[Finding]:
-    about = check.__name__.strip("_").replace("_", " ")
-    try:
-        yield from check(stack)
-    except (ClientError, BotoCoreError, CannotOperate, KeyError) as error:
-        yield Finding(
-            about,
-            f"cannot be read: {error}",
-            "deploy the whole template, and use an AWS role that may read it",
-        )
+def findings(stack: Stack, checks: Sequence[Check] | None = None) -> Iterator[Finding]:
+    """The result of these checks, or of every check. A cause that stops several checks is one finding."""
+    denied, missing = [], []
+    for check in checks or (*BASICS, *_OTHERS):
+        try:
+            yield from check(stack)
+        except KeyError as error:
+            missing.append(str(error.args[0]))
+        except (ClientError, BotoCoreError, CannotOperate) as error:
+            if action := missing_permission(error):
+                denied.append(action)
+                continue
+            about = check.__name__.strip("_").replace("_", " ")
+            yield Finding(
+                about, f"cannot be read: {error}", "see the log of the function or of AWS"
+            )
+    if denied:
+        actions = ", ".join(dict.fromkeys(denied))
+        yield Finding("permissions", f"your AWS role may not {actions}", "use a role that may")
+    if missing:
+        names = ", ".join(dict.fromkeys(missing))
+        yield Finding("stack", f"it has no {names}", "deploy the whole template again")
 
 
 def _stack(stack: Stack) -> Iterator[Finding]:
@@ -55,12 +79,8 @@ def _stack(stack: Stack) -> Iterator[Finding]:
     yield Finding("stack", status, None if well else "see its events, fix the cause, deploy again")
 
 
-def _api_url(stack: Stack) -> str:
-    return stack.outputs["ApiUrl"]
-
-
 def _api(stack: Stack) -> Iterator[Finding]:
-    url = _api_url(stack)
+    url = stack.outputs["ApiUrl"]
     try:
         listing = httpx.get(f"{url}/connections", timeout=_TIMEOUT)
         unknown = httpx.get(f"{url}/no-such-route", timeout=_TIMEOUT)
@@ -102,7 +122,7 @@ def _issuer(stack: Stack) -> Iterator[Finding]:
 
 
 def _finch(stack: Stack) -> Iterator[Finding]:
-    callback = f"{_api_url(stack)}/callback"
+    callback = stack.outputs["CallbackUrl"]
     secret = stack.outputs["FinchSecretArn"]
     answer = stack.invoke("ResolveUnfinished", {"action": "examine", "callback_url": callback})
     fixes: Mapping[str, str] = {
@@ -228,4 +248,6 @@ def _alarms(stack: Stack) -> Iterator[Finding]:
                 yield Finding(logical_id, "rings", alarm["AlarmDescription"])
 
 
-_CHECKS = (_stack, _api, _issuer, _finch, _key, _tables, _queues, _schedule, _bus, _alarms)
+# Without these, no customer can connect.
+BASICS = (_stack, _api, _issuer, _finch)
+_OTHERS = (_key, _tables, _queues, _schedule, _bus, _alarms)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from finch_connections.use_cases.operator.erase_customer import ONLY_FINCH
-from operations.stack import CannotOperate, ExitCode, Say, Stack, go_through, summary
+from operations.stack import CannotOperate, ExitCode, Say, Stack, go_through, progress, summary
 
 _PAUSE_SECONDS = 3.0
 
@@ -27,8 +27,8 @@ def erase(stack: Stack, customer_id: str, patience: timedelta, say: Say) -> Exit
     only_finch: list[dict[str, Any]] = []
     while True:
         began = datetime.now(UTC)
-        say(f"Going through the data of {customer_id}.")
-        result = go_through(stack, "EraseCustomer", {"customer_id": customer_id}, say)
+        progress(f"Going through the data of {customer_id}.")
+        result = go_through(stack, "EraseCustomer", {"customer_id": customer_id})
         total.update(result.done)
         # The function reports such a connection only once, and erases its row at the same time.
         only_finch += [row for row in result.open if row["reason"] == ONLY_FINCH]

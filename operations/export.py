@@ -11,7 +11,7 @@ from typing import Any
 from boto3.dynamodb.types import Binary, TypeDeserializer
 
 from finch_connections.domain.connection import unpacked
-from operations.stack import CannotOperate, Say, Stack
+from operations.stack import CannotOperate, Say, Stack, progress
 
 # Parts of a token or of a browser's secret, and hashes of them. They are of use to a thief, but not to
 # the customer.
@@ -50,6 +50,7 @@ def export(stack: Stack, customer_id: str, now: datetime) -> dict[str, Any]:
     by_filter = {"FilterExpression": "customer_id = :customer"}
 
     def items(operation: str, output: str, how: Mapping[str, str]) -> list[Any]:
+        progress(f"Reading {stack.outputs[output]}.")
         pages = client.get_paginator(operation).paginate(
             TableName=stack.outputs[output],
             ExpressionAttributeValues=values,

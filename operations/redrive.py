@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from operations.stack import ExitCode, Say, Stack
+from operations.stack import ExitCode, Say, Stack, progress
 
 _MOST_DEAD_LETTERS = 10_000
 
@@ -45,4 +45,5 @@ def _process(sqs: Any, url: str, work: Callable[[str], bool]) -> tuple[int, int]
                 done += 1
             else:
                 failed += 1
+        progress(f"  {done + failed} dead letters are read.")
     return done, failed

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
-from operations.stack import ExitCode, Say, Stack, go_through
+from operations.stack import ExitCode, Say, Stack, go_through, progress
 
 # A function of the previous deployment may still run: the longest takes four minutes.
 OLD_FUNCTIONS_END_AFTER = timedelta(minutes=5)
@@ -15,14 +15,16 @@ def reencrypt(stack: Stack, say: Say) -> ExitCode:
         stack.client("dynamodb").describe_table(TableName=stack.outputs[name])["Table"]["ItemCount"]
         for name in ("ConnectSessionsTableName", "ConnectionsTableName")
     )
-    say(f"Encrypting the tokens in about {rows} rows with {stack.outputs['TokenKeyArn']}.")
-    began = datetime.now(UTC)
+    progress(f"Encrypting the tokens in about {rows} rows with {stack.outputs['TokenKeyArn']}.")
+    began, total = datetime.now(UTC), 0
     for _ in range(_MOST_ROUNDS):
         began = datetime.now(UTC)
-        result = go_through(stack, "ReencryptTokens", {}, say)
+        result = go_through(stack, "ReencryptTokens", {})
+        total += result.done["reencrypted"]
         if not result.done["reencrypted"]:
             break
-        say("Another round, for tokens that were encrypted in the meantime.")
+        progress("Another round, for tokens that were encrypted in the meantime.")
+    say(f"{total} tokens are reencrypted.")
     for row in result.open:
         say(f"  left: {row}")
     if result.open or result.done["reencrypted"]:

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 
-from operations.stack import ExitCode, Say, Stack, go_through
+from operations.stack import ExitCode, Say, Stack, go_through, summary
 
 
 def restore(stack: Stack, tables: Mapping[str, str], say: Say) -> ExitCode:
     """Takes back from restored tables every token that Finch reports as live."""
-    result = go_through(stack, "RestoreBackup", tables, say)
+    result = go_through(stack, "RestoreBackup", tables)
+    say(f"From the backup: {summary(result.done)}.")
     for row in result.open:
         say(f"  left: {row}")
     if result.open:

@@ -1,8 +1,11 @@
 """A deployed stack, as all commands use it: its names, parameters and functions."""
 
 import json
+import os
+import re
+import sys
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
@@ -10,12 +13,25 @@ from typing import Any, Self
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    NoRegionError,
+)
+from botocore.exceptions import (
+    ConnectionError as NotReached,
+)
 
 from finch_connections.use_cases.operator.erase_customer import UNDER_WAY
 
 # A batch ends before its function's timeout. The client must not repeat a slow batch.
 _CONFIG = Config(read_timeout=200, retries={"mode": "standard", "total_max_attempts": 1})
+
+_BAD_CREDENTIALS = {
+    *("ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "SignatureDoesNotMatch"),
+    *("UnrecognizedClientException", "RequestExpired"),
+}
 
 type Say = Callable[[str], None]
 
@@ -45,7 +61,8 @@ class Stack:
     @classmethod
     def deployed(cls, name: str) -> Self:
         """A stack in the AWS account of the environment or the profile."""
-        return cls(name, boto3.Session())
+        # The AWS CLI and the other SDKs read AWS_REGION, boto3 does not.
+        return cls(name, boto3.Session(region_name=os.environ.get("AWS_REGION")))
 
     @classmethod
     def local(cls, name: str, port: int) -> Self:
@@ -60,11 +77,20 @@ class Stack:
 
     @cached_property
     def described(self) -> Mapping[str, Any]:
-        """CloudFormation's description of the stack; raises `CannotOperate` if it cannot be read."""
+        """CloudFormation's description of the stack; raises `CannotOperate` if there is none."""
         try:
             found = self.client("cloudformation").describe_stacks(StackName=self.name)
-        except (ClientError, BotoCoreError) as error:
-            raise CannotOperate(f"The stack {self.name} cannot be read: {error}") from error
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ValidationError":
+                raise
+            raise CannotOperate(
+                f"There is no stack {self.name} in {self.session.region_name}. Name another stack or "
+                "region, for example: --stack payroll, or export AWS_REGION=eu-west-1"
+            ) from error
+        except NotReached as error:
+            if self.endpoint_url is None:
+                raise
+            raise CannotOperate("The local world does not run. Start it: make local") from error
         described: Mapping[str, Any] = found["Stacks"][0]
         return described
 
@@ -92,16 +118,62 @@ class Stack:
 
     def invoke(self, function: str, event: Mapping[str, Any]) -> Any:
         """The `result` of an operator's function; raises `CannotOperate` if the function fails or refuses."""
-        answer = self.client("lambda").invoke(
-            FunctionName=self.resources[function], Payload=json.dumps(event)
-        )
+        content = self.call(self.resources[function], event)
+        if "error" in content:
+            raise CannotOperate(f"{content['error']}: {content['detail']}")
+        return content["result"]
+
+    def call(self, function: str, event: Mapping[str, Any]) -> Any:
+        """The answer of a function by its name; raises `CannotOperate` if the function fails."""
+        answer = self.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event))
         content = json.load(answer["Payload"])
         if "FunctionError" in answer:
             reason = content.get("errorMessage", "") if isinstance(content, dict) else ""
             raise CannotOperate(f"{function} failed; see its log. {reason}")
-        if "error" in content:
-            raise CannotOperate(f"{content['error']}: {content['detail']}")
-        return content["result"]
+        return content
+
+
+def missing_permission(error: Exception) -> str | None:
+    """The action that the operator's AWS role may not do, if that is the cause of an error."""
+    if not isinstance(error, ClientError):
+        return None
+    stated = error.response["Error"]
+    if "AccessDenied" not in stated["Code"] and "AuthorizationError" not in stated["Code"]:
+        return None
+    named = re.search(r"not authorized to perform: ([\w-]+:\w+)", stated.get("Message", ""))
+    return named[1] if named else error.operation_name
+
+
+def explained(error: ClientError | BotoCoreError) -> str:
+    """An error of AWS in one sentence, with an example of the next step where there is one."""
+    if isinstance(error, NoRegionError):
+        return "No AWS region is set. Set it, for example: export AWS_REGION=eu-west-1"
+    if isinstance(error, NoCredentialsError):
+        return (
+            "No AWS credentials are set. Choose a profile, for example: export AWS_PROFILE=payroll"
+        )
+    if isinstance(error, NotReached):
+        return f"AWS cannot be reached. {error}"
+    if action := missing_permission(error):
+        return f"Your AWS role may not {action}. Use a role that may, or add the permission."
+    if isinstance(error, ClientError) and error.response["Error"]["Code"] in _BAD_CREDENTIALS:
+        code = error.response["Error"]["Code"]
+        return f"AWS does not accept your credentials ({code}). Log in again: aws sso login"
+    return str(error)
+
+
+def progress(text: str) -> None:
+    """Shows an operator at a terminal how far long work is. It is never part of the output."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table for a person."""
+    widths = [max(map(len, column)) for column in zip(heads, *rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in (heads, *rows)
+    ]
 
 
 @dataclass
@@ -116,7 +188,7 @@ class Round:
         return all(row["reason"] == UNDER_WAY for row in self.open)
 
 
-def go_through(stack: Stack, function: str, event: Mapping[str, Any], say: Say) -> Round:
+def go_through(stack: Stack, function: str, event: Mapping[str, Any], say: Say = progress) -> Round:
     """Invokes a function batch by batch, until it has processed all rows once."""
     done, cursor, started = Round(), None, False
     while cursor or not started:

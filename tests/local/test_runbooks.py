@@ -1,13 +1,13 @@
 """The commands of the runbooks, run in the local world.
 
-The tests take the commands from the text. `operations` runs as it does for an operator. For `aws`, the
+The tests take the commands from the text. `finch-connections` runs as it does for an operator. For `aws`, the
 test sends the same request with boto3.
 """
 
 import io
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -44,7 +44,7 @@ class Operator:
         """Runs the program and returns its exit code; `screen` gets its output."""
         output = io.StringIO()
         where = ["--local", "--aws-port", str(self.world.ports.aws)]
-        with redirect_stdout(output):
+        with redirect_stdout(output), redirect_stderr(output):
             code = operations.main([*where, *words])
         self.screen = output.getvalue()
         return code
@@ -58,14 +58,14 @@ class Operator:
         return [line for line in found if not line.endswith(": rings")]
 
     def follow(self, section: str, **values: str) -> list[int]:
-        """Runs every command of a section in order; returns the exit codes of `operations`."""
+        """Runs every command of a section in order; returns the exit codes of `finch-connections`."""
         named = self.world._outputs | {"stack": STACK_NAME} | values
         return [code for line in commands(section, named) if (code := self.run(line)) is not None]
 
     def run(self, line: list[str]) -> int | None:
-        """Runs a command; returns the exit code of `operations`, otherwise None."""
+        """Runs a command; returns the exit code of `finch-connections`, otherwise None."""
         match line:
-            case ["operations", *words]:
+            case ["finch-connections", *words]:
                 return self.operations(*words)
             case ["curl", "-s", url, *headers]:
                 self.answers.append(self._get(url, headers).json())
@@ -422,8 +422,16 @@ def test_operator_decides_about_a_held_token(
     acme.connect(login=MAYA)
     assert globex.connect(login=OWEN).outcome == {"error": "cannot_connect"}
     pass_time(deployed, timedelta(hours=2))
-    assert operator.operations("resolve", "list") == PERSON_NEEDED
+    assert operator.operations("resolve", "list", "--json") == PERSON_NEEDED
     [held] = json.loads(operator.screen)["sessions"]
+    assert operator.operations("resolve", "list") == PERSON_NEEDED
+    heads, row = operator.screen.splitlines()
+    assert heads.split() == [
+        *("SINCE", "PHASE", "REASON", "CUSTOMER", "PROVIDER", "COMPANY", "SESSION")
+    ]
+    assert row.split()[1:] == [
+        *("held", "cannot_connect", "globex", "gusto", HARBOR_LANE.id, held["session"])
+    ]
     _, attach, disconnect = commands(ALARMS["A token is held"], {"session": held["session"]})
     # Without a terminal, the program cannot ask and does nothing.
     assert operator.run(attach) == FAILED
@@ -454,7 +462,7 @@ def test_operator_gives_a_company_to_the_customer_of_a_held_token(
     assert operator.run(transfer) == FAILED
     assert globex.connections() == []
     assert operator.run([*transfer, "--yes"]) == DONE
-    assert '"status": "transferred"' in operator.screen
+    assert "status: transferred" in operator.screen
     assert operator.run(inspect) == DONE
     assert HARBOR_LANE.id in operator.screen
     assert globex.connection()["status"] == "connected"

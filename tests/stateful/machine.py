@@ -384,7 +384,8 @@ class Model(RuleBasedStateMachine):
     # Users
 
     def _stopped(self, reply: Reply) -> bool:
-        return reply.status == 500 and "problem" not in reply.headers["content-type"]
+        # The gateway does not wait for a function that takes long: it answers 503.
+        return reply.status in (500, 503) and "problem" not in reply.headers.get("content-type", "")
 
     def _start(
         self, customer_id: str, same_site: bool, place: Place | None, embedded: bool

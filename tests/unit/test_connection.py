@@ -1,6 +1,7 @@
 """Rules of connections."""
 
 import json
+import zlib
 from bisect import bisect_left
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,7 @@ from finch_connections.domain.connection import (
     CompanyKey,
     Connection,
     ConnectionBusy,
+    ConnectionNotFound,
     ConnectionStatus,
     Token,
     TooManyLogins,
@@ -30,24 +32,22 @@ from finch_connections.domain.connection import (
     disconnecting,
     entity_disconnecting,
     fits,
+    key_fields,
     most_urgent,
     packed,
+    pair_id,
     partly_ended,
     reencrypted,
+    require_key,
+    require_statuses,
     restored,
     unpacked,
+    urgency,
 )
-from finch_connections.domain.health import Finding, with_findings
+from finch_connections.domain.errors import InvalidRequest
 from finch_connections.domain.identifier import is_finch_id
 from finch_connections.domain.ownership import owned
-from finch_connections.domain.token_response import (
-    MOST_ENTITIES,
-    Introspection,
-    TokenResponse,
-    company_key,
-    require_usable_ids,
-    token_of,
-)
+from finch_connections.domain.token_response import MOST_ENTITIES
 from finch_connections.web.connection_response import connection_response
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -185,6 +185,13 @@ def test_packed_entities_read_back_unchanged(statuses: dict[str, str]) -> None:
     assert unpacked(packed(statuses)) == statuses
 
 
+def test_packed_entities_are_the_same_in_each_order_and_contain_no_space() -> None:
+    statuses = {"b": "connected", "a": "connected", "c": "reauth"}
+    expected = b'{"connected":["a","b"],"reauth":["c"]}'
+    assert zlib.decompress(packed(statuses)) == expected
+    assert packed(dict(reversed(statuses.items()))) == packed(statuses)
+
+
 @pytest.mark.parametrize("has_status", [True, False])
 def test_entities_of_one_large_login_fit_and_those_of_two_do_not(*, has_status: bool) -> None:
     def login(number: int, account_id: str) -> Token:
@@ -295,15 +302,6 @@ def test_restore_does_not_make_a_connection_too_large() -> None:
         restored(full, backup, backup.tokens, NOW)
 
 
-def test_check_keeps_the_stored_entities_where_new_entities_do_not_fit() -> None:
-    before = connected(token("t1", entities={"e1": "connected"}))
-    many = dict.fromkeys(uuids(1, 2 * MOST_ENTITIES), "connected")
-    found = Finding(ConnectionStatus.CONNECTED, entities=many, methods={})
-    after = with_findings(before, {"t1": found}, NOW)
-    assert after.tokens == before.tokens
-    assert after.checked_at == NOW
-
-
 def test_older_token_does_not_replace_a_newer_token() -> None:
     newer = token("t2", connected_at=NOW + timedelta(minutes=1))
     assert ids(connected(newer, token("t1"))) == {"t1", "t2"}
@@ -353,6 +351,14 @@ def test_undocumented_status_is_unknown(status: str) -> None:
     assert ConnectionStatus.of_finch(status) is ConnectionStatus.UNKNOWN
 
 
+def test_documented_status_is_kept_and_only_a_part_can_be_disconnected() -> None:
+    for status in FINCH_STATUSES:
+        assert ConnectionStatus.of_finch(status) is ConnectionStatus.of_part(status) is status
+    assert ConnectionStatus.of_part("disconnected") is ConnectionStatus.DISCONNECTED
+    assert ConnectionStatus.of_part("disconnecting") is ConnectionStatus.UNKNOWN
+    assert urgency(ConnectionStatus.DISCONNECTED) == 0
+
+
 @pytest.mark.parametrize("bad", ["", "a\n", "a\0", "\u202ea", "\ud800", "x" * 256])
 def test_unusable_id_is_refused_in_a_key(bad: str) -> None:
     for parts in ((bad, "company-1"), ("gusto", bad)):
@@ -400,49 +406,30 @@ def test_usual_key_is_written_without_escapes() -> None:
     assert str(CompanyKey("gusto", "a/b ü#~%")) == "gusto#a/b ü#~%"
 
 
-def token_response(**fields: object) -> TokenResponse:
-    plain = TokenResponse("connection-1", "gusto", frozenset({"company"}), company_id="company-1")
-    return replace(plain, **fields)  # type: ignore[arg-type]
+def test_caller_finds_no_connection_with_an_unusable_key() -> None:
+    assert require_key("gusto", "company-1") == KEY
+    for parts in (("", "company-1"), ("gusto", "")):
+        with pytest.raises(ConnectionNotFound):
+            require_key(*parts)
+    assert key_fields("acme", KEY) == {
+        "customer_id": "acme",
+        "provider_id": "gusto",
+        "company_id": "company-1",
+    }
 
 
-def introspection(**fields: object) -> Introspection:
-    plain = Introspection(
-        "token-1",
-        "our-client",
-        "connection-1",
-        "gusto",
-        frozenset({"company", "ssn"}),
-        ConnectionStatus.PENDING,
-    )
-    return replace(plain, **fields)  # type: ignore[arg-type]
+def test_statuses_in_a_request_are_separated_by_commas() -> None:
+    assert require_statuses("reauth") == {"reauth"}
+    assert require_statuses("reauth,disconnected") == {"reauth", "disconnected"}
+    for text in ("", "reauth,", "reauth, pending", "reauth pending", "broken"):
+        with pytest.raises(InvalidRequest, match=r": pending, processing, .*, disconnected\.$"):
+            require_statuses(text)
 
 
-def test_company_key_uses_the_connection_id_without_a_company_id() -> None:
-    assert str(company_key(token_response())) == "gusto#company-1"
-    assert str(company_key(token_response(company_id=None))) == "gusto#connection-1"
-    assert str(company_key(token_response(company_id=""))) == "gusto#connection-1"
-
-
-def test_token_has_the_granted_products_and_the_current_status() -> None:
-    made = token_of(token_response(), introspection(), "acme~2", NOW)
-    assert made.products == {"company"}
-    assert made.status is ConnectionStatus.PENDING
-    assert (made.id, made.finch_customer_id) == ("token-1", "acme~2")
-
-
-@pytest.mark.parametrize("bad", ["a\n", "", "x" * 256])
-def test_unusable_ids_from_finch_are_refused(bad: str) -> None:
-    for one in (
-        token_response(connection_id=bad),
-        token_response(account_id=bad),
-        token_response(entity_ids=frozenset({bad})),
-    ):
-        with pytest.raises(UnusableIdentifier):
-            require_usable_ids(one, introspection())
-    for two in (introspection(token_id=bad), introspection(account_id=bad)):
-        with pytest.raises(UnusableIdentifier):
-            require_usable_ids(token_response(), two)
-    require_usable_ids(token_response(), introspection())
+def test_pair_id_needs_a_usable_provider_and_company() -> None:
+    assert pair_id("gusto", "company-1") == "pair#gusto#company-1"
+    for parts in ((None, "company-1"), ("gusto", None), ("", "company-1"), ("gusto", "a\n")):
+        assert not pair_id(*parts)
 
 
 # Reencryption and backups

@@ -73,6 +73,8 @@ def test_name_is_truncated_at_the_longest_length() -> None:
     assert name is not None
     assert len(name) <= LONGEST
     assert name.endswith("Acme…")
+    assert readable("a" * LONGEST) == "a" * LONGEST
+    assert readable("a" * (LONGEST + 1)) == "a" * (LONGEST - 1) + "…"
 
 
 def test_entity_names_are_kept_up_to_the_size_limit() -> None:
@@ -81,6 +83,10 @@ def test_entity_names_are_kept_up_to_the_size_limit() -> None:
     assert 40 < len(kept) < 60
     assert sum(len(one.encode()) + len(name.encode()) for one, name in kept.items()) < MOST_BYTES
     assert names_that_fit({"a": "A"}) == {"a": "A"}
+    # An entry needs three bytes more than its id and name.
+    exact = {"b": "B" * 9, "a": "A" * (MOST_BYTES - 1 - 3 - 1 - 9 - 3)}
+    assert names_that_fit(exact) == exact
+    assert names_that_fit(exact | {"b": "B" * 10}) == {"a": exact["a"]}
 
 
 def test_names_of_removed_entities_are_dropped() -> None:

@@ -10,13 +10,23 @@ from hypothesis import strategies as st
 from finch_connections.domain.connection import (
     ANOTHER_COMPANY,
     DISCONNECT_REFUSED,
+    MAX_SHOWN_BYTES,
     CompanyKey,
     Connection,
     ConnectionStatus,
     Token,
     urgency,
 )
-from finch_connections.domain.health import Finding, look_again_at, with_findings
+from finch_connections.domain.health import (
+    WAITS_FOR,
+    Finding,
+    dead_for_good,
+    found_alive,
+    found_dead,
+    look_again_at,
+    waits_for_days,
+    with_findings,
+)
 from finch_connections.domain.token_response import Introspection
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -130,6 +140,182 @@ def test_token_shows_the_most_urgent_status_of_its_parts(
     finding = Finding.of(replace(INTROSPECTION, entities=entities, methods=methods))
     assert finding.status == status
     assert (finding.entities, finding.methods) == (entities, methods)
+
+
+def test_finding_has_all_that_finch_describes() -> None:
+    entities, methods, names = {"e1": "connected"}, {"oauth": "connected"}, {"e1": "East"}
+    described = replace(
+        INTROSPECTION,
+        products=frozenset({"ssn"}),
+        status=ConnectionStatus.UNKNOWN,
+        status_detail="a new word",
+        entities=entities,
+        methods=methods,
+        entity_names=names,
+    )
+    assert Finding.of(described) == Finding(
+        ConnectionStatus.UNKNOWN,
+        "a new word",
+        entities,
+        methods,
+        frozenset({"ssn"}),
+        names,
+        "connection-1",
+    )
+    unusable = Finding.of(replace(described, entities={"": "connected"}))
+    assert (unusable.entities, unusable.methods) == (None, methods)
+
+
+def test_check_stores_all_that_finch_describes_and_publishes_it() -> None:
+    before, name = connection(GOOD, GOOD), CompanyKey("gusto", "company-9")
+    found = Finding(
+        GOOD,
+        entities={"e1": "connected"},
+        methods={"oauth": "connected"},
+        products=frozenset({"ssn"}),
+        entity_names={"e1": "East"},
+        connection_id="connection-9",
+        finch_key=name,
+    )
+    after = with_findings(before, {"token-0": found, "token-1": Finding(GOOD)}, NOW + HOUR)
+    described = replace(
+        before.tokens[0],
+        entities={"e1": "connected"},
+        entity_ids=frozenset({"e1"}),
+        methods={"oauth": "connected"},
+        products=frozenset({"ssn"}),
+    )
+    assert after == replace(
+        before,
+        tokens=(described, before.tokens[1]),
+        entity_names={"e1": "East"},
+        finch_key=name,
+        checked_at=NOW + HOUR,
+        updated_at=NOW + HOUR,
+        revision=2,
+    )
+    assert after.quiet_revision is None
+    assert check_all(after, GOOD, 2 * HOUR) == replace(after, checked_at=NOW + 2 * HOUR, revision=3)
+
+
+def test_check_without_details_keeps_the_stored_details() -> None:
+    stored = replace(
+        connection(GOOD).tokens[0],
+        entities={"e1": "disconnected", "e2": "connected"},
+        entity_ids=frozenset({"e1", "e2"}),
+        methods={"oauth": "connected"},
+    )
+    before = replace(connection(GOOD), tokens=(stored,), entity_names={"e1": "East", "e2": "West"})
+    kept = with_findings(before, {"token-0": Finding(GOOD, entities={}, methods={})}, NOW + HOUR)
+    assert kept.tokens == (replace(stored, methods={}),)
+    for without in (Finding(GOOD), Finding(GOOD, methods={})):
+        after = with_findings(before, {"token-0": without}, NOW + HOUR)
+        assert after == replace(before, checked_at=NOW + HOUR, revision=2)
+
+
+def test_check_keeps_the_stored_entities_where_new_entities_do_not_fit() -> None:
+    stored = replace(connection(GOOD).tokens[0], entities={"e1": "connected"})
+    before = replace(connection(GOOD), tokens=(stored,))
+    found = Finding(BAD, entities={"e" * MAX_SHOWN_BYTES: "connected"}, methods={})
+    once = with_findings(before, {"token-0": found}, NOW + HOUR)
+    suspected = replace(stored, suspected=BAD, suspected_since=NOW + HOUR)
+    assert (once.tokens, once.checked_at) == ((suspected,), NOW + HOUR)
+
+
+def test_suspicion_is_stored_without_an_event() -> None:
+    before = connection(GOOD)
+    after = check_all(before, BAD, HOUR)
+    suspected = replace(before.tokens[0], suspected=BAD, suspected_since=NOW + HOUR)
+    assert after == replace(
+        before,
+        tokens=(suspected,),
+        checked_at=NOW + HOUR,
+        due_at=NOW + HOUR + MINUTE,
+        revision=2,
+    )
+    assert after.quiet_revision == 2
+    dead = check_all(before, DEAD, HOUR)
+    assert (dead.due_at, dead.quiet_revision) == (NOW + 2 * HOUR, 2)
+
+
+def test_other_worse_status_confirms_a_suspicion_and_keeps_its_time() -> None:
+    once = check_all(connection(GOOD), BAD, HOUR)
+    other = check_all(once, ConnectionStatus.ERROR_PERMISSIONS, HOUR + MINUTE / 2)
+    suspected = other.tokens[0]
+    assert suspected.suspected is ConnectionStatus.ERROR_PERMISSIONS
+    assert suspected.suspected_since == NOW + HOUR
+    assert check_all(other, BAD, HOUR + MINUTE).status is BAD
+
+
+def test_status_of_the_same_urgency_counts_at_once_and_clears_the_suspicion() -> None:
+    unknown = ConnectionStatus.UNKNOWN
+    before = check_all(connection(unknown), BAD, MINUTE)
+    found = Finding(unknown, "a new word")
+    after = with_findings(before, {"token-0": found}, NOW + HOUR)
+    assert after.tokens == (replace(connection(unknown).tokens[0], status_detail="a new word"),)
+    assert after.updated_at == NOW + HOUR
+
+
+def test_connection_without_tokens_is_disconnected_at_the_time_of_the_check() -> None:
+    gone = check_all(check_all(connection(GOOD), DEAD, HOUR), DEAD, 2 * HOUR)
+    assert (gone.status, gone.updated_at) == (DEAD, NOW + 2 * HOUR)
+
+
+@pytest.mark.parametrize("connection_id", ["pair#gusto#company-1", "connection-1"])
+def test_only_a_token_without_a_connection_id_of_finch_gets_one(connection_id: str) -> None:
+    before = connection(GOOD)
+    before = replace(before, tokens=(replace(before.tokens[0], connection_id=connection_id),))
+    for named in ("connection-9", None):
+        found = Finding(GOOD, connection_id=named)
+        [token] = with_findings(before, {"token-0": found}, NOW).tokens
+        new = named if named and connection_id.startswith("pair#") else connection_id
+        assert token == replace(before.tokens[0], connection_id=new)
+
+
+def test_connection_that_needs_its_customer_waits_for_days_after_a_week() -> None:
+    late = NOW + WAITS_FOR
+    for status in ConnectionStatus:
+        before = replace(connection(GOOD), status=status)
+        needs = status in (BAD, "error_permissions", "error_no_account_setup")
+        assert waits_for_days(before, late) is needs
+        assert not waits_for_days(before, late - timedelta(seconds=1))
+
+
+def test_call_that_finch_calls_a_token_dead_is_noted_once_for_each_finch_connection() -> None:
+    before = connection(GOOD, GOOD)
+    [first, second] = before.tokens
+    once = found_dead(before, "connection-0", NOW)
+    suspected = replace(first, suspected=DEAD, suspected_since=NOW)
+    assert once == replace(before, tokens=(suspected, second), revision=2)
+    assert once.quiet_revision == 2
+    assert found_dead(once, "connection-0", NOW + HOUR) is once
+    bad = replace(first, suspected=BAD, suspected_since=NOW - HOUR)
+    worse = found_dead(replace(before, tokens=(bad, second)), "connection-0", NOW)
+    assert worse.tokens == (suspected, second)
+
+
+def test_answer_that_a_token_lives_clears_only_the_suspicion_that_it_is_dead() -> None:
+    before = connection(GOOD, GOOD)
+    once = found_dead(before, "connection-0", NOW)
+    alive = found_alive(once, "connection-0")
+    assert alive == replace(before, revision=3)
+    assert alive.quiet_revision == 3
+    assert found_alive(once, "connection-1") is once
+    bad = check_all(before, BAD, HOUR)
+    assert found_alive(bad, "connection-0") is bad
+
+
+def test_finch_connection_is_dead_when_all_its_tokens_were_called_dead_for_an_hour() -> None:
+    before = connection(GOOD, GOOD, GOOD)
+    [first, second, third] = before.tokens
+    same = replace(second, connection_id="connection-0")
+    once = found_dead(replace(before, tokens=(first, same, third)), "connection-0", NOW)
+    assert not dead_for_good(once, "connection-0", NOW + HOUR - MINUTE)
+    assert dead_for_good(once, "connection-0", NOW + HOUR)
+    assert not dead_for_good(once, "connection-2", NOW + HOUR)
+    for other in (same, replace(same, suspected=BAD, suspected_since=NOW)):
+        mixed = replace(once, tokens=(once.tokens[0], other, third))
+        assert not dead_for_good(mixed, "connection-0", NOW + 2 * HOUR)
 
 
 @given(

@@ -1,6 +1,7 @@
 """Ids that other systems give: acceptance, and the encodings that must never mix up two ids."""
 
 import re
+from hashlib import sha256
 from urllib.parse import unquote
 
 import pytest
@@ -16,6 +17,9 @@ from finch_connections.domain.identifier import (
     LONGEST_CUSTOMER_ID,
     customer_id_fault,
     finch_name,
+    is_finch_id,
+    key_part,
+    of_key_part,
     of_path_segment,
 )
 from tests.support.person import path_segment
@@ -47,6 +51,12 @@ NUMBERS = st.one_of(st.none(), st.integers(2, 20), st.integers(10**12, 2 * 10**1
         "~2",
         "ü",
         "𝔞" * 256,
+        # A UUID in braces, and texts that only begin like a list or an object.
+        "{6ba7b810-9dad-11d1-80b4-00c04fd430c8}",
+        "[a b",
+        "map[a",
+        "{a:b",
+        "a:b}",
     ],
 )
 def test_printable_text_is_a_customer_id(customer_id: str) -> None:
@@ -118,6 +128,32 @@ def test_every_name_at_finch_fits_and_belongs_to_its_customer(customer_id: str) 
 )
 def test_usual_id_is_sent_to_finch_unchanged(customer_id: str) -> None:
     assert finch_name(customer_id) == customer_id
+
+
+def test_name_at_finch_is_a_hash_only_if_the_id_is_long_or_has_spaces_at_its_ends() -> None:
+    assert finch_name("x" * 200) == "x" * 200
+    assert finch_name("ü" * 100, 2) == "ü" * 100 + "~2"
+    for customer_id in ("x" * 201, "ü" * 101, " acme", "acme "):
+        hashed = "~" + sha256(customer_id.encode()).hexdigest()
+        assert (finch_name(customer_id), finch_name(customer_id, 2)) == (hashed, f"{hashed}~2")
+
+
+@pytest.mark.parametrize(
+    ("value", "accepted"),
+    [("x", True), ("x" * 255, True), ("x" * 256, False), ("", False), ("a\n", False), (7, False)],
+)
+def test_id_of_finch_is_printable_text_of_1_to_255_characters(
+    value: object, accepted: bool
+) -> None:
+    assert is_finch_id(value) is accepted
+
+
+@pytest.mark.parametrize(
+    ("text", "part"), [("gusto", "gusto"), ("a#b", "a~23b"), ("a~23", "a~7E23"), ("~#", "~7E~23")]
+)
+def test_part_of_a_key_has_no_separator_and_is_read_back(text: str, part: str) -> None:
+    assert key_part(text) == part
+    assert of_key_part(part) == text
 
 
 @given(st.one_of(_PIECES, st.text(st.characters(codec="utf-8"))))

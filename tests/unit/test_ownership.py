@@ -140,6 +140,10 @@ def test_ownership_names_what_is_owned_and_its_owner() -> None:
     assert Ownership.of_company("acme", ROW) == Ownership("company#gusto#company-1", "acme", ROW)
     connection = Ownership.of_connection_id("connection-1", "acme", ROW)
     assert connection == Ownership("connection#connection-1", "acme", ROW)
+    renamed = Ownership.of_company("acme", ROW, CompanyKey("gusto-2", "company-2"))
+    assert renamed == Ownership("company#gusto-2#company-2", "acme", ROW)
+    # Webhooks are looked up by Finch's present id of the company.
+    assert (renamed.company_id, connection.company_id) == ("company-2", None)
 
 
 def test_connection_id_stays_in_its_row_under_another_name() -> None:
@@ -164,6 +168,12 @@ def test_connection_without_its_last_token_frees_the_company_too() -> None:
         Ownership.of_company("acme", ROW),
     )
     assert freed(both, none) == [company, first_id, second_id]
+
+
+def test_renamed_connection_owns_its_company_under_both_names() -> None:
+    renamed = replace(with_connection_ids("1"), finch_key=CompanyKey("gusto-2", "company-2"))
+    [name] = learned(with_connection_ids("1"), renamed)
+    assert name == Ownership("company#gusto-2#company-2", "acme", ROW)
 
 
 def test_only_new_connection_ids_are_learned() -> None:

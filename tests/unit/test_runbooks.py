@@ -9,14 +9,15 @@ import pytest
 from operations.__main__ import parser
 from tests.support.runbooks import RUNBOOKS, commands, sections
 
-LINES = [line for line in commands(RUNBOOKS) if line[0] not in ("make", "alias")]
+LINES = [line for line in commands(RUNBOOKS) if line[0] not in ("make", "export")]
 
 
 @pytest.mark.parametrize("line", LINES, ids=" ".join)
 def test_command_exists_and_accepts_its_options(line: list[str]) -> None:
     program, *words = line
-    if program == "operations":
-        assert isinstance(parser().parse_args(words), argparse.Namespace)
+    if program == "finch-connections":
+        written = ["3f" * 32 if word == "<session>" else word for word in words]
+        assert isinstance(parser().parse_args(written), argparse.Namespace)
         return
     if program == "curl":
         return

@@ -8,6 +8,7 @@ import pytest
 
 import finch_tokens
 from finch_connections.domain.connection import (
+    ANOTHER_TOKEN,
     DISCONNECT_REFUSED,
     CompanyKey,
     Connection,
@@ -146,6 +147,16 @@ def test_token_without_a_readable_entity_is_refused_and_never_vended_without_ent
     assert chosen(connection(readable, token_of_none)) == "t1"
     refused = connection(readable, refused_entities=frozenset({"e3"}))
     assert choose(refused, DIRECTORY) == Refused(Outcome.REAUTH, REAUTH)
+
+
+def test_token_that_finch_describes_as_another_is_not_vended() -> None:
+    unknown = token("t2", status=ConnectionStatus.UNKNOWN, status_detail="a new word")
+    assert chosen(connection(unknown)) == "t2"
+    another = replace(unknown, status_detail=ANOTHER_TOKEN)
+    assert choose(connection(another), DIRECTORY) == Refused(
+        Outcome.REAUTH, ConnectionStatus.UNKNOWN
+    )
+    assert chosen(connection(token("t1", status=ConnectionStatus.UNKNOWN), another)) == "t1"
 
 
 def test_client_timeout_is_longer_than_the_vend_token_function() -> None:

@@ -89,7 +89,7 @@ def with_findings(
     after = _with_findings(connection, findings, now)
     if fits(after):
         return after
-    without = {id_: replace(one, entities=None, methods=None) for id_, one in findings.items()}
+    without = {id_: replace(one, entities=None) for id_, one in findings.items()}
     return _with_findings(connection, without, now)
 
 

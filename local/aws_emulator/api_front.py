@@ -63,7 +63,7 @@ class Forward(BaseHTTPRequestHandler):
         if length > LARGEST_REQUEST:
             self.refuse(413, b'{"message":"Request Entity Too Large"}')
             return
-        if len(self.raw_requestline) + len(self.headers.as_bytes()) > LARGEST_HEADERS:
+        if len(self.requestline) + len(self.headers.as_bytes()) > LARGEST_HEADERS:
             self.refuse(431, b'{"message":"Request Header Fields Too Large"}')
             return
         body = self.rfile.read(length)

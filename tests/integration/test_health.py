@@ -223,7 +223,7 @@ def test_many_hints_cause_one_introspection_per_batch(deployed: InProcess, acme:
         work_item = WorkItem(FinchConnectionSubject(token.connection_id), now)
         work_queue.from_settings().send(work_item)
     deployed.queue.drain()
-    # The queue delivers twenty messages in batches of five. A newer hint may come before older ones.
+    # The queue delivers twenty messages in batches of five. A newer hint may come before older hints.
     assert before < introspections(deployed) <= before + 4
 
 

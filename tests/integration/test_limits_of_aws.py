@@ -5,6 +5,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -23,6 +24,7 @@ from tests.support.in_process import (
     LARGEST_TRANSACTION,
     Call,
     InProcess,
+    InProcessApi,
 )
 from tests.support.person import Person
 
@@ -52,11 +54,12 @@ def refuse_all(call: Call, send: Callable[[], Any]) -> Any:
 def test_response_of_more_than_six_megabytes_becomes_a_500(
     deployed: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    [route] = [one for one in deployed.api.routes if one.key == "GET /connections"]
+    api = deployed.api
+    assert isinstance(api, InProcessApi)
+    [route] = [one for one in api.routes if one.key == "GET /connections"]
     answer = {"statusCode": 200, "headers": {}, "body": "x" * LARGEST_RESPONSE}
-    object.__setattr__(route, "handler", lambda *_: answer)
-    monkeypatch.setattr(deployed.api, "routes", [route])
-    reply = deployed.api.send("GET", "/connections", headers={"authorization": "Bearer token of a"})
+    monkeypatch.setattr(api, "routes", [replace(route, handler=lambda *_: answer)])
+    reply = api.send("GET", "/connections", headers={"authorization": "Bearer token of a"})
     assert (reply.status, reply.json) == (500, {"message": "Internal Server Error"})
 
 

@@ -8,7 +8,7 @@ import json
 import sys
 import zipfile
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 from unittest.mock import MagicMock
 
 import boto3
@@ -17,7 +17,7 @@ from moto import mock_aws
 
 from tests.support.translated import PARAMETERS, translated
 
-REGION = "eu-west-1"
+REGION: Final = "eu-west-1"
 NOT_IN_MOTO = {
     "AWS::ApiGatewayV2::Api",
     "AWS::ApiGatewayV2::ApiMapping",
@@ -42,7 +42,7 @@ def without_references(value: Any) -> Any:
         return [without_references(one) for one in value]
     if not isinstance(value, dict):
         return value
-    [(function, argument)] = value.items() if len(value) == 1 else [("", None)]
+    function, argument = next(iter(value.items())) if len(value) == 1 else ("", "")
     named = argument if function == "Ref" else argument[0] if function == "Fn::GetAtt" else ""
     if function == "Fn::Sub":
         named = next((name for name in LEFT_OUT if name in json.dumps(argument)), "")

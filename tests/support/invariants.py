@@ -228,11 +228,18 @@ def _disconnected_but_live(
     for row in kept.connections:
         if kept.status(row) == "disconnected" and history.seen(row) & live:
             yield f"I3: {_named(row)} is shown as disconnected and lives at Finch"
-    present = {one.id for each in _live(deployed) for one in each.present_entities}
+    present = {one.id: {each.id for each in one.present_entities} for one in _live(deployed)}
+    newest = {token.connection_id: token.id for token in deployed.finch.live_tokens()}
     for row, item in kept.connections.items():
         for token in item["tokens"]["M"].values():
-            statuses = entities_of(token)
-            if any(statuses[one] == "disconnected" for one in statuses.keys() & present):
+            connection_id, statuses = token["M"]["connection_id"]["S"], entities_of(token)
+            # A later login that is not attached yet connects its entities at Finch again.
+            if newest.get(connection_id) not in item["tokens"]["M"]:
+                continue
+            if any(
+                statuses[one] == "disconnected"
+                for one in statuses.keys() & present.get(connection_id, set())
+            ):
                 yield f"I3: an entity of {_named(row)} is shown as disconnected and lives at Finch"
 
 

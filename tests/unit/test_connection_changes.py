@@ -325,7 +325,7 @@ def test_disconnected_connection_keeps_only_names_and_the_note_of_a_transfer(
 
 
 def test_refused_disconnect_gives_the_customer_the_tokens_that_finch_did_not_end() -> None:
-    assert disconnect_refused(full(), LATER) == full(
+    assert disconnect_refused(full(status=DISCONNECTING), LATER) == full(
         tokens=(replace(FIRST, status=REAUTH),),
         ciphertexts={"t1": b"1"},
         ended=frozenset(),

@@ -11,6 +11,7 @@ from finch_connections.aws.session_table import SessionTable
 from finch_connections.domain.connection import CompanyKey, pair_id
 from finch_connections.finch.client import FinchClient
 from local.fake_finch.seed_world import HARBOR_LANE, JUNIPER_VALE, MAYA, OWEN, TALLY
+from tests.integration.test_process_work import pass_time_until_the_discard
 from tests.integration.test_races import DAY, HOUR, MINUTE, before_once
 from tests.integration.test_transfer import (
     CHANGES,
@@ -121,12 +122,7 @@ def test_failed_discard_decides_again_before_its_next_try(
     with unnamed(deployed, *missing):
         Person(deployed, "acme", same_site=False).connect(login=MAYA)
         deployed.finch.faults.add("POST", "/disconnect", status=500)
-        deployed.queue.pass_time(DAY)
-        # The scheduled check runs each minute, and the retry comes a minute later.
-        for _ in range(12):
-            if StoredState(deployed).phases() == {"escrowed": 1}:
-                deployed.queue.pass_time(MINUTE / 6)
-        assert StoredState(deployed).phases() == {"discarding": 1}
+        pass_time_until_the_discard(deployed, DAY)
         outcome = globex.connect(login=login).outcome
         assert outcome["status"] in ("connected", "pending")
         deployed.queue.pass_time(HOUR)

@@ -21,7 +21,7 @@ help:
 	@echo 'make stateful         run random steps in random order, 50,000 and more (an hour)'
 	@echo 'make fault-injection  stop or fail the product at every call to AWS and Finch (half an hour)'
 	@echo 'make fuzz             attack the product with many more requests than the tests (half an hour)'
-	@echo 'make mutation         change conditions and rules; tests must notice (hours; MODULE=domain/health)'
+	@echo 'make mutation         change rules and conditions; tests must notice (half an hour; MODULE=domain/health)'
 	@echo 'make load             mixed traffic with failures and killed processes (half an hour; MINUTES=2)'
 	@echo 'make bench            measure the cost of the functions next to references (half an hour)'
 	@echo 'make growth           measure how the cost of requests grows with the data (a quarter of an hour)'

@@ -89,7 +89,7 @@ class ConnectionStatus(StrEnum):
     @classmethod
     def of_finch(cls, status: str) -> Self:
         """The status that Finch means; `unknown` for a status that is not in its reference."""
-        known = {one.value for one in cls} - {"unknown", "disconnecting", "disconnected"}
+        known = {one.value for one in cls} - {"disconnecting", "disconnected"}
         return cls(status if status in known else "unknown")
 
     @classmethod
@@ -713,7 +713,6 @@ def restored(
             ciphertexts={},
             revision=0,
             ended=frozenset(),
-            disconnecting_since=None,
         )
     if current.status is ConnectionStatus.DISCONNECTING and current.tokens:
         raise ConnectionBusy

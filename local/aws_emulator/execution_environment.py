@@ -29,6 +29,9 @@ RUNTIME_PACKAGES = (
     "urllib3",
 )
 
+# The line in the log after each invocation.
+END_OF_LOG = "\x1e"
+
 LAMBDA_VARIABLES = {
     "AWS_ACCESS_KEY_ID",
     "AWS_DEFAULT_REGION",
@@ -139,8 +142,8 @@ def failure(error: Exception) -> dict[str, Any]:
 def serve(requests: TextIO, answers: TextIO) -> None:
     """Imports the handler, then runs one invocation after the other until the pipe closes."""
 
-    def answer(body: dict[str, Any]) -> None:
-        answers.write(json.dumps(body) + "\n")
+    def answer(text: str) -> None:
+        answers.write(text + "\n")
         answers.flush()
 
     init = json.loads(requests.readline())
@@ -149,22 +152,24 @@ def serve(requests: TextIO, answers: TextIO) -> None:
     try:
         handler = getattr(importlib.import_module(init["module"]), init["handler"])
     except Exception as error:
-        answer(failure(error))
+        answer(json.dumps(failure(error)))
         return
-    answer({"status": "ready"})
+    answer(json.dumps({"status": "ready"}))
     for line in requests:
         envelope = json.loads(line)
         invocation = envelope.get("ctx") or {}
         if trace := invocation.get("trace_id"):
             os.environ["_X_AMZN_TRACE_ID"] = trace
         try:
-            answer(
-                {"status": "ok", "result": handler(envelope["event"], context_of(init, invocation))}
-            )
+            result = handler(envelope["event"], context_of(init, invocation))
+            ended = json.dumps({"status": "ok", "result": result})
+        except Exception as error:
+            ended = json.dumps(failure(error))
+        print(END_OF_LOG, file=sys.stderr, flush=True)
+        try:
+            answer(ended)
         except BrokenPipeError:
             return
-        except Exception as error:
-            answer(failure(error))
 
 
 if __name__ == "__main__":

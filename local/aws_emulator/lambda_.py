@@ -19,6 +19,7 @@ from ministack.services import lambda_svc
 
 from local.aws_emulator import Json
 from local.aws_emulator.cloudwatch import record_embedded_metrics
+from local.aws_emulator.execution_environment import END_OF_LOG
 from local.aws_emulator.sqs import sent_trace
 
 LOG_DIR = Path(os.environ["FUNCTION_LOG_DIR"])
@@ -29,7 +30,6 @@ MOST_ENVIRONMENTS = 8
 
 original_execute_warm = lambda_svc._execute_function_warm
 original_resolve_layer = lambda_svc._resolve_layer_zip
-original_drain_log = lambda_runtime.Worker._drain_stderr_bounded
 original_app = gateway.app
 
 free_environments: dict[str, threading.BoundedSemaphore] = {}
@@ -86,15 +86,19 @@ def read_log(worker: Any) -> None:
     process, lines = worker._proc, worker._stderr_queue
     with log_file(worker.func_name).open("a", buffering=1) as log:
         for line in process.stderr:
-            log.write(line)
-            lines.put(line.rstrip("\n"))
-            record_embedded_metrics(line)
+            text, end, _ = line.rstrip("\n").partition(END_OF_LOG)
+            if text:
+                log.write(f"{text}\n")
+                lines.put(text)
+                record_embedded_metrics(text)
+            if end:
+                lines.put(end)
+    lines.put(END_OF_LOG)
 
 
-def drain_log(worker: Any, *arguments: Any, **named: Any) -> str:
-    """Waits 3 ms for the first log line of a call; MiniStack waits 50 ms on each call without logs."""
-    log: str = original_drain_log(worker, *arguments, **{**named, "first_line_wait": 0.003})
-    return log
+def drain_log(worker: Any) -> str:
+    """The log of the call that has ended. MiniStack waits for some milliseconds, and may miss lines."""
+    return "\n".join(iter(worker._stderr_queue.get, END_OF_LOG))
 
 
 def kill_environments() -> int:

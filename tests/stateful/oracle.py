@@ -192,8 +192,10 @@ class Oracle:
             if phase in _UNFINISHED:
                 consumed_at = datetime.fromisoformat(item["consumed_at"]["S"])
                 ends = (consumed_at + CONFIRM_WITHIN).timestamp()
-                # A request that holds the token queues a look, and leaves the time of the confirmation.
-                latest = max(soon, ends) if phase in ("escrowed", "held") else soon
+                # A request that holds or discards the token queues a look, and leaves the time of the
+                # confirmation.
+                early = phase not in ("escrowed", "held", "discarding")
+                latest = soon if early else max(soon, ends)
                 if "due_at" not in item or int(item["due_at"]["N"]) > latest:
                     yield f"M3: no scheduled check finds a session that is {phase}"
         for row, item in kept.connections.items():

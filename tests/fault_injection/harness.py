@@ -48,10 +48,14 @@ _REPORTS = {"held": "token_held", "uncertain": "exchange_uncertain"}
 
 @dataclass(frozen=True)
 class Step:
-    """One call of a scenario: the `number`-th call that leaves the product."""
+    """One call of a scenario: the `number`-th call that leaves the product, and the `nth` of its kind.
+
+    Kinds of calls can come in another order in the next run, because a scan has no order.
+    """
 
     number: int
     call: Call
+    nth: int
 
     @property
     def name(self) -> str:
@@ -120,10 +124,9 @@ class _Injector:
         self.injected = False
 
     def __call__(self, call: Call, send: Callable[[], Any]) -> Any:
-        self._calls += 1
+        self._calls += _kind(call) == self._kind
         now = self._world.clock.now
-        if self._calls == self._trial.step.number:
-            assert _kind(call) == self._kind, call
+        if not self.injected and self._calls == self._trial.step.nth:
             self.injected = True
             self._until = now + (self._trial.lasts or timedelta())
         elif not self.injected or now >= self._until or _kind(call) != self._kind:
@@ -359,9 +362,10 @@ class Harness:
 
 
 def _trials(scenario: Scenario, calls: Sequence[Call]) -> Iterator[Trial]:
-    lasting = set()
+    lasting, seen = set(), Counter[tuple[str, str, str]]()
     for number, call in enumerate(calls, 1):
-        step = Step(number, call)
+        seen[_kind(call)] += 1
+        step = Step(number, call, seen[_kind(call)])
         for fault in faults_of(call):
             yield Trial(scenario, step, fault)
             # A fault that lasts also reaches later calls of the same kind, so the first is enough.

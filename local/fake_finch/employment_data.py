@@ -170,7 +170,11 @@ def _individual(reading: Reading, person: Person, with_ssn: bool) -> dict[str, A
         "ethnicity": None,
         "marital_status": None,
         "dob": person.dob.isoformat(),
-        "residence": _location(reading.company),
+        "residence": {
+            **_location(reading.company),
+            "line1": person.street,
+            "postal_code": person.postal_code,
+        },
     }
     if with_ssn:
         body["ssn"] = person.ssn

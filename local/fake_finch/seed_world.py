@@ -5,7 +5,7 @@ Every id is the uuid5 of a name, so it is the same in every run.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from functools import lru_cache
 from typing import Any
@@ -114,6 +114,8 @@ class Person:
     is_active: bool
     email: str
     phone: str
+    street: str
+    postal_code: str
     dob: date
     start_date: date
     yearly_cents: int
@@ -288,6 +290,54 @@ def people(company: Company, entity: Entity) -> tuple[Person, ...]:
     )
 
 
+@lru_cache(maxsize=256)
+def people_at(provider_id: str, company: Company, entity: Entity) -> tuple[Person, ...]:
+    """The same employees as a provider knows them: each system has its own spelling and errors."""
+    change = _SPELLINGS.get(provider_id)
+    found = people(company, entity)
+    return tuple(change(one, at) for at, one in enumerate(found)) if change else found
+
+
+def _in_hr(person: Person, _: int) -> Person:
+    """The HR system has the personal e-mail address, no middle name, and phone numbers as people write."""
+    return replace(
+        person,
+        middle_name=None,
+        email=f"{person.first_name}.{person.last_name}.{person.postal_code}@mail.example".lower(),
+        phone=f"({person.phone[2:5]}) {person.phone[5:8]}-{person.phone[8:]}",
+        street=person.street.replace("Street", "St."),
+    )
+
+
+def _in_payroll(person: Person, number: int) -> Person:
+    """The payroll system has capital letters, and typing errors in some birth dates and names."""
+    wrong_date = number % 13 == 12 and person.dob.day < 28
+    return replace(
+        person,
+        first_name=person.first_name[:-1] if number % 9 == 8 else person.first_name,
+        last_name=person.last_name.upper(),
+        dob=person.dob + timedelta(days=1) if wrong_date else person.dob,
+    )
+
+
+def _in_benefits(person: Person, number: int) -> Person:
+    """The benefits system has new last names after marriages, and old addresses."""
+    return replace(
+        person,
+        last_name=_pick(_LAST, person.id, "married") if number % 11 == 10 else person.last_name,
+        street="1 Former Road" if number % 7 == 6 else person.street,
+    )
+
+
+_SPELLINGS = {
+    "bamboo_hr": _in_hr,
+    "adp_run": _in_payroll,
+    "paychex_flex": _in_payroll,
+    "justworks": _in_benefits,
+    "trinet": _in_benefits,
+}
+
+
 def _person(company: Company, person_id: str, *, manager_id: str | None, number: int) -> Person:
     first = _pick(_FIRST, person_id, "first")
     last = _pick(_LAST, person_id, "last")
@@ -302,6 +352,8 @@ def _person(company: Company, person_id: str, *, manager_id: str | None, number:
         is_active=number % 17 != 16,
         email=f"{first}.{last}{number}@{company.email_domain}".lower(),
         phone=f"+1555010{number % 10000:04d}",
+        street=f"{_pick(range(1, 400), person_id, 'house')} {_pick(_LAST, person_id, 'street')} Street",
+        postal_code=f"{_pick(range(10_000, 99_999), person_id, 'postal code')}",
         dob=date(1962, 1, 1) + timedelta(days=_pick(range(14000), person_id, "dob")),
         start_date=date(2015, 1, 1) + timedelta(days=_pick(range(3600), person_id, "start")),
         yearly_cents=_pick(range(3_900_000, 18_000_000, 50_000), person_id, "income"),

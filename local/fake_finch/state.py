@@ -501,7 +501,8 @@ class FinchState(Store):
                 raise NotReady
             company = self._world.companies[connection.company_id]
             known = next(e for e in company.entities if e.name == entity.name)
-            return Reading(company, connection, entity, seed_world.people(company, known))
+            people = seed_world.people_at(connection.provider_id, company, known)
+            return Reading(company, connection, entity, people)
 
     def _chosen_entity(self, connection: Connection, entity_ids: Sequence[str]) -> ConnectedEntity:
         status = self.switches.invalid_request_status

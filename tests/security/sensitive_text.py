@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from hashlib import md5, sha1, sha256
 from urllib.parse import quote, quote_plus
 
-from local.fake_finch.seed_world import COMPANIES, LOGINS, Company, people
+from local.fake_finch.seed_world import COMPANIES, LOGINS, Company
 
 # Shorter texts occur by chance.
 _SHORTEST = 6
@@ -55,10 +55,17 @@ def company_texts() -> set[SensitiveText]:
 
 def employee_texts(company: Company) -> set[SensitiveText]:
     """The names, addresses and numbers of a company's employees."""
-    employees = [one for entity in company.entities for one in people(company, entity)]
+    employees = [
+        one
+        for provider in PROVIDERS
+        for entity in company.entities
+        for one in people_at(provider.id, company, entity)
+    ]
     found = {SensitiveText("person", f"{one.first_name} {one.last_name}") for one in employees}
     return found | {
-        SensitiveText("person", text) for one in employees for text in (one.email, one.ssn)
+        SensitiveText("person", text)
+        for one in employees
+        for text in (one.email, one.ssn, one.street)
     }
 
 

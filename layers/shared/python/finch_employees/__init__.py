@@ -4,18 +4,23 @@ The package is for other backends. It imports nothing of `finch_connections`, an
 employee.
 """
 
+from finch_employees.reading import Finch, LeftOut, Part, read
 from finch_employees.reconcile import Join, Person, Possible, Reconciliation, Value, reconcile
 from finch_employees.record import Address, Member, Record, Source
 
 __all__ = [
     "Address",
+    "Finch",
     "Join",
+    "LeftOut",
     "Member",
+    "Part",
     "Person",
     "Possible",
     "Reconciliation",
     "Record",
     "Source",
     "Value",
+    "read",
     "reconcile",
 ]

@@ -103,6 +103,16 @@ class VendedToken:
 
 
 @dataclass(frozen=True)
+class CustomerConnection:
+    """A connection of a customer that was not disconnected. `products` are those of all its logins."""
+
+    provider_id: str
+    company_id: str
+    status: str
+    products: frozenset[str]
+
+
+@dataclass(frozen=True)
 class TokenClient:
     """Invokes VendToken, whose name or ARN is `function`. `caller` names us in the audit records."""
 
@@ -149,6 +159,26 @@ def token_for(
         if _is_unauthorized(error):
             token.refused()
         raise
+
+
+def connections_of(
+    *, customer_id: str, purpose: str, client: TokenClient | None = None
+) -> Iterator[CustomerConnection]:
+    """The customer's connections, in the order of their ids; raises `TokenRefused` and `VendingFailed`."""
+    client = client or from_settings()
+    request = {"customer_id": customer_id, "purpose": purpose, "list_connections": True}
+    after = None
+    while True:
+        answer = client.ask({**request, "after": after})
+        if "connections" not in answer:
+            raise TokenRefused(answer["reason"], detail=answer.get("detail"))
+        for one in answer["connections"]:
+            yield CustomerConnection(
+                one["provider_id"], one["company_id"], one["status"], frozenset(one["products"])
+            )
+        after = answer["next"]
+        if after is None:
+            return
 
 
 def _token(client: TokenClient, request: Mapping[str, Any], answer: Any) -> VendedToken:

@@ -15,10 +15,11 @@ from finch_connections.domain.connection import (
 
 
 class Outcome(StrEnum):
-    """The outcome of a request. All but the first two are reasons to refuse the token."""
+    """The outcome of a request. All but the first three are reasons to refuse the token."""
 
     VENDED = "vended"
     REPORTED = "reported"
+    LISTED = "listed"
     NOT_FOUND = "not_found"
     DISCONNECTED = "disconnected"
     REAUTH = "reauth"

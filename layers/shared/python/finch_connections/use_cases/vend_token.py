@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 from finch_connections import metrics
 from finch_connections.aws.audit_table import AuditTable
-from finch_connections.aws.connection_table import ConnectionTable
+from finch_connections.aws.connection_table import ConnectionTable, Page
 from finch_connections.aws.token_vault import TokenVault
 from finch_connections.aws.work_queue import WorkQueue
-from finch_connections.domain.connection import Token, key_fields
+from finch_connections.domain.connection import CompanyKey, Token, key_fields
 from finch_connections.domain.secret import SecretText
 from finch_connections.domain.token_request import (
     AuditRecord,
@@ -23,6 +23,8 @@ from finch_connections.log import logger
 
 # The `route` of its outcomes in the metrics.
 ROUTE = "vend_token"
+# Finch's ids are short, so a list of so many connections fits into a response of Lambda.
+PAGE = 1_000
 
 
 class Services(NamedTuple):
@@ -72,6 +74,25 @@ def report(
     work_item = WorkItem(ConnectionSubject(request.customer_id, request.key), now)
     services.queue.send(work_item)
     return None
+
+
+def list_connections(
+    customer_id: str,
+    caller: str,
+    purpose: str,
+    *,
+    after: CompanyKey | None,
+    now: datetime,
+    services: Services,
+) -> Page:
+    """Some of the customer's connections without ciphertexts. The request is recorded before this returns."""
+    page = services.connections.page(customer_id, limit=PAGE, after=after)
+    services.audit.write(AuditRecord(customer_id, now, Outcome.LISTED, caller, purpose))
+    metrics.count(ROUTE, Outcome.LISTED)
+    logger.info(
+        "connections asked for", customer_id=customer_id, caller=caller, count=len(page.connections)
+    )
+    return page
 
 
 def record_invalid(

@@ -27,6 +27,7 @@ MAX_MODULES = {
     "ResolveUnfinished": 555,
     "ProcessWork": 630,
     "ReadDirectory": 430,
+    "ListEmployees": 520,
     "EraseCustomer": 600,
     "ReencryptTokens": 600,
     "RestoreBackup": 600,

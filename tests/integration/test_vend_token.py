@@ -576,3 +576,77 @@ def test_page_without_new_individuals_is_the_last_page() -> None:
         entity_ids=(), left_out=(), access_token=SimpleNamespace(reveal=lambda: "x")
     )
     assert len(directory.individual_ids(token, finch)) == 100  # type: ignore[arg-type]
+
+
+# The customer's connections
+
+
+def listed(deployed: InProcess, **changes: Any) -> Any:
+    asked = {"customer_id": "acme", "caller": "payroll-sync", "purpose": "test: list"}
+    return invoke(deployed, "vend_token", asked | {"list_connections": True} | changes)
+
+
+def test_connections_are_listed_for_a_backend_and_the_list_is_recorded(
+    deployed: InProcess, acme: Person
+) -> None:
+    acme.connect(provider_id="rippling", login=LENA, company_id=CEDARLINE.id)
+    acme.connect(products=["employment"])
+    assert listed(deployed) == {
+        "connections": [
+            {
+                "provider_id": "gusto",
+                "company_id": HARBOR_LANE.id,
+                "status": "connected",
+                "products": ["company", "directory", "employment"],
+            },
+            {
+                "provider_id": "rippling",
+                "company_id": CEDARLINE.id,
+                "status": "connected",
+                "products": ["company", "directory"],
+            },
+        ],
+        "next": None,
+    }
+    [record] = records(deployed)
+    assert (record["outcome"], record["caller"]) == ("listed", "payroll-sync")
+    assert record["purpose"] == "test: list"
+
+
+def test_list_goes_on_after_the_last_connection_of_a_page(
+    deployed: InProcess, acme: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme.connect(provider_id="rippling", login=LENA, company_id=CEDARLINE.id)
+    monkeypatch.setattr("finch_connections.use_cases.vend_token.PAGE", 1)
+    first = listed(deployed)
+    assert first["next"] == {"provider_id": "gusto", "company_id": HARBOR_LANE.id}
+    second = listed(deployed, after=first["next"])
+    assert [one["provider_id"] for one in second["connections"]] == ["rippling"]
+
+
+def test_list_has_no_other_customers_and_no_disconnected_connections(
+    deployed: InProcess, acme: Person
+) -> None:
+    assert listed(deployed, customer_id="globex") == {"connections": [], "next": None}
+    acme.disconnect()
+    deployed.queue.drain()
+    assert listed(deployed)["connections"] == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"purpose": None},
+        {"list_connections": False},
+        {"products": []},
+        {"after": {"provider_id": "gusto"}},
+        {"after": {"provider_id": "g" * 255, "company_id": "c" * 255 * 4}},
+    ],
+)
+def test_invalid_list_is_refused_and_recorded(
+    deployed: InProcess, acme: Person, wrong: dict[str, Any]
+) -> None:
+    answer = listed(deployed, **wrong)
+    assert answer["reason"] == "invalid_request"
+    assert "connections" not in answer
+    assert outcomes(deployed) == ["invalid_request"]

@@ -527,3 +527,15 @@ def report_an_unauthorized_token(prepared: PreparedWorld) -> None:
 def read_a_directory(prepared: PreparedWorld) -> None:
     company = {"provider_id": "gusto", "company_id": HARBOR_LANE.id}
     prepared.invoke("read_directory", {"customer_id": "acme", **company})
+
+
+@exercise("VendToken")
+def list_connections_for_a_backend(prepared: PreparedWorld) -> None:
+    asked = {"customer_id": "acme", "caller": "test", "purpose": "test", "list_connections": True}
+    assert prepared.invoke("vend_token", asked)["connections"]
+
+
+@exercise("ListEmployees")
+def list_the_employees(prepared: PreparedWorld) -> None:
+    asked = {"customer_id": "acme", "caller": "test", "purpose": "test"}
+    prepared.invoke("list_employees", asked)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from hashlib import md5, sha1, sha256
 from urllib.parse import quote, quote_plus
 
-from local.fake_finch.seed_world import COMPANIES, LOGINS, Company
+from local.fake_finch.seed_world import COMPANIES, LOGINS, PROVIDERS, Company, people_at
 
 # Shorter texts occur by chance.
 _SHORTEST = 6

@@ -79,6 +79,7 @@ USE_CASES = "finch_connections.use_cases"
         ("erase_customer", {"boto3", "finch_connections.web.api", f"{USE_CASES}.start_connect"}),
         ("restore_backup", {"boto3", "finch_connections.web.api", f"{USE_CASES}.start_connect"}),
         ("vend_token", {"boto3", "httpx", "finch_connections.web.api"}),
+        ("list_employees", {"boto3", "pydantic", "finch_connections"}),
         ("read_directory", {"boto3", "pydantic", "finch_connections"}),
     ],
 )

@@ -154,5 +154,5 @@ def test_employees_appear_in_no_log_and_no_table(
     assert "employees listed" in places["log"]
     sensitive = employee_texts(HARBOR_LANE)
     assert leaks(sensitive, places, {}) == []
-    # The search finds what is there.
+    # The same search finds the employees in the response.
     assert leaks(sensitive, {"answer": str(answer)}, {})

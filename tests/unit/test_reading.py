@@ -324,7 +324,7 @@ def test_rate_limited_call_is_tried_again_after_a_minute() -> None:
 @pytest.mark.parametrize(
     ("finch_code", "tries"), [("finch_application_rl", 3), ("finch_api_ip_rl", 1)]
 )
-def test_lasting_rate_limit_is_told_and_a_blocked_address_is_not_tried_again(
+def test_lasting_rate_limit_leaves_out_the_connection_and_a_blocked_address_is_not_tried_again(
     finch_code: str, tries: int
 ) -> None:
     backend = Backend("gusto")

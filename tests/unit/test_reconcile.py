@@ -1,4 +1,4 @@
-"""Who is who among the employees of several sources, case by case."""
+"""The employees of several sources and who they are, case by case."""
 
 from collections.abc import Iterable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What is true of each reconciliation, with random records of few values, so that many agree."""
+"""Properties of each reconciliation, with random records of few values, so that many agree."""
 
 from itertools import combinations
 

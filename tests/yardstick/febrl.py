@@ -37,7 +37,7 @@ def records(data_set: str, *, ssn: bool) -> list[Record]:
     """The data set in Finch's fields, with or without the SSN.
 
     The data sets have Australian numbers of seven digits. With two digits in front, all are numbers that
-    the Social Security Administration could issue, but for a few that end in zeros.
+    the Social Security Administration could issue, except a few that end in zeros.
     """
     found = []
     for row in rows(data_set):

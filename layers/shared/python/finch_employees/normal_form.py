@@ -28,7 +28,7 @@ _NO_BIRTH_DATES = frozenset({"19000101", "18991231", "11111111", "19010101"})
 
 @dataclass(frozen=True, slots=True)
 class NormalForm:
-    """What the rules compare. An empty text or set means that the record does not say."""
+    """The values that the rules compare. An empty text or set means that the record does not say."""
 
     first: str
     firsts: frozenset[str]
@@ -82,7 +82,7 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def _name(text: str | None) -> tuple[tuple[str, ...], str]:
-    """The words of a name without titles, and the number of the generation that a suffix states."""
+    """A name in words, without titles, and the generation that its suffix states."""
     words = _words(text or "")
     suffix = next((_SUFFIXES[word] for word in words[1:] if word in _SUFFIXES), "")
     name = [word for at, word in enumerate(words) if not at or word not in _SUFFIXES]

@@ -233,7 +233,7 @@ def _in_street(form: NormalForm) -> Iterator[str]:
 
 
 def _in_area(form: NormalForm) -> Iterator[str]:
-    """A name, and the initial of the other name. So a typing error in one of both costs nothing."""
+    """A name, and the initial of the other name. So a typing error in either name costs nothing."""
     for name, other in ((form.first, form.last), (form.last, form.first)):
         if name and other and form.postal_code:
             yield f"{name}\n{other[0]}\n{form.postal_code}"

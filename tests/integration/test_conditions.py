@@ -348,15 +348,20 @@ MOVES: list[tuple[str, Move, list[ConnectSession]]] = [
         lambda table, one: table.identify(one, GRANTED, ()),
         [Escrowed(BARE, CONSUMPTION, ESCROW)],
     ),
-    ("bind", lambda table, one: table.bind(one), [Escrowed(BARE, CONSUMPTION, ESCROW)]),
+    ("bind", lambda table, one: table.bind(one, NOW), [Escrowed(BARE, CONSUMPTION, ESCROW)]),
+    (
+        "await confirmation",
+        lambda table, one: table.await_confirmation(one),
+        [Escrowed(BARE, CONSUMPTION, ESCROW)],
+    ),
     (
         "hold",
-        lambda table, one: table.hold(one, "cannot_connect"),
+        lambda table, one: table.hold(one, "cannot_connect", NOW),
         [Escrowed(BARE, CONSUMPTION, ESCROW)],
     ),
     (
         "discard",
-        lambda table, one: table.discard(one, "session_expired", NOW, KEY),
+        lambda table, one: table.discard(one, "session_expired", NOW, NOW, KEY),
         [Escrowed(BARE, CONSUMPTION, ESCROW)],
     ),
     (

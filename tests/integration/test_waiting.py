@@ -203,3 +203,46 @@ def test_work_that_has_no_time_left_in_its_batch_is_done_a_minute_later(
     assert deployed.queue.waiting() == []
     deployed.queue.pass_time(MINUTE)
     assert acme.connection()["status"] == "disconnected"
+
+
+def confirmed_while_finch_fails(deployed: InProcess, completion: str) -> None:
+    deployed.finch.faults.add(*INTROSPECT, status=500)
+    assert Person(deployed, "acme").confirm(completion).status == 202
+
+
+def held_at_its_confirmation(deployed: InProcess, completion: str) -> None:
+    Person(deployed, "globex").connect(login=OWEN)
+    assert Person(deployed, "acme").confirm(completion).code == "cannot_connect"
+
+
+def ended_by_an_operator_while_finch_fails(deployed: InProcess, _: str) -> None:
+    [listed] = operate(deployed, action="list")["result"]["sessions"]
+    command = {"action": "disconnect", "session": listed["session"]}
+    deployed.finch.faults.add(*DISCONNECT, status=500)
+    decision = operate(deployed, **command)["result"]["decision"]
+    assert "error" in operate(deployed, **command, decision=decision)
+
+
+@pytest.mark.parametrize(
+    ("request_", "result"),
+    [
+        (confirmed_while_finch_fails, "complete"),
+        (held_at_its_confirmation, "held"),
+        (ended_by_an_operator_while_finch_fails, "ended"),
+    ],
+)
+def test_request_whose_work_item_is_lost_is_continued_after_15_minutes(
+    deployed: InProcess,
+    capsys: pytest.CaptureFixture[str],
+    request_: Callable[[InProcess, str], None],
+    result: str,
+) -> None:
+    landing = Person(deployed, "acme", same_site=False).connect()
+    deployed.queue.pass_time(2 * HOUR)
+    assert landing.completion
+    request_(deployed, landing.completion)
+    deployed.queue.clear()
+    reports(capsys)
+    deployed.queue.pass_time(17 * MINUTE)
+    assert result in phases(deployed)
+    assert ("token_held" in reports(capsys)) == (result == "held")

@@ -192,10 +192,7 @@ class Oracle:
             if phase in _UNFINISHED:
                 consumed_at = datetime.fromisoformat(item["consumed_at"]["S"])
                 ends = (consumed_at + CONFIRM_WITHIN).timestamp()
-                # A request that holds or discards the token queues a look, and leaves the time of the
-                # confirmation.
-                early = phase not in ("escrowed", "held", "discarding")
-                latest = soon if early else max(soon, ends)
+                latest = max(soon, ends) if _unconfirmed(item) else soon
                 if "due_at" not in item or int(item["due_at"]["N"]) > latest:
                     yield f"M3: no scheduled check finds a session that is {phase}"
         for row, item in kept.connections.items():
@@ -204,6 +201,12 @@ class Oracle:
             going = kept.status(row) == "disconnecting" or refused
             if going and ("due_at" not in item or int(item["due_at"]["N"]) > soon):
                 yield f"M3: no scheduled check finds {row[0]}'s {kept.status(row)} connection"
+
+
+def _unconfirmed(session: dict[str, Any]) -> bool:
+    """Whether a session only waits for its customer, with a token in escrow."""
+    escrow = session.get("escrow", {"M": {}})["M"]
+    return session["phase"]["S"] == "escrowed" and not escrow["browser_bound"]["BOOL"]
 
 
 def _employer(connection: Connection) -> tuple[str, str]:

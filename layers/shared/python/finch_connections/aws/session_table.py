@@ -28,6 +28,7 @@ from finch_connections.aws.dynamodb import (
     number,
     postpone,
     scan,
+    seconds,
     text,
     text_of,
     update,
@@ -367,23 +368,29 @@ class SessionTable:
         write_together(self.client, [{"Update": move}, *together_with])
         return replace(session, escrow=escrow)
 
-    def bind(self, session: Escrowed | Held) -> None:
+    def bind(self, session: Escrowed | Held, now: datetime) -> None:
         """Stores that the browser which returned from Finch belongs to the session's customer."""
         # Only this member: the ciphertext may have been replaced since the read.
-        move = self._move(session, session, sets={"escrow.browser_bound": {"BOOL": True}})
-        update(self.client, move)
+        sets = {"escrow.browser_bound": {"BOOL": True}, **_leased(now)}
+        update(self.client, self._move(session, session, sets=sets))
+
+    def await_confirmation(self, session: Escrowed) -> None:
+        """Makes the session due when its confirmation ends, unless the customer has confirmed it since."""
+        sets = {"due_at": seconds(session.consumption.confirm_until)}
+        update(self.client, self._move(session, session, sets=sets))
 
     def hold(
         self,
         session: Keeping,
         error: str,
+        now: datetime,
         together_with: Sequence["Write"] = (),
         key: CompanyKey | None = None,
     ) -> None:
         """Keeps the token in escrow for an operator, or until the company `key` is free."""
         held = Held(session.attempt, session.consumption, session.escrow, error, key=key)
         removes = ("approved", *(() if key else ("key",)))
-        hold = self._move(session, held, ("error", "key"), removes=removes)
+        hold = self._move(session, held, ("error", "key"), sets=_leased(now), removes=removes)
         write_together(self.client, [{"Update": hold}, *together_with])
 
     def discard(
@@ -391,6 +398,7 @@ class SessionTable:
         session: Keeping,
         error: str,
         since: datetime,
+        now: datetime,
         key: CompanyKey | None = None,
         together_with: Sequence["Write"] = (),
         *,
@@ -412,7 +420,8 @@ class SessionTable:
             session.dead_since,
         )
         stores = ("error", "discarding_since", "key", "approved")
-        discard = self._move(session, discarding, stores, removes=() if key else ("key",))
+        removes = () if key else ("key",)
+        discard = self._move(session, discarding, stores, sets=_leased(now), removes=removes)
         write_together(self.client, [{"Update": discard}, *together_with])
         return discarding
 
@@ -655,6 +664,11 @@ def _code_key(code_hash: str) -> dict[str, Item]:
 def read_backup(item: Item) -> ConnectSession | None:
     """The session in an item of a backup; None for the note of a code, and for a budget."""
     return None if "#" in item["handle_hash"]["S"] else _session(item)
+
+
+def _leased(now: datetime) -> dict[str, Item]:
+    """The time when the session is due if the work item of the current request is lost."""
+    return {"due_at": seconds(now + LEASE)}
 
 
 def _epoch(at: datetime) -> Item:

@@ -80,9 +80,9 @@ def _decide(
             decision = Discard.ASK
     if decision is Discard.END and key:
         marks = ownerships.discarding(connection_id, key, handle_hash)
-        return services.sessions.discard(session, SessionExpired.code, since, key, marks)
+        return services.sessions.discard(session, SessionExpired.code, since, now, key, marks)
     if approved is not None and others(handle_hash, record) <= approved:
-        return services.sessions.discard(session, SessionExpired.code, since, approved=approved)
+        return services.sessions.discard(session, SessionExpired.code, since, now, approved=approved)
     marked = company is not None and company.discarding == handle_hash
     unlocking = [ownerships.reopening(key, handle_hash)] if key and marked else []
     if (
@@ -98,7 +98,7 @@ def _decide(
     else:
         if record and record.discarding == handle_hash:
             unlocking.append(ownerships.keeping(connection_id, handle_hash))
-        services.sessions.hold(session, CannotConnect.code, unlocking)
+        services.sessions.hold(session, CannotConnect.code, now, unlocking)
         customer_id = session.attempt.customer_id
         logger.error("token held", customer_id=customer_id, reason="company owned")
     return None
@@ -157,14 +157,14 @@ def _end(session: Discarding, now: datetime, services: Services) -> None:
             and not isinstance(error, FinchUnavailable)
             and refused_for_days(session.discarding_since, now)
         ):
-            services.sessions.hold(session, session.error, reopening)
+            services.sessions.hold(session, session.error, now, reopening)
             logger.error("token held", customer_id=customer_id, reason=type(error).__name__)
             return
         if session.key and not isinstance(error, AnswerLost):
             # Finch has ended nothing. Others need not wait for the next try, which decides again.
             with suppress(Conflict):
                 services.sessions.discard(
-                    session, session.error, session.discarding_since, session.key, reopening
+                    session, session.error, session.discarding_since, now, session.key, reopening
                 )
         raise
     _over(session, reopening, now, services)

@@ -205,6 +205,27 @@ def test_work_that_has_no_time_left_in_its_batch_is_done_a_minute_later(
     assert acme.connection()["status"] == "disconnected"
 
 
+def test_function_that_fails_for_days_leaves_few_dead_letters_and_then_continues(
+    deployed: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme = Person(deployed, "acme")
+    deployed.finch.faults.add(*INTROSPECT, status=500)
+    assert acme.connect().outcome["status"] == "pending"
+
+    def fail(*_: Any, **__: Any) -> process_work.Processed:
+        raise MemoryError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(process_work, "process", fail)
+        deployed.queue.pass_time(30 * HOUR)
+    assert 5 < len(deployed.queue.dead()) < 20
+    deployed.queue.clear()
+    deployed.queue.pass_time(4 * HOUR)
+    assert acme.connection()["status"] == "connected"
+    # If its next work item is lost, the row is due after 15 minutes again.
+    assert all("lease" not in one for one in deployed.tables.items(deployed.tables.connections))
+
+
 def confirmed_while_finch_fails(deployed: InProcess, completion: str) -> None:
     deployed.finch.faults.add(*INTROSPECT, status=500)
     assert Person(deployed, "acme").confirm(completion).status == 202

@@ -24,6 +24,7 @@ from finch_connections.aws.dynamodb import (
     due,
     due_keys,
     encode,
+    lease,
     moment,
     number,
     postpone,
@@ -116,6 +117,7 @@ _ATTEMPT = {
     "finch_customer_id": TEXT,
     "apart": _MARK,
 }
+_DUE = ("due_shard", "due_at", "lease")
 _CLICK = {"finch_connect_url": TEXT, "finch_session_made_at": MOMENT}
 _CONSUMPTION = {
     "attempt": TEXT,
@@ -443,7 +445,7 @@ class SessionTable:
             ended,
             ["error"],
             sets={"ttl": _ttl(now)},
-            removes=("escrow", "due_shard", "due_at"),
+            removes=("escrow", *_DUE),
         )
         return {"Update": end}
 
@@ -463,7 +465,7 @@ class SessionTable:
             complete,
             ("key", "repaired"),
             sets={"ttl": _ttl(now)},
-            removes=("escrow", "error", "due_shard", "due_at"),
+            removes=("escrow", "error", *_DUE),
         )
         write_together(self.client, [*together_with, {"Update": end}])
 
@@ -552,12 +554,13 @@ class SessionTable:
         for key in due_keys(self.client, self.name, Due.UNFINISHED, until):
             yield key["handle_hash"]["S"]
 
-    def postpone(
-        self, handle_hash: str, until: datetime, *, due_by: datetime | None = None
-    ) -> None:
-        """Makes a session due at `until`. Raises `dynamodb.Conflict` if it is not due, or not by `due_by`."""
-        key = {"handle_hash": text(handle_hash)}
-        postpone(self.client, self.name, key, until, due_by=due_by)
+    def postpone(self, handle_hash: str, until: datetime) -> None:
+        """Makes a session due at `until`. Raises `dynamodb.Conflict` if it is not due at all."""
+        postpone(self.client, self.name, {"handle_hash": text(handle_hash)}, until)
+
+    def lease(self, handle_hash: str, now: datetime) -> None:
+        """Makes a due session due again after its lease. Raises `dynamodb.Conflict` if it is not due."""
+        lease(self.client, self.name, {"handle_hash": text(handle_hash)}, now, LEASE)
 
     def _spending(self, kind: Spending, attempt: Attempt, now: datetime) -> list[Any]:
         """The writes that count a request: one item for each budget and window, which then expires."""
@@ -598,7 +601,7 @@ class SessionTable:
             session,
             Started(session.attempt),
             sets={"ttl": _unused_ttl(session.attempt, session.consumption.consumed_at)},
-            removes=(*_CONSUMPTION, "due_shard", "due_at"),
+            removes=(*_CONSUMPTION, *_DUE),
         )
 
     def _move(

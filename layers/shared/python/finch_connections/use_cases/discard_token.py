@@ -82,7 +82,9 @@ def _decide(
         marks = ownerships.discarding(connection_id, key, handle_hash)
         return services.sessions.discard(session, SessionExpired.code, since, now, key, marks)
     if approved is not None and others(handle_hash, record) <= approved:
-        return services.sessions.discard(session, SessionExpired.code, since, now, approved=approved)
+        return services.sessions.discard(
+            session, SessionExpired.code, since, now, approved=approved
+        )
     marked = company is not None and company.discarding == handle_hash
     unlocking = [ownerships.reopening(key, handle_hash)] if key and marked else []
     if (

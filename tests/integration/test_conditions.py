@@ -291,6 +291,7 @@ def test_only_an_unchanged_disconnected_connection_is_erased(
 def test_row_is_found_and_queued_only_when_it_is_due(deployed: InProcess, part: str) -> None:
     table: Any
     due: Any
+    key: Any
     if part == "connections":
         table, kind, key = connection_table.from_settings(), Due.UNCHECKED, ("acme", KEY)
         item, due = _item(CONNECTION_ROW), partial(table.due, kind)

@@ -381,7 +381,7 @@ def test_stale_write_changes_nothing(deployed: Deployed) -> None:
     assert acme.connection() == before
 
 
-def test_session_changes_only_from_the_phase_that_was_read(deployed: Deployed) -> None:
+def test_session_changes_only_from_the_phase_that_was_read(deployed: InProcess) -> None:
     acme = Person(deployed, "acme")
     acme.connect()
     sessions, session = session_table.from_settings(), only_session(deployed)

@@ -332,8 +332,9 @@ def _identified(
     if connection_id != known.connection_id:
         left = {known.connection_id} - {"", session.attempt.repairs_id or ""}
         writes = ownerships.leaving(ownerships.held_by(handle_hash, left), handle_hash)
-        if connection_id:
-            writes.append(ownerships.holding(connection_id, handle_hash))
+    if connection_id:
+        company_id = token_response.usable_company_id
+        writes.append(ownerships.holding(connection_id, handle_hash, company_id))
     return services.sessions.identify(session, token_response, writes)
 
 

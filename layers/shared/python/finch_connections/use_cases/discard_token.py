@@ -78,6 +78,8 @@ def _decide(
         if decision is Discard.DROP and is_pair_id(connection_id):
             # The other tokens may be of other logins, and do not cover this token.
             decision = Discard.ASK
+        if decision is Discard.END and named_otherwise(session, services):
+            decision = Discard.ASK
     if decision is Discard.END and key:
         marks = ownerships.discarding(connection_id, key, handle_hash)
         return services.sessions.discard(session, SessionExpired.code, since, now, key, marks)
@@ -104,6 +106,27 @@ def _decide(
         customer_id = session.attempt.customer_id
         logger.error("token held", customer_id=customer_id, reason="company owned")
     return None
+
+
+def named_otherwise(session: Keeping, services: Services) -> frozenset[str]:
+    """The other sessions whose token may be of the same Finch connection, although its id differs.
+
+    Finch named the connection of the one token, and not of the other: then only the company is equal.
+    """
+    ownerships, mine = services.ownerships, session.escrow.token_response
+    if not mine.usable_company_id:
+        return frozenset()
+    if is_pair_id(mine.connection_id):
+        holders = ownerships.held_at(mine.usable_company_id)
+    else:
+        unnamed = ownerships.of_connection_id(mine.pair_id)
+        holders = unnamed.holders if unnamed else frozenset()
+    kept = (services.sessions.get(one) for one in holders - {session.attempt.handle_hash})
+    return frozenset(
+        one.attempt.handle_hash
+        for one in kept
+        if isinstance(one, Keeping) and one.escrow.token_response.pair_id == mine.pair_id
+    )
 
 
 def covered(

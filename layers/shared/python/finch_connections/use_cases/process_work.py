@@ -269,12 +269,12 @@ def _escrowed(
     if done.status is Status.PENDING or not isinstance(done.session, Escrowed | Held):
         return _later(work_item, row, now, services)
     confirm_until = session.consumption.confirm_until
-    if now < confirm_until and isinstance(done.session, Held):
+    if now < confirm_until:
+        if isinstance(done.session, Escrowed):
+            connecting.sessions.await_confirmation(done.session)
+            return Processed()
         # Its company is free, but may get another owner: then an operator must decide.
         return Processed(min(confirm_until, now + LONGEST_PAUSE))
-    if now < confirm_until:
-        connecting.sessions.await_confirmation(done.session)
-        return Processed()
     discard_token.discard(done.session, done.key, now=now, services=connecting)
     return _held_or_over(row, now, services)
 

@@ -128,6 +128,7 @@ def prepare_world(
     choice = {"provider_id": "gusto", "login": DANA, "company_id": NORTHFOLD.id}
     unconfirmed = Person(deployed, "unconfirmed", same_site=False).connect(**choice)
     choice = {"provider_id": "bamboo_hr", "login": LENA, "company_id": CEDARLINE.id}
+    _name_no_connection(deployed)
     Person(deployed, "to-discard", same_site=False).connect(**choice)
     dead = Person(deployed, "dead", same_site=False).connect(provider_id="justworks")
     finch.disconnect(finch.tokens()[-1].access_token)
@@ -153,6 +154,7 @@ def prepare_world(
     # Held for an operator, because Finch names another customer.
     finch.change_switches(introspect_customer_id_override="another-customer")
     choice = {"provider_id": "rippling", "login": DANA, "company_id": NORTHFOLD.id}
+    _name_no_connection(deployed)
     Person(deployed, "held").connect(**choice)
     finch.change_switches(introspect_customer_id_override=None)
     hashes = {item["customer_id"]["S"]: item["handle_hash"]["S"] for item in _sessions(deployed)}
@@ -180,6 +182,12 @@ def prepare_world(
         [(name, tables.items(name)) for name in names],
         deepcopy(finch._world),
     )
+
+
+def _name_no_connection(deployed: Deployed) -> None:
+    """Finch does not name the next connection, so other tokens are found by its company."""
+    for path in ("/auth/token", "/introspect"):
+        deployed.finch.faults.add("*", path, edit={"remove": ["connection_id"]})
 
 
 def _callback_without_company(deployed: Deployed) -> str:

@@ -98,7 +98,7 @@ class OwnershipTable:
         return [record.owner for record in self._at(company_id) if record.owner]
 
     def held_at(self, company_id: str) -> frozenset[str]:
-        """The sessions that keep a token of a company, at any provider. A very recent one may be missing."""
+        """The sessions that keep a token of a company, at any provider. A recent session may be missing."""
         records = [self.get(record.owned_id) for record in self._at(company_id)]
         return frozenset(one for record in records if record for one in record.holders)
 

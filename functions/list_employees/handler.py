@@ -63,7 +63,7 @@ def list_employees(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if len(json.dumps(answer)) > MOST_BYTES:
         return _too_large(event)
     counts = {name: len(listed) for name, listed in answer.items()}
-    logger.info("employees listed", customer_id=event["customer_id"], **counts)
+    logger.info("employees listed", extra=counts, customer_id=event["customer_id"])
     return answer
 
 

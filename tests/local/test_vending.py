@@ -136,3 +136,27 @@ def ciphertext(world: World, purpose: str) -> dict[str, Any]:
     key = {"KeyId": world.output("TokenKeyArn"), "Plaintext": b"canary"}
     answer = world.aws.client("kms").encrypt(**key, EncryptionContext=context)
     return {"CiphertextBlob": answer["CiphertextBlob"], "EncryptionContext": context}
+
+
+def test_employees_of_two_providers_are_listed_as_one_person_each(
+    world: World, deployed: Deployed
+) -> None:
+    person = Person(deployed, "acme")
+    products = ["company", "directory", "individual", "employment"]
+    for provider_id in ("rippling", "bamboo_hr"):
+        person.connect(
+            provider_id=provider_id, login=LENA, company_id=CEDARLINE.id, products=products
+        )
+    asked = {"customer_id": "acme", "purpose": "test", "caller": "benefits"}
+    answer = invoke(world, world.aws, "ListEmployees", asked)
+    assert answer["left_out"] == []
+    employees = people(CEDARLINE, CEDARLINE.entities[0])
+    assert len(answer["people"]) == len(employees)
+    assert {len(one["members"]) for one in answer["people"]} == {2}
+    log = "\n".join(world.function_log("ListEmployees") + world.function_log("VendToken"))
+    assert "employees listed" in log
+    assert not any(one.email in log or one.street in log for one in employees)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        world.as_role("ListEmployeesRole").client("dynamodb").scan(
+            TableName=world.output("ConnectionsTableName")
+        )

@@ -306,6 +306,25 @@ def test_two_candidates_of_one_source_are_both_left_to_a_person() -> None:
     assert {one.against for one in found.possible} == {("two records of one source",)}
 
 
+@pytest.mark.parametrize("shared", [{}, {"ssn": "123456780", "emails": ("r@example.com",)}])
+def test_person_whom_a_source_lists_twice_does_not_separate_the_other_sources(
+    shared: dict[str, Any],
+) -> None:
+    twice = [record(PAYROLL, "1", **shared), record(PAYROLL, "2", **shared)]
+    others = [record(HR, "3", **shared), record(TIME, "4", **shared)]
+    found = reconcile([*twice, *others])
+    assert sorted(len(person.members) for person in found.people) == [1, 1, 2]
+    assert {one.against for one in found.possible} == {("two records of one source",)}
+
+
+def test_brother_and_sister_with_following_ssns_stay_apart_in_the_same_staff() -> None:
+    here = record(PAYROLL, "here", first_name="Anna", last_name="Wang", ssn="123456780")
+    there = record(
+        HR, "there", first_name="Ben", last_name="Wang", ssn="123456781", dob="1990-01-02"
+    )
+    assert len(reconcile([*same_staff(25), here, there]).people) == 27
+
+
 def test_better_evidence_decides_between_two_candidates() -> None:
     right = record(PAYROLL, "1", ssn="123456780")
     found = reconcile([right, record(PAYROLL, "2"), record(HR, "3", ssn="123456780")])

@@ -10,8 +10,6 @@ from finch_employees.normal_form import NormalForm
 
 # Jaro-Winkler similarity ("String Comparator Metrics", W. Winkler, 1990), tuned on FEBRL's sets 1 to 3.
 _SIMILAR = 0.88
-
-
 SHARED_SSN = "several people of a source have the SSN"
 SHARED_EMAIL = "several people of a source have the e-mail address"
 
@@ -146,7 +144,11 @@ SAME_STAFF = Rule(
     "same_staff",
     lambda e: (
         (e.name >= Fact.SLIP and e.dob is not Fact.DIFFERENT and e.place >= Place.AREA)
-        or (e.ssn >= Fact.SLIP and max(e.dob, e.first, e.last) >= Fact.SLIP)
+        or (
+            e.ssn is Fact.SLIP
+            and (e.dob is Fact.SAME or e.first is not Fact.DIFFERENT)
+            and max(e.dob, e.first, e.last) >= Fact.SLIP
+        )
         or (e.ssn is Fact.SAME and e.place >= Place.CLOSE)
         or (e.dob is Fact.SAME and max(e.first, e.last) >= Fact.SLIP and e.place >= Place.CLOSE)
         or (
@@ -174,7 +176,11 @@ _OVERRULED: dict[str, Callable[[Evidence], bool]] = {
 }
 # The same, between sources that list the same staff.
 _OVERRULED_IN_SAME_STAFF: dict[str, Callable[[Evidence], bool]] = {
-    "different birth dates": lambda e: e.ssn >= Fact.SLIP and max(e.first, e.last) >= Fact.SLIP,
+    "different birth dates": lambda e: (
+        max(e.first, e.last) >= Fact.SLIP
+        # Following SSNs can be those of a brother and a sister.
+        and (e.ssn is Fact.SAME or (e.ssn is Fact.SLIP and e.first is not Fact.DIFFERENT))
+    ),
     "different SSNs": lambda e: (
         e.dob >= Fact.SLIP
         and e.first is not Fact.DIFFERENT

@@ -2,7 +2,7 @@
 
 `reconcile` is a pure function. It compares records that share a key, for example a birth date and three
 letters, and never compares all records of a key that very many share. So its work grows with the number
-of records, not with its square. A group of equally strong joins that contradict each other is not joined.
+of records, not with its square. Of equally strong joins that contradict each other, none is made.
 """
 
 import json
@@ -14,7 +14,15 @@ from hashlib import sha256
 from itertools import combinations, groupby
 from typing import Any, NamedTuple
 
-from finch_employees.evidence import JOINS, POSSIBLE, SAME_STAFF, Evidence, compare, contradictions
+from finch_employees.evidence import (
+    JOINS,
+    POSSIBLE,
+    SAME_STAFF,
+    Evidence,
+    Fact,
+    compare,
+    contradictions,
+)
 from finch_employees.normal_form import NormalForm, normal_form
 from finch_employees.record import Member, Record, Source
 
@@ -150,6 +158,10 @@ class _Pair(NamedTuple):
         return _RULES[self.level].name
 
 
+# Two records, and why they are not one person.
+type _Contradiction = tuple[int, int, tuple[str, ...]]
+
+
 class _Run:
     """The comparison of all records that share a key."""
 
@@ -179,12 +191,14 @@ class _Run:
                 self._blocks[at].append(block)
 
     def _several_people_of_a_source(self, block: list[int]) -> bool:
-        of_source: dict[Any, Record] = {}
+        """Whether a source has the value twice, and not for a person whom it lists twice."""
+        of_source: dict[Source, int] = {}
         for at in block:
-            record = self.records[at]
-            known = of_source.setdefault(record.source, record)
-            if known is not record and not _rehired(known, record):
-                return True
+            known = of_source.setdefault(self.records[at].source, at)
+            if known != at:
+                evidence = compare(self.forms[known], self.forms[at])
+                if evidence.contradictions or evidence.name < Fact.SLIP:
+                    return True
         return False
 
     def pairs(self) -> list[_Pair]:
@@ -258,23 +272,32 @@ _KEYS = {
 
 def _cluster(
     run: _Run, pairs: list[_Pair]
-) -> tuple[list[list[int]], dict[int, list[_Pair]], dict[_Pair, tuple[int, int, tuple[str, ...]]]]:
+) -> tuple[list[list[int]], dict[int, list[_Pair]], dict[_Pair, _Contradiction]]:
     """The clusters of records, in order; the pairs that joined each; the refused pairs with their reason.
 
-    Equally strong pairs are joined together or not at all, so that no order decides between them.
+    Of equally strong pairs, those of clusters that contradict each other are refused, so that no order
+    decides between them.
     """
     clusters: dict[int, list[int]] = {at: [at] for at in range(len(run.records))}
     of = list(range(len(run.records)))
     joins: dict[int, list[_Pair]] = {}
-    refused: dict[_Pair, tuple[int, int, tuple[str, ...]]] = {}
+    refused: dict[_Pair, _Contradiction] = {}
     for same_staff, equally_strong in _grouped(run.records, pairs, of):
-        for linked in _linked(equally_strong, of):
-            together = sorted({of[at] for pair in linked for at in (pair.one, pair.other)})
+        disputed = {
+            name: contradiction
+            for linked in _linked(equally_strong, of)
+            for name, contradiction in _disputed(run, _names(linked, of), clusters, same_staff)
+        }
+        undisputed = []
+        for pair in equally_strong:
+            against = disputed.get(of[pair.one]) or disputed.get(of[pair.other])
+            if against is None:
+                undisputed.append(pair)
+            elif of[pair.one] != of[pair.other]:
+                refused[pair] = against
+        for linked in _linked(undisputed, of):
+            together = _names(linked, of)
             if len(together) == 1:
-                continue
-            contradiction = _contradiction(run, [clusters[at] for at in together], same_staff)
-            if contradiction:
-                refused |= dict.fromkeys(linked, contradiction)
                 continue
             reasons = _spanning(linked, of)
             first = together[0]
@@ -362,20 +385,38 @@ def _spanning(pairs: list[_Pair], of: list[int]) -> list[_Pair]:
     return found
 
 
+def _names(pairs: list[_Pair], of: list[int]) -> list[int]:
+    """The clusters of the pairs, in order."""
+    return sorted({of[at] for pair in pairs for at in (pair.one, pair.other)})
+
+
+def _disputed(
+    run: _Run, names: list[int], clusters: dict[int, list[int]], same_staff: bool
+) -> Iterator[tuple[int, _Contradiction]]:
+    """The clusters that contradict another, and how. Of very many linked clusters, all are disputed."""
+    for name, other in combinations(names, 2):
+        contradiction = _contradiction(run, clusters[name], clusters[other], same_staff)
+        if contradiction and len(names) > MOST_WITH_A_KEY:
+            yield from dict.fromkeys(names, contradiction).items()
+            return
+        if contradiction:
+            yield name, contradiction
+            yield other, contradiction
+
+
 def _contradiction(
-    run: _Run, clusters: list[list[int]], same_staff: bool
-) -> tuple[int, int, tuple[str, ...]] | None:
-    """Two records of different clusters that are not one person, and why."""
-    for some, others in combinations(clusters, 2):
-        for one in some:
-            for other in others:
-                first, second = run.records[one], run.records[other]
-                if first.source == second.source and not _rehired(first, second):
-                    return one, other, ("two records of one source",)
-                if contradictions(run.forms[one], run.forms[other]):
-                    found = run.evidence(one, other).against(same_staff=same_staff)
-                    if found:
-                        return one, other, found
+    run: _Run, some: list[int], others: list[int], same_staff: bool
+) -> _Contradiction | None:
+    """Two records of two clusters that are not one person, and why."""
+    for one in some:
+        for other in others:
+            first, second = run.records[one], run.records[other]
+            if first.source == second.source and not _rehired(first, second):
+                return one, other, ("two records of one source",)
+            if contradictions(run.forms[one], run.forms[other]):
+                found = run.evidence(one, other).against(same_staff=same_staff)
+                if found:
+                    return one, other, found
     return None
 
 
@@ -393,7 +434,7 @@ def _possible(
     forms: Sequence[NormalForm],
     pairs: list[_Pair],
     clusters: list[list[int]],
-    refused: dict[_Pair, tuple[int, int, tuple[str, ...]]],
+    refused: dict[_Pair, _Contradiction],
 ) -> Iterator[Possible]:
     """The strongest pair between each two people."""
     of = {at: cluster[0] for cluster in clusters for at in cluster}

@@ -139,7 +139,8 @@ def _unused(layer: Path, folder: Path, loaded: set[str]) -> Iterator[str]:
 
 def test_the_layers_stay_below_their_size_limits() -> None:
     sizes = package.layers()
-    assert sizes["zipped_without_pyc"] <= 4_300_000
+    # The package that compares names has 0.35 MB.
+    assert sizes["zipped_without_pyc"] <= 4_700_000
     assert sizes["zipped"] <= 7_500_000
 
 

@@ -972,6 +972,7 @@ def _deploy(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> InProcess:
         "CHECKS_PER_MINUTE": "100",
         # Tests connect as one customer more often than a person does.
         "ATTEMPTS_PER_CUSTOMER": "100000",
+        "IDLE_DAYS": "30",
         "POWERTOOLS_SERVICE_NAME": "finch-connections",
         "OLD_TOKEN_KEY_ARN": "",
     }.items():

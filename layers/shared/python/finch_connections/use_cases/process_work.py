@@ -81,11 +81,12 @@ class Processed(NamedTuple):
 
 
 class Services(NamedTuple):
-    """Everything that processing reads and writes, by use case."""
+    """Everything that processing reads and writes, by use case, and when a connection is idle."""
 
     connecting: exchange_code.Services
     disconnecting: disconnect.Services
     naming: fetch_names.Services
+    idle_after: timedelta
 
 
 def process(work_item: WorkItem, *, now: datetime, services: Services) -> Processed:
@@ -295,6 +296,7 @@ def _connection(
         key,
         hinted_at=work_item.sent_at,
         newest_hint=work_item.newest_at,
+        idle_after=services.idle_after,
         now=now,
         services=services.connecting,
     )

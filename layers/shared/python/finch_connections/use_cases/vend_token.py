@@ -1,5 +1,6 @@
 """Vends a token to a backend: decrypts it, and stores an audit record before it returns the token."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
@@ -8,7 +9,7 @@ from finch_connections.aws.audit_table import AuditTable
 from finch_connections.aws.connection_table import ConnectionTable
 from finch_connections.aws.token_vault import TokenVault
 from finch_connections.aws.work_queue import WorkQueue
-from finch_connections.domain.connection import Token, key_fields
+from finch_connections.domain.connection import Connection, Token, key_fields
 from finch_connections.domain.secret import SecretText
 from finch_connections.domain.token_request import (
     AuditRecord,
@@ -42,8 +43,14 @@ class Vended(NamedTuple):
     readable: frozenset[str]
 
 
-def vend(request: TokenRequest, *, now: datetime, services: Services) -> Vended | Refused:
-    """A token that covers the request, or the reason to refuse. Both are recorded before this returns."""
+def vend(
+    request: TokenRequest, *, in_time: Callable[[], bool], now: datetime, services: Services
+) -> Vended | Refused:
+    """A token that covers the request, or the reason to refuse. Both are recorded before this returns.
+
+    The first token of a Finch connection on a day also updates its last use. The response does not depend
+    on this write, so it needs time: `in_time` says whether enough is left.
+    """
     connection = services.connections.get(request.customer_id, request.key)
     if connection is None:
         return _refuse(request, Refused(Outcome.NOT_FOUND), now, services)
@@ -53,6 +60,8 @@ def vend(request: TokenRequest, *, now: datetime, services: Services) -> Vended 
     ciphertext = connection.ciphertexts[choice.id]
     text = services.vault.decrypt_stored(ciphertext, request.customer_id, request.key)
     _record(request, Outcome.VENDED, choice, now, services)
+    if in_time():
+        _note_use(connection, choice.connection_id, now, services)
     return Vended(choice, text, readable_entities(choice, connection))
 
 
@@ -80,6 +89,19 @@ def record_invalid(
     """Records an invalid request in which at least the customer and the caller are readable."""
     record = AuditRecord(customer_id, now, Outcome.INVALID_REQUEST, caller)
     services.audit.write(record)
+
+
+def _note_use(
+    connection: Connection, connection_id: str, now: datetime, services: Services
+) -> None:
+    used_at = connection.used_at.get(connection_id)
+    if used_at and used_at.date() >= now.date():
+        return
+    try:
+        services.connections.note_use(connection, connection_id, now)
+    except Exception as error:
+        # The token is recorded already. The next token of this day tries again.
+        logger.warning("use not noted", reason=type(error).__name__)
 
 
 def _refuse(request: TokenRequest, refused: Refused, now: datetime, services: Services) -> Refused:

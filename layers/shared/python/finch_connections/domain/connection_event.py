@@ -32,8 +32,8 @@ _REPAIRED_FROM = {*NEEDS_CUSTOMER, ConnectionStatus.UNKNOWN}
 class ConnectionEvent:
     """One event. If the event of a write is published again, it has the same `id`.
 
-    `connection_ids` are the Finch connections behind the connection, or those that a
-    disconnect has ended, or those that became idle. `previous_status` is None if the row did not exist before.
+    `connection_ids` are the Finch connections behind the connection, or those that a disconnect has
+    ended, or those that became idle. `previous_status` is None if the row did not exist before.
     """
 
     id: str

@@ -192,8 +192,8 @@ def _unattached(session: Exchanging | Uncertain | Keeping, now: datetime) -> Bil
     known = kept_alive(session)
     return Billed(
         attempt.customer_id,
-        response and response.provider_id,
-        response and response.company_id,
+        response.provider_id if response else None,
+        response.company_id if response else None,
         None if known == attempt.handle_hash else known,
         attempt.handle_hash,
         why,
@@ -303,12 +303,9 @@ def _picture(
     if found:
         yield from table(heads, [[*one.cells(now), *cost] for one in found])
     idle = sum(one.idle for one in found)
-    spent = (
-        ""
-        if price is None
-        else f" They cost {price * len(found):.2f} a month, the idle {price * idle:.2f}."
-    )
-    yield f"{len(found)} live connections, {idle} of them idle.{spent}"
+    yield f"{len(found)} live connections, {idle} of them idle."
+    if price is not None:
+        yield f"They cost {price * len(found):.2f} a month, the idle connections {price * idle:.2f}."
     for one in found:
         if one.mend:
             problem = "idle" if one.idle and one.why not in _NOT_ENDED else one.why

@@ -17,7 +17,15 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from finch_connections.aws import connection_table
 from finch_connections.domain.connection import CompanyKey, Connection
 from functions.vend_token import handler
-from local.fake_finch.seed_world import CEDARLINE, HARBOR_LANE, IRIS, JUNIPER_VALE, LENA, OWEN
+from local.fake_finch.seed_world import (
+    CEDARLINE,
+    HARBOR_LANE,
+    IRIS,
+    JUNIPER_VALE,
+    LENA,
+    OWEN,
+    TALLY,
+)
 from operations import billing
 from operations.stack import ExitCode
 from tests.support.deployed import TEMPLATE
@@ -192,8 +200,10 @@ def make_every_kind(deployed: InProcess) -> dict[str, str]:
     acme = Person(deployed, "acme")
     acme.connect()
     acme.connect(login=OWEN)
-    # Held: a token of a company that another customer has connected, by another login.
-    Person(deployed, "late").connect()
+    # Held: a token of a company that another customer has connected, of another Finch connection.
+    Person(deployed, "late").connect(login=TALLY, company_id=HARBOR_LANE.id)
+    # Held too, but of a Finch connection that another customer has.
+    Person(deployed, "covered").connect()
     Person(deployed, "unsure", same_site=False).connect(
         provider_id="justworks", login=LENA, company_id=CEDARLINE.id
     )
@@ -243,7 +253,8 @@ def test_connection_that_is_checked_during_the_count_counts_once(
         provider_id="justworks", login=LENA, company_id=CEDARLINE.id
     )
     deployed.clock.advance(DAY)
-    table, seen = connection_table.from_settings(), []
+    table = connection_table.from_settings()
+    seen: list[Call] = []
 
     def check_all(call: Call, send: Callable[[], Any]) -> Any:
         answer = send()
@@ -282,7 +293,8 @@ def bill(
     deployed: InProcess, price: Decimal | None = None, compare: Path | None = None
 ) -> tuple[ExitCode, Any, list[str]]:
     """Runs `billing`; returns its exit code, its JSON and its lines for a person."""
-    tables, said = deployed.tables, []
+    tables = deployed.tables
+    said: list[str] = []
     stack: Any = SimpleNamespace(
         client=boto3.client,
         outputs={
@@ -306,6 +318,7 @@ def test_bill_says_why_each_connection_lives_and_what_mends_it(deployed: InProce
     found = facts["connections"]
     assert (facts["live"], facts["idle"]) == (len(found), 0) == (at_finch(deployed), 0)
     assert {one["customer_id"]: one["why"] for one in found} == reasons
+    assert len(found) == 1 + len(reasons)
     known = [one["connection_id"] for one in found if one["connection_id"]]
     assert set(known) <= {one.id for one in deployed.finch.connections() if one.live}
     assert len(set(known)) == len(known) == len(found) - 1

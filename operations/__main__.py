@@ -92,7 +92,7 @@ def parser() -> Parser:
     subject.add_argument("customer_id", nargs="?", help="the customer's id, unchanged")
     subject.add_argument("--connection", help="a Finch connection id, of any customer")
 
-    text = "show what Finch bills, and what to mend"
+    text = "show what Finch bills, and what to fix"
     command = _add(commands, "billing", text, "--price 50 --compare connections.csv", reads=True)
     command.add_argument("--price", type=_price, help="Finch's price of a connection and month")
     command.add_argument(

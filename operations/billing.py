@@ -1,4 +1,4 @@
-"""`billing`: every Finch connection that is billed, why it lives, its last use, and what to mend."""
+"""`billing`: every Finch connection that is billed, why it lives, its last use, and what to fix."""
 
 import csv
 import json
@@ -51,7 +51,7 @@ _EXAMPLE = "connection_id,customer_id,status"
 
 @dataclass(frozen=True)
 class Billed:
-    """A Finch connection that is billed. `mend` is the command for what is wrong with it, if anything is.
+    """A Finch connection that is billed. `fix` is the command for what is wrong with it, if anything is.
 
     `connection_id` is None if Finch has not named it. `session` is the session that keeps a connection
     which no customer has.
@@ -67,7 +67,7 @@ class Billed:
     used_at: datetime | None
     idle: bool
     retry: str
-    mend: str | None
+    fix: str | None
 
     def cells(self, now: datetime) -> list[str]:
         """The columns of the table."""
@@ -100,7 +100,7 @@ def billing(
     compare: Path | None,
     as_json: bool,
 ) -> ExitCode:
-    """Shows what Finch bills; the exit code says whether there is anything to mend."""
+    """Shows what Finch bills; the exit code says whether there is anything to fix."""
     export = read_export(compare) if compare else None
     found = read(stack, now)
     compared = None if export is None else difference(found, export)
@@ -110,7 +110,7 @@ def billing(
         for line in _picture(found, compared, price, now):
             say(line)
     different = compared and (compared.at_finch_only or compared.here_only)
-    wrong = any(one.mend for one in found) or different
+    wrong = any(one.fix for one in found) or different
     return ExitCode.PERSON_NEEDED if wrong else ExitCode.DONE
 
 
@@ -152,15 +152,15 @@ def _attached(connection: Connection, idle_before: datetime, now: datetime) -> I
     since = connection.disconnecting_since
     for connection_id in live:
         tokens = [one for one in connection.tokens if one.connection_id == connection_id]
-        why, mend = status_of_tokens(tokens).value, None
+        why, fix = status_of_tokens(tokens).value, None
         if since:
             why = ConnectionStatus.DISCONNECTING.value
-            mend = retry if now >= since + STUCK_AFTER else None
+            fix = retry if now >= since + STUCK_AFTER else None
         elif connection.problem == DISCONNECT_REFUSED:
-            why, mend = DISCONNECT_REFUSED, inspect
+            why, fix = DISCONNECT_REFUSED, inspect
         elif connection_id in idle:
             # The command ends all Finch connections of the row.
-            mend = _command("resolve", "end", *names) if idle.issuperset(live) else inspect
+            fix = _command("resolve", "end", *names) if idle.issuperset(live) else inspect
         yield Billed(
             customer_id,
             key.provider_id,
@@ -172,7 +172,7 @@ def _attached(connection: Connection, idle_before: datetime, now: datetime) -> I
             connection.used_at.get(connection_id),
             connection_id in idle,
             retry,
-            mend,
+            fix,
         )
 
 
@@ -184,11 +184,11 @@ def _unattached(session: Exchanging | Uncertain | Keeping, now: datetime) -> Bil
     why, waits_until = session.phase.value, since
     if isinstance(session, Escrowed) and not session.escrow.browser_bound:
         why, waits_until = "unconfirmed", session.consumption.confirm_until
-    mend = retry if now >= waits_until + STUCK_AFTER else None
+    fix = retry if now >= waits_until + STUCK_AFTER else None
     if isinstance(session, Held):
-        mend = _command("resolve", "disconnect", attempt.handle_hash)
+        fix = _command("resolve", "disconnect", attempt.handle_hash)
     elif isinstance(session, Uncertain):
-        mend = _command("resolve", "list")
+        fix = _command("resolve", "list")
     known = kept_alive(session)
     return Billed(
         attempt.customer_id,
@@ -201,7 +201,7 @@ def _unattached(session: Exchanging | Uncertain | Keeping, now: datetime) -> Bil
         None,
         False,
         retry,
-        mend,
+        fix,
     )
 
 
@@ -283,12 +283,11 @@ def _facts(
         "compared": compared
         and {
             "at_finch_only": [
-                {"connection_id": one, "mend": _command("inspect", f"--connection={one}")}
+                {"connection_id": one, "fix": _command("inspect", f"--connection={one}")}
                 for one in compared.at_finch_only
             ],
             "here_only": [
-                {"connection_id": one.connection_id, "mend": one.retry}
-                for one in compared.here_only
+                {"connection_id": one.connection_id, "fix": one.retry} for one in compared.here_only
             ],
             "left_out": compared.left_out,
         },
@@ -307,9 +306,9 @@ def _picture(
     if price is not None:
         yield f"They cost {price * len(found):.2f} a month, the idle connections {price * idle:.2f}."
     for one in found:
-        if one.mend:
+        if one.fix:
             problem = "idle" if one.idle and one.why not in _NOT_ENDED else one.why
-            yield f"{one.connection_id or one.session} is {problem} -> {one.mend}"
+            yield f"{one.connection_id or one.session} is {problem} -> {one.fix}"
     if compared is None:
         return
     for id_ in compared.at_finch_only:

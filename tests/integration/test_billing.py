@@ -1,4 +1,4 @@
-"""What Finch bills: the last use of each connection, the daily figures, and the operator's `billing`."""
+"""The bill: the last use of each connection, the daily figures, and the operator's `billing`."""
 
 import json
 from collections.abc import Callable
@@ -310,7 +310,7 @@ def bill(
     return code, json.loads(said[0]), said[1:]
 
 
-def test_bill_says_why_each_connection_lives_and_what_mends_it(deployed: InProcess) -> None:
+def test_bill_says_why_each_connection_lives_and_its_fix(deployed: InProcess) -> None:
     reasons = make_every_kind(deployed)
     vend(deployed)
     code, facts, _ = bill(deployed)
@@ -324,15 +324,15 @@ def test_bill_says_why_each_connection_lives_and_what_mends_it(deployed: InProce
     assert len(set(known)) == len(known) == len(found) - 1
     [used] = [one for one in found if one["used_at"]]
     assert used["customer_id"] == "acme"
-    mending = {one["customer_id"]: one["mend"] for one in found if one["mend"]}
+    fixes = {one["customer_id"]: one["fix"] for one in found if one["fix"]}
     [held] = [one["session"] for one in found if one["why"] == "held"]
-    assert mending == {
+    assert fixes == {
         "late": f"finch-connections resolve disconnect {held}",
         "lost": "finch-connections resolve list",
     }
     deployed.clock.advance(timedelta(hours=2))
-    mending = {one["customer_id"]: one["mend"] for one in bill(deployed)[1]["connections"]}
-    assert mending["leaving"] == (
+    fixes = {one["customer_id"]: one["fix"] for one in bill(deployed)[1]["connections"]}
+    assert fixes["leaving"] == (
         "finch-connections resolve retry --customer=leaving --provider=rippling "
         f"--company={JUNIPER_VALE.id}"
     )
@@ -347,7 +347,7 @@ def test_bill_names_idle_connections_with_their_cost(deployed: InProcess, acme: 
     assert (facts["monthly_cost"], facts["monthly_cost_of_idle"]) == (99.8, 49.9)
     [idle] = [one for one in facts["connections"] if one["idle"]]
     end = f"resolve end --customer=globex --provider=gusto --company={JUNIPER_VALE.id}"
-    assert idle["mend"] == f"finch-connections {end}"
+    assert idle["fix"] == f"finch-connections {end}"
     assert f"{idle['connection_id']} is idle -> finch-connections {end}" in lines
     [shown] = [line for line in lines if line.startswith("globex")]
     assert shown.split("  ")[-2:] == ["never, idle", "49.90"]
@@ -374,7 +374,7 @@ def test_export_of_finch_with_the_same_connections_has_no_difference(
     assert lines[-1] == "Finch's export has the same connections."
 
 
-def test_differences_to_the_export_of_finch_come_with_the_command_that_mends_them(
+def test_each_difference_to_the_export_of_finch_comes_with_its_command(
     deployed: InProcess, acme: Person, tmp_path: Path
 ) -> None:
     [mine] = deployed.finch.connections()
@@ -388,8 +388,8 @@ def test_differences_to_the_export_of_finch_come_with_the_command_that_mends_the
         f"--company={HARBOR_LANE.id}"
     )
     assert facts["compared"] == {
-        "at_finch_only": [{"connection_id": "unknown here", "mend": inspect}],
-        "here_only": [{"connection_id": mine.id, "mend": retry}],
+        "at_finch_only": [{"connection_id": "unknown here", "fix": inspect}],
+        "here_only": [{"connection_id": mine.id, "fix": retry}],
         "left_out": 0,
     }
     assert f"unknown here is only at Finch -> {inspect}" in lines

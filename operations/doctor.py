@@ -216,12 +216,21 @@ def _queues(stack: Stack) -> Iterator[Finding]:
 
 
 def _schedule(stack: Stack) -> Iterator[Finding]:
-    name = stack.resources["ScheduleChecksSchedule"]
-    state = stack.client("scheduler").get_schedule(Name=name)["State"]
-    fix = "enable the schedule: without it, lost work items stay lost and no health is checked"
-    yield Finding(
-        "scheduled check", f"its schedule is {state}", None if state == "ENABLED" else fix
-    )
+    for about, logical_id, fix in (
+        (
+            "scheduled check",
+            "ScheduleChecksSchedule",
+            "enable the schedule: without it, lost work items stay lost and no health is checked",
+        ),
+        (
+            "daily count",
+            "ScheduleChecksCount",
+            "enable the schedule: without it, no alarm rings for idle connections",
+        ),
+    ):
+        name = stack.resources[logical_id]
+        state = stack.client("scheduler").get_schedule(Name=name)["State"]
+        yield Finding(about, f"its schedule is {state}", None if state == "ENABLED" else fix)
 
 
 def _bus(stack: Stack) -> Iterator[Finding]:

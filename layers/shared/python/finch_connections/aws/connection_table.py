@@ -20,6 +20,7 @@ from finch_connections.aws.dynamodb import (
     SET,
     TEXT,
     Codec,
+    Conflict,
     Due,
     Item,
     decode,
@@ -276,23 +277,26 @@ class ConnectionTable:
     def note_use(self, connection: Connection, connection_id: str, now: datetime) -> None:
         """Stores the last use of a Finch connection, without an event.
 
-        Its only try changes nothing if the connection has changed since the read. Raises botocore's errors.
+        It is tried once. Raises `dynamodb.Conflict` if the connection has changed since the read.
         """
         used_at = {
             one: at for one, at in connection.used_at.items() if one in connection.connection_ids
         }
-        self.client.update_item(
-            TableName=self.name,
-            Key=_key(connection.customer_id, connection.key),
-            UpdateExpression="SET used_at = :used_at, revision = :after, news = :news",
-            ConditionExpression="revision = :before",
-            ExpressionAttributeValues={
-                ":used_at": _MOMENTS.write({**used_at, connection_id: now}),
-                ":before": number(connection.revision),
-                ":after": number(connection.revision + 1),
-                ":news": {"BOOL": False},
-            },
-        )
+        try:
+            self.client.update_item(
+                TableName=self.name,
+                Key=_key(connection.customer_id, connection.key),
+                UpdateExpression="SET used_at = :used_at, revision = :after, news = :news",
+                ConditionExpression="revision = :before",
+                ExpressionAttributeValues={
+                    ":used_at": _MOMENTS.write({**used_at, connection_id: now}),
+                    ":before": number(connection.revision),
+                    ":after": number(connection.revision + 1),
+                    ":news": {"BOOL": False},
+                },
+            )
+        except self.client.exceptions.ConditionalCheckFailedException as error:
+            raise Conflict from error
 
     def postpone(
         self, customer_id: str, key: CompanyKey, until: datetime, *, due_by: datetime | None = None

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from finch_connections import metrics
 from finch_connections.aws.audit_table import AuditTable
 from finch_connections.aws.connection_table import ConnectionTable
+from finch_connections.aws.dynamodb import Conflict
 from finch_connections.aws.token_vault import TokenVault
 from finch_connections.aws.work_queue import WorkQueue
 from finch_connections.domain.connection import Connection, Token, key_fields
@@ -99,9 +100,12 @@ def _note_use(
         return
     try:
         services.connections.note_use(connection, connection_id, now)
-    except Exception as error:
-        # The token is recorded already. The next token of this day tries again.
-        logger.warning("use not noted", reason=type(error).__name__)
+    except Conflict:
+        # Another write came first. The next token of this day tries again.
+        return
+    except Exception:
+        # The token is recorded already, so this is no reason to refuse it.
+        logger.exception("use not noted")
 
 
 def _refuse(request: TokenRequest, refused: Refused, now: datetime, services: Services) -> Refused:

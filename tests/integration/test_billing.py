@@ -254,20 +254,43 @@ def test_connection_that_is_checked_during_the_count_counts_once(
     )
     deployed.clock.advance(DAY)
     table = connection_table.from_settings()
-    seen: list[Call] = []
+    checked: set[str] = set()
 
-    def check_all(call: Call, send: Callable[[], Any]) -> Any:
+    def check_after_each_page(call: Call, send: Callable[[], Any]) -> Any:
+        if call.operation != "Query":
+            return send()
+        call.arguments["Limit"] = 1
         answer = send()
-        if call.operation == "Query" and "unchecked0" in str(call.arguments) and not seen:
-            seen.append(call)
-            for item in deployed.tables.items(deployed.tables.connections):
-                key = CompanyKey.parse(item["provider_id#company_id"]["S"])
-                table.postpone(item["customer_id"]["S"], key, deployed.clock.now + DAY)
+        for item in answer["Items"]:
+            customer_id, key = item["customer_id"]["S"], item["provider_id#company_id"]["S"]
+            if customer_id not in checked:
+                checked.add(customer_id)
+                table.postpone(customer_id, CompanyKey.parse(key), deployed.clock.now + DAY)
         return answer
 
-    deployed.border.guard = check_all
+    deployed.border.guard = check_after_each_page
     assert count(deployed, capsys) == (3, 0)
-    assert seen
+    assert len(checked) == 3
+
+
+def test_finch_connection_that_ended_in_an_unfinished_disconnect_does_not_count(
+    deployed: InProcess, acme: Person, capsys: pytest.CaptureFixture[str]
+) -> None:
+    acme.connect(login=OWEN)
+    assert count(deployed, capsys) == (2, 0)
+    sent: list[Call] = []
+
+    def fail_the_second(call: Call, send: Callable[[], Any]) -> Any:
+        if call.operation == "POST /disconnect":
+            sent.append(call)
+            if len(sent) == 2:
+                deployed.finch.faults.add("POST", "/disconnect", status=500, times=None)
+        return send()
+
+    deployed.border.guard = fail_the_second
+    assert acme.disconnect().status == 202
+    assert count(deployed, capsys) == (at_finch(deployed), 0) == (1, 0)
+    assert bill(deployed)[1]["live"] == 1
 
 
 def test_connection_is_idle_until_its_next_token(

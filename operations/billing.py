@@ -302,7 +302,7 @@ def _picture(
     if found:
         yield from table(heads, [[*one.cells(now), *cost] for one in found])
     idle = sum(one.idle for one in found)
-    yield f"{len(found)} live connections, {idle} of them idle."
+    yield f"Live connections: {len(found)}, of them idle: {idle}."
     if price is not None:
         yield f"They cost {price * len(found):.2f} a month, the idle connections {price * idle:.2f}."
     for one in found:
@@ -321,7 +321,7 @@ def _picture(
     for one in compared.here_only:
         yield f"{one.connection_id} is only here -> {one.retry}"
     if compared.left_out:
-        yield f"{compared.left_out} connections are not compared, because Finch has not named them."
+        yield f"Not compared, because Finch has not named them: {compared.left_out}."
     if not (compared.at_finch_only or compared.here_only):
         yield "Finch's export has the same connections."
 

@@ -380,9 +380,9 @@ def test_bill_names_idle_connections_with_their_cost(deployed: InProcess, acme: 
 def test_bill_without_a_problem_ends_with_zero(deployed: InProcess, acme: Person) -> None:
     code, facts, lines = bill(deployed)
     assert (code, facts["live"]) == (ExitCode.DONE, 1)
-    assert lines[-1] == "1 live connections, 0 of them idle."
+    assert lines[-1] == "Live connections: 1, of them idle: 0."
     acme.disconnect()
-    assert bill(deployed)[2] == ["0 live connections, 0 of them idle."]
+    assert bill(deployed)[2] == ["Live connections: 0, of them idle: 0."]
 
 
 def test_export_of_finch_with_the_same_connections_has_no_difference(

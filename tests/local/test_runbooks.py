@@ -427,7 +427,7 @@ def test_operator_sees_and_compares_what_finch_bills(
     used = deployed.invoke("vend_token", request)["token"]["connection_id"]
     assert operator.operations("billing", "--price", "50") == DONE
     lines = operator.screen.splitlines()
-    assert "2 live connections, 0 of them idle." in lines
+    assert "Live connections: 2, of them idle: 0." in lines
     assert [line.split()[-4:] for line in lines if used in line] == [["0", "days", "ago", "50.00"]]
 
     [unused] = {one.connection_id for one in live(deployed)} - {used}

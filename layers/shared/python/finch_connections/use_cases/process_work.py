@@ -189,8 +189,10 @@ def _later(work_item: WorkItem, row: _Row, now: datetime, services: Services) ->
         logger.exception("row not read")
     if began is None:
         return Processed(now + LONGEST_PAUSE)
-    stuck = now >= began + STUCK_AFTER
-    return Processed(retry_at(began, now), Report.UNFINISHED if stuck else None)
+    stuck_at = began + STUCK_AFTER
+    if now < stuck_at:
+        return Processed(min(retry_at(began, now), stuck_at))
+    return Processed(retry_at(began, now), Report.UNFINISHED)
 
 
 def _began(session: ConnectSession | None, now: datetime) -> datetime | None:
@@ -271,7 +273,11 @@ def _escrowed(
         return _later(work_item, row, now, services)
     confirm_until = session.consumption.confirm_until
     if now < confirm_until:
-        return Processed(confirm_until)
+        if isinstance(done.session, Escrowed):
+            connecting.sessions.await_confirmation(done.session)
+            return Processed()
+        # Its company is free, but may get another owner: then an operator must decide.
+        return Processed(min(confirm_until, now + LONGEST_PAUSE))
     discard_token.discard(done.session, done.key, now=now, services=connecting)
     return _held_or_over(row, now, services)
 

@@ -221,6 +221,10 @@ class World:
         name: str = found["StackResourceDetail"]["PhysicalResourceId"]
         return name
 
+    def alias(self, function: str) -> str:
+        """The ARN of the alias through which every caller reaches a function."""
+        return self.physical_id(f"{function}Aliaslive")
+
     def as_role(self, logical_id: str) -> EmulatedAws:
         """The emulated AWS with the permissions of a role of the stack."""
         role = self.aws.client("iam").get_role(RoleName=self.physical_id(logical_id))["Role"]

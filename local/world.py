@@ -249,7 +249,6 @@ class World:
 
     def redeploy(self, **parameters: str) -> None:
         """Deploys the same template again with other values for some parameters."""
-        self._changed |= parameters
         stated = [
             {"ParameterKey": name, "ParameterValue": parameters[name]}
             if name in parameters
@@ -265,6 +264,7 @@ class World:
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
             Parameters=stated,
         )
+        self._changed |= parameters
         waiting = {"Delay": 1, "MaxAttempts": 120}
         client.get_waiter("stack_update_complete").wait(StackName=STACK_NAME, WaiterConfig=waiting)
         self._outputs = self._stack_outputs()

@@ -11,7 +11,6 @@ import os
 import pkgutil
 import re
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
@@ -1033,8 +1032,6 @@ def _deploy(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> InProcess:
     monkeypatch.setenv("FINCH_SECRET_ARN", secret["ARN"])
     monkeypatch.setenv("WORK_QUEUE_URL", queue_url)
     clear_caches()
-    # A monotonic clock ignores simulated time.
-    credentials.from_settings().clock = time.time
     state = FinchState(
         "our-client",
         "our-secret",

@@ -128,7 +128,7 @@ def arrange_environment(init: dict[str, Any]) -> None:
 
 
 class Snapshot:
-    """What a function finds in Lambda if its environment is restored from a snapshot.
+    """The surroundings of a function whose environment Lambda restores from a snapshot.
 
     Its credentials come over HTTP and not in variables, and those of the snapshot have expired ("Using
     SnapStart with AWS SDKs" in Lambda's guide). All environments have the random state of the snapshot

@@ -64,7 +64,7 @@ class Evaluation:
     """The values that CloudFormation gives to the parts of a translated template.
 
     `Ref` of a resource is its name, or for a version of the settings a hash of its properties, because
-    CloudFormation replaces it when one of them changes.
+    CloudFormation replaces it when a property changes.
     """
 
     def __init__(self, template: Mapping[str, Any], **parameters: str) -> None:

@@ -17,7 +17,7 @@ FUNCTIONS = [
 ]
 # A user waits for them.
 FAST = {"StartConnect", "FinishConnect", "ListConnections", "Disconnect"}
-# For each parameter, a value that differs from the one in `translated` and changes what it decides.
+# For each parameter, a value that differs from its value in `translated` and has an effect.
 OTHERS = {
     "AlarmEmail": "operator@example.com",
     "ApiUrl": "https://api.example.com/payroll",

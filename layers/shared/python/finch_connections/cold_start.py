@@ -43,7 +43,7 @@ def _reseed_on_restore() -> None:
     Otherwise all copies of a snapshot share one sequence ("Handling uniqueness with Lambda SnapStart" in
     Lambda's guide). Only botocore's pauses between retries use it; our random secrets come from the
     operating system. Nothing else must be made new: calls create the connections and read the secrets.
-    The snapshot's credentials of the role end soon, and botocore fetches new ones.
+    The snapshot's credentials of the role end soon, and botocore fetches others.
     """
     # Only Lambda's runtime provides this module.
     from snapshot_restore_py import register_after_restore  # noqa: PLC0415

@@ -259,7 +259,8 @@ def test_deployment_at_once_needs_nothing_of_codedeploy() -> None:
 def test_gradual_deployment_of_each_function_is_rolled_back_by_our_alarms() -> None:
     template = translated(**CANARY)
     resources = template["Resources"]
-    assert Evaluation(template, **CANARY).holds("IsGradual")
+    evaluation = Evaluation(template, **CANARY)
+    assert evaluation.holds("IsGradual")
     assert "UpdatePolicy" not in resources["ReadDirectoryAliaslive"]
     for function in GRADUAL:
         policy = resources[f"{function}Aliaslive"]["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]
@@ -276,7 +277,7 @@ def test_gradual_deployment_of_each_function_is_rolled_back_by_our_alarms() -> N
         rollback = properties["AutoRollbackConfiguration"]
         assert rollback["Enabled"]
         assert "DEPLOYMENT_STOP_ON_ALARM" in rollback["Events"]
-        assert properties["ServiceRoleArn"] == {"Fn::GetAtt": ["DeploymentRole", "Arn"]}
+        assert evaluation.value(properties["ServiceRoleArn"]) == "DeploymentRole.Arn"
     roles = {name for name, one in resources.items() if one["Type"] == "AWS::IAM::Role"}
     assert "CodeDeployServiceRole" not in roles
 

@@ -264,9 +264,9 @@ class World:
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
             Parameters=stated,
         )
-        self._changed |= parameters
         waiting = {"Delay": 1, "MaxAttempts": 120}
         client.get_waiter("stack_update_complete").wait(StackName=STACK_NAME, WaiterConfig=waiting)
+        self._changed |= parameters
         self._outputs = self._stack_outputs()
 
     def kill_execution_environments(self) -> int:

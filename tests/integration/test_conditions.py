@@ -10,7 +10,8 @@ import pytest
 
 from finch_connections.aws import connection_table, ownership_table, session_table
 from finch_connections.aws.connection_table import _item
-from finch_connections.aws.dynamodb import Conflict, Item, write_together
+from finch_connections.aws.dynamodb import Conflict, Due, Item, write_together
+from finch_connections.aws.dynamodb import due as due_attributes
 from finch_connections.aws.ownership_table import OwnershipTable
 from finch_connections.aws.session_table import SessionTable
 from finch_connections.aws.session_table import _item as session_item
@@ -286,31 +287,27 @@ def test_only_an_unchanged_disconnected_connection_is_erased(
     assert refused(deployed, lambda: table.erase(CONNECTION_ROW))
 
 
-@pytest.mark.parametrize("due_by", [None, NOW])
-@pytest.mark.parametrize("due_at", [None, NOW + DAY])
 @pytest.mark.parametrize("part", ["connections", "sessions"])
-def test_row_that_is_not_due_is_not_postponed(
-    deployed: InProcess, part: str, due_at: datetime | None, due_by: datetime | None
-) -> None:
-    item: dict[str, Any]
-    later = NOW + 2 * DAY
+def test_row_is_found_and_queued_only_when_it_is_due(deployed: InProcess, part: str) -> None:
+    table: Any
+    due: Any
+    key: Any
     if part == "connections":
-        item = _item(CONNECTION_ROW)
-        postpone = partial(
-            connection_table.from_settings().postpone, "acme", KEY, later, due_by=due_by
-        )
+        table, kind, key = connection_table.from_settings(), Due.UNCHECKED, ("acme", KEY)
+        item, due = _item(CONNECTION_ROW), partial(table.due, kind)
     else:
-        item = session_item(Started(BARE))
-        postpone = partial(
-            session_table.from_settings().postpone, BARE.handle_hash, later, due_by=due_by
-        )
-    if due_at:
-        item |= {"due_at": {"N": str(int(due_at.timestamp()))}}
-    put(deployed, getattr(deployed.tables, part), item)
-    if due_at and due_by is None:
-        postpone()
-    else:
-        assert refused(deployed, postpone)
+        table, kind, key = session_table.from_settings(), Due.UNFINISHED, (BARE.handle_hash,)
+        item, due = session_item(Started(BARE)), table.due
+    put(deployed, table.name, {name: item[name] for name in item.keys() - {"due_at"}})
+    assert refused(deployed, lambda: table.postpone(*key, NOW))
+    assert refused(deployed, lambda: table.lease(*key, NOW))
+    put(deployed, table.name, item | due_attributes(kind, (), NOW))
+    half, second = timedelta(milliseconds=500), timedelta(seconds=1)
+    table.postpone(*key, NOW + half)
+    assert refused(deployed, lambda: table.lease(*key, NOW + half))
+    assert list(due(NOW + half)) == []
+    assert len(list(due(NOW + second))) == 1
+    table.lease(*key, NOW + second)
 
 
 # Sessions
@@ -348,15 +345,20 @@ MOVES: list[tuple[str, Move, list[ConnectSession]]] = [
         lambda table, one: table.identify(one, GRANTED, ()),
         [Escrowed(BARE, CONSUMPTION, ESCROW)],
     ),
-    ("bind", lambda table, one: table.bind(one), [Escrowed(BARE, CONSUMPTION, ESCROW)]),
+    ("bind", lambda table, one: table.bind(one, NOW), [Escrowed(BARE, CONSUMPTION, ESCROW)]),
+    (
+        "await confirmation",
+        lambda table, one: table.await_confirmation(one),
+        [Escrowed(BARE, CONSUMPTION, ESCROW)],
+    ),
     (
         "hold",
-        lambda table, one: table.hold(one, "cannot_connect"),
+        lambda table, one: table.hold(one, "cannot_connect", NOW),
         [Escrowed(BARE, CONSUMPTION, ESCROW)],
     ),
     (
         "discard",
-        lambda table, one: table.discard(one, "session_expired", NOW, KEY),
+        lambda table, one: table.discard(one, "session_expired", NOW, NOW, KEY),
         [Escrowed(BARE, CONSUMPTION, ESCROW)],
     ),
     (

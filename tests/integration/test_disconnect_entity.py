@@ -20,6 +20,7 @@ from tests.integration.test_health import request_check
 from tests.integration.test_process_work import Killed, kill, operate, reports
 from tests.integration.test_races import before_once
 from tests.support.in_process import Call, InProcess
+from tests.support.invariants import ConnectionHistory, broken
 from tests.support.person import Person
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -97,6 +98,21 @@ def test_interrupted_disconnect_of_an_entity_is_finished_by_the_queue(
     deployed.queue.pass_time(HOUR)
     assert shown(acme) == {first: "disconnected", **dict.fromkeys(others, "connected")}
     assert at_finch(deployed) == set(others)
+
+
+def test_entity_that_an_unconfirmed_login_connects_again_is_shown_at_the_next_health_check(
+    deployed: InProcess,
+) -> None:
+    acme, [first, *_] = connected(deployed, "acme")
+    assert end(acme, first).status == 200
+    Person(deployed, "acme", same_site=False).connect(login=TALLY, company_id=NORTHFOLD.id)
+    assert shown(acme)[first] == "disconnected"
+    assert first in at_finch(deployed)
+    deployed.queue.pass_time(DAY + HOUR)
+    assert set(shown(acme).values()) == {"connected"}
+    assert not broken(deployed, ConnectionHistory(), at_rest=True)
+    assert end(acme, first).status == 200
+    assert first not in at_finch(deployed)
 
 
 def test_entity_is_not_marked_without_the_queue(

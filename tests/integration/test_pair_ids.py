@@ -11,7 +11,7 @@ from finch_connections.aws.session_table import SessionTable
 from finch_connections.domain.connection import CompanyKey, pair_id
 from finch_connections.finch.client import FinchClient
 from local.fake_finch.seed_world import HARBOR_LANE, JUNIPER_VALE, MAYA, OWEN, TALLY
-from tests.integration.test_process_work import pass_time_until_the_discard
+from tests.integration.test_process_work import operate, pass_time_until_the_discard, phases
 from tests.integration.test_races import DAY, HOUR, MINUTE, before_once
 from tests.integration.test_transfer import (
     CHANGES,
@@ -115,6 +115,35 @@ def test_discard_does_not_end_a_token_that_another_customer_may_still_confirm(
         [landing] = landings
         assert globex.confirm(str(landing.completion)).json["status"] == "connected"
     assert len(held(deployed)) == 1
+    assert globex.connection()["status"] == "connected"
+    assert promises_hold(deployed)
+
+
+@pytest.mark.parametrize("unnamed_login", [0, 1], ids=["first", "second"])
+@pytest.mark.parametrize("company", ["exchange", "introspection"])
+def test_discard_ends_no_token_of_its_connection_that_finch_named_in_one_exchange_only(
+    deployed: InProcess, unnamed_login: int, company: str
+) -> None:
+    if company == "introspection":
+        deployed.finch.change_switches(token_company_id="absent")
+    faults, edit = deployed.finch.faults, {"remove": ["connection_id"]}
+    faults.add("GET", "/introspect", edit=edit, times=None)
+    acme, globex = (Person(deployed, one, same_site=False) for one in ("acme", "globex"))
+    landings = []
+    for login, person in enumerate((acme, globex)):
+        if login == unnamed_login:
+            faults.add("POST", "/auth/token", edit=edit)
+        landings.append(person.connect())
+        deployed.queue.pass_time(2 * HOUR)
+    deployed.queue.pass_time(DAY - 3 * HOUR)
+    assert phases(deployed) == ["escrowed", "held"]
+    assert deployed.finch.requests.count("POST", "/disconnect") == 0
+    [waiting] = held(deployed)
+    command = {"action": "disconnect", "session": waiting["handle_hash"]["S"]}
+    cut_off = operate(deployed, **command)["result"]["would_be_cut_off"]
+    assert len(cut_off["sessions"]) == 1
+    assert globex.confirm(str(landings[1].completion)).json["status"] == "connected"
+    deployed.queue.pass_time(2 * DAY)
     assert globex.connection()["status"] == "connected"
     assert promises_hold(deployed)
 

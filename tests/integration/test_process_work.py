@@ -93,7 +93,7 @@ def test_callback_during_finch_failure_is_pending_and_finished_later(
     landing = acme.come_back(url)
     assert landing.outcome["status"] == "pending"
     assert acme.connections() == []
-    deployed.queue.drain(5 * MINUTE)
+    deployed.queue.drain(10 * MINUTE)
     assert acme.connection()["status"] == "connected"
     assert acme.come_back(url).outcome["status"] == "connected"
 

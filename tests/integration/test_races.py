@@ -14,6 +14,7 @@ from finch_connections.aws.dynamodb import Conflict, write_together
 from finch_connections.aws.ownership_table import OwnershipTable
 from finch_connections.aws.session_table import SessionTable
 from finch_connections.aws.token_vault import TokenVault
+from finch_connections.aws.work_queue import WorkQueue
 from finch_connections.domain import connect_session
 from finch_connections.domain.connect_session import (
     Complete,
@@ -339,6 +340,24 @@ def test_login_attached_just_before_a_disconnect_is_ended_with_it(
     assert acme.connection()["logins"] == []
 
 
+def test_confirmation_during_the_look_is_continued_although_its_work_item_is_lost(
+    deployed: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme = Person(deployed, "acme", same_site=False)
+    landing = acme.connect()
+
+    def confirm() -> None:
+        deployed.finch.faults.add("GET", "/introspect", status=500)
+        assert landing.completion
+        with monkeypatch.context() as lost:
+            lost.setattr(WorkQueue, "send", lambda *_: None)
+            assert acme.confirm(landing.completion).status == 202
+
+    before_once(monkeypatch, SessionTable, "await_confirmation", confirm)
+    deployed.queue.pass_time(17 * MINUTE)
+    assert acme.connection()["status"] == "connected"
+
+
 def test_two_disconnects_at_the_same_moment_both_succeed(
     deployed: Deployed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -362,7 +381,7 @@ def test_stale_write_changes_nothing(deployed: Deployed) -> None:
     assert acme.connection() == before
 
 
-def test_session_changes_only_from_the_phase_that_was_read(deployed: Deployed) -> None:
+def test_session_changes_only_from_the_phase_that_was_read(deployed: InProcess) -> None:
     acme = Person(deployed, "acme")
     acme.connect()
     sessions, session = session_table.from_settings(), only_session(deployed)
@@ -373,10 +392,10 @@ def test_session_changes_only_from_the_phase_that_was_read(deployed: Deployed) -
     escrowed = Escrowed(session.attempt, session.consumption, escrow)
     moves: list[Callable[[], None]] = [
         lambda: sessions.give_back(exchanging),
-        lambda: sessions.hold(escrowed, "cannot_connect"),
+        lambda: sessions.hold(escrowed, "cannot_connect", deployed.clock.now),
         lambda: sessions.uncertain(exchanging),
         # The types allow no move from a final phase. The table refuses the move too.
-        lambda: sessions.bind(session),  # type: ignore[arg-type]
+        lambda: sessions.bind(session, deployed.clock.now),  # type: ignore[arg-type]
     ]
     for move in moves:
         with pytest.raises(Conflict):

@@ -203,3 +203,67 @@ def test_work_that_has_no_time_left_in_its_batch_is_done_a_minute_later(
     assert deployed.queue.waiting() == []
     deployed.queue.pass_time(MINUTE)
     assert acme.connection()["status"] == "disconnected"
+
+
+def test_function_that_fails_for_days_leaves_few_dead_letters_and_then_continues(
+    deployed: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme = Person(deployed, "acme")
+    deployed.finch.faults.add(*INTROSPECT, status=500)
+    assert acme.connect().outcome["status"] == "pending"
+
+    def fail(*_: Any, **__: Any) -> process_work.Processed:
+        raise MemoryError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(process_work, "process", fail)
+        deployed.queue.pass_time(30 * HOUR)
+    assert 5 < len(deployed.queue.dead()) < 20
+    deployed.queue.clear()
+    deployed.queue.pass_time(4 * HOUR)
+    assert acme.connection()["status"] == "connected"
+    # If its next work item is lost, the row is due after 15 minutes again.
+    assert all("lease" not in one for one in deployed.tables.items(deployed.tables.connections))
+
+
+def confirmed_while_finch_fails(deployed: InProcess, completion: str) -> None:
+    deployed.finch.faults.add(*INTROSPECT, status=500)
+    assert Person(deployed, "acme").confirm(completion).status == 202
+
+
+def held_at_its_confirmation(deployed: InProcess, completion: str) -> None:
+    Person(deployed, "globex").connect(login=OWEN)
+    assert Person(deployed, "acme").confirm(completion).code == "cannot_connect"
+
+
+def ended_by_an_operator_while_finch_fails(deployed: InProcess, _: str) -> None:
+    [listed] = operate(deployed, action="list")["result"]["sessions"]
+    command = {"action": "disconnect", "session": listed["session"]}
+    deployed.finch.faults.add(*DISCONNECT, status=500)
+    decision = operate(deployed, **command)["result"]["decision"]
+    assert "error" in operate(deployed, **command, decision=decision)
+
+
+@pytest.mark.parametrize(
+    ("request_", "result"),
+    [
+        (confirmed_while_finch_fails, "complete"),
+        (held_at_its_confirmation, "held"),
+        (ended_by_an_operator_while_finch_fails, "ended"),
+    ],
+)
+def test_request_whose_work_item_is_lost_is_continued_after_15_minutes(
+    deployed: InProcess,
+    capsys: pytest.CaptureFixture[str],
+    request_: Callable[[InProcess, str], None],
+    result: str,
+) -> None:
+    landing = Person(deployed, "acme", same_site=False).connect()
+    deployed.queue.pass_time(2 * HOUR)
+    assert landing.completion
+    request_(deployed, landing.completion)
+    deployed.queue.clear()
+    reports(capsys)
+    deployed.queue.pass_time(17 * MINUTE)
+    assert result in phases(deployed)
+    assert ("token_held" in reports(capsys)) == (result == "held")

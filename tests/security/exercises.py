@@ -128,7 +128,7 @@ def prepare_world(
     choice = {"provider_id": "gusto", "login": DANA, "company_id": NORTHFOLD.id}
     unconfirmed = Person(deployed, "unconfirmed", same_site=False).connect(**choice)
     choice = {"provider_id": "bamboo_hr", "login": LENA, "company_id": CEDARLINE.id}
-    Person(deployed, "to-discard", same_site=False).connect(**choice)
+    _connect_unnamed(Person(deployed, "to-discard", same_site=False), choice)
     dead = Person(deployed, "dead", same_site=False).connect(provider_id="justworks")
     finch.disconnect(finch.tokens()[-1].access_token)
     # Half done: a disconnect that Finch has not confirmed, and an exchange whose response was lost.
@@ -153,7 +153,7 @@ def prepare_world(
     # Held for an operator, because Finch names another customer.
     finch.change_switches(introspect_customer_id_override="another-customer")
     choice = {"provider_id": "rippling", "login": DANA, "company_id": NORTHFOLD.id}
-    Person(deployed, "held").connect(**choice)
+    _connect_unnamed(Person(deployed, "held"), choice)
     finch.change_switches(introspect_customer_id_override=None)
     hashes = {item["customer_id"]["S"]: item["handle_hash"]["S"] for item in _sessions(deployed)}
     for customer in ("escrowed", "uncertain", "to-discard"):
@@ -180,6 +180,13 @@ def prepare_world(
         [(name, tables.items(name)) for name in names],
         deepcopy(finch._world),
     )
+
+
+def _connect_unnamed(person: Person, choice: dict[str, str]) -> None:
+    """Connects while Finch names no connection, so other tokens of it are found by its company."""
+    for path in ("/auth/token", "/introspect"):
+        person.deployed.finch.faults.add("*", path, edit={"remove": ["connection_id"]})
+    person.connect(**choice)
 
 
 def _callback_without_company(deployed: Deployed) -> str:

@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
@@ -45,14 +44,35 @@ messages = st.fixed_dictionaries(
     },
 )
 
+_COMPANY = {"provider_id": "gusto", "company_id": HARBOR_LANE.id}
+WORK_ITEMS = [
+    json.dumps({**subject, **WHEN})
+    for subject in (
+        {"session": "0" * 64},
+        {"connection_id": "connection-1"},
+        {"finch_company_id": HARBOR_LANE.id},
+        {"customer_id": "acme", **_COMPANY},
+    )
+]
+
 
 @examples(300)
-@given(st.one_of(st.text(), messages.map(json.dumps), anything.map(json.dumps)))
+@given(
+    st.one_of(
+        st.text(),
+        messages.map(json.dumps),
+        anything.map(json.dumps),
+        st.sampled_from(WORK_ITEMS),
+    )
+)
 def test_any_message_is_a_work_item_or_refused(message: str) -> None:
-    with suppress(work_queue.NotAWorkItem):
+    try:
         work_item = work_queue.read(message)
-        assert isinstance(work_item, WorkItem)
-        assert work_queue.read(work_queue.write(work_item)) == work_item
+    except work_queue.NotAWorkItem:
+        assert message not in WORK_ITEMS
+        return
+    assert isinstance(work_item, WorkItem)
+    assert work_queue.read(work_queue.write(work_item)) == work_item
 
 
 NOT_WORK_ITEMS: list[Any] = [

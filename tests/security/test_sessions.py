@@ -10,7 +10,7 @@ from datetime import timedelta
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from local.fake_finch.seed_world import CEDARLINE, HARBOR_LANE, LENA, MAYA
@@ -116,8 +116,14 @@ def stolen(in_process: InProcess) -> tuple[list[Part], Callable[[], None]]:
     return parts, in_process.snapshot()
 
 
+def own(number: int) -> Callback:
+    """The callback that Finch sends the customer's own browser to."""
+    return Callback(number, number, frozenset({number}), swapped=False, finding=None)
+
+
 @examples(40)
 @given(sent=st.lists(callbacks, min_size=1, max_size=4))
+@example(sent=[own(0), own(1)])
 def test_combined_callbacks_attach_a_company_only_to_its_own_customer(
     in_process: InProcess,
     stolen: tuple[list[Part], Callable[[], None]],
@@ -137,6 +143,9 @@ def test_combined_callbacks_attach_a_company_only_to_its_own_customer(
         found = Person(in_process, part.customer_id).connections()
         assert {one["company_id"] for one in found} <= {part.company_id}
         assert not found or number in bound
+        # The first callback with a customer's state or code is their own: nothing has used it up.
+        first = next((one for one in sent if number in (one.state, one.code)), None)
+        assert found or first != own(number)
     codes = Counter(one.code_hash for one in in_process.border.exchanges)
     assert all(count == 1 for count in codes.values())
 

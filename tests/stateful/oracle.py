@@ -3,7 +3,8 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from math import ceil
 from typing import Any
 
 import httpx
@@ -186,24 +187,32 @@ class Oracle:
 
     def _not_due(self, kept: StoredState) -> Iterator[str]:
         """The scheduled check must find unfinished work within an hour, or when its confirmation ends."""
-        soon = (self.world.clock.now + LONGEST_PAUSE).timestamp()
+        soon = self.world.clock.now + LONGEST_PAUSE
         for item in kept.sessions.values():
             phase = item["phase"]["S"]
             if phase in _UNFINISHED:
                 consumed_at = datetime.fromisoformat(item["consumed_at"]["S"])
-                ends = (consumed_at + CONFIRM_WITHIN).timestamp()
-                # A request that holds or discards the token queues a look, and leaves the time of the
-                # confirmation.
-                early = phase not in ("escrowed", "held", "discarding")
-                latest = soon if early else max(soon, ends)
-                if "due_at" not in item or int(item["due_at"]["N"]) > latest:
+                latest = max(soon, consumed_at + CONFIRM_WITHIN) if _unconfirmed(item) else soon
+                if not _found_by(item, latest):
                     yield f"M3: no scheduled check finds a session that is {phase}"
         for row, item in kept.connections.items():
             # A repair at another company leaves a problem, and no work.
             refused = item.get("problem") == {"S": "disconnect_refused"}
             going = kept.status(row) == "disconnecting" or refused
-            if going and ("due_at" not in item or int(item["due_at"]["N"]) > soon):
+            if going and not _found_by(item, soon):
                 yield f"M3: no scheduled check finds {row[0]}'s {kept.status(row)} connection"
+
+
+def _found_by(item: dict[str, Any], latest: datetime) -> bool:
+    """Whether a row is due by this time. Each work item that had no look yet may delay it longer."""
+    lease = timedelta(seconds=int(item.get("lease", {"N": "0"})["N"]))
+    return "due_at" in item and int(item["due_at"]["N"]) <= ceil((latest + lease).timestamp())
+
+
+def _unconfirmed(session: dict[str, Any]) -> bool:
+    """Whether a session only waits for its customer, with a token in escrow."""
+    escrow = session.get("escrow", {"M": {}})["M"]
+    return session["phase"]["S"] == "escrowed" and not escrow["browser_bound"]["BOOL"]
 
 
 def _employer(connection: Connection) -> tuple[str, str]:

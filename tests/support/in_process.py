@@ -608,7 +608,7 @@ class InProcessQueue:
         for item in self.tables.items(self.tables.connections):
             if "due_at" in item:
                 checked_at = item.get("checked_at", item["created_at"])["S"]
-                usual = datetime.fromisoformat(checked_at) + CHECKED_EVERY - timedelta(seconds=1)
+                usual = datetime.fromisoformat(checked_at) + CHECKED_EVERY
                 early = "problem" not in item and _due_at(item) < usual
                 found.append((_due_at(item), early or "disconnecting_since" in item))
         return found

@@ -9,6 +9,7 @@ import zlib
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
@@ -229,12 +230,18 @@ def _disconnected_but_live(
         if kept.status(row) == "disconnected" and history.seen(row) & live:
             yield f"I3: {_named(row)} is shown as disconnected and lives at Finch"
     present = {one.id: {each.id for each in one.present_entities} for one in _live(deployed)}
-    newest = {token.connection_id: token.id for token in deployed.finch.live_tokens()}
+    newest = {token.connection_id: token for token in deployed.finch.live_tokens()}
     for row, item in kept.connections.items():
+        checked_at = datetime.fromisoformat(item.get("checked_at", item["created_at"])["S"])
         for token in item["tokens"]["M"].values():
             connection_id, statuses = token["M"]["connection_id"]["S"], entities_of(token)
-            # A later login that is not attached yet connects its entities at Finch again.
-            if newest.get(connection_id) not in item["tokens"]["M"]:
+            login = newest.get(connection_id)
+            # A later login connects its entities at Finch again, also while it is not attached. The row
+            # shows the end that Finch has confirmed until its next health check, as for any other change
+            # at Finch: the login may be of another user, and the row must not follow it before that.
+            if login is None or (
+                login.id not in item["tokens"]["M"] and checked_at <= login.created_at
+            ):
                 continue
             if any(
                 statuses[one] == "disconnected"

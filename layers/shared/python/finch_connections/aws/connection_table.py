@@ -26,6 +26,7 @@ from finch_connections.aws.dynamodb import (
     due,
     due_keys,
     encode,
+    lease,
     moment,
     number,
     postpone,
@@ -253,14 +254,13 @@ class ConnectionTable:
         for key in due_keys(self.client, self.name, kind, until):
             yield _read_key(key)
 
-    def postpone(
-        self, customer_id: str, key: CompanyKey, until: datetime, *, due_by: datetime | None = None
-    ) -> None:
-        """Makes a connection due at `until`.
+    def postpone(self, customer_id: str, key: CompanyKey, until: datetime) -> None:
+        """Makes a connection due at `until`. Raises `dynamodb.Conflict` if it is not due at all."""
+        postpone(self.client, self.name, _key(customer_id, key), until)
 
-        Raises `dynamodb.Conflict` if it is not due at all, or not by `due_by`.
-        """
-        postpone(self.client, self.name, _key(customer_id, key), until, due_by=due_by)
+    def lease(self, customer_id: str, key: CompanyKey, now: datetime) -> None:
+        """Makes a due connection due again after its lease. Raises `dynamodb.Conflict` if it is not due."""
+        lease(self.client, self.name, _key(customer_id, key), now, LEASE)
 
     def writing(self, connection: Connection) -> "Write":
         """The write of a connection, as part of a transaction."""

@@ -1,5 +1,6 @@
 """Parts that our tables share: transactions, failed conditions, field codecs and the index by due time."""
 
+import math
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -128,8 +129,13 @@ def number(value: float) -> Item:
 
 
 def seconds(value: datetime) -> Item:
-    """A time as an attribute: a number of whole seconds since 1970."""
-    return number(int(value.timestamp()))
+    """A time as an attribute: a number of whole seconds since 1970, rounded up."""
+    return number(math.ceil(value.timestamp()))
+
+
+def _by(now: datetime) -> Item:
+    """The latest `seconds` that are not after `now`: a row is never found before its time."""
+    return number(int(now.timestamp()))
 
 
 def moment(value: datetime) -> Item:
@@ -214,7 +220,7 @@ def due_keys(client: "DynamoDBClient", table: str, kind: Due, until: datetime) -
             KeyConditionExpression="due_shard = :shard AND due_at <= :until",
             ExpressionAttributeValues={
                 ":shard": text(f"{kind}{shard}"),
-                ":until": seconds(until),
+                ":until": _by(until),
             },
         )
         for page in pages:
@@ -242,29 +248,41 @@ def scan(
     return answer["Items"], {name: value["S"] for name, value in last.items()} if last else None
 
 
-def postpone(
-    client: "DynamoDBClient",
-    table: str,
-    key: Item,
-    until: datetime,
-    *,
-    due_by: datetime | None = None,
-) -> None:
-    """Makes an item due at `until`.
-
-    Raises `Conflict` if the item is not in the index by due time, or is not due by `due_by`.
-    """
-    condition, values = "attribute_exists(due_at)", {":until": seconds(until)}
-    if due_by:
-        # The index can be older than the item.
-        condition, values = "due_at <= :by", {**values, ":by": seconds(due_by)}
+def postpone(client: "DynamoDBClient", table: str, key: Item, until: datetime) -> None:
+    """Makes an item due at `until`. Raises `Conflict` if it is not in the index by due time."""
     update(
         client,
         {
             "TableName": table,
             "Key": key,
-            "UpdateExpression": "SET due_at = :until",
-            "ConditionExpression": condition,
-            "ExpressionAttributeValues": values,
+            "UpdateExpression": "SET due_at = :until REMOVE lease",
+            "ConditionExpression": "attribute_exists(due_at)",
+            "ExpressionAttributeValues": {":until": seconds(until)},
+        },
+    )
+
+
+def lease(client: "DynamoDBClient", table: str, key: Item, now: datetime, by: timedelta) -> None:
+    """Makes a due item due again `by` later, and each time `by` later than that until `postpone`.
+
+    Raises `Conflict` if the item is not due.
+    """
+    update(
+        client,
+        {
+            "TableName": table,
+            "Key": key,
+            "UpdateExpression": (
+                "SET due_at = :until + if_not_exists(lease, :none), "
+                "lease = if_not_exists(lease, :none) + :by"
+            ),
+            # The index can be older than the item.
+            "ConditionExpression": "due_at <= :now",
+            "ExpressionAttributeValues": {
+                ":until": seconds(now + by),
+                ":none": number(0),
+                ":by": number(int(by.total_seconds())),
+                ":now": _by(now),
+            },
         },
     )

@@ -95,14 +95,21 @@ class OwnershipTable:
 
     def of_finch_company(self, company_id: str) -> list[Ownership]:
         """The owners of a company, at any provider. A very recent owner may be missing."""
+        return [record.owner for record in self._at(company_id) if record.owner]
+
+    def held_at(self, company_id: str) -> frozenset[str]:
+        """The sessions that keep a token of a company, at any provider. A recent session may be missing."""
+        records = [self.get(record.owned_id) for record in self._at(company_id)]
+        return frozenset(one for record in records if record for one in record.holders)
+
+    def _at(self, company_id: str) -> list[OwnershipRecord]:
         pages = self.client.get_paginator("query").paginate(
             TableName=self.name,
             IndexName="company",
             KeyConditionExpression="company_id = :company",
             ExpressionAttributeValues={":company": text(company_id)},
         )
-        records = [_record(item) for page in pages for item in page["Items"]]
-        return [record.owner for record in records if record.owner]
+        return [_record(item) for page in pages for item in page["Items"]]
 
     def offer_recovery(self, connection_id: str, handle_hash: str, now: datetime) -> None:
         """Notes that a session offers to repair a connection that exists at Finch and has no token here.
@@ -142,13 +149,19 @@ class OwnershipTable:
         values = {":session": text(offered.offered_to or "")}
         write_together(self.client, [self._delete(offered.owned_id, nothing_else, values)])
 
-    def holding(self, connection_id: str, handle_hash: str) -> "Write":
-        """The write that adds a session to the holders of a Finch connection."""
+    def holding(
+        self, connection_id: str, handle_hash: str, company_id: str | None = None
+    ) -> "Write":
+        """The write that adds a session to the holders of a Finch connection, whose company it notes."""
+        values: dict[str, Item] = {":me": _only(handle_hash)}
+        if company_id:
+            values[":company"] = text(company_id)
         return self._update(
             owned_id_of_connection(connection_id),
-            "ADD holders :me REMOVE offered_to, offered_at",
+            ("SET company_id = :company " if company_id else "")
+            + "ADD holders :me REMOVE offered_to, offered_at",
             None,
-            {":me": _only(handle_hash)},
+            values,
         )
 
     def taking(
@@ -170,7 +183,7 @@ class OwnershipTable:
         return self._update(
             wanted.owned_id,
             "SET customer_id = :customer, #key = :key"
-            + (", company_id = :company" if wanted.company_id else "")
+            + (", company_id = :company" if wanted.company_id else " REMOVE company_id")
             + (" DELETE holders :me" if held_by else ""),
             f"(attribute_not_exists(customer_id) OR ({_THEIRS}){owner}) "
             "AND attribute_not_exists(discarding)",

@@ -24,10 +24,12 @@ from finch_connections.aws.dynamodb import (
     due,
     due_keys,
     encode,
+    lease,
     moment,
     number,
     postpone,
     scan,
+    seconds,
     text,
     text_of,
     update,
@@ -115,6 +117,7 @@ _ATTEMPT = {
     "finch_customer_id": TEXT,
     "apart": _MARK,
 }
+_DUE = ("due_shard", "due_at", "lease")
 _CLICK = {"finch_connect_url": TEXT, "finch_session_made_at": MOMENT}
 _CONSUMPTION = {
     "attempt": TEXT,
@@ -367,23 +370,29 @@ class SessionTable:
         write_together(self.client, [{"Update": move}, *together_with])
         return replace(session, escrow=escrow)
 
-    def bind(self, session: Escrowed | Held) -> None:
+    def bind(self, session: Escrowed | Held, now: datetime) -> None:
         """Stores that the browser which returned from Finch belongs to the session's customer."""
         # Only this member: the ciphertext may have been replaced since the read.
-        move = self._move(session, session, sets={"escrow.browser_bound": {"BOOL": True}})
-        update(self.client, move)
+        sets = {"escrow.browser_bound": {"BOOL": True}, **_leased(now)}
+        update(self.client, self._move(session, session, sets=sets))
+
+    def await_confirmation(self, session: Escrowed) -> None:
+        """Makes the session due when its confirmation ends, unless the customer has confirmed it since."""
+        sets = {"due_at": seconds(session.consumption.confirm_until)}
+        update(self.client, self._move(session, session, sets=sets))
 
     def hold(
         self,
         session: Keeping,
         error: str,
+        now: datetime,
         together_with: Sequence["Write"] = (),
         key: CompanyKey | None = None,
     ) -> None:
         """Keeps the token in escrow for an operator, or until the company `key` is free."""
         held = Held(session.attempt, session.consumption, session.escrow, error, key=key)
         removes = ("approved", *(() if key else ("key",)))
-        hold = self._move(session, held, ("error", "key"), removes=removes)
+        hold = self._move(session, held, ("error", "key"), sets=_leased(now), removes=removes)
         write_together(self.client, [{"Update": hold}, *together_with])
 
     def discard(
@@ -391,6 +400,7 @@ class SessionTable:
         session: Keeping,
         error: str,
         since: datetime,
+        now: datetime,
         key: CompanyKey | None = None,
         together_with: Sequence["Write"] = (),
         *,
@@ -412,7 +422,8 @@ class SessionTable:
             session.dead_since,
         )
         stores = ("error", "discarding_since", "key", "approved")
-        discard = self._move(session, discarding, stores, removes=() if key else ("key",))
+        removes = () if key else ("key",)
+        discard = self._move(session, discarding, stores, sets=_leased(now), removes=removes)
         write_together(self.client, [{"Update": discard}, *together_with])
         return discarding
 
@@ -434,7 +445,7 @@ class SessionTable:
             ended,
             ["error"],
             sets={"ttl": _ttl(now)},
-            removes=("escrow", "due_shard", "due_at"),
+            removes=("escrow", *_DUE),
         )
         return {"Update": end}
 
@@ -454,7 +465,7 @@ class SessionTable:
             complete,
             ("key", "repaired"),
             sets={"ttl": _ttl(now)},
-            removes=("escrow", "error", "due_shard", "due_at"),
+            removes=("escrow", "error", *_DUE),
         )
         write_together(self.client, [*together_with, {"Update": end}])
 
@@ -543,12 +554,13 @@ class SessionTable:
         for key in due_keys(self.client, self.name, Due.UNFINISHED, until):
             yield key["handle_hash"]["S"]
 
-    def postpone(
-        self, handle_hash: str, until: datetime, *, due_by: datetime | None = None
-    ) -> None:
-        """Makes a session due at `until`. Raises `dynamodb.Conflict` if it is not due, or not by `due_by`."""
-        key = {"handle_hash": text(handle_hash)}
-        postpone(self.client, self.name, key, until, due_by=due_by)
+    def postpone(self, handle_hash: str, until: datetime) -> None:
+        """Makes a session due at `until`. Raises `dynamodb.Conflict` if it is not due at all."""
+        postpone(self.client, self.name, {"handle_hash": text(handle_hash)}, until)
+
+    def lease(self, handle_hash: str, now: datetime) -> None:
+        """Makes a due session due again after its lease. Raises `dynamodb.Conflict` if it is not due."""
+        lease(self.client, self.name, {"handle_hash": text(handle_hash)}, now, LEASE)
 
     def _spending(self, kind: Spending, attempt: Attempt, now: datetime) -> list[Any]:
         """The writes that count a request: one item for each budget and window, which then expires."""
@@ -589,7 +601,7 @@ class SessionTable:
             session,
             Started(session.attempt),
             sets={"ttl": _unused_ttl(session.attempt, session.consumption.consumed_at)},
-            removes=(*_CONSUMPTION, "due_shard", "due_at"),
+            removes=(*_CONSUMPTION, *_DUE),
         )
 
     def _move(
@@ -655,6 +667,11 @@ def _code_key(code_hash: str) -> dict[str, Item]:
 def read_backup(item: Item) -> ConnectSession | None:
     """The session in an item of a backup; None for the note of a code, and for a budget."""
     return None if "#" in item["handle_hash"]["S"] else _session(item)
+
+
+def _leased(now: datetime) -> dict[str, Item]:
+    """The time when the session is due if the work item of the current request is lost."""
+    return {"due_at": seconds(now + LEASE)}
 
 
 def _epoch(at: datetime) -> Item:

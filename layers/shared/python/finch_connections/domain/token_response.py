@@ -46,6 +46,16 @@ class TokenResponse:
         """Whether the response names provider and connection, in one way or the other."""
         return bool(self.provider_id and self.connection_id)
 
+    @property
+    def pair_id(self) -> str:
+        """The id of the connection where Finch does not name it: see `connection.pair_id`."""
+        return pair_id(self.provider_id, self.company_id)
+
+    @property
+    def usable_company_id(self) -> str | None:
+        """Finch's id of the company; None if provider or company is missing or unusable."""
+        return self.company_id if self.pair_id else None
+
     def completed(self, introspection: "Introspection") -> Self:
         """The response with the fields that only the introspection has."""
         provider_id = self.provider_id or introspection.provider_id or ""

@@ -8,6 +8,8 @@ from finch_connections.domain.connection import CompanyKey
 # The first look comes this late, because the request that queued the work item usually finishes the work.
 FIRST_LOOK = timedelta(minutes=1)
 # While a row has a work item in the queue, the row is due this much later, in case the work item is lost.
+# Each further work item without a look adds as much: a function that fails for days must not leave a dead
+# letter of the row each 15 minutes.
 LEASE = timedelta(minutes=15)
 # Work that takes longer than this is stuck, not slow.
 STUCK_AFTER = timedelta(hours=1)

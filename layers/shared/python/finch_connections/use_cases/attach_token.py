@@ -201,7 +201,7 @@ def settle(
         # The approval is stored, so that the work item can finish without the user.
         _queue(session, now, services)
         with suppress(Conflict):
-            services.sessions.bind(session)
+            services.sessions.bind(session, now)
     return Finished(session, Status.PENDING, key, completion)
 
 
@@ -230,10 +230,10 @@ def _hold(
     A token that waits keeps the customer's approval, and ends earlier held sessions that it repeats.
     """
     if not isinstance(error, OwnedByAnother):
-        services.sessions.hold(session, error.code)
+        services.sessions.hold(session, error.code, now)
         return
     if approval is Approval.CUSTOMER and not session.escrow.browser_bound:
-        services.sessions.bind(session)
+        services.sessions.bind(session, now)
     # Finch may just have named the connection.
     latest = reread(session, services)
     if not isinstance(latest, Escrowed | Held):
@@ -247,7 +247,7 @@ def _hold(
     key = None
     with suppress(UnusableIdentifier):
         key = company_key(token_response)
-    services.sessions.hold(latest, error.code, writes, key=key)
+    services.sessions.hold(latest, error.code, now, writes, key=key)
 
 
 def _repeated(
@@ -332,8 +332,9 @@ def _identified(
     if connection_id != known.connection_id:
         left = {known.connection_id} - {"", session.attempt.repairs_id or ""}
         writes = ownerships.leaving(ownerships.held_by(handle_hash, left), handle_hash)
-        if connection_id:
-            writes.append(ownerships.holding(connection_id, handle_hash))
+    if connection_id:
+        company_id = token_response.usable_company_id
+        writes.append(ownerships.holding(connection_id, handle_hash, company_id))
     return services.sessions.identify(session, token_response, writes)
 
 

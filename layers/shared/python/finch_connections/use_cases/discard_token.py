@@ -78,11 +78,15 @@ def _decide(
         if decision is Discard.DROP and is_pair_id(connection_id):
             # The other tokens may be of other logins, and do not cover this token.
             decision = Discard.ASK
+        if decision is Discard.END and named_otherwise(session, services):
+            decision = Discard.ASK
     if decision is Discard.END and key:
         marks = ownerships.discarding(connection_id, key, handle_hash)
-        return services.sessions.discard(session, SessionExpired.code, since, key, marks)
+        return services.sessions.discard(session, SessionExpired.code, since, now, key, marks)
     if approved is not None and others(handle_hash, record) <= approved:
-        return services.sessions.discard(session, SessionExpired.code, since, approved=approved)
+        return services.sessions.discard(
+            session, SessionExpired.code, since, now, approved=approved
+        )
     marked = company is not None and company.discarding == handle_hash
     unlocking = [ownerships.reopening(key, handle_hash)] if key and marked else []
     if (
@@ -98,10 +102,31 @@ def _decide(
     else:
         if record and record.discarding == handle_hash:
             unlocking.append(ownerships.keeping(connection_id, handle_hash))
-        services.sessions.hold(session, CannotConnect.code, unlocking)
+        services.sessions.hold(session, CannotConnect.code, now, unlocking)
         customer_id = session.attempt.customer_id
         logger.error("token held", customer_id=customer_id, reason="company owned")
     return None
+
+
+def named_otherwise(session: Keeping, services: Services) -> frozenset[str]:
+    """The other sessions whose token may be of the same Finch connection, although its id differs.
+
+    Finch named the connection of the one token, and not of the other: then only the company is equal.
+    """
+    ownerships, mine = services.ownerships, session.escrow.token_response
+    if not mine.usable_company_id:
+        return frozenset()
+    if is_pair_id(mine.connection_id):
+        holders = ownerships.held_at(mine.usable_company_id)
+    else:
+        unnamed = ownerships.of_connection_id(mine.pair_id)
+        holders = unnamed.holders if unnamed else frozenset()
+    kept = (services.sessions.get(one) for one in holders - {session.attempt.handle_hash})
+    return frozenset(
+        one.attempt.handle_hash
+        for one in kept
+        if isinstance(one, Keeping) and one.escrow.token_response.pair_id == mine.pair_id
+    )
 
 
 def covered(
@@ -157,14 +182,14 @@ def _end(session: Discarding, now: datetime, services: Services) -> None:
             and not isinstance(error, FinchUnavailable)
             and refused_for_days(session.discarding_since, now)
         ):
-            services.sessions.hold(session, session.error, reopening)
+            services.sessions.hold(session, session.error, now, reopening)
             logger.error("token held", customer_id=customer_id, reason=type(error).__name__)
             return
         if session.key and not isinstance(error, AnswerLost):
             # Finch has ended nothing. Others need not wait for the next try, which decides again.
             with suppress(Conflict):
                 services.sessions.discard(
-                    session, session.error, session.discarding_since, session.key, reopening
+                    session, session.error, session.discarding_since, now, session.key, reopening
                 )
         raise
     _over(session, reopening, now, services)

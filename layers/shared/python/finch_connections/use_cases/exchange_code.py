@@ -138,8 +138,9 @@ def _keep(
     """Stores the token in escrow, and the session as a holder; returns the session. Repeats failed steps."""
     handle_hash, connection_id = attempt.handle_hash, escrow.token_response.connection_id
     ownerships = services.ownerships
+    company_id = escrow.token_response.usable_company_id
     # An unreadable token response names no connection id.
-    holding = [ownerships.holding(connection_id, handle_hash)] if connection_id else []
+    holding = [ownerships.holding(connection_id, handle_hash, company_id)] if connection_id else []
     # The session was a holder for the repair of another attempt.
     unmeant = {session.attempt.repairs_id or ""} - {attempt.repairs_id, connection_id, ""}
     pauses = iter(KEEPING_PAUSES)

@@ -270,7 +270,11 @@ def _escrowed(
         return _later(work_item, row, now, services)
     confirm_until = session.consumption.confirm_until
     if now < confirm_until:
-        return Processed(confirm_until)
+        if isinstance(done.session, Escrowed):
+            connecting.sessions.await_confirmation(done.session)
+            return Processed()
+        # Its company is free, but may get another owner: then an operator must decide.
+        return Processed(min(confirm_until, now + LONGEST_PAUSE))
     discard_token.discard(done.session, done.key, now=now, services=connecting)
     return _held_or_over(row, now, services)
 

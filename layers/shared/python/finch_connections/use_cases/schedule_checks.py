@@ -10,7 +10,6 @@ from finch_connections.aws.dynamodb import Conflict, Due
 from finch_connections.aws.session_table import SessionTable
 from finch_connections.aws.work_queue import WorkQueue
 from finch_connections.domain.work_item import (
-    LEASE,
     ConnectionSubject,
     SessionSubject,
     Subject,
@@ -45,13 +44,12 @@ def schedule(
 def _leased(
     now: datetime, sessions: SessionTable, connections: ConnectionTable
 ) -> Iterator[Subject]:
-    until = now + LEASE
     for handle_hash in sessions.due(now):
         with suppress(Conflict):
-            sessions.postpone(handle_hash, until, due_by=now)
+            sessions.lease(handle_hash, now)
             yield SessionSubject(handle_hash)
     for kind in (Due.UNFINISHED, Due.UNCHECKED):
         for customer_id, key in connections.due(kind, now):
             with suppress(Conflict):
-                connections.postpone(customer_id, key, until, due_by=now)
+                connections.lease(customer_id, key, now)
                 yield ConnectionSubject(customer_id, key)

@@ -149,7 +149,7 @@ def _end(batch: Batch, session: Keeping, now: datetime, services: exchange_code.
         if seen.answers_differ:
             # The token may end another customer's connection.
             if not isinstance(session, Held):
-                services.sessions.hold(session, CannotConnect.code)
+                services.sessions.hold(session, CannotConnect.code, now)
             batch.leave(FOR_A_PERSON, **_row(session))
             return
         key = seen.key

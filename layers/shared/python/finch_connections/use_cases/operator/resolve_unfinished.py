@@ -42,7 +42,7 @@ from finch_connections.finch.errors import FinchFailure, TokenDead
 from finch_connections.log import logger
 from finch_connections.use_cases import disconnect as disconnect_use_case
 from finch_connections.use_cases.attach_token import Approval, Finished, settle
-from finch_connections.use_cases.discard_token import discard
+from finch_connections.use_cases.discard_token import discard, named_otherwise
 from finch_connections.use_cases.exchange_code import Services, decrypt_escrow
 
 # A customer's id cannot contain a tilde.
@@ -162,15 +162,15 @@ def picture(handle_hash: str, *, services: Services) -> Picture:
         *(services.ownerships.of_company(one) for one in dict.fromkeys(keys) if one),
     ]
     ownerships = [record for record in records if record]
+    unnamed = named_otherwise(session, services)
+    holders = unnamed.union(*(record.holders for record in ownerships)) - {handle_hash}
     return Picture(
         session=session,
         says=says,
         key=keys[0],
         owners=tuple(record.owner for record in ownerships if record.owner),
-        holders=tuple(
-            sorted({one for record in ownerships for one in record.holders} - {handle_hash})
-        ),
-        cut_off=others(handle_hash, *ownerships),
+        holders=tuple(sorted(holders)),
+        cut_off=others(handle_hash, *ownerships) | unnamed,
         answers_differ=says is not None and contradict(token_response, says),
     )
 

@@ -18,6 +18,7 @@ from finch_connections.domain.connection import CompanyKey
 from finch_connections.domain.work_item import ConnectionSubject, WorkItem
 from finch_connections.use_cases import process_work
 from local.fake_finch.seed_world import HARBOR_LANE
+from tests.support import direct_moto
 from tests.support.in_process import (
     LARGEST_HEADERS,
     LARGEST_RESPONSE,
@@ -112,8 +113,11 @@ def test_transaction_of_more_than_four_megabytes_is_refused(deployed: InProcess)
     assert deployed.tables.items(name) == []
 
 
-def test_every_transaction_has_an_idempotency_token(deployed: InProcess) -> None:
+def test_every_transaction_has_an_idempotency_token(
+    deployed: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """botocore repeats a transaction with the same token, so DynamoDB writes it once."""
+    monkeypatch.setattr(direct_moto, "call", lambda client, operation, arguments, send: send())
     tokens: list[str | None] = []
 
     def note(params: Any, **_: Any) -> None:

@@ -10,7 +10,6 @@ import json
 import os
 import pkgutil
 import re
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
@@ -36,7 +35,6 @@ from moto import mock_aws
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.utilities import dynamo_to_dict
-from moto.dynamodb.responses import DynamoHandler
 from moto.sqs.models import Message, Queue, SQSBackend, sqs_backends
 from moto.sqs.responses import SQSResponse
 
@@ -49,6 +47,7 @@ from finch_connections.use_cases import schedule_checks
 from local.fake_finch import FinchState, InProcessTransport, create_app
 from local.fake_finch.webhooks import Delivery
 from operations.stack import Round, go_through
+from tests.support import direct_moto
 from tests.support.api_description import decoded_path
 from tests.support.deployed import ROOT, TEMPLATE, Deployed, Reply, Tables
 
@@ -976,15 +975,6 @@ def _deploy(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> InProcess:
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    # moto takes no lock between reading and writing an item, so two conditional writes could
-    # both succeed.
-    call, lock = DynamoHandler.call_action, threading.RLock()
-
-    def serialized(handler: Any) -> Any:
-        with lock:
-            return call(handler)
-
-    monkeypatch.setattr(DynamoHandler, "call_action", serialized)
     keep_trace_headers(monkeypatch)
     border = Border()
     make_api_call = BaseClient._make_api_call  # type: ignore[attr-defined]
@@ -996,10 +986,15 @@ def _deploy(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> InProcess:
         if operation == "TransactWriteItems":
             check_transaction(client, arguments)
 
+        def usual() -> Any:
+            return make_api_call(client, operation, arguments)
+
         def send() -> Any:
             if service == "lambda":
                 return _invoked(arguments, border)
-            return make_api_call(client, operation, arguments)
+            if service == "dynamodb":
+                return direct_moto.call(client, operation, arguments, usual)
+            return usual()
 
         return border.cross(service, operation, arguments, send)
 

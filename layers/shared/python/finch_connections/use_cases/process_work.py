@@ -188,8 +188,10 @@ def _later(work_item: WorkItem, row: _Row, now: datetime, services: Services) ->
         logger.exception("row not read")
     if began is None:
         return Processed(now + LONGEST_PAUSE)
-    stuck = now >= began + STUCK_AFTER
-    return Processed(retry_at(began, now), Report.UNFINISHED if stuck else None)
+    stuck_at = began + STUCK_AFTER
+    if now < stuck_at:
+        return Processed(min(retry_at(began, now), stuck_at))
+    return Processed(retry_at(began, now), Report.UNFINISHED)
 
 
 def _began(session: ConnectSession | None, now: datetime) -> datetime | None:

@@ -206,7 +206,7 @@ def _queues(stack: Stack) -> Iterator[Finding]:
         yield Finding(about, f"{number} dead letters", fix if number else None)
     for function in ("ProcessWork", "PublishEvents"):
         mappings = stack.client("lambda").list_event_source_mappings(
-            FunctionName=stack.resources[function]
+            FunctionName=stack.alias(function)
         )["EventSourceMappings"]
         states = [mapping["State"] for mapping in mappings]
         fix = "aws lambda update-event-source-mapping --enabled --uuid and the mapping's id"

@@ -154,7 +154,7 @@ def test_doctor_names_each_fault_and_its_fix(
     kept["FlexibleTimeWindow"] = stated["FlexibleTimeWindow"]
     scheduler.update_schedule(**kept, State="DISABLED")
     [mapping] = aws.client("lambda").list_event_source_mappings(
-        FunctionName=world.physical_id("ProcessWork")
+        FunctionName=world.alias("ProcessWork")
     )["EventSourceMappings"]
     aws.client("lambda").update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
     aws.client("sqs").send_message(

@@ -10,7 +10,6 @@ import json
 import os
 import pkgutil
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
@@ -1029,8 +1028,6 @@ def _deploy(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> InProcess:
     monkeypatch.setenv("FINCH_SECRET_ARN", secret["ARN"])
     monkeypatch.setenv("WORK_QUEUE_URL", queue_url)
     clear_caches()
-    # A monotonic clock ignores simulated time.
-    credentials.from_settings().clock = time.time
     state = FinchState(
         "our-client",
         "our-secret",

@@ -33,6 +33,8 @@ OTHERS = {
     "FinchSandbox": "finch",
     "FrontendOrigins": "https://other.example.com",
     "HostedZoneId": "Z1",
+    "IdleConnections": "1",
+    "IdleDays": "31",
     "JwtAudience": "others",
     "JwtIssuer": "https://other.example.com/",
     "LogRetentionDays": "7",
@@ -52,7 +54,7 @@ OTHERS = {
 BEFORE = {"ReturnUrls": OTHERS["ReturnUrls"][:-1] + "z", "WithExample": "false"}
 REACH_ALL = {
     *("ApiUrl", "Architecture", "AttemptsPerCustomer", "ChecksPerMinute", "ConnectModes"),
-    *("CustomerClaim", "DomainName", "FinchApiUrl", "FinchSandbox", "OldTokenKeyArn"),
+    *("CustomerClaim", "DomainName", "FinchApiUrl", "FinchSandbox", "IdleDays", "OldTokenKeyArn"),
     *("ReturnUrls", "TokenKeyArn"),
 }
 REACHED = {name: set(FUNCTIONS) for name in REACH_ALL} | {"SnapStart": FAST}

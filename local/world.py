@@ -221,6 +221,10 @@ class World:
         name: str = found["StackResourceDetail"]["PhysicalResourceId"]
         return name
 
+    def alias(self, function: str) -> str:
+        """The ARN of the alias through which every caller reaches a function."""
+        return self.physical_id(f"{function}Aliaslive")
+
     def as_role(self, logical_id: str) -> EmulatedAws:
         """The emulated AWS with the permissions of a role of the stack."""
         role = self.aws.client("iam").get_role(RoleName=self.physical_id(logical_id))["Role"]
@@ -245,7 +249,6 @@ class World:
 
     def redeploy(self, **parameters: str) -> None:
         """Deploys the same template again with other values for some parameters."""
-        self._changed |= parameters
         stated = [
             {"ParameterKey": name, "ParameterValue": parameters[name]}
             if name in parameters
@@ -263,6 +266,7 @@ class World:
         )
         waiting = {"Delay": 1, "MaxAttempts": 120}
         client.get_waiter("stack_update_complete").wait(StackName=STACK_NAME, WaiterConfig=waiting)
+        self._changed |= parameters
         self._outputs = self._stack_outputs()
 
     def kill_execution_environments(self) -> int:

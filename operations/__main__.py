@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
@@ -13,6 +14,7 @@ from typing import Any, NoReturn
 from botocore.exceptions import BotoCoreError, ClientError
 
 from operations import (
+    billing,
     doctor,
     erase,
     export,
@@ -89,6 +91,13 @@ def parser() -> Parser:
     subject = command.add_mutually_exclusive_group(required=True)
     subject.add_argument("customer_id", nargs="?", help="the customer's id, unchanged")
     subject.add_argument("--connection", help="a Finch connection id, of any customer")
+
+    text = "show what Finch bills, and what to fix"
+    command = _add(commands, "billing", text, "--price 50 --compare connections.csv", reads=True)
+    command.add_argument("--price", type=_price, help="Finch's price of a connection and month")
+    command.add_argument(
+        "--compare", type=Path, metavar="FILE", help="an export of Finch's dashboard (CSV)"
+    )
 
     command = _add(
         commands,
@@ -201,6 +210,16 @@ def _session(text: str) -> str:
     return text
 
 
+def _price(text: str) -> Decimal:
+    try:
+        price = Decimal(text)
+    except InvalidOperation:
+        price = Decimal("NaN")
+    if not price.is_finite() or price < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a price such as 50 or 49.90")
+    return price
+
+
 def _decides(command: argparse.ArgumentParser) -> None:
     _names_session(command)
     _asks(command)
@@ -271,6 +290,15 @@ def _run(options: argparse.Namespace, stack: Stack) -> ExitCode:
         case "inspect":
             customer_id = options.customer_id or inspect.owner(stack, options.connection)
             inspect.inspect(stack, customer_id, now, say, as_json=options.json)
+        case "billing":
+            return billing.billing(
+                stack,
+                now,
+                say,
+                price=options.price,
+                compare=options.compare,
+                as_json=options.json,
+            )
         case "export":
             export.write(export.export(stack, options.customer_id, now), options.to, say)
         case "resolve":

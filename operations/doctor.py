@@ -206,7 +206,7 @@ def _queues(stack: Stack) -> Iterator[Finding]:
         yield Finding(about, f"{number} dead letters", fix if number else None)
     for function in ("ProcessWork", "PublishEvents"):
         mappings = stack.client("lambda").list_event_source_mappings(
-            FunctionName=stack.resources[function]
+            FunctionName=stack.alias(function)
         )["EventSourceMappings"]
         states = [mapping["State"] for mapping in mappings]
         fix = "aws lambda update-event-source-mapping --enabled --uuid and the mapping's id"
@@ -216,12 +216,21 @@ def _queues(stack: Stack) -> Iterator[Finding]:
 
 
 def _schedule(stack: Stack) -> Iterator[Finding]:
-    name = stack.resources["ScheduleChecksSchedule"]
-    state = stack.client("scheduler").get_schedule(Name=name)["State"]
-    fix = "enable the schedule: without it, lost work items stay lost and no health is checked"
-    yield Finding(
-        "scheduled check", f"its schedule is {state}", None if state == "ENABLED" else fix
-    )
+    for about, logical_id, fix in (
+        (
+            "scheduled check",
+            "ScheduleChecksSchedule",
+            "enable the schedule: without it, lost work items stay lost and no health is checked",
+        ),
+        (
+            "daily count",
+            "ScheduleChecksCount",
+            "enable the schedule: without it, no alarm rings for idle connections",
+        ),
+    ):
+        name = stack.resources[logical_id]
+        state = stack.client("scheduler").get_schedule(Name=name)["State"]
+        yield Finding(about, f"its schedule is {state}", None if state == "ENABLED" else fix)
 
 
 def _bus(stack: Stack) -> Iterator[Finding]:

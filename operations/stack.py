@@ -116,9 +116,13 @@ class Stack:
             for resource in page["StackResourceSummaries"]
         }
 
+    def alias(self, function: str) -> str:
+        """The ARN of the alias through which every caller reaches a function."""
+        return self.resources[f"{function}Aliaslive"]
+
     def invoke(self, function: str, event: Mapping[str, Any]) -> Any:
         """The `result` of an operator's function; raises `CannotOperate` if the function fails or refuses."""
-        content = self.call(self.resources[function], event)
+        content = self.call(self.alias(function), event)
         if "error" in content:
             raise CannotOperate(f"{content['error']}: {content['detail']}")
         return content["result"]

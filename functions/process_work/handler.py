@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -13,7 +13,7 @@ from aws_lambda_powertools.utilities.batch import (
 )
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from finch_connections import cold_start, metrics
+from finch_connections import cold_start, metrics, settings
 from finch_connections.aws import (
     connection_table,
     ownership_table,
@@ -96,6 +96,7 @@ def _services() -> Services:
             kept=partial(exchange_code.escrowed_tokens, services=connecting),
         ),
         fetch_names.Services(connections=connections, vault=vault, names=names_api.from_settings()),
+        timedelta(days=int(settings.read().idle_days)),
     )
 
 

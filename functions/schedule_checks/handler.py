@@ -1,4 +1,4 @@
-"""Runs the scheduled check every minute: queues the sessions and connections that are due."""
+"""Runs the scheduled check: queues what is due every minute, and counts the live connections every day."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -10,13 +10,20 @@ from finch_connections.use_cases import schedule_checks as use_case
 
 
 def schedule_checks(event: dict[str, Any], context: Any) -> None:
-    """Queues the rows that are due. The event comes from EventBridge Scheduler; its content is not used."""
+    """Queues the rows that are due. The daily event of EventBridge Scheduler has `count` instead."""
     logger.append_keys(function_request_id=context.aws_request_id)
+    sessions, connections = session_table.from_settings(), connection_table.from_settings()
+    now = datetime.now(UTC)
+    if event.get("count"):
+        figures = use_case.count(now=now, sessions=sessions, connections=connections)
+        metrics.counted(live=figures.live, idle=figures.idle)
+        logger.info("counted", **figures._asdict())
+        return
     queued = use_case.schedule(
         int(settings.read().checks_per_minute),
-        now=datetime.now(UTC),
-        sessions=session_table.from_settings(),
-        connections=connection_table.from_settings(),
+        now=now,
+        sessions=sessions,
+        connections=connections,
         queue=work_queue.from_settings(),
     )
     metrics.count("schedule_checks", "scheduled")

@@ -21,6 +21,9 @@ from finch_connections.use_cases.vend_token import Services, Vended
 from finch_connections.web import request_body
 from finch_connections.web.request_body import CustomerId, FinchId
 
+# To note the use of a connection can take this long when DynamoDB is slow. With less time left, we do not.
+NOTE_SECONDS = 10
+
 # The name of a function or the ARN of a role.
 type Caller = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/@+=,-]{1,200}$")]
 type Purpose = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9 _.,:/()-]{0,99}$")]
@@ -88,13 +91,13 @@ def vend_token(event: Any, context: Any) -> dict[str, Any]:
     """
     logger.append_keys(request_id=context.aws_request_id)
     try:
-        return _answer(event)
+        return _answer(event, context)
     except (ClientError, BotoCoreError):
         logger.exception("vending failed")
         raise InternalError from None
 
 
-def _answer(event: Any) -> dict[str, Any]:
+def _answer(event: Any, context: Any) -> dict[str, Any]:
     now, services = datetime.now(UTC), _services()
     listing = isinstance(event, dict) and "list_connections" in event
     try:
@@ -112,7 +115,12 @@ def _answer(event: Any) -> dict[str, Any]:
         caller=parsed.caller,
     )
     if parsed.token_id is None:
-        result = use_case.vend(request, now=now, services=services)
+        result = use_case.vend(
+            request,
+            in_time=lambda: context.get_remaining_time_in_millis() > NOTE_SECONDS * 1000,
+            now=now,
+            services=services,
+        )
         return _token(result, request.key) if isinstance(result, Vended) else _reason(result)
     refused = use_case.report(request, parsed.token_id, now=now, services=services)
     return _reason(refused) if refused else {"reported": True}

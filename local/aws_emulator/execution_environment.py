@@ -12,11 +12,18 @@ runtime environment variables").
 import importlib
 import json
 import os
+import random
+import secrets
 import sys
+import threading
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TextIO
 
 RUNTIME_PACKAGES = (
@@ -120,6 +127,58 @@ def arrange_environment(init: dict[str, Any]) -> None:
     )
 
 
+class Snapshot:
+    """The surroundings of a function whose environment Lambda restores from a snapshot.
+
+    Its credentials come over HTTP and not in variables, and those of the snapshot have expired ("Using
+    SnapStart with AWS SDKs" in Lambda's guide). All environments have the random state of the snapshot
+    until a runtime hook changes it ("Handling uniqueness with Lambda SnapStart").
+    """
+
+    def __init__(self) -> None:
+        names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+        self._keys = [os.environ.pop(name, "") for name in names]
+        self._password = secrets.token_hex()
+        self._of_the_snapshot = True
+        self._hooks: list[Callable[[], object]] = []
+        hooks = ModuleType("snapshot_restore_py")
+        hooks.register_after_restore = self._hooks.append  # type: ignore[attr-defined]
+        sys.modules["snapshot_restore_py"] = hooks
+        os.environ["AWS_LAMBDA_INITIALIZATION_TYPE"] = "snap-start"
+        os.environ["AWS_CONTAINER_AUTHORIZATION_TOKEN"] = self._password
+        os.environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = self._serve_credentials()
+        random.seed("the snapshot")
+
+    def restore(self) -> None:
+        """Runs the hooks of the function; from now on, it gets credentials that work."""
+        self._of_the_snapshot = False
+        for hook in self._hooks:
+            hook()
+
+    def _credentials(self) -> dict[str, str]:
+        lasts = timedelta(minutes=1) if self._of_the_snapshot else timedelta(hours=6)
+        keys = ["expired"] * 3 if self._of_the_snapshot else self._keys
+        named = zip(("AccessKeyId", "SecretAccessKey", "Token"), keys, strict=True)
+        return {**dict(named), "Expiration": (datetime.now(UTC) + lasts).isoformat()}
+
+    def _serve_credentials(self) -> str:
+        snapshot = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                trusted = self.headers["Authorization"] == snapshot._password
+                self.send_response(200 if trusted else 403)
+                self.end_headers()
+                self.wfile.write(json.dumps(snapshot._credentials() if trusted else {}).encode())
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        server = HTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{server.server_port}/credentials"
+
+
 def context_of(init: dict[str, Any], invocation: dict[str, Any]) -> Context:
     return Context(
         function_name=init.get("function_name", ""),
@@ -149,8 +208,11 @@ def serve(requests: TextIO, answers: TextIO) -> None:
     init = json.loads(requests.readline())
     arrange_environment(init)
     arrange_imports(init["code_dir"])
+    snapshot = Snapshot() if init.get("snapstart") else None
     try:
         handler = getattr(importlib.import_module(init["module"]), init["handler"])
+        if snapshot:
+            snapshot.restore()
     except Exception as error:
         answer(json.dumps(failure(error)))
         return

@@ -16,6 +16,7 @@ from typing import Any
 import ministack.app as gateway
 from ministack.core import lambda_runtime
 from ministack.services import lambda_svc
+from ministack.services.cloudformation import provisioners
 
 from local.aws_emulator import Json
 from local.aws_emulator.cloudwatch import record_embedded_metrics
@@ -30,6 +31,7 @@ MOST_ENVIRONMENTS = 8
 
 original_execute_warm = lambda_svc._execute_function_warm
 original_resolve_layer = lambda_svc._resolve_layer_zip
+original_delete_version = provisioners._lambda_version_delete
 original_app = gateway.app
 
 free_environments: dict[str, threading.BoundedSemaphore] = {}
@@ -113,6 +115,19 @@ def kill_environments() -> int:
     return len(processes)
 
 
+def delete_version(physical_id: str, props: Json) -> None:
+    """Deletes a version that no alias points to; MiniStack also deletes the others.
+
+    Lambda refuses it ("DeleteFunction" in the Lambda API Reference).
+    """
+    function, *_ = provisioners._lambda_function_for_cfn_ref(props["FunctionName"])
+    number = physical_id.rpartition(":")[2]
+    for alias in (function or {}).get("aliases", {}).values():
+        if alias["FunctionVersion"] == number:
+            raise ValueError(f"Function version is referenced by the alias {alias['Name']}.")
+    original_delete_version(physical_id, props)
+
+
 async def serve(scope: Json, receive: Callable[[], Any], send: Callable[[Json], Any]) -> None:
     """MiniStack's application, with an address that kills environments; no AWS API can do that.
 
@@ -141,4 +156,5 @@ def patch() -> None:
     )
     lambda_runtime.Worker._drain_stderr_bounded = drain_log
     lambda_runtime.Worker._read_stderr = read_log
+    provisioners._RESOURCE_HANDLERS["AWS::Lambda::Version"]["delete"] = delete_version
     gateway.app = serve

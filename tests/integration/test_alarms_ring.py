@@ -130,6 +130,13 @@ def customer_does_not_log_in_again(stage: Stage) -> None:
         stage.deployed.queue.pass_time(timedelta(hours=1))
 
 
+@rings("IdleConnectionsAlarm")
+def no_backend_uses_a_connection(stage: Stage) -> None:
+    Person(stage.deployed, "acme").connect()
+    stage.deployed.queue.pass_time(32 * DAY)
+    stage.invoke("schedule_checks", {"count": True})
+
+
 @rings("FinchContradictsAlarm")
 def finch_describes_another_token(stage: Stage) -> None:
     acme = Person(stage.deployed, "acme")

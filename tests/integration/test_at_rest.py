@@ -4,12 +4,13 @@ import base64
 import json
 import logging
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any
 
 import boto3
 import pytest
+import time_machine
 from botocore.exceptions import ClientError
 
 from finch_connections.aws import token_vault
@@ -154,8 +155,11 @@ def test_session_has_a_ttl_only_while_it_cannot_have_a_token(deployed: Deployed)
     assert ttl()
 
 
-def test_secret_is_cached_for_five_minutes(deployed: Deployed) -> None:
-    now = [0.0]
+def test_secret_is_cached_for_five_minutes_even_if_lambda_freezes_the_function(
+    deployed: Deployed,
+) -> None:
+    """Only the wall clock moves here, as in a frozen function."""
+    began = datetime.now(UTC)
     reads: list[str] = []
 
     class Counting:
@@ -163,10 +167,10 @@ def test_secret_is_cached_for_five_minutes(deployed: Deployed) -> None:
             reads.append(SecretId)
             return boto3.client("secretsmanager").get_secret_value(SecretId=SecretId)
 
-    secret = FinchSecret(Counting(), deployed.secret_arn, lambda: now[0])  # type: ignore[arg-type]
-    for moment in (0, 299, 300, 301):
-        now[0] = moment
-        assert secret.credentials().client_id == "our-client"
+    secret = FinchSecret(Counting(), deployed.secret_arn)  # type: ignore[arg-type]
+    for seconds in (0, 299, 300, 301):
+        with time_machine.travel(began + timedelta(seconds=seconds), tick=False):
+            assert secret.credentials().client_id == "our-client"
     assert len(reads) == 2
 
 

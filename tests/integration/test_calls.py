@@ -158,8 +158,10 @@ def test_vended_token_costs_one_read_one_decrypt_and_one_record(
     }
     assert deployed.invoke
     vend = deployed.invoke
+    first_of_the_day = calls(deployed, lambda: vend("vend_token", asked))
     seen = calls(deployed, lambda: vend("vend_token", asked))
     assert seen == REQUESTS["vend_token"].names == ["GetItem", "Decrypt", "PutItem"]
+    assert first_of_the_day == [*seen, "UpdateItem"]
 
 
 def test_webhook_sends_one_message(deployed: InProcess, person: Person) -> None:

@@ -23,7 +23,11 @@ NOT_IN_MOTO = {
     "AWS::ApiGatewayV2::ApiMapping",
     "AWS::ApiGatewayV2::DomainName",
     "AWS::ApiGatewayV2::Stage",
+    "AWS::AppConfig::Application",
+    "AWS::AppConfig::ConfigurationProfile",
+    "AWS::AppConfig::HostedConfigurationVersion",
     "AWS::CloudWatch::Alarm",
+    "AWS::Lambda::Alias",
     "AWS::SNS::Subscription",
     "AWS::Scheduler::Schedule",
     "AWS::SecretsManager::Secret",
@@ -37,7 +41,10 @@ EXPECTED = {
 
 
 def without_references(value: Any) -> Any:
-    """A part of the template with a text in the place of each reference to a resource that is left out."""
+    """A part of the template with a text in the place of each reference to a resource that is left out.
+
+    A caller of an alias calls the function instead.
+    """
     if isinstance(value, list):
         return [without_references(one) for one in value]
     if not isinstance(value, dict):
@@ -46,6 +53,8 @@ def without_references(value: Any) -> Any:
     named = argument if function == "Ref" else argument[0] if function == "Fn::GetAtt" else ""
     if function == "Fn::Sub":
         named = next((name for name in LEFT_OUT if name in json.dumps(argument)), "")
+    if named.endswith("Aliaslive"):
+        return {"Ref": named.removesuffix("Aliaslive")}
     if named in LEFT_OUT:
         return f"left-out-{named}"
     return {name: without_references(one) for name, one in value.items()}

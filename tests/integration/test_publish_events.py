@@ -25,7 +25,7 @@ from finch_connections.use_cases.publish_events import NothingPublished
 from local.fake_finch.seed_world import HARBOR_LANE, IRIS, JUNIPER_VALE, MAYA, OWEN
 from tests.support.deployed import TEMPLATE
 from tests.support.documents import PAGES, rows
-from tests.support.in_process import Call, InProcess, context, handler_of
+from tests.support.in_process import BEGINNING, Call, InProcess, context, handler_of
 from tests.support.person import Person
 
 MAPPING: dict[str, Any] = TEMPLATE["Resources"]["PublishEvents"]["Properties"]["Events"]["Changes"][
@@ -33,13 +33,14 @@ MAPPING: dict[str, Any] = TEMPLATE["Resources"]["PublishEvents"]["Properties"]["
 ]
 [FILTER] = MAPPING["FilterCriteria"]["Filters"]
 KEY = CompanyKey("gusto", HARBOR_LANE.id)
-CREATED, STATUS, REPAIRED, LOGINS, DISCONNECTED, AVAILABLE = (
+CREATED, STATUS, REPAIRED, LOGINS, DISCONNECTED, AVAILABLE, IDLE = (
     "connection.created",
     "connection.status_changed",
     "connection.repaired",
     "connection.logins_changed",
     "connection.disconnected",
     "connection.available",
+    "connection.idle",
 )
 TOO_LARGE = 256 * 1024
 
@@ -195,6 +196,37 @@ def test_events_cover_a_connection_from_creation_to_disconnect(subscriber: Subsc
     assert len({one["id"] for one in details}) == len(details)
     for event in events:
         assert event["source"] == "finch-connections"
+
+
+def test_unused_finch_connection_is_reported_once_until_it_is_used_again(
+    subscriber: Subscriber,
+) -> None:
+    deployed = subscriber.deployed
+    acme = Person(deployed, "acme")
+    acme.connect(login=OWEN, products=["company", "directory", "employment"])
+    acme.connect(login=MAYA)
+    by_login = {one.login: one.connection_id for one in deployed.finch.tokens()}
+    asked = {"customer_id": "acme", "provider_id": "gusto", "company_id": HARBOR_LANE.id}
+    asked |= {"purpose": "test", "caller": "test"}
+    assert deployed.invoke
+    deployed.queue.drain()
+    subscriber.publish()
+    found: list[list[Any]] = []
+    # Days without a token, and then the products that a backend asks for.
+    for days, products in ((29, ["employment"]), (3, []), (10, []), (20, ["employment"]), (32, [])):
+        deployed.queue.pass_time(timedelta(days=days))
+        found.append(subscriber.publish())
+        deployed.invoke("vend_token", asked | {"products": products or ["directory"]})
+    idle = [
+        [(one["detail-type"], one["detail"]["connection_ids"]) for one in each] for each in found
+    ]
+    owens, mayas = ((IDLE, [by_login[login]]) for login in (OWEN, MAYA))
+    assert idle == [[], [mayas], [], [owens], [mayas, owens]]
+    [event] = found[1]
+    assert event["detail"]["status"] == event["detail"]["previous_status"] == "connected"
+    # The time of the check that found it.
+    found_at = datetime.fromisoformat(event["detail"]["time"])
+    assert timedelta(days=30) <= found_at - BEGINNING < timedelta(days=32)
 
 
 @pytest.mark.parametrize("login", [MAYA, OWEN])

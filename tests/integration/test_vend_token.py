@@ -299,6 +299,7 @@ def test_only_the_audit_record_is_written_and_it_is_written_last(
         seen.append((call.operation, call.arguments.get("TableName", "")))
         return send()
 
+    vend(deployed)
     before = deployed.tables.items(deployed.tables.connections)
     deployed.border.guard = guard
     assert "token" in vend(deployed)

@@ -220,7 +220,7 @@ def _come_to_rest(run: Run, deployed: Deployed, queue: Queue) -> list[dict[str, 
 def _without_process_work(world: World) -> Iterator[None]:
     """Stops `ProcessWork` and waits until it is idle, so rows and messages may be changed."""
     client = world.aws.client("lambda")
-    [mapping] = client.list_event_source_mappings(FunctionName=world.physical_id("ProcessWork"))[
+    [mapping] = client.list_event_source_mappings(FunctionName=world.alias("ProcessWork"))[
         "EventSourceMappings"
     ]
     client.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)

@@ -266,7 +266,7 @@ class Customer:
         answer = (
             self.world()
             .aws.client("lambda")
-            .invoke(FunctionName=self.world().physical_id("VendToken"), Payload=json.dumps(request))
+            .invoke(FunctionName=self.world().alias("VendToken"), Payload=json.dumps(request))
         )
         content = json.load(answer["Payload"])
         if "FunctionError" in answer:

@@ -71,7 +71,7 @@ def product(world: World) -> Deployed:
     """The product deployed in a world, with the data of that world."""
 
     def invoke(name: str, payload: Any) -> Any:
-        function = world.physical_id(name.title().replace("_", ""))
+        function = world.alias(name.title().replace("_", ""))
         answer = world.aws.client("lambda").invoke(
             FunctionName=function, Payload=json.dumps(payload)
         )

@@ -6,6 +6,7 @@ test sends the same request with boto3.
 
 import io
 import json
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
@@ -153,7 +154,7 @@ def test_doctor_names_each_fault_and_its_fix(
     kept["FlexibleTimeWindow"] = stated["FlexibleTimeWindow"]
     scheduler.update_schedule(**kept, State="DISABLED")
     [mapping] = aws.client("lambda").list_event_source_mappings(
-        FunctionName=world.physical_id("ProcessWork")
+        FunctionName=world.alias("ProcessWork")
     )["EventSourceMappings"]
     aws.client("lambda").update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
     aws.client("sqs").send_message(
@@ -413,6 +414,48 @@ def secret_fields(exported: dict[str, Any]) -> list[str]:
     wanted = ("ciphertexts", "ciphertext", "completion", "binding", "code_hash", "connect_url")
     text = json.dumps(exported)
     return [name for name in wanted if f'"{name}' in text]
+
+
+def test_operator_sees_and_compares_what_finch_bills(
+    world: World, deployed: Deployed, operator: Operator, tmp_path: Path
+) -> None:
+    Person(deployed, "acme").connect(login=MAYA)
+    Person(deployed, "globex").connect(login=IRIS, company_id=JUNIPER_VALE.id)
+    assert deployed.invoke
+    where = {"customer_id": "acme", "provider_id": "gusto", "company_id": HARBOR_LANE.id}
+    request = {**where, "products": [], "purpose": "test", "caller": "payroll-sync"}
+    used = deployed.invoke("vend_token", request)["token"]["connection_id"]
+    assert operator.operations("billing", "--price", "50") == DONE
+    lines = operator.screen.splitlines()
+    assert "Live connections: 2, of them idle: 0." in lines
+    assert [line.split()[-4:] for line in lines if used in line] == [["0", "days", "ago", "50.00"]]
+
+    [unused] = {one.connection_id for one in live(deployed)} - {used}
+    export = tmp_path / "export.csv"
+    export.write_text(f"Connection ID;Customer\n{used};acme\nlost-one;unknown\n")
+    assert operator.operations("billing", "--compare", str(export), "--json") == PERSON_NEEDED
+    compared = json.loads(operator.screen.partition("\n")[2])["compared"]
+    [at_finch], [here] = compared["at_finch_only"], compared["here_only"]
+    assert (at_finch["connection_id"], here["connection_id"]) == ("lost-one", unused)
+    assert operator.run(shlex.split(at_finch["fix"])) == FAILED
+    assert operator.screen == "No token of this connection is stored here.\n"
+    assert operator.run(shlex.split(here["fix"])) == DONE
+    assert operator.operations("billing", "--compare", __file__) == FAILED
+    assert "a usable file begins with: connection_id" in operator.screen
+
+    # The daily run, as its schedule starts it.
+    schedule = world.physical_id("ScheduleChecksCount")
+    target = world.aws.client("scheduler").get_schedule(Name=schedule)["Target"]
+    before = len(world.function_log("ScheduleChecks"))
+    deployed.invoke("schedule_checks", json.loads(target["Input"]))
+    counted = until(
+        lambda: [
+            json.loads(line)
+            for line in world.function_log("ScheduleChecks")[before:]
+            if '"counted"' in line
+        ]
+    )
+    assert [(one["live"], one["idle"], one["unattached"]) for one in counted] == [(2, 0, 0)]
 
 
 def test_operator_decides_about_a_held_token(

@@ -17,7 +17,7 @@ REQUEST = {**CEDARLINES, "products": ["directory"], "purpose": "test", "caller":
 
 def invoke(world: World, aws: EmulatedAws, function: str, event: Any) -> Any:
     answer = aws.client("lambda").invoke(
-        FunctionName=world.physical_id(function), Payload=json.dumps(event)
+        FunctionName=world.alias(function), Payload=json.dumps(event)
     )
     content = json.load(answer["Payload"])
     assert "FunctionError" not in answer, content
@@ -83,8 +83,9 @@ def test_backend_role_may_invoke_vend_token_and_nothing_else(
     backend = world.as_role("ReadDirectoryRole")
     assert "token" in invoke(world, backend, "VendToken", REQUEST)
     denied: list[tuple[str, str, dict[str, Any]]] = [
-        ("lambda", "invoke", {"FunctionName": world.physical_id("ResolveUnfinished")}),
-        ("lambda", "invoke", {"FunctionName": world.physical_id("ReadDirectory")}),
+        ("lambda", "invoke", {"FunctionName": world.physical_id("VendToken")}),
+        ("lambda", "invoke", {"FunctionName": world.alias("ResolveUnfinished")}),
+        ("lambda", "invoke", {"FunctionName": world.alias("ReadDirectory")}),
         ("dynamodb", "scan", {"TableName": world.output("ConnectionsTableName")}),
         ("dynamodb", "scan", {"TableName": world.output("AuditTableName")}),
         ("sqs", "send_message", {"QueueUrl": world.output("WorkQueueUrl"), "MessageBody": "{}"}),
@@ -123,7 +124,7 @@ def test_vend_token_role_may_decrypt_stored_tokens_and_add_records_only(world: W
             {**key, "EncryptionContext": ciphertext(world, "stored")["EncryptionContext"]},
         ),
         ("secretsmanager", "get_secret_value", {"SecretId": world.output("FinchSecretArn")}),
-        ("lambda", "invoke", {"FunctionName": world.physical_id("VendToken")}),
+        ("lambda", "invoke", {"FunctionName": world.alias("VendToken")}),
     ]
     for service, operation, arguments in denied:
         with pytest.raises(ClientError, match="AccessDenied"):

@@ -4,9 +4,10 @@
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -50,11 +51,15 @@ def _old_key(world: World) -> Iterator[str]:
     variables = before["Variables"] | {"OLD_TOKEN_KEY_ARN": arn}
     decrypts = {"Effect": "Allow", "Action": "kms:ReEncryptFrom", "Resource": arn}
     iam.put_role_policy(**role, PolicyDocument=json.dumps({"Statement": [decrypts]}))
-    functions.update_function_configuration(
-        FunctionName=function, Environment={"Variables": variables}
-    )
+
+    def publish(environment: Mapping[str, Any]) -> None:
+        functions.update_function_configuration(FunctionName=function, Environment=environment)
+        version = functions.publish_version(FunctionName=function)["Version"]
+        functions.update_alias(FunctionName=function, Name="live", FunctionVersion=version)
+
+    publish({"Variables": variables})
     try:
         yield arn
     finally:
-        functions.update_function_configuration(FunctionName=function, Environment=before)
+        publish(before)
         iam.delete_role_policy(**role)

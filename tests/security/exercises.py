@@ -353,6 +353,11 @@ def schedule_checks(prepared: PreparedWorld) -> None:
     prepared.invoke("schedule_checks", {})
 
 
+@exercise("ScheduleChecks")
+def count_connections(prepared: PreparedWorld) -> None:
+    prepared.invoke("schedule_checks", {"count": True})
+
+
 @exercise("PublishEvents")
 def publish_events(prepared: PreparedWorld) -> None:
     event = json.loads((ROOT / "events" / "publish_events.json").read_text())
@@ -521,7 +526,8 @@ def _copied(
 
 @exercise("VendToken")
 def vend(prepared: PreparedWorld) -> None:
-    _vend(prepared)
+    # The first token of this connection, whose use is noted.
+    _vend(prepared, customer_id="early", provider_id="paychex_flex", company_id=CEDARLINE.id)
 
 
 @exercise("VendToken")

@@ -64,11 +64,11 @@ class Permission:
 
 
 def permissions() -> list[Permission]:
-    """Every permission of every role in the template."""
+    """Every permission of every role of a function."""
     return [
         Permission(role, statement["Sid"], action, _name(resource), purpose)
         for role, resource in _RESOURCES.items()
-        if resource["Type"] == "AWS::IAM::Role"
+        if resource["Type"] == "AWS::IAM::Role" and role != "DeploymentRole"
         for policy in resource["Properties"]["Policies"]
         for statement in policy["PolicyDocument"]["Statement"]
         for action, resource, purpose in _parts(statement)
@@ -120,6 +120,8 @@ def _name(resource: Any) -> str:
     """The logical name of a resource, with its sub-resource."""
     if "Fn::If" in resource:
         resource = resource["Fn::If"][2]
+    if "Ref" in resource:
+        return str(resource["Ref"]).removesuffix(".Alias")
     if "Fn::GetAtt" in resource:
         return str(resource["Fn::GetAtt"][0])
     if "-restored-" in resource["Fn::Sub"]:

@@ -310,8 +310,12 @@ def on_queues_and_bus(world: World) -> Iterator[Attempt]:
 def on_functions(world: World) -> Iterator[Attempt]:
     for name, resource in TEMPLATE["Resources"].items():
         if resource["Type"] == "AWS::Serverless::Function":
-            invoke = {"FunctionName": world.physical_id(name), "InvocationType": "DryRun"}
-            yield Attempt(("lambda:InvokeFunction", name, ""), "lambda", "invoke", invoke)
+            dry = {"InvocationType": "DryRun"}
+            by_alias = dry | {"FunctionName": world.alias(name)}
+            yield Attempt(("lambda:InvokeFunction", name, ""), "lambda", "invoke", by_alias)
+            unpublished = dry | {"FunctionName": world.physical_id(name)}
+            need = ("lambda:InvokeFunction", f"{name} without its alias", "")
+            yield Attempt(need, "lambda", "invoke", unpublished)
     function = world.physical_id("VendToken")
     environment = {"FunctionName": function, "Environment": {"Variables": {}}}
     for operation, arguments in (

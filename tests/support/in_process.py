@@ -10,7 +10,6 @@ import json
 import os
 import pkgutil
 import re
-import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
@@ -971,6 +970,7 @@ def _deploy(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> InProcess:
         "CHECKS_PER_MINUTE": "100",
         # Tests connect as one customer more often than a person does.
         "ATTEMPTS_PER_CUSTOMER": "100000",
+        "IDLE_DAYS": "30",
         "POWERTOOLS_SERVICE_NAME": "finch-connections",
         "OLD_TOKEN_KEY_ARN": "",
     }.items():
@@ -1028,8 +1028,6 @@ def _deploy(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> InProcess:
     monkeypatch.setenv("FINCH_SECRET_ARN", secret["ARN"])
     monkeypatch.setenv("WORK_QUEUE_URL", queue_url)
     clear_caches()
-    # A monotonic clock ignores simulated time.
-    credentials.from_settings().clock = time.time
     state = FinchState(
         "our-client",
         "our-secret",

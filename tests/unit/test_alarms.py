@@ -43,6 +43,8 @@ WE_WRITE = {
     metrics.OUTCOMES: [{"service", "outcome"}, {"service", "route", "outcome"}],
     metrics.FINCH_FAILURES: [{"service"}, {"service", "outcome"}],
     metrics.FINCH_TIME: [{"service"}, {"service", "outcome"}],
+    metrics.LIVE_CONNECTIONS: [{"service"}],
+    metrics.IDLE_CONNECTIONS: [{"service"}],
     metrics.AWS_FAILURES: [{"service", "aws_service"}, {"service", "aws_service", "outcome"}],
 }
 
@@ -241,7 +243,7 @@ def test_every_metric_on_the_dashboard_is_written() -> None:
 def test_dashboard_fits_a_screen_and_shows_every_alarm() -> None:
     widgets = dashboard()["widgets"]
     places = [(one["x"], one["y"]) for one in widgets]
-    assert len(set(places)) == len(places) == 9
+    assert len(set(places)) == len(places) == 10
     assert max(one["x"] + one["width"] for one in widgets) == 24
     assert max(one["y"] + one["height"] for one in widgets) <= 18
     [alarms] = [one for one in widgets if one["type"] == "alarm"]

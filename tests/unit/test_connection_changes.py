@@ -79,6 +79,8 @@ def full(**changes: object) -> Connection:
         company_name="Acme",
         entity_names={"e1": "East"},
         finch_key=CompanyKey("gusto", "company-9"),
+        used_at={"connection-1": EARLIER},
+        idle=frozenset({"connection-2"}),
         ciphertexts={"t1": b"1", "t2": b"2"},
     )
     return replace(one, **changes)  # type: ignore[arg-type]
@@ -226,17 +228,17 @@ def test_logins_fit_up_to_the_exact_size_by_dynamodbs_rules() -> None:
         products=frozenset({"p123456", "q"}),
         methods={"m": "ok", "n1": "bad"},
     )
-    # Each text and one byte for each; the id and the connection id count twice.
-    texts = 2 * (3 + 1) + 2 * (3 + 1) + (4 + 1) + (5 + 1) + (6 + 1) + (7 + 1) + (1 + 1)
+    # Each text and one byte for each; the id counts twice, the connection id five times.
+    texts = 2 * (3 + 1) + 5 * (3 + 1) + (4 + 1) + (5 + 1) + (6 + 1) + (7 + 1) + (1 + 1)
     methods = (1 + 2 + 3) + (2 + 3 + 3)
     # The entity that is on its way, with its time, and the entity that Finch has refused to end.
     marks = (2 + 32 + 3) + (2 + 1)
-    room = MAX_LOGIN_BYTES - (500 + texts + methods + marks)
+    room = MAX_LOGIN_BYTES - (550 + texts + methods + marks)
     assert fits(full(tokens=(login,), ciphertexts={"ä1": bytes(room)}))
     assert not fits(full(tokens=(login,), ciphertexts={"ä1": bytes(room + 1)}))
     bare = token("t", connection_id="c", account_id=None, products=frozenset())
     # An empty text counts one byte too.
-    room -= 500 + 2 * 2 + 2 * 2 + 3
+    room -= 550 + 2 * 2 + 5 * 2 + 3
     both = full(tokens=(login, bare), ciphertexts={"ä1": bytes(room - 9), "t": bytes(9)})
     assert fits(both)
     assert not fits(replace(both, ciphertexts={"ä1": bytes(room - 9), "t": bytes(10)}))
@@ -318,6 +320,8 @@ def test_disconnected_connection_keeps_only_names_and_the_note_of_a_transfer(
         due_at=None,
         problem=left,
         finch_key=None,
+        used_at={},
+        idle=frozenset(),
         status=DISCONNECTED,
         updated_at=LATER,
         revision=8,

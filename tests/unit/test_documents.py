@@ -217,7 +217,10 @@ def test_every_alarm_and_every_metric_is_named() -> None:
     stated = {word for cells in rows(PAGES["operate"], "alarm") for word in words(cells[0])}
     alarms = {name for name, one in RESOURCES.items() if one["Type"] == "AWS::CloudWatch::Alarm"}
     assert stated == alarms
-    written = {metrics.OUTCOMES, metrics.FINCH_FAILURES, metrics.FINCH_TIME, metrics.AWS_FAILURES}
+    written = {
+        *(metrics.OUTCOMES, metrics.FINCH_FAILURES, metrics.FINCH_TIME, metrics.AWS_FAILURES),
+        *(metrics.LIVE_CONNECTIONS, metrics.IDLE_CONNECTIONS),
+    }
     named = {word for cells in rows(PAGES["operate"], "metric") for word in words(cells[0])}
     assert named == written
 

@@ -15,8 +15,12 @@ from finch_connections.domain.connection import (
     Connection,
     ConnectionStatus,
     Token,
+    pair_id,
+    unused_since,
     urgency,
+    with_idle,
 )
+from finch_connections.domain.connection_event import EventKind, event_between
 from finch_connections.domain.health import (
     WAITS_FOR,
     Finding,
@@ -354,3 +358,54 @@ def test_token_is_dropped_only_after_finch_called_it_dead_for_an_hour(
         assert after.status is DEAD or after.status is min(
             (token.status for token in after.tokens), key=urgency
         )
+
+
+# Idle connections
+
+
+def used(one: Connection, connection_id: str, at: timedelta) -> Connection:
+    return replace(one, used_at={**one.used_at, connection_id: NOW + at})
+
+
+def test_finch_connection_is_idle_after_its_last_use_or_its_oldest_login() -> None:
+    before = used(connection(GOOD, GOOD), "connection-1", HOUR)
+    assert (unused_since(before, "connection-0"), unused_since(before, "connection-1")) == (
+        NOW,
+        NOW + HOUR,
+    )
+    # A use of a former login is older than the login that replaced it.
+    assert unused_since(used(before, "connection-0", -HOUR), "connection-0") == NOW
+    checked = check_all(before, GOOD, 2 * HOUR)
+    for idle_before, idle in (
+        (NOW - MINUTE, set()),
+        (NOW, {"connection-0"}),
+        (NOW + HOUR, {"connection-0", "connection-1"}),
+    ):
+        assert with_idle(checked, idle_before).idle == idle
+
+
+def test_new_mark_waits_for_a_check_that_finds_no_other_change() -> None:
+    before = replace(connection(BAD, BAD), idle=frozenset({"connection-0"}))
+    repaired = with_idle(check_all(before, GOOD, HOUR), NOW)
+    assert repaired.status is GOOD
+    assert repaired.idle == {"connection-0"}
+    found = with_idle(check_all(repaired, GOOD, 2 * HOUR), NOW)
+    assert found.idle == {"connection-0", "connection-1"}
+    event = event_between(repaired, found, "write")
+    assert event is not None
+    assert (event.kind, event.connection_ids) == (EventKind.IDLE, ("connection-1",))
+    # Only a write with news passes the stream's filter.
+    assert found.quiet_revision is None
+    again = with_idle(check_all(found, GOOD, 3 * HOUR), NOW)
+    assert (again.idle, again.quiet_revision) == (found.idle, again.revision)
+    assert event_between(found, again, "write") is None
+    assert with_idle(check_all(again, GOOD, 4 * HOUR), NOW - MINUTE).idle == set()
+
+
+def test_use_of_a_connection_stays_known_when_finch_names_the_connection() -> None:
+    [token] = connection(GOOD).tokens
+    pair = pair_id("gusto", "company-1")
+    unnamed = replace(connection(GOOD), tokens=(replace(token, connection_id=pair),))
+    named = {token.id: Finding(GOOD, connection_id="connection-7")}
+    after = with_findings(used(unnamed, pair, HOUR), named, NOW + 2 * HOUR)
+    assert after.used_at == {"connection-7": NOW + HOUR}

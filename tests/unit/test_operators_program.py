@@ -38,7 +38,7 @@ def leaves(command: Any = None) -> dict[str, Parser]:
 
 
 COMMANDS = leaves()
-READING = {"doctor", "verify", "inspect", "export", "resolve list", "resolve audit"}
+READING = {"doctor", "verify", "inspect", "billing", "export", "resolve list", "resolve audit"}
 
 
 @pytest.fixture(autouse=True)

@@ -8,6 +8,7 @@ from finch_connections.finch import client as finch_client
 from finch_connections.finch import connect_api, names_api
 from finch_connections.use_cases import exchange_code, finish_connect
 from functions.process_work import handler as process_work
+from functions.vend_token import handler as vend_token
 from tests.support.deployed import TEMPLATE
 
 GATEWAY = 30.0
@@ -69,6 +70,12 @@ def test_work_item_finishes_before_it_is_delivered_again() -> None:
 def test_slowest_webhook_responds_in_time() -> None:
     """Counts the calls: the secret twice, and the queue."""
     assert 3 * AWS_CALL < function("ReceiveWebhook") < GATEWAY
+
+
+def test_slow_note_of_a_use_never_stops_a_token() -> None:
+    """Counts the calls: the connection, its token, the audit record. Only then is the use noted."""
+    assert AWS_CALL < vend_token.NOTE_SECONDS
+    assert function("VendToken") > 3 * AWS_CALL
 
 
 def test_list_and_disconnect_have_time_for_their_calls() -> None:

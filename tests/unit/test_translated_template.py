@@ -75,7 +75,7 @@ def test_every_route_gets_format_two_and_its_function_may_be_invoked() -> None:
     for key, operation in operations().items():
         integration = operation["x-amazon-apigateway-integration"]
         assert integration["payloadFormatVersion"] == "2.0"
-        [function] = re.findall(r"\$\{(\w+)\.Arn\}", integration["uri"]["Fn::Sub"])
+        [function] = re.findall(r"\$\{(\w+)\}/invocations", integration["uri"]["Fn::Sub"])
         wanted = "*" if key == "$default" else re.sub(r"\{\w+\}", "*", key.replace(" ", ""))
         assert any(fnmatchcase(wanted, pattern) for pattern in permitted[function])
 
@@ -109,7 +109,8 @@ def test_function_has_its_own_role_and_log_group_and_may_write_only_there(name: 
 def test_functions_behind_the_gateway_stop_before_it_responds_without_them() -> None:
     behind = {
         re.findall(
-            r"\$\{(\w+)\.Arn\}", operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"]
+            r"\$\{(\w+)Aliaslive\}",
+            operation["x-amazon-apigateway-integration"]["uri"]["Fn::Sub"],
         )[0]
         for operation in operations().values()
     }
@@ -152,8 +153,8 @@ def longest(value: Any, parameters: dict[str, Any]) -> str:
     arn = f"arn:{partition}:secretsmanager:{region}:{account}:"
     if kind == "AWS::SQS::Queue":
         return f"https://sqs.{region}.amazonaws.com/{account}/{'q' * 80}"
-    if kind == "AWS::Lambda::Function":
-        return "f" * 64
+    if kind == "AWS::Lambda::Alias":
+        return f"arn:{partition}:lambda:{region}:{account}:function:{'f' * 64}:live"
     if kind == "AWS::Events::EventBus":
         return longest(RESOURCES[logical_id]["Properties"]["Name"], parameters)
     if kind == "AWS::KMS::Key":

@@ -41,8 +41,9 @@ def _reseed_on_restore() -> None:
     """Reseeds `random` whenever Lambda restores a snapshot.
 
     Otherwise all copies of a snapshot share one sequence ("Handling uniqueness with Lambda SnapStart" in
-    Lambda's guide). Only botocore's pauses between retries use it. A snapshot contains no secret and no
-    open connection, because only calls create them. Our random secrets come from the operating system.
+    Lambda's guide). Only botocore's pauses between retries use it; our random secrets come from the
+    operating system. Nothing else must be made new: calls create the connections and read the secrets.
+    The snapshot's credentials of the role end soon, and botocore fetches others.
     """
     # Only Lambda's runtime provides this module.
     from snapshot_restore_py import register_after_restore  # noqa: PLC0415

@@ -16,6 +16,9 @@ FINCH_FAILURES = "FinchFailures"
 FINCH_TIME = "FinchTime"
 # The number of failed AWS calls, even if the request that made the call succeeded.
 AWS_FAILURES = "AwsFailures"
+# Once a day: the Finch connections that Finch bills, and those of them that no backend uses.
+LIVE_CONNECTIONS = "LiveConnections"
+IDLE_CONNECTIONS = "IdleConnections"
 
 OK = "ok"
 
@@ -43,6 +46,11 @@ def aws_failed(aws_service: str, outcome: str) -> None:
     values: _Values = {AWS_FAILURES: (MetricUnit.Count, 1)}
     both: dict[_Dimension, str] = {"aws_service": aws_service, "outcome": outcome}
     _write(values, {"aws_service": aws_service}, both)
+
+
+def counted(*, live: int, idle: int) -> None:
+    """Writes the daily figures of Finch connections."""
+    _write({LIVE_CONNECTIONS: (MetricUnit.Count, live), IDLE_CONNECTIONS: (MetricUnit.Count, idle)})
 
 
 def _write(values: _Values, *dimension_sets: dict[_Dimension, str]) -> None:

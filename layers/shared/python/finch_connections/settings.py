@@ -31,6 +31,7 @@ class Settings(NamedTuple):
     customer_claim: str
     checks_per_minute: str
     attempts_per_customer: str
+    idle_days: str
 
     @property
     def allowed_return_urls(self) -> tuple[str, ...]:

@@ -50,7 +50,8 @@ def _session() -> Session:
     """A session without the event handlers of services that we do not use, because it starts faster.
 
     Four of five handlers of botocore are for other services. If the environment has credentials, as in
-    Lambda, the session has no other credential provider; two of those would create a client.
+    Lambda, the session has no other credential provider; two of those would create a client. It has none
+    with SnapStart: there, botocore fetches credentials from Lambda, and again before they end.
     """
     session = Session(include_builtin_handlers=False)
     for handled in BUILTIN_HANDLERS:

@@ -20,6 +20,7 @@ from finch_connections.aws.dynamodb import (
     SET,
     TEXT,
     Codec,
+    Conflict,
     Due,
     Item,
     decode,
@@ -66,6 +67,11 @@ _PACKED_MAP = Codec(
     lambda statuses: {"B": packed(statuses)},
     lambda item: unpacked(_bytes(item)),
     empty=MappingProxyType({}),
+)
+_MOMENTS = Codec(
+    lambda values: {"M": {one: moment(value) for one, value in values.items()}},
+    lambda item: {one: read_moment(value) for one, value in item["M"].items()},
+    empty={},
 )
 _STATUS = text_of(ConnectionStatus)
 _TOKEN_FIELDS = {
@@ -119,11 +125,7 @@ _FIELDS = {
     "revision": INTEGER,
     "ended": SET,
     "disconnecting_since": MOMENT,
-    "ending_entities": Codec(
-        lambda starts: {"M": {one: moment(start) for one, start in starts.items()}},
-        lambda item: {one: read_moment(start) for one, start in item["M"].items()},
-        empty={},
-    ),
+    "ending_entities": _MOMENTS,
     "refused_entities": SET,
     "due_at": SECONDS,
     "checked_at": MOMENT,
@@ -133,6 +135,8 @@ _FIELDS = {
     "company_name": TEXT,
     "entity_names": MAP,
     "finch_key": KEY,
+    "used_at": _MOMENTS,
+    "idle": SET,
     "ciphertexts": Codec(
         lambda values: {"M": {name: {"B": value} for name, value in values.items()}},
         lambda item: {name: value["B"] for name, value in item["M"].items()},
@@ -254,6 +258,47 @@ class ConnectionTable:
         for key in due_keys(self.client, self.name, kind, until):
             yield _read_key(key)
 
+    def live(self, now: datetime) -> Iterator[tuple[frozenset[str], frozenset[str]]]:
+        """The live Finch connections of each connection, and those of them that are idle, from the index."""
+        # The scheduled check moves due rows to a later place of the index while we read it.
+        moving: set[tuple[str, CompanyKey]] = set()
+        for kind in Due:
+            for item in due_keys(self.client, self.name, kind, now + FOR_EVER):
+                row = _read_key(item)
+                if row in moving:
+                    continue
+                if int(item["due_at"]["N"]) <= (now + LEASE).timestamp():
+                    moving.add(row)
+                ids, idle = (
+                    SET.read(item[name]) if name in item else frozenset()
+                    for name in ("connection_ids", "idle")
+                )
+                yield ids, idle & ids
+
+    def note_use(self, connection: Connection, connection_id: str, now: datetime) -> None:
+        """Stores the last use of a Finch connection, without an event.
+
+        It is tried once. Raises `dynamodb.Conflict` if the connection has changed since the read.
+        """
+        used_at = {
+            one: at for one, at in connection.used_at.items() if one in connection.connection_ids
+        }
+        try:
+            self.client.update_item(
+                TableName=self.name,
+                Key=_key(connection.customer_id, connection.key),
+                UpdateExpression="SET used_at = :used_at, revision = :after, news = :news",
+                ConditionExpression="revision = :before",
+                ExpressionAttributeValues={
+                    ":used_at": _MOMENTS.write({**used_at, connection_id: now}),
+                    ":before": number(connection.revision),
+                    ":after": number(connection.revision + 1),
+                    ":news": {"BOOL": False},
+                },
+            )
+        except self.client.exceptions.ConditionalCheckFailedException as error:
+            raise Conflict from error
+
     def postpone(self, customer_id: str, key: CompanyKey, until: datetime) -> None:
         """Makes a connection due at `until`. Raises `dynamodb.Conflict` if it is not due at all."""
         postpone(self.client, self.name, _key(customer_id, key), until)
@@ -292,9 +337,12 @@ def _read_key(item: Item) -> tuple[str, CompanyKey]:
 
 
 def _item(connection: Connection) -> dict[str, Item]:
+    live = set(connection.connection_ids) - connection.ended
     return {
         **_key(connection.customer_id, connection.key),
         **encode(connection, _FIELDS),
+        # The index by due time contains it, so that live Finch connections are counted there.
+        **({"connection_ids": SET.write(live)} if live else {}),
         # The event source of PublishEvents filters by this attribute.
         "news": {"BOOL": connection.quiet_revision != connection.revision},
         **_due(connection),

@@ -444,6 +444,17 @@ def behind(session: ConnectSession) -> frozenset[str]:
     return frozenset(filter(None, (kept, session.attempt.repairs_id)))
 
 
+def kept_alive(session: Exchanging | Uncertain | Keeping) -> str:
+    """The Finch connection that an unfinished session keeps alive; the session's hash if it is unknown."""
+    attempt = session.attempt
+    known = (
+        session.escrow.token_response.connection_id
+        if isinstance(session, Keeping)
+        else attempt.repairs_id
+    )
+    return known or attempt.handle_hash
+
+
 def require_mode(mode: Mode, allowed: Collection[str]) -> None:
     """Raises `ModeNotAllowed` if a session may not start in this mode."""
     if mode not in allowed:

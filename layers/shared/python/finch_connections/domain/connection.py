@@ -36,7 +36,7 @@ MAX_SHOWN_BYTES = 3_000_000
 # The names and signs around an entity in an answer.
 _SHOWN_PER_ENTITY = 100
 # The names of a token's attributes, its times and its statuses, in DynamoDB's count.
-_FIXED_BYTES = 500
+_FIXED_BYTES = 550
 # A time as a table stores it, in DynamoDB's count.
 _TIME_BYTES = 32
 # DynamoDB's limit for a sort key ("Quotas" in its developer guide).
@@ -261,6 +261,8 @@ class Connection:
     `company_name` and `entity_names` (by entity id) are only for display.
     An empty name means that Finch has none that we show, and is not asked for again before another login.
     `finch_key` is Finch's present name of the company if Finch has renamed the provider or the company.
+    `used_at` has the last use of each Finch connection, to the day: when the first token of that day was
+    vended. `idle` has the Finch connections that the last check found unused for too long.
     Each write increments `revision`, and fails unless the stored revision is the previous number. If
     `quiet_revision` equals `revision`, the write publishes no event; it is not read back.
     """
@@ -284,6 +286,8 @@ class Connection:
     company_name: str | None = None
     entity_names: Mapping[str, str] = field(default_factory=dict)
     finch_key: CompanyKey | None = None
+    used_at: Mapping[str, datetime] = field(default_factory=dict)
+    idle: frozenset[str] = frozenset()
     quiet_revision: int | None = field(default=None, compare=False)
     ciphertexts: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
@@ -483,9 +487,10 @@ def _shown_bytes(token: Token) -> int:
 
 def _token_bytes(token: Token) -> int:
     # DynamoDB counts the bytes of each string in a set plus one, and of each map entry plus three.
-    # The id is also the key of the ciphertext, and a disconnect also lists the connection id as ended.
+    # The id is also the key of the ciphertext. The connection id is also listed as live, ended and idle,
+    # and is the key of its last use.
     texts = (
-        *(token.id, token.id, token.connection_id, token.connection_id),
+        *(token.id, token.id, *(token.connection_id,) * 5),
         *(token.account_id or "", token.finch_customer_id or "", token.status_detail or ""),
         *token.products,
     )
@@ -648,6 +653,8 @@ def disconnected(connection: Connection, now: datetime) -> Connection:
         due_at=None,
         problem=TRANSFERRED if connection.problem == TRANSFERRED else None,
         finch_key=None,
+        used_at={},
+        idle=frozenset(),
         status=ConnectionStatus.DISCONNECTED,
         updated_at=now,
         revision=connection.revision + 1,
@@ -686,6 +693,28 @@ def free_to_connect(
     return replace(
         connection, problem=CONNECT_AGAIN, updated_at=now, revision=connection.revision + 1
     )
+
+
+def unused_since(connection: Connection, connection_id: str) -> datetime:
+    """The last use of a Finch connection, to the day, or its oldest login if that is later."""
+    logins = [one.connected_at for one in connection.tokens if one.connection_id == connection_id]
+    return max(min(logins), connection.used_at.get(connection_id, min(logins)))
+
+
+def with_idle(connection: Connection, before: datetime) -> Connection:
+    """The checked connection, with the Finch connections marked that were not used after `before`.
+
+    A new mark publishes an event. A write publishes one event, so if the check found another change, the
+    next check sets the mark.
+    """
+    idle = frozenset(
+        one for one in connection.connection_ids if unused_since(connection, one) <= before
+    )
+    if idle <= connection.idle:
+        return replace(connection, idle=idle)
+    if connection.quiet_revision != connection.revision:
+        return replace(connection, idle=idle & connection.idle)
+    return replace(connection, idle=idle, quiet_revision=None)
 
 
 def reencrypted(connection: Connection, ciphertexts: Mapping[str, bytes]) -> Connection:

@@ -22,6 +22,7 @@ class EventKind(StrEnum):
     LOGINS_CHANGED = "connection.logins_changed"
     DISCONNECTED = "connection.disconnected"
     AVAILABLE = "connection.available"
+    IDLE = "connection.idle"
 
 
 _REPAIRED_FROM = {*NEEDS_CUSTOMER, ConnectionStatus.UNKNOWN}
@@ -31,8 +32,8 @@ _REPAIRED_FROM = {*NEEDS_CUSTOMER, ConnectionStatus.UNKNOWN}
 class ConnectionEvent:
     """One event. If the event of a write is published again, it has the same `id`.
 
-    `connection_ids` are the Finch connections behind the connection, or those that a
-    disconnect has ended. `previous_status` is None if the row did not exist before.
+    `connection_ids` are the Finch connections behind the connection, or those that a disconnect has
+    ended, or those that became idle. `previous_status` is None if the row did not exist before.
     """
 
     id: str
@@ -60,16 +61,20 @@ def event_between(
     if after is None or kind is None:
         return None
     ended = before.connection_ids if before else ()
+    is_idle = kind is EventKind.IDLE
     return ConnectionEvent(
         id=id,
         kind=kind,
-        time=after.updated_at,
+        # Only a check finds an idle connection, and it changes nothing that the customer sees.
+        time=after.checked_at if is_idle and after.checked_at else after.updated_at,
         customer_id=after.customer_id,
         key=after.key,
         status=after.status,
         previous_status=before.status if before else None,
         problem=after.shown_problem,
-        connection_ids=after.connection_ids or ended,
+        connection_ids=tuple(sorted(_newly_idle(before, after)))
+        if is_idle
+        else after.connection_ids or ended,
         revision=after.revision,
     )
 
@@ -91,7 +96,11 @@ def _kind(before: Connection | None, after: Connection | None) -> EventKind | No
         return EventKind.STATUS_CHANGED
     if before and _logins(before) != _logins(after):
         return EventKind.LOGINS_CHANGED
-    return None
+    return EventKind.IDLE if _newly_idle(before, after) else None
+
+
+def _newly_idle(before: Connection | None, after: Connection) -> frozenset[str]:
+    return after.idle - before.idle if before else frozenset()
 
 
 def _logins(connection: Connection) -> set[object]:

@@ -114,11 +114,15 @@ def _with_findings(
         for finding in findings.values()
         for entity_id, name in finding.entity_names.items()
     }
+    ids = {token.id: token.connection_id for token in connection.tokens}
+    # Finch may have named a connection for the first time.
+    named = {ids[token.id]: token.connection_id for token in tokens}
     new_names = [one.finch_key for one in findings.values() if one.finch_key]
     connection = replace(connection, tokens=tokens)
     return replace(
         with_living_marks(with_entity_names(connection, names)),
         finch_key=new_names[0] if new_names else connection.finch_key,
+        used_at={named.get(one, one): at for one, at in connection.used_at.items()},
         ciphertexts={token.id: connection.ciphertexts[token.id] for token in tokens},
         status=status,
         problem=problem,

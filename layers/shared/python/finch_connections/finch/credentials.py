@@ -42,7 +42,8 @@ class FinchSecret:
 
     client: "SecretsManagerClient"
     arn: str
-    clock: Callable[[], float] = time.monotonic
+    # Not the monotonic clock, which may stand still while Lambda has frozen the function.
+    clock: Callable[[], float] = time.time
     _cached: tuple[float, _Contents] | None = field(default=None, init=False)
     _read_again_at: float | None = field(default=None, init=False)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from finch_connections.aws.dynamodb import Conflict
@@ -14,6 +14,7 @@ from finch_connections.domain.connection import (
     UnusableIdentifier,
     is_pair_id,
     key_fields,
+    with_idle,
 )
 from finch_connections.domain.health import (
     DESCRIBES_ANOTHER,
@@ -64,12 +65,14 @@ def check(
     *,
     hinted_at: datetime | None,
     newest_hint: datetime | None,
+    idle_after: timedelta,
     now: datetime,
     services: Services,
 ) -> Checked:
     """The connection after a check at Finch, or after another check that covers a hint of `hinted_at`.
 
-    The check covers all hints until `newest_hint`. Both times are of the queue's clock.
+    The check covers all hints until `newest_hint`. Both times are of the queue's clock. A Finch connection
+    without a vended token for `idle_after` becomes idle.
 
     A webhook or a caller's 401 is only a hint: Finch's introspection decides. A connection that is
     `disconnecting` or has no token stays unchanged. Raises `FinchFailure`, `Unanswered` and
@@ -95,7 +98,7 @@ def check(
                 break
         after = with_findings(connection, findings, now)
         if len(findings) == len(connection.tokens):
-            after = replace(after, hints_until=newest_hint)
+            after = replace(with_idle(after, now - idle_after), hints_until=newest_hint)
         try:
             owned = free_as_read(freed(connection, after), services.ownerships)
             owned += [services.ownerships.taking(one) for one in learned(connection, after)]

@@ -32,6 +32,7 @@ from finch_connections.domain.errors import InternalError, Refusal
 from finch_connections.domain.health import look_again_at, waits_for_days
 from finch_connections.domain.token_response import DEAD_AGAIN_AFTER
 from finch_connections.domain.work_item import (
+    FIRST_LOOK,
     LONGEST_PAUSE,
     STUCK_AFTER,
     ConnectionSubject,
@@ -81,11 +82,12 @@ class Processed(NamedTuple):
 
 
 class Services(NamedTuple):
-    """Everything that processing reads and writes, by use case."""
+    """Everything that processing reads and writes, by use case, and when a connection is idle."""
 
     connecting: exchange_code.Services
     disconnecting: disconnect.Services
     naming: fetch_names.Services
+    idle_after: timedelta
 
 
 def process(work_item: WorkItem, *, now: datetime, services: Services) -> Processed:
@@ -190,7 +192,8 @@ def _later(work_item: WorkItem, row: _Row, now: datetime, services: Services) ->
         return Processed(now + LONGEST_PAUSE)
     stuck_at = began + STUCK_AFTER
     if now < stuck_at:
-        return Processed(min(retry_at(began, now), stuck_at))
+        # A minute after the hour, a response that was repeated an hour after the first one counts too.
+        return Processed(min(retry_at(began, now), stuck_at + FIRST_LOOK))
     return Processed(retry_at(began, now), Report.UNFINISHED)
 
 
@@ -301,6 +304,7 @@ def _connection(
         key,
         hinted_at=work_item.sent_at,
         newest_hint=work_item.newest_at,
+        idle_after=services.idle_after,
         now=now,
         services=services.connecting,
     )

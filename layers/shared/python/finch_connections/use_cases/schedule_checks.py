@@ -1,14 +1,16 @@
-"""The scheduled check: finds the sessions and connections that are due, and queues them at a steady pace."""
+"""The scheduled check: queues the sessions and connections that are due, and counts those that live."""
 
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import islice
+from typing import NamedTuple
 
 from finch_connections.aws.connection_table import ConnectionTable
-from finch_connections.aws.dynamodb import Conflict, Due
+from finch_connections.aws.dynamodb import FOR_EVER, Conflict, Due
 from finch_connections.aws.session_table import SessionTable
 from finch_connections.aws.work_queue import WorkQueue
+from finch_connections.domain.connect_session import Exchanging, Keeping, Uncertain, kept_alive
 from finch_connections.domain.work_item import (
     ConnectionSubject,
     SessionSubject,
@@ -18,6 +20,32 @@ from finch_connections.domain.work_item import (
 
 # The time between two runs. A run spreads its work items over it.
 PERIOD = timedelta(minutes=1)
+
+
+class Figures(NamedTuple):
+    """The Finch connections that live and are billed, and those of them that no backend uses.
+
+    `unattached` of them belong to no customer's connection: a session holds their token, or may hold it.
+    """
+
+    live: int
+    idle: int
+    unattached: int
+
+
+def count(*, now: datetime, sessions: SessionTable, connections: ConnectionTable) -> Figures:
+    """Counts each Finch connection once, from the indexes by due time."""
+    unattached: set[str] = set()
+    for handle_hash in sessions.due(now + FOR_EVER):
+        session = sessions.get(handle_hash)
+        if isinstance(session, Exchanging | Uncertain | Keeping):
+            unattached.add(kept_alive(session))
+    live = idle = 0
+    for connection_ids, idle_ids in connections.live(now):
+        live += len(connection_ids)
+        idle += len(idle_ids)
+        unattached -= connection_ids
+    return Figures(live + len(unattached), idle, len(unattached))
 
 
 def schedule(

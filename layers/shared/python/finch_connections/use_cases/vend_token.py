@@ -1,14 +1,16 @@
 """Vends a token to a backend: decrypts it, and stores an audit record before it returns the token."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import NamedTuple
 
 from finch_connections import metrics
 from finch_connections.aws.audit_table import AuditTable
 from finch_connections.aws.connection_table import ConnectionTable, Page
+from finch_connections.aws.dynamodb import Conflict
 from finch_connections.aws.token_vault import TokenVault
 from finch_connections.aws.work_queue import WorkQueue
-from finch_connections.domain.connection import CompanyKey, Token, key_fields
+from finch_connections.domain.connection import CompanyKey, Connection, Token, key_fields
 from finch_connections.domain.secret import SecretText
 from finch_connections.domain.token_request import (
     AuditRecord,
@@ -44,8 +46,14 @@ class Vended(NamedTuple):
     readable: frozenset[str]
 
 
-def vend(request: TokenRequest, *, now: datetime, services: Services) -> Vended | Refused:
-    """A token that covers the request, or the reason to refuse. Both are recorded before this returns."""
+def vend(
+    request: TokenRequest, *, in_time: Callable[[], bool], now: datetime, services: Services
+) -> Vended | Refused:
+    """A token that covers the request, or the reason to refuse. Both are recorded before this returns.
+
+    The first token of a Finch connection on a day also updates its last use. The response does not depend
+    on this write, so it needs time: `in_time` says whether enough is left.
+    """
     connection = services.connections.get(request.customer_id, request.key)
     if connection is None:
         return _refuse(request, Refused(Outcome.NOT_FOUND), now, services)
@@ -55,6 +63,8 @@ def vend(request: TokenRequest, *, now: datetime, services: Services) -> Vended 
     ciphertext = connection.ciphertexts[choice.id]
     text = services.vault.decrypt_stored(ciphertext, request.customer_id, request.key)
     _record(request, Outcome.VENDED, choice, now, services)
+    if in_time():
+        _note_use(connection, choice.connection_id, now, services)
     return Vended(choice, text, readable_entities(choice, connection))
 
 
@@ -101,6 +111,22 @@ def record_invalid(
     """Records an invalid request in which at least the customer and the caller are readable."""
     record = AuditRecord(customer_id, now, Outcome.INVALID_REQUEST, caller)
     services.audit.write(record)
+
+
+def _note_use(
+    connection: Connection, connection_id: str, now: datetime, services: Services
+) -> None:
+    used_at = connection.used_at.get(connection_id)
+    if used_at and used_at.date() >= now.date():
+        return
+    try:
+        services.connections.note_use(connection, connection_id, now)
+    except Conflict:
+        # Another write came first. The next token of this day tries again.
+        return
+    except Exception:
+        # The token is recorded already, so this is no reason to refuse it.
+        logger.exception("use not noted")
 
 
 def _refuse(request: TokenRequest, refused: Refused, now: datetime, services: Services) -> Refused:

@@ -28,6 +28,7 @@ ENVIRONMENT = {
     "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
     "AWS_SECRET_ACCESS_KEY": "test",
     "FINCH_API_URL": "https://api.tryfinch.com",
+    "IDLE_DAYS": "30",
     "POWERTOOLS_LOG_LEVEL": "INFO",
     "PYDANTIC_DISABLE_PLUGINS": "true",
     "VEND_TOKEN_FUNCTION": "not-here",

@@ -32,6 +32,7 @@ import pytest
 import time_machine
 from botocore.client import BaseClient
 from moto import mock_aws
+from moto.core.model_instances import reset_model_data
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.utilities import dynamo_to_dict
@@ -901,6 +902,8 @@ class InProcess(Deployed):
         """Empties everything, and sets the clock to the beginning."""
         for table in self._moto_tables():
             table.items.clear()
+        # moto keeps a copy of each table before each transaction.
+        reset_model_data()
         self.queue.clear()
         self.finch.reset()
         self.border.open()

@@ -182,14 +182,15 @@ def until_dead_once(deployed: Deployed, queue: Queue) -> None:
     tables = deployed.tables
 
     def waits_for_the_second_time() -> bool:
+        items = tables.items(tables.connections)
+        unfinished = [item for item in items if "disconnecting_since" in item]
         dead_once = [
             item
-            for item in tables.items(tables.connections)
+            for item in unfinished
             if any("suspected" in token["M"] for token in item["tokens"]["M"].values())
         ]
-        # A disconnect can have several work items.
-        unfinished = {one["customer_id"] for one in queue.of_connections()}
-        return 0 < len(dead_once) == len(unfinished)
+        # The function may still run.
+        return 0 < len(dead_once) == len(unfinished) and queue.waiting() == []
 
     until(waits_for_the_second_time)
 

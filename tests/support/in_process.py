@@ -41,7 +41,7 @@ from moto.sqs.responses import SQSResponse
 
 import finch_connections
 from finch_connections import background, settings
-from finch_connections.domain.connection import CHECKED_EVERY
+from finch_connections.domain.connection import CHECKED_EVERY, TRANSFERRED, refused_for_days
 from finch_connections.finch import client as finch_client
 from finch_connections.finch import credentials, names_api
 from finch_connections.use_cases import schedule_checks
@@ -610,8 +610,21 @@ class InProcessQueue:
                 checked_at = item.get("checked_at", item["created_at"])["S"]
                 usual = datetime.fromisoformat(checked_at) + CHECKED_EVERY
                 early = "problem" not in item and _due_at(item) < usual
-                found.append((_due_at(item), early or "disconnecting_since" in item))
+                found.append((_due_at(item), early or self._is_ending(item)))
         return found
+
+    def _is_ending(self, item: Mapping[str, Any]) -> bool:
+        """Whether a connection is being disconnected, and does not only wait for Finch's consent.
+
+        The customer cannot repair a transferred connection that Finch refuses to end, so it is tried and
+        reported each hour.
+        """
+        if "disconnecting_since" not in item:
+            return False
+        since = datetime.fromisoformat(item["disconnecting_since"]["S"])
+        return item.get("problem") != {"S": TRANSFERRED} or not refused_for_days(
+            since, self.clock.now
+        )
 
     def _step(self, end: datetime) -> bool:
         """Does what happens next: a delivery, or a scheduled check. False if that is after `end`."""

@@ -317,10 +317,11 @@ def _unfinished(kept: StoredState) -> Iterator[str]:
     for item in kept.sessions.values():
         if item["phase"]["S"] not in _AT_REST:
             yield f"I1: a session is left {item['phase']['S']}"
-    for row in kept.connections:
-        if kept.status(row) == "disconnecting":
+    for row, item in kept.connections.items():
+        # A transferred connection stays so while Finch refuses to end it.
+        if kept.status(row) == "disconnecting" and item.get("problem") != {"S": "transferred"}:
             yield f"I3: {_named(row)} is left disconnecting"
-        if "ending_entities" in kept.connections[row]:
+        if "ending_entities" in item:
             yield f"I3: an entity of {_named(row)} is left disconnecting"
     for owned_id, item in kept.ownerships.items():
         if "discarding" in item:

@@ -580,13 +580,17 @@ class InProcessQueue:
         Returns whether no work was left in this time, except problems that wait for an operator.
         """
         end = self.clock.now + within
-        while not self.at_rest():
-            if not self._step(end):
-                return self.at_rest()
-        soon = self.clock.now + _REMINDER_INTERVAL
-        if any(at < soon for at, _ in self._due()):
+        while True:
+            while not self.at_rest():
+                if not self._step(end):
+                    return self.at_rest()
+            soon = self.clock.now + _REMINDER_INTERVAL
+            if not any(at < soon for at, _ in self._due()):
+                return True
+            # A check can find new work, for example a token that Finch calls dead for the first time.
             self.pass_time(_REMINDER_INTERVAL)
-        return self.at_rest()
+            if self.at_rest():
+                return True
 
     def pass_time(self, by: timedelta) -> None:
         """Lets time pass, delivers the messages that become visible, and runs the scheduled check."""

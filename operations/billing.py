@@ -28,7 +28,7 @@ from finch_connections.domain.connection import (
     ConnectionStatus,
     is_pair_id,
     status_of_tokens,
-    unused_since,
+    unused,
 )
 from finch_connections.domain.identifier import is_finch_id
 from finch_connections.domain.work_item import STUCK_AFTER
@@ -128,20 +128,18 @@ def read(stack: Stack, now: datetime) -> list[Billed]:
         one.connection_id: one for row in rows if row for one in _attached(row, idle_before, now)
     }
     attached = {id_ for row in rows if row for id_ in row.connection_ids}
-    for handle_hash in sessions.due(now + FOR_EVER):
-        session = sessions.get(handle_hash)
-        if isinstance(session, Exchanging | Uncertain | Keeping):
-            id_ = kept_alive(session)
-            if id_ not in attached and id_ not in found:
-                found[id_] = _unattached(session, now)
+    for session in sessions.keeping_alive(now):
+        id_ = kept_alive(session)
+        if id_ not in attached and id_ not in found:
+            found[id_] = _unattached(session, now)
     return list(found.values())
 
 
 def _attached(connection: Connection, idle_before: datetime, now: datetime) -> Iterator[Billed]:
     """The Finch connections of a customer's connection that Finch has not ended."""
     customer_id, key = connection.customer_id, connection.key
-    live = [one for one in connection.connection_ids if one not in connection.ended]
-    idle = {one for one in live if unused_since(connection, one) <= idle_before}
+    live = connection.live_connection_ids
+    idle = unused(connection, idle_before).intersection(live)
     names = (
         f"--customer={customer_id}",
         f"--provider={key.provider_id}",

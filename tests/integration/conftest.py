@@ -9,6 +9,7 @@ import pytest
 import finch_tokens
 from finch_connections.log import logger
 from tests.support.in_process import InProcess, deploy
+from tests.support.person import Person
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +24,15 @@ def deployed(in_process: InProcess) -> InProcess:
     """The product with no data."""
     in_process.reset()
     return in_process
+
+
+@pytest.fixture
+def acme(deployed: InProcess) -> Person:
+    """A customer with one healthy connection and nothing left to do."""
+    person = Person(deployed, "acme")
+    assert person.connect().outcome["status"] == "connected"
+    deployed.queue.drain()
+    return person
 
 
 @pytest.fixture

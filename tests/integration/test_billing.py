@@ -45,14 +45,6 @@ ASKED = {
 }
 
 
-@pytest.fixture
-def acme(deployed: InProcess) -> Person:
-    person = Person(deployed, "acme")
-    person.connect()
-    deployed.queue.drain()
-    return person
-
-
 def vend(deployed: InProcess, **changes: Any) -> Any:
     assert deployed.invoke
     return deployed.invoke("vend_token", ASKED | changes)

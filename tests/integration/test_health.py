@@ -29,15 +29,6 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 KEY = CompanyKey("gusto", HARBOR_LANE.id)
 
 
-@pytest.fixture
-def acme(deployed: InProcess) -> Person:
-    """A customer with one healthy connection and nothing left to do."""
-    person = Person(deployed, "acme")
-    assert person.connect().outcome["status"] == "connected"
-    deployed.queue.drain()
-    return person
-
-
 def request_check(deployed: InProcess, key: CompanyKey = KEY, customer_id: str = "acme") -> None:
     """Sends a work item that checks the health of a connection."""
     now = deployed.clock.now

@@ -73,14 +73,6 @@ def change(deployed: InProcess, status: ConnectionStatus, **more: Any) -> None:
 
 
 @pytest.fixture
-def acme(deployed: InProcess) -> Person:
-    person = Person(deployed, "acme")
-    person.connect()
-    deployed.queue.drain()
-    return person
-
-
-@pytest.fixture
 def reading(deployed: InProcess, monkeypatch: pytest.MonkeyPatch) -> list[httpx.Request]:
     """Connects the example backend to the fake Finch; returns the list of its requests."""
     sent: list[httpx.Request] = []

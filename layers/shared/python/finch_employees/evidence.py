@@ -208,11 +208,11 @@ POSSIBLE = (
 
 def compare(one: NormalForm, other: NormalForm, shared: Container[str] = ()) -> Evidence:
     """How two records agree. `shared` are the SSNs and e-mail addresses that are no evidence."""
-    dob = _date(one.dob, other.dob)
+    dob, ssn = _date(one.dob, other.dob), _number(one.ssn, other.ssn)
+    against = _contradictions(ssn, dob, one.suffix, other.suffix)
     if dob is Fact.SLIP and one.dob[:2] + one.dob[3:] == other.dob[:2] + other.dob[3:]:
         # Whole decades: a typing error, or a father and a son with one name and one birthday.
         dob = Fact.DIFFERENT
-    ssn = _number(one.ssn, other.ssn)
     emails = one.emails & other.emails
     email = any(one not in shared for one in emails)
     no_evidence = set()
@@ -231,18 +231,23 @@ def compare(one: NormalForm, other: NormalForm, shared: Container[str] = ()) -> 
         first=first,
         last=last,
         place=_place(one, other),
-        contradictions=contradictions(one, other),
+        contradictions=against,
     )
 
 
 def contradictions(one: NormalForm, other: NormalForm) -> tuple[str, ...]:
     """The facts that a single person cannot have both, in plain words."""
+    dob, ssn = _date(one.dob, other.dob), _number(one.ssn, other.ssn)
+    return _contradictions(ssn, dob, one.suffix, other.suffix)
+
+
+def _contradictions(ssn: Fact, dob: Fact, suffix: str, other: str) -> tuple[str, ...]:
     found = []
-    if _number(one.ssn, other.ssn) is Fact.DIFFERENT:
+    if ssn is Fact.DIFFERENT:
         found.append("different SSNs")
-    if _date(one.dob, other.dob) is Fact.DIFFERENT:
+    if dob is Fact.DIFFERENT:
         found.append("different birth dates")
-    if one.suffix and other.suffix and one.suffix != other.suffix:
+    if suffix and other and suffix != other:
         found.append("different generations")
     return tuple(found)
 

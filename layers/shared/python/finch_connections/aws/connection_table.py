@@ -337,7 +337,7 @@ def _read_key(item: Item) -> tuple[str, CompanyKey]:
 
 
 def _item(connection: Connection) -> dict[str, Item]:
-    live = set(connection.connection_ids) - connection.ended
+    live = connection.live_connection_ids
     return {
         **_key(connection.customer_id, connection.key),
         **encode(connection, _FIELDS),

@@ -541,13 +541,22 @@ class SessionTable:
 
     def unfinished(self, before: datetime, now: datetime, limit: int) -> list[Consumed]:
         """At most `limit` sessions whose code was consumed by `before` and that have not ended."""
-        found = (self.get(handle_hash) for handle_hash in self.due(now + FOR_EVER))
         waiting = (
             one
-            for one in found
-            if one and not isinstance(one, Started) and one.consumption.consumed_at <= before
+            for one in self._all_due(now)
+            if not isinstance(one, Started) and one.consumption.consumed_at <= before
         )
         return list(islice(waiting, limit))
+
+    def keeping_alive(self, now: datetime) -> Iterator[Exchanging | Uncertain | Keeping]:
+        """The sessions that keep, or may keep, a Finch connection alive."""
+        for session in self._all_due(now):
+            if isinstance(session, Exchanging | Uncertain | Keeping):
+                yield session
+
+    def _all_due(self, now: datetime) -> Iterator[ConnectSession]:
+        """The latest state of every session in the index by due time."""
+        return filter(None, map(self.get, self.due(now + FOR_EVER)))
 
     def due(self, until: datetime) -> Iterator[str]:
         """The hashes of all sessions that are due by `until`."""

@@ -297,6 +297,11 @@ class Connection:
         return tuple(dict.fromkeys(token.connection_id for token in self.tokens))
 
     @property
+    def live_connection_ids(self) -> tuple[str, ...]:
+        """The Finch connections behind this connection that a disconnect has not ended."""
+        return tuple(one for one in self.connection_ids if one not in self.ended)
+
+    @property
     def entity_ids(self) -> frozenset[str]:
         """The entities of all logins."""
         return frozenset().union(*(token.entity_ids.union(token.entities) for token in self.tokens))
@@ -701,15 +706,20 @@ def unused_since(connection: Connection, connection_id: str) -> datetime:
     return max(min(logins), connection.used_at.get(connection_id, min(logins)))
 
 
+def unused(connection: Connection, before: datetime) -> frozenset[str]:
+    """The Finch connections that were not used after `before`."""
+    return frozenset(
+        one for one in connection.connection_ids if unused_since(connection, one) <= before
+    )
+
+
 def with_idle(connection: Connection, before: datetime) -> Connection:
     """The checked connection, with the Finch connections marked that were not used after `before`.
 
     A new mark publishes an event. A write publishes one event, so if the check found another change, the
     next check sets the mark.
     """
-    idle = frozenset(
-        one for one in connection.connection_ids if unused_since(connection, one) <= before
-    )
+    idle = unused(connection, before)
     if idle <= connection.idle:
         return replace(connection, idle=idle)
     if connection.quiet_revision != connection.revision:

@@ -7,10 +7,10 @@ from itertools import islice
 from typing import NamedTuple
 
 from finch_connections.aws.connection_table import ConnectionTable
-from finch_connections.aws.dynamodb import FOR_EVER, Conflict, Due
+from finch_connections.aws.dynamodb import Conflict, Due
 from finch_connections.aws.session_table import SessionTable
 from finch_connections.aws.work_queue import WorkQueue
-from finch_connections.domain.connect_session import Exchanging, Keeping, Uncertain, kept_alive
+from finch_connections.domain.connect_session import kept_alive
 from finch_connections.domain.work_item import (
     ConnectionSubject,
     SessionSubject,
@@ -35,11 +35,7 @@ class Figures(NamedTuple):
 
 def count(*, now: datetime, sessions: SessionTable, connections: ConnectionTable) -> Figures:
     """Counts each Finch connection once, from the indexes by due time."""
-    unattached: set[str] = set()
-    for handle_hash in sessions.due(now + FOR_EVER):
-        session = sessions.get(handle_hash)
-        if isinstance(session, Exchanging | Uncertain | Keeping):
-            unattached.add(kept_alive(session))
+    unattached = {kept_alive(session) for session in sessions.keeping_alive(now)}
     live = idle = 0
     for connection_ids, idle_ids in connections.live(now):
         live += len(connection_ids)

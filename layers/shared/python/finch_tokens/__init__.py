@@ -36,7 +36,7 @@ class SettingMissing(Exception):
 
 
 class TokenRefused(Exception):
-    """VendToken gives no token, for a `reason` that the docs page "Tokens for backends" explains.
+    """VendToken gives no token, for a `reason` that the docs page "Read Finch's data" explains.
 
     `status` comes with `disconnected`, `reauth` and `pending`, `missing` with `missing_products`.
     """
@@ -92,6 +92,11 @@ class VendedToken:
     _report: Callable[[], None] = field(repr=False)
     _reported: bool = field(default=False, repr=False)
 
+    @property
+    def was_refused(self) -> bool:
+        """Whether `refused` was called."""
+        return self._reported
+
     def refused(self) -> None:
         """Reports that Finch answered 401, so that the connection's health is checked.
 
@@ -128,6 +133,25 @@ class TokenClient:
             raise VendingFailed
         return json.load(answer["Payload"])
 
+    def vend(self, request: Mapping[str, Any]) -> VendedToken:
+        """The token for a request; raises `TokenRefused` and the errors of `ask`."""
+        answer = self.ask(request)
+        if "token" not in answer:
+            raise refusal(answer)
+        vended = answer["token"]
+        report = {**request, "report": "unauthorized", "token_id": vended["token_id"]}
+        return VendedToken(
+            access_token=AccessToken(vended["access_token"]),
+            token_id=vended["token_id"],
+            connection_id=vended["connection_id"],
+            provider_id=vended["provider_id"],
+            company_id=vended["company_id"],
+            products=frozenset(vended["products"]),
+            entity_ids=tuple(vended["entity_ids"]),
+            left_out=tuple(vended["left_out_entity_ids"]),
+            _report=lambda: _report(self, report),
+        )
+
 
 @contextmanager
 def token_for(
@@ -145,14 +169,15 @@ def token_for(
     of httpx, requests and Finch's SDK have such a `response`.
     """
     client = client or from_settings()
-    request = {
-        "customer_id": customer_id,
-        "provider_id": provider_id,
-        "company_id": company_id,
-        "products": list(products),
-        "purpose": purpose,
-    }
-    token = _token(client, request, client.ask(request))
+    token = client.vend(
+        {
+            "customer_id": customer_id,
+            "provider_id": provider_id,
+            "company_id": company_id,
+            "products": list(products),
+            "purpose": purpose,
+        }
+    )
     try:
         yield token
     except Exception as error:
@@ -171,7 +196,7 @@ def connections_of(
     while True:
         answer = client.ask({**request, "after": after})
         if "connections" not in answer:
-            raise TokenRefused(answer["reason"], detail=answer.get("detail"))
+            raise refusal(answer)
         for one in answer["connections"]:
             yield CustomerConnection(
                 one["provider_id"], one["company_id"], one["status"], frozenset(one["products"])
@@ -181,23 +206,10 @@ def connections_of(
             return
 
 
-def _token(client: TokenClient, request: Mapping[str, Any], answer: Any) -> VendedToken:
-    if "token" not in answer:
-        raise TokenRefused(
-            answer["reason"], answer.get("status"), answer.get("missing", ()), answer.get("detail")
-        )
-    vended = answer["token"]
-    report = {**request, "report": "unauthorized", "token_id": vended["token_id"]}
-    return VendedToken(
-        access_token=AccessToken(vended["access_token"]),
-        token_id=vended["token_id"],
-        connection_id=vended["connection_id"],
-        provider_id=vended["provider_id"],
-        company_id=vended["company_id"],
-        products=frozenset(vended["products"]),
-        entity_ids=tuple(vended["entity_ids"]),
-        left_out=tuple(vended["left_out_entity_ids"]),
-        _report=lambda: _report(client, report),
+def refusal(answer: Mapping[str, Any]) -> TokenRefused:
+    """The error for an answer with a `reason`."""
+    return TokenRefused(
+        answer["reason"], answer.get("status"), answer.get("missing", ()), answer.get("detail")
     )
 
 

@@ -32,6 +32,8 @@ class Settings(NamedTuple):
     checks_per_minute: str
     attempts_per_customer: str
     idle_days: str
+    call_finch_reads: str
+    call_finch_writes: str
 
     @property
     def allowed_return_urls(self) -> tuple[str, ...]:

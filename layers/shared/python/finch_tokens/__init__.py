@@ -1,4 +1,4 @@
-"""The client of VendToken, for the functions of the application's other backends.
+"""The client of VendToken and CallFinch, for the functions of the application's other backends.
 
 A function needs this layer, the permission to invoke VendToken, and VendToken's name or ARN in the
 environment variable VEND_TOKEN_FUNCTION. The package imports nothing of `finch_connections`.
@@ -36,9 +36,10 @@ class SettingMissing(Exception):
 
 
 class TokenRefused(Exception):
-    """VendToken gives no token, for a `reason` that the docs page "Read Finch's data" explains.
+    """VendToken gives no token, or CallFinch no answer of Finch, for a `reason`.
 
-    `status` comes with `disconnected`, `reauth` and `pending`, `missing` with `missing_products`.
+    The docs page "Read Finch's data" explains the reasons. `status` comes with `disconnected`,
+    `reauth` and `pending`, `missing` with `missing_products`.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class TokenRefused(Exception):
 
 
 class VendingFailed(Exception):
-    """VendToken itself failed, and its log says why; try again later."""
+    """VendToken or CallFinch itself failed, and its log says why; try again later."""
 
 
 class AccessToken:
@@ -119,14 +120,14 @@ class CustomerConnection:
 
 @dataclass(frozen=True)
 class TokenClient:
-    """Invokes VendToken, whose name or ARN is `function`. `caller` names us in the audit records."""
+    """Invokes VendToken or CallFinch by its name or ARN. `caller` names us in the audit records."""
 
     client: "LambdaClient"
     function: str
     caller: str
 
     def ask(self, request: Mapping[str, Any]) -> Any:
-        """VendToken's response; raises `VendingFailed` and the errors of boto."""
+        """The function's response; raises `VendingFailed` and the errors of boto."""
         payload = json.dumps({**request, "caller": self.caller}).encode()
         answer = self.client.invoke(FunctionName=self.function, Payload=payload)
         if "FunctionError" in answer:
@@ -229,8 +230,13 @@ def _is_unauthorized(error: Exception) -> bool:
 @cache
 def from_settings() -> TokenClient:
     """The client of the VendToken function that the environment names. Raises `SettingMissing`."""
-    function, caller = _variable("VEND_TOKEN_FUNCTION"), _variable("AWS_LAMBDA_FUNCTION_NAME")
-    client: Any = get_session().create_client("lambda", config=_CONFIG)
+    return client_of("VEND_TOKEN_FUNCTION", _CONFIG)
+
+
+def client_of(variable: str, config: Config) -> TokenClient:
+    """A client of the function that an environment variable names. Raises `SettingMissing`."""
+    function, caller = _variable(variable), _variable("AWS_LAMBDA_FUNCTION_NAME")
+    client: Any = get_session().create_client("lambda", config=config)
     return TokenClient(client, function, caller)
 
 

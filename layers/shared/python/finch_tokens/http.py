@@ -1,26 +1,48 @@
-"""httpx clients that read one connection at Finch, for Finch's own SDK. They get the token themselves.
+"""httpx clients that read one connection at Finch, for Finch's own SDK.
 
 Pass one as `http_client` to `Finch`, with an empty `access_token`: the SDK sends nothing without any, and
 the client replaces it.
 """
 
+import json
 import os
 import time
 from collections.abc import Iterable
+from functools import cache
 from threading import Lock
-from typing import Any, NoReturn, NotRequired, TypedDict, Unpack
+from typing import Any, Literal, NoReturn, NotRequired, TypedDict, Unpack
 
 import httpx
+from botocore.config import Config
 
-from finch_tokens import TokenClient, TokenRefused, VendedToken, from_settings
+from finch_tokens import (
+    TokenClient,
+    TokenRefused,
+    VendedToken,
+    client_of,
+    from_settings,
+    refusal,
+)
 
 # A token in memory cannot be taken back, so it is asked for again after these seconds.
 KEPT_SECONDS = 300.0
 # Finch ends a call after six minutes ("408" in its error types).
 _TIMEOUT = httpx.Timeout(5, read=360)
 _ENTITY = "entity_ids[]"
+# CallFinch ends within seven minutes. A repetition after a lost answer could make a call twice, and a
+# router may drop a connection without traffic earlier.
+CALL_SECONDS = 425.0
+_CONFIG = Config(
+    connect_timeout=1.0,
+    read_timeout=CALL_SECONDS,
+    retries={"mode": "standard", "total_max_attempts": 1},
+    tcp_keepalive=True,
+)
 # The SDK also has calls that end a connection, or that need the application's own credentials.
 _DATA = ("/employer/", "/jobs/", "/forward")
+
+
+type Through = Literal["vend_token", "call_finch"]
 
 
 class NotReady(Exception):
@@ -52,33 +74,44 @@ class Connection(TypedDict):
 
 def finch_connections_client(
     *,
+    through: Through = "vend_token",
     client: TokenClient | None = None,
     transport: httpx.BaseTransport | None = None,
     **connection: Unpack[Connection],
 ) -> httpx.Client:
     """A client whose requests all go to Finch, with the token of this connection.
 
-    The token is asked for with the first request and kept in memory for five minutes. After a 401, which
-    is reported, requests are refused as `unauthorized` for the rest of them.
+    Through VendToken, the token is asked for with the first request and kept in memory for five minutes.
+    After a 401, which is reported, requests are refused as `unauthorized` for the rest of them. Through
+    CallFinch, the token never leaves that function.
 
     `raise_for_status` of a response raises `TokenRefused`, `VendingFailed`, `NotReady` and
     `EntityNeeded`, and so do the calls of the SDK.
     """
-    inner = transport or httpx.HTTPTransport(trust_env=False)
-    vending = _Vending(_Grant(connection, client), inner)
-    return httpx.Client(transport=vending, timeout=_TIMEOUT, trust_env=False)
+    chosen: httpx.BaseTransport
+    if through == "call_finch":
+        chosen = _Calling(connection, client)
+    else:
+        inner = transport or httpx.HTTPTransport(trust_env=False)
+        chosen = _Vending(_Grant(connection, client), inner)
+    return httpx.Client(transport=chosen, timeout=_TIMEOUT, trust_env=False)
 
 
 def async_finch_connections_client(
     *,
+    through: Through = "vend_token",
     client: TokenClient | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
     **connection: Unpack[Connection],
 ) -> httpx.AsyncClient:
     """The same as `finch_connections_client` for `AsyncFinch`, in an event loop of asyncio."""
-    inner = transport or httpx.AsyncHTTPTransport(trust_env=False)
-    vending = _AsyncVending(_Grant(connection, client), inner)
-    return httpx.AsyncClient(transport=vending, timeout=_TIMEOUT, trust_env=False)
+    chosen: httpx.AsyncBaseTransport
+    if through == "call_finch":
+        chosen = _AsyncCalling(_Calling(connection, client))
+    else:
+        inner = transport or httpx.AsyncHTTPTransport(trust_env=False)
+        chosen = _AsyncVending(_Grant(connection, client), inner)
+    return httpx.AsyncClient(transport=chosen, timeout=_TIMEOUT, trust_env=False)
 
 
 class _Raising(httpx.Response):
@@ -193,3 +226,74 @@ class _AsyncVending(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         await self._transport.aclose()
+
+
+class _Calling(httpx.BaseTransport):
+    """Sends each request through CallFinch."""
+
+    def __init__(self, connection: Connection, client: TokenClient | None) -> None:
+        asked: dict[str, Any] = {**connection}
+        # CallFinch knows the products of a path.
+        asked.pop("products", None)
+        self._entity_id: str | None = asked.pop("entity_id", None)
+        self._asked, self._client, self._lock = asked, client, Lock()
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        try:
+            with self._lock:
+                self._client = self._client or calling_from_settings()
+            return _answered(self._client.ask(self._request(request)))
+        except NotReady as error:
+            return _Raising(httpx.codes.ACCEPTED, error)
+        except Exception as error:
+            return _Raising(httpx.codes.FORBIDDEN, error)
+
+    def _request(self, request: httpx.Request) -> dict[str, Any]:
+        params = request.url.params
+        query = {name: params.get_list(name) for name in params}
+        if self._entity_id and request.url.path.startswith("/employer/"):
+            query.setdefault(_ENTITY, [self._entity_id])
+        content = request.read()
+        path = request.url.raw_path.partition(b"?")[0].decode()
+        call = {"method": request.method, "path": path, "query": query}
+        return {**self._asked, **call, "body": json.loads(content) if content else None}
+
+
+class _AsyncCalling(httpx.AsyncBaseTransport):
+    def __init__(self, calling: _Calling) -> None:
+        # Only the async classes need it, and it is large.
+        from asyncio import to_thread  # noqa: PLC0415
+
+        self._calling, self._in_thread = calling, to_thread
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return await self._in_thread(self._calling.handle_request, request)
+
+
+def _answered(answer: Any) -> httpx.Response:
+    """The response in an answer of CallFinch; raises the error for its reason."""
+    match answer.get("reason"):
+        case None:
+            return httpx.Response(
+                answer["status_code"], headers=answer["headers"], text=answer["body"]
+            )
+        case "not_ready":
+            raise NotReady
+        case "entity_needed":
+            raise EntityNeeded(answer["entity_ids"])
+        case "rate_limited":
+            # As Finch would answer, so that the SDK waits and tries again. It obeys no longer wait.
+            body = {
+                "code": 429,
+                "name": "rate_limit_exceeded_error",
+                "message": "Too many requests",
+            }
+            headers = {"Retry-After": str(min(answer["retry_after"], 60))}
+            return httpx.Response(httpx.codes.TOO_MANY_REQUESTS, headers=headers, json=body)
+    raise refusal(answer)
+
+
+@cache
+def calling_from_settings() -> TokenClient:
+    """The client of the CallFinch function that the environment names. Raises `SettingMissing`."""
+    return client_of("CALL_FINCH_FUNCTION", _CONFIG)

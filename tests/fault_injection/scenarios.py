@@ -214,6 +214,12 @@ def connected(logins: int) -> Callable[[InProcess], bool]:
     return reached
 
 
+def connected_alone(world: InProcess) -> bool:
+    """The customer has one connection, and no other is live at Finch."""
+    [*live] = (one for one in world.finch.connections() if one.live)
+    return shown("connected")(world) and [one.provider_id for one in live] == ["gusto"]
+
+
 def shown(status: str) -> Callable[[InProcess], bool]:
     """The connection is shown with this status."""
 
@@ -334,6 +340,11 @@ def held_once(world: InProcess) -> bool:
 
 
 def _nothing(run: ScenarioRun) -> Person:
+    return run.person()
+
+
+def _one_allowed(run: ScenarioRun) -> Person:
+    run.world.limit_connections(1)
     return run.person()
 
 
@@ -684,6 +695,16 @@ def _connect_another_customers_company(run: ScenarioRun, acme: Person) -> None:
     run.process()
 
 
+@scenario("connect one more than the limit", connected_alone, _one_allowed)
+def _connect_two_of_one(run: ScenarioRun, acme: Person) -> None:
+    pages = [acme.click(acme.link()) for _ in range(2)]
+    landing = acme.come_back(acme.log_in(pages[0]))
+    assert run.record_outcome(landing.outcome) == "connected"
+    landing = acme.come_back(acme.log_in(pages[1], provider_id="justworks"))
+    assert run.record_outcome(landing.outcome) == "connection_limit"
+    run.process()
+
+
 @scenario("connect embedded", connected(1), _nothing)
 def _connect_embedded(run: ScenarioRun, acme: Person) -> None:
     started = acme.start(mode="embedded")
@@ -869,6 +890,23 @@ def _vend(run: ScenarioRun, acme: Person) -> None:
     records = run.world.tables.items(run.world.tables.audit)
     assert "token" in (answer or {}), "no token"
     assert [one["outcome"]["S"] for one in records][-1:] == ["vended"]
+
+
+@scenario("call finch", connected(1), _one_login)
+def _call_finch(run: ScenarioRun, acme: Person) -> None:
+    asked = {
+        "customer_id": CUSTOMER,
+        "provider_id": "gusto",
+        "company_id": HARBOR_LANE.id,
+        "caller": "nightly-sync",
+        "purpose": "nightly sync",
+        "method": "GET",
+        "path": "/employer/directory",
+    }
+    answer = run.call("call_finch", asked)
+    if answer and answer.get("status_code") == 200:
+        records = run.world.tables.items(run.world.tables.audit)
+        assert records[-1]["call"]["S"] == "GET /employer/directory"
 
 
 # An operator

@@ -1,4 +1,4 @@
-"""Calls of Finch for other backends: the answer, the refusals, the records, the limits and the repetitions."""
+"""Calls of Finch for other backends: answers, refusals, records, limits and repetitions."""
 
 import json
 from datetime import timedelta
@@ -348,10 +348,10 @@ def test_calls_at_the_same_time_are_all_counted(deployed: InProcess, acme: Perso
 
     def race(call: Call, send: Any) -> Any:
         nonlocal others
-        if call.operation == "UpdateItem" and call.arguments["TableName"] == "ConnectSessionsTable":
-            if others:
-                others -= 1
-                ask(deployed)
+        counts = call.arguments["TableName"] == "ConnectSessionsTable" if others else False
+        if counts and call.operation == "UpdateItem":
+            others -= 1
+            ask(deployed)
         return send()
 
     deployed.border.guard = race

@@ -23,6 +23,8 @@ OTHERS = {
     "ApiUrl": "https://api.example.com/payroll",
     "AttemptsPerCustomer": "61",
     "Architecture": "x86_64",
+    "CallFinchReads": "/employer/company",
+    "CallFinchWrites": "/employer/benefits",
     "CertificateArn": "arn:aws:acm:eu-west-1:123456789012:certificate/1",
     "ChecksPerMinute": "101",
     "ConnectModes": "embedded",
@@ -38,6 +40,7 @@ OTHERS = {
     "JwtAudience": "others",
     "JwtIssuer": "https://other.example.com/",
     "LogRetentionDays": "7",
+    "MaxConnections": "1",
     "OldTokenKeyArn": "arn:aws:kms:eu-west-1:123456789012:key/old",
     "PermissionsBoundaryArn": "arn:aws:iam::123456789012:policy/boundary",
     "Production": "true",
@@ -53,9 +56,10 @@ OTHERS = {
 }
 BEFORE = {"ReturnUrls": OTHERS["ReturnUrls"][:-1] + "z", "WithExample": "false"}
 REACH_ALL = {
-    *("ApiUrl", "Architecture", "AttemptsPerCustomer", "ChecksPerMinute", "ConnectModes"),
-    *("CustomerClaim", "DomainName", "FinchApiUrl", "FinchSandbox", "IdleDays", "OldTokenKeyArn"),
-    *("ReturnUrls", "TokenKeyArn"),
+    *("ApiUrl", "Architecture", "AttemptsPerCustomer", "CallFinchReads", "CallFinchWrites"),
+    *("ChecksPerMinute", "ConnectModes"),
+    *("CustomerClaim", "DomainName", "FinchApiUrl", "FinchSandbox", "IdleDays", "MaxConnections"),
+    *("OldTokenKeyArn", "ReturnUrls", "TokenKeyArn"),
 }
 REACHED = {name: set(FUNCTIONS) for name in REACH_ALL} | {"SnapStart": FAST}
 # Lambda keeps these for the function, and not in its versions ("Managing Lambda function versions").

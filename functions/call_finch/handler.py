@@ -89,12 +89,9 @@ def _answer(event: Any, context: Any) -> dict[str, Any]:
         caller=parsed.caller,
         call=call,
     )
-    ours = settings.read()
     result = use_case.call(
         CallRequest(asked, call, parsed.query, parsed.body),
-        allowed=Allowed(
-            tuple(ours.call_finch_reads.split(",")), tuple(ours.call_finch_writes.split(","))
-        ),
+        allowed=Allowed(*settings.called_paths()),
         seconds_left=lambda: context.get_remaining_time_in_millis() / 1000,
         now=now,
         services=services,

@@ -72,8 +72,8 @@ def acme(deployed: InProcess) -> Person:
 @pytest.fixture
 def writes(monkeypatch: pytest.MonkeyPatch) -> None:
     """The operator allows changes of benefits."""
-    read = settings.read()._replace(call_finch_writes="/employer/benefits,/employer/documents")
-    monkeypatch.setattr(settings, "read", lambda: read)
+    paths = ("/employer",), ("/employer/benefits", "/employer/documents")
+    monkeypatch.setattr(settings, "called_paths", lambda: paths)
 
 
 # The answer

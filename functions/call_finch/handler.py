@@ -104,7 +104,7 @@ def _answer(event: Any, context: Any) -> dict[str, Any]:
         known = [wait for code, wait in _WAITS.items() if code in result.text]
         headers["retry-after"] = known[0] if known else _WAIT
     if not call.reads and (result.status_code in (408, 409) or result.is_server_error):
-        # Finch's SDK repeats any call, also one that changes data, if this header does not forbid it.
+        # Without this header, Finch's SDK repeats any call, also a change.
         headers["x-should-retry"] = "false"
     answer = {"status_code": result.status_code, "headers": headers, "body": result.text}
     if len(json.dumps(answer)) > use_case.MOST_BYTES:

@@ -16,6 +16,7 @@ import pytest
 import time_machine
 
 from finch_tokens import TokenClient, TokenRefused, VendingFailed
+from finch_tokens import http as finch_http
 from finch_tokens.http import (
     EntityNeeded,
     NotReady,
@@ -25,6 +26,7 @@ from finch_tokens.http import (
 from local.fake_finch import FinchState
 from local.fake_finch.seed_world import CEDARLINE, DANA, HARBOR_LANE, LENA, NORTHFOLD
 from tests.contract.conftest import Connected, Customers
+from tests.support.deployed import ROOT
 
 PRODUCTS = ["company", "directory", "individual", "employment", "payment", "pay_statement"]
 ASKED: Any = {
@@ -351,3 +353,15 @@ def test_plain_httpx_gets_the_same_errors(backend: Backend, fake_finch: FinchSta
     assert (response.status_code, response.content) == (202, b"")
     with pytest.raises(NotReady):
         response.raise_for_status()
+
+
+def test_first_lines_of_the_documents_work(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (ROOT / "docs" / "tokens.md").read_text()
+    lines = page.partition("```python\n")[2].partition("```")[0]
+    monkeypatch.setattr(finch_http, "from_settings", lambda: backend.options["client"])
+    names: dict[str, Any] = {}
+    exec(lines, names)  # noqa: S102
+    names["http"].close()
+    assert len(capsys.readouterr().out.split()) == HARBOR_LANE.entities[0].headcount

@@ -113,7 +113,7 @@ def test_token_is_neither_in_the_answer_nor_in_a_log_or_table(
     assert deployed.finch.requests.last().headers["authorization"] == "Bearer"
 
 
-def test_error_of_finch_is_answered_as_it_is(deployed: InProcess, acme: Person) -> None:
+def test_error_of_finch_is_answered_unchanged(deployed: InProcess, acme: Person) -> None:
     deployed.finch.faults.add("GET", DIRECTORY, error="not_implemented_error")
     answer = ask(deployed)
     assert (answer["status_code"], calls(deployed)) == (501, 1)
@@ -343,7 +343,7 @@ def test_no_minute_has_more_calls_than_finch_allows(deployed: InProcess, acme: P
 
 
 def test_calls_at_the_same_time_are_all_counted(deployed: InProcess, acme: Person) -> None:
-    """Another backend counts its call between the read and the write of this one."""
+    """Another backend counts its call between our read and our write."""
     others = 3
 
     def race(call: Call, send: Any) -> Any:

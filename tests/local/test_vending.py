@@ -14,7 +14,7 @@ from local.world import EmulatedAws, World
 from tests.support.deployed import Deployed
 from tests.support.person import Person
 
-CEDARLINES = {"customer_id": "acme", "provider_id": "rippling", "company_id": CEDARLINE.id}
+CEDARLINES: Any = {"customer_id": "acme", "provider_id": "rippling", "company_id": CEDARLINE.id}
 REQUEST = {**CEDARLINES, "products": ["directory"], "purpose": "test", "caller": "payroll-sync"}
 
 

@@ -20,7 +20,7 @@ PER_WINDOW: Mapping[str, int] = {
     "pay-statement-item": 20,
     "pay-groups": 12,
 }
-# Finch's reference has no figure for the other paths, which share this one.
+# Finch's reference has no figure for the other paths, which share this limit.
 _OTHERS, _PER_WINDOW_OF_OTHERS = "others", 12
 # The product of a path, where Finch's reference names it. If not, Finch decides.
 _PRODUCTS = ("company", "directory", "individual", "employment", "payment", "pay-statement")

@@ -1,11 +1,15 @@
-"""Calls moto's DynamoDB without HTTP, which takes most of the time of a call.
+"""Calls moto without HTTP, which takes most of the time of a call.
 
 Moto still checks each call and executes it. A call that fails is sent again in the usual way, which
-makes the error: a failed call of DynamoDB changes nothing.
+makes the error: a failed call of these operations changes nothing.
 """
 
+import base64
+import json
+import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 from botocore.validate import ParamValidator
@@ -13,46 +17,80 @@ from moto.core.exceptions import ServiceException
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.core.responses import ActionResult
 from moto.core.utils import camelcase_to_underscores
+from moto.dynamodb.parsing.expressions import UpdateExpressionParser
 from moto.dynamodb.responses import DynamoHandler
+from moto.kms.responses import KmsResponse
+from moto.sqs import models as sqs_models
+from moto.sqs.responses import SQSResponse
 from werkzeug.exceptions import HTTPException
 
-_OPERATIONS = (
-    "GetItem",
-    "PutItem",
-    "UpdateItem",
-    "DeleteItem",
-    "Query",
-    "Scan",
-    "BatchGetItem",
-    "BatchWriteItem",
-    "TransactWriteItems",
-)
-_METHODS = {name: camelcase_to_underscores(name) for name in _OPERATIONS}
+_OPERATIONS: dict[type[DynamoHandler | KmsResponse | SQSResponse], tuple[str, ...]] = {
+    DynamoHandler: (
+        "GetItem",
+        "PutItem",
+        "UpdateItem",
+        "DeleteItem",
+        "Query",
+        "Scan",
+        "BatchGetItem",
+        "BatchWriteItem",
+        "TransactWriteItems",
+    ),
+    KmsResponse: ("Encrypt", "Decrypt", "ReEncrypt", "GenerateMac"),
+    SQSResponse: ("SendMessage", "SendMessageBatch", "GetQueueAttributes"),
+}
+_METHODS = {
+    name: (handler, camelcase_to_underscores(name))
+    for handler, names in _OPERATIONS.items()
+    for name in names
+}
+# The header in which botocore passes on the variable of Lambda with the trace.
+TRACE_HEADER = "X-Amzn-Trace-Id"
+TRACE_VARIABLE = "_X_AMZN_TRACE_ID"
 # Moto takes no lock between reading and writing an item, so two conditional writes could both succeed.
 _LOCK = threading.RLock()
+# Moto does these two for each call again, with the same few texts. It copies the parsed expression.
+sqs_models.camelcase_to_underscores = cache(camelcase_to_underscores)
+UpdateExpressionParser.make = cache(UpdateExpressionParser.make)  # type: ignore[method-assign]
 
 
 def call(client: Any, operation: str, arguments: Any, send: Callable[[], Any]) -> Any:
-    """The response of DynamoDB; `send` makes the call in the usual way."""
+    """The response of an AWS service; `send` makes the call in the usual way."""
+    if operation not in _METHODS:
+        return send()
     with _LOCK:
         return _called(client, operation, arguments) or send()
 
 
 def _called(client: Any, operation: str, arguments: Any) -> dict[str, Any] | None:
-    shape = client.meta.service_model.operation_model(operation).input_shape
-    if operation not in _METHODS or ParamValidator().validate(arguments, shape).has_errors():
+    model = client.meta.service_model.operation_model(operation)
+    if ParamValidator().validate(arguments, model.input_shape).has_errors():
         return None
-    handler = DynamoHandler()
+    kind, method = _METHODS[operation]
+    handler: Any = kind()
     handler.current_account, handler.region = DEFAULT_ACCOUNT_ID, client.meta.region_name
-    handler.body = handler.params = _copied(arguments)
+    handler.headers = {TRACE_HEADER: os.environ.get(TRACE_VARIABLE)}
+    handler.uri_match = {}
+    if kind is KmsResponse:
+        handler.body = json.dumps(arguments, default=lambda data: base64.b64encode(data).decode())
+    else:
+        handler.body = handler.params = _copied(arguments)
     try:
-        answer = getattr(handler, _METHODS[operation])()
+        answer = getattr(handler, method)()
     except (HTTPException, ServiceException):
         return None
-    assert isinstance(answer, ActionResult)
-    assert isinstance(answer.result, dict)
-    members = {name: _copied(value) for name, value in answer.result.items() if value is not None}
+    result = answer.result or {} if isinstance(answer, ActionResult) else _decoded(answer, model)
+    members = {name: _copied(value) for name, value in result.items() if value is not None}
     return members | {"ResponseMetadata": {"HTTPStatusCode": 200, "RetryAttempts": 0}}
+
+
+def _decoded(answer: str, model: Any) -> Mapping[str, Any]:
+    """A response in JSON, in which bytes are base64."""
+    members = model.output_shape.members
+    return {
+        name: base64.b64decode(value) if members[name].type_name == "blob" else value
+        for name, value in json.loads(answer).items()
+    }
 
 
 def _copied(value: Any) -> Any:

@@ -20,9 +20,7 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.core.responses import ActionResult
 from moto.core.utils import camelcase_to_underscores
 from moto.dynamodb.models.table import Table
-from moto.dynamodb.parsing import validators
-from moto.dynamodb.parsing.ast_nodes import DepthFirstTraverser
-from moto.dynamodb.parsing.expressions import UpdateExpressionParser
+from moto.dynamodb.parsing import ast_nodes, expressions, validators
 from moto.dynamodb.responses import DynamoHandler
 from moto.kms.responses import KmsResponse
 from moto.sqs import models as sqs_models
@@ -54,24 +52,38 @@ TRACE_HEADER = "X-Amzn-Trace-Id"
 TRACE_VARIABLE = "_X_AMZN_TRACE_ID"
 # Moto takes no lock between reading and writing an item, so two conditional writes could both succeed.
 _LOCK = threading.RLock()
-# Moto does the next three again in each call, although the result is always the same.
-sqs_models.camelcase_to_underscores = cache(camelcase_to_underscores)
-UpdateExpressionParser.make = cache(UpdateExpressionParser.make)  # type: ignore[method-assign]
-_node_types = cache(lambda kind: tuple(kind._processing_map(kind.__new__(kind))))
-DepthFirstTraverser.nodes_to_be_processed = lambda self: _node_types(type(self))
-# The same copy of a parsed expression, in a fraction of the time.
-validators.deepcopy = lambda expression: pickle.loads(pickle.dumps(expression))  # noqa: S301
 
 
-def _saved(table: Table, memo: dict[int, Any]) -> Table:
+_known_types: dict[Any, tuple[Any, ...]] = {}
+
+
+def _node_types(processor: Any) -> tuple[Any, ...]:
+    kind = type(processor)
+    if kind not in _known_types:
+        _known_types[kind] = tuple(processor._processing_map())
+    return _known_types[kind]
+
+
+def _saved(table: Table, memo: dict[int, Any]) -> Any:
     """The copy of a table to which moto returns if a transaction fails: only the items change in it."""
-    saved = object.__new__(Table)
+    saved: Any = object.__new__(type(table))
     vars(saved).update(vars(table))
     saved.items = copy.deepcopy(table.items, memo)
     return saved
 
 
-Table.__deepcopy__ = _saved  # type: ignore[attr-defined]
+parser: Any = vars(expressions)["UpdateExpressionParser"]
+traverser: Any = vars(ast_nodes)["DepthFirstTraverser"]
+for owner, name, replacement in (
+    # Moto does these again in each call, although the result is always the same.
+    (sqs_models, "camelcase_to_underscores", cache(camelcase_to_underscores)),
+    (parser, "make", cache(parser.make)),
+    (traverser, "nodes_to_be_processed", _node_types),
+    # Moto copies these with `copy.deepcopy`, which is slow.
+    (validators, "deepcopy", lambda expression: pickle.loads(pickle.dumps(expression))),  # noqa: S301
+    (Table, "__deepcopy__", _saved),
+):
+    setattr(owner, name, replacement)
 
 
 def call(client: Any, operation: str, arguments: Any, send: Callable[[], Any]) -> Any:
@@ -99,8 +111,8 @@ def _called(client: Any, operation: str, arguments: Any) -> dict[str, Any] | Non
         answer = getattr(handler, method)()
     except (HTTPException, ServiceException):
         return None
-    result = answer.result or {} if isinstance(answer, ActionResult) else _decoded(answer, model)
-    members = {name: _copied(value) for name, value in result.items() if value is not None}
+    result: Any = answer.result if isinstance(answer, ActionResult) else _decoded(answer, model)
+    members = {name: _copied(value) for name, value in (result or {}).items() if value is not None}
     return members | {"ResponseMetadata": {"HTTPStatusCode": 200, "RetryAttempts": 0}}
 
 

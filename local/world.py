@@ -194,6 +194,7 @@ class World:
             "FinchApiUrl": self.finch_url,
             "Production": "false",
             "WithExample": "true",
+            "Backends": "payroll",
             "Architecture": template.architecture(),
             **self._changed,
         }
@@ -221,9 +222,9 @@ class World:
         name: str = found["StackResourceDetail"]["PhysicalResourceId"]
         return name
 
-    def alias(self, function: str) -> str:
-        """The ARN of the alias through which every caller reaches a function."""
-        return self.physical_id(f"{function}Aliaslive")
+    def alias(self, function: str, name: str = "live") -> str:
+        """The ARN of an alias of a function, by default of the alias for every caller."""
+        return self.physical_id(f"{function}Aliaslive").removesuffix("live") + name
 
     def as_role(self, logical_id: str) -> EmulatedAws:
         """The emulated AWS with the permissions of a role of the stack."""

@@ -18,6 +18,7 @@ from operations import (
     doctor,
     erase,
     export,
+    grants,
     inspect,
     redrive,
     reencrypt,
@@ -118,6 +119,12 @@ def parser() -> Parser:
     text = "give a company to the customer of a held token that proves it"
     _decides(_add(commands, "transfer", text, _SESSION))
 
+    text = "list and change what backends with an alias of their own may read"
+    command = commands.add_parser(
+        "grants", help=text, description=f"{text.capitalize()}.", example="grants list"
+    )
+    _takes_grants(command)
+
     _add(commands, "redrive", "retry the dead letters")
     _add(commands, "reencrypt", "encrypt every token with the current key")
 
@@ -157,6 +164,37 @@ def _takes_actions(resolve_command: Parser) -> None:
     _names_connection(end, required=True)
     text = "list the newest requests for a customer's tokens"
     _names_customer(_add(actions, "resolve audit", text, "acme", reads=True))
+
+
+def _takes_grants(grants_command: Parser) -> None:
+    actions = grants_command.add_subparsers(dest="action", required=True, metavar="action")
+    _add(actions, "grants list", "list what each backend may read", reads=True)
+    example = "payroll --products company pay_statement --reads /employer --customers acme"
+    change = _add(actions, "grants set", "replace the grant of a backend", example)
+    remove = _add(actions, "grants remove", "grant nothing to a backend any more", "payroll")
+    for command in (change, remove):
+        command.add_argument("backend", help="a name in the parameter Backends")
+    for name, kind, text, required in (
+        ("products", _product, "products, or '*' for all", True),
+        ("reads", _path, "paths of Finch to read through CallFinch", False),
+        ("writes", _path, "paths of Finch to change through CallFinch", False),
+        ("customers", str, "ids of customers, or '*' for all", True),
+    ):
+        change.add_argument(
+            f"--{name}", nargs="+", type=kind, default=(), required=required, help=text
+        )
+
+
+def _product(text: str) -> str:
+    if not re.fullmatch(r"[a-z_]{1,64}|\*", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a product such as pay_statement")
+    return text
+
+
+def _path(text: str) -> str:
+    if not re.fullmatch("/(employer|jobs|forward)(/[a-z-]+)*", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a path such as /employer/directory")
+    return text
 
 
 def _add(to: Any, words: str, text: str, example: str = "", *, reads: bool = False) -> Parser:
@@ -305,15 +343,15 @@ def _run(options: argparse.Namespace, stack: Stack) -> ExitCode:
             return resolve.resolve(options, stack, say)
         case "transfer":
             return transfer.transfer(stack, options.session, sure=options.yes, say=say)
+        case "grants":
+            return grants.grants(options, stack, now, say)
         case "redrive":
             return redrive.redrive(stack, say)
         case "reencrypt":
             return reencrypt.reencrypt(stack, say)
         case "erase":
-            if not options.yes and not erase.confirm(options.customer_id, say):
-                say("Nothing was done.")
-                return ExitCode.PERSON_NEEDED
-            return erase.erase(stack, options.customer_id, timedelta(minutes=options.minutes), say)
+            patience = timedelta(minutes=options.minutes)
+            return erase.erase(stack, options.customer_id, patience, say, sure=options.yes)
         case "restore":
             tables = {"connections": options.connections, "sessions": options.sessions}
             given = {table: name for table, name in tables.items() if name}

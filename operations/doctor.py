@@ -10,7 +10,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from operations.stack import CannotOperate, ExitCode, Say, Stack, missing_permission
 
-_TABLES = ("ConnectionsTable", "ConnectSessionsTable", "OwnershipTable", "AuditTable")
+_TABLES = (
+    "ConnectionsTable",
+    "ConnectSessionsTable",
+    "OwnershipTable",
+    "AuditTable",
+    "GrantsTable",
+)
 _EXPIRING = ("ConnectSessionsTable", "AuditTable")
 _INDEXED = ("ConnectionsTable", "ConnectSessionsTable")
 _TIMEOUT = 10.0

@@ -7,12 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from finch_connections.use_cases.operator.erase_customer import ONLY_FINCH
+from operations import grants
 from operations.stack import CannotOperate, ExitCode, Say, Stack, go_through, progress, summary
 
 _PAUSE_SECONDS = 3.0
 
 
-def confirm(customer_id: str, say: Say) -> bool:
+def _confirm(customer_id: str, say: Say) -> bool:
     """Whether the operator repeats the customer's id; raises `CannotOperate` without a terminal."""
     if not sys.stdin.isatty():
         raise CannotOperate("Cannot ask for confirmation without a terminal. Use --yes to confirm.")
@@ -20,11 +21,18 @@ def confirm(customer_id: str, say: Say) -> bool:
     return input("Repeat the customer's id: ") == customer_id
 
 
-def erase(stack: Stack, customer_id: str, patience: timedelta, say: Say) -> ExitCode:
-    """Ends and erases everything of a customer, and waits up to `patience` until Finch has confirmed."""
+def erase(stack: Stack, customer_id: str, patience: timedelta, say: Say, *, sure: bool) -> ExitCode:
+    """Ends and erases everything of a customer, and waits up to `patience` until Finch has confirmed.
+
+    Asks the operator first if they are not `sure`.
+    """
+    if not sure and not _confirm(customer_id, say):
+        say("Nothing was done.")
+        return ExitCode.PERSON_NEEDED
     until = time.monotonic() + patience.total_seconds()
     total: Counter[str] = Counter()
     only_finch: list[dict[str, Any]] = []
+    grants.of_stack(stack).forget(customer_id)
     while True:
         began = datetime.now(UTC)
         progress(f"Going through the data of {customer_id}.")

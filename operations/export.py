@@ -47,6 +47,7 @@ def export(stack: Stack, customer_id: str, now: datetime) -> dict[str, Any]:
     client = stack.client("dynamodb")
     values = {":customer": {"S": customer_id}}
     by_key = {"KeyConditionExpression": "customer_id = :customer"}
+    by_member = {"FilterExpression": "contains(customers, :customer)"}
     by_filter = {"FilterExpression": "customer_id = :customer"}
 
     def items(operation: str, output: str, how: Mapping[str, str]) -> list[Any]:
@@ -66,6 +67,8 @@ def export(stack: Stack, customer_id: str, now: datetime) -> dict[str, Any]:
         "sessions": items("scan", "ConnectSessionsTableName", by_filter),
         "ownerships": items("scan", "OwnershipTableName", by_filter),
         "token_requests": items("query", "AuditTableName", by_key),
+        # A grant names other customers, too.
+        "granted_backends": [one["backend"] for one in items("scan", "GrantsTableName", by_member)],
     }
 
 

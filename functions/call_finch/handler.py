@@ -12,6 +12,7 @@ from finch_connections.aws import (
     audit_table,
     call_counter,
     connection_table,
+    grant_table,
     token_vault,
     work_queue,
 )
@@ -24,7 +25,7 @@ from finch_connections.use_cases import call_finch as use_case
 from finch_connections.use_cases import vend_token
 from finch_connections.use_cases.call_finch import Allowed, CallRequest, Services
 from finch_connections.web import request_body
-from finch_connections.web.backend_request import Company, Purpose, Requester
+from finch_connections.web.backend_request import Company, Purpose, Requester, backend_of
 
 _TOO_LARGE = (
     "Finch's answer has more than 6 MB. Ask for less, by limit and offset or in smaller batches."
@@ -81,6 +82,7 @@ def _answer(event: Any, context: Any) -> dict[str, Any]:
         _record_invalid(event, now, services)
         return {"reason": Outcome.INVALID_REQUEST, "detail": str(error)}
     call = FinchCall(parsed.method, parsed.path)
+    backend = backend_of(context.invoked_function_arn)
     asked = TokenRequest(
         customer_id=parsed.customer_id,
         key=parsed.key,
@@ -88,6 +90,7 @@ def _answer(event: Any, context: Any) -> dict[str, Any]:
         purpose=parsed.purpose,
         caller=parsed.caller,
         call=call,
+        grant=services.vending.grants.of(backend) if backend else None,
     )
     result = use_case.call(
         CallRequest(asked, call, parsed.query, parsed.body),
@@ -142,6 +145,7 @@ def _services() -> Services:
             audit=audit_table.from_settings(),
             vault=token_vault.from_settings(),
             queue=work_queue.from_settings(),
+            grants=grant_table.from_settings(),
         ),
         counter=call_counter.from_settings(),
         finch=finch_client.from_settings(),

@@ -323,6 +323,7 @@ def _record(record: AuditRecord) -> dict[str, Any]:
         "connection_id": record.connection_id,
         "token_id": record.token_id,
         "call": record.call,
+        "backend": record.backend,
     }
 
 

@@ -7,15 +7,22 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import ConfigDict, Field, model_validator
 
 from finch_connections import cold_start, metrics
-from finch_connections.aws import audit_table, connection_table, token_vault, work_queue
+from finch_connections.aws import (
+    audit_table,
+    connection_table,
+    grant_table,
+    token_vault,
+    work_queue,
+)
 from finch_connections.domain.connection import CompanyKey, ConnectionStatus
 from finch_connections.domain.errors import InternalError, InvalidRequest
+from finch_connections.domain.grant import EVERY, Grant
 from finch_connections.domain.token_request import Outcome, Refused, TokenRequest
 from finch_connections.log import logger
 from finch_connections.use_cases import vend_token as use_case
 from finch_connections.use_cases.vend_token import Services, Vended
 from finch_connections.web import request_body
-from finch_connections.web.backend_request import Company, Purpose, Requester
+from finch_connections.web.backend_request import Company, Purpose, Requester, backend_of
 from finch_connections.web.request_body import FinchId
 
 # To note the use of a connection can take this long when DynamoDB is slow. With less time left, we do not.
@@ -64,10 +71,12 @@ def vend_token(event: Any, context: Any) -> dict[str, Any]:
 
 def _answer(event: Any, context: Any) -> dict[str, Any]:
     now, services = datetime.now(UTC), _services()
+    backend = backend_of(context.invoked_function_arn)
+    grant = services.grants.of(backend) if backend else None
     listing = isinstance(event, dict) and "list_connections" in event
     try:
         if listing:
-            return _list(request_body.validate(ListRequest, event), now, services)
+            return _list(request_body.validate(ListRequest, event), grant, now, services)
         parsed = request_body.validate(VendRequest, event)
     except InvalidRequest as error:
         _record_invalid(event, now, services)
@@ -78,6 +87,7 @@ def _answer(event: Any, context: Any) -> dict[str, Any]:
         products=frozenset(parsed.products),
         purpose=parsed.purpose,
         caller=parsed.caller,
+        grant=grant,
     )
     if parsed.token_id is None:
         result = use_case.vend(
@@ -91,24 +101,28 @@ def _answer(event: Any, context: Any) -> dict[str, Any]:
     return _reason(refused) if refused else {"reported": True}
 
 
-def _list(asked: ListRequest, now: datetime, services: Services) -> dict[str, Any]:
+def _list(
+    asked: ListRequest, grant: Grant | None, now: datetime, services: Services
+) -> dict[str, Any]:
     page = use_case.list_connections(
         asked.customer_id,
         asked.caller,
         asked.purpose,
         after=asked.after.key if asked.after else None,
+        grant=grant,
         now=now,
         services=services,
     )
-    connections = [
-        {
-            **_company(one.key),
-            "status": one.status,
-            "products": sorted(frozenset().union(*(token.products for token in one.tokens))),
-        }
-        for one in page.connections
-        if one.status is not ConnectionStatus.DISCONNECTED
-    ]
+    if isinstance(page, Refused):
+        return _reason(page)
+    connections = []
+    for one in page.connections:
+        products = frozenset[str]().union(*(token.products for token in one.tokens))
+        products = grant.within(products) if grant else products
+        is_granted = grant is None or products or EVERY in grant.products
+        if is_granted and one.status is not ConnectionStatus.DISCONNECTED:
+            shown = {"status": one.status, "products": sorted(products)}
+            connections.append(_company(one.key) | shown)
     return {"connections": connections, "next": _company(page.last) if page.last else None}
 
 
@@ -155,6 +169,7 @@ def _services() -> Services:
         audit=audit_table.from_settings(),
         vault=token_vault.from_settings(),
         queue=work_queue.from_settings(),
+        grants=grant_table.from_settings(),
     )
 
 

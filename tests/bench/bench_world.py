@@ -298,6 +298,7 @@ def bench_world(folder: Path) -> Iterator[BenchWorld]:
             sessions=world.output("ConnectSessionsTableName"),
             ownerships=world.output("OwnershipTableName"),
             audit=world.output("AuditTableName"),
+            grants=world.output("GrantsTableName"),
         )
         deployed = Deployed(
             api=HttpApi(world.api_url),

@@ -117,7 +117,13 @@ def test_moto_makes_tables_with_indexes_and_stream_but_without_expiry(
     created: dict[str, str],
 ) -> None:
     client = boto3.client("dynamodb")
-    for name in ("ConnectionsTable", "ConnectSessionsTable", "OwnershipTable", "AuditTable"):
+    for name in (
+        "ConnectionsTable",
+        "ConnectSessionsTable",
+        "OwnershipTable",
+        "AuditTable",
+        "GrantsTable",
+    ):
         wanted = RESOURCES[name]["Properties"]
         table = client.describe_table(TableName=created[name])["Table"]
         assert table["KeySchema"] == wanted["KeySchema"]

@@ -71,7 +71,8 @@ def product(world: World) -> Deployed:
     """The product deployed in a world, with the data of that world."""
 
     def invoke(name: str, payload: Any) -> Any:
-        function = world.alias(name.title().replace("_", ""))
+        name, _, alias = name.partition(":")
+        function = world.alias(name.title().replace("_", ""), alias or "live")
         answer = world.aws.client("lambda").invoke(
             FunctionName=function, Payload=json.dumps(payload)
         )
@@ -88,6 +89,7 @@ def product(world: World) -> Deployed:
             sessions=world.output("ConnectSessionsTableName"),
             ownerships=world.output("OwnershipTableName"),
             audit=world.output("AuditTableName"),
+            grants=world.output("GrantsTableName"),
         ),
         kms=world.aws.client("kms"),
         secrets=world.aws.client("secretsmanager"),

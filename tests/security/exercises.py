@@ -566,6 +566,19 @@ def list_connections_for_a_backend(prepared: PreparedWorld) -> None:
     assert prepared.invoke("vend_token", asked)["connections"]
 
 
+@exercise("VendToken")
+def vend_to_a_backend_without_a_grant(prepared: PreparedWorld) -> None:
+    request = _ASKED | {"customer_id": "acme", "caller": "test"}
+    assert prepared.invoke("vend_token:payroll", request)["reason"] == "not_granted"
+
+
+@exercise("CallFinch")
+def call_finch_for_a_backend_without_a_grant(prepared: PreparedWorld) -> None:
+    asked = {"customer_id": "acme", "provider_id": "gusto", "company_id": HARBOR_LANE.id}
+    call = {"caller": "test", "purpose": "test", "method": "GET", "path": "/employer/directory"}
+    prepared.invoke("call_finch:payroll", asked | call)
+
+
 @exercise("ListEmployees")
 def list_the_employees(prepared: PreparedWorld) -> None:
     asked = {"customer_id": "acme", "caller": "test", "purpose": "test"}

@@ -180,6 +180,7 @@ TABLES = {
     "ConnectSessionsTable": {"handle_hash": {"S": "x"}},
     "OwnershipTable": {"owned_id": {"S": "x"}},
     "AuditTable": {"customer_id": {"S": "acme"}, "vended_at#id": {"S": "x"}},
+    "GrantsTable": {"backend": {"S": "payroll"}},
 }
 
 

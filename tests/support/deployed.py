@@ -85,6 +85,7 @@ class Tables:
     sessions: str
     ownerships: str
     audit: str
+    grants: str
 
     def age_sessions(self, by: timedelta) -> None:
         """Makes every connect session older, as if it had started earlier."""
@@ -102,7 +103,9 @@ class Tables:
 
     def clear(self) -> None:
         """Empties the tables."""
-        for table in (self.connections, self.sessions, self.ownerships, self.audit):
+        for table in (
+            *(self.connections, self.sessions, self.ownerships, self.audit, self.grants),
+        ):
             schema = self.dynamodb.describe_table(TableName=table)["Table"]["KeySchema"]
             for item in self.items(table):
                 key = {part["AttributeName"]: item[part["AttributeName"]] for part in schema}
@@ -126,7 +129,8 @@ class Deployed:
     """A running Finch Connections with the fake Finch and the emulated AWS.
 
     `token` makes an access token of the application for a customer id. `invoke` calls a function
-    by the name of its handler, as an operator does. `queue` exists only where time is simulated.
+    by the name of its handler, or of its handler and an alias, as an operator or a backend does. `queue`
+    exists only where time is simulated.
     `customer_ids` has the true ids of customers for which tests use a shorter name.
     """
 

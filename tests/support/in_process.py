@@ -368,12 +368,13 @@ def routes_of_template() -> list[Route]:
     return sorted(routes, key=lambda route: route.key == "$default")
 
 
-def context(name: str) -> SimpleNamespace:
+def context(name: str, alias: str = "live") -> SimpleNamespace:
     """The Lambda context object of an invocation."""
     properties = _functions().get(name, {}).get("Properties", {})
     return SimpleNamespace(
         aws_request_id=str(uuid4()),
         function_name=name,
+        invoked_function_arn=f"arn:aws:lambda:eu-west-1:123456789012:function:{name}:{alias}",
         get_remaining_time_in_millis=lambda: 1000 * int(properties.get("Timeout", 60)),
     )
 
@@ -787,11 +788,12 @@ def _sqs_event(batch: list[Message], queue: Queue) -> dict[str, Any]:
 
 def _invoked(arguments: Mapping[str, Any], border: Border) -> dict[str, Any]:
     """Lambda's response when a function invokes another function, by the name of its handler."""
-    name, event = arguments["FunctionName"], json.loads(arguments["Payload"])
+    name, _, alias = arguments["FunctionName"].partition(":")
+    event = json.loads(arguments["Payload"])
     failed = {}
     try:
         with border.invocation(name):
-            answer = handler_of(name)(event, context(name))
+            answer = handler_of(name)(event, context(name, alias or "live"))
     except Exception as error:
         failed = {"FunctionError": "Unhandled"}
         answer = {"errorType": type(error).__name__, "errorMessage": str(error)}
@@ -956,7 +958,7 @@ class InProcess(Deployed):
     def _moto_tables(self) -> list[Any]:
         backend = dynamodb_backends[DEFAULT_ACCOUNT_ID][_REGION]
         kept = self.tables
-        names = (kept.connections, kept.sessions, kept.ownerships, kept.audit)
+        names = (kept.connections, kept.sessions, kept.ownerships, kept.audit, kept.grants)
         return [backend.tables[name] for name in names]
 
 
@@ -1039,6 +1041,7 @@ def _deploy(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> InProcess:
         sessions=make_table(dynamodb, "ConnectSessionsTable"),
         ownerships=make_table(dynamodb, "OwnershipTable"),
         audit=make_table(dynamodb, "AuditTable"),
+        grants=make_table(dynamodb, "GrantsTable"),
     )
     queue_url = make_queue(boto3.client("sqs"), "WorkQueue")
     key_arn = kms.create_key()["KeyMetadata"]["Arn"]
@@ -1054,6 +1057,7 @@ def _deploy(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> InProcess:
     monkeypatch.setenv("CONNECT_SESSIONS_TABLE", tables.sessions)
     monkeypatch.setenv("OWNERSHIP_TABLE", tables.ownerships)
     monkeypatch.setenv("AUDIT_TABLE", tables.audit)
+    monkeypatch.setenv("GRANTS_TABLE", tables.grants)
     monkeypatch.setenv("TOKEN_KEY_ARN", key_arn)
     monkeypatch.setenv("FINCH_SECRET_ARN", secret["ARN"])
     monkeypatch.setenv("WORK_QUEUE_URL", queue_url)
@@ -1072,8 +1076,9 @@ def _deploy(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> InProcess:
     api = InProcessApi(routes_of_template(), border)
 
     def invoke(name: str, payload: Any) -> Any:
+        name, _, alias = name.partition(":")
         with border.invocation(name):
-            return handler_of(name)(payload, context(name))
+            return handler_of(name)(payload, context(name, alias or "live"))
 
     return InProcess(
         api=api,

@@ -38,7 +38,16 @@ def leaves(command: Any = None) -> dict[str, Parser]:
 
 
 COMMANDS = leaves()
-READING = {"doctor", "verify", "inspect", "billing", "export", "resolve list", "resolve audit"}
+READING = {
+    "doctor",
+    "verify",
+    "inspect",
+    "billing",
+    "export",
+    "resolve list",
+    "resolve audit",
+    "grants list",
+}
 
 
 @pytest.fixture(autouse=True)

@@ -23,6 +23,7 @@ OTHERS = {
     "ApiUrl": "https://api.example.com/payroll",
     "AttemptsPerCustomer": "61",
     "Architecture": "x86_64",
+    "Backends": "payroll",
     "CallFinchReads": "/employer/company",
     "CallFinchWrites": "/employer/benefits",
     "CertificateArn": "arn:aws:acm:eu-west-1:123456789012:certificate/1",
@@ -46,7 +47,7 @@ OTHERS = {
     "Production": "true",
     "ProvisionedConcurrency": "1",
     # The longest value, whose last character decides.
-    "ReturnUrls": "https://app.example.com/" + "x" * 1375 + "y",
+    "ReturnUrls": "https://app.example.com/" + "x" * 1175 + "y",
     "SnapStart": "true",
     "StrangersConcurrency": "50",
     "TokenKeyArn": "arn:aws:kms:eu-west-1:123456789012:key/new",

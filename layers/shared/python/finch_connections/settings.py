@@ -69,6 +69,12 @@ def called_paths() -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(reading.split(",")), tuple(writing.split(","))
 
 
+@cache
+def grants_table() -> str:
+    """The table of the grants. Only VendToken and CallFinch have this variable."""
+    return _variables(["grants_table"])["grants_table"]
+
+
 def _variables(names: Iterable[str]) -> dict[str, str]:
     try:
         return {name: os.environ[name.upper()] for name in names}

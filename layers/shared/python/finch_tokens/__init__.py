@@ -39,7 +39,7 @@ class TokenRefused(Exception):
     """VendToken gives no token, or CallFinch no answer of Finch, for a `reason`.
 
     The docs page "Read Finch's data" explains the reasons. `status` comes with `disconnected`,
-    `reauth` and `pending`, `missing` with `missing_products`.
+    `reauth` and `pending`, `missing` with `missing_products` and `not_granted`.
     """
 
     def __init__(

@@ -34,6 +34,7 @@ _FIELDS = {
     "connection_id": TEXT,
     "token_id": TEXT,
     "call": TEXT,
+    "backend": TEXT,
 }
 
 

@@ -72,6 +72,12 @@ class FinchCall:
         return frozenset(found | ({"ssn"} if "ssn" in str(included).lower() else set()))
 
     @property
+    def area(self) -> str:
+        """The name of what the call concerns: its product, or else the first part of its path."""
+        root = self.path.lower().removeprefix("/").partition("/")[0]
+        return (self._product_path or root).replace("-", "_")
+
+    @property
     def _product_path(self) -> str:
         root, _, rest = self.path.lower().removeprefix("/").partition("/")
         return rest.partition("/")[0] if root == "employer" else ""

@@ -16,6 +16,7 @@ from finch_connections.domain.connection import (
 
 if TYPE_CHECKING:
     from finch_connections.domain.finch_call import FinchCall
+    from finch_connections.domain.grant import Grant
 
 
 class Outcome(StrEnum):
@@ -31,6 +32,7 @@ class Outcome(StrEnum):
     MISSING_PRODUCTS = "missing_products"
     PENDING = "pending"
     INVALID_REQUEST = "invalid_request"
+    NOT_GRANTED = "not_granted"
     PATH_NOT_ALLOWED = "path_not_allowed"
     ENTITY_NEEDED = "entity_needed"
     RATE_LIMITED = "rate_limited"
@@ -41,7 +43,10 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class TokenRequest:
-    """A backend's request for a token, or for a `call` with it. The backend names itself in `caller`."""
+    """A backend's request for a token, or for a `call` with it. The backend names itself in `caller`.
+
+    It has a `grant` if it came through the alias of a backend, which IAM allows to this backend alone.
+    """
 
     customer_id: str
     key: CompanyKey
@@ -49,6 +54,7 @@ class TokenRequest:
     purpose: str
     caller: str
     call: "FinchCall | None" = None
+    grant: "Grant | None" = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,7 @@ class Refused:
 class AuditRecord:
     """The record of a request: caller, time, purpose, call and outcome; never the token's text or a body.
 
+    `backend` is the alias of the request, which IAM has proven, unlike the `caller`.
     The record of an invalid request has only the fields that could be read.
     """
 
@@ -83,6 +90,7 @@ class AuditRecord:
     connection_id: str | None = None
     token_id: str | None = None
     call: str | None = None
+    backend: str | None = None
 
 
 _OVER = (ConnectionStatus.DISCONNECTING, ConnectionStatus.DISCONNECTED)
@@ -91,14 +99,30 @@ _WAITING = (ConnectionStatus.PENDING, ConnectionStatus.PROCESSING)
 _MAY_WORK = (ConnectionStatus.CONNECTED, ConnectionStatus.UNKNOWN)
 
 
-def choose(connection: Connection, products: frozenset[str]) -> Token | Refused:
+def beyond_grant(request: TokenRequest) -> Refused | None:
+    """The refusal of a request that is not within the backend's grant, or None."""
+    grant, call = request.grant, request.call
+    if grant is None:
+        return None
+    wanted = request.products | ({call.area} if call else set())
+    missing = wanted - grant.within(wanted)
+    is_callable = call is None or call.is_allowed(grant.reads, grant.writes)
+    if grant.covers(request.customer_id) and is_callable and not missing:
+        return None
+    return Refused(Outcome.NOT_GRANTED, missing=missing)
+
+
+def choose(
+    connection: Connection, products: frozenset[str], grant: "Grant | None" = None
+) -> Token | Refused:
     """The newest working token that covers these products, or the reason to refuse.
 
     Prefers a connected token, then a connected token with a suspected worse status, then a token with
     an unknown status, then a token that works for some of its entities. Otherwise the reason is
     `pending` if a token still waits for its first data, else `reauth`. A connection that its customer
     has disconnected is not read any more, even if Finch refuses to end it. A token that Finch describes
-    as another is not given: it could read another company.
+    as another is not given: it could read another company. With a grant, every product of the token must
+    be granted, because a token reads all of its products.
     """
     ending = connection.status in _OVER or connection.problem == DISCONNECT_REFUSED
     if ending or not connection.tokens:
@@ -111,6 +135,11 @@ def choose(connection: Connection, products: frozenset[str]) -> Token | Refused:
     if not covering:
         lacking = min((products - one.products for one in newest_first), key=len)
         return Refused(Outcome.MISSING_PRODUCTS, missing=lacking)
+    if grant:
+        beyond = [one.products - grant.within(one.products) for one in covering]
+        covering = [one for one, more in zip(covering, beyond, strict=True) if not more]
+        if not covering:
+            return Refused(Outcome.NOT_GRANTED, missing=min(beyond, key=len))
     usable = [one for one in covering if _usable(one, connection)]
     if usable:
         return min(usable, key=_doubt)

@@ -8,15 +8,18 @@ from finch_connections import metrics
 from finch_connections.aws.audit_table import AuditTable
 from finch_connections.aws.connection_table import ConnectionTable, Page
 from finch_connections.aws.dynamodb import Conflict
+from finch_connections.aws.grant_table import GrantTable
 from finch_connections.aws.token_vault import TokenVault
 from finch_connections.aws.work_queue import WorkQueue
 from finch_connections.domain.connection import CompanyKey, Connection, Token, key_fields
+from finch_connections.domain.grant import Grant
 from finch_connections.domain.secret import SecretText
 from finch_connections.domain.token_request import (
     AuditRecord,
     Outcome,
     Refused,
     TokenRequest,
+    beyond_grant,
     choose,
     readable_entities,
 )
@@ -37,6 +40,7 @@ class Services(NamedTuple):
     audit: AuditTable
     vault: TokenVault
     queue: WorkQueue
+    grants: GrantTable
 
 
 class Vended(NamedTuple):
@@ -71,10 +75,13 @@ def vend(
 
 def find(request: TokenRequest, *, now: datetime, services: Services) -> Found | Refused:
     """The token that covers the request, still encrypted, or the reason to refuse, which is recorded."""
+    if refused := beyond_grant(request):
+        return refuse(request, refused, now=now, services=services)
     connection = services.connections.get(request.customer_id, request.key)
     if connection is None:
         return refuse(request, Refused(Outcome.NOT_FOUND), now=now, services=services)
-    choice = choose(connection, request.products)
+    # The token of a call stays here.
+    choice = choose(connection, request.products, None if request.call else request.grant)
     if isinstance(choice, Refused):
         return refuse(request, choice, now=now, services=services)
     return Found(choice, connection)
@@ -107,8 +114,11 @@ def report(
 ) -> Refused | None:
     """Records a backend's report that Finch refused a token, and queues a health check.
 
-    Returns a refusal, without a check, if the connection has no such token any more.
+    Returns a refusal, without a check, if the connection has no such token any more, or if the request is
+    not within the backend's grant.
     """
+    if refused := beyond_grant(request):
+        return refuse(request, refused, now=now, services=services)
     connection = services.connections.show(request.customer_id, request.key)
     tokens = connection.tokens if connection else ()
     token = next((one for one in tokens if one.id == token_id), None)
@@ -126,17 +136,23 @@ def list_connections(
     purpose: str,
     *,
     after: CompanyKey | None,
+    grant: Grant | None,
     now: datetime,
     services: Services,
-) -> Page:
-    """Some of the customer's connections without ciphertexts. The request is recorded before this returns."""
-    page = services.connections.page(customer_id, limit=PAGE, after=after)
-    services.audit.write(AuditRecord(customer_id, now, Outcome.LISTED, caller, purpose))
-    metrics.count(ROUTE, Outcome.LISTED)
-    logger.info(
-        "connections asked for", customer_id=customer_id, caller=caller, count=len(page.connections)
-    )
-    return page
+) -> Page | Refused:
+    """Some of the customer's connections without ciphertexts, or the reason to refuse.
+
+    The request is recorded before this returns.
+    """
+    granted = grant is None or grant.covers(customer_id)
+    page = services.connections.page(customer_id, limit=PAGE, after=after) if granted else None
+    outcome = Outcome.LISTED if page else Outcome.NOT_GRANTED
+    backend = grant.backend if grant else None
+    services.audit.write(AuditRecord(customer_id, now, outcome, caller, purpose, backend=backend))
+    metrics.count(ROUTE, outcome)
+    count = len(page.connections) if page else 0
+    logger.info("connections asked for", customer_id=customer_id, caller=caller, count=count)
+    return page or Refused(outcome)
 
 
 def record_invalid(
@@ -186,6 +202,7 @@ def _record(
         connection_id=token.connection_id if token else None,
         token_id=token.id if token else None,
         call=str(request.call) if request.call else None,
+        backend=request.grant.backend if request.grant else None,
     )
     services.audit.write(record)
     metrics.count(CALL_ROUTE if request.call else ROUTE, outcome)

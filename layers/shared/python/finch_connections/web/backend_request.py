@@ -12,6 +12,12 @@ type Caller = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/@+=,-]{1,200}$")]
 type Purpose = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9 _.,:/()-]{0,99}$")]
 
 
+def backend_of(invoked_arn: str) -> str | None:
+    """The backend whose alias was invoked. None for `live`, and for the function without an alias."""
+    qualifier = "".join(invoked_arn.split(":")[7:])
+    return None if qualifier in ("", "live", "$LATEST") else qualifier
+
+
 class Requester(BaseModel):
     """The fields that even the audit record of an invalid request needs."""
 

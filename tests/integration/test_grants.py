@@ -186,7 +186,7 @@ def test_older_token_within_the_grant_is_chosen(deployed: InProcess) -> None:
     person = Person(deployed, "acme")
     person.connect(products=["company", "directory"])
     deployed.clock.advance(timedelta(hours=1))
-    person.connect(products=PAYROLL.split())
+    person.connect(products=["directory", "payment"])
     deployed.queue.drain()
     assert "payment" in ask(deployed, "vend_token", TOKEN)["token"]["products"]
     operate(deployed, *SET, "directory", "company")

@@ -1,6 +1,8 @@
 """Vending in the deployed stack: real invocations, real roles, a directory with several pages."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import finch
@@ -10,7 +12,8 @@ from botocore.exceptions import ClientError
 from finch_tokens import TokenClient
 from finch_tokens.http import finch_connections_client
 from local.fake_finch.seed_world import CEDARLINE, LENA, people
-from local.world import EmulatedAws, World
+from local.world import STACK_NAME, EmulatedAws, World
+from operations.__main__ import main as operate
 from tests.support.deployed import Deployed
 from tests.support.person import Person
 
@@ -18,13 +21,35 @@ CEDARLINES: Any = {"customer_id": "acme", "provider_id": "rippling", "company_id
 REQUEST = {**CEDARLINES, "products": ["directory"], "purpose": "test", "caller": "payroll-sync"}
 
 
-def invoke(world: World, aws: EmulatedAws, function: str, event: Any) -> Any:
+def invoke(world: World, aws: EmulatedAws, function: str, event: Any, alias: str = "live") -> Any:
     answer = aws.client("lambda").invoke(
-        FunctionName=world.alias(function), Payload=json.dumps(event)
+        FunctionName=world.alias(function, alias), Payload=json.dumps(event)
     )
     content = json.load(answer["Payload"])
     assert "FunctionError" not in answer, content
     return content
+
+
+@contextmanager
+def backend_that_may_invoke(world: World, arn: str) -> Iterator[EmulatedAws]:
+    """The emulated AWS with a role whose only permission is to invoke this alias."""
+    iam, role = world.aws.client("iam"), "backend"
+    statement = {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": arn}
+    role_arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.put_role_policy(RoleName=role, PolicyName="invoke", PolicyDocument=policy)
+    sts = world.aws.client("sts")
+    assumed = sts.assume_role(RoleArn=role_arn, RoleSessionName=role)["Credentials"]
+    try:
+        yield EmulatedAws(
+            world.aws.endpoint_url,
+            assumed["AccessKeyId"],
+            assumed["SecretAccessKey"],
+            assumed["SessionToken"],
+        )
+    finally:
+        iam.delete_role_policy(RoleName=role, PolicyName="invoke")
+        iam.delete_role(RoleName=role)
 
 
 @pytest.fixture
@@ -198,26 +223,55 @@ def test_role_that_may_call_finch_needs_no_permission_to_vend(
     """Each way has its own permission."""
     call = {key: REQUEST[key] for key in (*CEDARLINES, "purpose", "caller")}
     call |= {"method": "GET", "path": "/employer/directory"}
-    iam, role = world.aws.client("iam"), "backend-that-only-calls"
-    statement = {
-        "Effect": "Allow",
-        "Action": "lambda:InvokeFunction",
-        "Resource": world.alias("CallFinch"),
-    }
-    arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    iam.put_role_policy(RoleName=role, PolicyName="call", PolicyDocument=policy)
-    assumed = world.aws.client("sts").assume_role(RoleArn=arn, RoleSessionName=role)["Credentials"]
-    backend = EmulatedAws(
-        world.aws.endpoint_url,
-        assumed["AccessKeyId"],
-        assumed["SecretAccessKey"],
-        assumed["SessionToken"],
-    )
-    assert invoke(world, backend, "CallFinch", call)["status_code"] == 200
-    with pytest.raises(ClientError, match="AccessDenied"):
-        invoke(world, backend, "VendToken", REQUEST)
-    iam.delete_role_policy(RoleName=role, PolicyName="call")
-    iam.delete_role(RoleName=role)
+    with backend_that_may_invoke(world, world.alias("CallFinch")) as backend:
+        assert invoke(world, backend, "CallFinch", call)["status_code"] == 200
+        with pytest.raises(ClientError, match="AccessDenied"):
+            invoke(world, backend, "VendToken", REQUEST)
     with pytest.raises(ClientError, match="AccessDenied"):
         invoke(world, world.as_role("ReadDirectoryRole"), "CallFinch", call)
+
+
+def test_payroll_backend_reads_what_is_granted_and_no_ssn(
+    world: World, deployed: Deployed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """IAM allows the role one alias. The grant of this alias is the operator's."""
+    products = ["company", "directory", "individual", "ssn"]
+    person = Person(deployed, "acme")
+    person.connect(provider_id="rippling", login=LENA, company_id=CEDARLINE.id, products=products)
+    granted = ["--products", "directory", "individual", "--reads", "/employer"]
+    local = ["--local", "--aws-port", str(world.ports.aws), "--stack", STACK_NAME]
+    assert operate([*local, "grants", "set", "payroll", "--customers", "acme", *granted]) == 0
+    call = {key: REQUEST[key] for key in (*CEDARLINES, "purpose", "caller")}
+    directory = {**call, "method": "GET", "path": "/employer/directory"}
+    with backend_that_may_invoke(world, world.alias("CallFinch", "payroll")) as backend:
+        read = invoke(world, backend, "CallFinch", directory, "payroll")
+        [first, *_] = json.loads(read["body"])["individuals"]
+        body: dict[str, Any] = {"requests": [{"individual_id": first["id"]}]}
+        individual = {**call, "method": "POST", "path": "/employer/individual", "body": body}
+        answer = invoke(world, backend, "CallFinch", individual, "payroll")
+        assert answer["status_code"] == 200
+        assert '"ssn"' not in answer["body"]
+        body["options"] = {"include": ["ssn"]}
+        answer = invoke(world, backend, "CallFinch", individual, "payroll")
+        assert answer == {"reason": "not_granted", "missing": ["ssn"]}
+        other = invoke(world, backend, "CallFinch", {**directory, "customer_id": "x"}, "payroll")
+        assert other == {"reason": "not_granted"}
+        name = world.physical_id("CallFinch")
+        for function in (
+            *(world.alias("CallFinch"), name, f"{name}:$LATEST"),
+            *(world.alias("VendToken"), world.alias("VendToken", "payroll")),
+        ):
+            with pytest.raises(ClientError, match="AccessDenied"):
+                backend.client("lambda").invoke(FunctionName=function, Payload=b"{}")
+        with pytest.raises(ClientError, match="AccessDenied"):
+            backend.client("lambda").invoke(FunctionName=name, Qualifier="live", Payload=b"{}")
+        with pytest.raises(ClientError, match="AccessDenied"):
+            backend.client("dynamodb").put_item(
+                TableName=world.output("GrantsTableName"), Item={"backend": {"S": "payroll"}}
+            )
+    # The same call through `live`.
+    answer = invoke(world, world.aws, "CallFinch", individual)
+    assert '"ssn"' in answer["body"]
+    token = invoke(world, world.aws, "VendToken", REQUEST, "payroll")
+    assert (token["reason"], token["missing"]) == ("not_granted", ["company", "ssn"])
+    assert capsys.readouterr().out.startswith("BACKEND")

@@ -78,6 +78,25 @@ def test_changed_parameter_reaches_every_function_through_its_alias(
     assert acme.start(mode="embedded").status == 201
 
 
+def test_alias_of_a_backend_moves_with_live_and_goes_with_its_name(world: World) -> None:
+    client = world.aws.client("lambda")
+
+    def aliases(function: str) -> dict[str, str]:
+        found = client.list_aliases(FunctionName=world.physical_id(function))["Aliases"]
+        return {one["Name"]: one["FunctionVersion"] for one in found}
+
+    before = live_versions(world)
+    with deployed_with(world, Backends="payroll,benefits,sync,exports,reports"):
+        assert live_versions(world) == before
+        with deployed_with(world, Backends=",benefits", IdleDays="31"):
+            for function in ("VendToken", "CallFinch"):
+                [version] = published(world, function)
+                assert version != before[function]
+                assert aliases(function) == {"live": version, "benefits": version}
+    for function in ("VendToken", "CallFinch"):
+        assert aliases(function).keys() == {"live", "payroll"}
+
+
 def test_limit_of_connections_holds_with_the_roles_of_the_functions(
     world: World, deployed: Deployed
 ) -> None:

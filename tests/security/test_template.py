@@ -44,6 +44,8 @@ def allowed(parameter: str, value: str) -> bool:
         ("JwtIssuer", "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_abc"),
         ("JwtIssuer", "https://example.eu.auth0.com/"),
         ("JwtAudience", "finch-connections"),
+        ("Backends", ""),
+        ("Backends", "payroll,live-data,,b_2"),
     ],
 )
 def test_valid_parameter_values_are_accepted(parameter: str, value: str) -> None:
@@ -90,6 +92,12 @@ def test_valid_parameter_values_are_accepted(parameter: str, value: str) -> None
         ("ApiUrl", "https://api.example.com/payroll?x="),
         ("FinchApiUrl", "https://api.tryfinch.com?x="),
         ("FinchApiUrl", ""),
+        # This alias has no grant.
+        ("Backends", "live"),
+        ("Backends", "payroll,live"),
+        # Lambda takes a number for a version.
+        ("Backends", "1,2"),
+        ("Backends", "a1,b1,c1,d1,e1,f1"),
         ("JwtAudience", ""),
     ],
 )

@@ -206,6 +206,48 @@ def test_everything_that_calls_a_function_names_its_alias() -> None:
     assert aliases == {f"{name}Aliaslive" for name in set(FUNCTIONS) - by_name}
 
 
+BACKENDS = [f"{name}Backend{place}" for name in ("VendToken", "CallFinch") for place in range(1, 6)]
+
+
+def test_alias_of_a_backend_points_to_the_version_of_live_and_follows_it() -> None:
+    """A gradual deployment of `live` has ended before the others move."""
+    for code in ("", "VendToken"):
+        resources = translated(code)["Resources"]
+        for name in BACKENDS:
+            function = name.partition("Backend")[0]
+            live = resources[f"{function}Aliaslive"]["Properties"]
+            mine = resources[name]["Properties"]
+            assert mine["FunctionVersion"] == live["FunctionVersion"]
+            assert mine["FunctionName"] == live["FunctionName"]
+            assert resources[name]["DependsOn"] == f"{function}Aliaslive"
+
+
+@pytest.mark.parametrize(
+    ("backends", "named"),
+    [
+        ("", {}),
+        ("payroll", {1: "payroll"}),
+        (",benefits", {2: "benefits"}),
+        ("a1,b1,c1,d1,e1", {1: "a1", 2: "b1", 3: "c1", 4: "d1", 5: "e1"}),
+    ],
+)
+def test_each_named_backend_has_an_alias_of_both_functions(
+    backends: str, named: dict[int, str]
+) -> None:
+    evaluation = Evaluation(translated(), Backends=backends)
+    resources = translated()["Resources"]
+    found = {
+        name: evaluation.value(resources[name]["Properties"]["Name"])
+        for name in BACKENDS
+        if evaluation.holds(resources[name]["Condition"])
+    }
+    assert found == {
+        f"{function}Backend{place}": name
+        for function in ("VendToken", "CallFinch")
+        for place, name in named.items()
+    }
+
+
 # SnapStart and provisioned concurrency
 
 

@@ -189,3 +189,19 @@ def test_query_names_exactly_one_readable_entity(
     expected: dict[str, Any] | None,
 ) -> None:
     assert with_entity(query, entity_ids, readable) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "area"),
+    [
+        ("/employer/directory", "directory"),
+        ("/employer/Pay-Statement", "pay_statement"),
+        ("/employer/pay-statement-item/rule", "pay_statement_item"),
+        ("/employer/benefits/1/individuals", "benefits"),
+        ("/employer", "employer"),
+        ("/jobs/automated", "jobs"),
+        ("/forward", "forward"),
+    ],
+)
+def test_every_path_has_an_area_that_a_grant_can_name(path: str, area: str) -> None:
+    assert FinchCall("GET", path).area == area

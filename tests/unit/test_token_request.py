@@ -160,8 +160,8 @@ def test_token_that_finch_describes_as_another_is_not_vended() -> None:
 
 
 def test_client_timeout_is_longer_than_the_vend_token_function() -> None:
-    """Counts the calls: connection, key and audit record."""
-    assert 3 * AWS_CALL < function("VendToken") < finch_tokens.READ_SECONDS
+    """Counts the calls: grant, connection, key and audit record."""
+    assert 4 * AWS_CALL < function("VendToken") < finch_tokens.READ_SECONDS
     for backend in ("ReadDirectory", "ListEmployees"):
         assert function(backend) > finch_tokens.READ_SECONDS
 

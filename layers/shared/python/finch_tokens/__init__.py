@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda import LambdaClient
 
 _UNAUTHORIZED = 401
-# VendToken ends within 30 seconds. A shorter timeout would invoke it twice.
-READ_SECONDS = 35.0
+# VendToken ends within 40 seconds. A shorter timeout would invoke it twice.
+READ_SECONDS = 45.0
 _CONFIG = Config(
     connect_timeout=1.0,
     read_timeout=READ_SECONDS,

@@ -1,5 +1,6 @@
 """Calls of Finch for other backends: answers, refusals, records, limits and repetitions."""
 
+import asyncio
 import json
 from datetime import timedelta
 from io import StringIO
@@ -18,7 +19,12 @@ from finch_connections.finch import client as finch_client
 from finch_connections.use_cases import call_finch as use_case
 from finch_tokens import TokenRefused, VendingFailed
 from finch_tokens import http as finch_http
-from finch_tokens.http import EntityNeeded, NotReady, finch_connections_client
+from finch_tokens.http import (
+    EntityNeeded,
+    NotReady,
+    async_finch_connections_client,
+    finch_connections_client,
+)
 from functions.call_finch.handler import call_finch
 from local.fake_finch import InProcessTransport, create_app
 from local.fake_finch.seed_world import CEDARLINE, DANA, HARBOR_LANE, LENA, NORTHFOLD
@@ -497,6 +503,16 @@ def test_sdk_reads_everything_through_the_function(deployed: InProcess, sdk: fin
     assert paid.code == 200
     assert {one["caller"] for one in records(deployed)} == {"read_directory"}
     assert {one["outcome"] for one in records(deployed)} == {"called"}
+
+
+def test_async_sdk_reads_through_the_function(deployed: InProcess, sdk: finch.Finch) -> None:
+    async def read() -> list[str]:
+        client = async_finch_connections_client(through="call_finch", **WHO)
+        async with finch.AsyncFinch(access_token="", http_client=client) as asynchronous:
+            return [one.id async for one in asynchronous.hris.directory.list()]
+
+    assert asyncio.run(read()) == [one.id for one in sdk.hris.directory.list()]
+    assert outcomes(deployed) == ["called", "called"]
 
 
 def test_sdk_gets_typed_errors_through_the_function(deployed: InProcess, sdk: finch.Finch) -> None:

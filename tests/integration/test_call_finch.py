@@ -4,7 +4,6 @@ import asyncio
 import json
 from datetime import timedelta
 from io import StringIO
-from types import SimpleNamespace
 from typing import Any
 
 import finch
@@ -28,6 +27,7 @@ from finch_tokens.http import (
 from functions.call_finch.handler import call_finch
 from local.fake_finch import InProcessTransport, create_app
 from local.fake_finch.seed_world import CEDARLINE, DANA, HARBOR_LANE, LENA, NORTHFOLD
+from tests.support import in_process
 from tests.support.in_process import Call, InProcess
 from tests.support.person import Person
 
@@ -290,6 +290,7 @@ def test_each_call_is_recorded_before_it_is_made(deployed: InProcess, acme: Pers
         "connection_id": login["connection_id"],
         "token_id": login["id"],
         "call": "POST /employer/individual",
+        "backend": None,
     }
     assert secret not in str(deployed.tables.items("AuditTable"))
 
@@ -461,9 +462,8 @@ def test_call_is_not_repeated_without_time_and_ends_before_the_function(
     deployed.finch.faults.add("GET", DIRECTORY, drop="after_effect", times=None)
     for left, made in ((400.0, 2), (60.0, 2), (43.0, 1)):
         waits.clear()
-        context: Any = SimpleNamespace(
-            aws_request_id="r", get_remaining_time_in_millis=lambda left=left: left * 1000
-        )
+        context = in_process.context("call_finch")
+        context.get_remaining_time_in_millis = lambda left=left: left * 1000
         with deployed.border.invocation("call_finch"):
             assert call_finch(ASKED, context) == {"reason": "finch_unavailable"}
         assert len(waits) == made

@@ -72,7 +72,10 @@ def _list(changes: list[Change], backends: list[str], say: Say, *, as_json: bool
         say(json.dumps({"grants": shown, "without_grant": without}, indent=2))
         return
     rows = [
-        [", ".join(value) or "-" if isinstance(value, list) else value for value in one.values()]
+        [
+            ", ".join(value) or "-" if isinstance(value, list) else str(value)
+            for value in one.values()
+        ]
         for one in shown
     ]
     heads = ("BACKEND", "PRODUCTS", "READS", "WRITES", "CUSTOMERS", "CHANGED", "BY")

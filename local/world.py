@@ -194,7 +194,7 @@ class World:
             "FinchApiUrl": self.finch_url,
             "Production": "false",
             "WithExample": "true",
-            "Backends": "payroll",
+            "Backend1": "payroll",
             "Architecture": template.architecture(),
             **self._changed,
         }

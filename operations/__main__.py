@@ -173,7 +173,9 @@ def _takes_grants(grants_command: Parser) -> None:
     change = _add(actions, "grants set", "replace the grant of a backend", example)
     remove = _add(actions, "grants remove", "grant nothing to a backend any more", "payroll")
     for command in (change, remove):
-        command.add_argument("backend", help="a name in the parameter Backends")
+        command.add_argument(
+            "backend", help="the name of its alias, from a parameter such as Backend1"
+        )
     for name, kind, text, required in (
         ("products", _product, "products, or '*' for all", True),
         ("reads", _path, "paths of Finch to read through CallFinch", False),

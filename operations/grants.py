@@ -22,7 +22,7 @@ def grants(options: argparse.Namespace, stack: Stack, now: datetime, say: Say) -
     if options.action == "set":
         if options.backend not in _backends(stack):
             raise CannotOperate(
-                f"{options.backend} has no alias. Add it to the parameter Backends and deploy first."
+                f"{options.backend} has no alias. Set a parameter Backend1 to Backend5 to it and deploy first."
             )
         if len(options.customers) > MOST_CUSTOMERS:
             raise CannotOperate(
@@ -49,7 +49,8 @@ def of_stack(stack: Stack) -> GrantTable:
 
 
 def _backends(stack: Stack) -> list[str]:
-    return [name for name in stack.parameters["Backends"].split(",") if name]
+    places = [f"Backend{place}" for place in range(1, 6)]
+    return [stack.parameters[place] for place in places if stack.parameters[place]]
 
 
 def _list(changes: list[Change], backends: list[str], say: Say, *, as_json: bool) -> None:
@@ -84,4 +85,4 @@ def _list(changes: list[Change], backends: list[str], say: Say, *, as_json: bool
     for name in without:
         say(f"{name} has no grant, so every request through its alias is refused.")
     if not rows and not without:
-        say("No backend has an alias of its own. Name backends in the parameter Backends.")
+        say("No backend has an alias of its own. Name one in the parameter Backend1.")

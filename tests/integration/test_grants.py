@@ -66,7 +66,11 @@ def stack_of(deployed: InProcess) -> Any:
             "OwnershipTableName": tables.ownerships,
             "AuditTableName": tables.audit,
         },
-        parameters={"Backends": "payroll,,benefits"},
+        parameters={
+            **{f"Backend{place}": "" for place in range(1, 6)},
+            "Backend1": "payroll",
+            "Backend3": "benefits",
+        },
     )
 
 

@@ -44,8 +44,8 @@ def allowed(parameter: str, value: str) -> bool:
         ("JwtIssuer", "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_abc"),
         ("JwtIssuer", "https://example.eu.auth0.com/"),
         ("JwtAudience", "finch-connections"),
-        ("Backends", ""),
-        ("Backends", "payroll,live-data,,b_2"),
+        ("Backend1", ""),
+        ("Backend2", "live-data_2"),
     ],
 )
 def test_valid_parameter_values_are_accepted(parameter: str, value: str) -> None:
@@ -93,11 +93,10 @@ def test_valid_parameter_values_are_accepted(parameter: str, value: str) -> None
         ("FinchApiUrl", "https://api.tryfinch.com?x="),
         ("FinchApiUrl", ""),
         # This alias has no grant.
-        ("Backends", "live"),
-        ("Backends", "payroll,live"),
+        ("Backend1", "live"),
         # Lambda takes a number for a version.
-        ("Backends", "1,2"),
-        ("Backends", "a1,b1,c1,d1,e1,f1"),
+        ("Backend1", "12"),
+        ("Backend1", "payroll,benefits"),
         ("JwtAudience", ""),
     ],
 )

@@ -925,7 +925,13 @@ class InProcess(Deployed):
         self.finch.reset()
         self.border.open()
         self.clock.reset()
+        self.limit_connections(0)
         forget_process_memory()
+
+    def limit_connections(self, number: int) -> None:
+        """Changes how many connections a customer may have, until the next reset; 0 is any number."""
+        os.environ["MAX_CONNECTIONS"] = str(number)
+        settings.read.cache_clear()
 
     def snapshot(self) -> Callable[[], None]:
         """Saves the state and returns a function that restores it, without the fake Finch's faults."""
@@ -933,6 +939,7 @@ class InProcess(Deployed):
         messages = self.queue.snapshot()
         world, offset = deepcopy(self.finch._world), self.finch._offset
         exchanges, now = list(self.border.exchanges), self.clock.now
+        limit = int(settings.read().max_connections)
 
         def restore() -> None:
             self.reset()
@@ -941,6 +948,7 @@ class InProcess(Deployed):
             self.queue.restore(messages)
             self.finch._world, self.finch._offset = deepcopy(world), offset
             self.border.exchanges += exchanges
+            self.limit_connections(limit)
             self.clock.move_to(now)
 
         return restore
@@ -991,6 +999,7 @@ def _deploy(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> InProcess:
         # Tests connect as one customer more often than a person does.
         "ATTEMPTS_PER_CUSTOMER": "100000",
         "IDLE_DAYS": "30",
+        "MAX_CONNECTIONS": "0",
         "POWERTOOLS_SERVICE_NAME": "finch-connections",
         "OLD_TOKEN_KEY_ARN": "",
     }.items():

@@ -30,6 +30,7 @@ from finch_connections.domain.connect_session import (
 )
 from finch_connections.domain.connection import (
     ConnectionBusy,
+    ConnectionLimit,
     ConnectionNotFound,
     ConnectionStatus,
     DisconnectRefused,
@@ -47,7 +48,7 @@ from finch_connections.finch.errors import (
 from finch_connections.use_cases.attach_token import Status
 from finch_connections.web.api import STATUS, CustomerUnknown, RouteNotFound
 from finch_connections.web.connection_response import ConnectionResponse
-from functions.finish_connect.handler import Confirmation, Embedded, FinishRequest
+from functions.finish_connect.finish_request import Confirmation, Embedded, FinishRequest
 from functions.list_connections.handler import _LIMIT
 from functions.start_connect.handler import RepairRequest, StartRequest
 from tests.support.deployed import ROOT
@@ -137,7 +138,8 @@ _FINCH = (FinchMisconfigured, FinchUnavailable, RequestRefused)
 # The routes that a browser opens are missing: they always redirect, with the reason in the URL.
 _FAILURES: dict[str, tuple[type[Refusal | FinchFailure], ...]] = {
     "POST /connect-sessions": (
-        *(InvalidRequest, ReturnToNotAllowed, ModeNotAllowed, TooManyRequests, *_FINCH),
+        *(InvalidRequest, ReturnToNotAllowed, ModeNotAllowed, ConnectionNotFound),
+        *(ConnectionBusy, ConnectionLimit, TooManyRequests, *_FINCH),
     ),
     "POST /connections/{provider_id}/{company_id}/reauthenticate": (
         *(InvalidRequest, ReturnToNotAllowed, ModeNotAllowed, ConnectionNotFound),
@@ -145,8 +147,8 @@ _FAILURES: dict[str, tuple[type[Refusal | FinchFailure], ...]] = {
     ),
     "POST /callback": (
         *(InvalidRequest, CodeRejected, SessionNotFound, SessionUsed, SessionExpired),
-        *(CannotConnect, TooManyLogins, ConnectionEnded, ExchangeUncertain, Unauthorized),
-        *(TooManyRequests, *_FINCH),
+        *(CannotConnect, ConnectionLimit, TooManyLogins, ConnectionEnded, ExchangeUncertain),
+        *(Unauthorized, TooManyRequests, *_FINCH),
     ),
     "GET /connections": (InvalidRequest,),
     "GET /connections/{provider_id}/{company_id}": (ConnectionNotFound, RouteNotFound),

@@ -150,7 +150,7 @@ class Attempt:
     login the session repairs, and `repairs_id` is the Finch connection of that login.
     `finch_customer_id` is the customer id that we sent to Finch. `repairs_id` and `finch_customer_id`
     are None until Finch has created its session. `apart` marks a session for a single code: see `apart`
-    below.
+    below. `adds_login_to` is the key of the connection that gets another login.
     """
 
     handle_hash: str
@@ -168,6 +168,7 @@ class Attempt:
     repairs_id: str | None = None
     finch_customer_id: str | None = None
     apart: bool = False
+    adds_login_to: CompanyKey | None = None
 
     @property
     def link_expires_at(self) -> datetime:
@@ -407,6 +408,7 @@ def begin(
     allowed_return_urls: Collection[str],
     callback_url: str,
     repairs: CompanyKey | None = None,
+    adds_login_to: CompanyKey | None = None,
     now: datetime,
 ) -> NewSession:
     """A new session with a 256-bit handle and a 256-bit binding; raises `ReturnToNotAllowed`.
@@ -429,6 +431,7 @@ def begin(
         completion_key=secrets.token_bytes(32),
         created_at=now,
         repairs=repairs,
+        adds_login_to=adds_login_to,
     )
     return NewSession(Started(attempt), handle, binding)
 

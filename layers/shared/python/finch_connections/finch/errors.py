@@ -31,10 +31,14 @@ from typing import ClassVar
 
 
 class FinchFailure(Exception):
-    """Any failure of a call to Finch. Our callers see `code`, which never changes, and `detail`."""
+    """Any failure of a call to Finch. Our callers see `code`, which never changes, and `detail`.
+
+    `reference` names the attempt to connect that failed to support.
+    """
 
     code: ClassVar[str]
     detail: ClassVar[str]
+    reference: str | None = None
 
     def __init__(self, finch_request_id: str | None = None) -> None:
         super().__init__(self.detail)

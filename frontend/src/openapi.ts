@@ -239,12 +239,12 @@ export interface components {
          * Finished
          * @description The outcome of a connect session: connected, pending, or a connection to confirm.
          *
-         *     `reference` names the attempt to support.
+         *     `reference` names an attempt that is not connected yet to support.
          */
         Finished: {
             status: components["schemas"]["Status"];
             /** Reference */
-            reference: string;
+            reference?: string;
             /** Provider Id */
             provider_id?: string;
             /** Company Id */
@@ -432,7 +432,7 @@ export interface operations {
             /**
              * @description The outcome of a connect session: connected, pending, or a connection to confirm.
              *
-             *     `reference` names the attempt to support.
+             *     `reference` names an attempt that is not connected yet to support.
              */
             200: {
                 headers: {
@@ -445,7 +445,7 @@ export interface operations {
             /**
              * @description The outcome of a connect session: connected, pending, or a connection to confirm.
              *
-             *     `reference` names the attempt to support.
+             *     `reference` names an attempt that is not connected yet to support.
              */
             202: {
                 headers: {

@@ -107,7 +107,7 @@ def _answer(done: Finished) -> Response:
     connected = done.status is Status.CONNECTED
     body: dict[str, Any] = {
         **_outcome(done),
-        "reference": done.session.attempt.reference,
+        **({} if connected else {"reference": done.session.attempt.reference}),
         **({"entity_names": list(done.entity_names)} if done.entity_names else {}),
         **({"completion": done.completion.reveal()} if done.completion else {}),
         **({} if done.repaired is None else {"repaired": done.repaired}),

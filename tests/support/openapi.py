@@ -77,11 +77,11 @@ class EmbeddedSession(TypedDict):
 class Finished(TypedDict):
     """The outcome of a connect session: connected, pending, or a connection to confirm.
 
-    `reference` names the attempt to support.
+    `reference` names an attempt that is not connected yet to support.
     """
 
     status: Status
-    reference: str
+    reference: NotRequired[str]
     provider_id: NotRequired[str]
     company_id: NotRequired[str]
     entity_names: NotRequired[list[str]]

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
-from itertools import islice
+from itertools import groupby, islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -77,7 +77,9 @@ _MOMENTS = Codec(
 HISTORY = Codec(
     lambda entries: {"L": [text(str(one)) for one in entries]},
     # A write whose response was lost may have added an entry twice.
-    lambda item: tuple(dict.fromkeys(HistoryEntry.parse(one["S"]) for one in item["L"])),
+    lambda item: tuple(
+        one for one, _ in groupby(HistoryEntry.parse(one["S"]) for one in item["L"])
+    ),
     empty=(),
 )
 _STATUS = text_of(ConnectionStatus)

@@ -28,6 +28,7 @@ class Step(StrEnum):
     SENT = "sent"
     NOT_SENT = "not_sent"
     DENIED = "denied"
+    NOT_EXCHANGED = "not_exchanged"
     VERIFIED = "verified"
     AWAITED = "awaited"
     CONFIRMED = "confirmed"

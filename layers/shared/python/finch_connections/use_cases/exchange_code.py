@@ -27,7 +27,7 @@ from finch_connections.domain.connect_session import (
     Uncertain,
     behind,
 )
-from finch_connections.domain.history import HistoryEntry
+from finch_connections.domain.history import HistoryEntry, Step
 from finch_connections.domain.secret import SecretText
 from finch_connections.domain.token_response import TokenResponse
 from finch_connections.finch.connect_api import ConnectApi
@@ -82,7 +82,7 @@ def exchange(
     sessions = services.sessions
 
     def failed(error: FinchFailure) -> HistoryEntry:
-        return HistoryEntry.of_failure(now, Phase.STARTED, error)
+        return HistoryEntry.of_failure(now, Step.NOT_EXCHANGED, error)
 
     try:
         token, token_response = services.finch.exchange(code, session.attempt.redirect_uri)

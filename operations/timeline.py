@@ -15,6 +15,7 @@ _WORDS: Mapping[str, str] = {
     "not_sent": "The link was opened, but Finch made no session.",
     "denied": "The browser came back without a code.",
     "denied access_denied": "The user gave no access at Finch Connect.",
+    "exchanging": "A browser came back with a code.",
     "exchanging browser_bound": "The browser that began the attempt came back with a code.",
     "exchanging browser_not_bound": (
         "A browser came back with a code. Nothing shows that it began the attempt."

@@ -213,7 +213,7 @@ def test_history_of_an_attempt_has_a_limit_and_keeps_its_ends(deployed: InProces
 # References
 
 
-def test_reference_finds_only_its_attempt_and_an_unknown_one_is_refused(
+def test_reference_finds_only_its_attempt_and_an_unknown_reference_is_refused(
     deployed: InProcess,
 ) -> None:
     acme = Person(deployed, "acme")

@@ -555,7 +555,7 @@ class SessionTable:
         return self._indexed("customer", "customer_id", customer_id)
 
     def attempts_named(self, reference: str) -> Iterator[ConnectSession]:
-        """The session with a reference, from the index. Two sessions have the same one by rare chance."""
+        """The session with a reference, from the index. By rare chance, two sessions share a reference."""
         return self._indexed("reference", "reference", reference)
 
     def _indexed(self, index: str, attribute: str, value: str) -> Iterator[ConnectSession]:

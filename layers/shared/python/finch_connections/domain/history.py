@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from finch_connections.domain.errors import Refusal
     from finch_connections.finch.errors import FinchFailure
 
-# So a history has a few KB at most. The first entries tell how it began, the newest how it is now.
+# A history has a few KB at most. The first entries show the beginning, the newest the present.
 MOST_ENTRIES = 40
 FIRST_KEPT = 8
 # Texts of Finch and of our code. Anything else could be personal data, and is left out.
@@ -93,7 +93,7 @@ class HistoryEntry(NamedTuple):
 
     @property
     def outcome(self) -> tuple[str, str | None]:
-        """What happened, without the time."""
+        """The step and the code, without the time."""
         return self.step, self.code
 
 

@@ -521,6 +521,7 @@ var de = {
     code_rejected: "Finch hat diesen Versuch nicht angenommen. Bitte verbinden Sie neu.",
     connection_busy: "Diese Verbindung wird gerade geändert. Warten Sie einen Moment, und versuchen Sie es erneut.",
     connection_ended: "Die Verbindung endete beim Anbieter, bevor sie fertig war. Bitte verbinden Sie neu.",
+    connection_limit: "Ihr Konto hat so viele Verbindungen, wie es haben darf. Trennen Sie zuerst eine, oder fügen Sie ihr in ihren Details eine weitere Anmeldung hinzu.",
     connection_not_found: "Diese Verbindung gibt es nicht mehr.",
     customer_unknown: "Ihre Anmeldung sagt nicht, zu welchem Konto Sie gehören. Melden Sie sich neu an, oder kontaktieren Sie den Support.",
     disconnect_refused: "Der Anbieter wollte diese Verbindung nicht beenden. Melden Sie sich dort neu an, und trennen Sie sie dann noch einmal.",
@@ -723,6 +724,7 @@ var en = {
     code_rejected: "Finch did not accept this attempt. Please connect again.",
     connection_busy: "This connection is being changed right now. Wait a moment, then try again.",
     connection_ended: "The connection ended at the provider before it was finished. Please connect again.",
+    connection_limit: "Your account has as many connections as it may have. Disconnect one first, or open its details to add another login to it.",
     connection_not_found: "This connection no longer exists.",
     customer_unknown: "Your sign-in does not say which account you belong to. Sign in again, or contact support.",
     disconnect_refused: "The provider would not end this connection. Sign in to it again, then disconnect it once more.",
@@ -765,6 +767,7 @@ var FOR_SUPPORT = [
   "not_allowed",
   "too_many_logins"
 ];
+var WITHOUT_RETRY = [...FOR_SUPPORT, "connection_limit"];
 var WORTH_ANOTHER_TRY = [
   "connection_busy",
   "finch_misconfigured",
@@ -809,14 +812,13 @@ function disconnected(after, entity) {
 }
 function failed({ code, reference }, retry) {
   const declined = code === "access_denied";
-  const support = FOR_SUPPORT.includes(code);
   return {
     kind: declined ? "info" : "bad",
     title: declined ? "result.refused" : "result.failed",
     text: failurePath(code),
     reference,
-    support,
-    retry: support ? null : retry
+    support: FOR_SUPPORT.includes(code),
+    retry: WITHOUT_RETRY.includes(code) ? null : retry
   };
 }
 function returnWaits({ code, reference }) {
@@ -2696,6 +2698,7 @@ var FinchConnections = class extends HTMLElement {
       // The API refuses a product that it does not know.
       products: this.#products,
       ...connection && { provider_id: connection.provider_id },
+      ...connection && act.startsWith("add:") && { company_id: connection.company_id },
       ...customerName && { customer_name: customerName }
     });
   }

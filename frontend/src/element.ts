@@ -663,6 +663,7 @@ export class FinchConnections extends HTMLElement {
       // The API refuses a product that it does not know.
       products: this.#products as StartRequest["products"],
       ...(connection && { provider_id: connection.provider_id }),
+      ...(connection && act.startsWith("add:") && { company_id: connection.company_id }),
       ...(customerName && { customer_name: customerName }),
     });
   }

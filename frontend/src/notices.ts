@@ -38,6 +38,9 @@ const FOR_SUPPORT: readonly string[] = [
   "too_many_logins",
 ] satisfies FailureCode[];
 
+// The text says what to do first.
+const WITHOUT_RETRY: readonly string[] = [...FOR_SUPPORT, "connection_limit" satisfies FailureCode];
+
 const WORTH_ANOTHER_TRY: readonly string[] = [
   "connection_busy",
   "finch_misconfigured",
@@ -95,14 +98,13 @@ export function disconnected(after: Connection, entity: Entity | null): Notice {
 /** An action failed; `retry` is the button that the person has pressed. */
 export function failed({ code, reference }: Failure, retry: string | null): Notice {
   const declined = code === "access_denied";
-  const support = FOR_SUPPORT.includes(code);
   return {
     kind: declined ? "info" : "bad",
     title: declined ? "result.refused" : "result.failed",
     text: failurePath(code),
     reference,
-    support,
-    retry: support ? null : retry,
+    support: FOR_SUPPORT.includes(code),
+    retry: WITHOUT_RETRY.includes(code) ? null : retry,
   };
 }
 

@@ -367,6 +367,11 @@ export interface components {
              */
             provider_id?: string | null;
             /**
+             * Company Id
+             * @default null
+             */
+            company_id?: string | null;
+            /**
              * Return To
              * @default null
              */
@@ -497,7 +502,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `cannot_connect` or `session_used` or `too_many_logins` */
+            /** @description `cannot_connect` or `connection_limit` or `session_used` or `too_many_logins` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -505,7 +510,7 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
-                        code?: "cannot_connect" | "session_used" | "too_many_logins";
+                        code?: "cannot_connect" | "connection_limit" | "session_used" | "too_many_logins";
                         /** @constant */
                         status?: 409;
                     };
@@ -665,6 +670,34 @@ export interface operations {
                         code?: "customer_unknown";
                         /** @constant */
                         status?: 403;
+                    };
+                };
+            };
+            /** @description `connection_not_found` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "connection_not_found";
+                        /** @constant */
+                        status?: 404;
+                    };
+                };
+            };
+            /** @description `connection_busy` or `connection_limit` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"] & {
+                        /** @enum {unknown} */
+                        code?: "connection_busy" | "connection_limit";
+                        /** @constant */
+                        status?: 409;
                     };
                 };
             };

@@ -23,6 +23,13 @@ test("a failure that only support can solve offers support and no retry", () => 
   assert.equal(notice.retry, null);
 });
 
+test("a connection over the limit offers neither support nor a retry", () => {
+  const notice = notices.failed(failure("connection_limit"), "connect");
+  assert.equal(notice.text, "failure.connection_limit");
+  assert.equal(notice.support, false);
+  assert.equal(notice.retry, null);
+});
+
 test("leaving Finch Connect is not shown as an error", () => {
   assert.equal(notices.failed(failure("access_denied"), "connect").kind, "info");
 });

@@ -4,6 +4,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+from finch_connections import settings
 from finch_connections.aws import (
     audit_table,
     connection_table,
@@ -55,4 +56,5 @@ def _connecting() -> exchange_code.Services:
         finch=connect_api.from_settings(),
         queue=work_queue.from_settings(),
         pause=time.sleep,
+        max_connections=int(settings.read().max_connections),
     )

@@ -132,6 +132,7 @@ def _services() -> Services:
         finch=connect_api.from_settings(),
         queue=work_queue.from_settings(),
         pause=time.sleep,
+        max_connections=int(settings.read().max_connections),
     )
 
 

@@ -84,6 +84,7 @@ def _services() -> Services:
         finch=connect_api.from_settings(),
         queue=queue,
         pause=time.sleep,
+        max_connections=int(settings.read().max_connections),
     )
     return Services(
         connecting,

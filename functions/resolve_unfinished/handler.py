@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel
 
-from finch_connections import cold_start
+from finch_connections import cold_start, settings
 from finch_connections.aws import (
     audit_table,
     connection_table,
@@ -338,6 +338,7 @@ def _services() -> Services:
         finch=connect_api.from_settings(),
         queue=work_queue.from_settings(),
         pause=time.sleep,
+        max_connections=int(settings.read().max_connections),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from finch_connections import settings
 from finch_connections.aws import (
     connection_table,
     erasure_record,
@@ -55,6 +56,7 @@ def restore_backup(event: dict[str, Any], context: Any) -> dict[str, Any]:
             finch=connect_api.from_settings(),
             queue=work_queue.from_settings(),
             pause=time.sleep,
+            max_connections=int(settings.read().max_connections),
         ),
     )
     logger.warning("restored", done=dict(batch.done), left=len(batch.open))

@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from finch_connections import cold_start, metrics, settings
 from finch_connections.aws import connection_table, ownership_table, session_table
@@ -21,7 +21,11 @@ from finch_connections.web.request_body import FinchId
 class StartRequest(BaseModel):
     """The body of `POST /connect-sessions`."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid",
+        hide_input_in_errors=True,
+        json_schema_extra={"dependentRequired": {"company_id": ["provider_id"]}},
+    )
 
     # Finch refuses a product that it does not know, and adds products over time.
     products: Annotated[
@@ -29,8 +33,16 @@ class StartRequest(BaseModel):
     ]
     mode: Mode = Mode.REDIRECT
     provider_id: FinchId | None = None
+    # With `provider_id`: the connection that gets another login.
+    company_id: FinchId | None = None
     return_to: Annotated[str, Field(max_length=2000)] | None = None
     customer_name: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+
+    @model_validator(mode="after")
+    def _name_a_connection(self) -> Self:
+        if self.company_id and not self.provider_id:
+            raise ValueError("company_id needs provider_id")
+        return self
 
 
 class RepairRequest(BaseModel):
@@ -45,6 +57,10 @@ class RepairRequest(BaseModel):
 def _start(request: Request) -> Response:
     customer_id = request.customer_id
     body = request_body.parse(StartRequest, request.body)
+    adds_login_to = None
+    if body.provider_id and body.company_id:
+        adds_login_to = require_key(body.provider_id, body.company_id)
+        use_case.require_connected(customer_id, adds_login_to, connection_table.from_settings())
     new = begin(
         customer_id=customer_id,
         customer_name=body.customer_name,
@@ -54,6 +70,7 @@ def _start(request: Request) -> Response:
         return_to=body.return_to,
         allowed_return_urls=settings.read().allowed_return_urls,
         callback_url=request.callback_url,
+        adds_login_to=adds_login_to,
         now=datetime.now(UTC),
     )
     return _started(new, request)
@@ -63,7 +80,7 @@ def _repair(request: Request) -> Response:
     customer_id = request.customer_id
     key = require_key(request.path["provider_id"], request.path["company_id"])
     body = request_body.parse(RepairRequest, request.body)
-    use_case.require_repairable(customer_id, key, connection_table.from_settings())
+    use_case.require_connected(customer_id, key, connection_table.from_settings())
     new = begin(
         customer_id=customer_id,
         customer_name=None,
@@ -87,6 +104,7 @@ def _started(new: NewSession, request: Request) -> Response:
         connections=connection_table.from_settings(),
         ownerships=ownership_table.from_settings(),
         finch=connect_api.from_settings(),
+        max_connections=int(settings.read().max_connections),
     )
     attempt, handle = new.session.attempt, new.handle.reveal()
     where = (
@@ -110,6 +128,7 @@ def _open_link(request: Request) -> Response:
         connections=connection_table.from_settings(),
         ownerships=ownership_table.from_settings(),
         finch=connect_api.from_settings(),
+        max_connections=int(settings.read().max_connections),
     )
     if isinstance(opened, NotOpened):
         return _not_opened(opened)

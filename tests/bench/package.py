@@ -29,6 +29,7 @@ ENVIRONMENT = {
     "AWS_SECRET_ACCESS_KEY": "test",
     "FINCH_API_URL": "https://api.tryfinch.com",
     "IDLE_DAYS": "30",
+    "MAX_CONNECTIONS": "0",
     "POWERTOOLS_LOG_LEVEL": "INFO",
     "PYDANTIC_DISABLE_PLUGINS": "true",
     "VEND_TOKEN_FUNCTION": "not-here",

@@ -991,6 +991,7 @@ def _deploy(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> InProcess:
         # Tests connect as one customer more often than a person does.
         "ATTEMPTS_PER_CUSTOMER": "100000",
         "IDLE_DAYS": "30",
+        "MAX_CONNECTIONS": "0",
         "POWERTOOLS_SERVICE_NAME": "finch-connections",
         "OLD_TOKEN_KEY_ARN": "",
     }.items():

@@ -30,6 +30,7 @@ from finch_connections.domain.connect_session import (
 )
 from finch_connections.domain.connection import (
     ConnectionBusy,
+    ConnectionLimit,
     ConnectionNotFound,
     ConnectionStatus,
     DisconnectRefused,
@@ -147,7 +148,8 @@ _FINCH = (FinchMisconfigured, FinchUnavailable, RequestRefused)
 # The routes that a browser opens are missing: they always redirect, with the reason in the URL.
 _FAILURES: dict[str, tuple[type[Refusal | FinchFailure], ...]] = {
     "POST /connect-sessions": (
-        *(InvalidRequest, ReturnToNotAllowed, ModeNotAllowed, TooManyRequests, *_FINCH),
+        *(InvalidRequest, ReturnToNotAllowed, ModeNotAllowed, ConnectionNotFound),
+        *(ConnectionBusy, ConnectionLimit, TooManyRequests, *_FINCH),
     ),
     "POST /connections/{provider_id}/{company_id}/reauthenticate": (
         *(InvalidRequest, ReturnToNotAllowed, ModeNotAllowed, ConnectionNotFound),
@@ -155,8 +157,8 @@ _FAILURES: dict[str, tuple[type[Refusal | FinchFailure], ...]] = {
     ),
     "POST /callback": (
         *(InvalidRequest, CodeRejected, SessionNotFound, SessionUsed, SessionExpired),
-        *(CannotConnect, TooManyLogins, ConnectionEnded, ExchangeUncertain, Unauthorized),
-        *(TooManyRequests, *_FINCH),
+        *(CannotConnect, ConnectionLimit, TooManyLogins, ConnectionEnded, ExchangeUncertain),
+        *(Unauthorized, TooManyRequests, *_FINCH),
     ),
     "GET /connections": (InvalidRequest,),
     "GET /connections/{provider_id}/{company_id}": (ConnectionNotFound, RouteNotFound),

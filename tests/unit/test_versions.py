@@ -38,6 +38,7 @@ OTHERS = {
     "JwtAudience": "others",
     "JwtIssuer": "https://other.example.com/",
     "LogRetentionDays": "7",
+    "MaxConnections": "1",
     "OldTokenKeyArn": "arn:aws:kms:eu-west-1:123456789012:key/old",
     "PermissionsBoundaryArn": "arn:aws:iam::123456789012:policy/boundary",
     "Production": "true",
@@ -54,8 +55,8 @@ OTHERS = {
 BEFORE = {"ReturnUrls": OTHERS["ReturnUrls"][:-1] + "z", "WithExample": "false"}
 REACH_ALL = {
     *("ApiUrl", "Architecture", "AttemptsPerCustomer", "ChecksPerMinute", "ConnectModes"),
-    *("CustomerClaim", "DomainName", "FinchApiUrl", "FinchSandbox", "IdleDays", "OldTokenKeyArn"),
-    *("ReturnUrls", "TokenKeyArn"),
+    *("CustomerClaim", "DomainName", "FinchApiUrl", "FinchSandbox", "IdleDays", "MaxConnections"),
+    *("OldTokenKeyArn", "ReturnUrls", "TokenKeyArn"),
 }
 REACHED = {name: set(FUNCTIONS) for name in REACH_ALL} | {"SnapStart": FAST}
 # Lambda keeps these for the function, and not in its versions ("Managing Lambda function versions").

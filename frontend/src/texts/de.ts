@@ -197,6 +197,8 @@ export const de: Texts = {
       "Diese Verbindung wird gerade geändert. Warten Sie einen Moment, und versuchen Sie es erneut.",
     connection_ended:
       "Die Verbindung endete beim Anbieter, bevor sie fertig war. Bitte verbinden Sie neu.",
+    connection_limit:
+      "Ihr Konto hat so viele Verbindungen, wie es haben darf. Trennen Sie zuerst eine, oder fügen Sie ihr in ihren Details eine weitere Anmeldung hinzu.",
     connection_not_found: "Diese Verbindung gibt es nicht mehr.",
     customer_unknown:
       "Ihre Anmeldung sagt nicht, zu welchem Konto Sie gehören. Melden Sie sich neu an, oder kontaktieren Sie den Support.",

@@ -191,6 +191,8 @@ export const en = {
     connection_busy: "This connection is being changed right now. Wait a moment, then try again.",
     connection_ended:
       "The connection ended at the provider before it was finished. Please connect again.",
+    connection_limit:
+      "Your account has as many connections as it may have. Disconnect one first, or open its details to add another login to it.",
     connection_not_found: "This connection no longer exists.",
     customer_unknown:
       "Your sign-in does not say which account you belong to. Sign in again, or contact support.",

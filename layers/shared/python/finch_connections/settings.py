@@ -32,6 +32,7 @@ class Settings(NamedTuple):
     checks_per_minute: str
     attempts_per_customer: str
     idle_days: str
+    max_connections: str
 
     @property
     def allowed_return_urls(self) -> tuple[str, ...]:

@@ -1,11 +1,15 @@
-"""The ConnectSessions table: attempts to connect by the hash of their handle, used codes, and budgets."""
+"""The ConnectSessions table: attempts to connect by the hash of their handle, and rows that protect them.
+
+The other rows are used codes, budgets, and for each customer the session that last added a connection.
+"""
 
 import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
+from hashlib import sha256
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +78,10 @@ from finch_connections.domain.secret import SecretText
 from finch_connections.domain.token_response import TokenResponse
 from finch_connections.domain.work_item import LEASE
 
+# How long a row says which session last added a connection: longer than a transaction can take. The row
+# may then expire at any time, because an attempt that has read it before fails and reads again.
+ADDING_KEPT = timedelta(days=1)
+
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -126,6 +134,7 @@ _ATTEMPT = {
     "apart": _MARK,
     "history": HISTORY,
     "tried": Codec(lambda entry: text(str(entry)), lambda item: HistoryEntry.parse(item["S"])),
+    "adds_login_to": KEY,
 }
 _DUE = ("due_shard", "due_at", "lease")
 _CLICK = {"finch_connect_url": TEXT, "finch_session_made_at": MOMENT}
@@ -528,6 +537,32 @@ class SessionTable:
         )
         write_together(self.client, [*together_with, {"Update": end}])
 
+    def last_added(self, customer_id: str) -> str | None:
+        """The session that last added a connection of a customer under a limit, if that is not long ago."""
+        answer = self.client.get_item(
+            TableName=self.name, Key=_adding_key(customer_id), ConsistentRead=True
+        )
+        return answer["Item"]["session"]["S"] if "Item" in answer else None
+
+    def adding(self, attempt: Attempt, last: str | None, now: datetime) -> "Write":
+        """The write that adds a connection of a customer, as part of a transaction.
+
+        Succeeds only if no other session has added a connection since `last` was read with `last_added`.
+        """
+        update: Any = {
+            "TableName": self.name,
+            "Key": _adding_key(attempt.customer_id),
+            "UpdateExpression": "SET #session = :session, #ttl = :ttl",
+            "ConditionExpression": "#session = :last" if last else "attribute_not_exists(#session)",
+            "ExpressionAttributeNames": {"#session": "session", "#ttl": "ttl"},
+            "ExpressionAttributeValues": {
+                ":session": text(attempt.handle_hash),
+                ":ttl": _epoch(now + ADDING_KEPT),
+                **({":last": text(last)} if last else {}),
+            },
+        }
+        return {"Update": update}
+
     def in_escrow(
         self, after: Mapping[str, str] | None
     ) -> tuple[list[Keeping], dict[str, str] | None]:
@@ -776,8 +811,12 @@ def _code_key(code_hash: str) -> dict[str, Item]:
     return {"handle_hash": text(f"code#{code_hash}")}
 
 
+def _adding_key(customer_id: str) -> dict[str, Item]:
+    return {"handle_hash": text(f"adding#{sha256(customer_id.encode()).hexdigest()}")}
+
+
 def read_backup(item: Item) -> ConnectSession | None:
-    """The session in an item of a backup; None for the note of a code, and for a budget."""
+    """The session in an item of a backup; None for other rows of the table, whose keys have a prefix."""
     return None if "#" in item["handle_hash"]["S"] else _session(item)
 
 

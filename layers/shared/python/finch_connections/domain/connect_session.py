@@ -153,8 +153,8 @@ class Attempt:
     login the session repairs, and `repairs_id` is the Finch connection of that login.
     `finch_customer_id` is the customer id that we sent to Finch. `repairs_id` and `finch_customer_id`
     are None until Finch has created its session. `apart` marks a session for a single code: see `apart`
-    below. `history` is for support; `tried` says how the last try in the background ended that left the
-    session unfinished.
+    below. `adds_login_to` is the key of the connection that gets another login. `history` is for support;
+    `tried` says how the last try in the background ended that left the session unfinished.
     """
 
     handle_hash: str
@@ -172,6 +172,7 @@ class Attempt:
     repairs_id: str | None = None
     finch_customer_id: str | None = None
     apart: bool = False
+    adds_login_to: CompanyKey | None = None
     history: History = ()
     tried: HistoryEntry | None = None
 
@@ -418,6 +419,7 @@ def begin(
     allowed_return_urls: Collection[str],
     callback_url: str,
     repairs: CompanyKey | None = None,
+    adds_login_to: CompanyKey | None = None,
     now: datetime,
 ) -> NewSession:
     """A new session with a 256-bit handle and a 256-bit binding; raises `ReturnToNotAllowed`.
@@ -441,6 +443,7 @@ def begin(
         created_at=now,
         repairs=repairs,
         history=(HistoryEntry.of(now, Phase.STARTED),),
+        adds_login_to=adds_login_to,
     )
     return NewSession(Started(attempt), handle, binding)
 

@@ -68,6 +68,12 @@ class TooManyLogins(Refusal):
     code = "too_many_logins"
 
 
+class ConnectionLimit(Refusal):
+    """You have as many connections as you may have. Disconnect one first, or add a login to one."""
+
+    code = "connection_limit"
+
+
 class UnusableIdentifier(Refusal):
     """Finch returned an id that we cannot store."""
 
@@ -366,6 +372,19 @@ def require_statuses(text: str) -> frozenset[ConnectionStatus]:
     except ValueError as error:
         known = ", ".join(ConnectionStatus)
         raise InvalidRequest(f"status must be a comma-separated list of: {known}.") from error
+
+
+def require_room(connections: Iterable[Connection], key: CompanyKey | None, limit: int) -> None:
+    """Refuses another connection of a customer who has `limit` of these `connections`; 0 is no limit.
+
+    A connection counts until Finch has confirmed its end. Another login of the connection `key` is no
+    other connection. Raises `ConnectionLimit`.
+    """
+    if limit == 0:
+        return
+    counted = {one.key for one in connections if one.status is not ConnectionStatus.DISCONNECTED}
+    if key not in counted and len(counted) >= limit:
+        raise ConnectionLimit
 
 
 def attach(

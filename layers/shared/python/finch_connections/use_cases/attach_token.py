@@ -34,6 +34,7 @@ from finch_connections.domain.connection import (
     CompanyKey,
     Connection,
     ConnectionBusy,
+    ConnectionLimit,
     ConnectionStatus,
     TooManyLogins,
     UnusableIdentifier,
@@ -41,6 +42,7 @@ from finch_connections.domain.connection import (
     free_to_connect,
     not_repaired,
     refused_for_days,
+    require_room,
 )
 from finch_connections.domain.errors import Refusal
 from finch_connections.domain.history import HistoryEntry, Step
@@ -76,8 +78,14 @@ _ATTEMPTS = 8
 # The refusals after which a session can never connect, by the code that the session stores.
 ENDS: Mapping[str, type[Refusal]] = {
     kind.code: kind
-    for kind in (CannotConnect, TooManyLogins, ExchangeUncertain, SessionExpired, ConnectionEnded)
+    for kind in (
+        *(CannotConnect, TooManyLogins, ConnectionLimit),
+        *(ExchangeUncertain, SessionExpired, ConnectionEnded),
+    )
 }
+
+# The refusals by the rules of a token that Finch has described.
+REFUSED = (CannotConnect, ConnectionLimit, OwnedByAnother, TooManyLogins, UnusableIdentifier)
 
 
 class Approval(Enum):
@@ -186,17 +194,16 @@ def settle(
         except ConnectionBusy as error:
             because = error
             break
-        except (CannotConnect, OwnedByAnother, TooManyLogins, UnusableIdentifier) as error:
+        except REFUSED as error:
             if completion:
                 # A user's request: the session's own work item may come only a day later, and the
-                # operator must get the report of the held token soon.
+                # token must soon be reported or discarded.
                 _queue(session, now, services)
             try:
-                _hold(session, error, approval, now, services)
+                _refuse(session, error, key, approval, now, services)
             except Conflict:
                 session = reread(session, services)
                 continue
-            logger.error("token held", customer_id=customer_id, reason=type(error).__name__)
             raise
         except Conflict:
             session = reread(session, services)
@@ -223,6 +230,28 @@ def company_is_free(session: Held, now: datetime, services: Services) -> bool:
     )
     owners = {record.owner.customer_id for record in records if record and record.owner}
     return owners <= {session.attempt.customer_id}
+
+
+def _refuse(
+    session: Escrowed | Held,
+    error: Refusal,
+    key: CompanyKey | None,
+    approval: Approval,
+    now: datetime,
+    services: Services,
+) -> None:
+    """Holds a token that the rules refuse, or discards it over the limit of connections. Raises `Conflict`.
+
+    An operator whose decision is over the limit may disconnect another connection, and decide again.
+    """
+    customer_id, reason = session.attempt.customer_id, type(error).__name__
+    if not isinstance(error, ConnectionLimit):
+        _hold(session, error, approval, now, services)
+        logger.error("token held", customer_id=customer_id, reason=reason)
+    elif approval is not Approval.OPERATOR:
+        # The session's work item has Finch end the connection.
+        services.sessions.discard(session, error.code, now, now, key)
+        logger.warning("token refused", customer_id=customer_id, reason=reason)
 
 
 def _hold(
@@ -461,6 +490,7 @@ def _commit(
     request wrote first, and the refusals of the rules.
     """
     session, (key, existing, holders, named), introspection = verified
+    adding = _adding(session, key, existing, now, services)
     attempt, consumption, token_response = (
         session.attempt,
         session.consumption,
@@ -499,6 +529,7 @@ def _commit(
         ownerships.taking(connection, held_by=(handle_hash, *repeated), former=former),
         *ownerships.leaving(left, handle_hash),
         *ending,
+        *adding,
         *together_with,
     ]
     if attempt.repairs and attempt.repairs != key:
@@ -535,3 +566,23 @@ def _entries(
     if session.escrow.browser_bound and approval is not Approval.OPERATOR:
         return attached
     return [HistoryEntry.of(now, Step.CONFIRMED, approval.name.lower()), *attached]
+
+
+def _adding(
+    session: Escrowed | Held,
+    key: CompanyKey,
+    existing: Connection | None,
+    now: datetime,
+    services: Services,
+) -> "list[Write]":
+    """The write that lets one session at a time add a connection, if the number of connections is limited.
+
+    Without it, two sessions could each find room for their own connection. Raises `ConnectionLimit`.
+    """
+    limit, attempt = services.max_connections, session.attempt
+    if limit == 0 or (existing and existing.status is not ConnectionStatus.DISCONNECTED):
+        return []
+    # Before the connections: a session that adds a connection after this read changes the row.
+    last = services.sessions.last_added(attempt.customer_id)
+    require_room(services.connections.every(attempt.customer_id), key, limit)
+    return [services.sessions.adding(attempt, last, now)]

@@ -67,8 +67,9 @@ def _decide(
     """
     ownerships, handle_hash = services.ownerships, session.attempt.handle_hash
     connection_id, since = session.escrow.token_response.connection_id, now
+    error = SessionExpired.code
     if isinstance(session, Discarding):
-        key, since = session.key, session.discarding_since
+        key, since, error = session.key, session.discarding_since, session.error
         approved = session.approved if key is None else None
     decision, record, company = Discard.ASK, None, None
     if connection_id:
@@ -83,11 +84,9 @@ def _decide(
             decision = Discard.ASK
     if decision is Discard.END and key:
         marks = ownerships.discarding(connection_id, key, handle_hash)
-        return services.sessions.discard(session, SessionExpired.code, since, now, key, marks)
+        return services.sessions.discard(session, error, since, now, key, marks)
     if approved is not None and others(handle_hash, record) <= approved:
-        return services.sessions.discard(
-            session, SessionExpired.code, since, now, approved=approved
-        )
+        return services.sessions.discard(session, error, since, now, approved=approved)
     marked = company is not None and company.discarding == handle_hash
     unlocking = [ownerships.reopening(key, handle_hash)] if key and marked else []
     if (
@@ -98,7 +97,7 @@ def _decide(
         held = ownerships.held_by(handle_hash, behind(session) - {connection_id})
         leaving = ownerships.leaving(held, handle_hash)
         left = ownerships.leaving_to_others(record, handle_hash)
-        services.sessions.end(session, SessionExpired.code, now, [left, *leaving, *unlocking])
+        services.sessions.end(session, error, now, [left, *leaving, *unlocking])
         logger.info("token dropped, another of its connection is kept", connection_id=connection_id)
     else:
         if record and record.discarding == handle_hash:

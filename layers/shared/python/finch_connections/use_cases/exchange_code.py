@@ -44,7 +44,10 @@ KEEPING_PAUSES = (0.1, 0.5, 1.0, 2.0, 4.0)
 
 
 class Services(NamedTuple):
-    """Everything that connecting reads and writes, and the function that waits."""
+    """Everything that connecting reads and writes, and the function that waits.
+
+    A customer may have `max_connections` connections; 0 is no limit.
+    """
 
     sessions: SessionTable
     connections: ConnectionTable
@@ -53,6 +56,7 @@ class Services(NamedTuple):
     finch: ConnectApi
     queue: WorkQueue
     pause: Callable[[float], None]
+    max_connections: int
 
 
 def reread(session: ConnectSession, services: Services) -> ConnectSession:

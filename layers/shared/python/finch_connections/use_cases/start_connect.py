@@ -29,6 +29,7 @@ from finch_connections.domain.connection import (
     ConnectionNotFound,
     Token,
     is_pair_id,
+    require_room,
     to_repair,
 )
 from finch_connections.domain.errors import InternalError, Refusal
@@ -65,14 +66,16 @@ def start(
     connections: ConnectionTable,
     ownerships: OwnershipTable,
     finch: ConnectApi,
+    max_connections: int,
 ) -> str | None:
     """Writes a new session. Returns Finch's session id in the embedded flow, else None.
 
-    Raises `TooManyRequests`, and `FinchFailure` for the embedded flow.
+    Raises `ConnectionLimit` and `TooManyRequests`, and `FinchFailure` for the embedded flow.
     """
     session, session_id = new.session, None
     mode, customer_id = session.attempt.mode, session.attempt.customer_id
     sessions.spend(Spending.START, session.attempt, session.attempt.created_at)
+    _require_room(session.attempt, connections, max_connections)
     if mode is Mode.EMBEDDED:
         session, finch_session = _open_finch_session(
             session, session.attempt.created_at, connections, ownerships, finch
@@ -94,6 +97,7 @@ def open_link(
     connections: ConnectionTable,
     ownerships: OwnershipTable,
     finch: ConnectApi,
+    max_connections: int,
 ) -> Opened | NotOpened:
     """The destination of a click on the link. Raises nothing, so that the browser always gets a page.
 
@@ -108,6 +112,7 @@ def open_link(
         url = started.reusable_connect_url(now)
         if url is None:
             sessions.spend(Spending.CLICK, started.attempt, now)
+            _require_room(started.attempt, connections, max_connections)
             prepared()
             try:
                 started, finch_session = _open_finch_session(
@@ -140,6 +145,16 @@ def check_link(handle_text: str, *, now: datetime, sessions: SessionTable) -> St
         return require_link(session, now)
     except Refusal as error:
         return NotOpened(error.code, session.attempt if session else None)
+
+
+def _require_room(attempt: Attempt, connections: ConnectionTable, limit: int) -> None:
+    """Refuses an attempt that can only add a connection, if the customer may have no more.
+
+    The user then does not log in at Finch in vain. Only the write of the connection is exact. Raises
+    `ConnectionLimit`.
+    """
+    if not attempt.repairs:
+        require_room(connections.every(attempt.customer_id), attempt.adds_login_to, limit)
 
 
 def _open_finch_session(
@@ -236,8 +251,8 @@ def _tokens(attempt: Attempt, name: str, connections: ConnectionTable) -> list[T
     ]
 
 
-def require_repairable(customer_id: str, key: CompanyKey, connections: ConnectionTable) -> None:
-    """Refuses to repair a connection that does not exist or is being disconnected.
+def require_connected(customer_id: str, key: CompanyKey, connections: ConnectionTable) -> None:
+    """Refuses another login or a repair of a connection that does not exist or is being disconnected.
 
     Raises `ConnectionNotFound` and `ConnectionBusy`.
     """

@@ -40,6 +40,7 @@ STATUS: Mapping[str, HTTPStatus] = {
     "session_used": HTTPStatus.CONFLICT,
     "cannot_connect": HTTPStatus.CONFLICT,
     "too_many_logins": HTTPStatus.CONFLICT,
+    "connection_limit": HTTPStatus.CONFLICT,
     "connection_busy": HTTPStatus.CONFLICT,
     "disconnect_refused": HTTPStatus.CONFLICT,
     "too_many_requests": HTTPStatus.TOO_MANY_REQUESTS,

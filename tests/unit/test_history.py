@@ -1,12 +1,30 @@
 """Histories: their entries, their limits, and their texts."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
 
 from finch_connections.domain.connect_session import ConnectionEnded, Phase
-from finch_connections.domain.connection import ConnectionStatus
+from finch_connections.domain.connection import (
+    Connection,
+    ConnectionStatus,
+    attach,
+    disconnect_refused,
+    disconnected,
+    disconnecting,
+    entity_disconnected,
+    entity_disconnecting,
+    entity_refused,
+    free_to_connect,
+    not_repaired,
+    partly_ended,
+    restored,
+    transferred,
+    with_names,
+)
+from finch_connections.domain.health import Finding, with_findings
 from finch_connections.domain.history import (
     FIRST_KEPT,
     MOST_ENTRIES,
@@ -16,8 +34,10 @@ from finch_connections.domain.history import (
 )
 from finch_connections.finch.errors import RateLimited
 from operations import timeline
+from tests.unit.test_connection import KEY, token
 
 NOW = datetime(2026, 11, 22, 12, 0, 1, 500_000, tzinfo=UTC)
+FOUND = Finding(ConnectionStatus.CONNECTED)
 
 
 def entries(count: int) -> list[HistoryEntry]:
@@ -88,3 +108,59 @@ def test_missing_entries_are_mentioned() -> None:
     assert every[-1] == "Some entries between the first and the newest are left out."
     assert all(one < other for one, other in pairwise(every[:-1]))
     assert len(list(timeline.lines(added((), *entries(3))))) == 3
+
+
+# The changes of a connection
+
+MADE = attach(None, "acme", KEY, token("t1"), b"1", NOW)
+TWO = attach(MADE, "acme", KEY, token("t2", connection_id="connection-2"), b"2", NOW)
+ENTITIES = attach(
+    None, "acme", KEY, token("t1", entity_ids=frozenset({"e1", "e2", "e3"})), b"1", NOW
+)
+ENDING = entity_disconnecting(ENTITIES, "e1", NOW)
+LEAVING = disconnecting(TWO, NOW)
+SICK = replace(MADE, status=ConnectionStatus.REAUTH)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "outcomes"),
+    [
+        (replace(MADE, history=()), MADE, ["login_added", "connected"]),
+        (MADE, TWO, ["login_added"]),
+        (MADE, attach(MADE, "acme", KEY, token("t3"), b"3", NOW), ["login_renewed"]),
+        (TWO, LEAVING, ["disconnecting"]),
+        (
+            LEAVING,
+            partly_ended(LEAVING, ["connection-1"], NOW, "request-1"),
+            ["ended_at_finch"],
+        ),
+        (LEAVING, disconnected(LEAVING, NOW), ["disconnected"]),
+        (TWO, disconnected(TWO, NOW), ["login_gone", "disconnected"]),
+        (LEAVING, disconnect_refused(LEAVING, NOW), ["reauth disconnect_refused"]),
+        (TWO, transferred(TWO, token("new"), NOW), ["login_gone", "disconnecting transferred"]),
+        (SICK, not_repaired(SICK, NOW), ["problem another_company"]),
+        (ENTITIES, ENDING, ["entity_ending"]),
+        (ENDING, entity_refused(ENDING, "e1", NOW), ["entity_refused"]),
+        (ENDING, entity_disconnected(ENDING, "e1", ["connection-1"], NOW), ["entity_ended"]),
+        (ENDING, entity_disconnected(ENDING, "e1", [], NOW), []),
+        (MADE, restored(MADE, TWO, [TWO.tokens[1]], NOW), ["restored", "login_added"]),
+        (TWO, with_findings(TWO, {"t1": FOUND, "t2": FOUND}, NOW), []),
+        (SICK, with_findings(SICK, {"t1": FOUND}, NOW), ["connected"]),
+        (TWO, with_names(TWO, "Gusto", "Acme"), []),
+    ],
+)
+def test_change_of_a_connection_adds_these_entries(
+    before: Connection, after: Connection, outcomes: list[str]
+) -> None:
+    new = after.history[len(before.history) :]
+    assert [" ".join(filter(None, one.outcome)) for one in new] == outcomes
+    assert after.history[: len(before.history)] == before.history
+
+
+def test_waiting_customers_connection_begins_a_history() -> None:
+    free = free_to_connect(None, "acme", KEY, NOW)
+    assert free is not None
+    assert [one.outcome for one in free.history] == [("disconnected", "connect_again")]
+    again = free_to_connect(disconnected(LEAVING, NOW), "acme", KEY, NOW)
+    assert again is not None
+    assert again.history[-1].outcome == ("problem", "connect_again")

@@ -296,7 +296,7 @@ class Connection:
     finch_key: CompanyKey | None = None
     used_at: Mapping[str, datetime] = field(default_factory=dict)
     idle: frozenset[str] = frozenset()
-    history: History = ()
+    history: History = field(default=(), compare=False)
     quiet_revision: int | None = field(default=None, compare=False)
     ciphertexts: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 

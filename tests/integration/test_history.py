@@ -13,8 +13,11 @@ import boto3
 import pytest
 from moto.dynamodb.responses import DynamoHandler
 
+from finch_connections.aws import session_table
+from finch_connections.aws.session_table import _item as session_item
+from finch_connections.domain.connect_session import Held, Started
 from finch_connections.domain.history import MOST_ENTRIES
-from operations import inspect
+from operations import export, inspect
 from operations.stack import CannotOperate
 from tests.acceptance.test_disconnect_entity import ENTITY, connected, end
 from tests.acceptance.test_embedded_flow import log_in_embedded
@@ -22,28 +25,41 @@ from tests.integration.test_operating import erase
 from tests.integration.test_transfer import held, show, transfer, two_customers
 from tests.support.in_process import Call, InProcess, let_through
 from tests.support.person import Landing, Person, without_state
+from tests.unit.test_session_table import CONSUMPTION, ENTRY, ESCROW, FULL
 
 DAY = timedelta(days=1)
+
+
+def stack(deployed: InProcess) -> Any:
+    """The stack, as the operator's program sees it."""
+    tables = deployed.tables
+    return SimpleNamespace(
+        client=boto3.client,
+        outputs={
+            "ConnectionsTableName": tables.connections,
+            "ConnectSessionsTableName": tables.sessions,
+            "OwnershipTableName": tables.ownerships,
+            "AuditTableName": tables.audit,
+        },
+    )
+
+
+def only(deployed: InProcess) -> dict[str, Any]:
+    """The item of the only session."""
+    [item] = deployed.tables.all_sessions()
+    return item
 
 
 def inspected(
     deployed: InProcess, customer_id: str | None = None, reference: str | None = None
 ) -> tuple[Any, list[str]]:
     """Runs `inspect`; returns its JSON and its lines for a person."""
-    tables, said = deployed.tables, list[str]()
-    stack: Any = SimpleNamespace(
-        client=boto3.client,
-        outputs={
-            "ConnectionsTableName": tables.connections,
-            "ConnectSessionsTableName": tables.sessions,
-            "AuditTableName": tables.audit,
-        },
-    )
+    said = list[str]()
     for as_json in (True, False):
         options = Namespace(
             customer_id=customer_id, connection=None, reference=reference, json=as_json
         )
-        inspect.inspect(options, stack, deployed.clock.now, said.append)
+        inspect.inspect(options, stack(deployed), deployed.clock.now, said.append)
     return json.loads(said[0]), said[1:]
 
 
@@ -54,14 +70,14 @@ def outcomes(history: list[dict[str, Any]]) -> list[str]:
 
 def attempt(deployed: InProcess, customer_id: str = "acme") -> list[str]:
     """The history of a customer's only attempt."""
-    [only] = inspected(deployed, customer_id)[0]["attempts"]
-    return outcomes(only["history"])
+    [one] = inspected(deployed, customer_id)[0]["attempts"]
+    return outcomes(one["history"])
 
 
 def connection(deployed: InProcess, customer_id: str = "acme") -> list[str]:
     """The history of a customer's only connection."""
-    [only] = inspected(deployed, customer_id)[0]["connections"]
-    return outcomes(only["history"])
+    [one] = inspected(deployed, customer_id)[0]["connections"]
+    return outcomes(one["history"])
 
 
 def answers_of_finch(log: StringIO) -> list[str]:
@@ -83,9 +99,9 @@ def test_connect_is_one_timeline_with_finchs_request_ids(
 ) -> None:
     Person(deployed, "acme").connect()
     facts, lines = inspected(deployed, "acme")
-    [only] = facts["attempts"]
-    assert outcomes(only["history"]) == [*RETURNED, "verified", "complete"]
-    ids = {one["step"]: one["finch_request_id"] for one in only["history"]}
+    [found] = facts["attempts"]
+    assert outcomes(found["history"]) == [*RETURNED, "verified", "complete"]
+    ids = {one["step"]: one["finch_request_id"] for one in found["history"]}
     assert [ids[one] for one in ("sent", "escrowed", "verified")] == answers_of_finch(log)
     assert ids["started"] is ids["complete"] is None
     text = "\n".join(lines)
@@ -119,8 +135,8 @@ def test_unconfirmed_attempt_says_how_its_token_ended(deployed: InProcess, log: 
     deployed.queue.pass_time(2 * DAY)
     ends = ["awaited", "discarding session_expired", "ended session_expired"]
     assert attempt(deployed) == [*UNPROVEN, *ends]
-    [only] = inspected(deployed, "acme")[0]["attempts"]
-    assert only["history"][-1]["finch_request_id"] == answers_of_finch(log)[-1]
+    [found] = inspected(deployed, "acme")[0]["attempts"]
+    assert found["history"][-1]["finch_request_id"] == answers_of_finch(log)[-1]
 
 
 def test_pending_attempt_says_why_and_then_how_it_was_finished(deployed: InProcess) -> None:
@@ -171,8 +187,8 @@ def test_lost_exchange_is_uncertain_and_says_which_request(
     landing = acme.come_back(url)
     assert (landing.outcome, landing.reference) == ({"error": "exchange_uncertain"}, ANY)
     assert attempt(deployed) == [*RETURNED[:-1], "uncertain exchange_uncertain"]
-    [only] = inspected(deployed, "acme")[0]["attempts"]
-    assert only["history"][-1]["finch_request_id"] == answers_of_finch(log)[-1]
+    [found] = inspected(deployed, "acme")[0]["attempts"]
+    assert found["history"][-1]["finch_request_id"] == answers_of_finch(log)[-1]
 
 
 def test_held_token_says_why_and_who_attached_it(deployed: InProcess) -> None:
@@ -230,6 +246,56 @@ def test_inspect_reads_no_whole_table(deployed: InProcess) -> None:
     with patch.object(DynamoHandler, "scan", side_effect=AssertionError("a scan")):
         assert inspected(deployed, "acme")[1]
         assert inspected(deployed, reference=reference)[1]
+
+
+# Writes
+
+
+def test_late_entry_changes_nothing_of_a_session_that_has_its_code(deployed: InProcess) -> None:
+    acme = Person(deployed, "acme")
+    link = acme.link()
+    sessions = session_table.from_settings()
+    before = sessions.get(only(deployed)["handle_hash"]["S"])
+    assert isinstance(before, Started)
+    acme.go_through(link)
+    after = only(deployed)
+    sessions.note(before, ENTRY)
+    assert only(deployed) == after
+
+
+def test_write_that_is_repeated_after_a_lost_response_is_one_entry(deployed: InProcess) -> None:
+    acme = Person(deployed, "acme")
+    link = acme.link()
+
+    def twice(call: Call, send: Callable[[], Any]) -> Any:
+        if call.operation == "UpdateItem":
+            send()
+        return send()
+
+    deployed.border.guard = twice
+    acme.click(link)
+    assert len(only(deployed)["history"]["L"]) == len(MADE) + 1
+    assert attempt(deployed) == MADE
+
+
+def test_restored_session_continues_its_history(deployed: InProcess) -> None:
+    lost = Held(FULL, CONSUMPTION, ESCROW, "cannot_connect")
+    session_table.from_settings().put_back(lost, session_item(lost), deployed.clock.now, ())
+    assert set(attempt(deployed)) == {*MADE, "tried finch_unavailable", "restored"}
+
+
+def test_export_has_the_histories(deployed: InProcess) -> None:
+    Person(deployed, "acme").connect()
+    stored = export.export(stack(deployed), "acme", deployed.clock.now)
+    [session], [row] = stored["sessions"], stored["connections"]
+    assert [one.split()[1] for one in session["history"]] == [
+        *MADE,
+        "exchanging",
+        "escrowed",
+        "verified",
+        "complete",
+    ]
+    assert [one.split()[1] for one in row["history"]] == ["login_added", "connected"]
 
 
 # Connections

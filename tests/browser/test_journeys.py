@@ -399,6 +399,9 @@ def test_closing_or_cancelling_the_frame_connects_nothing(
     visitor.button("Connect payroll").click()
     visitor.page.frame_locator(FRAME).get_by_text(way, exact=True).click()
     visitor.sees(text)
+    if way == "Cancel":
+        [session] = deployed.tables.all_sessions()
+        visitor.sees(f"Reference {session['reference']['S']}")
     expect(visitor.page.locator(FRAME)).to_have_count(0)
     visitor.button("Try again").click()
     visitor.go_through(frame=visitor.page.frame_locator(FRAME))

@@ -198,7 +198,8 @@ class ConnectionTable:
             ProjectionExpression="#history",
             ExpressionAttributeNames={"#history": "history"},
         )
-        return decode(answer.get("Item", {}), {"history": HISTORY})["history"]
+        history: History = decode(answer.get("Item", {}), {"history": HISTORY})["history"]
+        return history
 
     def page(
         self,

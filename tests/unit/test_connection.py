@@ -279,12 +279,12 @@ def test_largest_connection_fits_into_an_item_of_dynamodb(id_length: int, entiti
             made = attach(made, "k" * 256, KEY, login, b"c" * 4300, NOW, entity_names=names)
     assert made
     ended = partly_ended(disconnecting(made, NOW), made.connection_ids, NOW)
-    entry = HistoryEntry.of(NOW, "error_no_account_setup", "a" * 40, "b" * 64)
+    entry = HistoryEntry.of(NOW, "error_no_account_setup", "a" * 64, "b" * 64)
     full = replace(
         ended,
         company_name="ü" * 200,
         provider_name="ü" * 200,
-        history=tuple(entry._replace(code=chr(97 + n % 2) * 40) for n in range(MOST_ENTRIES)),
+        history=tuple(entry._replace(code=chr(97 + n % 2) * 64) for n in range(MOST_ENTRIES)),
     )
     assert item_bytes(full) < 400 * 1024
 

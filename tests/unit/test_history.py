@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from finch_connections.domain.connect_session import ConnectionEnded, Phase
+from finch_connections.domain.connect_session import Phase
 from finch_connections.domain.connection import (
     Connection,
     ConnectionStatus,
@@ -66,11 +66,9 @@ def test_entry_keeps_no_text_that_is_not_a_code_or_an_id(text: str) -> None:
     assert HistoryEntry.of(NOW, "sent", text, text)[2:] == (None, None)
 
 
-def test_failure_of_finch_has_its_kind_and_a_refusal_has_its_code() -> None:
-    limited = HistoryEntry.of_failure(NOW, Step.TRIED, RateLimited("request-1"))
+def test_entry_of_a_failure_has_its_kind_and_finchs_id() -> None:
+    limited = RateLimited("request-1").entry(NOW, Step.TRIED)
     assert limited[1:] == ("tried", "rate_limited", "request-1")
-    ended = HistoryEntry.of_failure(NOW, Step.TRIED, ConnectionEnded())
-    assert ended[1:] == ("tried", "connection_ended", None)
 
 
 def test_first_and_newest_entries_stay() -> None:

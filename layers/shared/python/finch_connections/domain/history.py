@@ -1,6 +1,5 @@
 """The short history of a session or a connection: what happened, when, with which outcome."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -9,15 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 if TYPE_CHECKING:
     from finch_connections.domain.connection import Connection
-    from finch_connections.domain.errors import Refusal
-    from finch_connections.finch.errors import FinchFailure
 
 # A history has a few KB at most. The first entries show the beginning, the newest the present.
 MOST_ENTRIES = 40
 FIRST_KEPT = 8
-# Texts of Finch and of our code. Anything else could be personal data, and is left out.
-_CODE = re.compile("[a-z_]{1,40}")
-_REQUEST_ID = re.compile("[A-Za-z0-9_-]{1,64}")
+# Enough for a UUID, and for every code.
+_LONGEST = 64
 BROWSER_BOUND, BROWSER_NOT_BOUND = "browser_bound", "browser_not_bound"
 
 
@@ -69,17 +65,9 @@ class HistoryEntry(NamedTuple):
         return cls(
             at.astimezone(UTC).replace(microsecond=0),
             step,
-            code if code and _CODE.fullmatch(code) else None,
-            finch_request_id
-            if finch_request_id and _REQUEST_ID.fullmatch(finch_request_id)
-            else None,
+            _word(code),
+            _word(finch_request_id),
         )
-
-    @classmethod
-    def of_failure(cls, at: datetime, step: str, failure: "Refusal | FinchFailure") -> Self:
-        """The entry for a step that failed."""
-        kind, request_id = (getattr(failure, one, None) for one in ("kind", "finch_request_id"))
-        return cls.of(at, step, kind or failure.code, request_id)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -95,6 +83,12 @@ class HistoryEntry(NamedTuple):
     def outcome(self) -> tuple[str, str | None]:
         """The step and the code, without the time."""
         return self.step, self.code
+
+
+def _word(text: str | None) -> str | None:
+    """A text of letters, digits, `_` and `-`; None for any other text, which could be personal data."""
+    plain = (text or "").replace("_", "").replace("-", "")
+    return text if plain.isascii() and plain.isalnum() and len(text or "") <= _LONGEST else None
 
 
 type History = tuple[HistoryEntry, ...]

@@ -14,7 +14,7 @@ from finch_connections.domain.connect_session import (
     dead_for_good,
 )
 from finch_connections.domain.connection import CompanyKey, is_pair_id, refused_for_days
-from finch_connections.domain.history import HistoryEntry, Step
+from finch_connections.domain.history import Step
 from finch_connections.domain.ownership import Discard, OwnershipRecord, discard_of, others
 from finch_connections.domain.secret import SecretText
 from finch_connections.domain.token_response import same_connection
@@ -191,7 +191,7 @@ def _end(session: Discarding, now: datetime, services: Services) -> None:
                 services.sessions.discard(
                     *(session, session.error, session.discarding_since, now, session.key),
                     reopening,
-                    entry=HistoryEntry.of_failure(now, Step.NOT_ENDED, error),
+                    entry=error.entry(now, Step.NOT_ENDED),
                 )
         raise
     _over(session, reopening, now, services, services.finch.finch.request_id)

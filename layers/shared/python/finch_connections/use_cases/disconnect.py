@@ -306,7 +306,7 @@ def _confirmed(
             connection_id=connection_id,
             reason=type(failure).__name__,
         )
-        refusals.append(HistoryEntry.of_failure(now, Step.ENTITY_NOT_ENDED, failure))
+        refusals.append(failure.entry(now, Step.ENTITY_NOT_ENDED))
     return confirmed, refused
 
 
@@ -380,14 +380,14 @@ def _end_each(
             ):
                 logger.warning("disconnect not confirmed", connection_id=connection_id)
                 dead = TokenDead(services.finch.request_id)
-                refusals.append(HistoryEntry.of_failure(now, Step.NOT_ENDED, dead))
+                refusals.append(dead.entry(now, Step.NOT_ENDED))
                 connection = _noted(
                     found_dead(connection, connection_id, now), connection, services
                 )
                 continue
         except NOT_ABOUT_THE_TOKEN as error:
             logger.warning("disconnect stopped", reason=type(error).__name__)
-            refusals.append(HistoryEntry.of_failure(now, Step.NOT_ENDED, error))
+            refusals.append(error.entry(now, Step.NOT_ENDED))
             return connection, False
         except FinchFailure as error:
             logger.warning(
@@ -396,7 +396,7 @@ def _end_each(
                 reason=type(error).__name__,
                 finch_request_id=error.finch_request_id,
             )
-            refusals.append(HistoryEntry.of_failure(now, Step.NOT_ENDED, error))
+            refusals.append(error.entry(now, Step.NOT_ENDED))
             refused = refused or not isinstance(error, FinchUnavailable)
             if not_dead(error):
                 connection = _noted(found_alive(connection, connection_id), connection, services)

@@ -84,19 +84,17 @@ def exchange(
     `FinchFailure` if Finch did not receive the code.
     """
     sessions = services.sessions
-
-    def failed(error: FinchFailure) -> HistoryEntry:
-        return HistoryEntry.of_failure(now, Step.NOT_EXCHANGED, error)
-
     try:
         token, token_response = services.finch.exchange(code, session.attempt.redirect_uri)
     except RequestRefused as error:
-        _store_no_token(session, partial(sessions.reject, session, code, failed(error)), services)
+        entry = error.entry(now, Step.NOT_EXCHANGED)
+        _store_no_token(session, partial(sessions.reject, session, code, entry), services)
         raise CodeRejected from error
     except AnswerLost as error:
         raise _uncertain(session, error.finch_request_id, now, services) from error
     except FinchFailure as error:
-        _store_no_token(session, partial(sessions.give_back, session, failed(error)), services)
+        entry = error.entry(now, Step.NOT_EXCHANGED)
+        _store_no_token(session, partial(sessions.give_back, session, entry), services)
         raise
     entry = HistoryEntry.of(now, Phase.ESCROWED, None, services.finch.finch.request_id)
     try:

@@ -123,10 +123,14 @@ def process(work_item: WorkItem, *, now: datetime, services: Services) -> Proces
         report = Report.INTERNAL_ERROR
         result = _later(work_item, row, now, services)._replace(because=InternalError())
     if result.again_at:
-        because = result.because
-        tried = HistoryEntry.of_failure(now, Step.TRIED, because) if because else None
-        _postpone(row, result.again_at, services, tried)
+        _postpone(row, result.again_at, services, _tried(result.because, now))
     return result._replace(report=report or result.report)
+
+
+def _tried(because: Refusal | FinchFailure | None, now: datetime) -> HistoryEntry | None:
+    if isinstance(because, FinchFailure):
+        return because.entry(now, Step.TRIED)
+    return HistoryEntry.of(now, Step.TRIED, because.code) if because else None
 
 
 def put_off(subject: Subject, *, now: datetime, services: Services) -> None:

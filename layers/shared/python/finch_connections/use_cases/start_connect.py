@@ -119,7 +119,7 @@ def open_link(
                     started, now, connections, ownerships, finch
                 )
             except FinchFailure as error:
-                sessions.note(started, HistoryEntry.of_failure(now, Step.NOT_SENT, error))
+                sessions.note(started, error.entry(now, Step.NOT_SENT))
                 raise
             url = finch_session.connect_url
             try:

@@ -132,9 +132,12 @@ _ATTEMPT = {
     "repairs_id": TEXT,
     "finch_customer_id": TEXT,
     "apart": _MARK,
+    "adds_login_to": KEY,
+}
+# Belong to the session, also if its token belongs to another attempt.
+_PAST = {
     "history": HISTORY,
     "tried": Codec(lambda entry: text(str(entry)), lambda item: HistoryEntry.parse(item["S"])),
-    "adds_login_to": KEY,
 }
 _DUE = ("due_shard", "due_at", "lease")
 _CLICK = {"finch_connect_url": TEXT, "finch_session_made_at": MOMENT}
@@ -165,7 +168,7 @@ def _item(session: ConnectSession) -> dict[str, Item]:
     item = {
         "phase": text(session.phase),
         "reference": text(session.attempt.reference),
-        **encode(session.attempt, _ATTEMPT),
+        **encode(session.attempt, _ATTEMPT | _PAST),
         **own,
     }
     if isinstance(session, Started):
@@ -175,7 +178,7 @@ def _item(session: ConnectSession) -> dict[str, Item]:
 
 def _session(item: Item) -> ConnectSession:
     kind: Any = KINDS[Phase(item["phase"]["S"])]
-    attempt = Attempt(**decode(item, _ATTEMPT))
+    attempt = Attempt(**decode(item, _ATTEMPT | _PAST))
     if kind is Started:
         return Started(
             attempt, Click(**decode(item, _CLICK)) if "finch_connect_url" in item else None
@@ -368,7 +371,7 @@ class SessionTable:
     ) -> Escrowed:
         """Stores the encrypted token in escrow, and returns the session in its new phase.
 
-        `attempt` is the attempt that the token belongs to, with the history of the session.
+        `attempt` is the attempt that the token belongs to.
         """
         escrowed = Escrowed(attempt, session.consumption, escrow)
         before, after = (encode(one, _ATTEMPT) for one in (session.attempt, attempt))

@@ -294,8 +294,10 @@ class SessionTable:
         attempt, code_hash = session.attempt, code.digest()
         completion_hash = attempt.completion(code).digest()
         consumption = Consumption(secrets.token_hex(16), code_hash, completion_hash, now)
-        exchanging = Exchanging(attempt, consumption)
         returned = BROWSER_BOUND if browser_bound else BROWSER_NOT_BOUND
+        entry = HistoryEntry.of(now, Phase.EXCHANGING, returned)
+        history = added(attempt.history, entry)
+        exchanging = Exchanging(replace(attempt, history=history), consumption)
         note: Any = {
             "TableName": self.name,
             "Item": {
@@ -314,7 +316,7 @@ class SessionTable:
             session,
             exchanging,
             _CONSUMPTION,
-            [HistoryEntry.of(now, Phase.EXCHANGING, returned)],
+            [entry],
             sets=due(Due.UNFINISHED, (attempt.handle_hash,), now + LEASE),
             removes=("ttl",),
             only_if="repairs_id = :repairs"
@@ -373,7 +375,9 @@ class SessionTable:
 
         `attempt` is the attempt that the token belongs to.
         """
-        escrowed = Escrowed(attempt, session.consumption, escrow)
+        history = added(session.attempt.history, entry)
+        past = replace(attempt, history=history, tried=session.attempt.tried)
+        escrowed = Escrowed(past, session.consumption, escrow)
         before, after = (encode(one, _ATTEMPT) for one in (session.attempt, attempt))
         changed = [name for name in after if after[name] != before.get(name)]
         gone = before.keys() - after.keys()

@@ -252,14 +252,8 @@ def _exchange(session: Exchanging, back: _Return, services: Services) -> Finishe
     def meant(token_response: TokenResponse) -> Attempt:
         own = session.attempt
         attempt = meant_by(token_response, [own, *back.clicked])
-        return replace(
-            attempt,
-            handle_hash=own.handle_hash,
-            completion_key=own.completion_key,
-            apart=own.apart,
-            history=own.history,
-            tried=own.tried,
-        )
+        key = own.completion_key
+        return replace(attempt, handle_hash=own.handle_hash, completion_key=key, apart=own.apart)
 
     escrowed, token = exchange(
         *(session, back.code),

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from finch_connections import settings
 from finch_connections.log import logger
 from local.fake_finch.records import Connection, Customer, Token
 from local.fake_finch.seed_world import HARBOR_LANE, MAYA
@@ -233,6 +234,7 @@ class Harness:
         lost, dead_letters = self._come_to_rest(injector, trial.lasts)
         lost += self._promises(trial.fault)
         lost += self._unreported()
+        lost += self._over_the_limit()
         outcome = self._outcome(trial.scenario, lived, at_once=at_once)
         lost += self._next_attempt(trial.fault)
         if outcome.endswith("reported") and not lost:
@@ -302,6 +304,21 @@ class Harness:
             if phases[phase] and f'"outcome":"{outcome}"' not in log
         ]
 
+    def _over_the_limit(self) -> list[str]:
+        """A customer who has more connections than they may have. Later, the limit is lifted."""
+        limit, kept = int(settings.read().max_connections), StoredState(self.world)
+        self.world.limit_connections(0)
+        counts = Counter(
+            customer_id
+            for customer_id, key in kept.connections
+            if kept.status((customer_id, key)) != "disconnected"
+        )
+        return [
+            f"{number} connections instead of {limit}"
+            for number in counts.values()
+            if 0 < limit < number
+        ]
+
     def _outcome(self, scenario: Scenario, lived: dict[str, bool], *, at_once: bool) -> str:
         if at_once:
             return "finished"
@@ -318,15 +335,15 @@ class Harness:
         unchanged = _lives(self.world.finch.tokens()) == lived
         return "nothing happened" if unchanged else "ended at Finch, nothing left"
 
-    def _connect(self, person: Person, login: str, company_id: str) -> None:
+    def _connect(self, person: Person, **choices: str) -> None:
         seen: list[str] = []
         for _ in range(3):
-            landing = person.connect(login=login, company_id=company_id, products=BOTH)
+            landing = person.connect(products=BOTH, **choices)
             seen.append(landing.outcome.get("error") or landing.outcome["status"])
             if seen[-1] == "connected":
                 return
             if seen[-1] == "cannot_connect":
-                Person(self.world, ANOTHER).disconnect(company_id=company_id)
+                Person(self.world, ANOTHER).disconnect(company_id=choices["company_id"])
             self.world.queue.pass_time(_TWO_HOURS)
         raise AssertionError(f"cannot connect: {', '.join(seen)}")
 
@@ -346,9 +363,14 @@ class Harness:
         world.finch.change_switches(**Switches().model_dump())
         person = self._scenario_run.person()
         try:
-            self._connect(person, MAYA, HARBOR_LANE.id)
+            self._connect(person, login=MAYA, company_id=HARBOR_LANE.id)
             for one in self._unknown():
-                self._connect(person, one.logins[0], one.company_id)
+                self._connect(
+                    person,
+                    provider_id=one.provider_id,
+                    login=one.logins[0],
+                    company_id=one.company_id,
+                )
             queue.pass_time(_TWO_HOURS)
             lost = self._promises(fault)
             for connection in person.connections():

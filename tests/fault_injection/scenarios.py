@@ -214,6 +214,12 @@ def connected(logins: int) -> Callable[[InProcess], bool]:
     return reached
 
 
+def connected_alone(world: InProcess) -> bool:
+    """The customer has one connection, and no other is live at Finch."""
+    [*live] = (one for one in world.finch.connections() if one.live)
+    return shown("connected")(world) and [one.provider_id for one in live] == ["gusto"]
+
+
 def shown(status: str) -> Callable[[InProcess], bool]:
     """The connection is shown with this status."""
 
@@ -334,6 +340,11 @@ def held_once(world: InProcess) -> bool:
 
 
 def _nothing(run: ScenarioRun) -> Person:
+    return run.person()
+
+
+def _one_allowed(run: ScenarioRun) -> Person:
+    run.world.limit_connections(1)
     return run.person()
 
 
@@ -681,6 +692,16 @@ def _connect_under_another_name(run: ScenarioRun, acme: Person) -> None:
 @scenario("connect another customer's company again", held_once, _another_customers_company)
 def _connect_another_customers_company(run: ScenarioRun, acme: Person) -> None:
     assert run.record_outcome(acme.connect().outcome) == "cannot_connect"
+    run.process()
+
+
+@scenario("connect one more than the limit", connected_alone, _one_allowed)
+def _connect_two_of_one(run: ScenarioRun, acme: Person) -> None:
+    pages = [acme.click(acme.link()) for _ in range(2)]
+    landing = acme.come_back(acme.log_in(pages[0]))
+    assert run.record_outcome(landing.outcome) == "connected"
+    landing = acme.come_back(acme.log_in(pages[1], provider_id="justworks"))
+    assert run.record_outcome(landing.outcome) == "connection_limit"
     run.process()
 
 

@@ -1,13 +1,12 @@
 """`MaxConnections`: how many connections a customer may have."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
 
-from finch_connections import settings
 from finch_connections.aws.connection_table import ConnectionTable
 from finch_connections.aws.session_table import ADDING_KEPT, SessionTable
 from local.fake_finch.seed_world import HARBOR_LANE, JUNIPER_VALE, MAYA, OWEN, TALLY
@@ -24,17 +23,9 @@ DISCONNECT = ("POST", "/disconnect")
 
 
 @pytest.fixture(autouse=True)
-def one_connection(deployed: InProcess, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def one_connection(deployed: InProcess) -> None:
     """A customer may have one connection."""
-    limit(monkeypatch, 1)
-    yield
-    monkeypatch.undo()
-    settings.read.cache_clear()
-
-
-def limit(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    monkeypatch.setenv("MAX_CONNECTIONS", str(number))
-    settings.read.cache_clear()
+    deployed.limit_connections(1)
 
 
 def at_finch(person: Person, provider_id: str = OTHER, **choices: Any) -> str:
@@ -82,8 +73,8 @@ def test_link_that_is_opened_at_the_limit_returns_to_the_page_without_a_call_to_
     assert acme.go_through(mailed).outcome == connected(deployed)
 
 
-def test_limit_of_two_allows_two(deployed: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
-    limit(monkeypatch, 2)
+def test_limit_of_two_allows_two(deployed: InProcess) -> None:
+    deployed.limit_connections(2)
     acme = Person(deployed, "acme")
     assert acme.connect().outcome == connected(deployed)
     assert acme.connect(provider_id=OTHER).outcome == connected(deployed, OTHER)
@@ -152,14 +143,12 @@ def test_another_login_needs_a_connection(
     assert phases(deployed) == ["complete"]
 
 
-def test_lower_limit_leaves_connections_and_their_logins(
-    deployed: InProcess, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    limit(monkeypatch, 0)
+def test_lower_limit_leaves_connections_and_their_logins(deployed: InProcess) -> None:
+    deployed.limit_connections(0)
     acme = Person(deployed, "acme")
     acme.connect()
     acme.connect(provider_id=OTHER)
-    limit(monkeypatch, 1)
+    deployed.limit_connections(1)
     assert another_login(acme) == connected(deployed)
     deployed.queue.pass_time(2 * DAY)
     assert [one["status"] for one in acme.connections()] == ["connected", "connected"]
@@ -288,7 +277,7 @@ def test_row_of_the_last_connection_has_no_customer_id(deployed: InProcess) -> N
 def test_without_a_limit_no_row_is_written_and_no_connection_counted(
     deployed: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    limit(monkeypatch, 0)
+    deployed.limit_connections(0)
 
     def unexpected(*_: Any) -> None:
         raise AssertionError

@@ -78,6 +78,19 @@ def test_changed_parameter_reaches_every_function_through_its_alias(
     assert acme.start(mode="embedded").status == 201
 
 
+def test_limit_of_connections_holds_with_the_roles_of_the_functions(
+    world: World, deployed: Deployed
+) -> None:
+    with deployed_with(world, MaxConnections="1"):
+        acme = Person(deployed, "acme")
+        pages = [acme.click(acme.link()) for _ in range(2)]
+        acme.come_back(acme.log_in(pages[0]))
+        assert acme.start().code == "connection_limit"
+        url = acme.log_in(pages[1], provider_id="justworks")
+        assert acme.come_back(url).outcome == {"error": "connection_limit"}
+        assert [one["provider_id"] for one in acme.connections()] == ["gusto"]
+
+
 def test_parameter_that_reaches_no_function_publishes_no_version(world: World) -> None:
     before = live_versions(world)
     with deployed_with(world, WaitingConnections="7", LogRetentionDays="7"):

@@ -157,7 +157,7 @@ def test_refused_code_and_denied_access_are_in_the_history(deployed: InProcess) 
     acme = Person(deployed, "acme")
     page = acme.click(acme.link())
     denied = acme.come_back(f"/callback?state={page.state}&error=access_denied")
-    again = acme.come_back(f"/callback?state={page.state}&error=access_denied")
+    again = acme.come_back(f"/callback?state={page.state}&error=another")
     wrong = acme.come_back(f"/callback?state={page.state}&code=made-up")
     assert denied.reference == again.reference == wrong.reference
     tries = ["denied access_denied", "exchanging browser_bound", "not_exchanged invalid_grant"]

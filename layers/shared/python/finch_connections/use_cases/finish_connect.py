@@ -104,7 +104,9 @@ def finish_redirect(
         if error is not None:
             logger.info("consent refused", customer_id=session.attempt.customer_id)
             reason = error if error == "access_denied" else "finch_refused"
-            if isinstance(session, Started):
+            newest = session.attempt.history[-1:]
+            # A person who has the link cannot cause a write with each request.
+            if isinstance(session, Started) and all(one.step != Step.DENIED for one in newest):
                 services.sessions.note(session, HistoryEntry.of(now, Step.DENIED, reason))
             return Failed(reason, session)
         if not code:

@@ -208,6 +208,7 @@ def test_the_capture_recognizes_every_kind_of_secret(capture: OutputCapture) -> 
         "handle",
     }
     assert capture.texts.keys() >= {"answers", "encryption contexts", "log", "messages", "tables"}
+    assert "escrowed" in str(capture.texts["histories"])
 
 
 def test_a_secret_is_found_in_every_form(capture: OutputCapture) -> None:

@@ -204,7 +204,9 @@ def test_role_that_may_call_finch_needs_no_permission_to_vend(
         "Action": "lambda:InvokeFunction",
         "Resource": world.alias("CallFinch"),
     }
-    arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    trust = iam.get_role(RoleName=world.physical_id("ReadDirectoryRole"))["Role"]
+    trusted = json.dumps(trust["AssumeRolePolicyDocument"])
+    arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument=trusted)["Role"]["Arn"]
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     iam.put_role_policy(RoleName=role, PolicyName="call", PolicyDocument=policy)
     assumed = world.aws.client("sts").assume_role(RoleArn=arn, RoleSessionName=role)["Credentials"]

@@ -127,6 +127,20 @@ REQUESTS: Mapping[str, Request] = {
     "vend_token": Request(
         [("GetItem", 1), ("Decrypt", 1), ("PutItem", 1)], waits=3, lines=1, through_api=False
     ),
+    "call_finch": Request(
+        [
+            ("GetItem", 1),
+            # The count of the calls.
+            ("GetItem", 1),
+            ("UpdateItem", 1),
+            ("Decrypt", 1),
+            ("PutItem", 1),
+            ("GET /employer/directory", 1),
+        ],
+        waits=6,
+        lines=2,
+        through_api=False,
+    ),
 }
 
 

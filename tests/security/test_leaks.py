@@ -104,7 +104,7 @@ class OutputCapture:
     def invoked(self, function: str, answer: Any) -> None:
         """Captures the result of an invocation, except of `vend_token`, whose result is a token."""
         if function != "vend_token":
-            self.texts["operator"].append(repr(answer))
+            self.texts["answers" if function == "call_finch" else "operator"].append(repr(answer))
 
     def leaks(self) -> list[Leak]:
         """The leaks in the captured output."""

@@ -6,6 +6,7 @@ FinchFailure
 │   ├── RateLimited                  429: the request had no effect
 │   └── AnswerLost                   no usable response: the request may have had its effect
 │       ├── ServerError              5xx except 501, and 408
+│       ├── TooLarge                 a response with too many bytes
 │       └── UnknownAnswer            a response that is not in Finch's reference
 ├── FinchMisconfigured               our account or secret is wrong: the operator must act
 │   ├── InvalidClient                401 invalid_client_error
@@ -78,6 +79,10 @@ class AnswerLost(FinchUnavailable):
 
 class ServerError(AnswerLost):
     """Finch reported an error of its own."""
+
+
+class TooLarge(AnswerLost):
+    """Finch's response has too many bytes."""
 
 
 class UnknownAnswer(AnswerLost):

@@ -84,5 +84,5 @@
   }
 
   // src/finch_return.ts
-  takeEarly();
+  if (globalThis.document) takeEarly();
 })();

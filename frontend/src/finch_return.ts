@@ -2,4 +2,5 @@
 
 import { takeEarly } from "./returning.ts";
 
-takeEarly();
+// A server may import the same modules as the page.
+if (globalThis.document) takeEarly();

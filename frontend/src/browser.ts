@@ -9,7 +9,7 @@ export function optional<Value>(use: () => Value): Value | null {
   }
 }
 
-/** What the other tabs hear of this page. Without it they read again later. */
+/** Reports changes to the other tabs. Without it they read again later. */
 export function openChannel(): BroadcastChannel | null {
   return optional(() => new BroadcastChannel("finch-connections"));
 }

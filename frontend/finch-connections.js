@@ -169,8 +169,8 @@ function replaceAddress(address) {
   optional(() => history.replaceState(history.state, "", address));
 }
 function onAddressChange(changed) {
-  const { navigation } = globalThis;
-  optional(() => navigation?.addEventListener("currententrychange", changed));
+  const page = globalThis;
+  optional(() => page.navigation?.addEventListener("currententrychange", changed));
 }
 var formats = {
   plural: (language, n) => optional(() => new Intl.PluralRules(language).select(n)) ?? (n === 1 ? "one" : "other"),

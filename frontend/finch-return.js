@@ -19,8 +19,8 @@
     optional(() => history.replaceState(history.state, "", address));
   }
   function onAddressChange(changed) {
-    const { navigation } = globalThis;
-    optional(() => navigation?.addEventListener("currententrychange", changed));
+    const page = globalThis;
+    optional(() => page.navigation?.addEventListener("currententrychange", changed));
   }
 
   // src/returning.ts

@@ -28,8 +28,8 @@ export function replaceAddress(address: string): void {
 
 /** Calls back when this document's address or history entry has changed. */
 export function onAddressChange(changed: () => void): void {
-  const { navigation } = globalThis as { navigation?: EventTarget };
-  optional(() => navigation?.addEventListener("currententrychange", changed));
+  const page = globalThis as { navigation?: EventTarget };
+  optional(() => page.navigation?.addEventListener("currententrychange", changed));
 }
 
 /** Formats for a language. Without a part of `Intl` they are plain. */

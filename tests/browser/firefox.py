@@ -90,7 +90,7 @@ def started(profile: Path, **preferences: Any) -> Iterator[Firefox]:
     (profile / "user.js").write_text("\n".join(lines))
     path = of_this_machine()
     assert path
-    command = [path, "--headless", "--marionette", "--no-remote", "--profile", profile]
+    command = [path, "--headless", "--marionette", "--no-remote", "--profile", str(profile)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         with _connected(port) as connection:

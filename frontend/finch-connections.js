@@ -2314,7 +2314,7 @@ var FinchConnections = class extends Base {
     this.dispatchEvent(new CustomEvent(name, { detail, bubbles: true, composed: true }));
   }
   // Starting, and reading the list
-  async #token(refresh) {
+  async #token(refresh, { signal }) {
     if (this.#getAccessToken) return this.#getAccessToken({ refresh });
     let provided;
     const provide = (token) => {
@@ -2324,6 +2324,7 @@ var FinchConnections = class extends Base {
     ask();
     if (!provided) {
       await new Promise((resolve) => setTimeout(resolve, SOURCE_WITHIN));
+      if (signal.aborted) return null;
       ask();
     }
     if (!provided) console.error(TOKEN_HINT);
@@ -2333,7 +2334,7 @@ var FinchConnections = class extends Base {
     clearTimeout(this.#timer);
     this.#api?.close();
     const api = new Api(this.getAttribute("api-url") ?? "", {
-      token: (refresh) => this.#token(refresh),
+      token: (refresh) => this.#token(refresh, api),
       signedOut: () => this.#dispatch("finch-signed-out", {})
     });
     this.#api = api;

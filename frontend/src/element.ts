@@ -212,7 +212,7 @@ export class FinchConnections extends Base {
 
   // Starting, and reading the list
 
-  async #token(refresh: boolean): Promise<string | null | undefined> {
+  async #token(refresh: boolean, { signal }: Api): Promise<string | null | undefined> {
     if (this.#getAccessToken) return this.#getAccessToken({ refresh });
     let provided: { token: ReturnType<GetAccessToken> } | undefined;
     const provide = (token: ReturnType<GetAccessToken>) => {
@@ -223,6 +223,7 @@ export class FinchConnections extends Base {
     if (!provided) {
       // A framework may render this element first, and set its properties or listeners later.
       await new Promise((resolve) => setTimeout(resolve, SOURCE_WITHIN));
+      if (signal.aborted) return null;
       ask();
     }
     if (!provided) console.error(TOKEN_HINT);
@@ -232,8 +233,8 @@ export class FinchConnections extends Base {
   #start(): void {
     clearTimeout(this.#timer);
     this.#api?.close();
-    const api = new Api(this.getAttribute("api-url") ?? "", {
-      token: (refresh) => this.#token(refresh),
+    const api: Api = new Api(this.getAttribute("api-url") ?? "", {
+      token: (refresh) => this.#token(refresh, api),
       signedOut: () => this.#dispatch("finch-signed-out", {}),
     });
     this.#api = api;

@@ -220,8 +220,10 @@ def test_callback_that_is_set_soon_after_the_element_was_loaded_is_not_a_signed_
     late = "setTimeout(() => give({ getAccessToken: async () => token }), 300);"
     # As a page does that imports the element when a user opens a tab.
     late = f"addEventListener('load', () => setTimeout(() => {{ give({{}}); {late} }}));"
+    visitor.page.clock.install()
     render(visitor, react, "", late)
     expect(visitor.card(HARBOR)).to_be_visible()
+    visitor.page.clock.run_for(2_000)
     expect(visitor.page).to_have_title("Host")
 
 

@@ -122,10 +122,11 @@ docs: .venv/ready
 	@NO_MKDOCS_2_WARNING=1 mkdocs build --strict
 
 # Tests the built functions, because they get deployed. `pytest` alone tests the sources. Each process
-# may start a local world and a browser of its own, so there are few.
+# may start a local world and a browser of its own, so there are few. A process in a local world often
+# waits, so there is one more than cores.
 test: check docs .venv-ministack/ready tests/contract/prism/node_modules/ready $(BUILT)/template.yaml
 	@python -m tests.browser.chromium
-	BUILT=$(BUILT) pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+	BUILT=$(BUILT) pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --maxprocesses 4 --dist worksteal
 
 # ARGS=--write renews the figures in docs/performance.md. With valgrind they are exact.
 bench: .venv/ready .venv-bench/ready .venv-ministack/ready $(BUILT)/template.yaml

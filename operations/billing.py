@@ -121,7 +121,7 @@ def read(stack: Stack, now: datetime) -> list[Billed]:
     sessions = SessionTable(client, stack.outputs["ConnectSessionsTableName"])
     idle_before = now - timedelta(days=int(stack.parameters["IdleDays"]))
     keys = {row for kind in Due for row in connections.due(kind, now + FOR_EVER)}
-    progress(f"Reading {len(keys)} connections.")
+    progress(f"Reading the connections, {len(keys)} in all.")
     with ThreadPoolExecutor(_READERS) as pool:
         rows = list(pool.map(lambda row: connections.show(*row), sorted(keys, key=str)))
     found = {

@@ -5,8 +5,6 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel
-
 from finch_connections import cold_start, metrics, settings
 from finch_connections.aws import (
     connection_table,
@@ -15,41 +13,15 @@ from finch_connections.aws import (
     token_vault,
     work_queue,
 )
+from finch_connections.domain.connect_session import Mode
 from finch_connections.domain.secret import SecretText
 from finch_connections.finch import connect_api
 from finch_connections.use_cases import finish_connect as use_case
 from finch_connections.use_cases.attach_token import Finished, Status
 from finch_connections.use_cases.exchange_code import Services
 from finch_connections.use_cases.finish_connect import Failed
-from finch_connections.web import api, cookies, redirects, request_body
+from finch_connections.web import api, cookies, redirects
 from finch_connections.web.api import Request, Response
-
-
-class Embedded(BaseModel):
-    """The code and the state that Finch's SDK gave to the page."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    code: str = Field(min_length=1, max_length=500)
-    state: str
-
-
-class Confirmation(BaseModel):
-    """The user's confirmation of the company that the page showed after Finch Connect.
-
-    With `look`, the request confirms nothing: the response has the company that the page must show.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    completion: str
-    look: bool = False
-
-
-class FinishRequest(RootModel[Confirmation | Embedded]):
-    """The body of `POST /callback`."""
-
-    model_config = ConfigDict(hide_input_in_errors=True)
 
 
 def _callback(request: Request) -> Response:
@@ -89,9 +61,12 @@ def _check(request: Request) -> Response:
 
 def _finish(request: Request) -> Response:
     customer_id = request.customer_id
-    body = request_body.parse(FinishRequest, request.body).root
+    # Only these requests need pydantic, which takes a quarter of a callback's cold start.
+    from . import finish_request  # noqa: PLC0415
+
+    body = finish_request.parse(request.body)
     now, services = datetime.now(UTC), _services()
-    if isinstance(body, Confirmation):
+    if isinstance(body, finish_request.Confirmation):
         done = use_case.confirm(
             SecretText(body.completion), customer_id, look=body.look, now=now, services=services
         )
@@ -133,8 +108,14 @@ def _services() -> Services:
     )
 
 
+def _read_bodies() -> None:
+    """Loads pydantic if every user of the embedded mode needs it."""
+    if Mode.EMBEDDED in settings.read().allowed_modes:
+        from . import finish_request  # noqa: F401, PLC0415
+
+
 finish_connect = api.function(
     {"GET /callback": _callback, "HEAD /callback": _check, "POST /callback": _finish}
 )
 
-cold_start.ready(_services)
+cold_start.ready(_services, _read_bodies)

@@ -244,7 +244,8 @@ def test_session_ends_or_is_held_while_finch_repeats_the_same_answer(
     Person(deployed, "acme", same_site=bound).connect()
     deployed.queue.pass_time(timedelta(days=3, hours=8))
     reports(capsys)
-    deployed.queue.pass_time(timedelta(days=2))
+    # A session that waits for an operator is reported each hour.
+    deployed.queue.pass_time(timedelta(hours=2))
     seen = reports(capsys)
     [session] = deployed.tables.all_sessions()
     assert session["phase"]["S"] in ("complete", "held", "ended")

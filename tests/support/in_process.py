@@ -17,7 +17,7 @@ from contextvars import ContextVar
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache, partial
+from functools import cache, partial, partialmethod
 from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
@@ -51,6 +51,7 @@ from operations.stack import Round, go_through
 from tests.support import direct_moto
 from tests.support.api_description import decoded_path
 from tests.support.deployed import ROOT, TEMPLATE, Deployed, Reply, Tables
+from tests.support.direct_moto import TRACE_HEADER, TRACE_VARIABLE
 
 API_URL = "https://api.example.com"
 RETURN_URLS = ("https://app.example.com/payroll", "https://app.example.com/settings?tab=payroll")
@@ -75,9 +76,6 @@ _LONGEST_INTEGRATION = timedelta(seconds=30)
 LARGEST_RESPONSE = 6 * 1024 * 1024
 # "Quotas in Amazon DynamoDB" in its guide: bytes of all items of a transaction.
 LARGEST_TRANSACTION = 4 * 1024 * 1024
-# The header that botocore sends, which SQS stores with a message ("Message attributes" in its guide).
-_TRACE_HEADER = "X-Amzn-Trace-Id"
-_TRACE_VARIABLE = "_X_AMZN_TRACE_ID"
 _RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
 
 type Handler = Callable[[dict[str, Any], Any], Any]
@@ -200,15 +198,15 @@ class Border:
         chain = (outer.chain if outer else after) + 1
         self.longest_chain = max(self.longest_chain, chain)
         running = self._running.set(_Invocation(function, chain))
-        trace = os.environ.get(_TRACE_VARIABLE)
-        os.environ[_TRACE_VARIABLE] = f"Root=1-0-0;Parent=0;Sampled=0;Lineage=1:0:{chain}"
+        trace = os.environ.get(TRACE_VARIABLE)
+        os.environ[TRACE_VARIABLE] = f"Root=1-0-0;Parent=0;Sampled=0;Lineage=1:0:{chain}"
         try:
             yield
         finally:
             self._running.reset(running)
-            os.environ.pop(_TRACE_VARIABLE, None)
+            os.environ.pop(TRACE_VARIABLE, None)
             if trace:
-                os.environ[_TRACE_VARIABLE] = trace
+                os.environ[TRACE_VARIABLE] = trace
             while self.late:
                 with suppress(Exception):
                     self.late.pop(0)()
@@ -239,7 +237,7 @@ class Border:
         self.late.clear()
         self.longest_chain = 0
         # Invocations in several threads may leave a wrong number.
-        os.environ.pop(_TRACE_VARIABLE, None)
+        os.environ.pop(TRACE_VARIABLE, None)
 
 
 def let_through(call: Call, send: Callable[[], Any]) -> Any:
@@ -726,13 +724,13 @@ def _chain(message: Message) -> int:
 
 
 def keep_trace_headers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Has moto store the trace header of a call with its messages, as SQS does."""
+    """Has moto store the trace header of a call with its messages ("Message attributes" in SQS's guide)."""
     header: ContextVar[str | None] = ContextVar("trace header", default=None)
-    call, send = SQSResponse.call_action, SQSBackend.send_message
+    send = SQSBackend.send_message
 
-    def called(response: SQSResponse) -> Any:
-        header.set(response.headers.get(_TRACE_HEADER))
-        return call(response)
+    def noted(response: SQSResponse, method: Callable[[SQSResponse], Any]) -> Any:
+        header.set(response.headers.get(TRACE_HEADER))
+        return method(response)
 
     def sent(*arguments: Any, **named: Any) -> Message:
         message = send(*arguments, **named)
@@ -741,7 +739,9 @@ def keep_trace_headers(monkeypatch: pytest.MonkeyPatch) -> None:
             message.system_attributes = {"AWSTraceHeader": value}
         return message
 
-    monkeypatch.setattr(SQSResponse, "call_action", called)
+    for name in ("send_message", "send_message_batch"):
+        method = getattr(SQSResponse, name)
+        monkeypatch.setattr(SQSResponse, name, partialmethod(noted, method))
     monkeypatch.setattr(SQSBackend, "send_message", sent)
 
 
@@ -1022,9 +1022,7 @@ def _deploy(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> InProcess:
         def send() -> Any:
             if service == "lambda":
                 return _invoked(arguments, border)
-            if service == "dynamodb":
-                return direct_moto.call(client, operation, arguments, usual)
-            return usual()
+            return direct_moto.call(client, operation, arguments, usual)
 
         return border.cross(service, operation, arguments, send)
 

@@ -48,7 +48,7 @@ from finch_connections.finch.errors import (
 from finch_connections.use_cases.attach_token import Status
 from finch_connections.web.api import STATUS, CustomerUnknown, RouteNotFound
 from finch_connections.web.connection_response import ConnectionResponse
-from functions.finish_connect.handler import Confirmation, Embedded, FinishRequest
+from functions.finish_connect.finish_request import Confirmation, Embedded, FinishRequest
 from functions.list_connections.handler import _LIMIT
 from functions.start_connect.handler import RepairRequest, StartRequest
 from tests.support.deployed import ROOT

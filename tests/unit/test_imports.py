@@ -68,8 +68,11 @@ USE_CASES = "finch_connections.use_cases"
         ("disconnect", {"pydantic", "boto3"}),
         ("receive_webhook", {"httpx", "pydantic", "boto3", f"{USE_CASES}.process_work"}),
         ("start_connect", {"boto3", f"{USE_CASES}.finish_connect"}),
-        ("finish_connect", {"boto3", f"{USE_CASES}.start_connect"}),
-        ("process_work", {"boto3", "finch_connections.web.api", f"{USE_CASES}.start_connect"}),
+        ("finish_connect", {"boto3", "pydantic", f"{USE_CASES}.start_connect"}),
+        (
+            "process_work",
+            {"boto3", "pydantic", "finch_connections.web.api", f"{USE_CASES}.start_connect"},
+        ),
         ("publish_events", {"boto3", "httpx", "pydantic", "finch_connections.web.api"}),
         (
             "resolve_unfinished",

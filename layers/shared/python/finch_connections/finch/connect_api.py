@@ -1,13 +1,12 @@
 """The calls to Finch while a customer connects: create a session, exchange a code, introspect a token."""
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
-from typing import Annotated, Any, NamedTuple
-
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from typing import Any, NamedTuple, TypedDict
 
 from finch_connections import settings
 from finch_connections.domain.connect_session import FINCH_SESSION_LIFETIME, Attempt
@@ -39,9 +38,12 @@ SESSION_READ_SECONDS = 5.0
 
 # The URLs that we redirect a browser to: a host over TLS, or the fake Finch on the same machine. The
 # pattern excludes URLs that browsers could parse in another way than we do.
-_CONNECT_URL = (
-    r"^(https://[A-Za-z0-9.-]+|http://(localhost|127\.0\.0\.1))(:[0-9]{1,5})?/[\x21-\x7e]*$"
+_CONNECT_URL = re.compile(
+    r"(?=.{1,2000}$)(https://[A-Za-z0-9.-]+|http://(localhost|127\.0\.0\.1))(:[0-9]{1,5})?/[\x21-\x7e]*"
 )
+_SESSION_ID = re.compile(r"[\x21-\x7e]{1,255}")
+# KMS encrypts up to 4096 bytes.
+_TOKEN = re.compile(r"[\x21-\x7e]{1,4096}")
 # A longer text is cut to this length. It is then still too long for an id, so the rules refuse it.
 _TEXT_LENGTH = 256
 # One more than we accept, so that the rules see that there are too many.
@@ -91,67 +93,48 @@ def _objects(value: object) -> list[Any]:
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
-type _Text = Annotated[str | None, BeforeValidator(_text)]
-type _Label = Annotated[str | None, BeforeValidator(_label)]
-type _Labels = Annotated[frozenset[str], BeforeValidator(_labels)]
-type _Status = Annotated[str | None, BeforeValidator(_status)]
-
-
-class _Answer(BaseModel):
+def _needed(answer: Mapping[str, Any], name: str, pattern: re.Pattern[str]) -> str:
+    """A text that we cannot do without. Raises `UnknownAnswer` if it is missing or has another form."""
+    value = answer.get(name)
     # Finch's schema has strings for ids, but an example has a number.
-    model_config = ConfigDict(coerce_numbers_to_str=True, hide_input_in_errors=True)
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(text, str) or not pattern.fullmatch(text):
+        raise UnknownAnswer
+    return text
 
 
-class _FinchSession(_Answer):
-    session_id: str = Field(pattern=r"^[\x21-\x7e]+$", max_length=255)
-    connect_url: str = Field(pattern=_CONNECT_URL, max_length=2000)
+def _object(answer: Any) -> Mapping[str, Any]:
+    """An answer that is an object. Raises `UnknownAnswer`."""
+    if not isinstance(answer, dict):
+        raise UnknownAnswer
+    return answer
 
 
-class _AccessToken(_Answer):
-    # KMS encrypts up to 4096 bytes.
-    access_token: str = Field(pattern=r"^[\x21-\x7e]+$", max_length=4096)
+class _Described(TypedDict):
+    """The fields that both descriptions of a token have."""
+
+    connection_id: str | None
+    provider_id: str | None
+    products: frozenset[str]
+    company_id: str | None
+    account_id: str | None
+    customer_id: str | None
 
 
-class _Described(_Answer):
+def _described(answer: Mapping[str, Any]) -> _Described:
     """The fields that both descriptions of a token have.
 
-    No field fails. A field that Finch leaves out or sends with another type counts as missing.
+    No field fails. A field that Finch leaves out or sends with another type counts as missing. The
+    provider is in the field of today, or of Finch's first reference.
     """
-
-    connection_id: _Text = None
-    provider_id: _Text = None
-    payroll_provider_id: _Text = None
-    products: _Labels = frozenset()
-    company_id: _Text = None
-    account_id: _Text = None
-    customer_id: _Text = None
-
-    def provider(self) -> str | None:
-        """The provider, in the field of today or of Finch's first reference."""
-        return self.provider_id or self.payroll_provider_id
-
-
-class _TokenResponse(_Described):
-    entity_ids: _Labels = frozenset()
-
-
-class _Entity(_Answer):
-    id: _Text = None
-    status: _Label = None
-    name: Annotated[str | None, BeforeValidator(readable)] = None
-
-
-class _Method(_Answer):
-    type: _Label = None
-    connection_status: _Status = None
-
-
-class _Introspection(_Described):
-    id: _Text = None
-    client_id: _Text = None
-    connection_status: _Status = None
-    entities: Annotated[list[_Entity], BeforeValidator(_objects)] = []
-    authentication_methods: Annotated[list[_Method], BeforeValidator(_objects)] = []
+    return {
+        "connection_id": _text(answer.get("connection_id")),
+        "provider_id": _text(answer.get("provider_id")) or _text(answer.get("payroll_provider_id")),
+        "products": _few(_labels(answer.get("products"))),
+        "company_id": _text(answer.get("company_id")),
+        "account_id": _text(answer.get("account_id")),
+        "customer_id": _text(answer.get("customer_id")),
+    }
 
 
 class FinchSession(NamedTuple):
@@ -214,45 +197,49 @@ class ConnectApi:
                 "POST", "/auth/token", json=body, read_seconds=EXCHANGE_READ_SECONDS
             )
 
-        answer = self._with_credentials(call)
-        token = SecretText(_parse(_AccessToken, answer).access_token)
-        response = _parse(_TokenResponse, answer)
-        provider_id = response.provider() or ""
+        answer = _object(self._with_credentials(call))
+        token = SecretText(_needed(answer, "access_token", _TOKEN))
+        described, entity_ids = _described(answer), _labels(answer.get("entity_ids"))
+        provider_id = described["provider_id"] or ""
         return token, TokenResponse(
-            connection_id=response.connection_id or pair_id(provider_id, response.company_id),
+            connection_id=described["connection_id"]
+            or pair_id(provider_id, described["company_id"]),
             provider_id=provider_id,
-            products=_few(response.products),
+            products=described["products"],
+            company_id=described["company_id"],
+            account_id=described["account_id"],
+            customer_id=described["customer_id"],
             # With a limit, so that the response fits into the item of the session.
-            entity_ids=response.entity_ids if _fit(response.entity_ids) else frozenset(),
-            company_id=response.company_id,
-            account_id=response.account_id,
-            customer_id=response.customer_id,
+            entity_ids=entity_ids if _fit(entity_ids) else frozenset(),
         )
 
     def introspect(self, token: SecretText) -> Introspection:
         """Finch's description of a token (`GET /introspect`)."""
-        answer = _parse(_Introspection, self.finch.introspect(token))
-        finch_status = answer.connection_status
+        answer = _object(self.finch.introspect(token))
+        finch_status = _status(answer.get("connection_status"))
         status = ConnectionStatus.of_finch(finch_status or "")
-        entities = [one for one in answer.entities[:_MOST_ENTITIES] if one.id]
+        entities = {
+            entity_id: one
+            for one in _objects(answer.get("entities"))[:_MOST_ENTITIES]
+            if (entity_id := _text(one.get("id")))
+        }
+        names = {entity_id: readable(one.get("name")) for entity_id, one in entities.items()}
+        methods = {
+            _label(one.get("type")): _status(one.get("connection_status"))
+            for one in _objects(answer.get("authentication_methods"))[:_MOST_METHODS]
+        }
         return Introspection(
-            token_id=answer.id or own_token_id(token),
-            client_id=answer.client_id,
-            connection_id=answer.connection_id,
-            provider_id=answer.provider(),
-            products=_few(answer.products),
+            **_described(answer),
+            token_id=_text(answer.get("id")) or own_token_id(token),
+            client_id=_text(answer.get("client_id")),
             status=status,
             status_detail=finch_status if status is ConnectionStatus.UNKNOWN else None,
-            company_id=answer.company_id,
-            account_id=answer.account_id,
-            customer_id=answer.customer_id,
-            entities={one.id or "": one.status or finch_status or "unknown" for one in entities},
-            methods={
-                one.type: one.connection_status
-                for one in answer.authentication_methods[:_MOST_METHODS]
-                if one.type and one.connection_status
+            entities={
+                entity_id: _label(one.get("status")) or finch_status or "unknown"
+                for entity_id, one in entities.items()
             },
-            entity_names={one.id or "": one.name for one in entities if one.name},
+            methods={kind: method for kind, method in methods.items() if kind and method},
+            entity_names={entity_id: name for entity_id, name in names.items() if name},
         )
 
     def prepare(self) -> None:
@@ -275,8 +262,10 @@ class ConnectApi:
                 "POST", path, json=body, auth=auth, read_seconds=SESSION_READ_SECONDS
             )
 
-        answer = _parse(_FinchSession, self._with_credentials(call))
-        return FinchSession(answer.session_id, answer.connect_url)
+        answer = _object(self._with_credentials(call))
+        return FinchSession(
+            _needed(answer, "session_id", _SESSION_ID), _needed(answer, "connect_url", _CONNECT_URL)
+        )
 
     def _with_credentials(self, call: Callable[[Credentials], Any]) -> Any:
         """Calls with the cached credentials. If Finch refuses them, calls again with changed credentials.
@@ -295,13 +284,6 @@ class ConnectApi:
 
 def _few(products: frozenset[str]) -> frozenset[str]:
     return frozenset(sorted(products)[:_MOST_PRODUCTS])
-
-
-def _parse[A: BaseModel](model: type[A], answer: Any) -> A:
-    try:
-        return model.model_validate(answer)
-    except ValidationError:
-        raise UnknownAnswer from None
 
 
 @cache

@@ -67,14 +67,14 @@ class Firefox:
     def until(self, script: str, *arguments: Any) -> Any:
         """Runs the script until its value is true, also while another page is loading."""
         deadline = time.monotonic() + PATIENCE
+        last: object = None
         while time.monotonic() < deadline:
             try:
                 if value := self.run(script, *arguments):
                     return value
-            except AssertionError as error:
-                last: object = error
-            else:
                 last = self.run("return document.documentElement.outerHTML.slice(0, 2000)")
+            except AssertionError as error:
+                last = error
             time.sleep(0.2)
         raise AssertionError(script, last)
 

@@ -26,7 +26,7 @@ CLICK = """
   const within = element?.shadowRoot.querySelector("dialog[open]") ?? element?.shadowRoot ?? document;
   const button = [...within.querySelectorAll("button"), ...document.querySelectorAll("button")].find(
     (one) => one.checkVisibility() &&
-      (one.getAttribute("aria-label") ?? one.textContent).trim().startsWith(arguments[0]));
+      (one.getAttribute("aria-label") ?? one.textContent).includes(arguments[0]));
   button?.click();
   return Boolean(button);
 """
@@ -45,6 +45,7 @@ ADDS = """
   document.addEventListener("finch-access-token", ({ detail }) => detail.provide(token));
   const bare = document.createElement("finch-connections");
   bare.setAttribute("api-url", api);
+  bare.setAttribute("mode", "redirect");
   document.querySelector("main").replaceChildren(bare);
   return true;
 """

@@ -31,7 +31,7 @@ help:
 	@echo 'make yardstick        measure the reconciliation of employees next to other programs (some minutes)'
 	@echo 'make audit            look for known vulnerabilities in the locked packages (needs the internet)'
 	@echo 'make openapi          write functions/openapi.json again, from the template and the code'
-	@echo 'make page             build the page, frontend/finch-connections.js, from frontend/src'
+	@echo 'make page             build the page, frontend/finch-*.js, from frontend/src'
 	@echo 'make screenshots      take the pictures in the documents again (some minutes)'
 	@echo 'make build            build the functions and the layer for this machine'
 	@echo 'make lock             upgrade and lock the dependencies'

@@ -153,6 +153,37 @@ function within(limit, promised) {
   return promise;
 }
 
+// src/browser.ts
+function optional(use) {
+  try {
+    return use() ?? null;
+  } catch {
+    return null;
+  }
+}
+function openChannel() {
+  return optional(() => new BroadcastChannel("finch-connections"));
+}
+function newObserver(onSight) {
+  const seen = (entries) => entries.some((entry) => entry.isIntersecting) && onSight();
+  return optional(() => new IntersectionObserver(seen, { rootMargin: "300px" }));
+}
+function replaceAddress(address) {
+  optional(() => history.replaceState(history.state, "", address));
+}
+function onAddressChange(changed) {
+  const page = globalThis;
+  optional(() => page.navigation?.addEventListener("currententrychange", changed));
+}
+var formats = {
+  plural: (language, n) => optional(() => new Intl.PluralRules(language).select(n)) ?? (n === 1 ? "one" : "other"),
+  number: (language, n) => optional(() => new Intl.NumberFormat(language).format(n)) ?? String(n),
+  date: (language, date) => optional(() => new Intl.DateTimeFormat(language, { dateStyle: "medium" }).format(date)) ?? date.toISOString().slice(0, 10),
+  list: (language, items) => optional(() => new Intl.ListFormat(language).format(items)) ?? items.join(", "),
+  /** Null without `Intl.RelativeTimeFormat`. */
+  ago: (language, n, unit) => optional(() => new Intl.RelativeTimeFormat(language, { numeric: "auto" }).format(n, unit))
+};
+
 // src/connections.ts
 var NEEDS_A_PERSON = [
   "reauth",
@@ -869,23 +900,24 @@ function readsOnly(few, sinceAll) {
 }
 
 // src/returning.ts
-var CONFIRM_WITHIN = 24 * 60 * MINUTE;
+var CONFIRM_WITHIN = 24 * 60 * 60 * 1e3;
 var OUTCOMES = [
   "connected",
   "confirm",
   "pending"
 ];
+var ROUTE = /^#!?\/?/;
 var DETAILS = ["provider_id", "company_id", "repaired"];
 var REFERENCE = /^[0-9a-f]{12}$/;
 function readReturn(address, now) {
   const url = new URL(address);
-  const completion = new URLSearchParams(url.hash.slice(1)).get("completion");
+  const completion = new URLSearchParams(url.hash.replace(ROUTE, "")).get("completion");
   const pairs = [...url.searchParams];
   const mark = pairs.findLastIndex(([name, value]) => name === "finch" && value === "return");
   const ours = new Map(mark < 0 ? [] : pairs.slice(mark + 1));
   const status = ours.get("status");
   const error = ours.get("error");
-  const isOurs = status !== void 0 && OUTCOMES.includes(status) || error !== void 0 && hasText(error);
+  const isOurs = Boolean(error) || status !== void 0 && OUTCOMES.includes(status);
   url.hash = "";
   if (!isOurs) return { landing: null, rest: completion ? url.href : null };
   const landing = { error, status, completion, at: now };
@@ -896,27 +928,41 @@ function readReturn(address, now) {
 }
 var memory = {
   read(name) {
-    try {
-      return JSON.parse(sessionStorage.getItem(`finch-connections:${name}`) ?? "null");
-    } catch {
-      return null;
-    }
+    return optional(
+      () => JSON.parse(sessionStorage.getItem(`finch-connections:${name}`) ?? "null")
+    );
   },
   write(name, value) {
-    try {
+    optional(() => {
       if (value) sessionStorage.setItem(`finch-connections:${name}`, JSON.stringify(value));
       else sessionStorage.removeItem(`finch-connections:${name}`);
-    } catch {
-    }
+    });
   }
 };
-function takeReturn() {
-  const { landing, rest } = readReturn(location.href, Date.now());
-  if (rest !== null) history.replaceState(history.state, "", rest);
-  if (landing?.completion) memory.write("return", landing);
+function hashRoute() {
+  return location.hash.match(/^#!?\/.*/)?.[0];
+}
+var early = globalThis;
+function receiveReturn() {
+  const landing = early.finchReturn ?? takeReturn();
+  delete early.finchReturn;
   if (landing) return landing;
   const kept = memory.read("return");
   return kept && kept.at > Date.now() - CONFIRM_WITHIN ? kept : null;
+}
+function takeReturn() {
+  const routed = hashRoute();
+  const { landing, rest } = readReturn(location.href, Date.now());
+  if (landing?.completion) memory.write("return", landing);
+  if (rest === null) return null;
+  const route = memory.read("left")?.route ?? "";
+  replaceAddress(rest + route);
+  if (routed) dispatchEvent(new PopStateEvent("popstate", { state: history.state }));
+  onAddressChange(() => {
+    const { rest: rest2 } = readReturn(location.href, Date.now());
+    if (rest2 !== null) replaceAddress(rest2 + (hashRoute() ? route : ""));
+  });
+  return landing;
 }
 
 // src/dom.ts
@@ -1222,8 +1268,14 @@ dialog::backdrop { background: rgb(12 16 26 / 50%); }
   .bone { background: GrayText; }
 }
 `;
-var sheet = new CSSStyleSheet();
-sheet.replaceSync(STYLES);
+var shared;
+function sheet() {
+  if (!shared) {
+    shared = new CSSStyleSheet();
+    shared.replaceSync(STYLES);
+  }
+  return shared;
+}
 
 // src/views/view.ts
 function button(view, act, text, run, { kind = "", icon: sign, label, always, chevron, expanded, controls } = {}) {
@@ -1796,7 +1848,7 @@ var Screen = class {
     dialog.addEventListener("click", (event) => {
       if (event.target === dialog && !isWorking()) dialog.close();
     });
-    root.adoptedStyleSheets = [sheet];
+    root.adoptedStyleSheets = [sheet()];
     root.append(live, all, dialog);
   }
   /** Forgets what the person opened. */
@@ -2003,13 +2055,8 @@ var Screen = class {
     const button2 = this.#find("more");
     this.#observer?.disconnect();
     if (!button2 || reading || stale) return;
-    this.#observer ??= new IntersectionObserver(
-      (entries) => {
-        if (entries.some((entry) => entry.isIntersecting)) this.#actions.more();
-      },
-      { rootMargin: "300px" }
-    );
-    this.#observer.observe(button2);
+    this.#observer ??= newObserver(() => this.#actions.more());
+    this.#observer?.observe(button2);
   }
   #paintDialog(shown) {
     const { appName, connections, dialog } = shown;
@@ -2042,12 +2089,8 @@ function repairs({ retry }, { connections }) {
 // src/wording.ts
 var OUR_VALUES = ["action", "date", "id", "n", "status", "when"];
 function languageFor(requested) {
-  try {
-    const [language] = Intl.getCanonicalLocales(requested);
-    return language && Object.hasOwn(TEXTS, base(language)) ? language : "en";
-  } catch {
-    return "en";
-  }
+  const language = optional(() => Intl.getCanonicalLocales(requested)[0]);
+  return language && Object.hasOwn(TEXTS, base(language)) ? language : "en";
 }
 function base(language) {
   return language.split("-")[0] ?? language;
@@ -2071,7 +2114,7 @@ var Wording = class {
     for (const table of this.#tables) {
       const found = lookUp(table, path);
       if (found == null) continue;
-      const plural = new Intl.PluralRules(this.language).select(n);
+      const plural = formats.plural(this.language, n);
       const text = typeof found === "object" ? lookUp(found, plural) ?? lookUp(found, "other") : found;
       return typeof text === "string" ? text : null;
     }
@@ -2092,22 +2135,20 @@ var Wording = class {
   #value(name, values) {
     if (name === "app") return this.#appName || this.text("theApplication");
     if (name === "name" && values.name === void 0) return this.plain("named", values);
-    if (name === "n" && values.n !== void 0) {
-      return new Intl.NumberFormat(this.language).format(values.n);
-    }
+    if (name === "n" && values.n !== void 0) return formats.number(this.language, values.n);
     return Object.hasOwn(values, name) ? String(values[name] ?? "") : "";
   }
   date(moment) {
-    return new Intl.DateTimeFormat(this.language, { dateStyle: "medium" }).format(new Date(moment));
+    return formats.date(this.language, new Date(moment));
   }
   /** How long ago that was. A clock that differs by seconds never makes it the future. */
   ago(moment, now) {
     const minutes = Math.min(0, Math.round((new Date(moment).getTime() - now) / MINUTE));
-    const format = new Intl.RelativeTimeFormat(this.language, { numeric: "auto" });
+    const ago = (n, unit) => formats.ago(this.language, Math.round(n), unit) ?? this.date(moment);
     if (!minutes) return this.text("justNow");
-    if (minutes > -60) return format.format(minutes, "minute");
-    if (minutes > -60 * 24) return format.format(Math.round(minutes / 60), "hour");
-    return format.format(Math.round(minutes / 60 / 24), "day");
+    if (minutes > -60) return ago(minutes, "minute");
+    if (minutes > -60 * 24) return ago(minutes / 60, "hour");
+    return ago(minutes / 60 / 24, "day");
   }
   /** A text with a relative time, which the element updates while the page is open. */
   time(path, moment) {
@@ -2120,7 +2161,7 @@ var Wording = class {
     time.textContent = this.plain(time.dataset.path, { when });
   }
   list(items) {
-    return new Intl.ListFormat(this.language).format(items);
+    return formats.list(this.language, items);
   }
   products(products) {
     return this.list(products.map((one) => this.find(`product.${one}`) || one));
@@ -2151,13 +2192,17 @@ function lookUp(table, path) {
 
 // src/element.ts
 var SLOW = 5 * SECOND;
+var SOURCE_WITHIN = SECOND;
 var FRESH = 10 * SECOND;
 var LEAVES_WITHIN = 20 * SECOND;
 var WAITS_FOR = 15 * MINUTE;
 var MODE_HINT = 'finch-connections: the deployment does not allow embedded mode. Set the attribute mode="redirect", or the parameter ConnectModes to "redirect,embedded".';
-var landed = takeReturn();
+var TOKEN_HINT = "finch-connections: the page gives no access token. Set the property getAccessToken, or answer the event finch-access-token with detail.provide(token). React and Vue set a property only on an element that is defined: load finch-connections.js before they render.";
+var landed = globalThis.document ? receiveReturn() : null;
+var Base = globalThis.HTMLElement ?? class {
+};
 var isUnreported = () => landed !== null && !landed.completion;
-var FinchConnections = class extends HTMLElement {
+var FinchConnections = class extends Base {
   static observedAttributes = ["api-url", "lang", "app-name", "products", "support-url", "mode"];
   // Settings
   #getAccessToken = null;
@@ -2205,11 +2250,11 @@ var FinchConnections = class extends HTMLElement {
   connectedCallback() {
     for (const name of ["getAccessToken", "texts", "finchConnect"]) {
       if (!Object.hasOwn(this, name)) continue;
-      const early = { [name]: this[name] };
+      const early2 = { [name]: this[name] };
       delete this[name];
-      Object.assign(this, early);
+      Object.assign(this, early2);
     }
-    this.#channel = globalThis.BroadcastChannel ? new BroadcastChannel("finch-connections") : null;
+    this.#channel = openChannel();
     this.#channel?.addEventListener("message", this.#onChangeElsewhere);
     document.addEventListener("visibilitychange", this.#onVisible);
     window.addEventListener("pageshow", this.#onShown);
@@ -2281,20 +2326,27 @@ var FinchConnections = class extends HTMLElement {
     this.dispatchEvent(new CustomEvent(name, { detail, bubbles: true, composed: true }));
   }
   // Starting, and reading the list
-  async #token(refresh) {
+  async #token(refresh, { signal }) {
     if (this.#getAccessToken) return this.#getAccessToken({ refresh });
     let provided;
     const provide = (token) => {
-      provided = token;
+      provided = { token };
     };
-    this.#dispatch("finch-access-token", { refresh, provide });
-    return provided;
+    const ask = () => this.#dispatch("finch-access-token", { refresh, provide });
+    ask();
+    if (!provided) {
+      await new Promise((resolve) => setTimeout(resolve, SOURCE_WITHIN));
+      if (signal.aborted) return null;
+      ask();
+    }
+    if (!provided) console.error(TOKEN_HINT);
+    return provided?.token;
   }
   #start() {
     clearTimeout(this.#timer);
     this.#api?.close();
     const api = new Api(this.getAttribute("api-url") ?? "", {
-      token: (refresh) => this.#token(refresh),
+      token: (refresh) => this.#token(refresh, api),
       signedOut: () => this.#dispatch("finch-signed-out", {})
     });
     this.#api = api;
@@ -2483,7 +2535,7 @@ var FinchConnections = class extends HTMLElement {
     }
     landed = null;
     const { error, reference } = landing;
-    if (error) this.#refuseReturn(new Refused(error, reference));
+    if (error) this.#refuseReturn(new Refused(hasText(error) ? error : "unexpected", reference));
     else if (landing.status === "pending") this.#wait({ at: Date.now(), reference });
     else if (landing.provider_id && landing.company_id) await this.#arrived(landing, api);
   }
@@ -2664,7 +2716,8 @@ var FinchConnections = class extends HTMLElement {
     try {
       const started = await this.#startSession(api, act, sdk !== null);
       if (api.closed) return;
-      memory.write("left", departure(this.#connections.values(), act, Date.now()));
+      const left = departure(this.#connections.values(), act, Date.now());
+      memory.write("left", { ...left, route: hashRoute() });
       setTimeout(() => api.closed || this.#rest(act), LEAVES_WITHIN);
       if (sdk && "session_id" in started) {
         this.#frame ??= this.#newFrame(sdk);
@@ -2869,7 +2922,7 @@ var FinchConnections = class extends HTMLElement {
 };
 
 // src/index.ts
-if (!customElements.get("finch-connections")) {
+if (globalThis.customElements && !customElements.get("finch-connections")) {
   customElements.define("finch-connections", FinchConnections);
 }
 export {

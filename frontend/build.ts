@@ -1,6 +1,6 @@
 /**
- * Makes the two generated files: the types of the API from its description, and the modules bundled
- * into one file, so that an application needs no build step. Argument: the folder, else this one.
+ * Makes the generated files: the types of the API from its description, and the modules bundled, so
+ * that an application needs no build step. Argument: the folder, else this one.
  */
 
 import { mkdir, writeFile } from "node:fs/promises";
@@ -24,18 +24,35 @@ const BANNER = `\
 // This file is built from frontend/src. Change it there, then run \`make page\`.
 `;
 
+const RETURN_BANNER = `\
+// Takes the return from Finch Connect out of the address, for <finch-connections>. A page that has a
+// router loads it first:
+//
+//   <script src="/finch-return.js"></script>
+//
+// This file is built from frontend/src, as finch-connections.js is.
+`;
+
 const description = new URL("../functions/openapi.json", import.meta.url);
 // A request may leave out a field that has a default.
 const types = await openapiTypescript(description, { defaultNonNullable: false });
 await mkdir(`${FOLDER}/src`, { recursive: true });
 await writeFile(`${FOLDER}/src/openapi.ts`, COMMENT_HEADER + astToString(types));
 
+const options = { bundle: true, target: "es2024", charset: "utf8" } as const;
+
 await build({
+  ...options,
   entryPoints: [`${HERE}/src/index.ts`],
   outfile: `${FOLDER}/finch-connections.js`,
-  bundle: true,
   format: "esm",
-  target: "es2024",
-  charset: "utf8",
   banner: { js: BANNER },
+});
+
+await build({
+  ...options,
+  entryPoints: [`${HERE}/src/finch_return.ts`],
+  outfile: `${FOLDER}/finch-return.js`,
+  format: "iife",
+  banner: { js: RETURN_BANNER },
 });

@@ -100,7 +100,10 @@ var Api = class {
       return {};
     });
     if (ok) return content;
-    throw new Refused(content.code ?? GATEWAY_CODES[status] ?? "unreachable", content.request_id);
+    throw new Refused(
+      content.code ?? GATEWAY_CODES[status] ?? "unreachable",
+      content.reference ?? content.request_id
+    );
   }
   /**
    * Sends the request. Returns null if the application provides no access token, and `Response.error()`
@@ -149,6 +152,37 @@ function within(limit, promised) {
   promised.then(resolve, reject);
   return promise;
 }
+
+// src/browser.ts
+function optional(use) {
+  try {
+    return use() ?? null;
+  } catch {
+    return null;
+  }
+}
+function openChannel() {
+  return optional(() => new BroadcastChannel("finch-connections"));
+}
+function newObserver(onSight) {
+  const seen = (entries) => entries.some((entry) => entry.isIntersecting) && onSight();
+  return optional(() => new IntersectionObserver(seen, { rootMargin: "300px" }));
+}
+function replaceAddress(address) {
+  optional(() => history.replaceState(history.state, "", address));
+}
+function onAddressChange(changed) {
+  const page = globalThis;
+  optional(() => page.navigation?.addEventListener("currententrychange", changed));
+}
+var formats = {
+  plural: (language, n) => optional(() => new Intl.PluralRules(language).select(n)) ?? (n === 1 ? "one" : "other"),
+  number: (language, n) => optional(() => new Intl.NumberFormat(language).format(n)) ?? String(n),
+  date: (language, date) => optional(() => new Intl.DateTimeFormat(language, { dateStyle: "medium" }).format(date)) ?? date.toISOString().slice(0, 10),
+  list: (language, items) => optional(() => new Intl.ListFormat(language).format(items)) ?? items.join(", "),
+  /** Null without `Intl.RelativeTimeFormat`. */
+  ago: (language, n, unit) => optional(() => new Intl.RelativeTimeFormat(language, { numeric: "auto" }).format(n, unit))
+};
 
 // src/connections.ts
 var NEEDS_A_PERSON = [
@@ -268,7 +302,7 @@ var FinchConnectFrame = class {
       onSuccess: ({ code, state }) => {
         const attempt = this.#end();
         if (!attempt || state && state !== attempt.state) return;
-        this.#ends.succeeded(attempt.act, code, attempt.state);
+        this.#ends.succeeded(attempt.act, code, attempt.state, attempt.reference);
       },
       onError: ({ errorMessage, errorType }) => {
         console.warn("Finch Connect:", errorType, errorMessage);
@@ -280,8 +314,8 @@ var FinchConnectFrame = class {
     });
   }
   /** Opens the frame; after `signal` is aborted, the end of the attempt is ignored. */
-  open({ session_id, state }, act, signal) {
-    this.#attempt = { act, state, signal, failed: false };
+  open({ session_id, state, reference }, act, signal) {
+    this.#attempt = { act, state, reference, signal, failed: false };
     this.#frame.open({ sessionId: session_id, state, zIndex: 2147483e3 });
   }
   /** Closes the frame and forgets the attempt. */
@@ -295,7 +329,7 @@ var FinchConnectFrame = class {
   }
   #closed() {
     const attempt = this.#end();
-    if (attempt) this.#ends.closed(attempt.act, attempt.failed);
+    if (attempt) this.#ends.closed(attempt.act, attempt.failed, attempt.reference);
   }
   #end() {
     const attempt = this.#attempt;
@@ -830,11 +864,17 @@ function returnWaits({ code, reference }) {
 function foreignReturn() {
   return { kind: "wait", title: "confirm.foreign", text: "confirm.foreignText", forget: true };
 }
-function pendingReturn() {
-  return { kind: "info", title: "result.pending", text: "result.pendingText", spins: true };
+function pendingReturn(reference) {
+  return {
+    kind: "info",
+    title: "result.pending",
+    text: "result.pendingText",
+    reference,
+    spins: true
+  };
 }
-function frameClosed(hasFailed, retry) {
-  return hasFailed ? { kind: "bad", title: "result.failed", text: "failure.finch_refused", retry } : { kind: "info", title: "result.refused", text: "result.closedText", retry };
+function frameClosed(hasFailed, retry, reference) {
+  return hasFailed ? { kind: "bad", title: "result.failed", text: "failure.finch_refused", reference, retry } : { kind: "info", title: "result.refused", text: "result.closedText", retry };
 }
 
 // src/polling.ts
@@ -860,52 +900,69 @@ function readsOnly(few, sinceAll) {
 }
 
 // src/returning.ts
-var CONFIRM_WITHIN = 24 * 60 * MINUTE;
+var CONFIRM_WITHIN = 24 * 60 * 60 * 1e3;
 var OUTCOMES = [
   "connected",
   "confirm",
   "pending"
 ];
+var ROUTE = /^#!?\/?/;
 var DETAILS = ["provider_id", "company_id", "repaired"];
+var REFERENCE = /^[0-9a-f]{12}$/;
 function readReturn(address, now) {
   const url = new URL(address);
-  const completion = new URLSearchParams(url.hash.slice(1)).get("completion");
+  const completion = new URLSearchParams(url.hash.replace(ROUTE, "")).get("completion");
   const pairs = [...url.searchParams];
   const mark = pairs.findLastIndex(([name, value]) => name === "finch" && value === "return");
   const ours = new Map(mark < 0 ? [] : pairs.slice(mark + 1));
   const status = ours.get("status");
   const error = ours.get("error");
-  const isOurs = status !== void 0 && OUTCOMES.includes(status) || error !== void 0 && hasText(error);
+  const isOurs = Boolean(error) || status !== void 0 && OUTCOMES.includes(status);
   url.hash = "";
   if (!isOurs) return { landing: null, rest: completion ? url.href : null };
   const landing = { error, status, completion, at: now };
   for (const name of DETAILS) landing[name] = ours.get(name);
+  landing.reference = REFERENCE.exec(ours.get("reference") ?? "")?.[0];
   url.search = String(new URLSearchParams(pairs.slice(0, mark)));
   return { landing, rest: url.href };
 }
 var memory = {
   read(name) {
-    try {
-      return JSON.parse(sessionStorage.getItem(`finch-connections:${name}`) ?? "null");
-    } catch {
-      return null;
-    }
+    return optional(
+      () => JSON.parse(sessionStorage.getItem(`finch-connections:${name}`) ?? "null")
+    );
   },
   write(name, value) {
-    try {
+    optional(() => {
       if (value) sessionStorage.setItem(`finch-connections:${name}`, JSON.stringify(value));
       else sessionStorage.removeItem(`finch-connections:${name}`);
-    } catch {
-    }
+    });
   }
 };
-function takeReturn() {
-  const { landing, rest } = readReturn(location.href, Date.now());
-  if (rest !== null) history.replaceState(history.state, "", rest);
-  if (landing?.completion) memory.write("return", landing);
+function hashRoute() {
+  return location.hash.match(/^#!?\/.*/)?.[0];
+}
+var early = globalThis;
+function receiveReturn() {
+  const landing = early.finchReturn ?? takeReturn();
+  delete early.finchReturn;
   if (landing) return landing;
   const kept = memory.read("return");
   return kept && kept.at > Date.now() - CONFIRM_WITHIN ? kept : null;
+}
+function takeReturn() {
+  const routed = hashRoute();
+  const { landing, rest } = readReturn(location.href, Date.now());
+  if (landing?.completion) memory.write("return", landing);
+  if (rest === null) return null;
+  const route = memory.read("left")?.route ?? "";
+  replaceAddress(rest + route);
+  if (routed) dispatchEvent(new PopStateEvent("popstate", { state: history.state }));
+  onAddressChange(() => {
+    const { rest: rest2 } = readReturn(location.href, Date.now());
+    if (rest2 !== null) replaceAddress(rest2 + (hashRoute() ? route : ""));
+  });
+  return landing;
 }
 
 // src/dom.ts
@@ -1211,8 +1268,14 @@ dialog::backdrop { background: rgb(12 16 26 / 50%); }
   .bone { background: GrayText; }
 }
 `;
-var sheet = new CSSStyleSheet();
-sheet.replaceSync(STYLES);
+var shared;
+function sheet() {
+  if (!shared) {
+    shared = new CSSStyleSheet();
+    shared.replaceSync(STYLES);
+  }
+  return shared;
+}
 
 // src/views/view.ts
 function button(view, act, text, run, { kind = "", icon: sign, label, always, chevron, expanded, controls } = {}) {
@@ -1702,6 +1765,7 @@ function questionCard(view, card2) {
       fact(words.text("confirm.company"), company)
     ),
     failed2 && h("p", { role: "alert", class: "bad" }, failureText(view, failed2)),
+    failed2 && referenceLine(view, failed2.reference),
     h(
       "div",
       { class: "actions" },
@@ -1784,7 +1848,7 @@ var Screen = class {
     dialog.addEventListener("click", (event) => {
       if (event.target === dialog && !isWorking()) dialog.close();
     });
-    root.adoptedStyleSheets = [sheet];
+    root.adoptedStyleSheets = [sheet()];
     root.append(live, all, dialog);
   }
   /** Forgets what the person opened. */
@@ -1991,13 +2055,8 @@ var Screen = class {
     const button2 = this.#find("more");
     this.#observer?.disconnect();
     if (!button2 || reading || stale) return;
-    this.#observer ??= new IntersectionObserver(
-      (entries) => {
-        if (entries.some((entry) => entry.isIntersecting)) this.#actions.more();
-      },
-      { rootMargin: "300px" }
-    );
-    this.#observer.observe(button2);
+    this.#observer ??= newObserver(() => this.#actions.more());
+    this.#observer?.observe(button2);
   }
   #paintDialog(shown) {
     const { appName, connections, dialog } = shown;
@@ -2030,12 +2089,8 @@ function repairs({ retry }, { connections }) {
 // src/wording.ts
 var OUR_VALUES = ["action", "date", "id", "n", "status", "when"];
 function languageFor(requested) {
-  try {
-    const [language] = Intl.getCanonicalLocales(requested);
-    return language && Object.hasOwn(TEXTS, base(language)) ? language : "en";
-  } catch {
-    return "en";
-  }
+  const language = optional(() => Intl.getCanonicalLocales(requested)[0]);
+  return language && Object.hasOwn(TEXTS, base(language)) ? language : "en";
 }
 function base(language) {
   return language.split("-")[0] ?? language;
@@ -2059,7 +2114,7 @@ var Wording = class {
     for (const table of this.#tables) {
       const found = lookUp(table, path);
       if (found == null) continue;
-      const plural = new Intl.PluralRules(this.language).select(n);
+      const plural = formats.plural(this.language, n);
       const text = typeof found === "object" ? lookUp(found, plural) ?? lookUp(found, "other") : found;
       return typeof text === "string" ? text : null;
     }
@@ -2080,22 +2135,20 @@ var Wording = class {
   #value(name, values) {
     if (name === "app") return this.#appName || this.text("theApplication");
     if (name === "name" && values.name === void 0) return this.plain("named", values);
-    if (name === "n" && values.n !== void 0) {
-      return new Intl.NumberFormat(this.language).format(values.n);
-    }
+    if (name === "n" && values.n !== void 0) return formats.number(this.language, values.n);
     return Object.hasOwn(values, name) ? String(values[name] ?? "") : "";
   }
   date(moment) {
-    return new Intl.DateTimeFormat(this.language, { dateStyle: "medium" }).format(new Date(moment));
+    return formats.date(this.language, new Date(moment));
   }
   /** How long ago that was. A clock that differs by seconds never makes it the future. */
   ago(moment, now) {
     const minutes = Math.min(0, Math.round((new Date(moment).getTime() - now) / MINUTE));
-    const format = new Intl.RelativeTimeFormat(this.language, { numeric: "auto" });
+    const ago = (n, unit) => formats.ago(this.language, Math.round(n), unit) ?? this.date(moment);
     if (!minutes) return this.text("justNow");
-    if (minutes > -60) return format.format(minutes, "minute");
-    if (minutes > -60 * 24) return format.format(Math.round(minutes / 60), "hour");
-    return format.format(Math.round(minutes / 60 / 24), "day");
+    if (minutes > -60) return ago(minutes, "minute");
+    if (minutes > -60 * 24) return ago(minutes / 60, "hour");
+    return ago(minutes / 60 / 24, "day");
   }
   /** A text with a relative time, which the element updates while the page is open. */
   time(path, moment) {
@@ -2108,7 +2161,7 @@ var Wording = class {
     time.textContent = this.plain(time.dataset.path, { when });
   }
   list(items) {
-    return new Intl.ListFormat(this.language).format(items);
+    return formats.list(this.language, items);
   }
   products(products) {
     return this.list(products.map((one) => this.find(`product.${one}`) || one));
@@ -2139,13 +2192,17 @@ function lookUp(table, path) {
 
 // src/element.ts
 var SLOW = 5 * SECOND;
+var SOURCE_WITHIN = SECOND;
 var FRESH = 10 * SECOND;
 var LEAVES_WITHIN = 20 * SECOND;
 var WAITS_FOR = 15 * MINUTE;
 var MODE_HINT = 'finch-connections: the deployment does not allow embedded mode. Set the attribute mode="redirect", or the parameter ConnectModes to "redirect,embedded".';
-var landed = takeReturn();
+var TOKEN_HINT = "finch-connections: the page gives no access token. Set the property getAccessToken, or answer the event finch-access-token with detail.provide(token). React and Vue set a property only on an element that is defined: load finch-connections.js before they render.";
+var landed = globalThis.document ? receiveReturn() : null;
+var Base = globalThis.HTMLElement ?? class {
+};
 var isUnreported = () => landed !== null && !landed.completion;
-var FinchConnections = class extends HTMLElement {
+var FinchConnections = class extends Base {
   static observedAttributes = ["api-url", "lang", "app-name", "products", "support-url", "mode"];
   // Settings
   #getAccessToken = null;
@@ -2193,11 +2250,11 @@ var FinchConnections = class extends HTMLElement {
   connectedCallback() {
     for (const name of ["getAccessToken", "texts", "finchConnect"]) {
       if (!Object.hasOwn(this, name)) continue;
-      const early = { [name]: this[name] };
+      const early2 = { [name]: this[name] };
       delete this[name];
-      Object.assign(this, early);
+      Object.assign(this, early2);
     }
-    this.#channel = globalThis.BroadcastChannel ? new BroadcastChannel("finch-connections") : null;
+    this.#channel = openChannel();
     this.#channel?.addEventListener("message", this.#onChangeElsewhere);
     document.addEventListener("visibilitychange", this.#onVisible);
     window.addEventListener("pageshow", this.#onShown);
@@ -2269,20 +2326,27 @@ var FinchConnections = class extends HTMLElement {
     this.dispatchEvent(new CustomEvent(name, { detail, bubbles: true, composed: true }));
   }
   // Starting, and reading the list
-  async #token(refresh) {
+  async #token(refresh, { signal }) {
     if (this.#getAccessToken) return this.#getAccessToken({ refresh });
     let provided;
     const provide = (token) => {
-      provided = token;
+      provided = { token };
     };
-    this.#dispatch("finch-access-token", { refresh, provide });
-    return provided;
+    const ask = () => this.#dispatch("finch-access-token", { refresh, provide });
+    ask();
+    if (!provided) {
+      await new Promise((resolve) => setTimeout(resolve, SOURCE_WITHIN));
+      if (signal.aborted) return null;
+      ask();
+    }
+    if (!provided) console.error(TOKEN_HINT);
+    return provided?.token;
   }
   #start() {
     clearTimeout(this.#timer);
     this.#api?.close();
     const api = new Api(this.getAttribute("api-url") ?? "", {
-      token: (refresh) => this.#token(refresh),
+      token: (refresh) => this.#token(refresh, api),
       signedOut: () => this.#dispatch("finch-signed-out", {})
     });
     this.#api = api;
@@ -2470,8 +2534,9 @@ var FinchConnections = class extends HTMLElement {
       return;
     }
     landed = null;
-    if (landing.error) this.#refuseReturn(new Refused(landing.error));
-    else if (landing.status === "pending") this.#wait({ at: Date.now() });
+    const { error, reference } = landing;
+    if (error) this.#refuseReturn(new Refused(hasText(error) ? error : "unexpected", reference));
+    else if (landing.status === "pending") this.#wait({ at: Date.now(), reference });
     else if (landing.provider_id && landing.company_id) await this.#arrived(landing, api);
   }
   /**
@@ -2489,8 +2554,9 @@ var FinchConnections = class extends HTMLElement {
       this.#showOutcome(finished, landing, api);
     } catch (error) {
       if (api.closed) return;
-      const refused = Refused.from(error);
-      if (refused.code === "session_not_found") {
+      const { code, reference = landing.reference } = Refused.from(error);
+      const refused = new Refused(code, reference);
+      if (code === "session_not_found") {
         this.#waiting = null;
         this.#question = null;
         this.#notice = foreignReturn();
@@ -2516,14 +2582,15 @@ var FinchConnections = class extends HTMLElement {
       this.#screen.focus("question");
     } else {
       this.#question = null;
-      this.#wait({ ...landing, completion: finished.completion ?? landing.completion });
+      const { completion = landing.completion, reference = landing.reference } = finished;
+      this.#wait({ ...landing, completion, reference });
     }
     this.#screen.render();
   }
   #wait(landing) {
     if (!this.#waiting) this.#pause = 0;
     this.#waiting = landing;
-    this.#notice = pendingReturn();
+    this.#notice = pendingReturn(landing.reference);
   }
   /** Looks in the list for the connection of a return that has no completion code. */
   async #lookForConnection(api) {
@@ -2607,8 +2674,8 @@ var FinchConnections = class extends HTMLElement {
       this.#screen.focus("notice");
     } catch (error) {
       if (api.closed) return;
-      const refused = Refused.from(error);
-      const { code, reference } = refused;
+      const { code, reference = question.reference } = Refused.from(error);
+      const refused = new Refused(code, reference);
       if (isWorthAnotherTry(refused)) {
         this.#question = { ...question, failed: { code, reference } };
         this.#dispatch("finch-failed", { code });
@@ -2649,7 +2716,8 @@ var FinchConnections = class extends HTMLElement {
     try {
       const started = await this.#startSession(api, act, sdk !== null);
       if (api.closed) return;
-      memory.write("left", departure(this.#connections.values(), act, Date.now()));
+      const left = departure(this.#connections.values(), act, Date.now());
+      memory.write("left", { ...left, route: hashRoute() });
       setTimeout(() => api.closed || this.#rest(act), LEAVES_WITHIN);
       if (sdk && "session_id" in started) {
         this.#frame ??= this.#newFrame(sdk);
@@ -2701,10 +2769,10 @@ var FinchConnections = class extends HTMLElement {
         this.#rest(act);
         this.#screen.focus(act);
       },
-      succeeded: (act, code, state) => this.#finish({ code, state, act }),
-      closed: (act, failed2) => {
+      succeeded: (act, code, state, reference) => this.#finish({ code, state, act, reference }),
+      closed: (act, failed2, reference) => {
         memory.write("left", null);
-        this.#notice = frameClosed(failed2, act);
+        this.#notice = frameClosed(failed2, act, reference);
         this.#screen.render();
         this.#screen.focus("notice");
       }
@@ -2729,7 +2797,8 @@ var FinchConnections = class extends HTMLElement {
       if (finished.completion) memory.write("return", { ...finished, at: Date.now() });
     } catch (error) {
       if (api.closed) return;
-      const refused = Refused.from(error);
+      const { code, reference = finish.reference } = Refused.from(error);
+      const refused = new Refused(code, reference);
       this.#refuse(refused, finish.act);
       if (this.#notice && isWorthAnotherTry(refused)) {
         this.#notice = { ...this.#notice, retry: "finish", finish };
@@ -2853,7 +2922,7 @@ var FinchConnections = class extends HTMLElement {
 };
 
 // src/index.ts
-if (!customElements.get("finch-connections")) {
+if (globalThis.customElements && !customElements.get("finch-connections")) {
   customElements.define("finch-connections", FinchConnections);
 }
 export {

@@ -22,7 +22,7 @@ def grants(options: argparse.Namespace, stack: Stack, now: datetime, say: Say) -
     if options.action == "set":
         if options.backend not in _backends(stack):
             raise CannotOperate(
-                f"{options.backend} has no alias. Set a parameter Backend1 to Backend5 to it and deploy first."
+                f"{options.backend} has no alias. Name it in a parameter such as Backend1, and deploy."
             )
         if len(options.customers) > MOST_CUSTOMERS:
             raise CannotOperate(

@@ -123,6 +123,8 @@ export interface Departure {
   act: string;
   known: Key[];
   logins: Record<Key, number>;
+  /** The route of a router that keeps it in the fragment. */
+  route?: string | undefined;
 }
 
 /** Notes which connections and logins exist before the person leaves for Finch. */

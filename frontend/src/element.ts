@@ -9,6 +9,7 @@ import {
   type RepairRequest,
   type StartRequest,
 } from "./api.ts";
+import { openChannel } from "./browser.ts";
 import {
   departure,
   entitiesOf,
@@ -24,9 +25,9 @@ import { differences, goneFrom, PAGE_SIZE, readList } from "./list.ts";
 import type { Failure, Notice } from "./notices.ts";
 import * as notices from "./notices.ts";
 import { MINUTE, nextPause, readsOnly, SECOND, underWay } from "./polling.ts";
-import { type Landing, memory, takeReturn } from "./returning.ts";
+import { hashRoute, type Landing, memory, receiveReturn } from "./returning.ts";
 import { namesOf, type Phase, Screen, type Shown } from "./screen.ts";
-import type { OwnTexts } from "./texts.ts";
+import { hasText, type OwnTexts } from "./texts.ts";
 import type { DisconnectDialog } from "./views/dialog.ts";
 import type { Question } from "./views/question.ts";
 import type { Act } from "./views/view.ts";
@@ -37,6 +38,8 @@ type GetAccessToken = (request: {
 }) => string | null | undefined | Promise<string | null | undefined>;
 
 const SLOW = 5 * SECOND;
+// The page sets its callback by then.
+const SOURCE_WITHIN = SECOND;
 // A page that becomes visible reads again only if the list is older than this.
 const FRESH = 10 * SECOND;
 // When the browser did not leave for Finch by then, the buttons work again.
@@ -48,14 +51,22 @@ const MODE_HINT =
   "finch-connections: the deployment does not allow embedded mode. " +
   'Set the attribute mode="redirect", or the parameter ConnectModes to "redirect,embedded".';
 
+const TOKEN_HINT =
+  "finch-connections: the page gives no access token. Set the property getAccessToken, or answer the " +
+  "event finch-access-token with detail.provide(token). React and Vue set a property only on an " +
+  "element that is defined: load finch-connections.js before they render.";
+
 // The return is read when this file is loaded. It waits until the API accepts the sign-in.
-let landed = takeReturn();
+let landed = globalThis.document ? receiveReturn() : null;
+
+// A server that imports this file has no elements.
+const Base = globalThis.HTMLElement ?? (class {} as typeof HTMLElement);
 
 /** Whether a return waits to be shown. With a completion code it waits for a click instead. */
 const isUnreported = () => landed !== null && !landed.completion;
 
 /** The element `finch-connections`. docs/embed.md describes its attributes, properties and events. */
-export class FinchConnections extends HTMLElement {
+export class FinchConnections extends Base {
   static observedAttributes = ["api-url", "lang", "app-name", "products", "support-url", "mode"];
 
   // Settings
@@ -113,7 +124,7 @@ export class FinchConnections extends HTMLElement {
       delete (this as Partial<this>)[name];
       Object.assign(this, early);
     }
-    this.#channel = globalThis.BroadcastChannel ? new BroadcastChannel("finch-connections") : null;
+    this.#channel = openChannel();
     this.#channel?.addEventListener("message", this.#onChangeElsewhere);
     document.addEventListener("visibilitychange", this.#onVisible);
     window.addEventListener("pageshow", this.#onShown);
@@ -201,21 +212,29 @@ export class FinchConnections extends HTMLElement {
 
   // Starting, and reading the list
 
-  async #token(refresh: boolean): Promise<string | null | undefined> {
+  async #token(refresh: boolean, { signal }: Api): Promise<string | null | undefined> {
     if (this.#getAccessToken) return this.#getAccessToken({ refresh });
-    let provided: ReturnType<GetAccessToken>;
+    let provided: { token: ReturnType<GetAccessToken> } | undefined;
     const provide = (token: ReturnType<GetAccessToken>) => {
-      provided = token;
+      provided = { token };
     };
-    this.#dispatch("finch-access-token", { refresh, provide });
-    return provided;
+    const ask = () => this.#dispatch("finch-access-token", { refresh, provide });
+    ask();
+    if (!provided) {
+      // A framework may render this element first, and set its properties or listeners later.
+      await new Promise((resolve) => setTimeout(resolve, SOURCE_WITHIN));
+      if (signal.aborted) return null;
+      ask();
+    }
+    if (!provided) console.error(TOKEN_HINT);
+    return provided?.token;
   }
 
   #start(): void {
     clearTimeout(this.#timer);
     this.#api?.close();
-    const api = new Api(this.getAttribute("api-url") ?? "", {
-      token: (refresh) => this.#token(refresh),
+    const api: Api = new Api(this.getAttribute("api-url") ?? "", {
+      token: (refresh) => this.#token(refresh, api),
       signedOut: () => this.#dispatch("finch-signed-out", {}),
     });
     this.#api = api;
@@ -425,8 +444,9 @@ export class FinchConnections extends HTMLElement {
       return;
     }
     landed = null;
-    if (landing.error) this.#refuseReturn(new Refused(landing.error));
-    else if (landing.status === "pending") this.#wait({ at: Date.now() });
+    const { error, reference } = landing;
+    if (error) this.#refuseReturn(new Refused(hasText(error) ? error : "unexpected", reference));
+    else if (landing.status === "pending") this.#wait({ at: Date.now(), reference });
     else if (landing.provider_id && landing.company_id) await this.#arrived(landing, api);
   }
 
@@ -445,8 +465,9 @@ export class FinchConnections extends HTMLElement {
       this.#showOutcome(finished, landing, api);
     } catch (error) {
       if (api.closed) return;
-      const refused = Refused.from(error);
-      if (refused.code === "session_not_found") {
+      const { code, reference = landing.reference } = Refused.from(error);
+      const refused = new Refused(code, reference);
+      if (code === "session_not_found") {
         // The person may still sign in as the customer who began the session.
         this.#waiting = null;
         this.#question = null;
@@ -474,7 +495,8 @@ export class FinchConnections extends HTMLElement {
       this.#screen.focus("question");
     } else {
       this.#question = null;
-      this.#wait({ ...landing, completion: finished.completion ?? landing.completion });
+      const { completion = landing.completion, reference = landing.reference } = finished;
+      this.#wait({ ...landing, completion, reference });
     }
     this.#screen.render();
   }
@@ -482,7 +504,7 @@ export class FinchConnections extends HTMLElement {
   #wait(landing: Landing): void {
     if (!this.#waiting) this.#pause = 0;
     this.#waiting = landing;
-    this.#notice = notices.pendingReturn();
+    this.#notice = notices.pendingReturn(landing.reference);
   }
 
   /** Looks in the list for the connection of a return that has no completion code. */
@@ -576,8 +598,8 @@ export class FinchConnections extends HTMLElement {
       this.#screen.focus("notice");
     } catch (error) {
       if (api.closed) return;
-      const refused = Refused.from(error);
-      const { code, reference } = refused;
+      const { code, reference = question.reference } = Refused.from(error);
+      const refused = new Refused(code, reference);
       if (notices.isWorthAnotherTry(refused)) {
         this.#question = { ...question, failed: { code, reference } };
         this.#dispatch("finch-failed", { code });
@@ -623,7 +645,8 @@ export class FinchConnections extends HTMLElement {
     try {
       const started = await this.#startSession(api, act, sdk !== null);
       if (api.closed) return;
-      memory.write("left", departure(this.#connections.values(), act, Date.now()));
+      const left = departure(this.#connections.values(), act, Date.now());
+      memory.write("left", { ...left, route: hashRoute() });
       setTimeout(() => api.closed || this.#rest(act), LEAVES_WITHIN);
       if (sdk && "session_id" in started) {
         this.#frame ??= this.#newFrame(sdk);
@@ -681,10 +704,10 @@ export class FinchConnections extends HTMLElement {
         this.#rest(act);
         this.#screen.focus(act);
       },
-      succeeded: (act, code, state) => this.#finish({ code, state, act }),
-      closed: (act, failed) => {
+      succeeded: (act, code, state, reference) => this.#finish({ code, state, act, reference }),
+      closed: (act, failed, reference) => {
         memory.write("left", null);
-        this.#notice = notices.frameClosed(failed, act);
+        this.#notice = notices.frameClosed(failed, act, reference);
         this.#screen.render();
         this.#screen.focus("notice");
       },
@@ -697,7 +720,7 @@ export class FinchConnections extends HTMLElement {
   }
 
   /** Sends Finch's code, which the SDK gave to the page. */
-  async #finish(finish: { code: string; state: string; act: Act }): Promise<void> {
+  async #finish(finish: NonNullable<Notice["finish"]>): Promise<void> {
     const api = this.#api;
     if (!api) return;
     this.#notice = { kind: "info", title: "finishing", spins: true };
@@ -711,7 +734,8 @@ export class FinchConnections extends HTMLElement {
       if (finished.completion) memory.write("return", { ...finished, at: Date.now() });
     } catch (error) {
       if (api.closed) return;
-      const refused = Refused.from(error);
+      const { code, reference = finish.reference } = Refused.from(error);
+      const refused = new Refused(code, reference);
       this.#refuse(refused, finish.act);
       if (this.#notice && notices.isWorthAnotherTry(refused)) {
         // Finch's code is valid for ten minutes, and the same code always ends the same.

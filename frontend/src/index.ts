@@ -5,6 +5,7 @@ import { FinchConnections } from "./element.ts";
 export { FinchConnections } from "./element.ts";
 export { TEXTS } from "./texts.ts";
 
-if (!customElements.get("finch-connections")) {
+// A server has no registry of elements.
+if (globalThis.customElements && !customElements.get("finch-connections")) {
   customElements.define("finch-connections", FinchConnections);
 }

@@ -1,6 +1,7 @@
 /** Draws the state of the page into the shadow root, and only where it has changed. */
 
 import type { Connection, Entity } from "./api.ts";
+import { newObserver } from "./browser.ts";
 import {
   grouped,
   type Key,
@@ -88,7 +89,7 @@ export class Screen {
     dialog.addEventListener("click", (event) => {
       if (event.target === dialog && !isWorking()) dialog.close();
     });
-    root.adoptedStyleSheets = [sheet];
+    root.adoptedStyleSheets = [sheet()];
     root.append(live, all, dialog);
   }
 
@@ -321,13 +322,8 @@ export class Screen {
     const button = this.#find("more");
     this.#observer?.disconnect();
     if (!button || reading || stale) return;
-    this.#observer ??= new IntersectionObserver(
-      (entries) => {
-        if (entries.some((entry) => entry.isIntersecting)) this.#actions.more();
-      },
-      { rootMargin: "300px" },
-    );
-    this.#observer.observe(button);
+    this.#observer ??= newObserver(() => this.#actions.more());
+    this.#observer?.observe(button);
   }
 
   #paintDialog(shown: Shown): void {

@@ -242,6 +242,13 @@ dialog::backdrop { background: rgb(12 16 26 / 50%); }
 }
 `;
 
+let shared: CSSStyleSheet | undefined;
+
 /** The style sheet that all elements share. A constructed sheet needs no `unsafe-inline` in a Content Security Policy. */
-export const sheet = new CSSStyleSheet();
-sheet.replaceSync(STYLES);
+export function sheet(): CSSStyleSheet {
+  if (!shared) {
+    shared = new CSSStyleSheet();
+    shared.replaceSync(STYLES);
+  }
+  return shared;
+}

@@ -1,6 +1,7 @@
 /** Finds texts in the person's language and fills them in; formats numbers, dates and lists. */
 
 import type { Connection, Entity } from "./api.ts";
+import { formats, optional } from "./browser.ts";
 import { entitiesOf } from "./connections.ts";
 import { h } from "./dom.ts";
 import { MINUTE } from "./polling.ts";
@@ -20,12 +21,8 @@ const OUR_VALUES = ["action", "date", "id", "n", "status", "when"];
 
 /** The language to use: the requested one where we have its texts, else English. */
 export function languageFor(requested: string): string {
-  try {
-    const [language] = Intl.getCanonicalLocales(requested);
-    return language && Object.hasOwn(TEXTS, base(language)) ? language : "en";
-  } catch {
-    return "en";
-  }
+  const language = optional(() => Intl.getCanonicalLocales(requested)[0]);
+  return language && Object.hasOwn(TEXTS, base(language)) ? language : "en";
 }
 
 function base(language: string): string {
@@ -54,7 +51,7 @@ export class Wording {
     for (const table of this.#tables) {
       const found = lookUp(table, path);
       if (found == null) continue;
-      const plural = new Intl.PluralRules(this.language).select(n);
+      const plural = formats.plural(this.language, n);
       const text =
         typeof found === "object" ? (lookUp(found, plural) ?? lookUp(found, "other")) : found;
       return typeof text === "string" ? text : null;
@@ -85,24 +82,23 @@ export class Wording {
   #value(name: string, values: Values): string {
     if (name === "app") return this.#appName || this.text("theApplication");
     if (name === "name" && values.name === undefined) return this.plain("named", values);
-    if (name === "n" && values.n !== undefined) {
-      return new Intl.NumberFormat(this.language).format(values.n);
-    }
+    if (name === "n" && values.n !== undefined) return formats.number(this.language, values.n);
     return Object.hasOwn(values, name) ? String(values[name] ?? "") : "";
   }
 
   date(moment: string): string {
-    return new Intl.DateTimeFormat(this.language, { dateStyle: "medium" }).format(new Date(moment));
+    return formats.date(this.language, new Date(moment));
   }
 
   /** How long ago that was. A clock that differs by seconds never makes it the future. */
   ago(moment: string, now: number): string {
     const minutes = Math.min(0, Math.round((new Date(moment).getTime() - now) / MINUTE));
-    const format = new Intl.RelativeTimeFormat(this.language, { numeric: "auto" });
+    const ago = (n: number, unit: "minute" | "hour" | "day") =>
+      formats.ago(this.language, Math.round(n), unit) ?? this.date(moment);
     if (!minutes) return this.text("justNow");
-    if (minutes > -60) return format.format(minutes, "minute");
-    if (minutes > -60 * 24) return format.format(Math.round(minutes / 60), "hour");
-    return format.format(Math.round(minutes / 60 / 24), "day");
+    if (minutes > -60) return ago(minutes, "minute");
+    if (minutes > -60 * 24) return ago(minutes / 60, "hour");
+    return ago(minutes / 60 / 24, "day");
   }
 
   /** A text with a relative time, which the element updates while the page is open. */
@@ -118,7 +114,7 @@ export class Wording {
   }
 
   list(items: readonly string[]): string {
-    return new Intl.ListFormat(this.language).format(items);
+    return formats.list(this.language, items);
   }
 
   products(products: readonly string[]): string {

@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from local.identity_provider import CUSTOMERS, LIFETIME, Issuer
 
 PAGE_DIR = Path(__file__).with_name("page")
-ELEMENT = Path(__file__).parents[2] / "frontend" / "finch-connections.js"
+FRONTEND = Path(__file__).parents[2] / "frontend"
 
 
 def create_app(issuer: Issuer, api_url: str, finch_url: str) -> Flask:
@@ -48,7 +48,11 @@ def create_app(issuer: Issuer, api_url: str, finch_url: str) -> Flask:
 
     @application.get("/finch-connections.js")
     def element() -> ResponseReturnValue:
-        return send_file(ELEMENT)
+        return send_file(FRONTEND / "finch-connections.js")
+
+    @application.get("/finch-return.js")
+    def take_return() -> ResponseReturnValue:
+        return send_file(FRONTEND / "finch-return.js")
 
     @application.get("/finch-connect.js")
     def finch_sdk() -> ResponseReturnValue:

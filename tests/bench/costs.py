@@ -76,8 +76,8 @@ def _dollars(name: str, units: int) -> float:
 
 REQUESTS: Mapping[str, Request] = {
     "GET /connections": Request([("Query", 3)], waits=1, lines=0),
-    # The budget of the customer, and the session.
-    "POST /connect-sessions": Request([("UpdateItem", 1), ("PutItem", 2)], waits=2, lines=1),
+    # The budget of the customer, and the session with its indexes by customer and by reference.
+    "POST /connect-sessions": Request([("UpdateItem", 1), ("PutItem", 2 + 2)], waits=2, lines=1),
     "GET /connect/{handle}": Request(
         [
             ("GetItem", 1),

@@ -11,6 +11,7 @@ from tests.browser import seed
 from tests.browser.seed import connection
 from tests.browser.visitor import Visitor
 from tests.support.deployed import Deployed
+from tests.support.person import Person
 
 HARBOR = HARBOR_LANE.legal_name
 RETURNED = "?finch=return&status=connected&provider_id=gusto&company_id="
@@ -93,6 +94,54 @@ def test_setting_the_same_callback_does_not_start_again(
             f"(async () => {{ {element} element.refresh(); await element.refresh(); }})()"
         )
     assert len(sent) == 4
+
+
+# Features that a browser may not have
+
+OPTIONAL = """
+  const features = [
+    [globalThis, ["BroadcastChannel", "IntersectionObserver", "ResizeObserver", "localStorage",
+      "sessionStorage", "indexedDB", "caches", "cookieStore", "navigation", "Notification"]],
+    [navigator, ["locks", "storage", "serviceWorker", "permissions", "clipboard"]],
+    [crypto, ["randomUUID", "subtle"]],
+    [Intl, Object.getOwnPropertyNames(Intl)],
+  ];
+  for (const [place, names] of features) {
+    for (const name of names) Object.defineProperty(place, name, { configurable: true, WITHOUT });
+  }
+  history.replaceState = () => refuse();
+"""
+WITHOUT = {
+    "missing": "const refuse = () => undefined;" + OPTIONAL.replace("WITHOUT", "value: undefined"),
+    "refused": "function refuse() { throw new DOMException('Not here', 'SecurityError'); }"
+    + OPTIONAL.replace("WITHOUT", "get: refuse"),
+    "refused when used": "function refuse() { throw new DOMException('Not here', 'SecurityError'); }"
+    + OPTIONAL.replace("WITHOUT", "value: refuse"),
+}
+
+
+@pytest.mark.parametrize("without", WITHOUT)
+def test_element_works_without_any_optional_feature_of_the_browser(
+    visitor: Visitor, deployed: Deployed, without: str
+) -> None:
+    seed.write(deployed, [connection(f"Company {n}", (f"p{n}", f"P{n}")) for n in range(30)])
+    landing = Person(deployed, "acme", same_site=False).connect()
+    visitor.page.add_init_script(WITHOUT[without])
+    query = f"?finch=return&status=confirm#completion={landing.completion}"
+    visitor.open_host_page(markup(visitor), script(visitor), query=query)
+    visitor.button("Yes, connect it").click()
+    visitor.sees(f"{HARBOR} at Gusto is connected")
+    # The confirmation reads the list again, and a click during that reads nothing.
+    visitor.page.evaluate("document.querySelector('finch-connections').refresh()")
+    visitor.button("Show more").click()
+    expect(visitor.cards).to_have_count(31)
+    card = visitor.card(HARBOR)
+    visitor.details(card)
+    card.get_by_role("button", name="Disconnect").click()
+    visitor.dialog.get_by_role("button", name="Disconnect").click()
+    visitor.sees(f"{HARBOR} at Gusto is disconnected")
+    visitor.button("Connect another").click()
+    visitor.page.get_by_role("button", name="Gusto", exact=True).wait_for()
 
 
 # Styles

@@ -278,13 +278,13 @@ def entities_left(number: int) -> Callable[[InProcess], bool]:
 
     def reached(world: InProcess) -> bool:
         item = StoredState(world).connections[CLINICS]
-        [finch] = [one for one in world.finch.connections() if one.live]
+        present = [len(one.present_entities) for one in world.finch.connections() if one.live]
         tokens = item["tokens"]["M"].values()
         shown = [one for token in tokens for one in entities_of(token).values()]
         return (
             item["status"]["S"] == "connected"
             and "ending_entities" not in item
-            and shown.count("connected") == len(finch.present_entities) == number
+            and present == [shown.count("connected")] == [number]
         )
 
     return reached

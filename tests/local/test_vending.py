@@ -35,7 +35,9 @@ def backend_that_may_invoke(world: World, arn: str) -> Iterator[EmulatedAws]:
     """The emulated AWS with a role whose only permission is to invoke this alias."""
     iam, role = world.aws.client("iam"), "backend"
     statement = {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": arn}
-    role_arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    like = iam.get_role(RoleName=world.physical_id("ReadDirectoryRole"))["Role"]
+    trust = json.dumps(like["AssumeRolePolicyDocument"])
+    role_arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument=trust)["Role"]["Arn"]
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     iam.put_role_policy(RoleName=role, PolicyName="invoke", PolicyDocument=policy)
     sts = world.aws.client("sts")

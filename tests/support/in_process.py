@@ -612,7 +612,10 @@ class InProcessQueue:
             if "due_at" in item:
                 checked_at = item.get("checked_at", item["created_at"])["S"]
                 usual = datetime.fromisoformat(checked_at) + CHECKED_EVERY
-                early = "problem" not in item and _due_at(item) < usual
+                # Finch has refused for days to end the connection or an entity: reported each hour.
+                refused = item.keys() & {"problem", "refused_entities"}
+                waits = refused and "ending_entities" not in item
+                early = not waits and _due_at(item) < usual
                 found.append((_due_at(item), early or self._is_ending(item)))
         return found
 

@@ -91,7 +91,10 @@ _BY_STATUS: Mapping[int, type[FinchFailure]] = {
 
 
 class FinchClient:
-    """Sends one request at a time and never retries: a lost request may have had its effect."""
+    """Sends one request at a time and never retries: a lost request may have had its effect.
+
+    `request_id` is Finch's id of the last response, or None if none came or it had no id.
+    """
 
     def __init__(
         self,
@@ -105,6 +108,7 @@ class FinchClient:
         self._verify = _trusting()
         self._client = self._new_client()
         self._socket: socket | None = None
+        self.request_id: str | None = None
         self._last_used = wall_clock()
 
     def disconnect(self, token: SecretText) -> None:
@@ -159,10 +163,9 @@ class FinchClient:
         began, failure = time.monotonic(), None
         try:
             response = self._exchange(method, path, read_seconds, _MOST_BYTES, request)
-            request_id = response.headers.get("Finch-Request-Id")
             if response.status_code in (200, 201):
-                return _parsed(response, request_id)
-            raise _failure(response, request_id)
+                return _parsed(response, self.request_id)
+            raise _failure(response, self.request_id)
         except FinchFailure as error:
             failure = error
             raise
@@ -198,6 +201,7 @@ class FinchClient:
         if self._wall_clock() - self._last_used > _KEEP_SECONDS:
             self._client.close()
             self._client = self._new_client()
+        self.request_id = None
         try:
             response = self._received(method, path, read_seconds, most_bytes, request)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
@@ -210,11 +214,12 @@ class FinchClient:
             self._last_used = self._wall_clock()
             # Cookies from the response to one customer's request must not go out with another's token.
             self._client.cookies.clear()
+        self.request_id = response.headers.get("Finch-Request-Id")
         logger.info(
             "finch answered",
             path=path,
             status=response.status_code,
-            finch_request_id=response.headers.get("Finch-Request-Id"),
+            finch_request_id=self.request_id,
         )
         return response
 

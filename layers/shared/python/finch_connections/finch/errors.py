@@ -28,14 +28,21 @@ Source: "Error Types" in Finch's API reference.
 """
 
 import re
+from datetime import datetime
 from typing import ClassVar
+
+from finch_connections.domain.history import HistoryEntry, Step
 
 
 class FinchFailure(Exception):
-    """Any failure of a call to Finch. Our callers see `code`, which never changes, and `detail`."""
+    """Any failure of a call to Finch. Our callers see `code`, which never changes, and `detail`.
+
+    `reference` names the attempt to connect that failed to support.
+    """
 
     code: ClassVar[str]
     detail: ClassVar[str]
+    reference: str | None = None
 
     def __init__(self, finch_request_id: str | None = None) -> None:
         super().__init__(self.detail)
@@ -43,8 +50,12 @@ class FinchFailure(Exception):
 
     @property
     def kind(self) -> str:
-        """The name of the class in snake case, more precise than `code`, for metrics."""
+        """The name of the class in snake case, more precise than `code`, for metrics and histories."""
         return re.sub("(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
+
+    def entry(self, at: datetime, step: Step) -> HistoryEntry:
+        """The entry of a history for a step that failed."""
+        return HistoryEntry.of(at, step, self.kind, self.finch_request_id)
 
 
 class FinchUnavailable(FinchFailure):

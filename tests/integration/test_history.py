@@ -40,6 +40,7 @@ def stack(deployed: InProcess) -> Any:
             "ConnectSessionsTableName": tables.sessions,
             "OwnershipTableName": tables.ownerships,
             "AuditTableName": tables.audit,
+            "GrantsTableName": tables.grants,
         },
     )
 

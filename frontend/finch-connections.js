@@ -100,7 +100,10 @@ var Api = class {
       return {};
     });
     if (ok) return content;
-    throw new Refused(content.code ?? GATEWAY_CODES[status] ?? "unreachable", content.request_id);
+    throw new Refused(
+      content.code ?? GATEWAY_CODES[status] ?? "unreachable",
+      content.reference ?? content.request_id
+    );
   }
   /**
    * Sends the request. Returns null if the application provides no access token, and `Response.error()`
@@ -299,7 +302,7 @@ var FinchConnectFrame = class {
       onSuccess: ({ code, state }) => {
         const attempt = this.#end();
         if (!attempt || state && state !== attempt.state) return;
-        this.#ends.succeeded(attempt.act, code, attempt.state);
+        this.#ends.succeeded(attempt.act, code, attempt.state, attempt.reference);
       },
       onError: ({ errorMessage, errorType }) => {
         console.warn("Finch Connect:", errorType, errorMessage);
@@ -311,8 +314,8 @@ var FinchConnectFrame = class {
     });
   }
   /** Opens the frame; after `signal` is aborted, the end of the attempt is ignored. */
-  open({ session_id, state }, act, signal) {
-    this.#attempt = { act, state, signal, failed: false };
+  open({ session_id, state, reference }, act, signal) {
+    this.#attempt = { act, state, reference, signal, failed: false };
     this.#frame.open({ sessionId: session_id, state, zIndex: 2147483e3 });
   }
   /** Closes the frame and forgets the attempt. */
@@ -326,7 +329,7 @@ var FinchConnectFrame = class {
   }
   #closed() {
     const attempt = this.#end();
-    if (attempt) this.#ends.closed(attempt.act, attempt.failed);
+    if (attempt) this.#ends.closed(attempt.act, attempt.failed, attempt.reference);
   }
   #end() {
     const attempt = this.#attempt;
@@ -861,11 +864,17 @@ function returnWaits({ code, reference }) {
 function foreignReturn() {
   return { kind: "wait", title: "confirm.foreign", text: "confirm.foreignText", forget: true };
 }
-function pendingReturn() {
-  return { kind: "info", title: "result.pending", text: "result.pendingText", spins: true };
+function pendingReturn(reference) {
+  return {
+    kind: "info",
+    title: "result.pending",
+    text: "result.pendingText",
+    reference,
+    spins: true
+  };
 }
-function frameClosed(hasFailed, retry) {
-  return hasFailed ? { kind: "bad", title: "result.failed", text: "failure.finch_refused", retry } : { kind: "info", title: "result.refused", text: "result.closedText", retry };
+function frameClosed(hasFailed, retry, reference) {
+  return hasFailed ? { kind: "bad", title: "result.failed", text: "failure.finch_refused", reference, retry } : { kind: "info", title: "result.refused", text: "result.closedText", retry };
 }
 
 // src/polling.ts
@@ -899,6 +908,7 @@ var OUTCOMES = [
 ];
 var ROUTE = /^#!?\/?/;
 var DETAILS = ["provider_id", "company_id", "repaired"];
+var REFERENCE = /^[0-9a-f]{12}$/;
 function readReturn(address, now) {
   const url = new URL(address);
   const completion = new URLSearchParams(url.hash.replace(ROUTE, "")).get("completion");
@@ -912,6 +922,7 @@ function readReturn(address, now) {
   if (!isOurs) return { landing: null, rest: completion ? url.href : null };
   const landing = { error, status, completion, at: now };
   for (const name of DETAILS) landing[name] = ours.get(name);
+  landing.reference = REFERENCE.exec(ours.get("reference") ?? "")?.[0];
   url.search = String(new URLSearchParams(pairs.slice(0, mark)));
   return { landing, rest: url.href };
 }
@@ -1754,6 +1765,7 @@ function questionCard(view, card2) {
       fact(words.text("confirm.company"), company)
     ),
     failed2 && h("p", { role: "alert", class: "bad" }, failureText(view, failed2)),
+    failed2 && referenceLine(view, failed2.reference),
     h(
       "div",
       { class: "actions" },
@@ -2522,9 +2534,9 @@ var FinchConnections = class extends Base {
       return;
     }
     landed = null;
-    if (landing.error)
-      this.#refuseReturn(new Refused(hasText(landing.error) ? landing.error : "unexpected"));
-    else if (landing.status === "pending") this.#wait({ at: Date.now() });
+    const { error, reference } = landing;
+    if (error) this.#refuseReturn(new Refused(hasText(error) ? error : "unexpected", reference));
+    else if (landing.status === "pending") this.#wait({ at: Date.now(), reference });
     else if (landing.provider_id && landing.company_id) await this.#arrived(landing, api);
   }
   /**
@@ -2542,8 +2554,9 @@ var FinchConnections = class extends Base {
       this.#showOutcome(finished, landing, api);
     } catch (error) {
       if (api.closed) return;
-      const refused = Refused.from(error);
-      if (refused.code === "session_not_found") {
+      const { code, reference = landing.reference } = Refused.from(error);
+      const refused = new Refused(code, reference);
+      if (code === "session_not_found") {
         this.#waiting = null;
         this.#question = null;
         this.#notice = foreignReturn();
@@ -2569,14 +2582,15 @@ var FinchConnections = class extends Base {
       this.#screen.focus("question");
     } else {
       this.#question = null;
-      this.#wait({ ...landing, completion: finished.completion ?? landing.completion });
+      const { completion = landing.completion, reference = landing.reference } = finished;
+      this.#wait({ ...landing, completion, reference });
     }
     this.#screen.render();
   }
   #wait(landing) {
     if (!this.#waiting) this.#pause = 0;
     this.#waiting = landing;
-    this.#notice = pendingReturn();
+    this.#notice = pendingReturn(landing.reference);
   }
   /** Looks in the list for the connection of a return that has no completion code. */
   async #lookForConnection(api) {
@@ -2660,8 +2674,8 @@ var FinchConnections = class extends Base {
       this.#screen.focus("notice");
     } catch (error) {
       if (api.closed) return;
-      const refused = Refused.from(error);
-      const { code, reference } = refused;
+      const { code, reference = question.reference } = Refused.from(error);
+      const refused = new Refused(code, reference);
       if (isWorthAnotherTry(refused)) {
         this.#question = { ...question, failed: { code, reference } };
         this.#dispatch("finch-failed", { code });
@@ -2755,10 +2769,10 @@ var FinchConnections = class extends Base {
         this.#rest(act);
         this.#screen.focus(act);
       },
-      succeeded: (act, code, state) => this.#finish({ code, state, act }),
-      closed: (act, failed2) => {
+      succeeded: (act, code, state, reference) => this.#finish({ code, state, act, reference }),
+      closed: (act, failed2, reference) => {
         memory.write("left", null);
-        this.#notice = frameClosed(failed2, act);
+        this.#notice = frameClosed(failed2, act, reference);
         this.#screen.render();
         this.#screen.focus("notice");
       }
@@ -2783,7 +2797,8 @@ var FinchConnections = class extends Base {
       if (finished.completion) memory.write("return", { ...finished, at: Date.now() });
     } catch (error) {
       if (api.closed) return;
-      const refused = Refused.from(error);
+      const { code, reference = finish.reference } = Refused.from(error);
+      const refused = new Refused(code, reference);
       this.#refuse(refused, finish.act);
       if (this.#notice && isWorthAnotherTry(refused)) {
         this.#notice = { ...this.#notice, retry: "finish", finish };

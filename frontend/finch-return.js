@@ -32,6 +32,7 @@
   ];
   var ROUTE = /^#!?\/?/;
   var DETAILS = ["provider_id", "company_id", "repaired"];
+  var REFERENCE = /^[0-9a-f]{12}$/;
   function readReturn(address, now) {
     const url = new URL(address);
     const completion = new URLSearchParams(url.hash.replace(ROUTE, "")).get("completion");
@@ -45,6 +46,7 @@
     if (!isOurs) return { landing: null, rest: completion ? url.href : null };
     const landing = { error, status, completion, at: now };
     for (const name of DETAILS) landing[name] = ours.get(name);
+    landing.reference = REFERENCE.exec(ours.get("reference") ?? "")?.[0];
     url.search = String(new URLSearchParams(pairs.slice(0, mark)));
     return { landing, rest: url.href };
   }

@@ -37,6 +37,7 @@ ANSWERS: Mapping[str, str] = {
     "schedule_checks": "null",
     "resolve_unfinished": '"sessions": []',
     "vend_token": "not_found",
+    "call_finch": "not_found",
     "list_employees": '"people": []',
     "read_directory": "not_found",
     "reencrypt_tokens": '"cursor": null',

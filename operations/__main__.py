@@ -85,12 +85,14 @@ def parser() -> Parser:
         "--minutes", type=float, default=15, help="how long to wait for a login (%(default)s)"
     )
 
-    command = _add(
-        commands, "inspect", "show what a customer has and what is unfinished", "acme", reads=True
-    )
+    text = "show what a customer has, and the history of it and of each attempt to connect"
+    command = _add(commands, "inspect", text, "acme", reads=True)
     subject = command.add_mutually_exclusive_group(required=True)
     subject.add_argument("customer_id", nargs="?", help="the customer's id, unchanged")
     subject.add_argument("--connection", help="a Finch connection id, of any customer")
+    subject.add_argument(
+        "--reference", type=_reference, help="the reference that the page shows, of any customer"
+    )
 
     text = "show what Finch bills, and what to fix"
     command = _add(commands, "billing", text, "--price 50 --compare connections.csv", reads=True)
@@ -202,6 +204,15 @@ def _names_session(command: argparse.ArgumentParser, nargs: str | None = None) -
     )
 
 
+def _reference(text: str) -> str:
+    if not re.fullmatch("[0-9a-f]{12}", text.strip().lower()):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a reference, which has 12 hexadecimal digits. The id of a request is "
+            "in the log"
+        )
+    return text.strip().lower()
+
+
 def _session(text: str) -> str:
     if not re.fullmatch("[0-9a-f]{64}", text):
         raise argparse.ArgumentTypeError(
@@ -288,8 +299,7 @@ def _run(options: argparse.Namespace, stack: Stack) -> ExitCode:
                 say=say,
             )
         case "inspect":
-            customer_id = options.customer_id or inspect.owner(stack, options.connection)
-            inspect.inspect(stack, customer_id, now, say, as_json=options.json)
+            inspect.inspect(options, stack, now, say)
         case "billing":
             return billing.billing(
                 stack,

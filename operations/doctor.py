@@ -257,6 +257,15 @@ def _alarms(stack: Stack) -> Iterator[Finding]:
                 yield Finding(logical_id, "rings", alarm["AlarmDescription"])
 
 
+def _calls(stack: Stack) -> Iterator[Finding]:
+    # An empty request is refused before anything is read or recorded.
+    answer = stack.call(stack.outputs["CallFinchArn"], {})
+    reads, writes = (stack.parameters[f"CallFinch{one}"] for one in ("Reads", "Writes"))
+    state = f"backends may read {reads}, and change {writes or 'nothing'}"
+    well = answer.get("reason") == "invalid_request"
+    yield Finding("CallFinch", state, None if well else "see its log: it takes an empty request")
+
+
 # Without these, no customer can connect.
 BASICS = (_stack, _api, _issuer, _finch)
-_OTHERS = (_key, _tables, _queues, _schedule, _bus, _alarms)
+_OTHERS = (_key, _tables, _queues, _calls, _schedule, _bus, _alarms)

@@ -166,6 +166,7 @@ class Verification:
             self._check("connection of another customer", self._other_customer)
             self._check("token of another customer", self._vend_to_nobody)
             token = self._check("vend", self._vend, needed=True)
+            self._check("call of Finch", self._call)
             if self._check("sandbox loses the login", lambda: self._lose_login(token)):
                 self._check("webhook of Finch", self._webhook)
                 if self._check("health", self._health):
@@ -398,6 +399,22 @@ class Verification:
         if introspection.json().get("connection_id") != answer["token"]["connection_id"]:
             raise Failed("Finch says that the vended token is of another connection")
         return "Finch accepts the token, and names the same connection", token
+
+    def _call(self) -> tuple[str, None]:
+        more = {"purpose": "verify", "caller": "finch-connections"}
+        request = self._names() | more
+        arn = self.stack.outputs["CallFinchArn"]
+        forbidden = {"method": "POST", "path": "/disconnect"}
+        if (answer := self.stack.call(arn, request | forbidden)) != {"reason": "path_not_allowed"}:
+            raise Failed(f"a call that ends the connection is not refused ({answer.get('reason')})")
+        allowed = {"method": "GET", "path": "/employer/directory", "query": {"limit": 1}}
+        answer = self.stack.call(arn, request | allowed)
+        if answer.get("reason") in ("not_ready", "path_not_allowed", "rate_limited"):
+            raise LeftOut(f"the directory cannot be read here: {answer['reason']}")
+        if answer.get("status_code") != 200:
+            saw = answer.get("reason") or answer["status_code"]
+            raise Failed(f"the directory cannot be read: {saw}")
+        return "the directory is read without a token, and a disconnect is refused", None
 
     def _lose_login(self, token: SecretText) -> tuple[str, bool]:
         # "Sandbox" in Finch's API reference.

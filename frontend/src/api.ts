@@ -48,7 +48,10 @@ const GATEWAY_CODES: Record<number, FailureCode> = {
   429: "too_many_requests",
 };
 
-/** A request that failed. `code` names a text, `reference` is the API's id of the request. */
+/**
+ * A request that failed. `code` names a text, `reference` is for support: the attempt to connect, or else
+ * the API's id of the request.
+ */
 export class Refused extends Error {
   readonly code: string;
   readonly reference: string | undefined;
@@ -152,7 +155,10 @@ export class Api {
       return {};
     });
     if (ok) return content;
-    throw new Refused(content.code ?? GATEWAY_CODES[status] ?? "unreachable", content.request_id);
+    throw new Refused(
+      content.code ?? GATEWAY_CODES[status] ?? "unreachable",
+      content.reference ?? content.request_id,
+    );
   }
 
   /**

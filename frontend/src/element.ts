@@ -444,9 +444,9 @@ export class FinchConnections extends Base {
       return;
     }
     landed = null;
-    if (landing.error)
-      this.#refuseReturn(new Refused(hasText(landing.error) ? landing.error : "unexpected"));
-    else if (landing.status === "pending") this.#wait({ at: Date.now() });
+    const { error, reference } = landing;
+    if (error) this.#refuseReturn(new Refused(hasText(error) ? error : "unexpected", reference));
+    else if (landing.status === "pending") this.#wait({ at: Date.now(), reference });
     else if (landing.provider_id && landing.company_id) await this.#arrived(landing, api);
   }
 
@@ -465,8 +465,9 @@ export class FinchConnections extends Base {
       this.#showOutcome(finished, landing, api);
     } catch (error) {
       if (api.closed) return;
-      const refused = Refused.from(error);
-      if (refused.code === "session_not_found") {
+      const { code, reference = landing.reference } = Refused.from(error);
+      const refused = new Refused(code, reference);
+      if (code === "session_not_found") {
         // The person may still sign in as the customer who began the session.
         this.#waiting = null;
         this.#question = null;
@@ -494,7 +495,8 @@ export class FinchConnections extends Base {
       this.#screen.focus("question");
     } else {
       this.#question = null;
-      this.#wait({ ...landing, completion: finished.completion ?? landing.completion });
+      const { completion = landing.completion, reference = landing.reference } = finished;
+      this.#wait({ ...landing, completion, reference });
     }
     this.#screen.render();
   }
@@ -502,7 +504,7 @@ export class FinchConnections extends Base {
   #wait(landing: Landing): void {
     if (!this.#waiting) this.#pause = 0;
     this.#waiting = landing;
-    this.#notice = notices.pendingReturn();
+    this.#notice = notices.pendingReturn(landing.reference);
   }
 
   /** Looks in the list for the connection of a return that has no completion code. */
@@ -596,8 +598,8 @@ export class FinchConnections extends Base {
       this.#screen.focus("notice");
     } catch (error) {
       if (api.closed) return;
-      const refused = Refused.from(error);
-      const { code, reference } = refused;
+      const { code, reference = question.reference } = Refused.from(error);
+      const refused = new Refused(code, reference);
       if (notices.isWorthAnotherTry(refused)) {
         this.#question = { ...question, failed: { code, reference } };
         this.#dispatch("finch-failed", { code });
@@ -702,10 +704,10 @@ export class FinchConnections extends Base {
         this.#rest(act);
         this.#screen.focus(act);
       },
-      succeeded: (act, code, state) => this.#finish({ code, state, act }),
-      closed: (act, failed) => {
+      succeeded: (act, code, state, reference) => this.#finish({ code, state, act, reference }),
+      closed: (act, failed, reference) => {
         memory.write("left", null);
-        this.#notice = notices.frameClosed(failed, act);
+        this.#notice = notices.frameClosed(failed, act, reference);
         this.#screen.render();
         this.#screen.focus("notice");
       },
@@ -718,7 +720,7 @@ export class FinchConnections extends Base {
   }
 
   /** Sends Finch's code, which the SDK gave to the page. */
-  async #finish(finish: { code: string; state: string; act: Act }): Promise<void> {
+  async #finish(finish: NonNullable<Notice["finish"]>): Promise<void> {
     const api = this.#api;
     if (!api) return;
     this.#notice = { kind: "info", title: "finishing", spins: true };
@@ -732,7 +734,8 @@ export class FinchConnections extends Base {
       if (finished.completion) memory.write("return", { ...finished, at: Date.now() });
     } catch (error) {
       if (api.closed) return;
-      const refused = Refused.from(error);
+      const { code, reference = finish.reference } = Refused.from(error);
+      const refused = new Refused(code, reference);
       this.#refuse(refused, finish.act);
       if (this.#notice && notices.isWorthAnotherTry(refused)) {
         // Finch's code is valid for ten minutes, and the same code always ends the same.

@@ -22,6 +22,7 @@ interface Frame {
 interface Attempt {
   act: Act;
   state: string;
+  reference: string;
   failed: boolean;
   signal: AbortSignal;
 }
@@ -30,8 +31,8 @@ interface Attempt {
 export interface AttemptEnds {
   /** Called first, however the attempt ended. */
   ended(act: Act): void;
-  succeeded(act: Act, code: string, state: string): void;
-  closed(act: Act, failed: boolean): void;
+  succeeded(act: Act, code: string, state: string, reference: string): void;
+  closed(act: Act, failed: boolean, reference: string): void;
 }
 
 /** Opens Finch Connect in a frame above the page, for one attempt at a time. */
@@ -48,7 +49,7 @@ export class FinchConnectFrame {
         const attempt = this.#end();
         // A code of another attempt must not finish this attempt.
         if (!attempt || (state && state !== attempt.state)) return;
-        this.#ends.succeeded(attempt.act, code, attempt.state);
+        this.#ends.succeeded(attempt.act, code, attempt.state, attempt.reference);
       },
       onError: ({ errorMessage, errorType }) => {
         console.warn("Finch Connect:", errorType, errorMessage);
@@ -63,8 +64,8 @@ export class FinchConnectFrame {
   }
 
   /** Opens the frame; after `signal` is aborted, the end of the attempt is ignored. */
-  open({ session_id, state }: EmbeddedSession, act: Act, signal: AbortSignal): void {
-    this.#attempt = { act, state, signal, failed: false };
+  open({ session_id, state, reference }: EmbeddedSession, act: Act, signal: AbortSignal): void {
+    this.#attempt = { act, state, reference, signal, failed: false };
     this.#frame.open({ sessionId: session_id, state, zIndex: 2147483000 });
   }
 
@@ -81,7 +82,7 @@ export class FinchConnectFrame {
 
   #closed(): void {
     const attempt = this.#end();
-    if (attempt) this.#ends.closed(attempt.act, attempt.failed);
+    if (attempt) this.#ends.closed(attempt.act, attempt.failed, attempt.reference);
   }
 
   #end(): Attempt | null {

@@ -20,10 +20,10 @@ export interface Notice {
   /** Dismissing it also forgets the return. */
   forget?: boolean;
   /** Finch's code and state, to send again after `retry: "finish"`, and the button before that. */
-  finish?: { code: string; state: string; act: string };
+  finish?: { code: string; state: string; act: string; reference: string };
 }
 
-/** A failure: the code of its text, and the API's id of the request. */
+/** A failure: the code of its text, and its reference for support. */
 export interface Failure {
   code: string;
   reference: string | undefined;
@@ -125,13 +125,19 @@ export function foreignReturn(): Notice {
 }
 
 /** Finch has not finished. The connection will appear in the list. */
-export function pendingReturn(): Notice {
-  return { kind: "info", title: "result.pending", text: "result.pendingText", spins: true };
+export function pendingReturn(reference: string | undefined): Notice {
+  return {
+    kind: "info",
+    title: "result.pending",
+    text: "result.pendingText",
+    reference,
+    spins: true,
+  };
 }
 
 /** The person has closed Finch Connect inside the page, or it has ended with an error. */
-export function frameClosed(hasFailed: boolean, retry: string): Notice {
+export function frameClosed(hasFailed: boolean, retry: string, reference: string): Notice {
   return hasFailed
-    ? { kind: "bad", title: "result.failed", text: "failure.finch_refused", retry }
+    ? { kind: "bad", title: "result.failed", text: "failure.finch_refused", reference, retry }
     : { kind: "info", title: "result.refused", text: "result.closedText", retry };
 }

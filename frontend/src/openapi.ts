@@ -205,7 +205,7 @@ export interface components {
         };
         /**
          * EmbeddedSession
-         * @description The values that open Finch's JavaScript SDK, and the time at which they expire.
+         * @description The values that open Finch's JavaScript SDK, their expiry, and the reference for support.
          */
         EmbeddedSession: {
             /** Session Id */
@@ -214,6 +214,8 @@ export interface components {
             state: string;
             /** Expires At */
             expires_at: string;
+            /** Reference */
+            reference: string;
         };
         /**
          * EntityResponse
@@ -236,9 +238,13 @@ export interface components {
         /**
          * Finished
          * @description The outcome of a connect session: connected, pending, or a connection to confirm.
+         *
+         *     `reference` names an attempt that is not connected yet to support.
          */
         Finished: {
             status: components["schemas"]["Status"];
+            /** Reference */
+            reference?: string;
             /** Provider Id */
             provider_id?: string;
             /** Company Id */
@@ -252,13 +258,15 @@ export interface components {
         };
         /**
          * Link
-         * @description The link to connect, and the time at which it expires.
+         * @description The link to connect, the time at which it expires, and the reference for support.
          */
         Link: {
             /** Connect Url */
             connect_url: string;
             /** Expires At */
             expires_at: string;
+            /** Reference */
+            reference: string;
         };
         /**
          * LoginResponse
@@ -304,6 +312,8 @@ export interface components {
         /**
          * Problem
          * @description A failure (RFC 9457); `code` is a stable machine-readable value.
+         *
+         *     `reference` names an attempt to connect to support, where one failed.
          */
         Problem: {
             /** Type */
@@ -318,6 +328,8 @@ export interface components {
             code: string;
             /** Request Id */
             request_id: string;
+            /** Reference */
+            reference?: string;
         };
         /**
          * Received
@@ -422,7 +434,11 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The outcome of a connect session: connected, pending, or a connection to confirm. */
+            /**
+             * @description The outcome of a connect session: connected, pending, or a connection to confirm.
+             *
+             *     `reference` names an attempt that is not connected yet to support.
+             */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -431,7 +447,11 @@ export interface operations {
                     "application/json": components["schemas"]["Finished"];
                 };
             };
-            /** @description The outcome of a connect session: connected, pending, or a connection to confirm. */
+            /**
+             * @description The outcome of a connect session: connected, pending, or a connection to confirm.
+             *
+             *     `reference` names an attempt that is not connected yet to support.
+             */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -616,7 +636,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The link to connect, and the time at which it expires. The values that open Finch's JavaScript SDK, and the time at which they expire. */
+            /** @description The link to connect, the time at which it expires, and the reference for support. The values that open Finch's JavaScript SDK, their expiry, and the reference for support. */
             201: {
                 headers: {
                     [name: string]: unknown;
@@ -1121,7 +1141,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The link to connect, and the time at which it expires. The values that open Finch's JavaScript SDK, and the time at which they expire. */
+            /** @description The link to connect, the time at which it expires, and the reference for support. The values that open Finch's JavaScript SDK, their expiry, and the reference for support. */
             201: {
                 headers: {
                     [name: string]: unknown;

@@ -14,6 +14,8 @@ export interface Landing {
   company_id?: string | undefined;
   /** Text in an address, a boolean in a response. */
   repaired?: string | boolean | undefined;
+  /** Names the attempt to support. */
+  reference?: string | undefined;
 }
 
 // The API discards an unconfirmed attempt after a day.
@@ -29,6 +31,9 @@ const OUTCOMES: readonly string[] = [
 const ROUTE = /^#!?\/?/;
 
 const DETAILS = ["provider_id", "company_id", "repaired"] as const;
+
+// An address may be forged, so no other text is shown as a reference.
+const REFERENCE = /^[0-9a-f]{12}$/;
 
 /**
  * Reads a return from an address: the parameters that the API adds after `finch=return`. Those
@@ -51,6 +56,7 @@ export function readReturn(
   if (!isOurs) return { landing: null, rest: completion ? url.href : null };
   const landing: Landing = { error, status, completion, at: now };
   for (const name of DETAILS) landing[name] = ours.get(name);
+  landing.reference = REFERENCE.exec(ours.get("reference") ?? "")?.[0];
   url.search = String(new URLSearchParams(pairs.slice(0, mark)));
   return { landing, rest: url.href };
 }

@@ -122,12 +122,20 @@ test("without a token nothing is sent", async (t) => {
   assert.equal(state.signedOut, 1);
 });
 
+const CONFLICT = { status: 409 };
 const FAILURES: [name: string, response: () => Response | Error, code: string, id?: string][] = [
   [
     "the API's own code",
     () => Response.json({ code: "connection_busy", request_id: "id" }, { status: 409 }),
     "connection_busy",
     "id",
+  ],
+  [
+    "a failed attempt",
+    () =>
+      Response.json({ code: "cannot_connect", request_id: "id", reference: "attempt" }, CONFLICT),
+    "cannot_connect",
+    "attempt",
   ],
   ["the gateway's 403", () => Response.json({ message: "No" }, { status: 403 }), "not_allowed"],
   ["the gateway's 404", () => new Response("no JSON", { status: 404 }), "route_not_found"],

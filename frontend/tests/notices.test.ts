@@ -71,3 +71,9 @@ test("the notice about an entity says whether the entity or the whole connection
   assert.equal(title(after("disconnecting", "connected")), "result.disconnecting");
   assert.equal(title(after("disconnected", "disconnected")), "result.disconnected");
 });
+
+test("a pending return and a failed frame name their attempt", () => {
+  assert.equal(notices.pendingReturn("attempt").reference, "attempt");
+  assert.equal(notices.frameClosed(true, "connect", "attempt").reference, "attempt");
+  assert.equal(notices.frameClosed(false, "connect", "attempt").reference, undefined);
+});

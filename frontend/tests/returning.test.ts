@@ -40,7 +40,17 @@ test("a return is read and taken out of the address", () => {
     provider_id: "gusto",
     company_id: "1",
     repaired: "true",
+    reference: undefined,
   });
+});
+
+test("only a reference of our form is read", () => {
+  const { landing } = read("?finch=return&status=pending&reference=3f9c21ab77e0");
+  assert.equal(landing?.reference, "3f9c21ab77e0");
+  for (const other of ["", "<b>call 0900</b>", "3F9C21AB77E0", "3f9c21ab77e0 call 0900"]) {
+    const forged = read(`?finch=return&status=pending&reference=${encodeURIComponent(other)}`);
+    assert.equal(forged.landing?.reference, undefined, other);
+  }
 });
 
 test("a completion code is read from the fragment, which is removed", () => {

@@ -43,6 +43,8 @@ def _callback(request: Request) -> Response:
         over = done.status is Status.CONNECTED
         if done.repaired is not None:
             outcome["repaired"] = str(done.repaired).lower()
+    if attempt and counted != Status.CONNECTED:
+        outcome["reference"] = attempt.reference
     return_to = attempt.return_to if attempt else None
     allowed = settings.read().allowed_return_urls
     url = redirects.return_url(return_to, allowed, outcome, completion)
@@ -80,6 +82,7 @@ def _answer(done: Finished) -> Response:
     connected = done.status is Status.CONNECTED
     body: dict[str, Any] = {
         **_outcome(done),
+        **({} if connected else {"reference": done.session.attempt.reference}),
         **({"entity_names": list(done.entity_names)} if done.entity_names else {}),
         **({"completion": done.completion.reveal()} if done.completion else {}),
         **({} if done.repaired is None else {"repaired": done.repaired}),

@@ -322,6 +322,7 @@ def _record(record: AuditRecord) -> dict[str, Any]:
         "products": sorted(record.products),
         "connection_id": record.connection_id,
         "token_id": record.token_id,
+        "call": record.call,
     }
 
 

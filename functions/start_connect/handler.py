@@ -112,7 +112,8 @@ def _started(new: NewSession, request: Request) -> Response:
         if attempt.mode is Mode.EMBEDDED
         else {"connect_url": f"{request.callback_url.removesuffix('/callback')}/connect/{handle}"}
     )
-    body = {**where, "expires_at": attempt.useful_until.isoformat()}
+    expires_at = attempt.useful_until.isoformat()
+    body = {**where, "expires_at": expires_at, "reference": attempt.reference}
     set_cookies = cookies.binding_cookies(
         attempt.binding_id, new.binding, attempt.created_at, request.cookies
     )
@@ -147,7 +148,9 @@ def _check_link(request: Request) -> Response:
 
 def _not_opened(failed: NotOpened) -> Response:
     allowed = settings.read().allowed_return_urls
-    url = redirects.return_url(failed.return_to, allowed, {"error": failed.code})
+    attempt = failed.attempt
+    outcome = {"error": failed.code, **({"reference": attempt.reference} if attempt else {})}
+    url = redirects.return_url(attempt.return_to if attempt else None, allowed, outcome)
     return api.redirect(url, [], failed.code)
 
 

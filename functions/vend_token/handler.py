@@ -4,57 +4,22 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from finch_connections import cold_start, metrics
 from finch_connections.aws import audit_table, connection_table, token_vault, work_queue
-from finch_connections.domain.connection import (
-    CompanyKey,
-    ConnectionStatus,
-    UnusableIdentifier,
-)
+from finch_connections.domain.connection import CompanyKey, ConnectionStatus
 from finch_connections.domain.errors import InternalError, InvalidRequest
 from finch_connections.domain.token_request import Outcome, Refused, TokenRequest
 from finch_connections.log import logger
 from finch_connections.use_cases import vend_token as use_case
 from finch_connections.use_cases.vend_token import Services, Vended
 from finch_connections.web import request_body
-from finch_connections.web.request_body import CustomerId, FinchId
+from finch_connections.web.backend_request import Company, Purpose, Requester
+from finch_connections.web.request_body import FinchId
 
 # To note the use of a connection can take this long when DynamoDB is slow. With less time left, we do not.
 NOTE_SECONDS = 10
-
-# The name of a function or the ARN of a role.
-type Caller = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/@+=,-]{1,200}$")]
-type Purpose = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9 _.,:/()-]{0,99}$")]
-
-
-class Requester(BaseModel):
-    """The fields that even the audit record of an invalid request needs."""
-
-    customer_id: CustomerId
-    caller: Caller
-
-
-class Company(BaseModel):
-    """A company at a provider."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    provider_id: FinchId
-    company_id: FinchId
-
-    @model_validator(mode="after")
-    def _ids_fit_together(self) -> Self:
-        try:
-            CompanyKey(self.provider_id, self.company_id)
-        except UnusableIdentifier:
-            raise ValueError("provider_id and company_id are too long together") from None
-        return self
-
-    @property
-    def key(self) -> CompanyKey:
-        return CompanyKey(self.provider_id, self.company_id)
 
 
 class ListRequest(Requester):

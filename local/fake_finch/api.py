@@ -3,7 +3,14 @@
 from flask import Blueprint, Flask, Response, jsonify
 from werkzeug.exceptions import HTTPException
 
-from local.fake_finch import connect_page, control, employment_data, management, sandbox
+from local.fake_finch import (
+    connect_page,
+    control,
+    employment_data,
+    management,
+    payroll_data,
+    sandbox,
+)
 from local.fake_finch.front import Front
 from local.fake_finch.incoming import check_version
 from local.fake_finch.records import NotReady
@@ -17,7 +24,7 @@ def create_app(finch: FinchState) -> Flask:
     # Fields keep the order of the API reference.
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config["PROPAGATE_EXCEPTIONS"] = False
-    for endpoints in (management, employment_data, sandbox):
+    for endpoints in (management, employment_data, payroll_data, sandbox):
         app.register_blueprint(_versioned(endpoints.blueprint(finch), finch))
     app.register_blueprint(control.blueprint(finch))
     app.register_blueprint(connect_page.blueprint(finch))

@@ -33,19 +33,19 @@ def blueprint(finch: FinchState) -> Blueprint:
 
     @api.get("/employer/company")
     def company() -> Response:
-        reading = finch.read(access_token(), "company", _entity_ids())
-        return _data(finch, _company(reading.company, reading))
+        reading = finch.read(access_token(), "company", entity_ids())
+        return data(finch, _company(reading.company, reading))
 
     @api.get("/employer/directory")
     def directory() -> Response:
-        reading = finch.read(access_token(), "directory", _entity_ids())
+        reading = finch.read(access_token(), "directory", entity_ids())
         limit = _whole_number("limit", default=100, lowest=1, highest=10_000)
         offset = _whole_number("offset", default=0, lowest=0)
         paging = {"count": len(reading.people), "offset": offset}
         if finch.switches.omit_paging_count:
             del paging["count"]
         page = reading.people[offset : offset + limit]
-        return _data(
+        return data(
             finch, {"paging": paging, "individuals": [_directory_entry(person) for person in page]}
         )
 
@@ -54,7 +54,7 @@ def blueprint(finch: FinchState) -> Blueprint:
     ) -> Response:
         bearer = access_token()
         requested = body_of(_Batch)
-        reading = finch.read(bearer, product, _entity_ids())
+        reading = finch.read(bearer, product, entity_ids())
         with_ssn = requested.options is not None and "ssn" in requested.options.include
         if with_ssn and "ssn" not in finch.look_up(bearer)[0].products:
             raise InsufficientScope("ssn")
@@ -66,7 +66,7 @@ def blueprint(finch: FinchState) -> Blueprint:
             body = (
                 describe(reading, person, with_ssn)
                 if person is not None
-                else _batch_error("individual_not_found", "No such individual")
+                else batch_error("individual_not_found", "No such individual")
             )
             responses.append(
                 {
@@ -75,7 +75,7 @@ def blueprint(finch: FinchState) -> Blueprint:
                     "body": body,
                 }
             )
-        return _data(finch, {"responses": responses})
+        return data(finch, {"responses": responses})
 
     @api.post("/employer/individual")
     def individual() -> Response:
@@ -88,7 +88,8 @@ def blueprint(finch: FinchState) -> Blueprint:
     return api
 
 
-def _entity_ids() -> list[str]:
+def entity_ids() -> list[str]:
+    """The entities that the request names."""
     # The SDK writes the name with brackets. Finch does not know a plain `entity_ids`.
     return request.args.getlist("entity_ids[]")
 
@@ -100,7 +101,8 @@ def _whole_number(name: str, *, default: int, lowest: int, highest: int = 10**9)
     return int(text)
 
 
-def _data(finch: FinchState, body: dict[str, Any]) -> Response:
+def data(finch: FinchState, body: Any) -> Response:
+    """The answer with this body, and Finch's headers about the age of the data."""
     answer = jsonify(body)
     answer.headers["Finch-Data-Retrieved"] = finch.now().isoformat()
     answer.headers["Finch-Last-Attempted-Update-Date"] = finch.now().isoformat()
@@ -213,5 +215,6 @@ def _employment(reading: Reading, person: Person, _: bool) -> dict[str, Any]:
     }
 
 
-def _batch_error(finch_code: str, message: str) -> dict[str, Any]:
+def batch_error(finch_code: str, message: str) -> dict[str, Any]:
+    """The body of an item of a batch that Finch does not find."""
     return {"code": 404, "name": "not_found_error", "finch_code": finch_code, "message": message}

@@ -76,8 +76,8 @@ def _dollars(name: str, units: int) -> float:
 
 REQUESTS: Mapping[str, Request] = {
     "GET /connections": Request([("Query", 3)], waits=1, lines=0),
-    # The budget of the customer, and the session.
-    "POST /connect-sessions": Request([("UpdateItem", 1), ("PutItem", 2)], waits=2, lines=1),
+    # The budget of the customer, and the session with its indexes by customer and by reference.
+    "POST /connect-sessions": Request([("UpdateItem", 1), ("PutItem", 2 + 2)], waits=2, lines=1),
     "GET /connect/{handle}": Request(
         [
             ("GetItem", 1),
@@ -126,6 +126,20 @@ REQUESTS: Mapping[str, Request] = {
     "POST /webhooks/finch": Request([("SendMessage", 1)], waits=1, lines=1),
     "vend_token": Request(
         [("GetItem", 1), ("Decrypt", 1), ("PutItem", 1)], waits=3, lines=1, through_api=False
+    ),
+    "call_finch": Request(
+        [
+            ("GetItem", 1),
+            # The count of the calls.
+            ("GetItem", 1),
+            ("UpdateItem", 1),
+            ("Decrypt", 1),
+            ("PutItem", 1),
+            ("GET /employer/directory", 1),
+        ],
+        waits=6,
+        lines=2,
+        through_api=False,
     ),
 }
 

@@ -22,6 +22,7 @@ MAX_MODULES = {
     "PublishEvents": 410,
     "ScheduleChecks": 410,
     "VendToken": 470,
+    "CallFinch": 560,
     "StartConnect": 545,
     "FinishConnect": 550,
     "ResolveUnfinished": 555,

@@ -892,6 +892,23 @@ def _vend(run: ScenarioRun, acme: Person) -> None:
     assert [one["outcome"]["S"] for one in records][-1:] == ["vended"]
 
 
+@scenario("call finch", connected(1), _one_login)
+def _call_finch(run: ScenarioRun, acme: Person) -> None:
+    asked = {
+        "customer_id": CUSTOMER,
+        "provider_id": "gusto",
+        "company_id": HARBOR_LANE.id,
+        "caller": "nightly-sync",
+        "purpose": "nightly sync",
+        "method": "GET",
+        "path": "/employer/directory",
+    }
+    answer = run.call("call_finch", asked)
+    if answer and answer.get("status_code") == 200:
+        records = run.world.tables.items(run.world.tables.audit)
+        assert records[-1]["call"]["S"] == "GET /employer/directory"
+
+
 # An operator
 
 

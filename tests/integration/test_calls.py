@@ -164,6 +164,26 @@ def test_vended_token_costs_one_read_one_decrypt_and_one_record(
     assert first_of_the_day == [*seen, "UpdateItem"]
 
 
+def test_call_of_finch_costs_a_count_more_than_a_token(deployed: InProcess, person: Person) -> None:
+    person.connect()
+    [row] = person.connections()
+    asked = {
+        "customer_id": "acme",
+        "provider_id": row["provider_id"],
+        "company_id": row["company_id"],
+        "method": "GET",
+        "path": "/employer/directory",
+        "purpose": "count calls",
+        "caller": "a-test",
+    }
+    assert deployed.invoke
+    call = deployed.invoke
+    first_of_the_day = calls(deployed, lambda: call("call_finch", asked))
+    seen = calls(deployed, lambda: call("call_finch", asked))
+    assert seen == REQUESTS["call_finch"].names
+    assert first_of_the_day == [*seen[:-1], "UpdateItem", seen[-1]]
+
+
 def test_webhook_sends_one_message(deployed: InProcess, person: Person) -> None:
     person.connect()
     [connection] = [one for one in deployed.finch.connections() if one.live]

@@ -31,7 +31,7 @@ from finch_connections.domain.connection import CompanyKey, Connection, Connecti
 from finch_connections.domain.ownership import Ownership, OwnershipRecord
 from finch_connections.domain.secret import SecretText
 from tests.support.in_process import BEGINNING, InProcess
-from tests.unit.test_session_table import BARE, CONSUMPTION, ESCROW, FULL, GRANTED
+from tests.unit.test_session_table import BARE, CONSUMPTION, ENTRY, ESCROW, FULL, GRANTED
 
 NOW = BEGINNING
 DAY = timedelta(days=1)
@@ -320,19 +320,19 @@ MOVES: list[tuple[str, Move, list[ConnectSession]]] = [
     ("opened", lambda table, one: table.opened(one, CLICK), [Started(BARE), Started(REPAIRING)]),
     (
         "consume",
-        lambda table, one: table.consume(one, SecretText("code"), NOW),
+        lambda table, one: table.consume(one, SecretText("code"), NOW, browser_bound=True),
         [Started(BARE), Started(REPAIRING)],
     ),
-    ("give back", lambda table, one: table.give_back(one), [Exchanging(BARE, CONSUMPTION)]),
+    ("give back", lambda table, one: table.give_back(one, ENTRY), [Exchanging(BARE, CONSUMPTION)]),
     (
         "reject",
-        lambda table, one: table.reject(one, SecretText("code")),
+        lambda table, one: table.reject(one, SecretText("code"), ENTRY),
         [Exchanging(BARE, CONSUMPTION)],
     ),
-    ("uncertain", lambda table, one: table.uncertain(one), [Exchanging(BARE, CONSUMPTION)]),
+    ("uncertain", lambda table, one: table.uncertain(one, NOW), [Exchanging(BARE, CONSUMPTION)]),
     (
         "escrow",
-        lambda table, one: table.escrow(one, BARE, ESCROW, ()),
+        lambda table, one: table.escrow(one, BARE, ESCROW, ENTRY, ()),
         [Exchanging(BARE, CONSUMPTION), Uncertain(BARE, CONSUMPTION)],
     ),
     (
@@ -348,7 +348,7 @@ MOVES: list[tuple[str, Move, list[ConnectSession]]] = [
     ("bind", lambda table, one: table.bind(one, NOW), [Escrowed(BARE, CONSUMPTION, ESCROW)]),
     (
         "await confirmation",
-        lambda table, one: table.await_confirmation(one),
+        lambda table, one: table.await_confirmation(one, NOW),
         [Escrowed(BARE, CONSUMPTION, ESCROW)],
     ),
     (
@@ -429,7 +429,9 @@ def test_code_is_consumed_only_for_the_repair_that_was_read(
     table = session_table.from_settings()
     session = Started(attempt)
     put(deployed, table.name, {**session_item(session), **stored})
-    assert refused(deployed, lambda: table.consume(session, SecretText("code"), NOW))
+    assert refused(
+        deployed, lambda: table.consume(session, SecretText("code"), NOW, browser_bound=True)
+    )
 
 
 @pytest.mark.parametrize(
@@ -472,14 +474,14 @@ def test_code_that_another_session_consumed_or_finch_rejected_is_not_consumed(
     put(deployed, table.name, session_item(session))
     code = SecretText("code")
     put(deployed, table.name, {"handle_hash": {"S": f"code#{code.digest()}"}, **note})
-    assert refused(deployed, lambda: table.consume(session, code, NOW))
+    assert refused(deployed, lambda: table.consume(session, code, NOW, browser_bound=True))
 
 
 def test_code_of_a_given_back_session_is_consumed_again(deployed: InProcess) -> None:
     table, session = session_table.from_settings(), Started(BARE)
     put(deployed, table.name, session_item(session))
-    table.give_back(table.consume(session, SecretText("code"), NOW))
-    table.consume(session, SecretText("code"), NOW)
+    table.give_back(table.consume(session, SecretText("code"), NOW, browser_bound=True), ENTRY)
+    table.consume(session, SecretText("code"), NOW, browser_bound=True)
 
 
 @pytest.mark.parametrize(

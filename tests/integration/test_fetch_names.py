@@ -328,7 +328,8 @@ def view_completion(person: Person, completion: str) -> Any:
 
 def test_view_shows_the_pending_connection_and_confirms_nothing(deployed: InProcess) -> None:
     acme = Person(deployed, "acme", same_site=False)
-    completion = acme.connect(login=TALLY, company_id=NORTHFOLD.id).completion
+    landing = acme.connect(login=TALLY, company_id=NORTHFOLD.id)
+    completion = landing.completion
     assert completion
     for _ in range(3):
         status, view = view_completion(acme, completion)
@@ -338,6 +339,7 @@ def test_view_shows_the_pending_connection_and_confirms_nothing(deployed: InProc
             "provider_id": "gusto",
             "company_id": NORTHFOLD.id,
             "entity_names": sorted(one.name for one in NORTHFOLD.entities),
+            "reference": landing.reference,
         }
     assert acme.connections() == []
     [session] = deployed.tables.all_sessions()

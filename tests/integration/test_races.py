@@ -41,6 +41,7 @@ from tests.support.in_process import InProcess
 from tests.support.invariants import ConnectionHistory, broken
 from tests.support.metrics import outcomes
 from tests.support.person import Landing, Person, without_state
+from tests.unit.test_session_table import ENTRY
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
@@ -284,11 +285,12 @@ def test_late_repetition_of_a_write_does_not_undo_another_request(deployed: Depl
     acme.link()
     sessions, session = session_table.from_settings(), only_session(deployed)
     assert isinstance(session, Started)
-    first = sessions.consume(session, SecretText("code"), session.attempt.created_at)
-    sessions.give_back(first)
-    sessions.consume(session, SecretText("code"), session.attempt.created_at)
+    code, now = SecretText("code"), session.attempt.created_at
+    first = sessions.consume(session, code, now, browser_bound=True)
+    sessions.give_back(first, ENTRY)
+    sessions.consume(session, code, now, browser_bound=True)
     with pytest.raises(Conflict):
-        sessions.give_back(first)
+        sessions.give_back(first, ENTRY)
 
 
 @pytest.mark.parametrize(
@@ -391,9 +393,9 @@ def test_session_changes_only_from_the_phase_that_was_read(deployed: InProcess) 
     exchanging = Exchanging(session.attempt, session.consumption)
     escrowed = Escrowed(session.attempt, session.consumption, escrow)
     moves: list[Callable[[], None]] = [
-        lambda: sessions.give_back(exchanging),
+        lambda: sessions.give_back(exchanging, ENTRY),
         lambda: sessions.hold(escrowed, "cannot_connect", deployed.clock.now),
-        lambda: sessions.uncertain(exchanging),
+        lambda: sessions.uncertain(exchanging, deployed.clock.now),
         # The types allow no move from a final phase. The table refuses the move too.
         lambda: sessions.bind(session, deployed.clock.now),  # type: ignore[arg-type]
     ]

@@ -224,6 +224,7 @@ def test_every_vended_token_and_every_refusal_is_recorded(
         "products": ["directory"],
         "connection_id": login["connection_id"],
         "token_id": login["id"],
+        "call": None,
     }
     assert (missing["caller"], missing["purpose"]) == ("payslip-sync", "payslips")
     assert missing["token_id"] is None

@@ -1,17 +1,20 @@
 """Vending in the deployed stack: real invocations, real roles, a directory with several pages."""
 
 import json
-from typing import Any
+from typing import Any, Literal
 
+import finch
 import pytest
 from botocore.exceptions import ClientError
 
+from finch_tokens import TokenClient
+from finch_tokens.http import finch_connections_client
 from local.fake_finch.seed_world import CEDARLINE, LENA, people
 from local.world import EmulatedAws, World
 from tests.support.deployed import Deployed
 from tests.support.person import Person
 
-CEDARLINES = {"customer_id": "acme", "provider_id": "rippling", "company_id": CEDARLINE.id}
+CEDARLINES: Any = {"customer_id": "acme", "provider_id": "rippling", "company_id": CEDARLINE.id}
 REQUEST = {**CEDARLINES, "products": ["directory"], "purpose": "test", "caller": "payroll-sync"}
 
 
@@ -161,3 +164,62 @@ def test_employees_of_two_providers_are_listed_as_one_person_each(
         world.as_role("ListEmployeesRole").client("dynamodb").scan(
             TableName=world.output("ConnectionsTableName")
         )
+
+
+@pytest.mark.parametrize("through", ["vend_token", "call_finch"])
+def test_finchs_own_sdk_reads_a_directory_both_ways(
+    world: World,
+    deployed: Deployed,
+    acme: Person,
+    monkeypatch: pytest.MonkeyPatch,
+    through: Literal["vend_token", "call_finch"],
+) -> None:
+    monkeypatch.setenv("FINCH_API_URL", world.finch_url)
+    function = {"vend_token": "VendToken", "call_finch": "CallFinch"}[through]
+    client = TokenClient(world.aws.client("lambda"), world.alias(function), "payroll-sync")
+    with finch_connections_client(
+        through=through, client=client, purpose="test", **CEDARLINES
+    ) as http:
+        found = list(finch.Finch(access_token="", http_client=http).hris.directory.list())
+    assert {one.id for one in found} == {
+        person.id for person in people(CEDARLINE, CEDARLINE.entities[0])
+    }
+    request = {"action": "audit", "customer_id": "acme"}
+    records = invoke(world, world.aws, "ResolveUnfinished", request)["result"]["records"]
+    expected = ["vended"] if through == "vend_token" else ["called", "called"]
+    assert [record["outcome"] for record in records] == expected
+    [token] = deployed.finch.live_tokens()
+    assert token.access_token not in "\n".join(world.function_log(function))
+
+
+def test_role_that_may_call_finch_needs_no_permission_to_vend(
+    world: World, deployed: Deployed, acme: Person
+) -> None:
+    """Each way has its own permission."""
+    call = {key: REQUEST[key] for key in (*CEDARLINES, "purpose", "caller")}
+    call |= {"method": "GET", "path": "/employer/directory"}
+    iam, role = world.aws.client("iam"), "backend-that-only-calls"
+    statement = {
+        "Effect": "Allow",
+        "Action": "lambda:InvokeFunction",
+        "Resource": world.alias("CallFinch"),
+    }
+    trust = iam.get_role(RoleName=world.physical_id("ReadDirectoryRole"))["Role"]
+    trusted = json.dumps(trust["AssumeRolePolicyDocument"])
+    arn = iam.create_role(RoleName=role, AssumeRolePolicyDocument=trusted)["Role"]["Arn"]
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    iam.put_role_policy(RoleName=role, PolicyName="call", PolicyDocument=policy)
+    assumed = world.aws.client("sts").assume_role(RoleArn=arn, RoleSessionName=role)["Credentials"]
+    backend = EmulatedAws(
+        world.aws.endpoint_url,
+        assumed["AccessKeyId"],
+        assumed["SecretAccessKey"],
+        assumed["SessionToken"],
+    )
+    assert invoke(world, backend, "CallFinch", call)["status_code"] == 200
+    with pytest.raises(ClientError, match="AccessDenied"):
+        invoke(world, backend, "VendToken", REQUEST)
+    iam.delete_role_policy(RoleName=role, PolicyName="call")
+    iam.delete_role(RoleName=role)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        invoke(world, world.as_role("ReadDirectoryRole"), "CallFinch", call)

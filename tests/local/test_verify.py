@@ -99,6 +99,7 @@ def test_whole_path_passes_and_leaves_nothing(
     seen = outcomes(screen)
     assert set(seen.values()) == {"ok"}, screen
     assert seen.keys() >= {"vend", "webhook of Finch", "health", "vend again", "disconnect"}
+    assert seen["call of Finch"] == "ok"
     assert seen.keys() >= {"forged access token", "connection of another customer"}
     assert deployed.finch.live_tokens() == []
     assert phases(deployed) == {"complete": 2}

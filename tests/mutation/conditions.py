@@ -41,6 +41,7 @@ TESTS = [
         "integration/test_renamed_at_finch",
         "integration/test_disconnect_entity",
         "integration/test_vend_token",
+        "integration/test_call_finch",
         "integration/test_webhooks",
         "integration/test_fetch_names",
         "integration/test_publish_events",

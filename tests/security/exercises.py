@@ -536,6 +536,24 @@ def report_an_unauthorized_token(prepared: PreparedWorld) -> None:
     _vend(prepared, report="unauthorized", token_id=login["id"])
 
 
+def _call(prepared: PreparedWorld, **row: str) -> None:
+    asked = {"customer_id": "acme", "provider_id": "gusto", "company_id": HARBOR_LANE.id} | row
+    call = {"caller": "test", "purpose": "test", "method": "GET", "path": "/employer/directory"}
+    prepared.invoke("call_finch", asked | call)
+
+
+@exercise("CallFinch")
+def call_finch(prepared: PreparedWorld) -> None:
+    # The first use of this connection, which is noted.
+    _call(prepared, customer_id="early", provider_id="paychex_flex", company_id=CEDARLINE.id)
+
+
+@exercise("CallFinch")
+def call_finch_with_an_unauthorized_token(prepared: PreparedWorld) -> None:
+    prepared.deployed.finch.faults.add("GET", "/employer/directory", error="invalid_token_error")
+    _call(prepared)
+
+
 @exercise("ReadDirectory")
 def read_a_directory(prepared: PreparedWorld) -> None:
     company = {"provider_id": "gusto", "company_id": HARBOR_LANE.id}

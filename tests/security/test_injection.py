@@ -1,6 +1,7 @@
 """Injection attacks through header, path, query, cookie and body (RFC 9700 section 4.11)."""
 
 import json
+import re
 import string
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -90,8 +91,9 @@ def test_other_parameters_of_a_valid_callback_are_never_echoed(
     state = acme.click(acme.link()).state
     reply = acme.browser.navigate(f"/callback?state={state}&{name}={quote(hostile, safe='')}")
     assert_redirects_to_the_application(reply)
-    error = urlsplit(reply.headers["location"]).query.split("&")[-1]
+    *_, error, reference = urlsplit(reply.headers["location"]).query.split("&")
     assert error in {"error=code_rejected", "error=finch_refused", "error=invalid_request"}
+    assert re.fullmatch("reference=[0-9a-f]{12}", reference)
 
 
 @examples(50)

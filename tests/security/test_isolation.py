@@ -23,7 +23,7 @@ from tests.support.in_process import RETURN_URLS, InProcess, deploy, routes_of_t
 from tests.support.person import Person, connection_path, path_segment
 
 # Values that are new in every response.
-_NEW = re.compile(r'"(request_id|connect_url|state|session_id|expires_at)": "[^"]*"')
+_NEW = re.compile(r'"(request_id|connect_url|state|session_id|expires_at|reference)": "[^"]*"')
 
 
 @dataclass(frozen=True)

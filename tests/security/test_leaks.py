@@ -104,13 +104,17 @@ class OutputCapture:
     def invoked(self, function: str, answer: Any) -> None:
         """Captures the result of an invocation, except of `vend_token`, whose result is a token."""
         if function != "vend_token":
-            self.texts["operator"].append(repr(answer))
+            self.texts["answers" if function == "call_finch" else "operator"].append(repr(answer))
 
     def leaks(self) -> list[Leak]:
         """The leaks in the captured output."""
         for token in self.harness.world.finch.tokens():
             self._add("access token", token.access_token)
         self.texts["log"].append(self.harness._log.getvalue())
+        # No text is allowed here, not even those that other attributes of the tables may contain.
+        tables = self.harness.world.tables
+        for item in (*tables.all_sessions(), *tables.items(tables.connections)):
+            self.texts["histories"] += [repr(item.get(name)) for name in ("history", "tried")]
         captured = {where: "\n".join(texts) for where, texts in self.texts.items()}
         found = leaks(self.sensitive | company_texts(), captured, ALLOWED)
         return found + list(self._hashes_in_the_log(captured["log"]))
@@ -204,6 +208,7 @@ def test_the_capture_recognizes_every_kind_of_secret(capture: OutputCapture) -> 
         "handle",
     }
     assert capture.texts.keys() >= {"answers", "encryption contexts", "log", "messages", "tables"}
+    assert "escrowed" in str(capture.texts["histories"])
 
 
 def test_a_secret_is_found_in_every_form(capture: OutputCapture) -> None:

@@ -402,3 +402,21 @@ def test_a_role_that_decrypts_no_token_cannot_read_its_ciphertext(
     for call in refused:
         with pytest.raises(ClientError, match="AccessDenied"):
             call()
+
+
+def test_role_that_counts_calls_reads_and_writes_no_session(world: World) -> None:
+    dynamodb = world.as_role("CallFinchRole").client("dynamodb")
+    named: dict[str, Any] = {"TableName": world.output("ConnectSessionsTableName")}
+    update: dict[str, Any] = {
+        "UpdateExpression": "SET revision = :one",
+        "ExpressionAttributeValues": {":one": {"N": "1"}},
+    }
+    count = {"handle_hash": {"S": "budget#finch#directory"}}
+    dynamodb.update_item(**named, Key=count, **update)
+    assert dynamodb.get_item(**named, Key=count)["Item"]["revision"] == {"N": "1"}
+    for other in ("a" * 64, "code#x", "budget#start#x"):
+        key = {"handle_hash": {"S": other}}
+        with pytest.raises(ClientError, match="AccessDenied"):
+            dynamodb.get_item(**named, Key=key)
+        with pytest.raises(ClientError, match="AccessDenied"):
+            dynamodb.update_item(**named, Key=key, **update)

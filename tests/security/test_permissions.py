@@ -141,7 +141,7 @@ def test_roles_without_decrypt_cannot_read_stored_ciphertexts() -> None:
         *("StartConnectRole.ReadConnections", "ListConnectionsRole.ReadConnections"),
         "VendTokenRole.ListConnections",
         # To write only the last use of a connection.
-        "VendTokenRole.NoteUse",
+        *("VendTokenRole.NoteUse", "CallFinchRole.NoteUse"),
     }
 
 

@@ -186,3 +186,45 @@ def test_a_finch_customer_name_with_a_number_is_no_other_customers(
     assert other.connections() == []
     landing = other.connect(provider_id="rippling", login=LENA, company_id=CEDARLINE.id)
     assert landing.outcome == {"error": "cannot_connect"}
+
+
+# A reference, which a user gives to support, and which is in the address of the application's page
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/connect/{reference}", None),
+        ("GET", "/callback?code=made-up&state={reference}", None),
+        ("GET", "/callback?error=access_denied&state={reference}", None),
+        ("POST", "/callback", {"completion": "{reference}"}),
+        ("POST", "/callback", {"completion": "{reference}.{reference}", "look": True}),
+        ("POST", "/callback", {"code": "made-up", "state": "{reference}"}),
+        ("GET", "/connections?cursor={reference}", None),
+        ("GET", "/connections/{reference}/{reference}", None),
+    ],
+)
+def test_reference_opens_nothing_in_the_api(
+    deployed: InProcess, method: str, path: str, body: dict[str, str | bool] | None
+) -> None:
+    owner = Person(deployed, "globex", same_site=False)
+    reference = owner.connect().reference
+    assert reference
+    before = deployed.tables.all_sessions()
+    path = path.format(reference=reference)
+    sent = {
+        name: value.format(reference=reference) if isinstance(value, str) else value
+        for name, value in (body or {}).items()
+    }
+    # Not even for the customer of the attempt.
+    for person in (Person(deployed, "acme"), owner):
+        answer = (
+            person.browser.navigate(path)
+            if method == "GET" and not path.startswith("/connections")
+            else person.call(method, path, sent or None)
+        )
+        shown = f"{answer.headers.get('location', '')} {answer.text}"
+        assert "session_not_found" in shown or answer.status in (400, 404)
+        assert reference not in shown
+        assert HARBOR_LANE.id not in shown
+    assert deployed.tables.all_sessions() == before

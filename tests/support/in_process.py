@@ -1003,6 +1003,9 @@ def _deploy(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> InProcess:
         "ATTEMPTS_PER_CUSTOMER": "100000",
         "IDLE_DAYS": "30",
         "MAX_CONNECTIONS": "0",
+        "CALL_FINCH_FUNCTION": "call_finch",
+        "CALL_FINCH_READS": "/employer",
+        "CALL_FINCH_WRITES": "",
         "POWERTOOLS_SERVICE_NAME": "finch-connections",
         "OLD_TOKEN_KEY_ARN": "",
     }.items():

@@ -59,24 +59,30 @@ _SCHEMAS = "#/components/schemas/"
 
 
 class Link(TypedDict):
-    """The link to connect, and the time at which it expires."""
+    """The link to connect, the time at which it expires, and the reference for support."""
 
     connect_url: str
     expires_at: str
+    reference: str
 
 
 class EmbeddedSession(TypedDict):
-    """The values that open Finch's JavaScript SDK, and the time at which they expire."""
+    """The values that open Finch's JavaScript SDK, their expiry, and the reference for support."""
 
     session_id: str
     state: str
     expires_at: str
+    reference: str
 
 
 class Finished(TypedDict):
-    """The outcome of a connect session: connected, pending, or a connection to confirm."""
+    """The outcome of a connect session: connected, pending, or a connection to confirm.
+
+    `reference` names an attempt that is not connected yet to support.
+    """
 
     status: Status
+    reference: NotRequired[str]
     provider_id: NotRequired[str]
     company_id: NotRequired[str]
     entity_names: NotRequired[list[str]]
@@ -98,7 +104,10 @@ class Received(TypedDict):
 
 
 class Problem(TypedDict):
-    """A failure (RFC 9457); `code` is a stable machine-readable value."""
+    """A failure (RFC 9457); `code` is a stable machine-readable value.
+
+    `reference` names an attempt to connect to support, where one failed.
+    """
 
     type: str
     title: str
@@ -106,6 +115,7 @@ class Problem(TypedDict):
     detail: str
     code: str
     request_id: str
+    reference: NotRequired[str]
 
 
 _BODIES: dict[str, type[BaseModel]] = {

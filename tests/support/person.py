@@ -57,11 +57,12 @@ class Browser:
 
 @dataclass(frozen=True)
 class Landing:
-    """The application's page after a callback: its URL, the outcome and the completion code."""
+    """The application's page after a callback: its URL, the outcome, the completion code, the reference."""
 
     page: str
     outcome: dict[str, str]
     completion: str | None
+    reference: str | None
 
     @classmethod
     def of(cls, reply: Reply) -> "Landing":
@@ -72,8 +73,10 @@ class Landing:
         url = urlsplit(reply.headers["location"])
         fragment = dict(parse_qsl(url.fragment))
         page = url._replace(query="", fragment="").geturl()
-        _, _, outcome = url.query.rpartition("finch=return&")
-        return cls(page, dict(parse_qsl(outcome)), fragment.get("completion"))
+        _, _, query = url.query.rpartition("finch=return&")
+        outcome = dict(parse_qsl(query))
+        reference = outcome.pop("reference", None)
+        return cls(page, outcome, fragment.get("completion"), reference)
 
 
 @dataclass

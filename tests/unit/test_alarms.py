@@ -167,7 +167,7 @@ def test_every_unattended_function_has_error_and_throttle_alarms() -> None:
         listed = metrics_of(ALARMS[alarm])
         assert {one[1] for one in listed} == {metric}
         functions = {one[2]["FunctionName"]["Ref"] for one in listed}
-        assert functions == unattended | {"VendToken"}
+        assert functions == unattended | {"VendToken", "CallFinch"}
         # "PutMetricAlarm" in CloudWatch's API Reference.
         assert len(listed) <= 10
         [sum_of_all] = [one for one in ALARMS[alarm]["Metrics"] if one["ReturnData"]]

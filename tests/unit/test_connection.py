@@ -45,6 +45,7 @@ from finch_connections.domain.connection import (
     urgency,
 )
 from finch_connections.domain.errors import InvalidRequest
+from finch_connections.domain.history import MOST_ENTRIES, HistoryEntry
 from finch_connections.domain.identifier import is_finch_id
 from finch_connections.domain.ownership import owned
 from finch_connections.domain.token_response import MOST_ENTITIES
@@ -235,6 +236,8 @@ def dynamodb_bytes(value: Any) -> int:
             return len(content)
         case {"SS": texts}:
             return sum(len(one.encode()) + 1 for one in texts)
+        case {"L": members}:
+            return 3 + sum(dynamodb_bytes(one) + 1 for one in members)
         case {"M": members}:
             return 3 + sum(len(n.encode()) + dynamodb_bytes(one) + 1 for n, one in members.items())
         case {"BOOL": _}:
@@ -276,7 +279,14 @@ def test_largest_connection_fits_into_an_item_of_dynamodb(id_length: int, entiti
             made = attach(made, "k" * 256, KEY, login, b"c" * 4300, NOW, entity_names=names)
     assert made
     ended = partly_ended(disconnecting(made, NOW), made.connection_ids, NOW)
-    assert item_bytes(replace(ended, company_name="ü" * 200, provider_name="ü" * 200)) < 400 * 1024
+    entry = HistoryEntry.of(NOW, "error_no_account_setup", "a" * 64, "b" * 64)
+    full = replace(
+        ended,
+        company_name="ü" * 200,
+        provider_name="ü" * 200,
+        history=tuple(entry._replace(code=chr(97 + n % 2) * 64) for n in range(MOST_ENTRIES)),
+    )
+    assert item_bytes(full) < 400 * 1024
 
 
 def test_entity_is_not_disconnected_where_refused_entities_fill_the_item() -> None:

@@ -139,6 +139,21 @@ def test_failed_report_does_not_hide_the_401() -> None:
         assert len(function.requests) == 2
 
 
+def test_httpx_clients_load_no_other_package() -> None:
+    script = (
+        "import sys, finch_tokens.http;"
+        "print(*[one for one in ('asyncio', 'pydantic', 'boto3', 'finch_connections') if one in sys.modules])"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", script],
+        env={"PYTHONPATH": str(ROOT / "layers" / "shared" / "python")},
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert loaded == "\n"
+
+
 def test_client_needs_only_the_vend_function_name_and_no_other_package(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -81,7 +81,14 @@ USE_CASES = "finch_connections.use_cases"
         ("reencrypt_tokens", {"boto3", "httpx", "finch_connections.web.api"}),
         ("erase_customer", {"boto3", "finch_connections.web.api", f"{USE_CASES}.start_connect"}),
         ("restore_backup", {"boto3", "finch_connections.web.api", f"{USE_CASES}.start_connect"}),
-        ("vend_token", {"boto3", "httpx", "finch_connections.web.api"}),
+        (
+            "vend_token",
+            {
+                *("boto3", "httpx", "finch_connections.web.api"),
+                "finch_connections.domain.finch_call",
+            },
+        ),
+        ("call_finch", {"boto3", "finch_connections.web.api", f"{USE_CASES}.check_health"}),
         ("list_employees", {"boto3", "pydantic", "finch_connections"}),
         ("read_directory", {"boto3", "pydantic", "finch_connections"}),
     ],

@@ -29,6 +29,7 @@ from finch_connections.domain.connect_session import (
     Uncertain,
 )
 from finch_connections.domain.connection import CompanyKey
+from finch_connections.domain.history import HistoryEntry
 from finch_connections.domain.secret import SecretText
 from finch_connections.domain.token_response import TokenResponse
 from finch_connections.log import logger
@@ -52,6 +53,8 @@ FULL = Attempt(
     repairs_id="connection-1",
     finch_customer_id="acme~2",
     apart=True,
+    history=(HistoryEntry.of(NOW, "started"), HistoryEntry.of(NOW, "sent", None, "request-1")),
+    tried=HistoryEntry.of(NOW, "tried", "finch_unavailable"),
 )
 CONSUMPTION = Consumption("request", "code", "completion", NOW)
 GRANTED = TokenResponse(
@@ -66,6 +69,7 @@ GRANTED = TokenResponse(
 ESCROW = Escrow(b"ciphertext", GRANTED, state_echoed=True, browser_bound=False)
 UNREADABLE = Escrow(b"1", TokenResponse(), state_echoed=False, browser_bound=True)
 LATER = NOW + timedelta(hours=1)
+ENTRY = HistoryEntry.of(NOW, "started", "finch_unavailable", "request-1")
 
 SESSIONS: list[ConnectSession] = [
     Started(BARE),
@@ -151,6 +155,8 @@ ARGUMENTS: dict[str, Any] = {
     "since": NOW,
     "key": KEY,
     "together_with": (),
+    "entry": ENTRY,
+    "browser_bound": True,
 }
 MOVES: tuple[Callable[..., object], ...] = (
     SessionTable.opened,

@@ -6,7 +6,8 @@ from finch_connections.aws import clients
 from finch_connections.domain import connect_session, work_item
 from finch_connections.finch import client as finch_client
 from finch_connections.finch import connect_api, names_api
-from finch_connections.use_cases import exchange_code, finish_connect
+from finch_connections.use_cases import call_finch, exchange_code, finish_connect
+from finch_tokens import http as finch_http
 from functions.process_work import handler as process_work
 from functions.vend_token import handler as vend_token
 from tests.support.deployed import TEMPLATE
@@ -76,6 +77,17 @@ def test_slow_note_of_a_use_never_stops_a_token() -> None:
     """Counts the calls: the connection, its token, the audit record. Only then is the use noted."""
     assert AWS_CALL < vend_token.NOTE_SECONDS
     assert function("VendToken") > 3 * AWS_CALL
+
+
+def test_slowest_call_of_finch_ends_in_time_for_the_report_of_a_401() -> None:
+    """Counts the calls: the connection and its token, the count, the record and the use, each once."""
+    before = 6 * AWS_CALL
+    slowest = finch_call(call_finch.READ_SECONDS) + call_finch.AWS_SECONDS
+    assert call_finch.AWS_SECONDS > 3 * AWS_CALL
+    assert slowest < function("CallFinch")
+    # With a slow start, Finch gets less time, but always enough for most calls.
+    assert function("CallFinch") - before > slowest - call_finch.READ_SECONDS + 300
+    assert function("CallFinch") < finch_http.CALL_SECONDS < 900
 
 
 def test_list_and_disconnect_have_time_for_their_calls() -> None:

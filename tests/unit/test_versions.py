@@ -23,6 +23,8 @@ OTHERS = {
     "ApiUrl": "https://api.example.com/payroll",
     "AttemptsPerCustomer": "61",
     "Architecture": "x86_64",
+    "CallFinchReads": "/employer/company",
+    "CallFinchWrites": "/employer/benefits",
     "CertificateArn": "arn:aws:acm:eu-west-1:123456789012:certificate/1",
     "ChecksPerMinute": "101",
     "ConnectModes": "embedded",
@@ -58,7 +60,11 @@ REACH_ALL = {
     *("CustomerClaim", "DomainName", "FinchApiUrl", "FinchSandbox", "IdleDays", "MaxConnections"),
     *("OldTokenKeyArn", "ReturnUrls", "TokenKeyArn"),
 }
-REACHED = {name: set(FUNCTIONS) for name in REACH_ALL} | {"SnapStart": FAST}
+REACHED = {name: set(FUNCTIONS) for name in REACH_ALL} | {
+    "SnapStart": FAST,
+    "CallFinchReads": {"CallFinch"},
+    "CallFinchWrites": {"CallFinch"},
+}
 # Lambda keeps these for the function, and not in its versions ("Managing Lambda function versions").
 NOT_IN_VERSIONS = {"ReservedConcurrentExecutions", "Tags"}
 
@@ -147,8 +153,12 @@ def test_changed_code_publishes_a_version_of_the_functions_that_have_it(
 def test_longest_description_fits_and_nothing_keeps_an_old_version() -> None:
     """ "AWS::Lambda::Version" in CloudFormation's reference: 256 characters."""
     resources = translated()["Resources"]
-    for name, description in versions(translated(), SnapStart="false").values():
-        assert re.fullmatch(r"settings \w{8}(, SnapStart false)?", description)
+    longest = "/employer/" + "x" * 65
+    parameters = {"CallFinchReads": longest, "CallFinchWrites": longest}
+    for name, description in versions(translated(), SnapStart="false", **parameters).values():
+        more = f", SnapStart false|, reads {longest}, writes {longest}"
+        assert re.fullmatch(rf"settings \w{{8}}({more})?", description)
+        assert len(description) <= 256
         version = resources[name]
         assert version["DeletionPolicy"] == "Delete"
         assert "UpdateReplacePolicy" not in version

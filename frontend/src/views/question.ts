@@ -3,7 +3,7 @@
 import type { Finished } from "../api.ts";
 import { type Children, h, spinner } from "../dom.ts";
 import type { Failure } from "../notices.ts";
-import { button, fact, failureText, type View } from "./view.ts";
+import { button, fact, failureText, referenceLine, type View } from "./view.ts";
 
 /** A return to confirm, as the API describes it; or the API is still being asked. */
 export type Question = "checking" | (Finished & { failed?: Failure });
@@ -46,6 +46,7 @@ export function questionCard(view: View, card: QuestionCard): HTMLElement {
       fact(words.text("confirm.company"), company),
     ),
     failed && h("p", { role: "alert", class: "bad" }, failureText(view, failed)),
+    failed && referenceLine(view, failed.reference),
     h(
       "div",
       { class: "actions" },

@@ -1,6 +1,7 @@
 """The settings. No other module reads environment variables."""
 
 import os
+from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 
@@ -57,11 +58,19 @@ def started_by_lambda() -> str | None:
 @cache
 def read() -> Settings:
     """The settings of this function. Raises `SettingMissing`."""
-    return Settings(**_variables())
+    return Settings(**_variables(Settings._fields))
 
 
-def _variables() -> dict[str, str]:
+@cache
+def called_paths() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The paths of Finch that other backends may read, and change. Only CallFinch has these variables."""
+    names = ("call_finch_reads", "call_finch_writes")
+    reading, writing = _variables(names).values()
+    return tuple(reading.split(",")), tuple(writing.split(","))
+
+
+def _variables(names: Iterable[str]) -> dict[str, str]:
     try:
-        return {name: os.environ[name.upper()] for name in Settings._fields}
+        return {name: os.environ[name.upper()] for name in names}
     except KeyError as error:
         raise SettingMissing(f"The environment variable {error.args[0]} is not set.") from None

@@ -1,4 +1,4 @@
-"""The client of VendToken, for the functions of the application's other backends.
+"""The client of VendToken and CallFinch, for the functions of the application's other backends.
 
 A function needs this layer, the permission to invoke VendToken, and VendToken's name or ARN in the
 environment variable VEND_TOKEN_FUNCTION. The package imports nothing of `finch_connections`.
@@ -36,9 +36,10 @@ class SettingMissing(Exception):
 
 
 class TokenRefused(Exception):
-    """VendToken gives no token, for a `reason` that the docs page "Tokens for backends" explains.
+    """VendToken gives no token, or CallFinch no answer of Finch, for a `reason`.
 
-    `status` comes with `disconnected`, `reauth` and `pending`, `missing` with `missing_products`.
+    The docs page "Read Finch's data" explains the reasons. `status` comes with `disconnected`,
+    `reauth` and `pending`, `missing` with `missing_products`.
     """
 
     def __init__(
@@ -55,7 +56,7 @@ class TokenRefused(Exception):
 
 
 class VendingFailed(Exception):
-    """VendToken itself failed, and its log says why; try again later."""
+    """VendToken or CallFinch itself failed, and its log says why; try again later."""
 
 
 class AccessToken:
@@ -92,6 +93,11 @@ class VendedToken:
     _report: Callable[[], None] = field(repr=False)
     _reported: bool = field(default=False, repr=False)
 
+    @property
+    def was_refused(self) -> bool:
+        """Whether `refused` was called."""
+        return self._reported
+
     def refused(self) -> None:
         """Reports that Finch answered 401, so that the connection's health is checked.
 
@@ -114,19 +120,38 @@ class CustomerConnection:
 
 @dataclass(frozen=True)
 class TokenClient:
-    """Invokes VendToken, whose name or ARN is `function`. `caller` names us in the audit records."""
+    """Invokes VendToken or CallFinch by its name or ARN. `caller` names us in the audit records."""
 
     client: "LambdaClient"
     function: str
     caller: str
 
     def ask(self, request: Mapping[str, Any]) -> Any:
-        """VendToken's response; raises `VendingFailed` and the errors of boto."""
+        """The function's response; raises `VendingFailed` and the errors of boto."""
         payload = json.dumps({**request, "caller": self.caller}).encode()
         answer = self.client.invoke(FunctionName=self.function, Payload=payload)
         if "FunctionError" in answer:
             raise VendingFailed
         return json.load(answer["Payload"])
+
+    def vend(self, request: Mapping[str, Any]) -> VendedToken:
+        """The token for a request; raises `TokenRefused` and the errors of `ask`."""
+        answer = self.ask(request)
+        if "token" not in answer:
+            raise refusal(answer)
+        vended = answer["token"]
+        report = {**request, "report": "unauthorized", "token_id": vended["token_id"]}
+        return VendedToken(
+            access_token=AccessToken(vended["access_token"]),
+            token_id=vended["token_id"],
+            connection_id=vended["connection_id"],
+            provider_id=vended["provider_id"],
+            company_id=vended["company_id"],
+            products=frozenset(vended["products"]),
+            entity_ids=tuple(vended["entity_ids"]),
+            left_out=tuple(vended["left_out_entity_ids"]),
+            _report=lambda: _report(self, report),
+        )
 
 
 @contextmanager
@@ -145,14 +170,15 @@ def token_for(
     of httpx, requests and Finch's SDK have such a `response`.
     """
     client = client or from_settings()
-    request = {
-        "customer_id": customer_id,
-        "provider_id": provider_id,
-        "company_id": company_id,
-        "products": list(products),
-        "purpose": purpose,
-    }
-    token = _token(client, request, client.ask(request))
+    token = client.vend(
+        {
+            "customer_id": customer_id,
+            "provider_id": provider_id,
+            "company_id": company_id,
+            "products": list(products),
+            "purpose": purpose,
+        }
+    )
     try:
         yield token
     except Exception as error:
@@ -171,7 +197,7 @@ def connections_of(
     while True:
         answer = client.ask({**request, "after": after})
         if "connections" not in answer:
-            raise TokenRefused(answer["reason"], detail=answer.get("detail"))
+            raise refusal(answer)
         for one in answer["connections"]:
             yield CustomerConnection(
                 one["provider_id"], one["company_id"], one["status"], frozenset(one["products"])
@@ -181,23 +207,10 @@ def connections_of(
             return
 
 
-def _token(client: TokenClient, request: Mapping[str, Any], answer: Any) -> VendedToken:
-    if "token" not in answer:
-        raise TokenRefused(
-            answer["reason"], answer.get("status"), answer.get("missing", ()), answer.get("detail")
-        )
-    vended = answer["token"]
-    report = {**request, "report": "unauthorized", "token_id": vended["token_id"]}
-    return VendedToken(
-        access_token=AccessToken(vended["access_token"]),
-        token_id=vended["token_id"],
-        connection_id=vended["connection_id"],
-        provider_id=vended["provider_id"],
-        company_id=vended["company_id"],
-        products=frozenset(vended["products"]),
-        entity_ids=tuple(vended["entity_ids"]),
-        left_out=tuple(vended["left_out_entity_ids"]),
-        _report=lambda: _report(client, report),
+def refusal(answer: Mapping[str, Any]) -> TokenRefused:
+    """The error for an answer with a `reason`."""
+    return TokenRefused(
+        answer["reason"], answer.get("status"), answer.get("missing", ()), answer.get("detail")
     )
 
 
@@ -217,8 +230,13 @@ def _is_unauthorized(error: Exception) -> bool:
 @cache
 def from_settings() -> TokenClient:
     """The client of the VendToken function that the environment names. Raises `SettingMissing`."""
-    function, caller = _variable("VEND_TOKEN_FUNCTION"), _variable("AWS_LAMBDA_FUNCTION_NAME")
-    client: Any = get_session().create_client("lambda", config=_CONFIG)
+    return client_of("VEND_TOKEN_FUNCTION", _CONFIG)
+
+
+def client_of(variable: str, config: Config) -> TokenClient:
+    """A client of the function that an environment variable names. Raises `SettingMissing`."""
+    function, caller = _variable(variable), _variable("AWS_LAMBDA_FUNCTION_NAME")
+    client: Any = get_session().create_client("lambda", config=config)
     return TokenClient(client, function, caller)
 
 

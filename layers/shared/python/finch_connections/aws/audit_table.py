@@ -1,4 +1,4 @@
-"""The Audit table: a record of each request for a token. It contains no token."""
+"""The Audit table: a record of each request for a token or a call of Finch. It contains no token."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,6 +33,7 @@ _FIELDS = {
     "products": SET,
     "connection_id": TEXT,
     "token_id": TEXT,
+    "call": TEXT,
 }
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
-from itertools import islice
+from itertools import groupby, islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -47,6 +47,7 @@ from finch_connections.domain.connection import (
     packed,
     unpacked,
 )
+from finch_connections.domain.history import History, HistoryEntry
 from finch_connections.domain.work_item import LEASE, LONGEST_PAUSE
 
 if TYPE_CHECKING:
@@ -72,6 +73,14 @@ _MOMENTS = Codec(
     lambda values: {"M": {one: moment(value) for one, value in values.items()}},
     lambda item: {one: read_moment(value) for one, value in item["M"].items()},
     empty={},
+)
+HISTORY = Codec(
+    lambda entries: {"L": [text(str(one)) for one in entries]},
+    # A write whose response was lost may have added an entry twice.
+    lambda item: tuple(
+        one for one, _ in groupby(HistoryEntry.parse(one["S"]) for one in item["L"])
+    ),
+    empty=(),
 )
 _STATUS = text_of(ConnectionStatus)
 _TOKEN_FIELDS = {
@@ -137,6 +146,7 @@ _FIELDS = {
     "finch_key": KEY,
     "used_at": _MOMENTS,
     "idle": SET,
+    "history": HISTORY,
     "ciphertexts": Codec(
         lambda values: {"M": {name: {"B": value} for name, value in values.items()}},
         lambda item: {name: value["B"] for name, value in item["M"].items()},
@@ -144,7 +154,9 @@ _FIELDS = {
 }
 # A function that decrypts no token may read only these attributes, by its role in the template.
 _NAMES = {"#key": SORT_KEY, "#customer_id": "customer_id"} | {
-    f"#{name}": name for name in _FIELDS if name not in ("ciphertexts", "due_at", "hints_until")
+    f"#{name}": name
+    for name in _FIELDS
+    if name not in ("ciphertexts", "due_at", "hints_until", "history")
 }
 _SHOWN = ", ".join(_NAMES)
 
@@ -176,6 +188,18 @@ class ConnectionTable:
         """The latest connection without its ciphertexts."""
         shown = {"ProjectionExpression": _SHOWN, "ExpressionAttributeNames": _NAMES}
         return self._get(customer_id, key, shown)
+
+    def history(self, customer_id: str, key: CompanyKey) -> History:
+        """The history of a connection, which `show` and `page` leave out."""
+        answer = self.client.get_item(
+            TableName=self.name,
+            Key=_key(customer_id, key),
+            ConsistentRead=True,
+            ProjectionExpression="#history",
+            ExpressionAttributeNames={"#history": "history"},
+        )
+        history: History = decode(answer.get("Item", {}), {"history": HISTORY})["history"]
+        return history
 
     def page(
         self,

@@ -248,16 +248,24 @@ def scan(
     return answer["Items"], {name: value["S"] for name, value in last.items()} if last else None
 
 
-def postpone(client: "DynamoDBClient", table: str, key: Item, until: datetime) -> None:
-    """Makes an item due at `until`. Raises `Conflict` if it is not in the index by due time."""
+def postpone(
+    client: "DynamoDBClient", table: str, key: Item, until: datetime, tried: str | None = None
+) -> None:
+    """Makes an item due at `until`, and stores how the last try ended, if given.
+
+    Raises `Conflict` if the item is not in the index by due time.
+    """
     update(
         client,
         {
             "TableName": table,
             "Key": key,
-            "UpdateExpression": "SET due_at = :until REMOVE lease",
+            "UpdateExpression": f"SET due_at = :until{', tried = :tried' if tried else ''} REMOVE lease",
             "ConditionExpression": "attribute_exists(due_at)",
-            "ExpressionAttributeValues": {":until": seconds(until)},
+            "ExpressionAttributeValues": {
+                ":until": seconds(until),
+                **({":tried": text(tried)} if tried else {}),
+            },
         },
     )
 

@@ -5,6 +5,7 @@ The other rows are used codes, budgets, and for each customer the session that l
 
 import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from finch_connections import settings
 from finch_connections.aws import clients
-from finch_connections.aws.connection_table import KEY, PACKED_SET
+from finch_connections.aws.connection_table import HISTORY, KEY, PACKED_SET
 from finch_connections.aws.dynamodb import (
     FOR_EVER,
     MOMENT,
@@ -66,6 +67,13 @@ from finch_connections.domain.connect_session import (
     Uncertain,
 )
 from finch_connections.domain.connection import CompanyKey
+from finch_connections.domain.history import (
+    BROWSER_BOUND,
+    BROWSER_NOT_BOUND,
+    HistoryEntry,
+    Step,
+    added,
+)
 from finch_connections.domain.secret import SecretText
 from finch_connections.domain.token_response import TokenResponse
 from finch_connections.domain.work_item import LEASE
@@ -126,6 +134,11 @@ _ATTEMPT = {
     "apart": _MARK,
     "adds_login_to": KEY,
 }
+# Belong to the session, also if its token belongs to another attempt.
+_PAST = {
+    "history": HISTORY,
+    "tried": Codec(lambda entry: text(str(entry)), lambda item: HistoryEntry.parse(item["S"])),
+}
 _DUE = ("due_shard", "due_at", "lease")
 _CLICK = {"finch_connect_url": TEXT, "finch_session_made_at": MOMENT}
 _CONSUMPTION = {
@@ -152,7 +165,12 @@ def _own_fields(kind: type[ConnectSession]) -> "Fields":
 def _item(session: ConnectSession) -> dict[str, Item]:
     """The attributes of a session, without those that only the table needs."""
     own = encode(session, _own_fields(type(session)))
-    item = {"phase": text(session.phase), **encode(session.attempt, _ATTEMPT), **own}
+    item = {
+        "phase": text(session.phase),
+        "reference": text(session.attempt.reference),
+        **encode(session.attempt, _ATTEMPT | _PAST),
+        **own,
+    }
     if isinstance(session, Started):
         return item | (encode(session.click, _CLICK) if session.click else {})
     return item | encode(session.consumption, _CONSUMPTION)
@@ -160,7 +178,7 @@ def _item(session: ConnectSession) -> dict[str, Item]:
 
 def _session(item: Item) -> ConnectSession:
     kind: Any = KINDS[Phase(item["phase"]["S"])]
-    attempt = Attempt(**decode(item, _ATTEMPT))
+    attempt = Attempt(**decode(item, _ATTEMPT | _PAST))
     if kind is Started:
         return Started(
             attempt, Click(**decode(item, _CLICK)) if "finch_connect_url" in item else None
@@ -223,7 +241,13 @@ class SessionTable:
             return self.get(session.attempt.handle_hash) or session
         return session
 
-    def opened(self, session: Started, click: Click) -> None:
+    def note(self, session: Started, entry: HistoryEntry) -> None:
+        """Stores an entry alone, unless it repeats the newest entry or the session has its code already."""
+        if [one.outcome for one in session.attempt.history[-1:]] != [entry.outcome]:
+            with suppress(Conflict):
+                update(self.client, self._move(session, session, entries=[entry]))
+
+    def opened(self, session: Started, click: Click, finch_request_id: str | None = None) -> None:
         """Stores the Finch session of a click, with the customer id and the repair that Finch got.
 
         While an earlier click may still lead to a code, the new click must repair the same connection.
@@ -238,7 +262,9 @@ class SessionTable:
             values = {":over": moment(over)}
         names = (*_CLICK, "finch_customer_id", "repairs_id")
         opened = Started(session.attempt, click)
-        update(self.client, self._move(session, opened, names, only_if=only_if, values=values))
+        sent = HistoryEntry.of(click.finch_session_made_at, Step.SENT, None, finch_request_id)
+        move = self._move(session, opened, names, [sent], only_if=only_if, values=values)
+        update(self.client, move)
 
     def noted(self, code: SecretText) -> CodeNote | None:
         """The session that consumed a code, and whether Finch rejected the code; None for a new code."""
@@ -256,6 +282,8 @@ class SessionTable:
         code: SecretText,
         now: datetime,
         together_with: Sequence["Write"] = (),
+        *,
+        browser_bound: bool,
     ) -> Exchanging:
         """Consumes the code, and returns the session in its new phase.
 
@@ -266,7 +294,10 @@ class SessionTable:
         attempt, code_hash = session.attempt, code.digest()
         completion_hash = attempt.completion(code).digest()
         consumption = Consumption(secrets.token_hex(16), code_hash, completion_hash, now)
-        exchanging = Exchanging(attempt, consumption)
+        returned = BROWSER_BOUND if browser_bound else BROWSER_NOT_BOUND
+        entry = HistoryEntry.of(now, Phase.EXCHANGING, returned)
+        history = added(attempt.history, entry)
+        exchanging = Exchanging(replace(attempt, history=history), consumption)
         note: Any = {
             "TableName": self.name,
             "Item": {
@@ -285,6 +316,7 @@ class SessionTable:
             session,
             exchanging,
             _CONSUMPTION,
+            [entry],
             sets=due(Due.UNFINISHED, (attempt.handle_hash,), now + LEASE),
             removes=("ttl",),
             only_if="repairs_id = :repairs"
@@ -296,12 +328,18 @@ class SessionTable:
         self._write_and_spend(writes, Spending.CODE, attempt, now)
         return exchanging
 
-    def give_back(self, session: Exchanging, together_with: Sequence["Write"] = ()) -> None:
+    def give_back(
+        self, session: Exchanging, entry: HistoryEntry, together_with: Sequence["Write"] = ()
+    ) -> None:
         """Makes the session ready for the same code again, because Finch did not receive it."""
-        write_together(self.client, [{"Update": self._restart(session)}, *together_with])
+        write_together(self.client, [{"Update": self._restart(session, entry)}, *together_with])
 
     def reject(
-        self, session: Exchanging, code: SecretText, together_with: Sequence["Write"] = ()
+        self,
+        session: Exchanging,
+        code: SecretText,
+        entry: HistoryEntry,
+        together_with: Sequence["Write"] = (),
     ) -> None:
         """Stores that Finch rejected a code; the session waits for the right code."""
         note: Any = {
@@ -314,37 +352,44 @@ class SessionTable:
                 ":ttl": _epoch(session.consumption.consumed_at + KEPT_AFTER_REFUSAL),
             },
         }
-        again: Write = {"Update": self._restart(session)}
+        again: Write = {"Update": self._restart(session, entry)}
         write_together(self.client, [{"Update": note}, again, *together_with])
 
-    def uncertain(self, session: Exchanging) -> None:
+    def uncertain(
+        self, session: Exchanging, now: datetime, finch_request_id: str | None = None
+    ) -> None:
         """Stores that Finch's response was lost: a token may exist that we never received."""
         uncertain = Uncertain(session.attempt, session.consumption)
-        update(self.client, self._move(session, uncertain, ["error"]))
+        entry = HistoryEntry.of(now, uncertain.phase, uncertain.error, finch_request_id)
+        update(self.client, self._move(session, uncertain, ["error"], [entry]))
 
     def escrow(
         self,
         session: Exchanging | Uncertain,
         attempt: Attempt,
         escrow: Escrow,
+        entry: HistoryEntry,
         together_with: Sequence["Write"],
     ) -> Escrowed:
         """Stores the encrypted token in escrow, and returns the session in its new phase.
 
         `attempt` is the attempt that the token belongs to.
         """
-        escrowed = Escrowed(attempt, session.consumption, escrow)
+        history = added(session.attempt.history, entry)
+        past = replace(attempt, history=history, tried=session.attempt.tried)
+        escrowed = Escrowed(past, session.consumption, escrow)
         before, after = (encode(one, _ATTEMPT) for one in (session.attempt, attempt))
         changed = [name for name in after if after[name] != before.get(name)]
         gone = before.keys() - after.keys()
-        keep = self._move(session, escrowed, ["escrow", *changed], removes=("error", *gone))
+        stores = ["escrow", *changed]
+        keep = self._move(session, escrowed, stores, [entry], removes=("error", *gone))
         write_together(self.client, [{"Update": keep}, *together_with])
         return escrowed
 
     def found_dead(self, session: Keeping, now: datetime) -> None:
         """Stores when Finch called the token in escrow dead for the first time."""
-        dead = replace(session, dead_since=now)
-        update(self.client, self._move(session, dead, ["dead_since"]))
+        dead, entry = replace(session, dead_since=now), HistoryEntry.of(now, Step.DEAD)
+        update(self.client, self._move(session, dead, ["dead_since"], [entry]))
 
     def found_alive(self, session: Keeping) -> None:
         """Forgets that Finch has called the token in escrow dead."""
@@ -383,12 +428,14 @@ class SessionTable:
         """Stores that the browser which returned from Finch belongs to the session's customer."""
         # Only this member: the ciphertext may have been replaced since the read.
         sets = {"escrow.browser_bound": {"BOOL": True}, **_leased(now)}
-        update(self.client, self._move(session, session, sets=sets))
+        entry = HistoryEntry.of(now, Step.CONFIRMED)
+        update(self.client, self._move(session, session, entries=[entry], sets=sets))
 
-    def await_confirmation(self, session: Escrowed) -> None:
+    def await_confirmation(self, session: Escrowed, now: datetime) -> None:
         """Makes the session due when its confirmation ends, unless the customer has confirmed it since."""
         sets = {"due_at": seconds(session.consumption.confirm_until)}
-        update(self.client, self._move(session, session, sets=sets))
+        entry = HistoryEntry.of(now, Step.AWAITED)
+        update(self.client, self._move(session, session, entries=[entry], sets=sets))
 
     def hold(
         self,
@@ -401,7 +448,8 @@ class SessionTable:
         """Keeps the token in escrow for an operator, or until the company `key` is free."""
         held = Held(session.attempt, session.consumption, session.escrow, error, key=key)
         removes = ("approved", *(() if key else ("key",)))
-        hold = self._move(session, held, ("error", "key"), sets=_leased(now), removes=removes)
+        entry, sets = HistoryEntry.of(now, held.phase, error), _leased(now)
+        hold = self._move(session, held, ("error", "key"), [entry], sets=sets, removes=removes)
         write_together(self.client, [{"Update": hold}, *together_with])
 
     def discard(
@@ -414,11 +462,13 @@ class SessionTable:
         together_with: Sequence["Write"] = (),
         *,
         approved: frozenset[str] = frozenset(),
+        entry: HistoryEntry | None = None,
     ) -> Discarding:
         """Stores that the token must not be attached any more, and returns the session in its new phase.
 
         `key` is the company that no customer may connect until the session has ended. `approved` are the
-        owners and holders that an operator has agreed to cut off.
+        owners and holders that an operator has agreed to cut off. `entry` is for the history; without it,
+        a new phase is.
         """
         discarding = Discarding(
             session.attempt,
@@ -432,7 +482,12 @@ class SessionTable:
         )
         stores = ("error", "discarding_since", "key", "approved")
         removes = () if key else ("key",)
-        discard = self._move(session, discarding, stores, sets=_leased(now), removes=removes)
+        if entry is None and session.phase is not discarding.phase:
+            entry = HistoryEntry.of(now, discarding.phase, error)
+        entries = [entry] if entry else []
+        discard = self._move(
+            session, discarding, stores, entries, sets=_leased(now), removes=removes
+        )
         write_together(self.client, [{"Update": discard}, *together_with])
         return discarding
 
@@ -442,17 +497,26 @@ class SessionTable:
         error: str,
         now: datetime,
         together_with: Sequence["Write"] = (),
+        finch_request_id: str | None = None,
     ) -> None:
         """Ends the session and forgets its token, which is revoked or covered by another token."""
-        write_together(self.client, [self.ending(session, error, now), *together_with])
+        ending = self.ending(session, error, now, finch_request_id)
+        write_together(self.client, [ending, *together_with])
 
-    def ending(self, session: Keeping | Uncertain, error: str, now: datetime) -> "Write":
+    def ending(
+        self,
+        session: Keeping | Uncertain,
+        error: str,
+        now: datetime,
+        finch_request_id: str | None = None,
+    ) -> "Write":
         """The write that ends a session, as part of a transaction."""
         ended = Ended(session.attempt, session.consumption, error)
         end = self._move(
             session,
             ended,
             ["error"],
+            [HistoryEntry.of(now, ended.phase, error, finch_request_id)],
             sets={"ttl": _ttl(now)},
             removes=("escrow", *_DUE),
         )
@@ -466,6 +530,7 @@ class SessionTable:
         together_with: Sequence["Write"],
         *,
         repaired: bool | None = None,
+        entries: Sequence[HistoryEntry] = (),
     ) -> None:
         """Completes the session in the transaction that writes its connection."""
         complete = Complete(session.attempt, session.consumption, key, repaired)
@@ -473,6 +538,7 @@ class SessionTable:
             session,
             complete,
             ("key", "repaired"),
+            entries,
             sets={"ttl": _ttl(now)},
             removes=("escrow", "error", *_DUE),
         )
@@ -515,13 +581,35 @@ class SessionTable:
     def of_customer(
         self, customer_id: str, after: Mapping[str, str] | None
     ) -> tuple[list[ConnectSession], dict[str, str] | None]:
-        """A page of a customer's sessions, and the start of the next page or None."""
+        """A page of a customer's sessions, and the start of the next page or None.
+
+        An erasure must see the newest session, which the index may not have yet.
+        """
         theirs: Any = {
             "FilterExpression": "customer_id = :customer",
             "ExpressionAttributeValues": {":customer": text(customer_id)},
         }
         items, last = scan(self.client, self.name, after, **theirs)
         return [_session(item) for item in items], last
+
+    def attempts_of(self, customer_id: str) -> Iterator[ConnectSession]:
+        """All sessions of a customer, from the index."""
+        return self._indexed("customer", "customer_id", customer_id)
+
+    def attempts_named(self, reference: str) -> Iterator[ConnectSession]:
+        """The session with a reference, from the index. By rare chance, two sessions share a reference."""
+        return self._indexed("reference", "reference", reference)
+
+    def _indexed(self, index: str, attribute: str, value: str) -> Iterator[ConnectSession]:
+        pages = self.client.get_paginator("query").paginate(
+            TableName=self.name,
+            IndexName=index,
+            KeyConditionExpression="#attribute = :value",
+            ExpressionAttributeNames={"#attribute": attribute},
+            ExpressionAttributeValues={":value": text(value)},
+        )
+        keys = (item["handle_hash"]["S"] for page in pages for item in page["Items"])
+        return filter(None, map(self.get, keys))
 
     def reencrypt(self, session: Keeping, ciphertext: bytes) -> None:
         """Replaces the ciphertext in escrow by another ciphertext of the same token, if it is unchanged."""
@@ -566,7 +654,8 @@ class SessionTable:
         Raises `dynamodb.Conflict` if the session still exists.
         """
         leased = due(Due.UNFINISHED, (session.attempt.handle_hash,), now + LEASE)
-        restored = {**item, **_item(session), **leased}
+        history = added(session.attempt.history, HistoryEntry.of(now, Step.RESTORED))
+        restored = {**item, **_item(session), **leased, "history": HISTORY.write(history)}
         put: Any = {
             "TableName": self.name,
             "Item": {name: restored[name] for name in restored.keys() - {"key", "approved"}},
@@ -598,9 +687,15 @@ class SessionTable:
         for key in due_keys(self.client, self.name, Due.UNFINISHED, until):
             yield key["handle_hash"]["S"]
 
-    def postpone(self, handle_hash: str, until: datetime) -> None:
-        """Makes a session due at `until`. Raises `dynamodb.Conflict` if it is not due at all."""
-        postpone(self.client, self.name, {"handle_hash": text(handle_hash)}, until)
+    def postpone(
+        self, handle_hash: str, until: datetime, tried: HistoryEntry | None = None
+    ) -> None:
+        """Makes a session due at `until`, and stores how the last try ended, if given.
+
+        Raises `dynamodb.Conflict` if it is not due at all.
+        """
+        key, ended = {"handle_hash": text(handle_hash)}, str(tried) if tried else None
+        postpone(self.client, self.name, key, until, ended)
 
     def lease(self, handle_hash: str, now: datetime) -> None:
         """Makes a due session due again after its lease. Raises `dynamodb.Conflict` if it is not due."""
@@ -640,10 +735,11 @@ class SessionTable:
                 raise TooManyRequests(now) from None
             raise
 
-    def _restart(self, session: Exchanging) -> Any:
+    def _restart(self, session: Exchanging, entry: HistoryEntry) -> Any:
         return self._move(
             session,
             Started(session.attempt),
+            entries=[entry],
             sets={"ttl": _unused_ttl(session.attempt, session.consumption.consumed_at)},
             removes=(*_CONSUMPTION, *_DUE),
         )
@@ -653,6 +749,7 @@ class SessionTable:
         session: ConnectSession,
         to: ConnectSession,
         stores: Collection[str] = (),
+        entries: Sequence[HistoryEntry] = (),
         *,
         sets: Mapping[str, Item] | None = None,
         removes: Collection[str] = (),
@@ -661,9 +758,9 @@ class SessionTable:
     ) -> Any:
         """The update that moves a session to `to`.
 
-        Stores the fields of `to` that `stores` names, and the attributes in `sets`. Succeeds only if
-        phase, request and confirmation are unchanged since the read, and the condition `only_if` with
-        its `values` is true.
+        Stores the fields of `to` that `stores` names, the attributes in `sets`, and the entries of the
+        history. Succeeds only if phase, request and confirmation are unchanged since the read, and the
+        condition `only_if` with its `values` is true.
         """
         if not session.phase.leads_to(to.phase):
             raise Conflict
@@ -680,13 +777,26 @@ class SessionTable:
             known[":bound"] = {"BOOL": session.escrow.browser_bound}
         if only_if:
             unchanged.append(f"({only_if})")
-        assigned = ", ".join(f"{_path(name)} = {_value(name)}" for name in stored)
+        assigned = [f"{_path(name)} = {_value(name)}" for name in stored]
+        names = [*stored, *removes]
+        if entries:
+            names.append("history")
+            history = added(session.attempt.history, *entries)
+            if history == (*session.attempt.history, *entries):
+                # Keeps what another write has added since the read.
+                appended = "list_append(if_not_exists(#history, :none), :history)"
+                assigned.append(f"#history = {appended}")
+                known |= {":none": {"L": []}, ":history": HISTORY.write(entries)}
+            else:
+                assigned.append("#history = :history")
+                known[":history"] = HISTORY.write(history)
         removed = ", ".join(map(_path, removes))
-        parts = {part for name in (*stored, *removes) for part in name.split(".")}
+        parts = {part for name in names for part in name.split(".")}
         return {
             "TableName": self.name,
             "Key": {"handle_hash": text(session.attempt.handle_hash)},
-            "UpdateExpression": f"SET {assigned}" + (f" REMOVE {removed}" if removed else ""),
+            "UpdateExpression": f"SET {', '.join(assigned)}"
+            + (f" REMOVE {removed}" if removed else ""),
             "ConditionExpression": f"({' AND '.join(unchanged)}) OR #moved_by = :moved_by",
             "ExpressionAttributeNames": {f"#{part}": part for part in parts},
             "ExpressionAttributeValues": {

@@ -13,6 +13,7 @@ from typing import ClassVar, NamedTuple, Self, get_args
 
 from finch_connections.domain.connection import CompanyKey, is_pair_id
 from finch_connections.domain.errors import Refusal
+from finch_connections.domain.history import History, HistoryEntry
 from finch_connections.domain.identifier import finch_name
 from finch_connections.domain.secret import SecretText
 from finch_connections.domain.token_response import (
@@ -43,6 +44,8 @@ KEPT_AFTER_REFUSAL = timedelta(days=1)
 
 # "New session" in Finch's API reference.
 _LONGEST_CUSTOMER_NAME = 255
+# Enough for a person to name the attempt to support. The rest of the hash is not needed to find it.
+_REFERENCE_LENGTH = 12
 _HANDLE = re.compile(r"[A-Za-z0-9_-]{43}")
 _COMPLETION = re.compile(r"([0-9a-f]{64})\.([0-9a-f]{64})")
 
@@ -150,7 +153,8 @@ class Attempt:
     login the session repairs, and `repairs_id` is the Finch connection of that login.
     `finch_customer_id` is the customer id that we sent to Finch. `repairs_id` and `finch_customer_id`
     are None until Finch has created its session. `apart` marks a session for a single code: see `apart`
-    below. `adds_login_to` is the key of the connection that gets another login.
+    below. `adds_login_to` is the key of the connection that gets another login. `history` is for support;
+    `tried` says how the last try in the background ended that left the session unfinished.
     """
 
     handle_hash: str
@@ -169,6 +173,13 @@ class Attempt:
     finch_customer_id: str | None = None
     apart: bool = False
     adds_login_to: CompanyKey | None = None
+    history: History = ()
+    tried: HistoryEntry | None = None
+
+    @property
+    def reference(self) -> str:
+        """Names the attempt to support. The API takes it nowhere, and it says nothing about the handle."""
+        return self.handle_hash[:_REFERENCE_LENGTH]
 
     @property
     def link_expires_at(self) -> datetime:
@@ -431,6 +442,7 @@ def begin(
         completion_key=secrets.token_bytes(32),
         created_at=now,
         repairs=repairs,
+        history=(HistoryEntry.of(now, Phase.STARTED),),
         adds_login_to=adds_login_to,
     )
     return NewSession(Started(attempt), handle, binding)

@@ -10,6 +10,7 @@ from typing import Self
 
 from finch_connections.domain.display_name import names_that_fit
 from finch_connections.domain.errors import InvalidRequest, Refusal
+from finch_connections.domain.history import History, HistoryEntry, Step, added, remembering
 from finch_connections.domain.identifier import is_finch_id, key_part, of_key_part
 
 # After Finch has refused a disconnect for this long, the customer gets the connection back.
@@ -268,7 +269,8 @@ class Connection:
     An empty name means that Finch has none that we show, and is not asked for again before another login.
     `finch_key` is Finch's present name of the company if Finch has renamed the provider or the company.
     `used_at` has the last use of each Finch connection, to the day: when the first token of that day was
-    vended. `idle` has the Finch connections that the last check found unused for too long.
+    vended. `idle` has the Finch connections that the last check found unused for too long. `history` is
+    for support, and empty if it was not read.
     Each write increments `revision`, and fails unless the stored revision is the previous number. If
     `quiet_revision` equals `revision`, the write publishes no event; it is not read back.
     """
@@ -294,6 +296,7 @@ class Connection:
     finch_key: CompanyKey | None = None
     used_at: Mapping[str, datetime] = field(default_factory=dict)
     idle: frozenset[str] = frozenset()
+    history: History = field(default=(), compare=False)
     quiet_revision: int | None = field(default=None, compare=False)
     ciphertexts: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
@@ -416,12 +419,13 @@ def attach(
     ciphertexts = {old.id: connection.ciphertexts[old.id] for old in kept}
     tokens = (*(_with_status_of(token, old) for old in kept), token)
     ciphertexts[token.id] = ciphertext
+    before = connection
     connection = replace(
         connection, tokens=tokens, ciphertexts=ciphertexts, refused_entities=frozenset()
     )
     if not fits(connection):
         raise TooManyLogins
-    return replace(
+    after = replace(
         with_entity_names(connection, entity_names or {}),
         provider_name=connection.provider_name or None,
         company_name=connection.company_name or None,
@@ -434,6 +438,7 @@ def attach(
         updated_at=now,
         revision=connection.revision + 1,
     )
+    return remembering(before, after, now)
 
 
 def with_entity_names(connection: Connection, names: Mapping[str, str]) -> Connection:
@@ -563,7 +568,7 @@ def _reading(tokens: Sequence[Token]) -> Sequence[Token]:
 
 def disconnecting(connection: Connection, now: datetime) -> Connection:
     """The connection marked as `disconnecting`. Its tokens stay until Finch has confirmed the end of each."""
-    return replace(
+    after = replace(
         connection,
         status=ConnectionStatus.DISCONNECTING,
         disconnecting_since=now,
@@ -574,6 +579,7 @@ def disconnecting(connection: Connection, now: datetime) -> Connection:
         updated_at=now,
         revision=connection.revision + 1,
     )
+    return remembering(connection, after, now)
 
 
 def entity_disconnecting(connection: Connection, entity_id: str, now: datetime) -> Connection:
@@ -606,7 +612,7 @@ def entity_disconnecting(connection: Connection, entity_id: str, now: datetime) 
     )
     if len(marked.ending_entities) > MAX_ENDING_ENTITIES or not fits(marked):
         raise ConnectionBusy
-    return marked
+    return remembering(connection, marked, now)
 
 
 def entity_disconnected(
@@ -620,24 +626,26 @@ def entity_disconnected(
         for one in connection.tokens
     )
     refused = connection.problem == DISCONNECT_REFUSED
-    return replace(
+    after = replace(
         with_living_marks(replace(connection, tokens=tokens)),
         status=connection.status if refused else status_of_tokens(tokens),
         updated_at=now,
         revision=connection.revision + 1,
     )
+    return remembering(connection, after, now)
 
 
 def entity_refused(connection: Connection, entity_id: str, now: datetime) -> Connection:
     """The connection after Finch has refused for days to end an entity, which keeps its status."""
     ending = {one: at for one, at in connection.ending_entities.items() if one != entity_id}
-    return replace(
+    after = replace(
         connection,
         ending_entities=ending,
         refused_entities=connection.refused_entities | {entity_id},
         updated_at=now,
         revision=connection.revision + 1,
     )
+    return remembering(connection, after, now)
 
 
 def with_living_marks(connection: Connection) -> Connection:
@@ -652,13 +660,25 @@ def with_living_marks(connection: Connection) -> Connection:
 
 
 def partly_ended(
-    connection: Connection, connection_ids: Collection[str], now: datetime
+    connection: Connection,
+    connection_ids: Collection[str],
+    now: datetime,
+    finch_request_id: str | None = None,
 ) -> Connection:
     """The connection with the ids that Finch has confirmed so far, without an event. All tokens stay."""
+    entry = HistoryEntry.of(now, Step.ENDED_AT_FINCH, None, finch_request_id)
     return replace(
-        connection,
+        noted(connection, entry),
         ended=frozenset(connection_ids),
         updated_at=now,
+    )
+
+
+def noted(connection: Connection, *entries: HistoryEntry) -> Connection:
+    """The connection with entries in its history, without an event."""
+    return replace(
+        connection,
+        history=added(connection.history, *entries),
         revision=connection.revision + 1,
         quiet_revision=connection.revision + 1,
     )
@@ -666,7 +686,7 @@ def partly_ended(
 
 def disconnected(connection: Connection, now: datetime) -> Connection:
     """The connection without tokens, after Finch has confirmed the end of all its connection ids."""
-    return replace(
+    after = replace(
         connection,
         tokens=(),
         ciphertexts={},
@@ -683,6 +703,7 @@ def disconnected(connection: Connection, now: datetime) -> Connection:
         updated_at=now,
         revision=connection.revision + 1,
     )
+    return remembering(connection, after, now)
 
 
 def transferred(connection: Connection, token: Token, now: datetime) -> Connection:
@@ -699,7 +720,7 @@ def transferred(connection: Connection, token: Token, now: datetime) -> Connecti
         ended=frozenset(),
     )
     after = disconnecting(remaining, now) if left else disconnected(remaining, now)
-    return replace(after, problem=TRANSFERRED)
+    return remembering(connection, replace(after, problem=TRANSFERRED), now)
 
 
 def free_to_connect(
@@ -714,9 +735,10 @@ def free_to_connect(
         connection = Connection(customer_id, key, (), status, now, now, revision=0)
     if connection.status is not ConnectionStatus.DISCONNECTED:
         return None
-    return replace(
+    after = replace(
         connection, problem=CONNECT_AGAIN, updated_at=now, revision=connection.revision + 1
     )
+    return remembering(connection, after, now)
 
 
 def unused_since(connection: Connection, connection_id: str) -> datetime:
@@ -772,6 +794,7 @@ def restored(
             revision=0,
             ended=frozenset(),
         )
+    before = replace(current, history=added(current.history, HistoryEntry.of(now, Step.RESTORED)))
     if current.status is ConnectionStatus.DISCONNECTING and current.tokens:
         raise ConnectionBusy
     tokens = (*current.tokens, *alive)
@@ -780,7 +803,7 @@ def restored(
     current = replace(current, tokens=tokens, ciphertexts=ciphertexts)
     if not fits(current):
         raise TooManyLogins
-    return replace(
+    after = replace(
         current,
         status=ConnectionStatus.DISCONNECTING if goes_on else status_of_tokens(tokens),
         disconnecting_since=now if goes_on else None,
@@ -790,6 +813,7 @@ def restored(
         updated_at=now,
         revision=current.revision + 1,
     )
+    return remembering(before, after, now)
 
 
 def not_repaired(connection: Connection, now: datetime) -> Connection:
@@ -799,9 +823,10 @@ def not_repaired(connection: Connection, now: datetime) -> Connection:
     """
     if connection.problem or connection.status is ConnectionStatus.CONNECTED:
         return connection
-    return replace(
+    after = replace(
         connection, problem=ANOTHER_COMPANY, updated_at=now, revision=connection.revision + 1
     )
+    return remembering(connection, after, now)
 
 
 def to_repair(connection: Connection, under_repair: str | None = None) -> Token:
@@ -833,7 +858,7 @@ def disconnect_refused(connection: Connection, now: datetime) -> Connection:
         for one in connection.tokens
         if one.connection_id not in connection.ended
     )
-    return replace(
+    after = replace(
         connection,
         tokens=tokens,
         ciphertexts={one.id: connection.ciphertexts[one.id] for one in tokens},
@@ -845,3 +870,4 @@ def disconnect_refused(connection: Connection, now: datetime) -> Connection:
         updated_at=now,
         revision=connection.revision + 1,
     )
+    return remembering(connection, after, now)

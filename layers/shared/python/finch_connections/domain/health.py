@@ -22,6 +22,7 @@ from finch_connections.domain.connection import (
     with_entity_names,
     with_living_marks,
 )
+from finch_connections.domain.history import remembering
 from finch_connections.domain.token_response import (
     DEAD_AGAIN_AFTER,
     Introspection,
@@ -118,8 +119,8 @@ def _with_findings(
     # Finch may have named a connection for the first time.
     named = {ids[token.id]: token.connection_id for token in tokens}
     new_names = [one.finch_key for one in findings.values() if one.finch_key]
-    connection = replace(connection, tokens=tokens)
-    return replace(
+    before, connection = connection, replace(connection, tokens=tokens)
+    after = replace(
         with_living_marks(with_entity_names(connection, names)),
         finch_key=new_names[0] if new_names else connection.finch_key,
         used_at={named.get(one, one): at for one, at in connection.used_at.items()},
@@ -132,6 +133,7 @@ def _with_findings(
         updated_at=connection.updated_at if quiet else now,
         revision=connection.revision + 1,
     )
+    return remembering(before, after, now)
 
 
 def found_dead(connection: Connection, connection_id: str, now: datetime) -> Connection:

@@ -1,8 +1,9 @@
-"""A backend's request for a token, and the rule that chooses a token of the connection."""
+"""A backend's request for a token or a call of Finch, and the rule that chooses a token of the connection."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from finch_connections.domain.connection import (
     ANOTHER_TOKEN,
@@ -13,11 +14,15 @@ from finch_connections.domain.connection import (
     Token,
 )
 
+if TYPE_CHECKING:
+    from finch_connections.domain.finch_call import FinchCall
+
 
 class Outcome(StrEnum):
-    """The outcome of a request. All but the first three are reasons to refuse the token."""
+    """The outcome of a request. All but the first four are reasons to refuse it."""
 
     VENDED = "vended"
+    CALLED = "called"
     REPORTED = "reported"
     LISTED = "listed"
     NOT_FOUND = "not_found"
@@ -26,31 +31,43 @@ class Outcome(StrEnum):
     MISSING_PRODUCTS = "missing_products"
     PENDING = "pending"
     INVALID_REQUEST = "invalid_request"
+    PATH_NOT_ALLOWED = "path_not_allowed"
+    ENTITY_NEEDED = "entity_needed"
+    RATE_LIMITED = "rate_limited"
+    NOT_READY = "not_ready"
+    TOO_LARGE = "too_large"
+    FINCH_UNAVAILABLE = "finch_unavailable"
 
 
 @dataclass(frozen=True)
 class TokenRequest:
-    """A backend's request for a token. The backend names itself in `caller`."""
+    """A backend's request for a token, or for a `call` with it. The backend names itself in `caller`."""
 
     customer_id: str
     key: CompanyKey
     products: frozenset[str]
     purpose: str
     caller: str
+    call: "FinchCall | None" = None
 
 
 @dataclass(frozen=True)
 class Refused:
-    """The reason to refuse a token, with the status or the missing products that caused it."""
+    """The reason to refuse a request, with the status or the missing products that caused it.
+
+    `entity_ids` are the entities of which the call must name one, `retry_after` the seconds to wait.
+    """
 
     reason: Outcome
     status: ConnectionStatus | None = None
     missing: frozenset[str] = frozenset()
+    entity_ids: frozenset[str] = frozenset()
+    retry_after: int | None = None
 
 
 @dataclass(frozen=True)
 class AuditRecord:
-    """The record of a request for a token: caller, time, purpose and outcome; never the token's text.
+    """The record of a request: caller, time, purpose, call and outcome; never the token's text or a body.
 
     The record of an invalid request has only the fields that could be read.
     """
@@ -65,6 +82,7 @@ class AuditRecord:
     products: frozenset[str] = frozenset()
     connection_id: str | None = None
     token_id: str | None = None
+    call: str | None = None
 
 
 _OVER = (ConnectionStatus.DISCONNECTING, ConnectionStatus.DISCONNECTED)

@@ -34,6 +34,7 @@ from finch_connections.finch.errors import (
     ServerError,
     TokenDead,
     TokenNotSent,
+    TooLarge,
     UnknownAnswer,
 )
 from finch_connections.log import logger
@@ -45,6 +46,15 @@ CONNECT_SECONDS = 2.0
 READ_SECONDS = 12.0
 # No response of Finch is near this size. A larger one could use up the function's memory.
 _MOST_BYTES = 4_000_000
+# The headers of a response that a caller can use. The others describe its transfer.
+_PASSED_ON = (
+    "Content-Type",
+    "Finch-Request-Id",
+    "Finch-Data-Retrieved",
+    "Finch-Last-Attempted-Update-Date",
+    "Finch-Last-Attempted-Update-Result",
+    "Retry-After",
+)
 # An older TCP connection may be closed without our knowledge, above all after Lambda froze the
 # function. A code that is sent over it would leave the exchange uncertain.
 _KEEP_SECONDS = 5.0
@@ -81,7 +91,10 @@ _BY_STATUS: Mapping[int, type[FinchFailure]] = {
 
 
 class FinchClient:
-    """Sends one request at a time and never retries: a lost request may have had its effect."""
+    """Sends one request at a time and never retries: a lost request may have had its effect.
+
+    `request_id` is Finch's id of the last response, or None if none came or it had no id.
+    """
 
     def __init__(
         self,
@@ -95,6 +108,7 @@ class FinchClient:
         self._verify = _trusting()
         self._client = self._new_client()
         self._socket: socket | None = None
+        self.request_id: str | None = None
         self._last_used = wall_clock()
 
     def disconnect(self, token: SecretText) -> None:
@@ -148,23 +162,48 @@ class FinchClient:
         """
         began, failure = time.monotonic(), None
         try:
-            return self._call(method, path, read_seconds, request)
+            response = self._exchange(method, path, read_seconds, _MOST_BYTES, request)
+            if response.status_code in (200, 201):
+                return _parsed(response, self.request_id)
+            raise _failure(response, self.request_id)
         except FinchFailure as error:
             failure = error
             raise
         finally:
-            metrics.finch_called(
-                failure.kind if failure else metrics.OK,
-                failed=isinstance(failure, FinchUnavailable),
-                seconds=time.monotonic() - began,
-            )
+            _count(failure, began)
 
-    def _call(self, method: str, path: str, read_seconds: float, request: Mapping[str, Any]) -> Any:
+    def exchange(
+        self, method: str, path: str, *, read_seconds: float, most_bytes: int, **request: Any
+    ) -> httpx.Response:
+        """Finch's response, also to a request that Finch refuses.
+
+        Raises `NotReached` and `AnswerLost`. `request` takes httpx's arguments.
+        """
+        began, failure = time.monotonic(), None
+        try:
+            response = self._exchange(method, path, read_seconds, most_bytes, request)
+            failure = None if response.is_success else _failure(response, None)
+            return response
+        except FinchFailure as error:
+            failure = error
+            raise
+        finally:
+            _count(failure, began)
+
+    def _exchange(
+        self,
+        method: str,
+        path: str,
+        read_seconds: float,
+        most_bytes: int,
+        request: Mapping[str, Any],
+    ) -> httpx.Response:
         if self._wall_clock() - self._last_used > _KEEP_SECONDS:
             self._client.close()
             self._client = self._new_client()
+        self.request_id = None
         try:
-            response = self._received(method, path, read_seconds, request)
+            response = self._received(method, path, read_seconds, most_bytes, request)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             logger.warning("finch not reached", path=path, reason=type(error).__name__)
             raise NotReached from error
@@ -175,18 +214,24 @@ class FinchClient:
             self._last_used = self._wall_clock()
             # Cookies from the response to one customer's request must not go out with another's token.
             self._client.cookies.clear()
-        request_id = response.headers.get("Finch-Request-Id")
+        self.request_id = response.headers.get("Finch-Request-Id")
         logger.info(
-            "finch answered", path=path, status=response.status_code, finch_request_id=request_id
+            "finch answered",
+            path=path,
+            status=response.status_code,
+            finch_request_id=self.request_id,
         )
-        if response.status_code in (200, 201):
-            return _parsed(response, request_id)
-        raise _failure(response, request_id)
+        return response
 
     def _received(
-        self, method: str, path: str, read_seconds: float, request: Mapping[str, Any]
+        self,
+        method: str,
+        path: str,
+        read_seconds: float,
+        most_bytes: int,
+        request: Mapping[str, Any],
     ) -> httpx.Response:
-        """The whole response. Raises `httpx.HTTPError`, also if the response is too slow or too large."""
+        """The whole response. Raises `httpx.HTTPError`, also if the response is too slow, and `TooLarge`."""
         timeout = httpx.Timeout(CONNECT_SECONDS, read=read_seconds)
         # httpx limits each pause, not the whole call: one byte every few seconds would never time out.
         stop = Timer(2 * CONNECT_SECONDS + read_seconds, self._shut_down)
@@ -199,12 +244,12 @@ class FinchClient:
                 content = bytearray()
                 for chunk in response.iter_bytes():
                     content += chunk
-                    if len(content) > _MOST_BYTES:
-                        raise httpx.ReadError("The response is too large.")
+                    if len(content) > most_bytes:
+                        logger.warning("finch answer lost", path=path, reason="too large")
+                        raise TooLarge
         finally:
             stop.cancel()
-        request_id = response.headers.get("Finch-Request-Id")
-        headers = {"Finch-Request-Id": request_id} if request_id else {}
+        headers = {name: response.headers[name] for name in _PASSED_ON if name in response.headers}
         return httpx.Response(response.status_code, headers=headers, content=bytes(content))
 
     def _note_socket(self, event: str, info: Mapping[str, Any]) -> None:
@@ -232,6 +277,14 @@ class FinchClient:
 def bearer(token: SecretText) -> dict[str, str]:
     """The request header with an access token."""
     return {"Authorization": f"Bearer {token.reveal()}"}
+
+
+def _count(failure: FinchFailure | None, began: float) -> None:
+    metrics.finch_called(
+        failure.kind if failure else metrics.OK,
+        failed=isinstance(failure, FinchUnavailable),
+        seconds=time.monotonic() - began,
+    )
 
 
 def _require_success(answer: Any) -> None:

@@ -6,6 +6,7 @@ FinchFailure
 │   ├── RateLimited                  429: the request had no effect
 │   └── AnswerLost                   no usable response: the request may have had its effect
 │       ├── ServerError              5xx except 501, and 408
+│       ├── TooLarge                 a response with too many bytes
 │       └── UnknownAnswer            a response that is not in Finch's reference
 ├── FinchMisconfigured               our account or secret is wrong: the operator must act
 │   ├── InvalidClient                401 invalid_client_error
@@ -27,14 +28,21 @@ Source: "Error Types" in Finch's API reference.
 """
 
 import re
+from datetime import datetime
 from typing import ClassVar
+
+from finch_connections.domain.history import HistoryEntry, Step
 
 
 class FinchFailure(Exception):
-    """Any failure of a call to Finch. Our callers see `code`, which never changes, and `detail`."""
+    """Any failure of a call to Finch. Our callers see `code`, which never changes, and `detail`.
+
+    `reference` names the attempt to connect that failed to support.
+    """
 
     code: ClassVar[str]
     detail: ClassVar[str]
+    reference: str | None = None
 
     def __init__(self, finch_request_id: str | None = None) -> None:
         super().__init__(self.detail)
@@ -42,8 +50,12 @@ class FinchFailure(Exception):
 
     @property
     def kind(self) -> str:
-        """The name of the class in snake case, more precise than `code`, for metrics."""
+        """The name of the class in snake case, more precise than `code`, for metrics and histories."""
         return re.sub("(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
+
+    def entry(self, at: datetime, step: Step) -> HistoryEntry:
+        """The entry of a history for a step that failed."""
+        return HistoryEntry.of(at, step, self.kind, self.finch_request_id)
 
 
 class FinchUnavailable(FinchFailure):
@@ -67,6 +79,10 @@ class AnswerLost(FinchUnavailable):
 
 class ServerError(AnswerLost):
     """Finch reported an error of its own."""
+
+
+class TooLarge(AnswerLost):
+    """Finch's response has too many bytes."""
 
 
 class UnknownAnswer(AnswerLost):

@@ -19,6 +19,7 @@ from finch_connections.domain.connect_session import (
     ExchangeUncertain,
     Exchanging,
     Held,
+    Phase,
     SessionExpired,
     SessionUsed,
     Started,
@@ -44,6 +45,7 @@ from finch_connections.domain.connection import (
     require_room,
 )
 from finch_connections.domain.errors import Refusal
+from finch_connections.domain.history import HistoryEntry, Step
 from finch_connections.domain.ownership import (
     OwnedByAnother,
     Ownership,
@@ -111,6 +113,7 @@ class Finished(NamedTuple):
     `key` is the company, or None until Finch has named it. `completion` is the completion code for the
     browser that returned, if its user must confirm or may try again. `repaired` says whether a repair
     reached the connection that it was started for. `entity_names` are for the user who must confirm.
+    `because` is the failure that makes it pending, if any.
     """
 
     session: ConnectSession
@@ -119,6 +122,7 @@ class Finished(NamedTuple):
     completion: SecretText | None = None
     repaired: bool | None = None
     entity_names: tuple[str, ...] = ()
+    because: Refusal | FinchFailure | None = None
 
 
 class _Place(NamedTuple):
@@ -157,6 +161,7 @@ def settle(
     the token in escrow, if the caller has it. Raises `Refusal`.
     """
     key: CompanyKey | None = None
+    because: Refusal | FinchFailure | None = None
     for _ in range(_ATTEMPTS):
         if not (
             isinstance(session, Escrowed)
@@ -177,15 +182,17 @@ def settle(
             if approval is Approval.NONE and not session.escrow.browser_bound:
                 names = tuple(sorted(verified.introspection.entity_names.values()))
                 return Finished(session, Status.CONFIRM, key, completion, entity_names=names)
-            repaired = _commit(verified, token, now, services)
+            repaired = _commit(verified, token, approval, now, services)
             return Finished(session, Status.CONNECTED, key, repaired=repaired)
         except TokenDead as error:
             _store_dead(session, now, services)
             raise ConnectionEnded from error
         except FinchFailure as error:
             logger.warning("introspection failed", code=error.code, reason=type(error).__name__)
+            because = error
             break
-        except ConnectionBusy:
+        except ConnectionBusy as error:
+            because = error
             break
         except REFUSED as error:
             if completion:
@@ -209,7 +216,7 @@ def settle(
         _queue(session, now, services)
         with suppress(Conflict):
             services.sessions.bind(session, now)
-    return Finished(session, Status.PENDING, key, completion)
+    return Finished(session, Status.PENDING, key, completion, because=because)
 
 
 def company_is_free(session: Held, now: datetime, services: Services) -> bool:
@@ -389,7 +396,7 @@ def take_over(
     except OwnedByAnother as error:
         # Finch names the connection of the token only now, so the operator has not seen it.
         raise Conflict from error
-    _commit(verified, token, now, services, former, losing)
+    _commit(verified, token, Approval.OPERATOR, now, services, former, losing)
     return verified.place.key
 
 
@@ -471,6 +478,7 @@ def _described(
 def _commit(
     verified: _Verified,
     token: SecretText,
+    approval: Approval,
     now: datetime,
     services: Services,
     former: str | None = None,
@@ -490,6 +498,7 @@ def _commit(
     )
     customer_id, connection_id = attempt.customer_id, token_response.connection_id
     name = attempt.finch_customer_id or customer_id
+    entries = _entries(session, approval, now, services)
     repaired = repair_result(attempt, key, connection_id)
     after = attach(
         existing,
@@ -530,7 +539,7 @@ def _commit(
             if noted is not broken:
                 writes.append(services.connections.writing(noted))
     try:
-        services.sessions.complete(session, key, now, writes, repaired=repaired)
+        services.sessions.complete(session, key, now, writes, repaired=repaired, entries=entries)
     except Conflict:
         if former is None:
             require_free(company, ownerships.get(company.owned_id))
@@ -543,6 +552,20 @@ def _commit(
         connection_id=connection_id,
     )
     return repaired
+
+
+def _entries(
+    session: Escrowed | Held, approval: Approval, now: datetime, services: Services
+) -> list[HistoryEntry]:
+    """The entries for an attached token, just after Finch has described it."""
+    request_id = services.finch.finch.request_id
+    attached = [
+        HistoryEntry.of(now, Step.VERIFIED, None, request_id),
+        HistoryEntry.of(now, Phase.COMPLETE),
+    ]
+    if session.escrow.browser_bound and approval is not Approval.OPERATOR:
+        return attached
+    return [HistoryEntry.of(now, Step.CONFIRMED, approval.name.lower()), *attached]
 
 
 def _adding(

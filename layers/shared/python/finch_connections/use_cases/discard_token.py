@@ -14,6 +14,7 @@ from finch_connections.domain.connect_session import (
     dead_for_good,
 )
 from finch_connections.domain.connection import CompanyKey, is_pair_id, refused_for_days
+from finch_connections.domain.history import Step
 from finch_connections.domain.ownership import Discard, OwnershipRecord, discard_of, others
 from finch_connections.domain.secret import SecretText
 from finch_connections.domain.token_response import same_connection
@@ -188,15 +189,24 @@ def _end(session: Discarding, now: datetime, services: Services) -> None:
             # Finch has ended nothing. Others need not wait for the next try, which decides again.
             with suppress(Conflict):
                 services.sessions.discard(
-                    session, session.error, session.discarding_since, now, session.key, reopening
+                    *(session, session.error, session.discarding_since, now, session.key),
+                    reopening,
+                    entry=error.entry(now, Step.NOT_ENDED),
                 )
         raise
-    _over(session, reopening, now, services)
+    _over(session, reopening, now, services, services.finch.finch.request_id)
     logger.info("token discarded", customer_id=customer_id, connection_id=connection_id)
 
 
-def _over(session: Discarding, reopening: "list[Write]", now: datetime, services: Services) -> None:
+def _over(
+    session: Discarding,
+    reopening: "list[Write]",
+    now: datetime,
+    services: Services,
+    finch_request_id: str | None = None,
+) -> None:
     handle_hash = session.attempt.handle_hash
     held = services.ownerships.held_by(handle_hash, behind(session))
     leaving = services.ownerships.leaving(held, handle_hash)
-    services.sessions.end(session, session.error, now, [*leaving, *reopening])
+    writes = [*leaving, *reopening]
+    services.sessions.end(session, session.error, now, writes, finch_request_id)

@@ -1,6 +1,7 @@
 """Disconnects a connection or a single entity of it: at Finch first, and only then in the row."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -27,10 +28,12 @@ from finch_connections.domain.connection import (
     entity_refused,
     is_pair_id,
     key_fields,
+    noted,
     partly_ended,
     refused_for_days,
 )
 from finch_connections.domain.health import dead_for_good, found_alive, found_dead
+from finch_connections.domain.history import HistoryEntry, Step, added
 from finch_connections.domain.ownership import Ownership, freed
 from finch_connections.domain.secret import SecretText
 from finch_connections.domain.work_item import FIRST_LOOK, ConnectionSubject, WorkItem
@@ -170,13 +173,15 @@ def begin(
 
 def _resume(connection: Connection, now: datetime, services: Services) -> Connection:
     customer_id, key = connection.customer_id, connection.key
-    conflict, confirmed = False, set[str]()
+    conflict, confirmed = False, dict[str, str | None]()
+    refusals: list[HistoryEntry] = []
     for _ in range(_ATTEMPTS):
         if connection.status is not ConnectionStatus.DISCONNECTING:
             # Another call has ended it. This call must not end a login that was connected later.
             return connection
         try:
-            connection, refused = _end_each(connection, confirmed, now, services)
+            connection, refused = _end_each(connection, confirmed, refusals, now, services)
+            connection = replace(connection, history=added(connection.history, *refusals))
             if connection.ended.issuperset(connection.connection_ids):
                 after = disconnected(connection, now)
             elif (
@@ -187,7 +192,7 @@ def _resume(connection: Connection, now: datetime, services: Services) -> Connec
                 after = disconnect_refused(connection, now)
             else:
                 logger.warning("disconnect unfinished", extra=key_fields(customer_id, key))
-                return connection
+                return _remembered(connection, refusals, services)
             owned = freed(connection, after)
             # Usually the records have no holders. So the first attempt does not read the records.
             freeing = (
@@ -234,12 +239,14 @@ def _end_entity(
         if since is None:
             # Another call has ended it, or the whole connection is on its way.
             return connection
-        confirmed, refused = _confirmed(connection, entity_id, services)
+        refusals: list[HistoryEntry] = []
+        confirmed, refused = _confirmed(connection, entity_id, refusals, now, services)
+        connection = replace(connection, history=added(connection.history, *refusals))
         after = entity_disconnected(connection, entity_id, confirmed, now)
         if entity_id in after.ending_entities and not confirmed:
             if not (refused and refused_for_days(since, now)):
                 logger.warning("entity disconnect unfinished", extra=fields, entity_id=entity_id)
-                return connection
+                return _remembered(connection, refusals, services)
             after = entity_refused(connection, entity_id, now)
         try:
             services.connections.write(after)
@@ -254,8 +261,29 @@ def _end_entity(
     raise ConnectionBusy
 
 
-def _confirmed(connection: Connection, entity_id: str, services: Services) -> tuple[set[str], bool]:
-    """The Finch connections that have confirmed the end of an entity, and whether another has refused it."""
+def _remembered(
+    connection: Connection, refusals: Sequence[HistoryEntry], services: Services
+) -> Connection:
+    """Stores what Finch has just refused, unless the connection has changed. Returns the connection."""
+    if refusals:
+        with suppress(Conflict):
+            after = noted(connection)
+            services.connections.write(after)
+            return after
+    return connection
+
+
+def _confirmed(
+    connection: Connection,
+    entity_id: str,
+    refusals: list[HistoryEntry],
+    now: datetime,
+    services: Services,
+) -> tuple[set[str], bool]:
+    """The Finch connections that have confirmed the end of an entity, and whether another has refused it.
+
+    Adds an entry for each refusal to `refusals`.
+    """
     confirmed, refused = set[str](), False
     ids = {one.connection_id for one in connection.tokens if entity_id in one.living_entities}
     for connection_id in sorted(ids):
@@ -267,15 +295,18 @@ def _confirmed(connection: Connection, entity_id: str, services: Services) -> tu
             if all(list(results)) if is_pair_id(connection_id) else any(results):
                 confirmed.add(connection_id)
                 continue
-            reason = TokenDead.__name__
+            failure: FinchFailure = TokenDead(services.finch.request_id)
         except NOT_ABOUT_THE_TOKEN:
             raise
         except FinchFailure as error:
             refused = refused or not isinstance(error, FinchUnavailable)
-            reason = type(error).__name__
+            failure = error
         logger.warning(
-            "entity disconnect not confirmed", connection_id=connection_id, reason=reason
+            "entity disconnect not confirmed",
+            connection_id=connection_id,
+            reason=type(failure).__name__,
         )
+        refusals.append(failure.entry(now, Step.ENTITY_NOT_ENDED))
     return confirmed, refused
 
 
@@ -322,12 +353,17 @@ def _existing(customer_id: str, key: CompanyKey, connections: ConnectionTable) -
 
 
 def _end_each(
-    connection: Connection, confirmed: set[str], now: datetime, services: Services
+    connection: Connection,
+    confirmed: dict[str, str | None],
+    refusals: list[HistoryEntry],
+    now: datetime,
+    services: Services,
 ) -> tuple[Connection, bool]:
     """The connection with the ids that Finch has confirmed so far, and whether Finch refused the rest.
 
     Writes after each id except the last, so that many logins come to an end even if Finch is slow.
-    Adds the ids that a token has ended to `confirmed`, for the next attempt after a conflict. An id
+    Adds the ids that a token has ended to `confirmed`, with the id of Finch's response, for the next
+    attempt after a conflict, and an entry for each id that Finch has not ended to `refusals`. An id
     counts as ended without that if Finch calls all its tokens dead, and has called them dead an hour
     before; the next attempt checks this again, because the other write may have added a token. Raises
     `Conflict`.
@@ -338,17 +374,20 @@ def _end_each(
             continue
         try:
             if connection_id not in confirmed and _end(connection, connection_id, services):
-                confirmed.add(connection_id)
+                confirmed[connection_id] = services.finch.request_id
             elif connection_id not in confirmed and not dead_for_good(
                 connection, connection_id, now
             ):
                 logger.warning("disconnect not confirmed", connection_id=connection_id)
+                dead = TokenDead(services.finch.request_id)
+                refusals.append(dead.entry(now, Step.NOT_ENDED))
                 connection = _noted(
                     found_dead(connection, connection_id, now), connection, services
                 )
                 continue
         except NOT_ABOUT_THE_TOKEN as error:
             logger.warning("disconnect stopped", reason=type(error).__name__)
+            refusals.append(error.entry(now, Step.NOT_ENDED))
             return connection, False
         except FinchFailure as error:
             logger.warning(
@@ -357,14 +396,17 @@ def _end_each(
                 reason=type(error).__name__,
                 finch_request_id=error.finch_request_id,
             )
+            refusals.append(error.entry(now, Step.NOT_ENDED))
             refused = refused or not isinstance(error, FinchUnavailable)
             if not_dead(error):
                 connection = _noted(found_alive(connection, connection_id), connection, services)
             continue
-        ended = partly_ended(connection, connection.ended | {connection_id}, now)
+        ended = partly_ended(
+            connection, connection.ended | {connection_id}, now, confirmed.get(connection_id)
+        )
         if ended.ended.issuperset(connection.connection_ids):
             # The caller's write ends the connection and includes this id.
-            return replace(connection, ended=ended.ended), False
+            return replace(connection, ended=ended.ended, history=ended.history), False
         services.connections.write(ended)
         connection = ended
     return connection, refused

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,10 +22,12 @@ from finch_connections.domain.connect_session import (
     ExchangeUncertain,
     Exchanging,
     Keeping,
+    Phase,
     SessionNotFound,
     Uncertain,
     behind,
 )
+from finch_connections.domain.history import HistoryEntry, Step
 from finch_connections.domain.secret import SecretText
 from finch_connections.domain.token_response import TokenResponse
 from finch_connections.finch.connect_api import ConnectApi
@@ -71,6 +74,7 @@ def exchange(
     state_echoed: bool,
     meant: Callable[[TokenResponse], Attempt],
     bound: Callable[[Attempt], bool],
+    now: datetime,
     services: Services,
 ) -> tuple[Escrowed, SecretText]:
     """Sends the code to Finch exactly once. Returns the session with its token in escrow, and the token.
@@ -83,21 +87,24 @@ def exchange(
     try:
         token, token_response = services.finch.exchange(code, session.attempt.redirect_uri)
     except RequestRefused as error:
-        _store_no_token(session, partial(sessions.reject, session, code), services)
+        entry = error.entry(now, Step.NOT_EXCHANGED)
+        _store_no_token(session, partial(sessions.reject, session, code, entry), services)
         raise CodeRejected from error
     except AnswerLost as error:
-        raise _uncertain(session, services) from error
-    except FinchFailure:
-        _store_no_token(session, partial(sessions.give_back, session), services)
+        raise _uncertain(session, error.finch_request_id, now, services) from error
+    except FinchFailure as error:
+        entry = error.entry(now, Step.NOT_EXCHANGED)
+        _store_no_token(session, partial(sessions.give_back, session, entry), services)
         raise
+    entry = HistoryEntry.of(now, Phase.ESCROWED, None, services.finch.finch.request_id)
     try:
         attempt = meant(token_response)
         # The ciphertext follows in `_keep`.
         escrow = Escrow(b"", token_response, state_echoed, bound(attempt))
-        return _keep(session, attempt, token, escrow, services), token
+        return _keep(session, attempt, token, escrow, entry, services), token
     except Exception as error:
         logger.exception("token not kept")
-        raise _uncertain(session, services) from error
+        raise _uncertain(session, entry.finch_request_id, now, services) from error
 
 
 def _store_no_token(
@@ -121,11 +128,13 @@ def _same_request(
     return session.consumption.attempt == latest.consumption.attempt
 
 
-def _uncertain(session: Exchanging, services: Services) -> ExchangeUncertain:
+def _uncertain(
+    session: Exchanging, finch_request_id: str | None, now: datetime, services: Services
+) -> ExchangeUncertain:
     """The error for an exchange whose response was lost: a token may exist that we never received."""
     logger.error("exchange uncertain", customer_id=session.attempt.customer_id)
     try:
-        services.sessions.uncertain(session)
+        services.sessions.uncertain(session, now, finch_request_id)
     except Exception:
         # The session's work item finds the exchange abandoned, and stores the same.
         logger.exception("exchange not noted as uncertain")
@@ -137,6 +146,7 @@ def _keep(
     attempt: Attempt,
     token: SecretText,
     escrow: Escrow,
+    entry: HistoryEntry,
     services: Services,
 ) -> Escrowed:
     """Stores the token in escrow, and the session as a holder; returns the session. Repeats failed steps."""
@@ -154,7 +164,7 @@ def _keep(
                 ciphertext = services.vault.encrypt_escrow(token, handle_hash, attempt.customer_id)
                 escrow = replace(escrow, ciphertext=ciphertext)
             left = ownerships.leaving(ownerships.held_by(handle_hash, unmeant), handle_hash)
-            return services.sessions.escrow(session, attempt, escrow, [*holding, *left])
+            return services.sessions.escrow(session, attempt, escrow, entry, [*holding, *left])
         except Exception as error:
             pause = next(pauses, None)
             if pause is None:

@@ -1,6 +1,7 @@
 """Finishes a connection: from the return with a code to the connection, or to a confirmation."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
@@ -28,6 +29,7 @@ from finch_connections.domain.connect_session import (
     session_of_completion,
 )
 from finch_connections.domain.errors import InternalError, InvalidRequest, Refusal
+from finch_connections.domain.history import HistoryEntry, Step
 from finch_connections.domain.secret import SecretText
 from finch_connections.domain.token_response import TokenResponse
 from finch_connections.domain.work_item import FIRST_LOOK, SessionSubject, WorkItem
@@ -101,7 +103,12 @@ def finish_redirect(
             raise SessionNotFound
         if error is not None:
             logger.info("consent refused", customer_id=session.attempt.customer_id)
-            return Failed(error if error == "access_denied" else "finch_refused", session)
+            reason = error if error == "access_denied" else "finch_refused"
+            newest = session.attempt.history[-1:]
+            # A person who has the link cannot cause a write with each request.
+            if isinstance(session, Started) and all(one.step != Step.DENIED for one in newest):
+                services.sessions.note(session, HistoryEntry.of(now, Step.DENIED, reason))
+            return Failed(reason, session)
         if not code:
             raise InvalidRequest("The callback has neither a code nor an error.")
         # Before a work item is queued, which would only find that this code is spent.
@@ -153,7 +160,8 @@ def finish_embedded(
     ):
         raise SessionNotFound
     back = _Return(code, state_echoed=True, bound=lambda _: True, now=now)
-    return _finish(session, back, services)
+    with _referring_to(session):
+        return _finish(session, back, services)
 
 
 def confirm(
@@ -175,7 +183,18 @@ def confirm(
         services.sessions.get(session_of_completion(completion)), completion, customer_id
     )
     approval = Approval.NONE if look else Approval.CUSTOMER
-    return settle(session, approval, completion=completion, now=now, services=services)
+    with _referring_to(session):
+        return settle(session, approval, completion=completion, now=now, services=services)
+
+
+@contextmanager
+def _referring_to(session: ConnectSession) -> Iterator[None]:
+    """Adds the reference of the session to what its customer learns of a failure."""
+    try:
+        yield
+    except (Refusal, FinchFailure) as failure:
+        failure.reference = session.attempt.reference
+        raise
 
 
 def _finish(session: ConnectSession, back: _Return, services: Services) -> Finished:
@@ -222,7 +241,8 @@ def _consume(session: Started, back: _Return, services: Services) -> Exchanging 
     handle_hash = session.attempt.handle_hash
     holding = [services.ownerships.holding(one, handle_hash) for one in behind(session)]
     try:
-        return services.sessions.consume(session, back.code, back.now, holding)
+        bound = back.bound(session.attempt)
+        return services.sessions.consume(session, back.code, back.now, holding, browser_bound=bound)
     except Conflict:
         require_unspent(services.sessions.noted(back.code), session)
         return None
@@ -242,6 +262,7 @@ def _exchange(session: Exchanging, back: _Return, services: Services) -> Finishe
         state_echoed=back.state_echoed,
         meant=meant,
         bound=back.bound,
+        now=back.now,
         services=services,
     )
     # The escrow says whether the browser is bound: the token may belong to another attempt.

@@ -30,6 +30,7 @@ from finch_connections.domain.connection import (
 )
 from finch_connections.domain.errors import InternalError, Refusal
 from finch_connections.domain.health import look_again_at, waits_for_days
+from finch_connections.domain.history import HistoryEntry, Step
 from finch_connections.domain.token_response import DEAD_AGAIN_AFTER
 from finch_connections.domain.work_item import (
     FIRST_LOOK,
@@ -75,10 +76,14 @@ class Report(StrEnum):
 
 
 class Processed(NamedTuple):
-    """The result of a look: when the row is due again, if the look decides that, and the report, if any."""
+    """The result of a look: when the row is due again, if the look decides that, and the report, if any.
+
+    `because` is the failure that left the work unfinished, if any.
+    """
 
     again_at: datetime | None = None
     report: Report | None = None
+    because: Refusal | FinchFailure | None = None
 
 
 class Services(NamedTuple):
@@ -106,18 +111,26 @@ def process(work_item: WorkItem, *, now: datetime, services: Services) -> Proces
         # The fault is our account or secret, not the connection. Only the operator can fix it.
         logger.error("task unfinished", reason=type(error).__name__)
         report = Report.FINCH_MISCONFIGURED
-        result = _later(work_item, row, now, services)
+        result = _later(work_item, row, now, services)._replace(because=error)
     except (Conflict, ConnectionBusy, FinchFailure, Unanswered) as error:
         logger.info("task unfinished", reason=type(error).__name__)
         result = _later(work_item, row, now, services)
+        if isinstance(error, ConnectionBusy | FinchFailure):
+            result = result._replace(because=error)
     except Exception:
         # AWS fails for a while, or we have a bug. The row is due again, and the operator gets a report.
         logger.exception("task failed")
         report = Report.INTERNAL_ERROR
-        result = _later(work_item, row, now, services)
+        result = _later(work_item, row, now, services)._replace(because=InternalError())
     if result.again_at:
-        _postpone(row, result.again_at, services)
+        _postpone(row, result.again_at, services, _tried(result.because, now))
     return result._replace(report=report or result.report)
+
+
+def _tried(because: Refusal | FinchFailure | None, now: datetime) -> HistoryEntry | None:
+    if isinstance(because, FinchFailure):
+        return because.entry(now, Step.TRIED)
+    return HistoryEntry.of(now, Step.TRIED, because.code) if because else None
 
 
 def put_off(subject: Subject, *, now: datetime, services: Services) -> None:
@@ -160,12 +173,17 @@ def _look(work_item: WorkItem, row: _Row, now: datetime, services: Services) -> 
             return _connection(work_item, row, now, services)
 
 
-def _postpone(row: _Row, until: datetime, services: Services) -> None:
-    """Makes a row due at `until`. If that fails, the row is due when its lease ends."""
+def _postpone(
+    row: _Row, until: datetime, services: Services, tried: HistoryEntry | None = None
+) -> None:
+    """Makes a row due at `until`. If that fails, the row is due when its lease ends.
+
+    A session stores how it was tried; a connection has what Finch refused in its history.
+    """
     try:
         match row:
             case SessionSubject(handle_hash):
-                services.connecting.sessions.postpone(handle_hash, until)
+                services.connecting.sessions.postpone(handle_hash, until, tried)
             case ConnectionSubject(customer_id, key):
                 services.connecting.connections.postpone(customer_id, key, until)
     except Conflict:
@@ -247,7 +265,7 @@ def _connected(customer_id: str, key: CompanyKey, now: datetime, services: Servi
 def _exchanging(session: Exchanging, now: datetime, services: exchange_code.Services) -> Processed:
     if not session.abandoned(now):
         return Processed(session.consumption.consumed_at + EXCHANGE_LIMIT)
-    services.sessions.uncertain(session)
+    services.sessions.uncertain(session, now)
     logger.error("exchange uncertain", customer_id=session.attempt.customer_id)
     return _reminder(now, Report.EXCHANGE_UNCERTAIN)
 
@@ -272,11 +290,11 @@ def _escrowed(
     if done.status is Status.CONNECTED and done.key:
         return _connected(customer_id, done.key, now, services)
     if done.status is Status.PENDING or not isinstance(done.session, Escrowed | Held):
-        return _later(work_item, row, now, services)
+        return _later(work_item, row, now, services)._replace(because=done.because)
     confirm_until = session.consumption.confirm_until
     if now < confirm_until:
         if isinstance(done.session, Escrowed):
-            connecting.sessions.await_confirmation(done.session)
+            connecting.sessions.await_confirmation(done.session, now)
             return Processed()
         # Its company is free, but may get another owner: then an operator must decide.
         return Processed(min(confirm_until, now + LONGEST_PAUSE))

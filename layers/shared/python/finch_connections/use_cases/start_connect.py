@@ -33,6 +33,7 @@ from finch_connections.domain.connection import (
     to_repair,
 )
 from finch_connections.domain.errors import InternalError, Refusal
+from finch_connections.domain.history import HistoryEntry, Step, added
 from finch_connections.domain.identifier import is_finch_id
 from finch_connections.domain.secret import SecretText
 from finch_connections.finch.connect_api import ConnectApi, FinchSession
@@ -52,10 +53,10 @@ class Opened(NamedTuple):
 
 
 class NotOpened(NamedTuple):
-    """A failed click: the code of its error, and the page to return to, which is None if not known."""
+    """A failed click: the code of its error, and the attempt, which is None if it was not found."""
 
     code: str
-    return_to: str | None
+    attempt: Attempt | None
 
 
 def start(
@@ -80,6 +81,9 @@ def start(
             session, session.attempt.created_at, connections, ownerships, finch
         )
         session_id = finch_session.session_id
+        sent = HistoryEntry.of(session.attempt.created_at, Step.SENT, None, finch.finch.request_id)
+        history = added(session.attempt.history, sent)
+        session = Started(replace(session.attempt, history=history))
     sessions.add(session)
     logger.info("connect session started", customer_id=customer_id, mode=mode)
     return session_id
@@ -110,12 +114,16 @@ def open_link(
             sessions.spend(Spending.CLICK, started.attempt, now)
             _require_room(started.attempt, connections, max_connections)
             prepared()
-            started, finch_session = _open_finch_session(
-                started, now, connections, ownerships, finch
-            )
+            try:
+                started, finch_session = _open_finch_session(
+                    started, now, connections, ownerships, finch
+                )
+            except FinchFailure as error:
+                sessions.note(started, error.entry(now, Step.NOT_SENT))
+                raise
             url = finch_session.connect_url
             try:
-                sessions.opened(started, Click(url, now))
+                sessions.opened(started, Click(url, now), finch.finch.request_id)
             except Conflict:
                 raise SessionUsed from None
     except (Refusal, FinchFailure) as error:
@@ -126,7 +134,7 @@ def open_link(
         code = InternalError.code
     else:
         return Opened(url, handle)
-    return NotOpened(code, session.attempt.return_to if session else None)
+    return NotOpened(code, session.attempt if session else None)
 
 
 def check_link(handle_text: str, *, now: datetime, sessions: SessionTable) -> Started | NotOpened:
@@ -136,7 +144,7 @@ def check_link(handle_text: str, *, now: datetime, sessions: SessionTable) -> St
         session = sessions.get(require_handle(handle_text).digest())
         return require_link(session, now)
     except Refusal as error:
-        return NotOpened(error.code, session.attempt.return_to if session else None)
+        return NotOpened(error.code, session.attempt if session else None)
 
 
 def _require_room(attempt: Attempt, connections: ConnectionTable, limit: int) -> None:

@@ -23,8 +23,9 @@ from finch_connections.domain.token_request import (
 from finch_connections.domain.work_item import ConnectionSubject, WorkItem
 from finch_connections.log import logger
 
-# The `route` of its outcomes in the metrics.
+# The `route` of the outcomes in the metrics, for tokens and for calls of Finch.
 ROUTE = "vend_token"
+CALL_ROUTE = "call_finch"
 # Finch's ids are short, so a list of so many connections fits into a response of Lambda.
 PAGE = 1_000
 
@@ -46,26 +47,59 @@ class Vended(NamedTuple):
     readable: frozenset[str]
 
 
+class Found(NamedTuple):
+    """The token that a request gets, with its connection."""
+
+    token: Token
+    connection: Connection
+
+    @property
+    def readable(self) -> frozenset[str]:
+        """The entities that the token can read."""
+        return readable_entities(self.token, self.connection)
+
+
 def vend(
     request: TokenRequest, *, in_time: Callable[[], bool], now: datetime, services: Services
 ) -> Vended | Refused:
-    """A token that covers the request, or the reason to refuse. Both are recorded before this returns.
+    """A token that covers the request, or the reason to refuse. Both are recorded before this returns."""
+    found = find(request, now=now, services=services)
+    if isinstance(found, Refused):
+        return found
+    return take(request, found, in_time=in_time, now=now, services=services)
+
+
+def find(request: TokenRequest, *, now: datetime, services: Services) -> Found | Refused:
+    """The token that covers the request, still encrypted, or the reason to refuse, which is recorded."""
+    connection = services.connections.get(request.customer_id, request.key)
+    if connection is None:
+        return refuse(request, Refused(Outcome.NOT_FOUND), now=now, services=services)
+    choice = choose(connection, request.products)
+    if isinstance(choice, Refused):
+        return refuse(request, choice, now=now, services=services)
+    return Found(choice, connection)
+
+
+def take(
+    request: TokenRequest,
+    found: Found,
+    *,
+    in_time: Callable[[], bool],
+    now: datetime,
+    services: Services,
+) -> Vended:
+    """Decrypts the token. The request is recorded before this returns.
 
     The first token of a Finch connection on a day also updates its last use. The response does not depend
     on this write, so it needs time: `in_time` says whether enough is left.
     """
-    connection = services.connections.get(request.customer_id, request.key)
-    if connection is None:
-        return _refuse(request, Refused(Outcome.NOT_FOUND), now, services)
-    choice = choose(connection, request.products)
-    if isinstance(choice, Refused):
-        return _refuse(request, choice, now, services)
-    ciphertext = connection.ciphertexts[choice.id]
+    token, connection = found
+    ciphertext = connection.ciphertexts[token.id]
     text = services.vault.decrypt_stored(ciphertext, request.customer_id, request.key)
-    _record(request, Outcome.VENDED, choice, now, services)
+    _record(request, Outcome.CALLED if request.call else Outcome.VENDED, token, now, services)
     if in_time():
-        _note_use(connection, choice.connection_id, now, services)
-    return Vended(choice, text, readable_entities(choice, connection))
+        _note_use(connection, token.connection_id, now, services)
+    return Vended(token, text, found.readable)
 
 
 def report(
@@ -79,7 +113,7 @@ def report(
     tokens = connection.tokens if connection else ()
     token = next((one for one in tokens if one.id == token_id), None)
     if token is None:
-        return _refuse(request, Refused(Outcome.NOT_FOUND), now, services)
+        return refuse(request, Refused(Outcome.NOT_FOUND), now=now, services=services)
     _record(request, Outcome.REPORTED, token, now, services)
     work_item = WorkItem(ConnectionSubject(request.customer_id, request.key), now)
     services.queue.send(work_item)
@@ -129,7 +163,10 @@ def _note_use(
         logger.exception("use not noted")
 
 
-def _refuse(request: TokenRequest, refused: Refused, now: datetime, services: Services) -> Refused:
+def refuse(
+    request: TokenRequest, refused: Refused, *, now: datetime, services: Services
+) -> Refused:
+    """Records a refusal, and returns it."""
     _record(request, refused.reason, None, now, services)
     return refused
 
@@ -148,11 +185,12 @@ def _record(
         products=request.products,
         connection_id=token.connection_id if token else None,
         token_id=token.id if token else None,
+        call=str(request.call) if request.call else None,
     )
     services.audit.write(record)
-    metrics.count(ROUTE, outcome)
+    metrics.count(CALL_ROUTE if request.call else ROUTE, outcome)
     logger.info(
-        "token asked for",
+        "call of finch asked for" if request.call else "token asked for",
         extra=key_fields(request.customer_id, request.key),
         outcome=outcome,
         caller=request.caller,

@@ -202,6 +202,7 @@ def _problem(error: Refusal | FinchFailure, request_id: str) -> Response:
         "detail": str(error),
         "code": error.code,
         "request_id": request_id,
+        **({"reference": error.reference} if error.reference else {}),
     }
     headers = {**_HEADERS, "content-type": "application/problem+json"}
     if isinstance(error, Refusal) and error.retry_after:

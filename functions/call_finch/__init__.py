@@ -1,0 +1,5 @@
+"""Loaded before the handler."""
+
+from finch_connections import cold_start
+
+cold_start.begin()

@@ -190,6 +190,8 @@ class World:
             "FrontendOrigins": ",".join(page.rstrip("/") for page in pages),
             "ReturnUrls": ",".join(pages),
             "ConnectModes": "redirect,embedded",
+            # A limit that no customer of the local world reaches, so that connections are counted.
+            "MaxConnections": "1000",
             "ApiUrl": self.api_url,
             "FinchApiUrl": self.finch_url,
             "Production": "false",

@@ -36,6 +36,8 @@ def old_key() -> Iterator[str]:
 def needed(in_process: InProcess) -> dict[Exercise, set[Need]]:
     """The permissions that each exercise uses."""
     in_process.reset()
+    # Without a limit, no function counts connections.
+    in_process.limit_connections(1000)
     prepared = prepare_world(in_process, old_key)
     NEEDED.clear()
     for one in EXERCISES:
@@ -140,6 +142,7 @@ def test_roles_without_decrypt_cannot_read_stored_ciphertexts() -> None:
     assert restricted == {
         *("StartConnectRole.ReadConnections", "ListConnectionsRole.ReadConnections"),
         "VendTokenRole.ListConnections",
+        *("FinishConnectRole.CountConnections", "ProcessWorkRole.CountConnections"),
         # To write only the last use of a connection.
         *("VendTokenRole.NoteUse", "CallFinchRole.NoteUse"),
     }

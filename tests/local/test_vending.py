@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
-import finch
 import pytest
 from botocore.exceptions import ClientError
 
 from finch_tokens import TokenClient
-from finch_tokens.http import finch_connections_client
+from local import example_backend
 from local.fake_finch.seed_world import CEDARLINE, LENA, people
 from local.world import STACK_NAME, EmulatedAws, World
 from operations.__main__ import main as operate
@@ -204,13 +203,9 @@ def test_finchs_own_sdk_reads_a_directory_both_ways(
     monkeypatch.setenv("FINCH_API_URL", world.finch_url)
     function = {"vend_token": "VendToken", "call_finch": "CallFinch"}[through]
     client = TokenClient(world.aws.client("lambda"), world.alias(function), "payroll-sync")
-    with finch_connections_client(
-        through=through, client=client, purpose="test", **CEDARLINES
-    ) as http:
-        found = list(finch.Finch(access_token="", http_client=http).hris.directory.list())
-    assert {one.id for one in found} == {
-        person.id for person in people(CEDARLINE, CEDARLINE.entities[0])
-    }
+    assert example_backend.count(client, through, CEDARLINES) == len(
+        people(CEDARLINE, CEDARLINE.entities[0])
+    )
     request = {"action": "audit", "customer_id": "acme"}
     records = invoke(world, world.aws, "ResolveUnfinished", request)["result"]["records"]
     expected = ["vended"] if through == "vend_token" else ["called", "called"]

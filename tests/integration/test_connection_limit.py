@@ -258,7 +258,7 @@ def test_next_connection_after_the_row_of_the_last_expired(
             if one["handle_hash"]["S"].startswith("adding#")
         ]
         assert int(row["ttl"]["N"]) < deployed.clock.now.timestamp()
-        SessionTable.get.__globals__["clients"].client("dynamodb").delete_item(
+        deployed.tables.dynamodb.delete_item(
             TableName=deployed.tables.sessions, Key={"handle_hash": row["handle_hash"]}
         )
 

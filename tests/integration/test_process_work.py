@@ -904,7 +904,8 @@ def test_disconnect_during_an_aws_failure_is_accepted_and_finished_later(
         patched.setattr(owner, step, failing)
         reply = acme.disconnect()
     assert (reply.status, reply.json["status"]) == (202, "disconnecting")
-    deployed.queue.pass_time(2 * HOUR)
+    # On a slow machine, the look after an hour can come seconds too early to confirm a dead token.
+    deployed.queue.pass_time(3 * HOUR)
     assert acme.connection()["status"] == "disconnected"
     assert live_token_ids(deployed) == set()
 

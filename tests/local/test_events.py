@@ -126,7 +126,12 @@ def test_unreadable_record_becomes_a_dead_letter_and_blocks_no_other_event(
     world: World, acme: Person
 ) -> None:
     sqs, queue = world.aws.client("sqs"), world.output("EventsDeadLetterQueueUrl")
-    unreadable = row(acme) | {"provider_id#company_id": {"S": "x#y"}, "news": {"BOOL": True}}
+    # Of another customer, because a request that counts connections reads all of its customer.
+    unreadable = row(acme) | {
+        "customer_id": {"S": "another"},
+        "provider_id#company_id": {"S": "x#y"},
+        "news": {"BOOL": True},
+    }
     world.aws.client("dynamodb").put_item(
         TableName=world.output("ConnectionsTableName"), Item=unreadable
     )

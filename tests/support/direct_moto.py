@@ -65,10 +65,16 @@ def _node_types(processor: Any) -> tuple[Any, ...]:
 
 
 def _saved(table: Table, memo: dict[int, Any]) -> Any:
-    """The copy of a table to which moto returns if a transaction fails: only the items change in it."""
+    """The copy of a table to which moto returns if a transaction fails.
+
+    A transaction changes only the items and the records of the stream.
+    """
     saved: Any = object.__new__(type(table))
     vars(saved).update(vars(table))
     saved.items = copy.deepcopy(table.items, memo)
+    if table.stream_shard:
+        saved.stream_shard = copy.copy(table.stream_shard)
+        saved.stream_shard.items = list(table.stream_shard.items)
     return saved
 
 

@@ -28,6 +28,7 @@ ENVIRONMENT = {
     "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand",
     "AWS_SECRET_ACCESS_KEY": "test",
     "FINCH_API_URL": "https://api.tryfinch.com",
+    "GRANTS_TABLE": "not-here",
     "IDLE_DAYS": "30",
     "MAX_CONNECTIONS": "0",
     "POWERTOOLS_LOG_LEVEL": "INFO",

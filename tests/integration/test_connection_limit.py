@@ -258,9 +258,8 @@ def test_next_connection_after_the_row_of_the_last_expired(
             if one["handle_hash"]["S"].startswith("adding#")
         ]
         assert int(row["ttl"]["N"]) < deployed.clock.now.timestamp()
-        deployed.tables.dynamodb.delete_item(
-            TableName=deployed.tables.sessions, Key={"handle_hash": row["handle_hash"]}
-        )
+        gone = {"TableName": deployed.tables.sessions, "Key": {"handle_hash": row["handle_hash"]}}
+        deployed.tables.dynamodb.transact_write_items(TransactItems=[{"Delete": gone}])
 
     before_once(monkeypatch, ConnectionTable, "every", expire)
     assert acme.come_back(url).outcome == connected(deployed, OTHER)

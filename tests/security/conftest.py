@@ -4,10 +4,9 @@
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -52,14 +51,18 @@ def _old_key(world: World) -> Iterator[str]:
     decrypts = {"Effect": "Allow", "Action": "kms:ReEncryptFrom", "Resource": arn}
     iam.put_role_policy(**role, PolicyDocument=json.dumps({"Statement": [decrypts]}))
 
-    def publish(environment: Mapping[str, Any]) -> None:
-        functions.update_function_configuration(FunctionName=function, Environment=environment)
-        version = functions.publish_version(FunctionName=function)["Version"]
-        functions.update_alias(FunctionName=function, Name="live", FunctionVersion=version)
-
-    publish({"Variables": variables})
+    alias = {"FunctionName": function, "Name": "live"}
+    deployed = functions.get_alias(**alias)["FunctionVersion"]
+    functions.update_function_configuration(
+        FunctionName=function, Environment={"Variables": variables}
+    )
+    version = functions.publish_version(FunctionName=function)["Version"]
+    functions.update_alias(**alias, FunctionVersion=version)
     try:
         yield arn
     finally:
-        publish(before)
+        functions.update_function_configuration(FunctionName=function, Environment=before)
+        functions.update_alias(**alias, FunctionVersion=deployed)
+        # Other tests look at the versions of the stack.
+        functions.delete_function(FunctionName=function, Qualifier=version)
         iam.delete_role_policy(**role)

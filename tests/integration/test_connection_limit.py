@@ -258,7 +258,10 @@ def test_next_connection_after_the_row_of_the_last_expired(
             if one["handle_hash"]["S"].startswith("adding#")
         ]
         assert int(row["ttl"]["N"]) < deployed.clock.now.timestamp()
-        gone = {"TableName": deployed.tables.sessions, "Key": {"handle_hash": row["handle_hash"]}}
+        gone: Any = {
+            "TableName": deployed.tables.sessions,
+            "Key": {"handle_hash": row["handle_hash"]},
+        }
         deployed.tables.dynamodb.transact_write_items(TransactItems=[{"Delete": gone}])
 
     before_once(monkeypatch, ConnectionTable, "every", expire)

@@ -61,7 +61,6 @@ def cases(bench: BenchWorld) -> list[Case]:
         "publish_events": bench.publish_event,
         "resolve_unfinished": bench.resolve_event,
         "vend_token": bench.vend_event,
-        "call_finch": bench.call_event,
         "read_directory": bench.read_event,
     }
     found = []

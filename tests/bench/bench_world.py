@@ -249,12 +249,6 @@ class BenchWorld:
         self._connected()
         return _event("vend_token") | _ROW | {"customer_id": CUSTOMER}
 
-    def call_event(self) -> Event:
-        """A customer with one connection."""
-        self.reset()
-        self._connected()
-        return _event("call_finch") | _ROW | {"customer_id": CUSTOMER}
-
     def read_event(self) -> Event:
         """A customer with one connection."""
         self.reset()

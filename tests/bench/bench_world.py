@@ -122,6 +122,8 @@ class BenchWorld:
             "AWS_ENDPOINT_URL": self.aws.url,
             "AWS_REGION": REGION,
             "FINCH_API_URL": self.finch.url,
+            # The default. The local world counts connections.
+            "MAX_CONNECTIONS": "0",
         }
 
     def reset(self) -> None:

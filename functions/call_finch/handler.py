@@ -25,7 +25,13 @@ from finch_connections.use_cases import call_finch as use_case
 from finch_connections.use_cases import vend_token
 from finch_connections.use_cases.call_finch import Allowed, CallRequest, Services
 from finch_connections.web import request_body
-from finch_connections.web.backend_request import Company, Purpose, Requester, backend_of
+from finch_connections.web.backend_request import (
+    Company,
+    Purpose,
+    Requester,
+    backend_of,
+    requester_of,
+)
 
 _TOO_LARGE = (
     "Finch's answer has more than 6 MB. Ask for less, by limit and offset or in smaller batches."
@@ -129,13 +135,10 @@ def _reason(refused: Refused) -> dict[str, Any]:
 def _record_invalid(event: Any, now: datetime, services: Services) -> None:
     metrics.count(vend_token.CALL_ROUTE, Outcome.INVALID_REQUEST)
     logger.info("call of finch asked for", outcome=Outcome.INVALID_REQUEST)
-    try:
-        readable = request_body.validate(Requester, event)
-    except InvalidRequest:
-        return
-    vend_token.record_invalid(
-        readable.customer_id, readable.caller, now=now, services=services.vending
-    )
+    if readable := requester_of(event):
+        vend_token.record_invalid(
+            readable.customer_id, readable.caller, now=now, services=services.vending
+        )
 
 
 def _services() -> Services:

@@ -22,7 +22,13 @@ from finch_connections.log import logger
 from finch_connections.use_cases import vend_token as use_case
 from finch_connections.use_cases.vend_token import Services, Vended
 from finch_connections.web import request_body
-from finch_connections.web.backend_request import Company, Purpose, Requester, backend_of
+from finch_connections.web.backend_request import (
+    Company,
+    Purpose,
+    Requester,
+    backend_of,
+    requester_of,
+)
 from finch_connections.web.request_body import FinchId
 
 # To note the use of a connection can take this long when DynamoDB is slow. With less time left, we do not.
@@ -156,11 +162,8 @@ def _reason(refused: Refused) -> dict[str, Any]:
 def _record_invalid(event: Any, now: datetime, services: Services) -> None:
     metrics.count(use_case.ROUTE, Outcome.INVALID_REQUEST)
     logger.info("token asked for", outcome=Outcome.INVALID_REQUEST)
-    try:
-        readable = request_body.validate(Requester, event)
-    except InvalidRequest:
-        return
-    use_case.record_invalid(readable.customer_id, readable.caller, now=now, services=services)
+    if readable := requester_of(event):
+        use_case.record_invalid(readable.customer_id, readable.caller, now=now, services=services)
 
 
 def _services() -> Services:

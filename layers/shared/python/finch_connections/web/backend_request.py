@@ -1,10 +1,12 @@
 """The fields that every other backend of the application sends."""
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from finch_connections.domain.connection import CompanyKey, UnusableIdentifier
+from finch_connections.domain.errors import InvalidRequest
+from finch_connections.web import request_body
 from finch_connections.web.request_body import CustomerId, FinchId
 
 # The name of a function or the ARN of a role.
@@ -23,6 +25,14 @@ class Requester(BaseModel):
 
     customer_id: CustomerId
     caller: Caller
+
+
+def requester_of(event: Any) -> Requester | None:
+    """The customer and the caller of an invalid request, or None if they are not readable."""
+    try:
+        return request_body.validate(Requester, event)
+    except InvalidRequest:
+        return None
 
 
 class Company(BaseModel):

@@ -11,6 +11,7 @@ import os
 import pickle
 import threading
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from functools import cache
 from typing import Any
 
@@ -19,6 +20,7 @@ from moto.core.exceptions import ServiceException
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.core.responses import ActionResult
 from moto.core.utils import camelcase_to_underscores
+from moto.dynamodb.models import dynamo_type
 from moto.dynamodb.models.table import Table
 from moto.dynamodb.parsing import ast_nodes, expressions, validators
 from moto.dynamodb.responses import DynamoHandler
@@ -78,6 +80,21 @@ def _saved(table: Table, memo: dict[int, Any]) -> Any:
     return saved
 
 
+def _all_items(table: Table) -> list[Any]:
+    """All items by their keys; Moto compares `DynamoType`s, which it converts in each comparison."""
+    if table.range_key_attr:
+        items = [item for group in table.items.values() for item in group.values()]
+        return sorted(items, key=lambda item: (item.hash_key.cast_value, item.range_key.cast_value))
+    return sorted(table.items.values(), key=lambda item: item.hash_key.cast_value)
+
+
+def _sorted_items(
+    table: Table, hash_keys: list[str], range_keys: list[str | None], items: list[Any]
+) -> list[Any]:
+    names = table._generate_attr_to_sort_by(hash_keys, range_keys)
+    return sorted(items, key=lambda item: [item.attrs[name].cast_value for name in names])
+
+
 parser: Any = vars(expressions)["UpdateExpressionParser"]
 traverser: Any = vars(ast_nodes)["DepthFirstTraverser"]
 for owner, name, replacement in (
@@ -88,6 +105,9 @@ for owner, name, replacement in (
     # Moto copies these with `copy.deepcopy`, which is slow.
     (validators, "deepcopy", lambda expression: pickle.loads(pickle.dumps(expression))),  # noqa: S301
     (Table, "__deepcopy__", _saved),
+    (Table, "all_items", _all_items),
+    (Table, "sorted_items", _sorted_items),
+    (dynamo_type, "Decimal", cache(Decimal)),
 ):
     setattr(owner, name, replacement)
 

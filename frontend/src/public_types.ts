@@ -3,7 +3,7 @@
 import type { FinchConnections } from "./element.ts";
 import type { components } from "./openapi.ts";
 
-/** What a page may give as an access token. */
+/** An access token, or none, or a promise of it. */
 export type AccessToken = string | null | undefined | Promise<string | null | undefined>;
 
 /** Returns an access token of the application. After a 401 it is called with `refresh`. */
@@ -23,7 +23,7 @@ export interface FinchSdk {
   };
 }
 
-/** The attributes. `lang` is one of them too, as for each element. */
+/** The attributes, without `lang` and the others that each element has. */
 export interface FinchConnectionsAttributes {
   /** The address of the API. */
   "api-url": string;

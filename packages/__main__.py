@@ -73,11 +73,13 @@ def _wheel(name: str, package: str) -> None:
 def _collection() -> None:
     """The collection for Postman, which Bruno and Insomnia import too."""
     file = FOLDER / "finch-connections.postman_collection.json"
-    options = "folderStrategy=Tags,parametersResolution=Example,requestNameSource=Fallback"
-    _node(
-        HERE / "node_modules/openapi-to-postmanv2/bin/openapi2postmanv2.js",
-        *("--spec", ROOT / "functions" / "openapi.json", "--output", file, "--options", options),
-    )
+    description = ROOT / "functions" / "openapi.json"
+    converter = "node_modules/openapi-to-postmanv2/bin/openapi2postmanv2.js"
+    options = "folderStrategy=Tags,parametersResolution=Example,requestNameSource=URL"
+    _node(HERE / converter, "--spec", description, "--output", file, "--options", options)
+    variables = {"baseUrl": "http://localhost:8081", "bearerToken": ""}
+    stated = [{"key": key, "value": value} for key, value in variables.items()]
+    file.write_text(json.dumps({**json.loads(file.read_text()), "variable": stated}, indent=2))
 
 
 def _node(script: Path, *arguments: str | Path) -> None:

@@ -430,6 +430,12 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "completion": "the completion code of the return",
+                 *       "look": true
+                 *     }
+                 */
                 "application/json": components["schemas"]["FinishRequest"];
             };
         };
@@ -469,7 +475,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "code_rejected" | "invalid_request";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 400;
                     };
                 };
@@ -483,7 +489,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "customer_unknown";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 403;
                     };
                 };
@@ -497,7 +503,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "session_not_found";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 404;
                     };
                 };
@@ -511,7 +517,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "cannot_connect" | "connection_limit" | "session_used" | "too_many_logins";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 409;
                     };
                 };
@@ -525,7 +531,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "connection_ended" | "session_expired";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 410;
                     };
                 };
@@ -539,7 +545,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "finch_refused";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 422;
                     };
                 };
@@ -555,7 +561,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_many_requests";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 429;
                     };
                 };
@@ -569,7 +575,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "internal_error";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 500;
                     };
                 };
@@ -583,7 +589,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "exchange_uncertain" | "finch_misconfigured";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 502;
                     };
                 };
@@ -597,7 +603,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "finch_unavailable";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 503;
                     };
                 };
@@ -632,6 +638,15 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "products": [
+                 *         "company",
+                 *         "directory"
+                 *       ],
+                 *       "return_to": "http://localhost:8080/"
+                 *     }
+                 */
                 "application/json": components["schemas"]["StartRequest"];
             };
         };
@@ -654,7 +669,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "invalid_request" | "mode_not_allowed" | "return_to_not_allowed";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 400;
                     };
                 };
@@ -668,7 +683,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "customer_unknown";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 403;
                     };
                 };
@@ -682,7 +697,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "connection_not_found";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 404;
                     };
                 };
@@ -696,7 +711,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "connection_busy" | "connection_limit";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 409;
                     };
                 };
@@ -710,7 +725,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "finch_refused";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 422;
                     };
                 };
@@ -726,7 +741,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_many_requests";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 429;
                     };
                 };
@@ -740,7 +755,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "internal_error";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 500;
                     };
                 };
@@ -754,7 +769,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "finch_misconfigured";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 502;
                     };
                 };
@@ -768,7 +783,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "finch_unavailable";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 503;
                     };
                 };
@@ -848,7 +863,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "invalid_request";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 400;
                     };
                 };
@@ -862,7 +877,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "customer_unknown";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 403;
                     };
                 };
@@ -876,7 +891,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "internal_error";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 500;
                     };
                 };
@@ -913,7 +928,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "customer_unknown";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 403;
                     };
                 };
@@ -927,7 +942,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "connection_not_found" | "route_not_found";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 404;
                     };
                 };
@@ -941,7 +956,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "internal_error";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 500;
                     };
                 };
@@ -987,7 +1002,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "customer_unknown";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 403;
                     };
                 };
@@ -1001,7 +1016,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "connection_not_found" | "route_not_found";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 404;
                     };
                 };
@@ -1015,7 +1030,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "connection_busy" | "disconnect_refused";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 409;
                     };
                 };
@@ -1029,7 +1044,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "internal_error";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 500;
                     };
                 };
@@ -1076,7 +1091,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "customer_unknown";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 403;
                     };
                 };
@@ -1090,7 +1105,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "connection_not_found" | "route_not_found";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 404;
                     };
                 };
@@ -1104,7 +1119,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "connection_busy" | "disconnect_refused";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 409;
                     };
                 };
@@ -1118,7 +1133,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "internal_error";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 500;
                     };
                 };
@@ -1137,6 +1152,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "return_to": "http://localhost:8080/"
+                 *     }
+                 */
                 "application/json": components["schemas"]["RepairRequest"];
             };
         };
@@ -1159,7 +1179,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "invalid_request" | "mode_not_allowed" | "return_to_not_allowed";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 400;
                     };
                 };
@@ -1173,7 +1193,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "customer_unknown";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 403;
                     };
                 };
@@ -1187,7 +1207,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "connection_not_found" | "route_not_found";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 404;
                     };
                 };
@@ -1201,7 +1221,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "connection_busy";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 409;
                     };
                 };
@@ -1215,7 +1235,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "finch_refused";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 422;
                     };
                 };
@@ -1231,7 +1251,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_many_requests";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 429;
                     };
                 };
@@ -1245,7 +1265,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "internal_error";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 500;
                     };
                 };
@@ -1259,7 +1279,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "finch_misconfigured";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 502;
                     };
                 };
@@ -1273,7 +1293,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "finch_unavailable";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 503;
                     };
                 };
@@ -1315,7 +1335,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "invalid_request";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 400;
                     };
                 };
@@ -1329,7 +1349,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "signature_invalid";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 401;
                     };
                 };
@@ -1343,7 +1363,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "internal_error";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 500;
                     };
                 };
@@ -1357,7 +1377,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "finch_misconfigured";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 502;
                     };
                 };

@@ -69,7 +69,7 @@ def test_types_of_the_wheels_are_strict(environment: Path, tmp_path: Path) -> No
         assert wanted in done.stdout, done.stdout
 
 
-def test_wheels_have_each_module_and_nothing_of_ours_besides(environment: Path) -> None:
+def test_wheels_have_each_module_and_nothing_else_of_ours(environment: Path) -> None:
     [packages] = environment.glob("lib/python*/site-packages")
     for name in PACKAGES:
         sources = ROOT / "layers" / "shared" / "python" / name

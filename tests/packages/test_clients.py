@@ -46,6 +46,14 @@ def example(language: str) -> str:
     return str(found)
 
 
+def generate(tool: str) -> list[str | Path]:
+    """The arguments of the command in docs/api.md that generates a client by this tool."""
+    [command] = re.findall(
+        rf"^(?:npx )?{tool} (.*functions/openapi.json.*)$", PAGES["api"], re.MULTILINE
+    )
+    return [DESCRIPTION if word == "functions/openapi.json" else word for word in command.split()]
+
+
 def tries(world: World, code: str) -> Iterator[str]:
     """The example for this world, with an address of the return that is refused and an allowed address."""
     here = code.replace("https://api.example.com", world.api_url)
@@ -67,8 +75,7 @@ def test_typescript_client_of_the_document_lists_and_starts(
     (tmp_path / "node_modules").symlink_to(Path(__file__).parent / "node_modules")
     (tmp_path / "package.json").write_text('{"type": "module"}')
     generator = FRONTEND / "node_modules" / "openapi-typescript" / "bin" / "cli.js"
-    output = ("--output", "finch-connections-api.ts")
-    run(NODE, generator, DESCRIPTION, *output, folder=tmp_path)
+    run(NODE, generator, *generate("openapi-typescript"), folder=tmp_path)
     token = world.issuer.token("acme")
     lines = []
     for number, code in enumerate(tries(world, example("ts"))):
@@ -91,18 +98,25 @@ def test_python_client_of_the_document_lists_and_starts(
     world: World, deployed: Deployed, tmp_path: Path
 ) -> None:
     Person(deployed, "acme").connect()
-    generate = (sys.executable, "-m", "openapi_python_client", "generate", "--path", DESCRIPTION)
-    options = ("--meta", "none", "--fail-on-warning", "--output-path", "finch_connections_api")
-    run(*generate, *options, folder=tmp_path)
+    options = generate("openapi-python-client")
+    run(
+        sys.executable,
+        "-m",
+        "openapi_python_client",
+        *options,
+        "--fail-on-warning",
+        folder=tmp_path,
+    )
     token = world.issuer.token("acme")
     lines = [
         run(sys.executable, "-c", code, folder=tmp_path, TOKEN=token)
         for code in tries(world, example("python"))
     ]
     check_lines(world, *lines)
-    (tmp_path / "typed.py").write_text(example("python"))
+    wrong = "print(started.gone)  # type: ignore[union-attr]"
+    (tmp_path / "typed.py").write_text(f"{example('python')}{wrong}\n")
     mypy = (sys.executable, "-m", "mypy", "--strict", "--config-file", os.devnull)
-    run(*mypy, "typed.py", folder=tmp_path)
+    run(*mypy, "--follow-imports", "silent", "typed.py", folder=tmp_path)
 
 
 def requests(entries: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

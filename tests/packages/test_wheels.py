@@ -50,7 +50,9 @@ def test_backend_outside_of_lambda_reads_employees_with_the_wheels(
     count = sum(len(people(HARBOR_LANE, entity)) for entity in HARBOR_LANE.entities)
     lines = [f"gusto {count}", f"people {count} []", "not_found"]
     assert done.stdout.splitlines() == lines, done.stderr
-    assert {record["caller"] for record in deployed.tables.items("audit")} == {"payroll-report"}
+    assert {record["caller"]["S"] for record in deployed.tables.items(deployed.tables.audit)} == {
+        "payroll-report"
+    }
 
 
 def test_types_of_the_wheels_are_strict(environment: Path, tmp_path: Path) -> None:
@@ -59,7 +61,7 @@ def test_types_of_the_wheels_are_strict(environment: Path, tmp_path: Path) -> No
         "from finch_tokens.http import finch_connections_client\n"
         "finch_connections_client(customer_id='acme', provider='gusto')\n"
     )
-    python = environment / "bin" / "python"
+    python = str(environment / "bin" / "python")
     options = ("--strict", "--python-version", "3.12", "--python-executable", python)
     check = [sys.executable, "-m", "mypy", "--config-file", os.devnull, *options]
     for file, wanted in ((BACKEND, "Success"), (wrong, 'Unexpected keyword argument "provider"')):
@@ -92,5 +94,5 @@ def test_wheel_needs_only_the_packages_that_it_declares(
     built: Path, tmp_path: Path, wanted: str, module: str
 ) -> None:
     new_environment(tmp_path, built.glob("*.whl"), wanted)
-    python = [tmp_path / "bin" / "python", "-I", "-W", "error", "-c", f"import {module}"]
-    subprocess.run(python, check=True, timeout=60)
+    python = tmp_path / "bin" / "python"
+    subprocess.run([python, "-I", "-W", "error", "-c", f"import {module}"], check=True, timeout=60)

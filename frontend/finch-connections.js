@@ -179,6 +179,9 @@ var formats = {
   plural: (language, n) => optional(() => new Intl.PluralRules(language).select(n)) ?? (n === 1 ? "one" : "other"),
   number: (language, n) => optional(() => new Intl.NumberFormat(language).format(n)) ?? String(n),
   date: (language, date) => optional(() => new Intl.DateTimeFormat(language, { dateStyle: "medium" }).format(date)) ?? date.toISOString().slice(0, 10),
+  moment: (language, date) => optional(
+    () => new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" }).format(date)
+  ) ?? date.toISOString(),
   list: (language, items) => optional(() => new Intl.ListFormat(language).format(items)) ?? items.join(", "),
   /** Null without `Intl.RelativeTimeFormat`. */
   ago: (language, n, unit) => optional(() => new Intl.RelativeTimeFormat(language, { numeric: "auto" }).format(n, unit))
@@ -216,13 +219,23 @@ function needsAPerson({ status }) {
 function toneOf(status) {
   return TONES.get(status) ?? (needsAPerson({ status }) ? "bad" : "over");
 }
-function grouped(connections) {
-  const all = [...connections].sort((a, b) => keyOf(a) < keyOf(b) ? -1 : 1);
+function grouped(connections, attentionFirst) {
+  const isApart = (one) => attentionFirst && needsAPerson(one);
   return {
-    attention: all.filter(needsAPerson),
-    active: all.filter((one) => !needsAPerson(one) && one.status !== "disconnected"),
-    ended: all.filter((one) => one.status === "disconnected")
+    attention: connections.filter(isApart),
+    active: connections.filter((one) => !isApart(one) && one.status !== "disconnected"),
+    ended: connections.filter((one) => one.status === "disconnected")
   };
+}
+var LATELY = 26 * 60 * 60 * 1e3;
+function isCheckedLately(one, now) {
+  return !needsAPerson(one) && now - new Date(one.checked_at ?? 0).getTime() < LATELY;
+}
+function checksPath(connections, now) {
+  const living = connections.filter((one) => one.status !== "disconnected");
+  const lately = living.filter((one) => isCheckedLately(one, now));
+  if (lately.length < 2) return null;
+  return lately.length === living.length ? "list.checked" : "list.othersChecked";
 }
 function summaryPath(connections, complete) {
   const some = (...statuses) => connections.some((one) => statuses.includes(one.status));
@@ -290,6 +303,97 @@ function repairedFlag(repaired) {
   return repaired === void 0 || repaired === null ? null : String(repaired) === "true";
 }
 
+// src/choice.ts
+var ORDERS = ["attention", "name", "changed"];
+var ATTENTION = "attention";
+var EVERYTHING = { text: "", status: "", provider: "", order: "attention" };
+var MANY = 8;
+function areMany(connections, complete) {
+  return connections.size > MANY || !complete;
+}
+function narrows({ text, status, provider }) {
+  return Boolean(text.trim() || status || provider);
+}
+function needsAll(choice) {
+  return narrows(choice) || choice.order !== "attention";
+}
+function plain(text) {
+  return text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+}
+function searchable(one, { company, provider }) {
+  const entities = one.logins.flatMap((login) => login.entities);
+  return plain(
+    [
+      company,
+      provider,
+      one.provider_id,
+      one.company_id,
+      ...entities.flatMap(({ id, name }) => [id, name]),
+      ...one.logins.flatMap(({ account_id, connection_id }) => [account_id, connection_id])
+    ].join("\n")
+  );
+}
+function chosen(connections, choice, words, namesOf2) {
+  const wanted = plain(choice.text).split(/\s+/).filter(Boolean);
+  const label = choice.status && words.status(choice.status);
+  const found = [...connections].filter(
+    (one) => (!choice.provider || one.provider_id === choice.provider) && (choice.status === ATTENTION ? needsAPerson(one) : !label || words.status(one.status) === label) && (!wanted.length || wanted.every((word) => searchable(one, namesOf2(one)).includes(word)))
+  );
+  return inOrder(found, choice.order, words.language, namesOf2);
+}
+function inOrder(connections, order, language, namesOf2) {
+  const byKey = (a, b) => keyOf(a) < keyOf(b) ? -1 : 1;
+  if (order === "attention") return connections.sort(byKey);
+  if (order === "changed") {
+    const at = (one) => new Date(one.updated_at).getTime();
+    return connections.sort((a, b) => at(b) - at(a) || byKey(a, b));
+  }
+  const names = new Map(connections.map((one) => [one, namesOf2(one)]));
+  const compare = (field, a, b) => (names.get(a)?.[field] ?? "").localeCompare(names.get(b)?.[field] ?? "", language, {
+    numeric: true,
+    sensitivity: "base"
+  });
+  return connections.sort(
+    (a, b) => compare("company", a, b) || compare("provider", a, b) || byKey(a, b)
+  );
+}
+function byCompany(connections) {
+  const companies = /* @__PURE__ */ new Map();
+  for (const one of connections) {
+    const others = companies.get(one.company_id);
+    if (others) others.push(one);
+    else companies.set(one.company_id, [one]);
+  }
+  return [...companies.values()];
+}
+var STATUSES = [
+  ...NEEDS_A_PERSON,
+  ...[
+    "pending",
+    "processing",
+    "connected",
+    "disconnecting",
+    "disconnected"
+  ]
+];
+function statusOptions(connections, { status }, words) {
+  const existing = new Set([...connections].map((one) => one.status));
+  if (status && status !== ATTENTION) existing.add(status);
+  const place = (one) => STATUSES.indexOf(one) + 1 || STATUSES.length + 1;
+  const options2 = /* @__PURE__ */ new Map();
+  for (const one of [...existing].sort((a, b) => place(a) - place(b))) {
+    const label = words.status(one);
+    if (!options2.has(label) || one === status) options2.set(label, { value: one, label });
+  }
+  return [...options2.values()];
+}
+function providerOptions(connections, { provider }, words, namesOf2) {
+  const names = /* @__PURE__ */ new Map();
+  if (provider) names.set(provider, provider);
+  for (const one of connections) names.set(one.provider_id, namesOf2(one).provider);
+  return [...names].map(([value, label]) => ({ value, label })).sort((a, b) => a.label.localeCompare(b.label, words.language, { sensitivity: "base" }));
+}
+
 // src/finch_connect.ts
 var FinchConnectFrame = class {
   #frame;
@@ -343,6 +447,7 @@ var FinchConnectFrame = class {
 // src/list.ts
 var PAGE_SIZE = 25;
 var LARGEST_PAGE = 100;
+var MOST = 1e3;
 async function readList(api, wanted) {
   const reading = { found: /* @__PURE__ */ new Map(), count: 0, last: null, cursor: null };
   const take = (page) => {
@@ -400,6 +505,25 @@ var de = {
   opening: "Finch Connect wird geöffnet …",
   finishing: "Ihre Verbindung wird fertiggestellt …",
   unknownCompany: "Firma {id}",
+  list: {
+    search: "Suchen",
+    hint: "Firma, Anbieter oder ID",
+    status: "Status",
+    provider: "Anbieter",
+    order: "Sortieren nach",
+    allStatuses: "Alle Status",
+    allProviders: "Alle Anbieter",
+    attention: "Handlungsbedarf zuerst",
+    name: "Name",
+    changed: "Letzte Änderung",
+    found: { one: "{n} Verbindung gefunden.", other: "{n} Verbindungen gefunden." },
+    none: "Keine Verbindung passt dazu.",
+    clear: "Zurücksetzen",
+    reading: "Alle Verbindungen werden gelesen …",
+    cut: "Nur die ersten {n} Verbindungen wurden gelesen. „Mehr zeigen“ liest weiter.",
+    checked: "Alle Verbindungen wurden innerhalb des letzten Tages geprüft.",
+    othersChecked: "Alle anderen Verbindungen wurden innerhalb des letzten Tages geprüft."
+  },
   andMore: { one: "{name} und eine weitere", other: "{name} und {n} weitere" },
   summary: {
     good: "Alles ist verbunden und in Ordnung.",
@@ -408,7 +532,7 @@ var de = {
       other: "{n} Verbindungen erfordern Ihre Aufmerksamkeit"
     },
     none: "Zurzeit ist nichts verbunden.",
-    settling: "Einige Verbindungen werden noch eingerichtet."
+    settling: "Einige Verbindungen werden noch eingerichtet. Sie müssen nichts tun."
   },
   sections: {
     attention: "Hier sind Sie gefragt",
@@ -420,20 +544,23 @@ var de = {
     title: "Verbinden Sie Ihre Lohnabrechnung oder Personalverwaltung",
     text: "Damit arbeitet {app} mit aktuellen Daten, ohne Tabellen und ohne Hochladen.",
     password: "Sie melden sich bei Ihrem Anbieter an. Ihr Passwort erfährt {app} nie.",
-    reads: "Was {app} lesen möchte: {products}.",
-    control: "Jede Verbindung steht hier, und Sie können sie jederzeit trennen."
+    control: "Jede Verbindung steht hier, und Sie können sie jederzeit trennen.",
+    awaited: "Ihre neue Verbindung erscheint hier von selbst. Sie müssen nicht noch einmal verbinden.",
+    asked: "Ihre neue Verbindung erscheint hier, wenn Sie die Frage oben beantwortet haben."
   },
   card: {
     logins: { one: "{n} Anmeldung", other: "{n} Anmeldungen" },
     checked: "Geprüft {when}",
+    lastCheck: "Zuletzt geprüft",
+    help: "Fragen",
     unchecked: "Noch nicht geprüft",
     login: "Anmeldung {n}",
     since: "verbunden am {date}",
     ended: "Getrennt am {date}",
     changed: "Zuletzt geändert am {date}",
-    reads: "Liest",
     loginsTitle: "Anmeldungen",
     entities: { one: "{n} Gesellschaft", other: "{n} Gesellschaften" },
+    someEntities: "{some} von {n} Gesellschaften",
     companyId: "Firmen-ID",
     accountId: "Konto-ID",
     entity: "Gesellschaft {id}"
@@ -441,11 +568,11 @@ var de = {
   status: {
     pending: {
       label: "Wird eingerichtet",
-      reason: "{provider} muss den Zugang noch freigeben. Das kann einige Tage dauern; zu tun ist hier nichts."
+      reason: "{provider} muss den Zugang noch freigeben. Das kann einige Tage dauern. Sie müssen nichts tun."
     },
     processing: {
       label: "Wird eingerichtet",
-      reason: "Die ersten Daten von {provider} sind unterwegs."
+      reason: "Die ersten Daten von {provider} sind unterwegs. Sie müssen nichts tun."
     },
     connected: { label: "Verbunden", reason: "" },
     reauth: {
@@ -454,28 +581,35 @@ var de = {
     },
     error_permissions: {
       label: "Berechtigung fehlt",
-      reason: "Das Konto, das Sie bei {provider} benutzt haben, darf die Daten nicht sehen. Melden Sie sich mit einem anderen an, oder lassen Sie seine Rechte erweitern."
+      reason: "Das Konto, das Sie bei {provider} benutzt haben, darf die Daten nicht sehen. Bitten Sie Ihre Verwaltung bei {provider} um mehr Rechte, oder melden Sie sich mit einem Konto neu an, das sie hat."
     },
     error_no_account_setup: {
       label: "Nicht eingerichtet",
-      reason: "Die Einrichtung bei {provider} ist nicht abgeschlossen. Melden Sie sich neu an, um sie abzuschließen."
+      reason: "Ihr Konto bei {provider} ist nicht vollständig eingerichtet. Schließen Sie das bei {provider} ab, und melden Sie sich dann neu an."
     },
     unknown: {
-      label: "Unklar",
-      reason: "{provider} meldet einen Status, den wir nicht kennen („{detail}“). Meist hilft es, sich neu anzumelden."
+      label: "Problem gemeldet",
+      reason: "{provider} meldet ein Problem, das wir nicht kennen („{detail}“). Melden Sie sich neu an: Das löst es meist. Wenn nicht, kontaktieren Sie den Support."
     },
     disconnecting: {
       label: "Wird getrennt",
-      reason: "{provider} muss das Ende noch bestätigen. Das geht von selbst weiter."
+      reason: "{provider} muss das Ende noch bestätigen. Sie müssen nichts tun."
     },
-    disconnected: { label: "Getrennt", reason: "Es können keine Daten mehr gelesen werden." }
+    disconnected: {
+      label: "Getrennt",
+      reason: "Es können keine Daten mehr gelesen werden. Verbinden Sie neu, um sie hier zu verwenden."
+    }
+  },
+  otherStatus: {
+    label: "Anderer Status",
+    reason: "{provider} meldet „{detail}“, was diese Seite noch nicht kennt. Sie müssen nichts tun. Wenn Daten fehlen, kontaktieren Sie den Support."
   },
   problem: {
     connect_again: "Ein anderes Konto hatte diese Firma verbunden und hat sie getrennt. Verbinden Sie sie neu, um sie hier zu verwenden.",
-    transferred: "Diese Firma gehört jetzt zu einem anderen Konto.",
-    another_company: "Zuletzt haben Sie sich bei einer anderen Firma angemeldet, die jetzt eine eigene Verbindung ist. Diese hier wartet noch auf Sie.",
-    disconnect_refused: "{provider} wollte diese Verbindung nicht beenden. Melden Sie sich neu an, und trennen Sie sie dann noch einmal.",
-    entity_disconnect_refused: "{provider} wollte eine Gesellschaft dieser Verbindung nicht trennen. Trennen Sie die Gesellschaft noch einmal; wenn das nicht hilft, kontaktieren Sie den Support."
+    transferred: "Diese Firma gehört jetzt zu einem anderen Konto. Sie müssen nichts tun. Wenn das falsch ist, kontaktieren Sie den Support.",
+    another_company: "Zuletzt haben Sie sich bei einer anderen Firma angemeldet, die jetzt eine eigene Verbindung ist. Melden Sie sich neu an, und wählen Sie diese Firma.",
+    disconnect_refused: "{provider} hat es abgelehnt, diese Verbindung zu beenden. Melden Sie sich neu an, und trennen Sie sie dann noch einmal.",
+    entity_disconnect_refused: "{provider} hat es abgelehnt, eine Gesellschaft dieser Verbindung zu trennen. Trennen Sie die Gesellschaft noch einmal; wenn das nicht hilft, kontaktieren Sie den Support."
   },
   product: {
     benefits: "Zusatzleistungen",
@@ -492,6 +626,23 @@ var de = {
     plans_enrollments: "Teilnahmen an Leistungsplänen",
     recordkeeping: "Altersvorsorge",
     ssn: "Sozialversicherungsnummern"
+  },
+  reads: {
+    title: "Was {app} lesen möchte",
+    benefits: "Abzüge und Beiträge für Zusatzleistungen, und wer teilnimmt",
+    company: "rechtlicher Name, Steuernummer, Adressen, Abteilungen und Bankkonten der Firma",
+    deduction: "Beträge, die für Zusatzleistungen abgezogen werden, und wer teilnimmt",
+    directory: "Namen, Abteilungen und Vorgesetzte aller Beschäftigten",
+    documents: "Steuerformulare und andere Dokumente der Beschäftigten",
+    employment: "Stellenbezeichnungen, Beginn und Ende, Art der Beschäftigung und Einkommen",
+    individual: "Wohnadressen, Geburtsdaten, E-Mail-Adressen und Telefonnummern",
+    payment: "Daten und Summen jeder Lohnabrechnung",
+    pay_statement: "Lohn, Steuern und Abzüge jeder Person in jeder Lohnabrechnung",
+    plans: "die Leistungspläne der Firma und ihre Bedingungen",
+    plans_dependents: "Angehörige, die ein Plan einschließt",
+    plans_enrollments: "wer an welchem Plan teilnimmt",
+    recordkeeping: "Beiträge zur Altersvorsorge und ihr Stand",
+    ssn: "die Sozialversicherungsnummer jeder Person"
   },
   confirm: {
     checking: "Einen Moment: Wir sehen nach, was verbunden wurde …",
@@ -520,7 +671,7 @@ var de = {
     anotherText: "Sie haben sich bei etwas anderem angemeldet. Das ist jetzt eine eigene Verbindung; die andere braucht Sie noch.",
     unhealthy: "{name} ist verbunden, aber noch nicht in Ordnung",
     pending: "Fast geschafft",
-    pendingText: "Finch ist noch nicht fertig. Ihre Verbindung erscheint hier von selbst, meist binnen Minuten.",
+    pendingText: "Finch ist noch nicht fertig. Ihre Verbindung erscheint hier von selbst, meist binnen Minuten. Sie müssen nicht noch einmal verbinden.",
     failed: "Das hat nicht geklappt",
     refused: "Nichts wurde verbunden",
     closedText: "Sie haben Finch Connect vor dem Ende geschlossen.",
@@ -553,28 +704,28 @@ var de = {
     connection_busy: "Diese Verbindung wird gerade geändert. Warten Sie einen Moment, und versuchen Sie es erneut.",
     connection_ended: "Die Verbindung endete beim Anbieter, bevor sie fertig war. Bitte verbinden Sie neu.",
     connection_limit: "Ihr Konto hat so viele Verbindungen, wie es haben darf. Trennen Sie zuerst eine, oder fügen Sie ihr in ihren Details eine weitere Anmeldung hinzu.",
-    connection_not_found: "Diese Verbindung gibt es nicht mehr.",
+    connection_not_found: "Diese Verbindung gibt es nicht mehr. Wenn Sie sie noch brauchen, verbinden Sie neu.",
     customer_unknown: "Ihre Anmeldung sagt nicht, zu welchem Konto Sie gehören. Melden Sie sich neu an, oder kontaktieren Sie den Support.",
-    disconnect_refused: "Der Anbieter wollte diese Verbindung nicht beenden. Melden Sie sich dort neu an, und trennen Sie sie dann noch einmal.",
+    disconnect_refused: "Der Anbieter hat es abgelehnt, diese Verbindung zu beenden. Melden Sie sich dort neu an, und trennen Sie sie dann noch einmal.",
     exchange_uncertain: "Die Antwort von Finch ging verloren. Bitte verbinden Sie neu; der frühere Versuch hindert Sie nicht daran.",
     finch_misconfigured: "Verbinden geht zurzeit nicht. Wir wissen davon; bitte versuchen Sie es später.",
-    finch_refused: "Finch hat diese Anfrage nicht angenommen. Bitte versuchen Sie es erneut, oder mit einem anderen Anbieter.",
+    finch_refused: "Finch hat diese Anfrage nicht angenommen. Bitte versuchen Sie es erneut, oder mit einem anderen Anbieter. Hilft auch das nicht, kontaktieren Sie den Support.",
     finch_unavailable: "Finch ist zurzeit nicht zu erreichen. Bitte versuchen Sie es in einigen Minuten erneut.",
     not_allowed: "Ihre Anmeldung erlaubt das nicht. Melden Sie sich neu an, oder kontaktieren Sie den Support.",
-    internal_error: "Bei uns ging etwas schief. Bitte versuchen Sie es erneut.",
-    invalid_request: "Diese Anfrage war nicht gültig. Bitte fangen Sie neu an.",
-    mode_not_allowed: "Diese Seite darf so keine Verbindung beginnen.",
-    return_to_not_allowed: "Diese Seite darf keine Verbindung beginnen. Öffnen Sie sie unter ihrer üblichen Adresse.",
-    route_not_found: "Diesen Teil des Dienstes gibt es nicht. Bitte laden Sie die Seite neu.",
+    internal_error: "Bei uns ging etwas schief. Bitte versuchen Sie es erneut. Geschieht es wieder, kontaktieren Sie den Support.",
+    invalid_request: "Diese Anfrage war nicht gültig. Laden Sie die Seite neu, und fangen Sie neu an. Geschieht es wieder, kontaktieren Sie den Support.",
+    mode_not_allowed: "Diese Seite ist nicht dafür eingerichtet, so zu verbinden. Sie können hier nichts tun; kontaktieren Sie den Support.",
+    return_to_not_allowed: "Diese Seite ist nicht zum Verbinden eingerichtet. Öffnen Sie sie unter ihrer üblichen Adresse, oder kontaktieren Sie den Support.",
+    route_not_found: "Diesen Teil des Dienstes gibt es nicht. Laden Sie die Seite neu. Geschieht es wieder, kontaktieren Sie den Support.",
     session_expired: "Dieser Link oder Versuch ist zu alt. Bitte verbinden Sie neu.",
     session_not_found: "Dieser Versuch ist nicht bekannt oder nicht Ihrer. Bitte verbinden Sie neu.",
     session_used: "Dieser Versuch wurde schon benutzt. Steht Ihre Verbindung nicht hier, dann verbinden Sie neu.",
-    signature_invalid: "Diese Nachricht kommt nicht von Finch.",
+    signature_invalid: "Diese Nachricht kommt nicht von Finch. Bitte fangen Sie neu an.",
     too_many_logins: "Diese Verbindung hat die größtmögliche Zahl von Anmeldungen. Trennen Sie sie, und verbinden Sie sie neu.",
     too_many_requests: "Das war zu oft. Warten Sie einige Minuten, und versuchen Sie es erneut.",
     unauthorized: "Ihre Anmeldung ist abgelaufen. Bitte melden Sie sich neu an.",
     unreachable: "Der Dienst antwortet nicht. Prüfen Sie Ihr Netz, und versuchen Sie es erneut.",
-    unexpected: "Etwas Unerwartetes ist geschehen. Bitte versuchen Sie es erneut."
+    unexpected: "Etwas Unerwartetes ist geschehen. Bitte versuchen Sie es erneut. Geschieht es wieder, kontaktieren Sie den Support."
   }
 };
 
@@ -603,6 +754,25 @@ var en = {
   opening: "Opening Finch Connect…",
   finishing: "Finishing your connection…",
   unknownCompany: "Company {id}",
+  list: {
+    search: "Search",
+    hint: "Company, provider or ID",
+    status: "Status",
+    provider: "Provider",
+    order: "Sort by",
+    allStatuses: "All statuses",
+    allProviders: "All providers",
+    attention: "Needs attention first",
+    name: "Name",
+    changed: "Last changed",
+    found: { one: "{n} connection found.", other: "{n} connections found." },
+    none: "No connection matches.",
+    clear: "Clear",
+    reading: "Reading all connections…",
+    cut: "Only the first {n} connections were read. “Show more” reads more.",
+    checked: "All connections were checked within the last day.",
+    othersChecked: "All other connections were checked within the last day."
+  },
   andMore: { one: "{name} and one more", other: "{name} and {n} more" },
   summary: {
     good: "Everything is connected and working.",
@@ -611,7 +781,7 @@ var en = {
       other: "{n} connections need your attention"
     },
     none: "Nothing is connected at the moment.",
-    settling: "Some connections are being set up."
+    settling: "Some connections are being set up. You need do nothing."
   },
   sections: {
     attention: "Needs your attention",
@@ -623,20 +793,23 @@ var en = {
     title: "Connect your payroll or HR system",
     text: "It lets {app} work with up-to-date data, without spreadsheets and uploads.",
     password: "You sign in at your provider. Your password never reaches {app}.",
-    reads: "What {app} asks to read: {products}.",
-    control: "You see every connection here, and can disconnect it at any time."
+    control: "You see every connection here, and can disconnect it at any time.",
+    awaited: "Your new connection appears here by itself. You need not connect again.",
+    asked: "Your new connection appears here after you have answered the question above."
   },
   card: {
     logins: { one: "{n} login", other: "{n} logins" },
     checked: "Checked {when}",
+    lastCheck: "Last checked",
+    help: "Questions",
     unchecked: "Not checked yet",
     login: "Login {n}",
     since: "connected {date}",
     ended: "Disconnected on {date}",
     changed: "Last changed on {date}",
-    reads: "Reads",
     loginsTitle: "Logins",
     entities: { one: "{n} legal entity", other: "{n} legal entities" },
+    someEntities: "{some} of {n} legal entities",
     companyId: "Company ID",
     accountId: "Account ID",
     entity: "Entity {id}"
@@ -644,11 +817,11 @@ var en = {
   status: {
     pending: {
       label: "Setting up",
-      reason: "{provider} has yet to grant access. This can take some days; there is nothing to do here."
+      reason: "{provider} still has to grant access. This can take some days. You need do nothing."
     },
     processing: {
       label: "Setting up",
-      reason: "Your first data is on its way from {provider}."
+      reason: "Your first data is on its way from {provider}. You need do nothing."
     },
     connected: { label: "Connected", reason: "" },
     reauth: {
@@ -657,28 +830,35 @@ var en = {
     },
     error_permissions: {
       label: "Permission missing",
-      reason: "The account that you used at {provider} may not see the data. Sign in with one that may, or have its rights extended."
+      reason: "The account that you used at {provider} is not allowed to see the data. Ask your administrator at {provider} for more rights, or sign in again with an account that has them."
     },
     error_no_account_setup: {
       label: "Not set up",
-      reason: "The set-up at {provider} is not complete. Sign in again to complete it."
+      reason: "Your account at {provider} is not set up completely. Complete it at {provider}, then sign in again."
     },
     unknown: {
-      label: "Unclear",
-      reason: "{provider} reports a status that we do not know (“{detail}”). Signing in again usually helps."
+      label: "Problem reported",
+      reason: "{provider} reports a problem that we do not know (“{detail}”). Sign in again: this usually solves it. If not, contact support."
     },
     disconnecting: {
       label: "Disconnecting",
-      reason: "{provider} has yet to confirm the end. It goes on by itself."
+      reason: "{provider} still has to confirm the end. You need do nothing."
     },
-    disconnected: { label: "Disconnected", reason: "No data can be read any more." }
+    disconnected: {
+      label: "Disconnected",
+      reason: "No data can be read any more. Connect it again to use it here."
+    }
+  },
+  otherStatus: {
+    label: "Other status",
+    reason: "{provider} reports “{detail}”, which this page does not know yet. You need do nothing. If data is missing, contact support."
   },
   problem: {
     connect_again: "Another account had connected this company and has disconnected it. Connect it again to use it here.",
-    transferred: "This company now belongs to another account.",
-    another_company: "The last time you signed in to another company, which is now a connection of its own. This one still waits for you.",
-    disconnect_refused: "{provider} would not end this connection. Sign in again, then disconnect it once more.",
-    entity_disconnect_refused: "{provider} would not disconnect a legal entity of this connection. Disconnect the entity once more; if that fails, contact support."
+    transferred: "This company now belongs to another account. You need do nothing. If this is wrong, contact support.",
+    another_company: "The last time you signed in to another company, which is now a connection of its own. Sign in again, and choose this company.",
+    disconnect_refused: "{provider} refused to end this connection. Sign in again, then disconnect it once more.",
+    entity_disconnect_refused: "{provider} refused to disconnect a legal entity of this connection. Disconnect the entity once more; if that fails, contact support."
   },
   product: {
     benefits: "benefits",
@@ -695,6 +875,23 @@ var en = {
     plans_enrollments: "plan enrollments",
     recordkeeping: "retirement records",
     ssn: "social security numbers"
+  },
+  reads: {
+    title: "What {app} asks to read",
+    benefits: "deductions and contributions for benefits, and who takes part",
+    company: "legal name, tax number, addresses, departments and bank accounts of the company",
+    deduction: "amounts that are deducted for benefits, and who takes part",
+    directory: "names, departments and managers of all employees",
+    documents: "tax forms and other documents of employees",
+    employment: "job titles, start and end dates, employment types and income",
+    individual: "home addresses, dates of birth, e-mail addresses and phone numbers",
+    payment: "dates and totals of each payroll run",
+    pay_statement: "pay, taxes and deductions of each employee in each payroll run",
+    plans: "the benefit plans of the company and their terms",
+    plans_dependents: "family members whom a plan covers",
+    plans_enrollments: "who takes part in which plan",
+    recordkeeping: "contributions to retirement plans and their balances",
+    ssn: "the social security number of each employee"
   },
   confirm: {
     checking: "One moment: we look up what was connected…",
@@ -723,18 +920,18 @@ var en = {
     anotherText: "You signed in to something else. That is a connection of its own now; the other one still needs you.",
     unhealthy: "{name} is connected, but not working yet",
     pending: "Almost there",
-    pendingText: "Finch has not finished yet. Your connection appears here by itself, most often within minutes.",
+    pendingText: "Finch has not finished yet. Your connection appears here by itself, most often within minutes. You need not connect again.",
     failed: "That did not work",
     refused: "Nothing was connected",
     closedText: "You closed Finch Connect before the end.",
     disconnected: "{name} is disconnected",
     disconnectedText: "From now on {app} cannot read it any more.",
     disconnecting: "{name} is being disconnected",
-    disconnectingText: "The provider has yet to confirm. It goes on by itself, also when you leave this page.",
+    disconnectingText: "The provider still has to confirm. It goes on by itself, also when you leave this page.",
     entityDisconnected: "A legal entity of {name} is disconnected",
     entityDisconnectedText: "From now on {app} cannot read it any more. The others stay connected.",
     entityDisconnecting: "A legal entity of {name} is being disconnected",
-    entityDisconnectingText: "The provider has yet to confirm. It goes on by itself, also when you leave this page.",
+    entityDisconnectingText: "The provider still has to confirm. It goes on by itself, also when you leave this page.",
     stale: "This list could not be updated",
     staleText: "What you see is from {when}.",
     unavailable: "Your connections cannot be shown"
@@ -756,28 +953,28 @@ var en = {
     connection_busy: "This connection is being changed right now. Wait a moment, then try again.",
     connection_ended: "The connection ended at the provider before it was finished. Please connect again.",
     connection_limit: "Your account has as many connections as it may have. Disconnect one first, or open its details to add another login to it.",
-    connection_not_found: "This connection no longer exists.",
+    connection_not_found: "This connection no longer exists. If you still need it, connect it again.",
     customer_unknown: "Your sign-in does not say which account you belong to. Sign in again, or contact support.",
-    disconnect_refused: "The provider would not end this connection. Sign in to it again, then disconnect it once more.",
+    disconnect_refused: "The provider refused to end this connection. Sign in to it again, then disconnect it once more.",
     exchange_uncertain: "Finch's response was lost. Please connect again; the earlier attempt will not block you.",
     finch_misconfigured: "Connecting does not work at the moment. We have been notified; please try again later.",
-    finch_refused: "Finch did not accept this request. Please try again, or with another provider.",
+    finch_refused: "Finch did not accept this request. Please try again, or with another provider. If that fails too, contact support.",
     finch_unavailable: "Finch cannot be reached at the moment. Please try again in a few minutes.",
     not_allowed: "Your sign-in does not allow this. Sign in again, or contact support.",
-    internal_error: "Something went wrong on our side. Please try again.",
-    invalid_request: "This request was not valid. Please start again.",
-    mode_not_allowed: "This page may not start a connection in this way.",
-    return_to_not_allowed: "This page may not start a connection. Open it at its usual address.",
-    route_not_found: "This part of the service was not found. Please reload the page.",
+    internal_error: "Something went wrong on our side. Please try again. If it happens again, contact support.",
+    invalid_request: "This request was not valid. Reload the page and start again. If it happens again, contact support.",
+    mode_not_allowed: "This page is not set up to connect in this way. You can do nothing here; contact support.",
+    return_to_not_allowed: "This page is not set up to connect. Open it at its usual address, or contact support.",
+    route_not_found: "This part of the service was not found. Reload the page. If it happens again, contact support.",
     session_expired: "This link or attempt is too old. Please connect again.",
     session_not_found: "This attempt is not known, or not yours. Please connect again.",
     session_used: "This attempt was used already. If your connection is not listed here, connect again.",
-    signature_invalid: "This message does not come from Finch.",
+    signature_invalid: "This message does not come from Finch. Please start again.",
     too_many_logins: "This connection has the largest possible number of logins. Disconnect it, then connect it again.",
     too_many_requests: "That was too often. Wait a few minutes, then try again.",
     unauthorized: "Your sign-in has ended. Please sign in again.",
     unreachable: "The service does not answer. Check your network, then try again.",
-    unexpected: "Something unexpected happened. Please try again."
+    unexpected: "Something unexpected happened. Please try again. If it happens again, contact support."
   }
 };
 
@@ -795,7 +992,9 @@ var FOR_SUPPORT = [
   "cannot_connect",
   "customer_unknown",
   "finch_misconfigured",
+  "mode_not_allowed",
   "not_allowed",
+  "return_to_not_allowed",
   "too_many_logins"
 ];
 var WITHOUT_RETRY = [...FOR_SUPPORT, "connection_limit"];
@@ -872,6 +1071,9 @@ function pendingReturn(reference) {
     reference,
     spins: true
   };
+}
+function isUndecided({ title }) {
+  return title === "result.pending" || title === "finishing";
 }
 function frameClosed(hasFailed, retry, reference) {
   return hasFailed ? { kind: "bad", title: "result.failed", text: "failure.finch_refused", reference, retry } : { kind: "info", title: "result.refused", text: "result.closedText", retry };
@@ -1055,7 +1257,7 @@ var STYLES = `
 }
 :host([hidden]), [hidden] { display: none !important; }
 *, ::before, ::after { box-sizing: border-box; }
-h2, h3, h4, h5, p, ul, dl, dd { margin: 0; padding: 0; }
+h2, h3, h4, h5, h6, p, ul, dl, dd { margin: 0; padding: 0; }
 ul { list-style: none; }
 button { font: inherit; color: inherit; }
 bdi { overflow-wrap: anywhere; }
@@ -1076,6 +1278,22 @@ h2:focus, h3:focus { outline: none; }
 .group { display: grid; gap: 0.75em; }
 .group > h3, .ended > summary { font-size: 0.8125em; font-weight: 600; color: var(--_soft); }
 .ended > summary h3 { display: flex; gap: 0.4em; align-items: center; font: inherit; }
+
+.controls { display: grid; grid-template-columns: minmax(11em, 2fr) repeat(3, minmax(8em, 1fr)); gap: 0.75em; }
+.controls label { display: grid; gap: 0.2em; }
+.controls label > span { color: var(--_soft); font-size: 0.8125em; font-weight: 600; }
+.field {
+  width: 100%; min-height: 2.67em; padding: 0.43em 0.7em;
+  border: 1px solid color-mix(in oklab, var(--_line), var(--_text) 35%); border-radius: var(--_control);
+  background: var(--_surface); color: var(--_text);
+  font: inherit; font-size: 0.9375em; line-height: 1.25; text-overflow: ellipsis;
+}
+.field::placeholder { color: var(--_soft); opacity: 1; }
+.found { grid-column: 1 / -1; display: flex; gap: 0.5em; align-items: center; justify-content: space-between; color: var(--_soft); font-size: 0.9375em; }
+.found:empty { display: none; }
+.found .button { margin-block: -0.4em; margin-inline-end: -1em; }
+.found.none { flex-direction: column; padding: 2em 1em; border: 1px dashed var(--_line); border-radius: var(--_radius); text-align: center; }
+.found.none .button { margin: 0; color: var(--_accent); }
 
 .button {
   display: inline-flex; gap: 0.5em; align-items: center; justify-content: center;
@@ -1122,6 +1340,12 @@ h2:focus, h3:focus { outline: none; }
   color: light-dark(oklch(0.42 0.11 var(--hue, 250)), oklch(0.88 0.08 var(--hue, 250)));
   font-size: 0.9375em; font-weight: 650; letter-spacing: -0.01em; user-select: none;
 }
+.company { border: 1px solid var(--_line); border-radius: var(--_radius); background: var(--_surface); box-shadow: var(--_shadow); overflow: clip; }
+.company > h4 { padding: 0.8em 1em 0.5em; font-size: 1em; font-weight: 600; line-height: 1.35; overflow-wrap: anywhere; }
+.company > .cards { gap: 0; }
+.company .card, .company .card.attention { border: 0; border-top: 1px solid var(--_line); border-radius: 0; background: none; box-shadow: none; animation: none; }
+.company .card.attention .row { border-radius: 0; }
+.who h5 { font-size: 1em; font-weight: 550; line-height: 1.35; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .who h4 {
   font-size: 1em; font-weight: 600; line-height: 1.35;
   display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden;
@@ -1153,7 +1377,7 @@ h2:focus, h3:focus { outline: none; }
 .reason .button { flex: none; font-size: 1em; }
 
 .body { display: grid; gap: 1.1em; padding: 1em; border-top: 1px solid var(--_line); }
-.body h5 { font-size: 0.8125em; font-weight: 600; color: var(--_soft); }
+.body h5, .body h6 { font-size: 0.8125em; font-weight: 600; color: var(--_soft); }
 .logins { display: grid; }
 .logins > li { padding: 0.6em 0; border-bottom: 1px solid var(--_line); }
 .logins > li:last-child { border-bottom: 0; padding-bottom: 0; }
@@ -1200,6 +1424,12 @@ code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; font-si
 .empty > svg { width: 11em; height: auto; color: var(--_accent); }
 .empty h3 { font-size: 1.25em; font-weight: 650; letter-spacing: -0.01em; text-wrap: balance; }
 .empty > p { max-width: 30em; color: var(--_soft); margin-top: -0.6em; text-wrap: balance; }
+.asks { display: grid; gap: 0.7em; width: min(32em, 100%); padding: 0.9em 1em; border-radius: var(--_control); background: color-mix(in oklab, var(--_surface), var(--_text) 4%); font-size: 0.9375em; text-align: start; }
+.asks h4 { font-size: 1em; font-weight: 600; }
+.asks p, .reads p { color: var(--_soft); text-wrap: pretty; }
+.reads-list { display: grid; gap: 0.5em; font-size: 0.9375em; }
+.reads-list dt { font-weight: 600; }
+.reads-list dd { color: var(--_soft); text-wrap: pretty; }
 .empty ul { display: grid; gap: 0.7em; max-width: 32em; text-align: start; font-size: 0.9375em; }
 .empty li { display: grid; grid-template-columns: auto 1fr; gap: 0.7em; color: var(--_soft); text-wrap: pretty; }
 .empty li svg { margin-top: 0.1em; color: var(--_good); }
@@ -1215,6 +1445,11 @@ code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; font-si
 .card.still { animation: none; box-shadow: none; }
 .slow { color: var(--_soft); font-size: 0.875em; text-align: center; }
 
+.reads { margin-top: -0.9em; font-size: 0.875em; }
+.reads > summary { display: inline-flex; gap: 0.4em; align-items: center; color: var(--_soft); border-radius: var(--_control); cursor: pointer; list-style: none; }
+.reads > summary::-webkit-details-marker { display: none; }
+.reads > summary:hover { color: var(--_text); }
+.reads > div { display: grid; gap: 0.7em; margin-top: 0.6em; padding: 0.9em 1em; border: 1px solid var(--_line); border-radius: var(--_radius); background: var(--_surface); }
 .ended > summary { display: inline-block; padding: 0.43em 0.74em; margin-inline-start: -0.74em; border-radius: var(--_control); cursor: pointer; list-style: none; }
 .ended > summary::-webkit-details-marker { display: none; }
 .ended > summary:hover { color: var(--_text); background: color-mix(in oklab, transparent, var(--_text) 6%); }
@@ -1240,6 +1475,8 @@ dialog::backdrop { background: rgb(12 16 26 / 50%); }
 
 @container (width < 36em) {
   header { align-items: stretch; flex-direction: column; }
+  .controls { grid-template-columns: 1fr 1fr; }
+  .controls > :first-child { grid-column: 1 / -1; }
   .row { grid-template-columns: auto minmax(0, 1fr) auto; align-items: start; padding: 0.9em; }
   .row > .status { grid-column: 2; grid-row: 2; justify-self: start; }
   .row > .toggle { grid-column: 3; grid-row: 1; margin-top: -0.15em; }
@@ -1278,7 +1515,7 @@ function sheet() {
 }
 
 // src/views/view.ts
-function button(view, act, text, run, { kind = "", icon: sign, label, always, chevron, expanded, controls } = {}) {
+function button(view, act, text, run, { kind = "", icon: sign, label, always, chevron, expanded, controls: controls2 } = {}) {
   const part = "button";
   const busy = view.busy === act;
   return h(
@@ -1293,7 +1530,7 @@ function button(view, act, text, run, { kind = "", icon: sign, label, always, ch
       "aria-disabled": view.busy && !always ? "true" : null,
       "aria-busy": busy ? "true" : null,
       "aria-expanded": expanded === void 0 ? null : String(expanded),
-      "aria-controls": controls,
+      "aria-controls": controls2,
       onclick: run
     },
     busy ? spinner() : sign && icon(sign),
@@ -1326,8 +1563,21 @@ function loginName({ words }, login, place) {
     )
   );
 }
-function referenceLine({ words }, reference) {
-  return reference && h("p", {}, h("small", {}, words.nodes("reference", { id: reference })));
+function referenceLine(view, reference) {
+  if (!reference) return null;
+  const { words } = view;
+  const text = words.nodes("reference", { id: reference });
+  return h("p", {}, h("small", {}, text, supportLink(view, reference, { before: " · " })));
+}
+function supportLink({ words, support }, reference, { before, ...properties } = {}) {
+  if (!support) return null;
+  const isMail = support.startsWith("mailto:") && !support.includes("?");
+  const subject = reference && isMail ? words.plain("reference", { id: reference }) : "";
+  const href = subject ? `${support}?subject=${encodeURIComponent(subject)}` : support;
+  return [before, h("a", { ...properties, href }, words.text("support"))];
+}
+function safeLink(link) {
+  return link !== null && /^(https?:|mailto:|\/)/.test(link) ? link : null;
 }
 function failureText({ words }, failure) {
   return words.text(failurePath(failure.code));
@@ -1338,14 +1588,18 @@ function fact(term, ...value) {
 
 // src/views/details.ts
 function details(view, content) {
-  const { connection } = content;
+  const { connection, inCompany } = content;
   const { words } = view;
   const { company, provider } = view.names(connection);
+  const { checked_at, company_id, company_name, provider_id } = connection;
+  const named = entitiesOf(connection).filter((entity) => entity.name);
+  const entities = new Set(named.toSorted(byName).map((entity) => words.entity(entity)));
+  const companies = !company_name && entities.size > 1 ? words.list([...entities]) : company;
   return [
     h(
       "div",
       {},
-      h("h5", {}, words.text("card.loginsTitle")),
+      h(inCompany ? "h6" : "h5", {}, words.text("card.loginsTitle")),
       h(
         "ul",
         { class: "logins" },
@@ -1358,9 +1612,15 @@ function details(view, content) {
     h(
       "dl",
       { class: "known" },
-      fact(words.text("confirm.company"), h("bdi", {}, company)),
+      fact(words.text("confirm.company"), h("bdi", {}, companies)),
       fact(words.text("confirm.provider"), h("bdi", {}, provider)),
-      fact(words.text("card.companyId"), h("code", {}, connection.company_id))
+      fact(words.text("card.companyId"), h("code", {}, company_id)),
+      fact(
+        words.text("card.lastCheck"),
+        checked_at ? words.moment(checked_at) : words.text("card.unchecked")
+      ),
+      // Support finds the history of a connection by its ids.
+      view.support && fact(words.text("card.help"), supportLink(view, `${provider_id} ${company_id}`))
     ),
     connection.status !== "disconnecting" && buttons(view, content)
   ];
@@ -1434,7 +1694,7 @@ function card(view, content) {
       "div",
       { class: "row" },
       mark,
-      facts(view, connection),
+      facts(view, content),
       statusLabel(view, connection.status, "chip"),
       ended ? button(view, again, words.text("connectAgain"), () => connect(again), {
         kind: "quiet again",
@@ -1452,29 +1712,38 @@ function card(view, content) {
     h("div", { id, class: "body", hidden: !open }, open && details(view, content))
   ];
 }
-function facts({ words, names }, connection) {
+function facts({ words, names }, content) {
+  const { connection, inCompany, isCheckedLately: isCheckedLately2 } = content;
   const { company, provider } = names(connection);
   const { checked_at, logins, problem, status, updated_at } = connection;
+  const entities = entitiesOf(connection);
+  const some = entities.filter(isLiving).length;
+  const n = entities.length;
   const end = problem ? "card.changed" : "card.ended";
   return h(
     "div",
     { class: "who" },
-    h("h4", { title: company }, h("bdi", {}, company)),
+    inCompany ? h("h5", {}, h("span", { class: "unseen" }, company, " "), h("bdi", {}, provider)) : h("h4", { title: company }, h("bdi", {}, company)),
     h(
       "p",
       { class: "facts" },
-      h("span", {}, h("bdi", {}, provider)),
+      !inCompany && h("span", {}, h("bdi", {}, provider)),
       status === "disconnected" ? h("span", {}, words.plain(end, { date: words.date(updated_at) })) : [
         h("span", {}, words.plain("card.logins", { n: logins.length })),
-        checked_at ? words.time("card.checked", checked_at) : h("span", {}, words.text("card.unchecked"))
+        n > 1 && h(
+          "span",
+          {},
+          words.plain(some < n ? "card.someEntities" : "card.entities", { n, some })
+        ),
+        !isCheckedLately2 && (checked_at ? words.time("card.checked", checked_at) : h("span", {}, words.text("card.unchecked")))
       ]
     )
   );
 }
 function reason(view, { connection, connect }) {
   const { words, names } = view;
-  const { problem, status } = connection;
-  const path = problem && words.find(`problem.${problem}`) ? `problem.${problem}` : `status.${status}.reason`;
+  const { status } = connection;
+  const path = reasonPath(view, connection);
   const repair = `repair:${keyOf(connection)}`;
   const detail = statusDetail(connection) ?? status;
   return words.text(path) && h(
@@ -1486,6 +1755,69 @@ function reason(view, { connection, connect }) {
       label: actionLabel(view, connection, words.text("repair"))
     })
   );
+}
+function reasonPath({ words }, { problem, status }) {
+  if (problem && words.find(`problem.${problem}`)) {
+    return `problem.${problem}`;
+  }
+  const known = words.find(`status.${status}.reason`) !== null;
+  return known ? `status.${status}.reason` : "otherStatus.reason";
+}
+
+// src/views/controls.ts
+function controls() {
+  const select = (act) => h("select", { class: "field", part: "field", "data-act": act });
+  const selects = {
+    status: select("by-status"),
+    provider: select("by-provider"),
+    order: select("order")
+  };
+  const search = h("input", {
+    class: "field",
+    part: "field",
+    type: "search",
+    "data-act": "search",
+    autocomplete: "off",
+    spellcheck: "false",
+    maxlength: 200
+  });
+  const found = h("div", { class: "found" });
+  const labelled = (field) => h("label", {}, h("span"), field);
+  const form = h(
+    "form",
+    { class: "controls", part: "controls", role: "search", hidden: true },
+    labelled(search),
+    labelled(selects.status),
+    labelled(selects.provider),
+    labelled(selects.order),
+    found
+  );
+  form.addEventListener("submit", (event) => event.preventDefault());
+  return { form, search, selects, found };
+}
+function readChoice({ search, selects }) {
+  const order = ORDERS.find((one) => one === selects.order.value) ?? EVERYTHING.order;
+  return {
+    text: search.value,
+    status: selects.status.value,
+    provider: selects.provider.value,
+    order
+  };
+}
+function options(options2, chosen2) {
+  return options2.map(
+    ({ value, label }) => h("option", { value, selected: value === chosen2 }, label)
+  );
+}
+function foundText(words, found) {
+  const { choice, count, read, reading, complete } = found;
+  const parts = [];
+  const waits = !complete && reading;
+  if (narrows(choice) && count) parts.push(words.plain("list.found", { n: count }));
+  if (narrows(choice) && !count && !waits) parts.push(words.text("list.none"));
+  if (waits) parts.push(words.text("list.reading"));
+  else if (!complete) parts.push(words.plain("list.cut", { n: read }));
+  return parts.join(" ");
 }
 
 // src/views/dialog.ts
@@ -1574,8 +1906,9 @@ function dialogButtons({ words }, content) {
 }
 
 // src/views/header.ts
-function header(view, { summary, troubled, listed, connect }) {
+function header(view, content) {
   const { words } = view;
+  const { summary, troubled, checks, invites, listed, connect } = content;
   return [
     h(
       "div",
@@ -1586,12 +1919,32 @@ function header(view, { summary, troubled, listed, connect }) {
         { class: `summary ${troubled ? "bad" : ""}`, part: "summary" },
         troubled && icon("alert"),
         h("span", {}, summary)
-      )
+      ),
+      listed && checks && h("p", { class: "small checks" }, checks)
     ),
     listed && button(view, "connect", words.text("connect"), connect, {
-      kind: troubled ? "" : "primary",
+      kind: invites ? "primary" : "",
       icon: "plus"
     })
+  ];
+}
+
+// src/views/reads.ts
+function readsList({ words }, { products, reason: reason2 }) {
+  return [
+    reason2 && h("p", {}, h("bdi", {}, reason2)),
+    h(
+      "dl",
+      { class: "reads-list" },
+      products.map(
+        (product) => h(
+          "div",
+          {},
+          h("dt", { class: "first" }, words.products([product])),
+          h("dd", {}, words.find(`reads.${product}`))
+        )
+      )
+    )
   ];
 }
 
@@ -1620,23 +1973,31 @@ function placeholder() {
     )
   );
 }
-function emptyPage(view, products, connect) {
+function emptyPage(view, reads, connect) {
   const { words } = view;
-  const point = (path, values) => h("li", {}, icon("check"), h("span", {}, words.nodes(path, values)));
+  const point = (path) => h("li", {}, icon("check"), h("span", {}, words.nodes(path)));
   return h(
     "div",
     { class: "empty", part: "empty" },
     picture(),
     h("h3", {}, words.text("empty.title")),
     h("p", {}, words.nodes("empty.text")),
+    h("ul", {}, point("empty.password"), point("empty.control")),
     h(
-      "ul",
-      {},
-      point("empty.password"),
-      point("empty.reads", { products: words.products(products) }),
-      point("empty.control")
+      "section",
+      { class: "asks" },
+      h("h4", {}, words.nodes("reads.title")),
+      readsList(view, reads)
     ),
     button(view, "connect", words.text("connectFirst"), connect, { kind: "primary" })
+  );
+}
+function awaited({ words }, asked) {
+  return h(
+    "div",
+    { class: "empty", part: "empty" },
+    picture(),
+    h("p", {}, words.text(asked ? "empty.asked" : "empty.awaited"))
   );
 }
 function moreButton({ words }, busy, more) {
@@ -1659,7 +2020,7 @@ function noticeBox(view, box) {
   const { words } = view;
   const { kind, title, text, reference, support, retry, spins } = box.notice;
   const values = box.about ? { ...view.names(box.about), detail: statusDetail(box.about) } : void 0;
-  const link = support && isSafe(box.supportUrl) && box.supportUrl;
+  const link = support && supportLink(view, reference, { class: "button", part: "button" });
   return h(
     "div",
     {
@@ -1674,12 +2035,12 @@ function noticeBox(view, box) {
       {},
       h("h3", { tabindex: "-1", "data-act": "notice" }, words.nodes(title, values)),
       text && words.text(text) && h("p", {}, words.nodes(text, values)),
-      referenceLine(view, reference),
+      referenceLine(link ? { ...view, support: null } : view, reference),
       (retry || link) && h(
         "div",
         { class: "actions" },
         retry && button(view, `retry:${retry}`, box.retryText, () => box.tryAgain(retry)),
-        link && h("a", { class: "button", part: "button", href: link }, words.text("support"))
+        link
       )
     ),
     !spins && closeButton(view, box.dismiss)
@@ -1698,9 +2059,6 @@ function closeButton({ words }, dismiss) {
     },
     icon("close")
   );
-}
-function isSafe(link) {
-  return link !== null && /^(https?:|mailto:|\/)/.test(link);
 }
 function staleBox(view, box) {
   const { words } = view;
@@ -1779,6 +2137,8 @@ function questionCard(view, card2) {
 function skeleton() {
   const live = h("div", { class: "unseen", role: "status", "aria-live": "polite" });
   const header2 = h("header", { part: "header" });
+  const reads = h("details", { class: "reads", hidden: true }, h("summary"), h("div"));
+  const choosing = controls();
   const top = h("div", { class: "root" });
   const rest = h("div", { class: "root" });
   const titles = {
@@ -1808,7 +2168,9 @@ function skeleton() {
     "div",
     { class: "root all" },
     header2,
+    reads,
     top,
+    choosing.form,
     sections.attention,
     sections.active,
     rest,
@@ -1819,7 +2181,19 @@ function skeleton() {
     "aria-labelledby": "dialog-title",
     "aria-describedby": "dialog-text dialog-ends"
   });
-  return { live, all, header: header2, top, sections, titles, lists, rest, dialog };
+  return {
+    live,
+    all,
+    header: header2,
+    reads,
+    top,
+    controls: choosing,
+    sections,
+    titles,
+    lists,
+    rest,
+    dialog
+  };
 }
 
 // src/screen.ts
@@ -1829,16 +2203,26 @@ var Screen = class {
   #actions;
   #parts = skeleton();
   #cards = /* @__PURE__ */ new Map();
+  #companies = /* @__PURE__ */ new Map();
   #open = /* @__PURE__ */ new Set();
   #announced = /* @__PURE__ */ new WeakSet();
   #painted = /* @__PURE__ */ new WeakMap();
   #endedOpen = false;
+  #choice = null;
+  #found = "";
+  /** The text about the checks of the whole list. */
+  #checks = null;
+  /** The first card that this drawing has added. */
+  #added = null;
   #observer = null;
   constructor(root, shown, actions) {
     this.#root = root;
     this.#shown = shown;
     this.#actions = actions;
-    const { live, all, sections, dialog } = this.#parts;
+    const { live, all, sections, dialog, controls: controls2, reads } = this.#parts;
+    controls2.form.addEventListener("input", () => this.#actions.choose(readChoice(controls2)));
+    controls2.form.addEventListener("focusin", () => this.#actions.readAll());
+    reads.firstElementChild?.setAttribute("data-act", "reads");
     sections.ended.addEventListener("toggle", () => {
       this.#endedOpen = sections.ended.open;
     });
@@ -1854,6 +2238,7 @@ var Screen = class {
   /** Forgets what the person opened. */
   reset() {
     this.#cards.clear();
+    this.#companies.clear();
     this.#open.clear();
     this.closeDialog();
   }
@@ -1895,30 +2280,39 @@ var Screen = class {
     const parts = this.#parts;
     const { words, phase } = shown;
     const ready = phase === "ready";
-    const groups = grouped(ready ? shown.connections.values() : []);
-    const troubled = groups.attention.length > 0;
-    const empty = ready && !troubled && !groups.active.length && !shown.cursor;
+    const all = ready ? [...shown.connections.values()] : [];
+    const found = chosen(all, shown.choice, words, (one) => namesOf(one, words, shown.connections));
+    const groups = grouped(found, shown.choice.order === "attention");
+    const beyond = groups.active.length > shown.limit;
+    groups.active = byCompany(groups.active).flat().slice(0, shown.limit);
+    const troubled = all.some(needsAPerson);
+    const empty = ready && !shown.cursor && all.every((one) => one.status === "disconnected");
     parts.live.lang = parts.all.lang = parts.dialog.lang = words.language;
     parts.all.setAttribute("aria-busy", String(phase === "loading"));
     this.#paintHeader(shown, troubled, ready && !empty);
+    this.#paintReads(shown, ready && !empty);
     this.#paintTop(shown);
+    this.#paintControls(shown, found.length, empty);
+    const hasAttention = groups.attention.length > 0;
     for (const name of ["attention", "active"]) {
       parts.sections[name].hidden = !groups[name].length;
-      const followsAttention = name === "active" && troubled;
+      const followsAttention = name === "active" && hasAttention;
       const title = parts.titles[name];
       title.textContent = words.text(`sections.${followsAttention ? "others" : name}`);
-      title.classList.toggle("unseen", name === "active" && !troubled);
+      title.classList.toggle("unseen", name === "active" && !hasAttention);
     }
     parts.sections.ended.hidden = !groups.ended.length;
+    if (this.#choice !== shown.choice) this.#endedOpen = narrows(shown.choice);
+    this.#choice = shown.choice;
     parts.sections.ended.open = this.#endedOpen;
     this.#paint(shown, parts.titles.ended, [groups.ended.length], () => [
       icon("chevron"),
       words.plain("sections.ended", { n: groups.ended.length })
     ]);
-    for (const name of Object.keys(groups)) {
-      this.#paintCards(shown, parts.lists[name], groups[name]);
-    }
-    this.#paintRest(shown, empty);
+    this.#added = null;
+    for (const name of Object.keys(groups))
+      this.#paintCards(shown, name, groups[name]);
+    this.#paintRest(shown, empty, beyond);
     this.#paintDialog(shown);
     this.#observeMore(shown);
     this.#keepFocus(focused);
@@ -1933,7 +2327,7 @@ var Screen = class {
   /** Gives the focus back if painting has replaced the focused element. */
   #keepFocus(focused) {
     if (!focused || this.#focusedAct === focused) return;
-    const same = this.#find(focused);
+    const same = this.#find(focused) ?? (focused === "more" && this.#added && this.#find(this.#added));
     if (same) same.focus({ preventScroll: true });
     else this.#root.querySelector('[data-act="notice"], [data-act="title"]')?.focus();
   }
@@ -1945,14 +2339,15 @@ var Screen = class {
   }
   /** Builds the content of a place again if any of these facts has changed. */
   #paint(shown, place, facts2, build) {
-    const { words, busy, appName, products } = shown;
-    const signature = JSON.stringify([words.language, busy, appName, products, facts2]);
+    const { words, busy, appName, products, supportUrl } = shown;
+    const signature = JSON.stringify([words.language, busy, appName, products, supportUrl, facts2]);
     if (this.#painted.get(place) === signature) return;
     this.#painted.set(place, signature);
     place.replaceChildren(...nodes(build()));
   }
-  #view({ words, busy, connections }) {
-    return { words, busy, names: (one) => namesOf(one, words, connections) };
+  #view({ words, busy, connections, supportUrl }) {
+    const support = safeLink(supportUrl);
+    return { words, busy, support, names: (one) => namesOf(one, words, connections) };
   }
   #summary({ connections, cursor, words }) {
     const all = [...connections.values()];
@@ -1961,13 +2356,64 @@ var Screen = class {
   }
   #paintHeader(shown, troubled, listed) {
     const summary = this.#summary(shown);
+    this.#checks = checksPath([...shown.connections.values()], Date.now());
+    const checks = this.#checks ? shown.words.text(this.#checks) : "";
+    const invites = !troubled && !isAwaited(shown);
     const connect = () => this.#actions.connect("connect");
     this.#paint(
       shown,
       this.#parts.header,
-      [troubled, listed, summary],
-      () => header(this.#view(shown), { summary, troubled, listed, connect })
+      [troubled, listed, summary, checks, invites],
+      () => header(this.#view(shown), { summary, troubled, checks, invites, listed, connect })
     );
+  }
+  #paintReads(shown, listed) {
+    const { reads } = this.#parts;
+    const [summary, content] = reads.children;
+    reads.hidden = !listed;
+    if (!summary || !content) return;
+    this.#paint(shown, summary, [], () => [icon("chevron"), shown.words.nodes("reads.title")]);
+    this.#paint(shown, content, [shown.reason], () => readsList(this.#view(shown), shown));
+  }
+  #paintControls(shown, count, empty) {
+    const { choice, connections, cursor, phase, reading, words } = shown;
+    const { form, search, selects, found } = this.#parts.controls;
+    const hasChoice = needsAll(choice);
+    const complete = !cursor;
+    form.hidden = phase !== "ready" || empty || !(hasChoice || areMany(connections, complete));
+    if (form.hidden) return;
+    if (search.value !== choice.text) search.value = choice.text;
+    search.placeholder = words.text("list.hint");
+    const view = this.#view(shown);
+    const all = [...connections.values()];
+    const filter = (name, texts) => this.#paint(shown, selects[name], [texts, choice[name]], () => options(texts, choice[name]));
+    filter("status", [
+      { value: "", label: words.text("list.allStatuses") },
+      { value: ATTENTION, label: words.text("sections.attention") },
+      ...statusOptions(all, choice, words)
+    ]);
+    filter("provider", [
+      { value: "", label: words.text("list.allProviders") },
+      ...providerOptions(all, choice, words, view.names)
+    ]);
+    const orders = ORDERS.map((value) => ({ value, label: words.text(`list.${value}`) }));
+    this.#paint(shown, selects.order, [choice.order], () => options(orders, choice.order));
+    for (const [name, field] of Object.entries({ search, ...selects })) {
+      const label = field.previousElementSibling;
+      if (label) label.textContent = words.text(`list.${name}`);
+    }
+    const facts2 = { choice, count, read: connections.size, reading, complete };
+    const text = hasChoice ? foundText(words, facts2) : "";
+    if (text && text !== this.#found) this.announce(text);
+    this.#found = text;
+    found.classList.toggle("none", hasChoice && !count);
+    this.#paint(shown, found, [text, narrows(choice)], () => [
+      text && h("p", {}, text),
+      narrows(choice) && button(view, "clear", words.text("list.clear"), () => this.#actions.clear(), {
+        kind: "quiet",
+        always: true
+      })
+    ]);
   }
   #paintTop(shown) {
     const { connections, notice, phase, question, stale } = shown;
@@ -1996,7 +2442,6 @@ var Screen = class {
       notice,
       about,
       isNew,
-      supportUrl: shown.supportUrl,
       retryText: words.text(repairs(notice, shown) ? "repair" : "tryAgain"),
       tryAgain: (retry) => this.#actions.tryAgain(notice, retry),
       dismiss: () => this.#actions.dismiss(notice)
@@ -2010,51 +2455,73 @@ var Screen = class {
     const tryAgain = () => this.#actions.readAgain();
     return staleBox(this.#view(shown), { failure, failed: failed2, updatedAt, isNew, tryAgain });
   }
-  #paintCards(shown, list, connections) {
+  #paintCards(shown, section, connections) {
+    const items = byCompany(connections).map((company) => {
+      const inCompany = company.length > 1;
+      const cards = company.map((one) => this.#card(shown, one, inCompany));
+      return inCompany ? this.#company(shown, section, company, cards) : cards;
+    });
+    arrange(this.#parts.lists[section], items.flat());
+  }
+  #card(shown, connection, inCompany) {
     const view = this.#view(shown);
-    for (const [place, connection] of connections.entries()) {
-      const key = keyOf(connection);
-      const item = this.#cards.get(key) ?? h("li", { part: "card" });
-      this.#cards.set(key, item);
-      const open = this.#open.has(key);
-      this.#paint(shown, item, [connection, open, view.names(connection).provider], () => {
-        item.className = `card ${needsAPerson(connection) ? "attention bad" : ""}`;
-        return card(view, {
-          connection,
-          open,
-          id: `card-${[...this.#cards.keys()].indexOf(key)}`,
-          toggle: () => this.#toggle(key),
-          connect: (act) => this.#actions.connect(act),
-          askToDisconnect: (act, entity) => this.#actions.askToDisconnect(connection, act, entity)
-        });
+    const key = keyOf(connection);
+    const item = this.#cards.get(key) ?? h("li", { part: "card" });
+    if (!this.#cards.has(key)) this.#added ??= `details:${key}`;
+    this.#cards.set(key, item);
+    const open = this.#open.has(key);
+    const lately = this.#checks !== null && isCheckedLately(connection, Date.now());
+    const facts2 = [connection, open, view.names(connection).provider, inCompany, lately];
+    this.#paint(shown, item, facts2, () => {
+      item.className = `card ${needsAPerson(connection) ? "attention bad" : ""}`;
+      return card(view, {
+        connection,
+        open,
+        inCompany,
+        isCheckedLately: lately,
+        id: `card-${[...this.#cards.keys()].indexOf(key)}`,
+        toggle: () => this.#toggle(key),
+        connect: (act) => this.#actions.connect(act),
+        askToDisconnect: (act, entity) => this.#actions.askToDisconnect(connection, act, entity)
       });
-      if (list.children[place] !== item) list.insertBefore(item, list.children[place] ?? null);
-    }
-    while (list.children.length > connections.length) list.lastElementChild?.remove();
+    });
+    return item;
+  }
+  /** The connections of a company at several providers, under its name. */
+  #company({ words }, section, connections, cards) {
+    const [first] = connections;
+    const key = `${section}:${first?.company_id}`;
+    const item = this.#companies.get(key) ?? h("li", { class: "company", part: "company" }, h("h4"), h("ul", { class: "cards" }));
+    this.#companies.set(key, item);
+    const [title, list] = item.children;
+    const named = connections.find((one) => one.company_name) ?? first;
+    if (title && named) title.textContent = words.company(named);
+    if (list) arrange(list, cards);
+    return item;
   }
   #toggle(key) {
     if (!this.#open.delete(key)) this.#open.add(key);
     this.render();
   }
-  #paintRest(shown, empty) {
-    const { cursor, phase, products, reading, slow } = shown;
-    const asked = shown.question !== null;
+  #paintRest(shown, empty, beyond) {
+    const { cursor, phase, question, reading, reason: reason2, slow } = shown;
     const view = this.#view(shown);
-    const facts2 = [phase, empty, cursor, reading, slow, asked];
+    const asks = question !== null && question !== "checking";
+    const waits = isAwaited(shown);
+    const facts2 = [phase, empty, cursor, beyond, reading, slow, asks, waits, reason2];
     this.#paint(shown, this.#parts.rest, facts2, () => {
       if (phase === "loading") return loading(view, slow);
-      if (empty) {
-        return !asked && emptyPage(view, products, () => this.#actions.connect("connect"));
-      }
-      if (phase !== "ready" || !cursor) return null;
+      if (empty && waits) return awaited(view, asks);
+      if (empty) return emptyPage(view, shown, () => this.#actions.connect("connect"));
+      if (phase !== "ready" || !(cursor || beyond)) return null;
       return moreButton(view, reading, () => this.#actions.more());
     });
   }
   /** Reads more as soon as the button for it is nearly in sight. */
-  #observeMore({ reading, stale }) {
+  #observeMore({ choice, cursor, reading, stale }) {
     const button2 = this.#find("more");
     this.#observer?.disconnect();
-    if (!button2 || reading || stale) return;
+    if (!button2 || reading || stale || cursor && needsAll(choice)) return;
     this.#observer ??= newObserver(() => this.#actions.more());
     this.#observer?.observe(button2);
   }
@@ -2076,6 +2543,16 @@ var Screen = class {
     );
   }
 };
+function arrange(list, items) {
+  const staying = new Set(items);
+  for (const child of [...list.children]) if (!staying.has(child)) child.remove();
+  for (const [place, item] of items.entries()) {
+    if (list.children[place] !== item) list.insertBefore(item, list.children[place] ?? null);
+  }
+}
+function isAwaited({ notice, question, waiting }) {
+  return waiting || question !== null || notice !== null && isUndecided(notice);
+}
 function namesOf(connection, words, connections) {
   return {
     provider: providerName(connection, connections.values()),
@@ -2141,6 +2618,9 @@ var Wording = class {
   date(moment) {
     return formats.date(this.language, new Date(moment));
   }
+  moment(moment) {
+    return formats.moment(this.language, new Date(moment));
+  }
   /** How long ago that was. A clock that differs by seconds never makes it the future. */
   ago(moment, now) {
     const minutes = Math.min(0, Math.round((new Date(moment).getTime() - now) / MINUTE));
@@ -2167,7 +2647,7 @@ var Wording = class {
     return this.list(products.map((one) => this.find(`product.${one}`) || one));
   }
   status(status) {
-    return this.find(`status.${status}.label`) || status;
+    return this.find(`status.${status}.label`) || this.text("otherStatus.label");
   }
   company(connection) {
     if (connection.company_name) return connection.company_name;
@@ -2203,7 +2683,15 @@ var Base = globalThis.HTMLElement ?? class {
 };
 var isUnreported = () => landed !== null && !landed.completion;
 var FinchConnections = class extends Base {
-  static observedAttributes = ["api-url", "lang", "app-name", "products", "support-url", "mode"];
+  static observedAttributes = [
+    "api-url",
+    "lang",
+    "app-name",
+    "products",
+    "reason",
+    "support-url",
+    "mode"
+  ];
   // Settings
   #getAccessToken = null;
   #texts = {};
@@ -2212,6 +2700,8 @@ var FinchConnections = class extends Base {
   #connections = /* @__PURE__ */ new Map();
   #phase = "loading";
   #cursor = null;
+  #choice = EVERYTHING;
+  #limit = PAGE_SIZE;
   #updatedAt = 0;
   #notice = null;
   #question = null;
@@ -2228,6 +2718,9 @@ var FinchConnections = class extends Base {
   /** How many connections were read in the API's order. */
   #read = 0;
   #readAt = 0;
+  /** The person searches, filters or sorts, for which the page needs all connections. */
+  #readsAll = false;
+  #wantsMore = false;
   #looking = false;
   #waiting = null;
   #pause = 0;
@@ -2238,6 +2731,9 @@ var FinchConnections = class extends Base {
   #screen = new Screen(this.attachShadow({ mode: "open" }), () => this.#shown, {
     connect: (act) => this.#connect(act),
     more: () => this.#more(),
+    choose: (choice) => this.#choose(choice),
+    clear: () => this.#clear(),
+    readAll: () => this.#readAll(),
     confirm: () => this.#confirm(),
     reject: () => this.#reject(),
     dismiss: (notice) => this.#dismiss(notice),
@@ -2354,8 +2850,10 @@ var FinchConnections = class extends Base {
     this.#cursor = this.#notice = this.#question = this.#stale = this.#busy = this.#waiting = null;
     this.#reading = null;
     this.#read = 0;
+    this.#choice = EVERYTHING;
+    this.#limit = PAGE_SIZE;
     this.#phase = "loading";
-    this.#looking = this.#slow = false;
+    this.#looking = this.#slow = this.#readsAll = this.#wantsMore = false;
     this.#screen.reset();
     this.#frame?.close();
     this.#screen.render();
@@ -2397,7 +2895,8 @@ var FinchConnections = class extends Base {
     const endReading = this.#beginReading();
     const epoch = this.#epoch;
     try {
-      const reading = await readList(api, Math.max(PAGE_SIZE, this.#read));
+      const wanted = Math.max(this.#readsAll ? MOST : PAGE_SIZE, this.#read);
+      const reading = await readList(api, wanted);
       if (api.closed || epoch !== this.#epoch) return;
       this.#cursor = reading.cursor;
       this.#absorb(reading.found);
@@ -2422,26 +2921,66 @@ var FinchConnections = class extends Base {
       }
     }
   }
+  /** Shows more connections. If the page has not read that many, it reads the next page. */
   async #more() {
     const api = this.#api;
-    if (this.#reading || !this.#cursor || !api) return;
+    if (this.#wantsMore || !api) return;
+    this.#limit += PAGE_SIZE;
+    const searches = needsAll(this.#choice);
+    if (!this.#cursor || this.#read >= this.#limit && !searches) {
+      this.#screen.render();
+      return;
+    }
+    this.#wantsMore = true;
+    while (this.#reading) await this.#reading;
+    if (api.closed) return;
     const endReading = this.#beginReading();
     this.#screen.render();
-    const epoch = this.#epoch;
     try {
-      const page = await api.page({ limit: PAGE_SIZE, cursor: this.#cursor });
-      if (api.closed || epoch !== this.#epoch) return;
-      this.#cursor = page.next_cursor;
-      this.#read += page.connections.length;
-      this.#absorb(new Map(page.connections.map((one) => [keyOf(one), one])));
+      while (this.#cursor) {
+        const epoch = this.#epoch;
+        const limit = searches ? LARGEST_PAGE : PAGE_SIZE;
+        const page = await api.page({ limit, cursor: this.#cursor });
+        if (api.closed) return;
+        if (epoch !== this.#epoch) continue;
+        this.#cursor = page.next_cursor;
+        this.#read += page.connections.length;
+        this.#absorb(new Map(page.connections.map((one) => [keyOf(one), one])));
+        break;
+      }
     } catch (error) {
       if (api.closed) return;
       const { code, reference } = Refused.from(error);
       this.#stale = { code, reference };
     } finally {
       endReading();
-      if (!api.closed) this.#screen.render();
+      if (!api.closed) {
+        this.#wantsMore = false;
+        this.#screen.render();
+      }
     }
+  }
+  // Searching, filtering and sorting
+  #choose(choice) {
+    this.#choice = choice;
+    this.#limit = PAGE_SIZE;
+    this.#screen.render();
+    if (needsAll(choice)) this.#readAll();
+  }
+  #clear() {
+    this.#choose({ ...EVERYTHING, order: this.#choice.order });
+    this.#screen.focus("search");
+  }
+  /** Reads the connections that are not read yet, because a search must not miss any. */
+  async #readAll() {
+    if (this.#readsAll || !this.#cursor) return;
+    const api = this.#api;
+    this.#readsAll = true;
+    while (this.#reading) await this.#reading;
+    if (api?.closed || !this.#cursor) return;
+    const read = this.#reload();
+    this.#screen.render();
+    await read;
   }
   /** Takes over what the API returned, and announces each new status. */
   #absorb(found) {
@@ -2879,16 +3418,20 @@ var FinchConnections = class extends Base {
       words: this.#words,
       appName: this.getAttribute("app-name"),
       products: this.#products,
+      reason: this.getAttribute("reason"),
       supportUrl: this.getAttribute("support-url"),
       connections: this.#connections,
       phase: this.#phase,
       slow: this.#slow,
       reading: this.#reading !== null,
       cursor: this.#cursor,
+      choice: this.#choice,
+      limit: this.#limit,
       updatedAt: this.#updatedAt,
       notice: this.#notice,
       question: this.#question,
       stale: this.#stale,
+      waiting: this.#waiting !== null || isUnreported(),
       busy: this.#busy,
       dialog: this.#dialog
     };

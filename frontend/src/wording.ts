@@ -90,6 +90,10 @@ export class Wording {
     return formats.date(this.language, new Date(moment));
   }
 
+  moment(moment: string): string {
+    return formats.moment(this.language, new Date(moment));
+  }
+
   /** How long ago that was. A clock that differs by seconds never makes it the future. */
   ago(moment: string, now: number): string {
     const minutes = Math.min(0, Math.round((new Date(moment).getTime() - now) / MINUTE));
@@ -122,7 +126,7 @@ export class Wording {
   }
 
   status(status: string): string {
-    return this.find(`status.${status}.label`) || status;
+    return this.find(`status.${status}.label`) || this.text("otherStatus.label");
   }
 
   company(connection: Connection): string {

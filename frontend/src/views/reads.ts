@@ -1,0 +1,28 @@
+/** What the application asks to read, in the words of a person, and why. */
+
+import { type Children, h } from "../dom.ts";
+import type { View } from "./view.ts";
+
+export interface Reads {
+  products: readonly string[];
+  /** The application's reason, or null. */
+  reason: string | null;
+}
+
+export function readsList({ words }: View, { products, reason }: Reads): Children {
+  return [
+    reason && h("p", {}, h("bdi", {}, reason)),
+    h(
+      "dl",
+      { class: "reads-list" },
+      products.map((product) =>
+        h(
+          "div",
+          {},
+          h("dt", { class: "first" }, words.products([product])),
+          h("dd", {}, words.find(`reads.${product}`)),
+        ),
+      ),
+    ),
+  ];
+}

@@ -33,6 +33,7 @@ ul { list-style: none; }
 button { font: inherit; color: inherit; }
 bdi { overflow-wrap: anywhere; }
 time { white-space: nowrap; }
+a:not(.button) { color: inherit; text-underline-offset: 0.15em; }
 svg { flex: none; width: 1.25em; height: 1.25em; }
 .unseen {
   position: absolute; width: 1px; height: 1px; overflow: hidden;
@@ -50,7 +51,7 @@ h2:focus, h3:focus { outline: none; }
 .group > h3, .ended > summary { font-size: 0.8125em; font-weight: 600; color: var(--_soft); }
 .ended > summary h3 { display: flex; gap: 0.4em; align-items: center; font: inherit; }
 
-.controls { display: grid; grid-template-columns: minmax(11em, 2fr) repeat(3, minmax(8em, 1fr)); gap: 0.75em; }
+.controls { display: grid; grid-template-columns: minmax(11em, 2fr) repeat(3, minmax(8em, auto)); gap: 0.75em; }
 .controls label { display: grid; gap: 0.2em; }
 .controls label > span { color: var(--_soft); font-size: 0.8125em; font-weight: 600; }
 .field {
@@ -247,7 +248,7 @@ dialog::backdrop { background: rgb(12 16 26 / 50%); }
 @container (width < 36em) {
   header { align-items: stretch; flex-direction: column; }
   .controls { grid-template-columns: 1fr 1fr; }
-  .controls > :first-child { grid-column: 1 / -1; }
+  .controls > :is(:first-child, :nth-child(4)) { grid-column: 1 / -1; }
   .row { grid-template-columns: auto minmax(0, 1fr) auto; align-items: start; padding: 0.9em; }
   .row > .status { grid-column: 2; grid-row: 2; justify-self: start; }
   .row > .toggle { grid-column: 3; grid-row: 1; margin-top: -0.15em; }

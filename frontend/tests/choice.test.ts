@@ -148,7 +148,10 @@ test("the line about the result says how many were found, and whether the search
   assert.equal(line({}), "3 connections found.");
   assert.equal(line({ count: 0 }), "No connection matches.");
   assert.equal(line({ count: 0, complete: false, reading: true }), "Reading all connections…");
-  assert.match(line({ complete: false }), /^3 connections found\. Only the first 1,000 connections/);
+  assert.match(
+    line({ complete: false }),
+    /^3 connections found\. Only the first 1,000 connections/,
+  );
   assert.match(line({ count: 0, complete: false }), /^No connection matches\. Only the first/);
   assert.equal(line({ choice: { ...EVERYTHING, order: "name" } }), "");
 });

@@ -188,7 +188,7 @@ def test_unconfirmed_disconnect_is_shown_and_completes_by_itself(
     visitor.button("Disconnect").click()
     visitor.dialog.get_by_role("button", name="Disconnect").click()
     visitor.sees("is being disconnected")
-    expect(visitor.cards.first).to_contain_text("has yet to confirm")
+    expect(visitor.cards.first).to_contain_text("still has to confirm")
     visitor.snapshot("disconnecting")
     deployed.finch.faults.clear()
     # Another client disconnects. This page reads again and shows it.
@@ -281,6 +281,8 @@ def test_return_to_another_site_connects_only_after_a_click(
         for entity in NORTHFOLD.entities:
             expect(visitor.element).to_contain_text(entity.name)
         expect(visitor.page).to_have_url(visitor.page_pattern)
+        expect(visitor.element).to_contain_text("after you have answered the question above")
+        expect(visitor.button("Connect payroll")).to_have_count(0)
         visitor.snapshot("confirm")
         # The question survives a reload. The address and the history do not contain the code.
         visitor.page.reload()
@@ -353,6 +355,9 @@ def test_pending_connect_completes_when_finch_recovers(
     visitor.go_through()
     [session] = deployed.tables.all_sessions()
     visitor.sees("Almost there", f"Reference {session['reference']['S']}")
+    # Another attempt would be a second connection, which Finch bills.
+    expect(visitor.element.locator(".empty")).to_contain_text("You need not connect again")
+    expect(visitor.button("Connect payroll")).to_have_count(0)
     visitor.snapshot("pending")
     deployed.finch.faults.clear()
     visitor.sees(f"{HARBOR} at Gusto is connected")

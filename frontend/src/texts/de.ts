@@ -34,7 +34,7 @@ export const de: Texts = {
     order: "Sortieren nach",
     allStatuses: "Alle Status",
     allProviders: "Alle Anbieter",
-    attention: "Handlungsbedarf zuerst",
+    attention: "Dringendes zuerst",
     name: "Name",
     changed: "Letzte Änderung",
     found: { one: "{n} Verbindung gefunden.", other: "{n} Verbindungen gefunden." },

@@ -32,7 +32,7 @@ export const en = {
     order: "Sort by",
     allStatuses: "All statuses",
     allProviders: "All providers",
-    attention: "Needs attention first",
+    attention: "Attention first",
     name: "Name",
     changed: "Last changed",
     found: { one: "{n} connection found.", other: "{n} connections found." },

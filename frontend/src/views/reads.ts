@@ -20,7 +20,7 @@ export function readsList({ words }: View, { products, reason }: Reads): Childre
           "div",
           {},
           h("dt", { class: "first" }, words.products([product])),
-          h("dd", {}, words.find(`reads.${product}`)),
+          h("dd", { class: "first" }, words.find(`reads.${product}`)),
         ),
       ),
     ),

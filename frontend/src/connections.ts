@@ -65,7 +65,7 @@ export function grouped(
 // A check is due every day, and may be some minutes late.
 const LATELY = 26 * 60 * 60 * 1000;
 
-/** Whether the check of a connection needs no word: it was lately, and found the connection working. */
+/** Whether the text about the whole list covers the last check: it is not old, and needs no person. */
 export function isCheckedLately(one: Connection, now: number): boolean {
   return !needsAPerson(one) && now - new Date(one.checked_at ?? 0).getTime() < LATELY;
 }

@@ -209,7 +209,7 @@ export class Screen {
       title.classList.toggle("unseen", name === "active" && !hasAttention);
     }
     parts.sections.ended.hidden = !groups.ended.length;
-    // What was searched for is shown, also if it has ended.
+    // A search also shows the connections that it finds among the ended ones.
     if (this.#choice !== shown.choice) this.#endedOpen = narrows(shown.choice);
     this.#choice = shown.choice;
     parts.sections.ended.open = this.#endedOpen;

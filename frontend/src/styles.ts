@@ -107,11 +107,14 @@ h2:focus, h3:focus { outline: none; }
 @keyframes appear { from { opacity: 0; translate: 0 4px; } }
 .row { display: grid; grid-template-columns: auto minmax(0, 1fr) auto auto; gap: 0.25em 0.9em; align-items: center; padding: 0.9em 1em; }
 .mark {
-  display: grid; place-items: center; width: 2.67em; height: 2.67em; border-radius: calc(var(--_radius) * 0.75);
+  display: grid; flex: none; place-items: center; width: 2.67em; height: 2.67em; border-radius: calc(var(--_radius) * 0.75); overflow: hidden;
   background: light-dark(oklch(0.94 0.04 var(--hue, 250)), oklch(0.32 0.05 var(--hue, 250)));
   color: light-dark(oklch(0.42 0.11 var(--hue, 250)), oklch(0.88 0.08 var(--hue, 250)));
   font-size: 0.9375em; font-weight: 650; letter-spacing: -0.01em; user-select: none;
 }
+.mark.pictured { background: #fff; color: transparent; }
+.mark > img { grid-area: 1 / 1; width: 2.67em; height: 2.67em; padding: 0.2em; border-radius: inherit; object-fit: contain; visibility: hidden; }
+.mark.pictured > img { visibility: visible; }
 .company { border: 1px solid var(--_line); border-radius: var(--_radius); background: var(--_surface); box-shadow: var(--_shadow); overflow: clip; }
 .company > h4 { padding: 0.8em 1em 0.5em; font-size: 1em; font-weight: 600; line-height: 1.35; overflow-wrap: anywhere; }
 .company > .cards { gap: 0; }

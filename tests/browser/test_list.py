@@ -45,7 +45,7 @@ def names(visitor: Visitor) -> list[str]:
     return visitor.element.locator("h4").all_text_contents()
 
 
-def test_customer_finds_and_repairs_one_of_120_connections(
+def test_customer_finds_and_repairs_a_connection_among_120(
     visit: Visit, deployed: Deployed
 ) -> None:
     zenith = [connection("Zenith Ångström", provider) for provider in PROVIDERS[:2]]
@@ -241,3 +241,43 @@ def test_person_with_connections_sees_what_the_application_reads_and_why(
     expect(reads).to_contain_text("To offer <b>benefits</b>.")
     expect(reads.get_by_role("term").first).to_have_text("company details")
     visitor.snapshot("reads", height=900)
+
+
+def test_icon_of_a_provider_is_shown_and_falls_back_to_letters(
+    visitor: Visitor, deployed: Deployed
+) -> None:
+    icons = {
+        name: f"{visitor.world.finch_url}/connect/logos/{name}.svg"
+        for name in ("gusto", "missing", "elsewhere")
+    }
+    # The page's Content Security Policy allows the icons of Finch, and no others.
+    icons["elsewhere"] = "https://icons.example/elsewhere.svg"
+    seed.write(
+        deployed,
+        [
+            connection(f"Of {name}", (name, name.title()), provider_icon=icon)
+            for name, icon in icons.items()
+        ]
+        + [connection("Of none", ("none", "None"))],
+    )
+    asked: list[Any] = []
+    visitor.page.on("request", lambda request: asked.append(request))
+    visitor.arrive()
+    picture = visitor.card("Of gusto").locator(".mark.pictured img")
+    expect(picture).to_be_visible()
+    assert picture.get_attribute("alt") == ""
+    for name in ("missing", "elsewhere", "none"):
+        mark = visitor.card(f"Of {name}").locator(".mark")
+        expect(mark.locator("img")).to_have_count(0)
+        expect(mark).to_have_text(name.title()[:2])
+    visitor.snapshot("icons", height=700)
+    [refused] = visitor.errors
+    assert "img-src" in refused
+    visitor.errors.clear()
+    # An icon that did not load is not asked for again.
+    before = [request.url for request in asked].count(icons["missing"])
+    visitor.details(visitor.card("Of missing"))
+    visitor.details(visitor.card("Of elsewhere"))
+    assert [request.url for request in asked].count(icons["missing"]) == before == 1
+    [sent] = [request for request in asked if request.url == icons["gusto"]]
+    assert "referer" not in sent.all_headers()

@@ -1,18 +1,11 @@
 /** The card of a connection in the list. */
 
 import type { Connection } from "../api.ts";
-import {
-  entitiesOf,
-  hueOf,
-  initials,
-  isLiving,
-  keyOf,
-  needsAPerson,
-  statusDetail,
-} from "../connections.ts";
+import { entitiesOf, isLiving, keyOf, needsAPerson, statusDetail } from "../connections.ts";
 import { type Children, h } from "../dom.ts";
 import type { TextPath } from "../texts.ts";
 import { details } from "./details.ts";
+import { mark } from "./mark.ts";
 import { actionLabel, button, type Card, statusLabel, type View } from "./view.ts";
 
 export function card(view: View, content: Card): Children {
@@ -21,18 +14,12 @@ export function card(view: View, content: Card): Children {
   const ended = connection.status === "disconnected";
   const { problem } = connection;
   const explained = !ended || problem === "transferred" || problem === "connect_again";
-  const mark = h(
-    "span",
-    { class: "mark", "aria-hidden": "true" },
-    initials(view.names(connection).provider),
-  );
-  mark.style.setProperty("--hue", String(hueOf(connection.provider_id)));
   const again = `again:${keyOf(connection)}`;
   return [
     h(
       "div",
       { class: "row" },
-      mark,
+      mark(connection.provider_id, view.names(connection).provider, connection.provider_icon),
       facts(view, content),
       statusLabel(view, connection.status, "chip"),
       ended

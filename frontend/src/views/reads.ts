@@ -1,4 +1,4 @@
-/** What the application asks to read, in the words of a person, and why. */
+/** The products that the application asks to read, in plain words, with its reason. */
 
 import { type Children, h } from "../dom.ts";
 import type { View } from "./view.ts";

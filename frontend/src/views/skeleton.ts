@@ -11,7 +11,7 @@ export interface Skeleton {
   live: HTMLElement;
   all: HTMLElement;
   header: HTMLElement;
-  /** What the application reads, for people who already have connections. */
+  /** The products that the application reads, for people who already have connections. */
   reads: HTMLDetailsElement;
   /** The question and the notices. */
   top: HTMLElement;

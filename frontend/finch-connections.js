@@ -1115,8 +1115,8 @@ function readReturn(address, now) {
   const url = new URL(address);
   const completion = new URLSearchParams(url.hash.replace(ROUTE, "")).get("completion");
   const pairs = [...url.searchParams];
-  const mark = pairs.findLastIndex(([name, value]) => name === "finch" && value === "return");
-  const ours = new Map(mark < 0 ? [] : pairs.slice(mark + 1));
+  const mark2 = pairs.findLastIndex(([name, value]) => name === "finch" && value === "return");
+  const ours = new Map(mark2 < 0 ? [] : pairs.slice(mark2 + 1));
   const status = ours.get("status");
   const error = ours.get("error");
   const isOurs = Boolean(error) || status !== void 0 && OUTCOMES.includes(status);
@@ -1125,7 +1125,7 @@ function readReturn(address, now) {
   const landing = { error, status, completion, at: now };
   for (const name of DETAILS) landing[name] = ours.get(name);
   landing.reference = REFERENCE.exec(ours.get("reference") ?? "")?.[0];
-  url.search = String(new URLSearchParams(pairs.slice(0, mark)));
+  url.search = String(new URLSearchParams(pairs.slice(0, mark2)));
   return { landing, rest: url.href };
 }
 var memory = {
@@ -1336,11 +1336,14 @@ h2:focus, h3:focus { outline: none; }
 @keyframes appear { from { opacity: 0; translate: 0 4px; } }
 .row { display: grid; grid-template-columns: auto minmax(0, 1fr) auto auto; gap: 0.25em 0.9em; align-items: center; padding: 0.9em 1em; }
 .mark {
-  display: grid; place-items: center; width: 2.67em; height: 2.67em; border-radius: calc(var(--_radius) * 0.75);
+  display: grid; flex: none; place-items: center; width: 2.67em; height: 2.67em; border-radius: calc(var(--_radius) * 0.75); overflow: hidden;
   background: light-dark(oklch(0.94 0.04 var(--hue, 250)), oklch(0.32 0.05 var(--hue, 250)));
   color: light-dark(oklch(0.42 0.11 var(--hue, 250)), oklch(0.88 0.08 var(--hue, 250)));
   font-size: 0.9375em; font-weight: 650; letter-spacing: -0.01em; user-select: none;
 }
+.mark.pictured { background: #fff; color: transparent; }
+.mark > img { grid-area: 1 / 1; width: 2.67em; height: 2.67em; padding: 0.2em; border-radius: inherit; object-fit: contain; visibility: hidden; }
+.mark.pictured > img { visibility: visible; }
 .company { border: 1px solid var(--_line); border-radius: var(--_radius); background: var(--_surface); box-shadow: var(--_shadow); overflow: clip; }
 .company > h4 { padding: 0.8em 1em 0.5em; font-size: 1em; font-weight: 600; line-height: 1.35; overflow-wrap: anywhere; }
 .company > .cards { gap: 0; }
@@ -1676,6 +1679,31 @@ function buttons(view, { connection, connect, askToDisconnect }) {
   );
 }
 
+// src/views/mark.ts
+var broken = /* @__PURE__ */ new Set();
+function mark(providerId, name, icon2) {
+  const mark2 = h("span", { class: "mark", "aria-hidden": "true" }, initials(name));
+  mark2.style.setProperty("--hue", String(hueOf(providerId)));
+  if (!icon2 || broken.has(icon2)) return mark2;
+  const image = h("img", {
+    alt: "",
+    width: 40,
+    height: 40,
+    loading: "lazy",
+    decoding: "async",
+    referrerpolicy: "no-referrer",
+    // The letters stay visible until then.
+    onload: () => mark2.classList.add("pictured"),
+    onerror: () => {
+      broken.add(icon2);
+      image.remove();
+    },
+    src: icon2
+  });
+  mark2.append(image);
+  return mark2;
+}
+
 // src/views/card.ts
 function card(view, content) {
   const { connection, id, open, connect, toggle } = content;
@@ -1683,18 +1711,12 @@ function card(view, content) {
   const ended = connection.status === "disconnected";
   const { problem } = connection;
   const explained = !ended || problem === "transferred" || problem === "connect_again";
-  const mark = h(
-    "span",
-    { class: "mark", "aria-hidden": "true" },
-    initials(view.names(connection).provider)
-  );
-  mark.style.setProperty("--hue", String(hueOf(connection.provider_id)));
   const again = `again:${keyOf(connection)}`;
   return [
     h(
       "div",
       { class: "row" },
-      mark,
+      mark(connection.provider_id, view.names(connection).provider, connection.provider_icon),
       facts(view, content),
       statusLabel(view, connection.status, "chip"),
       ended ? button(view, again, words.text("connectAgain"), () => connect(again), {
@@ -2565,7 +2587,7 @@ function repairs({ retry }, { connections }) {
 }
 
 // src/wording.ts
-var OUR_VALUES = ["action", "date", "id", "n", "status", "when"];
+var OUR_VALUES = ["action", "date", "id", "n", "some", "status", "when"];
 function languageFor(requested) {
   const language = optional(() => Intl.getCanonicalLocales(requested)[0]);
   return language && Object.hasOwn(TEXTS, base(language)) ? language : "en";

@@ -209,7 +209,7 @@ export class Screen {
       title.classList.toggle("unseen", name === "active" && !hasAttention);
     }
     parts.sections.ended.hidden = !groups.ended.length;
-    // A search also shows the connections that it finds among the ended ones.
+    // A search also opens the ended connections.
     if (this.#choice !== shown.choice) this.#endedOpen = narrows(shown.choice);
     this.#choice = shown.choice;
     parts.sections.ended.open = this.#endedOpen;

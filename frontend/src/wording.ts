@@ -17,7 +17,7 @@ export interface Names {
 }
 
 // These values come from this page. Others may be written from right to left, so they are isolated.
-const OUR_VALUES = ["action", "date", "id", "n", "status", "when"];
+const OUR_VALUES = ["action", "date", "id", "n", "some", "status", "when"];
 
 /** The language to use: the requested one where we have its texts, else English. */
 export function languageFor(requested: string): string {

@@ -158,7 +158,7 @@ def test_disconnect_revokes_all_logins_of_the_connection(
     visitor.dialog.get_by_role("button", name="Disconnect").click()
     visitor.sees(f"{HARBOR} at Gusto is disconnected", "Acme Benefits cannot read it")
     expect(visitor.element.get_by_role("heading", name="is disconnected")).to_be_focused()
-    expect(visitor.element.locator("summary")).to_have_text("1 disconnected connection")
+    expect(visitor.ended).to_have_text("1 disconnected connection")
     visitor.snapshot("disconnected")
     [left] = deployed.finch.live_tokens()
     assert deployed.finch.connection(left.connection_id).provider_id == "justworks"
@@ -193,7 +193,7 @@ def test_unconfirmed_disconnect_is_shown_and_completes_by_itself(
     deployed.finch.faults.clear()
     # Another client disconnects. This page reads again and shows it.
     assert acme.disconnect().status == 200
-    expect(visitor.element.locator("summary")).to_have_text("1 disconnected connection")
+    expect(visitor.ended).to_have_text("1 disconnected connection")
     expect(visitor.announced).to_contain_text("Disconnected")
 
 
@@ -327,7 +327,7 @@ def test_only_the_customer_who_began_can_confirm(visitor: Visitor, deployed: Dep
     visitor.snapshot("foreign")
     visitor.page.get_by_label("Account").select_option("Harbor & Vale Holdings")
     expect(visitor.element.get_by_role("heading", name="Was this you?")).to_be_visible()
-    expect(visitor.element.locator("dl")).to_contain_text(HARBOR)
+    expect(visitor.element.locator(".question dl")).to_contain_text(HARBOR)
     for customer_id in ("acme", "globex"):
         assert Person(deployed, customer_id).connections() == []
 
@@ -491,5 +491,5 @@ def test_disconnect_in_two_tabs_happens_once_and_shows_in_both(
         tab.dialog.get_by_role("button", name="Disconnect").click()
     for tab in (visitor, other):
         tab.sees("is disconnected")
-        expect(tab.element.locator("summary")).to_have_text("1 disconnected connection")
+        expect(tab.ended).to_have_text("1 disconnected connection")
     assert deployed.finch.requests.count("POST", "/disconnect") == 1

@@ -86,7 +86,7 @@ def test_list_and_details_in_each_look(
     )
     visitor.snapshot(f"details-{name_of(looks)}", height=1600 if looks.get("phone") else 1030)
     visitor.details(visitor.card("Gusto", "2 logins"))
-    visitor.element.locator("summary").click()
+    visitor.ended.click()
     expect(visitor.card("Justworks")).to_contain_text("Disconnected on Mar 4, 2026")
     visitor.snapshot(f"ended-{name_of(looks)}")
 
@@ -137,7 +137,7 @@ def test_each_status_and_problem_shows_its_reason(visit: Visit, deployed: Deploy
         expect(visitor.element).to_contain_text(text)
     expect(visitor.summary).to_contain_text("6 connections need your attention")
     visitor.snapshot("troubles")
-    visitor.element.locator("summary").click()
+    visitor.ended.click()
     expect(visitor.card("Gusto")).to_contain_text("Last changed on Mar 4, 2026")
 
 

@@ -380,12 +380,12 @@ function statusOptions(connections, { status }, words) {
   const existing = new Set([...connections].map((one) => one.status));
   if (status && status !== ATTENTION) existing.add(status);
   const place = (one) => STATUSES.indexOf(one) + 1 || STATUSES.length + 1;
-  const options2 = /* @__PURE__ */ new Map();
+  const options = /* @__PURE__ */ new Map();
   for (const one of [...existing].sort((a, b) => place(a) - place(b))) {
     const label = words.status(one);
-    if (!options2.has(label) || one === status) options2.set(label, { value: one, label });
+    if (!options.has(label) || one === status) options.set(label, { value: one, label });
   }
-  return [...options2.values()];
+  return [...options.values()];
 }
 function providerOptions(connections, { provider }, words, namesOf2) {
   const names = /* @__PURE__ */ new Map();
@@ -1228,6 +1228,349 @@ function drawing(viewBox, shapes, name = "") {
   return drawn;
 }
 
+// src/views/view.ts
+function button(view, act, text, run, { kind = "", icon: sign, label, always, chevron, expanded, controls: controls2 } = {}) {
+  const part = "button";
+  const busy = view.busy === act;
+  return h(
+    "button",
+    {
+      type: "button",
+      class: `button ${kind} ${busy ? "busy" : ""}`,
+      part: kind.includes("primary") ? `${part} primary-button` : part,
+      "data-act": act,
+      "aria-label": label,
+      // With `disabled` the button would lose the focus.
+      "aria-disabled": view.busy && !always ? "true" : null,
+      "aria-busy": busy ? "true" : null,
+      "aria-expanded": expanded === void 0 ? null : String(expanded),
+      "aria-controls": controls2,
+      onclick: run
+    },
+    busy ? spinner() : sign && icon(sign),
+    h("span", { class: "words" }, text),
+    chevron && icon("chevron")
+  );
+}
+function actionLabel({ words, names }, connection, action, name = words.plain("named", { ...names(connection) })) {
+  return words.plain("action", { action, name });
+}
+function statusLabel(view, status, kind = "") {
+  const spins = status === "disconnecting";
+  return h(
+    "span",
+    { class: `status ${kind} ${toneOf(status)} ${spins ? "spins" : ""}`, part: "status" },
+    spins && spinner(),
+    view.words.status(status)
+  );
+}
+function loginName({ words }, login, place) {
+  return h(
+    "span",
+    {},
+    h("strong", {}, words.plain("card.login", { n: place + 1 })),
+    h(
+      "span",
+      { class: "small" },
+      " · ",
+      words.plain("card.since", { date: words.date(login.connected_at) })
+    )
+  );
+}
+function referenceLine(view, reference) {
+  if (!reference) return null;
+  const { words } = view;
+  const text = words.nodes("reference", { id: reference });
+  return h("p", {}, h("small", {}, text, supportLink(view, reference, { before: " · " })));
+}
+function supportLink({ words, support }, reference, { before, ...properties } = {}) {
+  if (!support) return null;
+  const isMail = support.startsWith("mailto:") && !support.includes("?");
+  const subject = reference && isMail ? words.plain("reference", { id: reference }) : "";
+  const href = subject ? `${support}?subject=${encodeURIComponent(subject)}` : support;
+  return [before, h("a", { ...properties, href }, words.text("support"))];
+}
+function safeLink(link) {
+  return link !== null && /^(https?:|mailto:|\/)/.test(link) ? link : null;
+}
+function failureText({ words }, failure) {
+  return words.text(failurePath(failure.code));
+}
+function fact(term, ...value) {
+  return h("div", {}, h("dt", {}, term), h("dd", {}, value));
+}
+
+// src/views/details.ts
+function details(view, content) {
+  const { connection, inCompany } = content;
+  const { words } = view;
+  const { company, provider } = view.names(connection);
+  const { checked_at, company_id, company_name, provider_id } = connection;
+  const named = entitiesOf(connection).filter((entity) => entity.name);
+  const entities = new Set(named.toSorted(byName).map((entity) => words.entity(entity)));
+  const companies = !company_name && entities.size > 1 ? words.list([...entities]) : company;
+  return [
+    h(
+      "div",
+      {},
+      h(inCompany ? "h6" : "h5", {}, words.text("card.loginsTitle")),
+      h(
+        "ul",
+        { class: "logins" },
+        connection.logins.map(
+          (login, place) => h("li", {}, loginDetails(view, content, login, place))
+        )
+      )
+    ),
+    // The card may cut these names off.
+    h(
+      "dl",
+      { class: "known" },
+      fact(words.text("confirm.company"), h("bdi", {}, companies)),
+      fact(words.text("confirm.provider"), h("bdi", {}, provider)),
+      fact(words.text("card.companyId"), h("code", {}, company_id)),
+      fact(
+        words.text("card.lastCheck"),
+        checked_at ? words.moment(checked_at) : words.text("card.unchecked")
+      ),
+      // Support finds the history of a connection by its ids.
+      view.support && fact(words.text("card.help"), supportLink(view, `${provider_id} ${company_id}`))
+    ),
+    connection.status !== "disconnecting" && buttons(view, content)
+  ];
+}
+function loginDetails(view, content, login, place) {
+  const { words } = view;
+  return [
+    h("div", { class: "login" }, loginName(view, login, place), statusLabel(view, login.status)),
+    h("p", { class: "small first" }, words.products(login.products)),
+    login.account_id && h(
+      "p",
+      { class: "small" },
+      `${words.text("card.accountId")} `,
+      h("code", {}, login.account_id)
+    ),
+    login.entities.length > 1 && h(
+      "ul",
+      { class: "entities" },
+      login.entities.toSorted(byName).map((entity) => h("li", {}, entityDetails(view, content, login, entity)))
+    )
+  ];
+}
+function entityDetails(view, content, login, entity) {
+  const { connection, askToDisconnect } = content;
+  const { words } = view;
+  const act = `disconnect:${keyOf(connection)}:${login.id}:${entity.id}`;
+  const name = words.entity(entity);
+  return [
+    h("bdi", {}, name),
+    statusLabel(view, entity.status),
+    connection.status !== "disconnecting" && isLiving(entity) && button(view, act, words.text("disconnect"), () => askToDisconnect(act, entity), {
+      kind: "quiet ends",
+      label: actionLabel(view, connection, words.text("disconnect"), name)
+    })
+  ];
+}
+function buttons(view, { connection, connect, askToDisconnect }) {
+  const { words } = view;
+  const key = keyOf(connection);
+  const end = `disconnect:${key}`;
+  return h(
+    "div",
+    { class: "actions" },
+    button(view, `add:${key}`, words.text("addLogin"), () => connect(`add:${key}`), {
+      icon: "plus",
+      label: actionLabel(view, connection, words.text("addLogin"))
+    }),
+    button(view, end, words.text("disconnect"), () => askToDisconnect(end), {
+      kind: "quiet ends",
+      label: actionLabel(view, connection, words.text("disconnect"))
+    })
+  );
+}
+
+// src/views/mark.ts
+var broken = /* @__PURE__ */ new Set();
+function mark(providerId, name, icon2) {
+  const mark2 = h("span", { class: "mark", "aria-hidden": "true" }, initials(name));
+  mark2.style.setProperty("--hue", String(hueOf(providerId)));
+  if (!icon2 || broken.has(icon2)) return mark2;
+  const image = h("img", {
+    alt: "",
+    width: 40,
+    height: 40,
+    loading: "lazy",
+    decoding: "async",
+    referrerpolicy: "no-referrer",
+    // The letters stay visible until then.
+    onload: () => mark2.classList.add("pictured"),
+    onerror: () => {
+      broken.add(icon2);
+      image.remove();
+    },
+    src: icon2
+  });
+  mark2.append(image);
+  return mark2;
+}
+
+// src/views/card.ts
+function card(view, content) {
+  const { connection, id, open, connect, toggle } = content;
+  const { words } = view;
+  const ended = connection.status === "disconnected";
+  const { problem } = connection;
+  const explained = !ended || problem === "transferred" || problem === "connect_again";
+  const again = `again:${keyOf(connection)}`;
+  return [
+    h(
+      "div",
+      { class: "row" },
+      mark(connection.provider_id, view.names(connection).provider, connection.provider_icon),
+      facts(view, content),
+      statusLabel(view, connection.status, "chip"),
+      ended ? button(view, again, words.text("connectAgain"), () => connect(again), {
+        kind: "quiet again",
+        label: actionLabel(view, connection, words.text("connectAgain"))
+      }) : button(view, `details:${keyOf(connection)}`, words.text("details"), toggle, {
+        kind: "quiet toggle",
+        always: true,
+        chevron: true,
+        expanded: open,
+        controls: id,
+        label: actionLabel(view, connection, words.text("details"))
+      }),
+      explained && reason(view, content)
+    ),
+    h("div", { id, class: "body", hidden: !open }, open && details(view, content))
+  ];
+}
+function facts({ words, names }, content) {
+  const { connection, inCompany, isCheckedLately: isCheckedLately2 } = content;
+  const { company, provider } = names(connection);
+  const { checked_at, logins, problem, status, updated_at } = connection;
+  const entities = entitiesOf(connection);
+  const some = entities.filter(isLiving).length;
+  const n = entities.length;
+  const end = problem ? "card.changed" : "card.ended";
+  return h(
+    "div",
+    { class: "who" },
+    inCompany ? h("h5", {}, h("span", { class: "unseen" }, company, " "), h("bdi", {}, provider)) : h("h4", { title: company }, h("bdi", {}, company)),
+    h(
+      "p",
+      { class: "facts" },
+      !inCompany && h("span", {}, h("bdi", {}, provider)),
+      status === "disconnected" ? h("span", {}, words.plain(end, { date: words.date(updated_at) })) : [
+        h("span", {}, words.plain("card.logins", { n: logins.length })),
+        n > 1 && h(
+          "span",
+          {},
+          words.plain(some < n ? "card.someEntities" : "card.entities", { n, some })
+        ),
+        !isCheckedLately2 && (checked_at ? words.time("card.checked", checked_at) : h("span", {}, words.text("card.unchecked")))
+      ]
+    )
+  );
+}
+function reason(view, { connection, connect }) {
+  const { words, names } = view;
+  const { status } = connection;
+  const path = reasonPath(view, connection);
+  const repair = `repair:${keyOf(connection)}`;
+  const detail = statusDetail(connection) ?? status;
+  return words.text(path) && h(
+    "div",
+    { class: "reason", part: "reason" },
+    h("p", {}, words.nodes(path, { ...names(connection), detail })),
+    needsAPerson(connection) && button(view, repair, words.text("repair"), () => connect(repair), {
+      kind: "primary",
+      label: actionLabel(view, connection, words.text("repair"))
+    })
+  );
+}
+function reasonPath({ words }, { problem, status }) {
+  if (problem && words.find(`problem.${problem}`)) {
+    return `problem.${problem}`;
+  }
+  const known = words.find(`status.${status}.reason`) !== null;
+  return known ? `status.${status}.reason` : "otherStatus.reason";
+}
+
+// src/card_list.ts
+var CardList = class {
+  #actions;
+  #cards = /* @__PURE__ */ new Map();
+  #companies = /* @__PURE__ */ new Map();
+  #open = /* @__PURE__ */ new Set();
+  constructor(actions) {
+    this.#actions = actions;
+  }
+  /** Forgets what the person opened. */
+  reset() {
+    this.#cards.clear();
+    this.#companies.clear();
+    this.#open.clear();
+  }
+  has(connection) {
+    return this.#cards.has(keyOf(connection));
+  }
+  draw(list, section, connections, drawing2) {
+    const items = byCompany(connections).map((company) => {
+      const inCompany = company.length > 1;
+      const cards = company.map((one) => this.#card(one, inCompany, drawing2));
+      return inCompany ? this.#company(section, company, cards, drawing2.view) : cards;
+    });
+    arrange(list, items.flat());
+  }
+  #card(connection, inCompany, drawing2) {
+    const { view, paint } = drawing2;
+    const key = keyOf(connection);
+    const item = this.#cards.get(key) ?? h("li", { part: "card" });
+    this.#cards.set(key, item);
+    const open = this.#open.has(key);
+    const isCheckedLately2 = drawing2.isCheckedLately(connection);
+    const facts2 = [connection, open, view.names(connection).provider, inCompany, isCheckedLately2];
+    paint(item, facts2, () => {
+      item.className = `card ${needsAPerson(connection) ? "attention bad" : ""}`;
+      return card(view, {
+        connection,
+        open,
+        inCompany,
+        isCheckedLately: isCheckedLately2,
+        id: `card-${[...this.#cards.keys()].indexOf(key)}`,
+        toggle: () => this.#toggle(key),
+        connect: (act) => this.#actions.connect(act),
+        askToDisconnect: (act, entity) => this.#actions.askToDisconnect(connection, act, entity)
+      });
+    });
+    return item;
+  }
+  /** The connections of a company at several providers, under its name. */
+  #company(section, connections, cards, { words }) {
+    const [first] = connections;
+    const key = `${section}:${first?.company_id}`;
+    const item = this.#companies.get(key) ?? h("li", { class: "company", part: "company" }, h("h4"), h("ul", { class: "cards" }));
+    this.#companies.set(key, item);
+    const [title, list] = item.children;
+    const named = connections.find((one) => one.company_name) ?? first;
+    if (title && named) title.textContent = words.company(named);
+    if (list) arrange(list, cards);
+    return item;
+  }
+  #toggle(key) {
+    if (!this.#open.delete(key)) this.#open.add(key);
+    this.#actions.toggled();
+  }
+};
+function arrange(list, items) {
+  const staying = new Set(items);
+  for (const child of [...list.children]) if (!staying.has(child)) child.remove();
+  for (const [place, item] of items.entries()) {
+    if (list.children[place] !== item) list.insertBefore(item, list.children[place] ?? null);
+  }
+}
+
 // src/styles.ts
 var STYLES = `
 :host {
@@ -1518,275 +1861,6 @@ function sheet() {
   return shared;
 }
 
-// src/views/view.ts
-function button(view, act, text, run, { kind = "", icon: sign, label, always, chevron, expanded, controls: controls2 } = {}) {
-  const part = "button";
-  const busy = view.busy === act;
-  return h(
-    "button",
-    {
-      type: "button",
-      class: `button ${kind} ${busy ? "busy" : ""}`,
-      part: kind.includes("primary") ? `${part} primary-button` : part,
-      "data-act": act,
-      "aria-label": label,
-      // With `disabled` the button would lose the focus.
-      "aria-disabled": view.busy && !always ? "true" : null,
-      "aria-busy": busy ? "true" : null,
-      "aria-expanded": expanded === void 0 ? null : String(expanded),
-      "aria-controls": controls2,
-      onclick: run
-    },
-    busy ? spinner() : sign && icon(sign),
-    h("span", { class: "words" }, text),
-    chevron && icon("chevron")
-  );
-}
-function actionLabel({ words, names }, connection, action, name = words.plain("named", { ...names(connection) })) {
-  return words.plain("action", { action, name });
-}
-function statusLabel(view, status, kind = "") {
-  const spins = status === "disconnecting";
-  return h(
-    "span",
-    { class: `status ${kind} ${toneOf(status)} ${spins ? "spins" : ""}`, part: "status" },
-    spins && spinner(),
-    view.words.status(status)
-  );
-}
-function loginName({ words }, login, place) {
-  return h(
-    "span",
-    {},
-    h("strong", {}, words.plain("card.login", { n: place + 1 })),
-    h(
-      "span",
-      { class: "small" },
-      " · ",
-      words.plain("card.since", { date: words.date(login.connected_at) })
-    )
-  );
-}
-function referenceLine(view, reference) {
-  if (!reference) return null;
-  const { words } = view;
-  const text = words.nodes("reference", { id: reference });
-  return h("p", {}, h("small", {}, text, supportLink(view, reference, { before: " · " })));
-}
-function supportLink({ words, support }, reference, { before, ...properties } = {}) {
-  if (!support) return null;
-  const isMail = support.startsWith("mailto:") && !support.includes("?");
-  const subject = reference && isMail ? words.plain("reference", { id: reference }) : "";
-  const href = subject ? `${support}?subject=${encodeURIComponent(subject)}` : support;
-  return [before, h("a", { ...properties, href }, words.text("support"))];
-}
-function safeLink(link) {
-  return link !== null && /^(https?:|mailto:|\/)/.test(link) ? link : null;
-}
-function failureText({ words }, failure) {
-  return words.text(failurePath(failure.code));
-}
-function fact(term, ...value) {
-  return h("div", {}, h("dt", {}, term), h("dd", {}, value));
-}
-
-// src/views/details.ts
-function details(view, content) {
-  const { connection, inCompany } = content;
-  const { words } = view;
-  const { company, provider } = view.names(connection);
-  const { checked_at, company_id, company_name, provider_id } = connection;
-  const named = entitiesOf(connection).filter((entity) => entity.name);
-  const entities = new Set(named.toSorted(byName).map((entity) => words.entity(entity)));
-  const companies = !company_name && entities.size > 1 ? words.list([...entities]) : company;
-  return [
-    h(
-      "div",
-      {},
-      h(inCompany ? "h6" : "h5", {}, words.text("card.loginsTitle")),
-      h(
-        "ul",
-        { class: "logins" },
-        connection.logins.map(
-          (login, place) => h("li", {}, loginDetails(view, content, login, place))
-        )
-      )
-    ),
-    // The card may cut these names off.
-    h(
-      "dl",
-      { class: "known" },
-      fact(words.text("confirm.company"), h("bdi", {}, companies)),
-      fact(words.text("confirm.provider"), h("bdi", {}, provider)),
-      fact(words.text("card.companyId"), h("code", {}, company_id)),
-      fact(
-        words.text("card.lastCheck"),
-        checked_at ? words.moment(checked_at) : words.text("card.unchecked")
-      ),
-      // Support finds the history of a connection by its ids.
-      view.support && fact(words.text("card.help"), supportLink(view, `${provider_id} ${company_id}`))
-    ),
-    connection.status !== "disconnecting" && buttons(view, content)
-  ];
-}
-function loginDetails(view, content, login, place) {
-  const { words } = view;
-  return [
-    h("div", { class: "login" }, loginName(view, login, place), statusLabel(view, login.status)),
-    h("p", { class: "small first" }, words.products(login.products)),
-    login.account_id && h(
-      "p",
-      { class: "small" },
-      `${words.text("card.accountId")} `,
-      h("code", {}, login.account_id)
-    ),
-    login.entities.length > 1 && h(
-      "ul",
-      { class: "entities" },
-      login.entities.toSorted(byName).map((entity) => h("li", {}, entityDetails(view, content, login, entity)))
-    )
-  ];
-}
-function entityDetails(view, content, login, entity) {
-  const { connection, askToDisconnect } = content;
-  const { words } = view;
-  const act = `disconnect:${keyOf(connection)}:${login.id}:${entity.id}`;
-  const name = words.entity(entity);
-  return [
-    h("bdi", {}, name),
-    statusLabel(view, entity.status),
-    connection.status !== "disconnecting" && isLiving(entity) && button(view, act, words.text("disconnect"), () => askToDisconnect(act, entity), {
-      kind: "quiet ends",
-      label: actionLabel(view, connection, words.text("disconnect"), name)
-    })
-  ];
-}
-function buttons(view, { connection, connect, askToDisconnect }) {
-  const { words } = view;
-  const key = keyOf(connection);
-  const end = `disconnect:${key}`;
-  return h(
-    "div",
-    { class: "actions" },
-    button(view, `add:${key}`, words.text("addLogin"), () => connect(`add:${key}`), {
-      icon: "plus",
-      label: actionLabel(view, connection, words.text("addLogin"))
-    }),
-    button(view, end, words.text("disconnect"), () => askToDisconnect(end), {
-      kind: "quiet ends",
-      label: actionLabel(view, connection, words.text("disconnect"))
-    })
-  );
-}
-
-// src/views/mark.ts
-var broken = /* @__PURE__ */ new Set();
-function mark(providerId, name, icon2) {
-  const mark2 = h("span", { class: "mark", "aria-hidden": "true" }, initials(name));
-  mark2.style.setProperty("--hue", String(hueOf(providerId)));
-  if (!icon2 || broken.has(icon2)) return mark2;
-  const image = h("img", {
-    alt: "",
-    width: 40,
-    height: 40,
-    loading: "lazy",
-    decoding: "async",
-    referrerpolicy: "no-referrer",
-    // The letters stay visible until then.
-    onload: () => mark2.classList.add("pictured"),
-    onerror: () => {
-      broken.add(icon2);
-      image.remove();
-    },
-    src: icon2
-  });
-  mark2.append(image);
-  return mark2;
-}
-
-// src/views/card.ts
-function card(view, content) {
-  const { connection, id, open, connect, toggle } = content;
-  const { words } = view;
-  const ended = connection.status === "disconnected";
-  const { problem } = connection;
-  const explained = !ended || problem === "transferred" || problem === "connect_again";
-  const again = `again:${keyOf(connection)}`;
-  return [
-    h(
-      "div",
-      { class: "row" },
-      mark(connection.provider_id, view.names(connection).provider, connection.provider_icon),
-      facts(view, content),
-      statusLabel(view, connection.status, "chip"),
-      ended ? button(view, again, words.text("connectAgain"), () => connect(again), {
-        kind: "quiet again",
-        label: actionLabel(view, connection, words.text("connectAgain"))
-      }) : button(view, `details:${keyOf(connection)}`, words.text("details"), toggle, {
-        kind: "quiet toggle",
-        always: true,
-        chevron: true,
-        expanded: open,
-        controls: id,
-        label: actionLabel(view, connection, words.text("details"))
-      }),
-      explained && reason(view, content)
-    ),
-    h("div", { id, class: "body", hidden: !open }, open && details(view, content))
-  ];
-}
-function facts({ words, names }, content) {
-  const { connection, inCompany, isCheckedLately: isCheckedLately2 } = content;
-  const { company, provider } = names(connection);
-  const { checked_at, logins, problem, status, updated_at } = connection;
-  const entities = entitiesOf(connection);
-  const some = entities.filter(isLiving).length;
-  const n = entities.length;
-  const end = problem ? "card.changed" : "card.ended";
-  return h(
-    "div",
-    { class: "who" },
-    inCompany ? h("h5", {}, h("span", { class: "unseen" }, company, " "), h("bdi", {}, provider)) : h("h4", { title: company }, h("bdi", {}, company)),
-    h(
-      "p",
-      { class: "facts" },
-      !inCompany && h("span", {}, h("bdi", {}, provider)),
-      status === "disconnected" ? h("span", {}, words.plain(end, { date: words.date(updated_at) })) : [
-        h("span", {}, words.plain("card.logins", { n: logins.length })),
-        n > 1 && h(
-          "span",
-          {},
-          words.plain(some < n ? "card.someEntities" : "card.entities", { n, some })
-        ),
-        !isCheckedLately2 && (checked_at ? words.time("card.checked", checked_at) : h("span", {}, words.text("card.unchecked")))
-      ]
-    )
-  );
-}
-function reason(view, { connection, connect }) {
-  const { words, names } = view;
-  const { status } = connection;
-  const path = reasonPath(view, connection);
-  const repair = `repair:${keyOf(connection)}`;
-  const detail = statusDetail(connection) ?? status;
-  return words.text(path) && h(
-    "div",
-    { class: "reason", part: "reason" },
-    h("p", {}, words.nodes(path, { ...names(connection), detail })),
-    needsAPerson(connection) && button(view, repair, words.text("repair"), () => connect(repair), {
-      kind: "primary",
-      label: actionLabel(view, connection, words.text("repair"))
-    })
-  );
-}
-function reasonPath({ words }, { problem, status }) {
-  if (problem && words.find(`problem.${problem}`)) {
-    return `problem.${problem}`;
-  }
-  const known = words.find(`status.${status}.reason`) !== null;
-  return known ? `status.${status}.reason` : "otherStatus.reason";
-}
-
 // src/views/controls.ts
 function controls() {
   const select = (act) => h("select", { class: "field", part: "field", "data-act": act });
@@ -1827,15 +1901,47 @@ function readChoice({ search, selects }) {
     order
   };
 }
-function options(options2, chosen2) {
-  return options2.map(
-    ({ value, label }) => h("option", { value, selected: value === chosen2 }, label)
+function drawControls({ search, selects, found }, view, connections, result, paint, clear) {
+  const { words } = view;
+  const { choice, count } = result;
+  if (search.value !== choice.text) search.value = choice.text;
+  search.placeholder = words.text("list.hint");
+  const offer = (name, options) => paint(
+    selects[name],
+    [options, choice[name]],
+    () => options.map(
+      ({ value, label }) => h("option", { value, selected: value === choice[name] }, label)
+    )
   );
+  offer("status", [
+    { value: "", label: words.text("list.allStatuses") },
+    { value: ATTENTION, label: words.text("sections.attention") },
+    ...statusOptions(connections, choice, words)
+  ]);
+  offer("provider", [
+    { value: "", label: words.text("list.allProviders") },
+    ...providerOptions(connections, choice, words, view.names)
+  ]);
+  offer(
+    "order",
+    ORDERS.map((value) => ({ value, label: words.text(`list.${value}`) }))
+  );
+  for (const [name, field] of Object.entries({ search, ...selects })) {
+    const label = words.text(`list.${name}`);
+    if (field.previousElementSibling) field.previousElementSibling.textContent = label;
+  }
+  const text = needsAll(choice) ? foundText(words, result) : "";
+  found.classList.toggle("none", needsAll(choice) && !count);
+  paint(found, [text, narrows(choice)], () => [
+    text && h("p", {}, text),
+    narrows(choice) && button(view, "clear", words.text("list.clear"), clear, { kind: "quiet", always: true })
+  ]);
+  return text;
 }
-function foundText(words, found) {
-  const { choice, count, read, reading, complete } = found;
+function foundText(words, result) {
+  const { choice, count, read, reading, complete } = result;
+  const waits = !complete && reading && read < MOST;
   const parts = [];
-  const waits = !complete && reading;
   if (narrows(choice) && count) parts.push(words.plain("list.found", { n: count }));
   if (narrows(choice) && !count && !waits) parts.push(words.text("list.none"));
   if (waits) parts.push(words.text("list.reading"));
@@ -2225,9 +2331,11 @@ var Screen = class {
   #shown;
   #actions;
   #parts = skeleton();
-  #cards = /* @__PURE__ */ new Map();
-  #companies = /* @__PURE__ */ new Map();
-  #open = /* @__PURE__ */ new Set();
+  #cards = new CardList({
+    connect: (act) => this.#actions.connect(act),
+    askToDisconnect: (...asked) => this.#actions.askToDisconnect(...asked),
+    toggled: () => this.render()
+  });
   #announced = /* @__PURE__ */ new WeakSet();
   #painted = /* @__PURE__ */ new WeakMap();
   #endedOpen = false;
@@ -2235,8 +2343,6 @@ var Screen = class {
   #found = "";
   /** The text about the checks of the whole list. */
   #checks = null;
-  /** The first card that this drawing has added. */
-  #added = null;
   #observer = null;
   constructor(root, shown, actions) {
     this.#root = root;
@@ -2260,9 +2366,7 @@ var Screen = class {
   }
   /** Forgets what the person opened. */
   reset() {
-    this.#cards.clear();
-    this.#companies.clear();
-    this.#open.clear();
+    this.#cards.reset();
     this.closeDialog();
   }
   /** Makes the next drawing complete, because the texts have changed. */
@@ -2332,13 +2436,19 @@ var Screen = class {
       icon("chevron"),
       words.plain("sections.ended", { n: groups.ended.length })
     ]);
-    this.#added = null;
-    for (const name of Object.keys(groups))
-      this.#paintCards(shown, name, groups[name]);
+    const added = [...groups.attention, ...groups.active].find((one) => !this.#cards.has(one));
+    const drawing2 = {
+      view: this.#view(shown),
+      paint: (...painting) => this.#paint(shown, ...painting),
+      isCheckedLately: (one) => this.#checks !== null && isCheckedLately(one, Date.now())
+    };
+    for (const name of Object.keys(groups)) {
+      this.#cards.draw(parts.lists[name], name, groups[name], drawing2);
+    }
     this.#paintRest(shown, empty, beyond);
     this.#paintDialog(shown);
     this.#observeMore(shown);
-    this.#keepFocus(focused);
+    this.#keepFocus(focused, added);
   }
   #find(act) {
     return this.#root.querySelector(`[data-act="${CSS.escape(act)}"]`);
@@ -2348,9 +2458,10 @@ var Screen = class {
     return focused instanceof HTMLElement ? focused.dataset.act : void 0;
   }
   /** Gives the focus back if painting has replaced the focused element. */
-  #keepFocus(focused) {
+  #keepFocus(focused, added) {
     if (!focused || this.#focusedAct === focused) return;
-    const same = this.#find(focused) ?? (focused === "more" && this.#added && this.#find(this.#added));
+    const follows = focused === "more" && added && this.#find(`details:${keyOf(added)}`);
+    const same = this.#find(focused) ?? follows;
     if (same) same.focus({ preventScroll: true });
     else this.#root.querySelector('[data-act="notice"], [data-act="title"]')?.focus();
   }
@@ -2399,44 +2510,22 @@ var Screen = class {
     this.#paint(shown, content, [shown.reason], () => readsList(this.#view(shown), shown));
   }
   #paintControls(shown, count, empty) {
-    const { choice, connections, cursor, phase, reading, words } = shown;
-    const { form, search, selects, found } = this.#parts.controls;
-    const hasChoice = needsAll(choice);
+    const { choice, connections, cursor, phase, reading } = shown;
+    const { controls: controls2 } = this.#parts;
     const complete = !cursor;
-    form.hidden = phase !== "ready" || empty || !(hasChoice || areMany(connections, complete));
-    if (form.hidden) return;
-    if (search.value !== choice.text) search.value = choice.text;
-    search.placeholder = words.text("list.hint");
-    const view = this.#view(shown);
-    const all = [...connections.values()];
-    const filter = (name, texts) => this.#paint(shown, selects[name], [texts, choice[name]], () => options(texts, choice[name]));
-    filter("status", [
-      { value: "", label: words.text("list.allStatuses") },
-      { value: ATTENTION, label: words.text("sections.attention") },
-      ...statusOptions(all, choice, words)
-    ]);
-    filter("provider", [
-      { value: "", label: words.text("list.allProviders") },
-      ...providerOptions(all, choice, words, view.names)
-    ]);
-    const orders = ORDERS.map((value) => ({ value, label: words.text(`list.${value}`) }));
-    this.#paint(shown, selects.order, [choice.order], () => options(orders, choice.order));
-    for (const [name, field] of Object.entries({ search, ...selects })) {
-      const label = field.previousElementSibling;
-      if (label) label.textContent = words.text(`list.${name}`);
-    }
-    const facts2 = { choice, count, read: connections.size, reading, complete };
-    const text = hasChoice ? foundText(words, facts2) : "";
+    const needed = needsAll(choice) || areMany(connections, complete);
+    controls2.form.hidden = phase !== "ready" || empty || !needed;
+    if (controls2.form.hidden) return;
+    const text = drawControls(
+      controls2,
+      this.#view(shown),
+      [...connections.values()],
+      { choice, count, read: connections.size, reading, complete },
+      (...painting) => this.#paint(shown, ...painting),
+      () => this.#actions.clear()
+    );
     if (text && text !== this.#found) this.announce(text);
     this.#found = text;
-    found.classList.toggle("none", hasChoice && !count);
-    this.#paint(shown, found, [text, narrows(choice)], () => [
-      text && h("p", {}, text),
-      narrows(choice) && button(view, "clear", words.text("list.clear"), () => this.#actions.clear(), {
-        kind: "quiet",
-        always: true
-      })
-    ]);
   }
   #paintTop(shown) {
     const { connections, notice, phase, question, stale } = shown;
@@ -2478,54 +2567,6 @@ var Screen = class {
     const tryAgain = () => this.#actions.readAgain();
     return staleBox(this.#view(shown), { failure, failed: failed2, updatedAt, isNew, tryAgain });
   }
-  #paintCards(shown, section, connections) {
-    const items = byCompany(connections).map((company) => {
-      const inCompany = company.length > 1;
-      const cards = company.map((one) => this.#card(shown, one, inCompany));
-      return inCompany ? this.#company(shown, section, company, cards) : cards;
-    });
-    arrange(this.#parts.lists[section], items.flat());
-  }
-  #card(shown, connection, inCompany) {
-    const view = this.#view(shown);
-    const key = keyOf(connection);
-    const item = this.#cards.get(key) ?? h("li", { part: "card" });
-    if (!this.#cards.has(key)) this.#added ??= `details:${key}`;
-    this.#cards.set(key, item);
-    const open = this.#open.has(key);
-    const lately = this.#checks !== null && isCheckedLately(connection, Date.now());
-    const facts2 = [connection, open, view.names(connection).provider, inCompany, lately];
-    this.#paint(shown, item, facts2, () => {
-      item.className = `card ${needsAPerson(connection) ? "attention bad" : ""}`;
-      return card(view, {
-        connection,
-        open,
-        inCompany,
-        isCheckedLately: lately,
-        id: `card-${[...this.#cards.keys()].indexOf(key)}`,
-        toggle: () => this.#toggle(key),
-        connect: (act) => this.#actions.connect(act),
-        askToDisconnect: (act, entity) => this.#actions.askToDisconnect(connection, act, entity)
-      });
-    });
-    return item;
-  }
-  /** The connections of a company at several providers, under its name. */
-  #company({ words }, section, connections, cards) {
-    const [first] = connections;
-    const key = `${section}:${first?.company_id}`;
-    const item = this.#companies.get(key) ?? h("li", { class: "company", part: "company" }, h("h4"), h("ul", { class: "cards" }));
-    this.#companies.set(key, item);
-    const [title, list] = item.children;
-    const named = connections.find((one) => one.company_name) ?? first;
-    if (title && named) title.textContent = words.company(named);
-    if (list) arrange(list, cards);
-    return item;
-  }
-  #toggle(key) {
-    if (!this.#open.delete(key)) this.#open.add(key);
-    this.render();
-  }
   #paintRest(shown, empty, beyond) {
     const { cursor, phase, question, reading, reason: reason2, slow } = shown;
     const view = this.#view(shown);
@@ -2566,13 +2607,6 @@ var Screen = class {
     );
   }
 };
-function arrange(list, items) {
-  const staying = new Set(items);
-  for (const child of [...list.children]) if (!staying.has(child)) child.remove();
-  for (const [place, item] of items.entries()) {
-    if (list.children[place] !== item) list.insertBefore(item, list.children[place] ?? null);
-  }
-}
 function isAwaited({ notice, question, waiting }) {
   return waiting || question !== null || notice !== null && isUndecided(notice);
 }

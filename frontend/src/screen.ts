@@ -2,19 +2,8 @@
 
 import type { Connection, Entity } from "./api.ts";
 import { newObserver } from "./browser.ts";
-import {
-  ATTENTION,
-  areMany,
-  byCompany,
-  type Choice,
-  chosen,
-  narrows,
-  needsAll,
-  type Option,
-  ORDERS,
-  providerOptions,
-  statusOptions,
-} from "./choice.ts";
+import { CardList, type Paint } from "./card_list.ts";
+import { areMany, byCompany, type Choice, chosen, narrows, needsAll } from "./choice.ts";
 import {
   checksPath,
   grouped,
@@ -25,12 +14,11 @@ import {
   providerName,
   summaryPath,
 } from "./connections.ts";
-import { type Children, h, icon, nodes } from "./dom.ts";
+import { type Children, icon, nodes } from "./dom.ts";
 import { type Failure, isUndecided, type Notice } from "./notices.ts";
 import { sheet } from "./styles.ts";
 import type { TextPath } from "./texts.ts";
-import { card } from "./views/card.ts";
-import { foundText, options, readChoice } from "./views/controls.ts";
+import { drawControls, readChoice } from "./views/controls.ts";
 import { type DisconnectDialog, dialogContent } from "./views/dialog.ts";
 import { header } from "./views/header.ts";
 import { awaited, emptyPage, loading, moreButton } from "./views/list_end.ts";
@@ -38,7 +26,7 @@ import { noticeBox, staleBox } from "./views/notice.ts";
 import { type Question, questionCard } from "./views/question.ts";
 import { readsList } from "./views/reads.ts";
 import { type Section, skeleton } from "./views/skeleton.ts";
-import { type Act, button, safeLink, type View } from "./views/view.ts";
+import { type Act, safeLink, type View } from "./views/view.ts";
 import type { Names, Wording } from "./wording.ts";
 
 export type Phase = "loading" | "ready" | "failed";
@@ -95,9 +83,11 @@ export class Screen {
   readonly #shown: () => Shown;
   readonly #actions: Actions;
   readonly #parts = skeleton();
-  readonly #cards = new Map<Key, HTMLLIElement>();
-  readonly #companies = new Map<string, HTMLLIElement>();
-  readonly #open = new Set<Key>();
+  readonly #cards = new CardList({
+    connect: (act) => this.#actions.connect(act),
+    askToDisconnect: (...asked) => this.#actions.askToDisconnect(...asked),
+    toggled: () => this.render(),
+  });
   readonly #announced = new WeakSet<object>();
   #painted = new WeakMap<Element, string>();
   #endedOpen = false;
@@ -105,8 +95,6 @@ export class Screen {
   #found = "";
   /** The text about the checks of the whole list. */
   #checks: TextPath | null = null;
-  /** The first card that this drawing has added. */
-  #added: Act | null = null;
   #observer: IntersectionObserver | null = null;
 
   constructor(root: ShadowRoot, shown: () => Shown, actions: Actions) {
@@ -134,9 +122,7 @@ export class Screen {
 
   /** Forgets what the person opened. */
   reset(): void {
-    this.#cards.clear();
-    this.#companies.clear();
-    this.#open.clear();
+    this.#cards.reset();
     this.closeDialog();
   }
 
@@ -217,13 +203,20 @@ export class Screen {
       icon("chevron"),
       words.plain("sections.ended", { n: groups.ended.length }),
     ]);
-    this.#added = null;
-    for (const name of Object.keys(groups) as Section[])
-      this.#paintCards(shown, name, groups[name]);
+    const added = [...groups.attention, ...groups.active].find((one) => !this.#cards.has(one));
+    const drawing = {
+      view: this.#view(shown),
+      paint: (...painting: Parameters<Paint>) => this.#paint(shown, ...painting),
+      isCheckedLately: (one: Connection) =>
+        this.#checks !== null && isCheckedLately(one, Date.now()),
+    };
+    for (const name of Object.keys(groups) as Section[]) {
+      this.#cards.draw(parts.lists[name], name, groups[name], drawing);
+    }
     this.#paintRest(shown, empty, beyond);
     this.#paintDialog(shown);
     this.#observeMore(shown);
-    this.#keepFocus(focused);
+    this.#keepFocus(focused, added);
   }
 
   #find(act: Act): HTMLElement | null {
@@ -236,10 +229,11 @@ export class Screen {
   }
 
   /** Gives the focus back if painting has replaced the focused element. */
-  #keepFocus(focused: Act | undefined): void {
+  #keepFocus(focused: Act | undefined, added: Connection | undefined): void {
     if (!focused || this.#focusedAct === focused) return;
-    const same =
-      this.#find(focused) ?? (focused === "more" && this.#added && this.#find(this.#added));
+    // After the last page the button for more is gone, and the first new card follows.
+    const follows = focused === "more" && added && this.#find(`details:${keyOf(added)}`);
+    const same = this.#find(focused) ?? follows;
     // The person did not ask to go there, so the page must not scroll.
     if (same) same.focus({ preventScroll: true });
     else this.#root.querySelector<HTMLElement>('[data-act="notice"], [data-act="title"]')?.focus();
@@ -293,46 +287,22 @@ export class Screen {
   }
 
   #paintControls(shown: Shown, count: number, empty: boolean): void {
-    const { choice, connections, cursor, phase, reading, words } = shown;
-    const { form, search, selects, found } = this.#parts.controls;
-    const hasChoice = needsAll(choice);
+    const { choice, connections, cursor, phase, reading } = shown;
+    const { controls } = this.#parts;
     const complete = !cursor;
-    form.hidden = phase !== "ready" || empty || !(hasChoice || areMany(connections, complete));
-    if (form.hidden) return;
-    if (search.value !== choice.text) search.value = choice.text;
-    search.placeholder = words.text("list.hint");
-    const view = this.#view(shown);
-    const all = [...connections.values()];
-    const filter = (name: "status" | "provider", texts: Option[]) =>
-      this.#paint(shown, selects[name], [texts, choice[name]], () => options(texts, choice[name]));
-    filter("status", [
-      { value: "", label: words.text("list.allStatuses") },
-      { value: ATTENTION, label: words.text("sections.attention") },
-      ...statusOptions(all, choice, words),
-    ]);
-    filter("provider", [
-      { value: "", label: words.text("list.allProviders") },
-      ...providerOptions(all, choice, words, view.names),
-    ]);
-    const orders = ORDERS.map((value) => ({ value, label: words.text(`list.${value}`) }));
-    this.#paint(shown, selects.order, [choice.order], () => options(orders, choice.order));
-    for (const [name, field] of Object.entries({ search, ...selects })) {
-      const label = field.previousElementSibling;
-      if (label) label.textContent = words.text(`list.${name as "search" | keyof typeof selects}`);
-    }
-    const facts = { choice, count, read: connections.size, reading, complete };
-    const text = hasChoice ? foundText(words, facts) : "";
+    const needed = needsAll(choice) || areMany(connections, complete);
+    controls.form.hidden = phase !== "ready" || empty || !needed;
+    if (controls.form.hidden) return;
+    const text = drawControls(
+      controls,
+      this.#view(shown),
+      [...connections.values()],
+      { choice, count, read: connections.size, reading, complete },
+      (...painting) => this.#paint(shown, ...painting),
+      () => this.#actions.clear(),
+    );
     if (text && text !== this.#found) this.announce(text);
     this.#found = text;
-    found.classList.toggle("none", hasChoice && !count);
-    this.#paint(shown, found, [text, narrows(choice)], () => [
-      text && h("p", {}, text),
-      narrows(choice) &&
-        button(view, "clear", words.text("list.clear"), () => this.#actions.clear(), {
-          kind: "quiet",
-          always: true,
-        }),
-    ]);
   }
 
   #paintTop(shown: Shown): void {
@@ -380,65 +350,6 @@ export class Screen {
     return staleBox(this.#view(shown), { failure, failed, updatedAt, isNew, tryAgain });
   }
 
-  #paintCards(shown: Shown, section: Section, connections: Connection[]): void {
-    const items = byCompany(connections).map((company) => {
-      const inCompany = company.length > 1;
-      const cards = company.map((one) => this.#card(shown, one, inCompany));
-      return inCompany ? this.#company(shown, section, company, cards) : cards;
-    });
-    arrange(this.#parts.lists[section], items.flat());
-  }
-
-  #card(shown: Shown, connection: Connection, inCompany: boolean): HTMLLIElement {
-    const view = this.#view(shown);
-    const key = keyOf(connection);
-    const item = this.#cards.get(key) ?? h("li", { part: "card" });
-    if (!this.#cards.has(key)) this.#added ??= `details:${key}`;
-    this.#cards.set(key, item);
-    const open = this.#open.has(key);
-    const lately = this.#checks !== null && isCheckedLately(connection, Date.now());
-    const facts = [connection, open, view.names(connection).provider, inCompany, lately];
-    this.#paint(shown, item, facts, () => {
-      item.className = `card ${needsAPerson(connection) ? "attention bad" : ""}`;
-      return card(view, {
-        connection,
-        open,
-        inCompany,
-        isCheckedLately: lately,
-        id: `card-${[...this.#cards.keys()].indexOf(key)}`,
-        toggle: () => this.#toggle(key),
-        connect: (act) => this.#actions.connect(act),
-        askToDisconnect: (act, entity) => this.#actions.askToDisconnect(connection, act, entity),
-      });
-    });
-    return item;
-  }
-
-  /** The connections of a company at several providers, under its name. */
-  #company(
-    { words }: Shown,
-    section: Section,
-    connections: Connection[],
-    cards: HTMLLIElement[],
-  ): HTMLLIElement {
-    const [first] = connections;
-    const key = `${section}:${first?.company_id}`;
-    const item =
-      this.#companies.get(key) ??
-      h("li", { class: "company", part: "company" }, h("h4"), h("ul", { class: "cards" }));
-    this.#companies.set(key, item);
-    const [title, list] = item.children;
-    const named = connections.find((one) => one.company_name) ?? first;
-    if (title && named) title.textContent = words.company(named);
-    if (list) arrange(list, cards);
-    return item;
-  }
-
-  #toggle(key: Key): void {
-    if (!this.#open.delete(key)) this.#open.add(key);
-    this.render();
-  }
-
   #paintRest(shown: Shown, empty: boolean, beyond: boolean): void {
     const { cursor, phase, question, reading, reason, slow } = shown;
     const view = this.#view(shown);
@@ -477,15 +388,6 @@ export class Screen {
         disconnect: () => this.#actions.disconnect(),
       }),
     );
-  }
-}
-
-/** Puts the items into this order. An item that stays in its place keeps the focus. */
-function arrange(list: Element, items: readonly Element[]): void {
-  const staying = new Set(items);
-  for (const child of [...list.children]) if (!staying.has(child)) child.remove();
-  for (const [place, item] of items.entries()) {
-    if (list.children[place] !== item) list.insertBefore(item, list.children[place] ?? null);
   }
 }
 

@@ -147,7 +147,12 @@ test("the line about the result says how many were found, and whether the search
     });
   assert.equal(line({}), "3 connections found.");
   assert.equal(line({ count: 0 }), "No connection matches.");
-  assert.equal(line({ count: 0, complete: false, reading: true }), "Reading all connections…");
+  assert.equal(
+    line({ count: 0, read: 27, complete: false, reading: true }),
+    "Reading all connections…",
+  );
+  // Only a search that is not cut yet reads by itself.
+  assert.equal(line({ complete: false, reading: true }), line({ complete: false }));
   assert.match(
     line({ complete: false }),
     /^3 connections found\. Only the first 1,000 connections/,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Request, Route, expect
 
 from finch_connections.domain.connection import Connection
 from tests.browser import seed
@@ -262,8 +262,12 @@ def test_icon_of_a_provider_is_shown_and_falls_back_to_letters(
         ]
         + [connection("Of none", ("none", "None"))],
     )
-    asked: list[Any] = []
-    visitor.page.on("request", asked.append)
+    asked: list[Request] = []
+
+    def note(request: Request) -> None:
+        asked.append(request)
+
+    visitor.page.on("request", note)
     visitor.arrive()
     picture = visitor.card("Of gusto").locator(".mark.pictured img")
     expect(picture).to_be_visible()

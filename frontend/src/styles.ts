@@ -51,7 +51,7 @@ h2:focus, h3:focus { outline: none; }
 .group > h3, .ended > summary { font-size: 0.8125em; font-weight: 600; color: var(--_soft); }
 .ended > summary h3 { display: flex; gap: 0.4em; align-items: center; font: inherit; }
 
-.controls { display: grid; grid-template-columns: minmax(11em, 2fr) repeat(3, minmax(8em, auto)); gap: 0.75em; }
+.controls { display: grid; grid-template-columns: minmax(11em, 1fr) repeat(3, fit-content(9.8em)); gap: 0.75em; }
 .controls label { display: grid; gap: 0.2em; }
 .controls label > span { color: var(--_soft); font-size: 0.8125em; font-weight: 600; }
 .field {

@@ -2364,9 +2364,10 @@ var Screen = class {
     root.adoptedStyleSheets = [sheet()];
     root.append(live, all, dialog);
   }
-  /** Forgets what the person opened. */
+  /** Forgets what the person opened and searched for. */
   reset() {
     this.#cards.reset();
+    this.#parts.controls.form.reset();
     this.closeDialog();
   }
   /** Makes the next drawing complete, because the texts have changed. */

@@ -120,9 +120,10 @@ export class Screen {
     root.append(live, all, dialog);
   }
 
-  /** Forgets what the person opened. */
+  /** Forgets what the person opened and searched for. */
   reset(): void {
     this.#cards.reset();
+    this.#parts.controls.form.reset();
     this.closeDialog();
   }
 

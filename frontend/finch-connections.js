@@ -175,11 +175,14 @@ function onAddressChange(changed) {
   const page = globalThis;
   optional(() => page.navigation?.addEventListener("currententrychange", changed));
 }
+var RIGHT_TO_LEFT = ["Adlm", "Arab", "Aran", "Hebr", "Nkoo", "Rohg", "Syrc", "Thaa"];
 var formats = {
   plural: (language, n) => optional(() => new Intl.PluralRules(language).select(n)) ?? (n === 1 ? "one" : "other"),
   number: (language, n) => optional(() => new Intl.NumberFormat(language).format(n)) ?? String(n),
   date: (language, date) => optional(() => new Intl.DateTimeFormat(language, { dateStyle: "medium" }).format(date)) ?? date.toISOString().slice(0, 10),
   list: (language, items) => optional(() => new Intl.ListFormat(language).format(items)) ?? items.join(", "),
+  /** A script that is written from right to left also sets the direction of the layout. */
+  direction: (language) => RIGHT_TO_LEFT.includes(optional(() => new Intl.Locale(language).maximize().script) ?? "") ? "rtl" : "ltr",
   /** Null without `Intl.RelativeTimeFormat`. */
   ago: (language, n, unit) => optional(() => new Intl.RelativeTimeFormat(language, { numeric: "auto" }).format(n, unit))
 };
@@ -781,8 +784,417 @@ var en = {
   }
 };
 
+// src/texts/es.ts
+var es = {
+  title: "Conexiones de nómina",
+  theApplication: "la aplicación",
+  connect: "Conectar otro sistema",
+  connectFirst: "Conectar la nómina",
+  addLogin: "Añadir otro acceso",
+  connectAgain: "Volver a conectar",
+  repair: "Iniciar sesión de nuevo",
+  disconnect: "Desconectar",
+  keep: "Conservar",
+  details: "Detalles",
+  more: "Mostrar más",
+  tryAgain: "Volver a intentar",
+  dismiss: "Cerrar",
+  support: "Contactar con soporte",
+  reference: "Referencia {id}",
+  justNow: "ahora mismo",
+  named: "{company} en {provider}",
+  action: "{action}: {name}",
+  loading: "Cargando sus conexiones…",
+  slow: "Está tardando más de lo habitual.",
+  opening: "Abriendo Finch Connect…",
+  finishing: "Terminando su conexión…",
+  unknownCompany: "Empresa {id}",
+  andMore: { one: "{name} y una más", other: "{name} y {n} más" },
+  summary: {
+    good: "Todo está conectado y funciona.",
+    attention: {
+      one: "{n} conexión requiere su atención",
+      other: "{n} conexiones requieren su atención"
+    },
+    none: "En este momento no hay nada conectado.",
+    settling: "Algunas conexiones se están preparando."
+  },
+  sections: {
+    attention: "Requieren su atención",
+    active: "Conexiones",
+    others: "Otras conexiones",
+    ended: { one: "1 conexión finalizada", other: "{n} conexiones finalizadas" }
+  },
+  empty: {
+    title: "Conecte su sistema de nómina o de recursos humanos",
+    text: "Así {app} trabaja con datos al día, sin hojas de cálculo y sin subir archivos.",
+    password: "Usted inicia sesión en su proveedor. Su contraseña nunca llega a {app}.",
+    reads: "Datos que {app} solicita leer: {products}.",
+    control: "Aquí ve todas las conexiones y puede desconectarlas cuando quiera."
+  },
+  card: {
+    logins: { one: "{n} acceso", other: "{n} accesos" },
+    checked: "Comprobada {when}",
+    unchecked: "Aún sin comprobar",
+    login: "Acceso {n}",
+    since: "conectado el {date}",
+    ended: "Finalizada el {date}",
+    changed: "Último cambio: {date}",
+    reads: "Lee",
+    loginsTitle: "Accesos",
+    entities: { one: "{n} entidad jurídica", other: "{n} entidades jurídicas" },
+    companyId: "ID de la empresa",
+    accountId: "ID de la cuenta",
+    entity: "Entidad {id}"
+  },
+  status: {
+    pending: {
+      label: "En preparación",
+      reason: "Falta que {provider} autorice el acceso a los datos. Puede tardar unos días; usted no tiene que hacer nada."
+    },
+    processing: {
+      label: "En preparación",
+      reason: "Los primeros datos de {provider} están en camino."
+    },
+    connected: { label: "Conexión activa", reason: "" },
+    reauth: {
+      label: "Falta iniciar sesión",
+      reason: "{provider} le pide que inicie sesión de nuevo. Hasta entonces no llegan datos nuevos."
+    },
+    error_permissions: {
+      label: "Falta un permiso",
+      reason: "La cuenta que usó en {provider} no puede ver los datos. Inicie sesión con una que pueda, o pida que amplíen sus permisos."
+    },
+    error_no_account_setup: {
+      label: "Sin configurar",
+      reason: "La configuración en {provider} no está completa. Inicie sesión de nuevo para completarla."
+    },
+    unknown: {
+      label: "Estado incierto",
+      reason: "{provider} comunica un estado que no conocemos («{detail}»). Suele bastar con iniciar sesión de nuevo."
+    },
+    disconnecting: {
+      label: "Desconexión en curso",
+      reason: "Falta que {provider} confirme el final. El proceso sigue por sí solo."
+    },
+    disconnected: { label: "Conexión finalizada", reason: "Ya no se pueden leer datos." }
+  },
+  problem: {
+    connect_again: "Otra cuenta tenía conectada esta empresa y la ha desconectado. Vuelva a conectarla para usarla aquí.",
+    transferred: "Esta empresa pertenece ahora a otra cuenta.",
+    another_company: "La última vez inició sesión en otra empresa, que ahora es una conexión aparte. Esta sigue pendiente.",
+    disconnect_refused: "{provider} no ha aceptado finalizar esta conexión. Inicie sesión de nuevo y vuelva a desconectarla.",
+    entity_disconnect_refused: "{provider} no ha aceptado desconectar una entidad jurídica de esta conexión. Vuelva a desconectarla; si no funciona, contacte con soporte."
+  },
+  product: {
+    benefits: "beneficios",
+    company: "datos de la empresa",
+    deduction: "deducciones",
+    directory: "directorio de empleados",
+    documents: "documentos",
+    employment: "puestos e ingresos",
+    individual: "datos personales",
+    payment: "totales de nómina",
+    pay_statement: "recibos de nómina",
+    plans: "planes de beneficios",
+    plans_dependents: "familiares a cargo",
+    plans_enrollments: "inscripciones en planes",
+    recordkeeping: "registros de jubilación",
+    ssn: "números de la Seguridad Social"
+  },
+  confirm: {
+    checking: "Un momento: estamos viendo qué se ha conectado…",
+    title: "¿Ha sido usted?",
+    text: "Alguien acaba de iniciar sesión en un proveedor para conectar esta cuenta. Conéctela solo si ha sido usted y conoce la empresa.",
+    provider: "Proveedor",
+    company: "Empresa",
+    yes: "Sí, conectar",
+    no: "No, no he sido yo",
+    rejected: "No se ha conectado nada",
+    rejectedText: "Este intento termina por sí solo en menos de un día.",
+    foreign: "Esto no es para su cuenta",
+    foreignText: "Este intento se empezó con otra cuenta, o hace demasiado tiempo. Si lo empezó usted, inicie sesión aquí con esa cuenta."
+  },
+  result: {
+    connected: "Conexión establecida: {name}",
+    connectedText: "Los primeros datos pueden tardar unos minutos.",
+    settling: "Conexión en preparación: {name}",
+    again: "Ya existía la conexión: {name}",
+    againText: "Se ha renovado la autorización. No ha cambiado nada más.",
+    login: "Se ha añadido otro acceso a {name}",
+    loginText: "Los demás accesos siguen como estaban.",
+    repaired: "Vuelve a funcionar: {name}",
+    repairedText: "Los datos nuevos llegarán como antes.",
+    another: "Conexión establecida: {name}, pero no es la que quería reparar",
+    anotherText: "Ha iniciado sesión en otro sistema. Ahora es una conexión aparte; la otra aún requiere su atención.",
+    unhealthy: "Conexión establecida: {name}, pero aún no funciona",
+    pending: "Casi listo",
+    pendingText: "Finch aún no ha terminado. Su conexión aparecerá aquí por sí sola, casi siempre en unos minutos.",
+    failed: "No ha funcionado",
+    refused: "No se ha conectado nada",
+    closedText: "Cerró Finch Connect antes del final.",
+    disconnected: "Conexión finalizada: {name}",
+    disconnectedText: "A partir de ahora {app} ya no puede leer estos datos.",
+    disconnecting: "Desconexión en curso: {name}",
+    disconnectingText: "Falta que el proveedor lo confirme. El proceso sigue por sí solo, también si sale de esta página.",
+    entityDisconnected: "Se ha desconectado una entidad jurídica de {name}",
+    entityDisconnectedText: "A partir de ahora {app} ya no puede leer sus datos. Las demás siguen conectadas.",
+    entityDisconnecting: "Se está desconectando una entidad jurídica de {name}",
+    entityDisconnectingText: "Falta que el proveedor lo confirme. El proceso sigue por sí solo, también si sale de esta página.",
+    stale: "No se ha podido actualizar esta lista",
+    staleText: "Lo que ve se actualizó {when}.",
+    unavailable: "No se pueden mostrar sus conexiones"
+  },
+  dialog: {
+    title: "¿Desconectar {name}?",
+    stops: "{app} dejará de recibir datos de {company} desde {provider}. Finalizará lo siguiente:",
+    stopsEntity: "{app} dejará de recibir datos de {name} desde {provider}. Las demás entidades jurídicas siguen conectadas.",
+    entities: "Finaliza para todas sus entidades jurídicas: {names}.",
+    stays: "Sus otras conexiones siguen como están.",
+    undo: "Para deshacerlo, tendría que volver a iniciar sesión en {provider}.",
+    working: "Desconectando…"
+  },
+  changed: "{name}: {status}",
+  failure: {
+    access_denied: "Salió de Finch Connect sin autorizar el acceso a los datos.",
+    cannot_connect: "Esta empresa no se puede conectar a su cuenta, casi siempre porque la tiene otra cuenta. Desconéctela primero allí o contacte con soporte.",
+    code_rejected: "Finch no ha aceptado este intento. Vuelva a conectar, por favor.",
+    connection_busy: "Esta conexión se está modificando ahora mismo. Espere un momento y vuelva a intentarlo.",
+    connection_ended: "La conexión terminó en el proveedor antes de completarse. Vuelva a conectar, por favor.",
+    connection_limit: "Su cuenta ya tiene todas las conexiones que puede tener. Desconecte una primero, o abra sus detalles para añadirle otro acceso.",
+    connection_not_found: "Esta conexión ya no existe.",
+    customer_unknown: "Su sesión no indica a qué cuenta pertenece. Inicie sesión de nuevo o contacte con soporte.",
+    disconnect_refused: "El proveedor no ha aceptado finalizar esta conexión. Inicie sesión de nuevo en él y vuelva a desconectarla.",
+    exchange_uncertain: "Se perdió la respuesta de Finch. Vuelva a conectar, por favor; el intento anterior no se lo impedirá.",
+    finch_misconfigured: "En este momento no se puede conectar. Ya estamos al tanto; vuelva a intentarlo más tarde, por favor.",
+    finch_refused: "Finch no ha aceptado esta solicitud. Vuelva a intentarlo, por favor, o con otro proveedor.",
+    finch_unavailable: "En este momento no se puede contactar con Finch. Vuelva a intentarlo en unos minutos, por favor.",
+    not_allowed: "Su sesión no permite hacer esto. Inicie sesión de nuevo o contacte con soporte.",
+    internal_error: "Algo ha fallado por nuestra parte. Vuelva a intentarlo, por favor.",
+    invalid_request: "La solicitud no era válida. Empiece de nuevo, por favor.",
+    mode_not_allowed: "Esta página no puede iniciar una conexión de esta manera.",
+    return_to_not_allowed: "Esta página no puede iniciar una conexión. Ábrala en su dirección habitual.",
+    route_not_found: "No se ha encontrado esta parte del servicio. Vuelva a cargar la página, por favor.",
+    session_expired: "Este enlace o intento es demasiado antiguo. Vuelva a conectar, por favor.",
+    session_not_found: "Este intento no se conoce o no es suyo. Vuelva a conectar, por favor.",
+    session_used: "Este intento ya se ha usado. Si su conexión no aparece aquí, vuelva a conectar.",
+    signature_invalid: "Este mensaje no procede de Finch.",
+    too_many_logins: "Esta conexión tiene el máximo número posible de accesos. Desconéctela y vuelva a conectarla.",
+    too_many_requests: "Demasiados intentos. Espere unos minutos y vuelva a intentarlo.",
+    unauthorized: "Su sesión ha terminado. Inicie sesión de nuevo, por favor.",
+    unreachable: "El servicio no responde. Compruebe su red y vuelva a intentarlo.",
+    unexpected: "Ha ocurrido algo inesperado. Vuelva a intentarlo, por favor."
+  }
+};
+
+// src/texts/fr.ts
+var fr = {
+  title: "Connexions de paie",
+  theApplication: "l’application",
+  connect: "Connecter un autre système",
+  connectFirst: "Connecter la paie",
+  addLogin: "Ajouter un identifiant",
+  connectAgain: "Connecter à nouveau",
+  repair: "S’identifier à nouveau",
+  disconnect: "Déconnecter",
+  keep: "Conserver",
+  details: "Détails",
+  more: "Afficher plus",
+  tryAgain: "Réessayer",
+  dismiss: "Fermer",
+  support: "Contacter l’assistance",
+  reference: "Référence {id}",
+  justNow: "à l’instant",
+  named: "{company} chez {provider}",
+  action: "{action} : {name}",
+  loading: "Chargement de vos connexions…",
+  slow: "Cela prend plus de temps que d’habitude.",
+  opening: "Ouverture de Finch Connect…",
+  finishing: "Votre connexion se termine…",
+  unknownCompany: "Entreprise {id}",
+  andMore: { one: "{name} et une autre", other: "{name} et {n} autres" },
+  summary: {
+    good: "Tout est connecté et fonctionne.",
+    attention: {
+      one: "{n} connexion demande votre attention",
+      other: "{n} connexions demandent votre attention"
+    },
+    none: "Rien n’est connecté pour le moment.",
+    settling: "Certaines connexions sont en préparation."
+  },
+  sections: {
+    attention: "À traiter",
+    active: "Connexions",
+    others: "Autres connexions",
+    ended: { one: "1 connexion terminée", other: "{n} connexions terminées" }
+  },
+  empty: {
+    title: "Connectez votre système de paie ou de ressources humaines",
+    text: "{app} travaille ainsi avec des données à jour, sans tableur ni envoi de fichiers.",
+    password: "Vous vous identifiez chez votre fournisseur. {app} ne voit jamais votre mot de passe.",
+    reads: "Données que {app} demande à lire : {products}.",
+    control: "Chaque connexion figure ici, et vous pouvez la déconnecter à tout moment."
+  },
+  card: {
+    logins: { one: "{n} identifiant", other: "{n} identifiants" },
+    checked: "Vérifiée {when}",
+    unchecked: "Pas encore vérifiée",
+    login: "Identifiant {n}",
+    since: "connecté le {date}",
+    ended: "Terminée le {date}",
+    changed: "Dernière modification : {date}",
+    reads: "Lit",
+    loginsTitle: "Identifiants",
+    entities: { one: "{n} entité juridique", other: "{n} entités juridiques" },
+    companyId: "ID de l’entreprise",
+    accountId: "ID du compte",
+    entity: "Entité {id}"
+  },
+  status: {
+    pending: {
+      label: "En préparation",
+      reason: "{provider} doit encore autoriser l’accès aux données. Cela peut prendre quelques jours ; vous n’avez rien à faire."
+    },
+    processing: {
+      label: "En préparation",
+      reason: "Les premières données de {provider} sont en route."
+    },
+    connected: { label: "Connexion active", reason: "" },
+    reauth: {
+      label: "Identification requise",
+      reason: "{provider} vous demande de vous identifier à nouveau. D’ici là, aucune nouvelle donnée n’arrive."
+    },
+    error_permissions: {
+      label: "Autorisation manquante",
+      reason: "Le compte que vous avez utilisé chez {provider} ne peut pas voir les données. Identifiez-vous avec un compte qui le peut, ou faites étendre ses droits."
+    },
+    error_no_account_setup: {
+      label: "Non configurée",
+      reason: "La configuration chez {provider} est incomplète. Identifiez-vous à nouveau pour la terminer."
+    },
+    unknown: {
+      label: "Statut incertain",
+      reason: "{provider} signale un statut que nous ne connaissons pas (« {detail} »). S’identifier à nouveau suffit en général."
+    },
+    disconnecting: {
+      label: "Déconnexion en cours",
+      reason: "{provider} doit encore confirmer la fin. Cela continue tout seul."
+    },
+    disconnected: {
+      label: "Connexion terminée",
+      reason: "Plus aucune donnée ne peut être lue."
+    }
+  },
+  problem: {
+    connect_again: "Un autre compte avait connecté cette entreprise et l’a déconnectée. Connectez-la à nouveau pour l’utiliser ici.",
+    transferred: "Cette entreprise appartient désormais à un autre compte.",
+    another_company: "La dernière fois, vous avez choisi une autre entreprise, qui est maintenant une connexion à part. Celle-ci vous attend toujours.",
+    disconnect_refused: "{provider} a refusé de mettre fin à cette connexion. Identifiez-vous à nouveau, puis déconnectez-la encore une fois.",
+    entity_disconnect_refused: "{provider} a refusé de déconnecter une entité juridique de cette connexion. Déconnectez-la encore une fois ; si cela échoue, contactez l’assistance."
+  },
+  product: {
+    benefits: "avantages sociaux",
+    company: "données de l’entreprise",
+    deduction: "retenues",
+    directory: "annuaire des salariés",
+    documents: "documents",
+    employment: "postes et revenus",
+    individual: "données personnelles",
+    payment: "totaux de paie",
+    pay_statement: "bulletins de paie",
+    plans: "régimes d’avantages sociaux",
+    plans_dependents: "personnes à charge",
+    plans_enrollments: "adhésions aux régimes",
+    recordkeeping: "dossiers de retraite",
+    ssn: "numéros de sécurité sociale"
+  },
+  confirm: {
+    checking: "Un instant : nous regardons ce qui a été connecté…",
+    title: "Était-ce vous ?",
+    text: "Quelqu’un vient de s’identifier chez un fournisseur pour connecter ce compte. Ne le connectez que si c’était vous et si vous connaissez l’entreprise.",
+    provider: "Fournisseur",
+    company: "Entreprise",
+    yes: "Oui, connecter",
+    no: "Non, ce n’était pas moi",
+    rejected: "Rien n’a été connecté",
+    rejectedText: "Cette tentative prend fin toute seule d’ici un jour.",
+    foreign: "Ce n’est pas pour votre compte",
+    foreignText: "Cette tentative a été commencée avec un autre compte, ou il y a trop longtemps. Si vous l’avez commencée vous-même, identifiez-vous ici avec ce compte."
+  },
+  result: {
+    connected: "Connexion établie : {name}",
+    connectedText: "Les premières données peuvent prendre quelques minutes.",
+    settling: "Connexion en préparation : {name}",
+    again: "La connexion existait déjà : {name}",
+    againText: "L’autorisation a été renouvelée. Rien d’autre n’a changé.",
+    login: "Un autre identifiant a été ajouté à {name}",
+    loginText: "Les autres identifiants restent inchangés.",
+    repaired: "La connexion fonctionne à nouveau : {name}",
+    repairedText: "Les nouvelles données arriveront comme avant.",
+    another: "Connexion établie : {name}, mais ce n’est pas celle que vous vouliez réparer",
+    anotherText: "Vous avez choisi autre chose. C’est maintenant une connexion à part ; l’autre demande toujours votre attention.",
+    unhealthy: "Connexion établie : {name}, mais elle ne fonctionne pas encore",
+    pending: "Presque terminé",
+    pendingText: "Finch n’a pas encore terminé. Votre connexion apparaîtra ici toute seule, le plus souvent en quelques minutes.",
+    failed: "Cela n’a pas fonctionné",
+    refused: "Rien n’a été connecté",
+    closedText: "Vous avez fermé Finch Connect avant la fin.",
+    disconnected: "Connexion terminée : {name}",
+    disconnectedText: "Désormais, {app} ne peut plus lire ces données.",
+    disconnecting: "Déconnexion en cours : {name}",
+    disconnectingText: "Le fournisseur doit encore confirmer. Cela continue tout seul, même si vous quittez cette page.",
+    entityDisconnected: "Une entité juridique de {name} est déconnectée",
+    entityDisconnectedText: "Désormais, {app} ne peut plus lire ses données. Les autres restent connectées.",
+    entityDisconnecting: "Déconnexion en cours d’une entité juridique de {name}",
+    entityDisconnectingText: "Le fournisseur doit encore confirmer. Cela continue tout seul, même si vous quittez cette page.",
+    stale: "Cette liste n’a pas pu être mise à jour",
+    staleText: "Dernière mise à jour : {when}.",
+    unavailable: "Vos connexions ne peuvent pas être affichées"
+  },
+  dialog: {
+    title: "Déconnecter {name} ?",
+    stops: "{app} ne recevra plus de données de {provider} pour {company}. Cela met fin à :",
+    stopsEntity: "{app} ne recevra plus de données de {provider} pour {name}. Les autres entités juridiques restent connectées.",
+    entities: "Cela vaut pour toutes ses entités juridiques : {names}.",
+    stays: "Vos autres connexions restent inchangées.",
+    undo: "Pour revenir en arrière, vous devriez vous identifier à nouveau chez {provider}.",
+    working: "Déconnexion…"
+  },
+  changed: "{name} : {status}",
+  failure: {
+    access_denied: "Vous avez quitté Finch Connect sans autoriser l’accès aux données.",
+    cannot_connect: "Cette entreprise ne peut pas être connectée à votre compte, le plus souvent parce qu’un autre compte l’a déjà. Déconnectez-la d’abord là-bas, ou contactez l’assistance.",
+    code_rejected: "Finch n’a pas accepté cette tentative. Veuillez connecter à nouveau.",
+    connection_busy: "Cette connexion est en cours de modification. Patientez un instant, puis réessayez.",
+    connection_ended: "La connexion a pris fin chez le fournisseur avant d’être achevée. Veuillez connecter à nouveau.",
+    connection_limit: "Votre compte a déjà toutes les connexions auxquelles il a droit. Déconnectez-en d’abord une, ou ouvrez ses détails pour lui ajouter un identifiant.",
+    connection_not_found: "Cette connexion n’existe plus.",
+    customer_unknown: "Votre session n’indique pas à quel compte vous appartenez. Identifiez-vous à nouveau, ou contactez l’assistance.",
+    disconnect_refused: "Le fournisseur a refusé de mettre fin à cette connexion. Identifiez-vous à nouveau chez lui, puis déconnectez-la encore une fois.",
+    exchange_uncertain: "La réponse de Finch s’est perdue. Veuillez connecter à nouveau ; la tentative précédente ne vous gênera pas.",
+    finch_misconfigured: "La connexion est impossible pour le moment. Nous en sommes informés ; veuillez réessayer plus tard.",
+    finch_refused: "Finch n’a pas accepté cette demande. Veuillez réessayer, ou choisir un autre fournisseur.",
+    finch_unavailable: "Finch est injoignable pour le moment. Veuillez réessayer dans quelques minutes.",
+    not_allowed: "Votre session ne le permet pas. Identifiez-vous à nouveau, ou contactez l’assistance.",
+    internal_error: "Un problème est survenu de notre côté. Veuillez réessayer.",
+    invalid_request: "Cette demande n’était pas valide. Veuillez recommencer.",
+    mode_not_allowed: "Cette page ne peut pas commencer une connexion de cette manière.",
+    return_to_not_allowed: "Cette page ne peut pas commencer une connexion. Ouvrez-la à son adresse habituelle.",
+    route_not_found: "Cette partie du service est introuvable. Veuillez recharger la page.",
+    session_expired: "Ce lien ou cette tentative est trop ancien. Veuillez connecter à nouveau.",
+    session_not_found: "Cette tentative est inconnue, ou n’est pas la vôtre. Veuillez connecter à nouveau.",
+    session_used: "Cette tentative a déjà servi. Si votre connexion n’apparaît pas ici, connectez à nouveau.",
+    signature_invalid: "Ce message ne vient pas de Finch.",
+    too_many_logins: "Cette connexion a le plus grand nombre possible d’identifiants. Déconnectez-la, puis connectez-la à nouveau.",
+    too_many_requests: "Trop de tentatives. Patientez quelques minutes, puis réessayez.",
+    unauthorized: "Votre session est terminée. Veuillez vous identifier à nouveau.",
+    unreachable: "Le service ne répond pas. Vérifiez votre réseau, puis réessayez.",
+    unexpected: "Un imprévu est survenu. Veuillez réessayer."
+  }
+};
+
 // src/texts.ts
-var TEXTS = { en, de };
+var TEXTS = { en, de, es, fr };
 function hasText(code) {
   return Object.hasOwn(en.failure, code);
 }
@@ -1898,7 +2310,10 @@ var Screen = class {
     const groups = grouped(ready ? shown.connections.values() : []);
     const troubled = groups.attention.length > 0;
     const empty = ready && !troubled && !groups.active.length && !shown.cursor;
-    parts.live.lang = parts.all.lang = parts.dialog.lang = words.language;
+    for (const part of [parts.live, parts.all, parts.dialog]) {
+      part.lang = words.language;
+      part.dir = shown.direction || words.direction;
+    }
     parts.all.setAttribute("aria-busy", String(phase === "loading"));
     this.#paintHeader(shown, troubled, ready && !empty);
     this.#paintTop(shown);
@@ -2087,23 +2502,33 @@ function repairs({ retry }, { connections }) {
 }
 
 // src/wording.ts
-var OUR_VALUES = ["action", "date", "id", "n", "status", "when"];
-function languageFor(requested) {
-  const language = optional(() => Intl.getCanonicalLocales(requested)[0]);
-  return language && Object.hasOwn(TEXTS, base(language)) ? language : "en";
+var OUR_VALUES = ["action", "date", "n", "status", "when"];
+function languageFor(requested, ownTexts = {}) {
+  const language = canonical(requested);
+  const has = language && (Object.hasOwn(TEXTS, base(language)) || isFor(ownTexts, language));
+  return has ? language : "en";
+}
+function canonical(language) {
+  return optional(() => Intl.getCanonicalLocales(language)[0] ?? null);
 }
 function base(language) {
   return language.split("-")[0] ?? language;
 }
+function isFor({ lang = "" }, language) {
+  return base(canonical(lang) ?? "") === base(language);
+}
 var Wording = class {
   language;
+  direction;
   #tables;
   #appName;
-  /** The application's own texts come first, then those of the language, then English. */
+  /** The application's own texts for this language come first, then ours, then English. */
   constructor(language, ownTexts, appName) {
     this.language = language;
+    this.direction = formats.direction(language);
+    const own = !ownTexts.lang || isFor(ownTexts, language) ? [ownTexts] : [];
     const ours = Object.entries(TEXTS).find(([name]) => name === base(language));
-    this.#tables = [ownTexts, ...ours ? [ours[1]] : [], TEXTS.en];
+    this.#tables = [...own, ...ours ? [ours[1]] : [], TEXTS.en];
     this.#appName = appName;
   }
   text(path, n) {
@@ -2203,7 +2628,15 @@ var Base = globalThis.HTMLElement ?? class {
 };
 var isUnreported = () => landed !== null && !landed.completion;
 var FinchConnections = class extends Base {
-  static observedAttributes = ["api-url", "lang", "app-name", "products", "support-url", "mode"];
+  static observedAttributes = [
+    "api-url",
+    "lang",
+    "dir",
+    "app-name",
+    "products",
+    "support-url",
+    "mode"
+  ];
   // Settings
   #getAccessToken = null;
   #texts = {};
@@ -2291,7 +2724,7 @@ var FinchConnections = class extends Base {
     this.#getAccessToken = getAccessToken;
     if (this.isConnected) this.#start();
   }
-  /** Texts that replace those of `TEXTS`, in the same form. A missing text stays. */
+  /** Texts that replace those of `TEXTS`, or add the language `lang`. A missing text stays. */
   get texts() {
     return this.#texts;
   }
@@ -2317,7 +2750,8 @@ var FinchConnections = class extends Base {
   // Texts and names
   get #words() {
     const language = this.lang || this.closest("[lang]")?.lang || navigator.language;
-    return new Wording(languageFor(language), this.#texts, this.getAttribute("app-name"));
+    const own = this.#texts;
+    return new Wording(languageFor(language, own), own, this.getAttribute("app-name"));
   }
   get #products() {
     return (this.getAttribute("products") || "company directory").trim().split(/[\s,]+/);
@@ -2877,6 +3311,7 @@ var FinchConnections = class extends Base {
   get #shown() {
     return {
       words: this.#words,
+      direction: this.dir,
       appName: this.getAttribute("app-name"),
       products: this.#products,
       supportUrl: this.getAttribute("support-url"),

@@ -67,7 +67,15 @@ const isUnreported = () => landed !== null && !landed.completion;
 
 /** The element `finch-connections`. docs/embed.md describes its attributes, properties and events. */
 export class FinchConnections extends Base {
-  static observedAttributes = ["api-url", "lang", "app-name", "products", "support-url", "mode"];
+  static observedAttributes = [
+    "api-url",
+    "lang",
+    "dir",
+    "app-name",
+    "products",
+    "support-url",
+    "mode",
+  ];
 
   // Settings
   #getAccessToken: GetAccessToken | null = null;
@@ -166,7 +174,7 @@ export class FinchConnections extends Base {
     if (this.isConnected) this.#start();
   }
 
-  /** Texts that replace those of `TEXTS`, in the same form. A missing text stays. */
+  /** Texts that replace those of `TEXTS`, or add the language `lang`. A missing text stays. */
   get texts(): OwnTexts {
     return this.#texts;
   }
@@ -199,7 +207,8 @@ export class FinchConnections extends Base {
 
   get #words(): Wording {
     const language = this.lang || this.closest<HTMLElement>("[lang]")?.lang || navigator.language;
-    return new Wording(languageFor(language), this.#texts, this.getAttribute("app-name"));
+    const own = this.#texts;
+    return new Wording(languageFor(language, own), own, this.getAttribute("app-name"));
   }
 
   get #products(): string[] {
@@ -824,6 +833,7 @@ export class FinchConnections extends Base {
   get #shown(): Shown {
     return {
       words: this.#words,
+      direction: this.dir,
       appName: this.getAttribute("app-name"),
       products: this.#products,
       supportUrl: this.getAttribute("support-url"),

@@ -28,6 +28,8 @@ export type Phase = "loading" | "ready" | "failed";
 /** All that the page shows at one moment. */
 export interface Shown {
   words: Wording;
+  /** The attribute `dir` of the element. Without it the language decides. */
+  direction: string;
   appName: string | null;
   products: string[];
   supportUrl: string | null;
@@ -150,7 +152,10 @@ export class Screen {
     const troubled = groups.attention.length > 0;
     const empty = ready && !troubled && !groups.active.length && !shown.cursor;
     // The texts may be in another language than the page around them.
-    parts.live.lang = parts.all.lang = parts.dialog.lang = words.language;
+    for (const part of [parts.live, parts.all, parts.dialog]) {
+      part.lang = words.language;
+      part.dir = shown.direction || words.direction;
+    }
     parts.all.setAttribute("aria-busy", String(phase === "loading"));
     this.#paintHeader(shown, troubled, ready && !empty);
     this.#paintTop(shown);

@@ -61,8 +61,8 @@ export const fr: Texts = {
     reads: "Lit",
     loginsTitle: "Identifiants",
     entities: { one: "{n} entité juridique", other: "{n} entités juridiques" },
-    companyId: "ID de l’entreprise",
-    accountId: "ID du compte",
+    companyId: "ID entreprise",
+    accountId: "ID compte",
     entity: "Entité {id}",
   },
   status: {

@@ -175,6 +175,7 @@ function onAddressChange(changed) {
   const page = globalThis;
   optional(() => page.navigation?.addEventListener("currententrychange", changed));
 }
+var RIGHT_TO_LEFT = ["Adlm", "Arab", "Aran", "Hebr", "Nkoo", "Rohg", "Syrc", "Thaa"];
 var formats = {
   plural: (language, n) => optional(() => new Intl.PluralRules(language).select(n)) ?? (n === 1 ? "one" : "other"),
   number: (language, n) => optional(() => new Intl.NumberFormat(language).format(n)) ?? String(n),
@@ -183,6 +184,8 @@ var formats = {
     () => new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" }).format(date)
   ) ?? date.toISOString(),
   list: (language, items) => optional(() => new Intl.ListFormat(language).format(items)) ?? items.join(", "),
+  /** A script that is written from right to left also sets the direction of the layout. */
+  direction: (language) => RIGHT_TO_LEFT.includes(optional(() => new Intl.Locale(language).maximize().script) ?? "") ? "rtl" : "ltr",
   /** Null without `Intl.RelativeTimeFormat`. */
   ago: (language, n, unit) => optional(() => new Intl.RelativeTimeFormat(language, { numeric: "auto" }).format(n, unit))
 };
@@ -978,8 +981,506 @@ var en = {
   }
 };
 
+// src/texts/es.ts
+var es = {
+  title: "Conexiones de nómina",
+  theApplication: "la aplicación",
+  connect: "Conectar otro sistema",
+  connectFirst: "Conectar la nómina",
+  addLogin: "Añadir otro acceso",
+  connectAgain: "Volver a conectar",
+  repair: "Iniciar sesión de nuevo",
+  disconnect: "Desconectar",
+  keep: "Conservar",
+  details: "Detalles",
+  more: "Mostrar más",
+  tryAgain: "Volver a intentar",
+  dismiss: "Cerrar",
+  support: "Contactar con soporte",
+  reference: "Referencia {id}",
+  justNow: "ahora mismo",
+  named: "{company} en {provider}",
+  action: "{action}: {name}",
+  loading: "Cargando sus conexiones…",
+  slow: "Está tardando más de lo habitual.",
+  opening: "Abriendo Finch Connect…",
+  finishing: "Terminando su conexión…",
+  unknownCompany: "Empresa {id}",
+  list: {
+    search: "Buscar",
+    hint: "Empresa, proveedor o ID",
+    status: "Estado",
+    provider: "Proveedor",
+    order: "Ordenar por",
+    allStatuses: "Todos los estados",
+    allProviders: "Todos los proveedores",
+    attention: "Lo urgente primero",
+    name: "Nombre",
+    changed: "Último cambio",
+    found: { one: "{n} conexión encontrada.", other: "{n} conexiones encontradas." },
+    none: "Ninguna conexión coincide.",
+    clear: "Borrar",
+    reading: "Leyendo todas las conexiones…",
+    cut: "Solo se han leído las primeras {n} conexiones. «Mostrar más» lee más.",
+    checked: "Todas las conexiones se comprobaron en el último día.",
+    othersChecked: "Todas las demás conexiones se comprobaron en el último día."
+  },
+  andMore: { one: "{name} y una más", other: "{name} y {n} más" },
+  summary: {
+    good: "Todo está conectado y funciona.",
+    attention: {
+      one: "{n} conexión requiere su atención",
+      other: "{n} conexiones requieren su atención"
+    },
+    none: "En este momento no hay nada conectado.",
+    settling: "Algunas conexiones se están preparando. Usted no tiene que hacer nada."
+  },
+  sections: {
+    attention: "Requieren su atención",
+    active: "Conexiones",
+    others: "Otras conexiones",
+    ended: { one: "1 conexión finalizada", other: "{n} conexiones finalizadas" }
+  },
+  empty: {
+    title: "Conecte su sistema de nómina o de recursos humanos",
+    text: "Así {app} trabaja con datos al día, sin hojas de cálculo y sin subir archivos.",
+    password: "Usted inicia sesión en su proveedor. Su contraseña nunca llega a {app}.",
+    control: "Aquí ve todas las conexiones y puede desconectarlas cuando quiera.",
+    awaited: "Su nueva conexión aparecerá aquí por sí sola. No hace falta que conecte otra vez.",
+    asked: "Su nueva conexión aparecerá aquí cuando haya respondido a la pregunta de arriba."
+  },
+  card: {
+    logins: { one: "{n} acceso", other: "{n} accesos" },
+    checked: "Comprobada {when}",
+    lastCheck: "Última comprobación",
+    help: "¿Preguntas?",
+    unchecked: "Aún sin comprobar",
+    login: "Acceso {n}",
+    since: "conectado el {date}",
+    ended: "Finalizada el {date}",
+    changed: "Último cambio: {date}",
+    loginsTitle: "Accesos",
+    entities: { one: "{n} entidad jurídica", other: "{n} entidades jurídicas" },
+    someEntities: "{some} de {n} entidades jurídicas",
+    companyId: "ID de la empresa",
+    accountId: "ID de la cuenta",
+    entity: "Entidad {id}"
+  },
+  status: {
+    pending: {
+      label: "En preparación",
+      reason: "Falta que {provider} autorice el acceso a los datos. Puede tardar unos días. Usted no tiene que hacer nada."
+    },
+    processing: {
+      label: "En preparación",
+      reason: "Los primeros datos de {provider} están en camino. Usted no tiene que hacer nada."
+    },
+    connected: { label: "Conexión activa", reason: "" },
+    reauth: {
+      label: "Falta iniciar sesión",
+      reason: "{provider} le pide que inicie sesión de nuevo. Hasta entonces no llegan datos nuevos."
+    },
+    error_permissions: {
+      label: "Falta un permiso",
+      reason: "La cuenta que usó en {provider} no puede ver los datos. Pida más permisos a su administrador en {provider}, o inicie sesión de nuevo con una cuenta que los tenga."
+    },
+    error_no_account_setup: {
+      label: "Sin configurar",
+      reason: "Su cuenta en {provider} no está configurada por completo. Complétela en {provider} y luego inicie sesión de nuevo."
+    },
+    unknown: {
+      label: "Problema comunicado",
+      reason: "{provider} comunica un problema que no conocemos («{detail}»). Inicie sesión de nuevo: suele bastar. Si no, contacte con soporte."
+    },
+    disconnecting: {
+      label: "Desconexión en curso",
+      reason: "Falta que {provider} confirme el final. Usted no tiene que hacer nada."
+    },
+    disconnected: {
+      label: "Conexión finalizada",
+      reason: "Ya no se pueden leer datos. Vuelva a conectarla para usarla aquí."
+    }
+  },
+  otherStatus: {
+    label: "Otro estado",
+    reason: "{provider} comunica «{detail}», que esta página aún no conoce. Usted no tiene que hacer nada. Si faltan datos, contacte con soporte."
+  },
+  problem: {
+    connect_again: "Otra cuenta tenía conectada esta empresa y la ha desconectado. Vuelva a conectarla para usarla aquí.",
+    transferred: "Esta empresa pertenece ahora a otra cuenta. Usted no tiene que hacer nada. Si es un error, contacte con soporte.",
+    another_company: "La última vez inició sesión en otra empresa, que ahora es una conexión aparte. Inicie sesión de nuevo y elija esta empresa.",
+    disconnect_refused: "{provider} no ha aceptado finalizar esta conexión. Inicie sesión de nuevo y vuelva a desconectarla.",
+    entity_disconnect_refused: "{provider} no ha aceptado desconectar una entidad jurídica de esta conexión. Vuelva a desconectarla; si no funciona, contacte con soporte."
+  },
+  product: {
+    benefits: "beneficios",
+    company: "datos de la empresa",
+    deduction: "deducciones",
+    directory: "directorio de empleados",
+    documents: "documentos",
+    employment: "puestos e ingresos",
+    individual: "datos personales",
+    payment: "totales de nómina",
+    pay_statement: "recibos de nómina",
+    plans: "planes de beneficios",
+    plans_dependents: "familiares a cargo",
+    plans_enrollments: "inscripciones en planes",
+    recordkeeping: "registros de jubilación",
+    ssn: "números de la Seguridad Social"
+  },
+  reads: {
+    title: "Datos que {app} solicita leer",
+    benefits: "deducciones y aportaciones para beneficios, y quién participa",
+    company: "nombre legal, número fiscal, direcciones, departamentos y cuentas bancarias de la empresa",
+    deduction: "importes que se descuentan para beneficios, y quién participa",
+    directory: "nombres, departamentos y responsables de todos los empleados",
+    documents: "formularios fiscales y otros documentos de los empleados",
+    employment: "puestos, fechas de inicio y fin, tipos de contrato e ingresos",
+    individual: "domicilios, fechas de nacimiento, correos electrónicos y teléfonos",
+    payment: "fechas y totales de cada nómina",
+    pay_statement: "salario, impuestos y deducciones de cada empleado en cada nómina",
+    plans: "los planes de beneficios de la empresa y sus condiciones",
+    plans_dependents: "familiares que un plan cubre",
+    plans_enrollments: "quién participa en qué plan",
+    recordkeeping: "aportaciones a planes de jubilación y sus saldos",
+    ssn: "el número de la Seguridad Social de cada empleado"
+  },
+  confirm: {
+    checking: "Un momento: estamos viendo qué se ha conectado…",
+    title: "¿Ha sido usted?",
+    text: "Alguien acaba de iniciar sesión en un proveedor para conectar esta cuenta. Conéctela solo si ha sido usted y conoce la empresa.",
+    provider: "Proveedor",
+    company: "Empresa",
+    yes: "Sí, conectar",
+    no: "No, no he sido yo",
+    rejected: "No se ha conectado nada",
+    rejectedText: "Este intento termina por sí solo en menos de un día.",
+    foreign: "Esto no es para su cuenta",
+    foreignText: "Este intento se empezó con otra cuenta, o hace demasiado tiempo. Si lo empezó usted, inicie sesión aquí con esa cuenta."
+  },
+  result: {
+    connected: "Conexión establecida: {name}",
+    connectedText: "Los primeros datos pueden tardar unos minutos.",
+    settling: "Conexión en preparación: {name}",
+    again: "Ya existía la conexión: {name}",
+    againText: "Se ha renovado la autorización. No ha cambiado nada más.",
+    login: "Se ha añadido otro acceso a {name}",
+    loginText: "Los demás accesos siguen como estaban.",
+    repaired: "Vuelve a funcionar: {name}",
+    repairedText: "Los datos nuevos llegarán como antes.",
+    another: "Conexión establecida: {name}, pero no es la que quería reparar",
+    anotherText: "Ha iniciado sesión en otro sistema. Ahora es una conexión aparte; la otra aún requiere su atención.",
+    unhealthy: "Conexión establecida: {name}, pero aún no funciona",
+    pending: "Casi listo",
+    pendingText: "Finch aún no ha terminado. Su conexión aparecerá aquí por sí sola, casi siempre en unos minutos. No hace falta que conecte otra vez.",
+    failed: "No ha funcionado",
+    refused: "No se ha conectado nada",
+    closedText: "Cerró Finch Connect antes del final.",
+    disconnected: "Conexión finalizada: {name}",
+    disconnectedText: "A partir de ahora {app} ya no puede leer estos datos.",
+    disconnecting: "Desconexión en curso: {name}",
+    disconnectingText: "Falta que el proveedor lo confirme. El proceso sigue por sí solo, también si sale de esta página.",
+    entityDisconnected: "Se ha desconectado una entidad jurídica de {name}",
+    entityDisconnectedText: "A partir de ahora {app} ya no puede leer sus datos. Las demás siguen conectadas.",
+    entityDisconnecting: "Se está desconectando una entidad jurídica de {name}",
+    entityDisconnectingText: "Falta que el proveedor lo confirme. El proceso sigue por sí solo, también si sale de esta página.",
+    stale: "No se ha podido actualizar esta lista",
+    staleText: "Lo que ve se actualizó {when}.",
+    unavailable: "No se pueden mostrar sus conexiones"
+  },
+  dialog: {
+    title: "¿Desconectar {name}?",
+    stops: "{app} dejará de recibir datos de {company} desde {provider}. Finalizará lo siguiente:",
+    stopsEntity: "{app} dejará de recibir datos de {name} desde {provider}. Las demás entidades jurídicas siguen conectadas.",
+    entities: "Finaliza para todas sus entidades jurídicas: {names}.",
+    stays: "Sus otras conexiones siguen como están.",
+    undo: "Para deshacerlo, tendría que volver a iniciar sesión en {provider}.",
+    working: "Desconectando…"
+  },
+  changed: "{name}: {status}",
+  failure: {
+    access_denied: "Salió de Finch Connect sin autorizar el acceso a los datos.",
+    cannot_connect: "Esta empresa no se puede conectar a su cuenta, casi siempre porque la tiene otra cuenta. Desconéctela primero allí o contacte con soporte.",
+    code_rejected: "Finch no ha aceptado este intento. Vuelva a conectar, por favor.",
+    connection_busy: "Esta conexión se está modificando ahora mismo. Espere un momento y vuelva a intentarlo.",
+    connection_ended: "La conexión terminó en el proveedor antes de completarse. Vuelva a conectar, por favor.",
+    connection_limit: "Su cuenta ya tiene todas las conexiones que puede tener. Desconecte una primero, o abra sus detalles para añadirle otro acceso.",
+    connection_not_found: "Esta conexión ya no existe. Si todavía la necesita, vuelva a conectarla.",
+    customer_unknown: "Su sesión no indica a qué cuenta pertenece. Inicie sesión de nuevo o contacte con soporte.",
+    disconnect_refused: "El proveedor no ha aceptado finalizar esta conexión. Inicie sesión de nuevo en él y vuelva a desconectarla.",
+    exchange_uncertain: "Se perdió la respuesta de Finch. Vuelva a conectar, por favor; el intento anterior no se lo impedirá.",
+    finch_misconfigured: "En este momento no se puede conectar. Ya estamos al tanto; vuelva a intentarlo más tarde, por favor.",
+    finch_refused: "Finch no ha aceptado esta solicitud. Vuelva a intentarlo, por favor, o con otro proveedor. Si tampoco funciona, contacte con soporte.",
+    finch_unavailable: "En este momento no se puede contactar con Finch. Vuelva a intentarlo en unos minutos, por favor.",
+    not_allowed: "Su sesión no permite hacer esto. Inicie sesión de nuevo o contacte con soporte.",
+    internal_error: "Algo ha fallado por nuestra parte. Vuelva a intentarlo, por favor. Si se repite, contacte con soporte.",
+    invalid_request: "La solicitud no era válida. Vuelva a cargar la página y empiece de nuevo. Si se repite, contacte con soporte.",
+    mode_not_allowed: "Esta página no está preparada para conectar de esta manera. Usted no puede hacer nada aquí; contacte con soporte.",
+    return_to_not_allowed: "Esta página no está preparada para conectar. Ábrala en su dirección habitual o contacte con soporte.",
+    route_not_found: "No se ha encontrado esta parte del servicio. Vuelva a cargar la página. Si se repite, contacte con soporte.",
+    session_expired: "Este enlace o intento es demasiado antiguo. Vuelva a conectar, por favor.",
+    session_not_found: "Este intento no se conoce o no es suyo. Vuelva a conectar, por favor.",
+    session_used: "Este intento ya se ha usado. Si su conexión no aparece aquí, vuelva a conectar.",
+    signature_invalid: "Este mensaje no procede de Finch. Empiece de nuevo, por favor.",
+    too_many_logins: "Esta conexión tiene el máximo número posible de accesos. Desconéctela y vuelva a conectarla.",
+    too_many_requests: "Demasiados intentos. Espere unos minutos y vuelva a intentarlo.",
+    unauthorized: "Su sesión ha terminado. Inicie sesión de nuevo, por favor.",
+    unreachable: "El servicio no responde. Compruebe su red y vuelva a intentarlo.",
+    unexpected: "Ha ocurrido algo inesperado. Vuelva a intentarlo, por favor. Si se repite, contacte con soporte."
+  }
+};
+
+// src/texts/fr.ts
+var fr = {
+  title: "Connexions de paie",
+  theApplication: "l’application",
+  connect: "Connecter un autre système",
+  connectFirst: "Connecter la paie",
+  addLogin: "Ajouter un identifiant",
+  connectAgain: "Connecter à nouveau",
+  repair: "S’identifier à nouveau",
+  disconnect: "Déconnecter",
+  keep: "Conserver",
+  details: "Détails",
+  more: "Afficher plus",
+  tryAgain: "Réessayer",
+  dismiss: "Fermer",
+  support: "Contacter l’assistance",
+  reference: "Référence {id}",
+  justNow: "à l’instant",
+  named: "{company} chez {provider}",
+  action: "{action} : {name}",
+  loading: "Chargement de vos connexions…",
+  slow: "Cela prend plus de temps que d’habitude.",
+  opening: "Ouverture de Finch Connect…",
+  finishing: "Votre connexion se termine…",
+  unknownCompany: "Entreprise {id}",
+  list: {
+    search: "Rechercher",
+    hint: "Entreprise, fournisseur ou ID",
+    status: "Statut",
+    provider: "Fournisseur",
+    order: "Trier par",
+    allStatuses: "Tous les statuts",
+    allProviders: "Tous les fournisseurs",
+    attention: "À traiter d’abord",
+    name: "Nom",
+    changed: "Dernière modification",
+    found: { one: "{n} connexion trouvée.", other: "{n} connexions trouvées." },
+    none: "Aucune connexion ne correspond.",
+    clear: "Effacer",
+    reading: "Lecture de toutes les connexions…",
+    cut: "Seules les {n} premières connexions ont été lues. « Afficher plus » en lit davantage.",
+    checked: "Toutes les connexions ont été vérifiées depuis un jour au plus.",
+    othersChecked: "Toutes les autres connexions ont été vérifiées depuis un jour au plus."
+  },
+  andMore: { one: "{name} et une autre", other: "{name} et {n} autres" },
+  summary: {
+    good: "Tout est connecté et fonctionne.",
+    attention: {
+      one: "{n} connexion demande votre attention",
+      other: "{n} connexions demandent votre attention"
+    },
+    none: "Rien n’est connecté pour le moment.",
+    settling: "Certaines connexions sont en préparation. Vous n’avez rien à faire."
+  },
+  sections: {
+    attention: "À traiter",
+    active: "Connexions",
+    others: "Autres connexions",
+    ended: { one: "1 connexion terminée", other: "{n} connexions terminées" }
+  },
+  empty: {
+    title: "Connectez votre système de paie ou de ressources humaines",
+    text: "{app} travaille ainsi avec des données à jour, sans tableur ni envoi de fichiers.",
+    password: "Vous vous identifiez chez votre fournisseur. {app} ne voit jamais votre mot de passe.",
+    control: "Chaque connexion figure ici, et vous pouvez la déconnecter à tout moment.",
+    awaited: "Votre nouvelle connexion apparaîtra ici toute seule. Inutile de connecter à nouveau.",
+    asked: "Votre nouvelle connexion apparaîtra ici quand vous aurez répondu à la question ci-dessus."
+  },
+  card: {
+    logins: { one: "{n} identifiant", other: "{n} identifiants" },
+    checked: "Vérifiée {when}",
+    lastCheck: "Dernière vérification",
+    help: "Questions",
+    unchecked: "Pas encore vérifiée",
+    login: "Identifiant {n}",
+    since: "connecté le {date}",
+    ended: "Terminée le {date}",
+    changed: "Dernière modification : {date}",
+    loginsTitle: "Identifiants",
+    entities: { one: "{n} entité juridique", other: "{n} entités juridiques" },
+    someEntities: "{some} sur {n} entités juridiques",
+    companyId: "ID entreprise",
+    accountId: "ID compte",
+    entity: "Entité {id}"
+  },
+  status: {
+    pending: {
+      label: "En préparation",
+      reason: "{provider} doit encore autoriser l’accès aux données. Cela peut prendre quelques jours. Vous n’avez rien à faire."
+    },
+    processing: {
+      label: "En préparation",
+      reason: "Les premières données de {provider} sont en route. Vous n’avez rien à faire."
+    },
+    connected: { label: "Connexion active", reason: "" },
+    reauth: {
+      label: "Identification requise",
+      reason: "{provider} vous demande de vous identifier à nouveau. D’ici là, aucune nouvelle donnée n’arrive."
+    },
+    error_permissions: {
+      label: "Autorisation manquante",
+      reason: "Le compte que vous avez utilisé chez {provider} ne peut pas voir les données. Demandez plus de droits à votre administrateur chez {provider}, ou identifiez-vous à nouveau avec un compte qui les a."
+    },
+    error_no_account_setup: {
+      label: "Non configurée",
+      reason: "Votre compte chez {provider} n’est pas entièrement configuré. Terminez la configuration chez {provider}, puis identifiez-vous à nouveau."
+    },
+    unknown: {
+      label: "Problème signalé",
+      reason: "{provider} signale un problème que nous ne connaissons pas (« {detail} »). Identifiez-vous à nouveau : cela suffit en général. Sinon, contactez l’assistance."
+    },
+    disconnecting: {
+      label: "Déconnexion en cours",
+      reason: "{provider} doit encore confirmer la fin. Vous n’avez rien à faire."
+    },
+    disconnected: {
+      label: "Connexion terminée",
+      reason: "Plus aucune donnée ne peut être lue. Connectez-la à nouveau pour l’utiliser ici."
+    }
+  },
+  otherStatus: {
+    label: "Autre statut",
+    reason: "{provider} signale « {detail} », que cette page ne connaît pas encore. Vous n’avez rien à faire. S’il manque des données, contactez l’assistance."
+  },
+  problem: {
+    connect_again: "Un autre compte avait connecté cette entreprise et l’a déconnectée. Connectez-la à nouveau pour l’utiliser ici.",
+    transferred: "Cette entreprise appartient désormais à un autre compte. Vous n’avez rien à faire. Si c’est une erreur, contactez l’assistance.",
+    another_company: "La dernière fois, vous avez choisi une autre entreprise, qui est maintenant une connexion à part. Identifiez-vous à nouveau, et choisissez cette entreprise.",
+    disconnect_refused: "{provider} a refusé de mettre fin à cette connexion. Identifiez-vous à nouveau, puis déconnectez-la encore une fois.",
+    entity_disconnect_refused: "{provider} a refusé de déconnecter une entité juridique de cette connexion. Déconnectez-la encore une fois ; si cela échoue, contactez l’assistance."
+  },
+  product: {
+    benefits: "avantages sociaux",
+    company: "données de l’entreprise",
+    deduction: "retenues",
+    directory: "annuaire des salariés",
+    documents: "documents",
+    employment: "postes et revenus",
+    individual: "données personnelles",
+    payment: "totaux de paie",
+    pay_statement: "bulletins de paie",
+    plans: "régimes d’avantages sociaux",
+    plans_dependents: "personnes à charge",
+    plans_enrollments: "adhésions aux régimes",
+    recordkeeping: "dossiers de retraite",
+    ssn: "numéros de sécurité sociale"
+  },
+  reads: {
+    title: "Données que {app} demande à lire",
+    benefits: "retenues et cotisations pour les avantages sociaux, et qui y participe",
+    company: "nom légal, numéro fiscal, adresses, services et comptes bancaires de l’entreprise",
+    deduction: "montants retenus pour les avantages sociaux, et qui y participe",
+    directory: "noms, services et responsables de tous les salariés",
+    documents: "formulaires fiscaux et autres documents des salariés",
+    employment: "intitulés de poste, dates de début et de fin, types de contrat et revenus",
+    individual: "adresses personnelles, dates de naissance, e-mails et numéros de téléphone",
+    payment: "dates et totaux de chaque paie",
+    pay_statement: "salaire, impôts et retenues de chaque salarié pour chaque paie",
+    plans: "les régimes d’avantages sociaux de l’entreprise et leurs conditions",
+    plans_dependents: "les proches couverts par un régime",
+    plans_enrollments: "qui participe à quel régime",
+    recordkeeping: "cotisations aux régimes de retraite et leurs soldes",
+    ssn: "le numéro de sécurité sociale de chaque salarié"
+  },
+  confirm: {
+    checking: "Un instant : nous regardons ce qui a été connecté…",
+    title: "Était-ce vous ?",
+    text: "Quelqu’un vient de s’identifier chez un fournisseur pour connecter ce compte. Ne le connectez que si c’était vous et si vous connaissez l’entreprise.",
+    provider: "Fournisseur",
+    company: "Entreprise",
+    yes: "Oui, connecter",
+    no: "Non, ce n’était pas moi",
+    rejected: "Rien n’a été connecté",
+    rejectedText: "Cette tentative prend fin toute seule d’ici un jour.",
+    foreign: "Ce n’est pas pour votre compte",
+    foreignText: "Cette tentative a été commencée avec un autre compte, ou il y a trop longtemps. Si vous l’avez commencée vous-même, identifiez-vous ici avec ce compte."
+  },
+  result: {
+    connected: "Connexion établie : {name}",
+    connectedText: "Les premières données peuvent prendre quelques minutes.",
+    settling: "Connexion en préparation : {name}",
+    again: "La connexion existait déjà : {name}",
+    againText: "L’autorisation a été renouvelée. Rien d’autre n’a changé.",
+    login: "Un autre identifiant a été ajouté à {name}",
+    loginText: "Les autres identifiants restent inchangés.",
+    repaired: "La connexion fonctionne à nouveau : {name}",
+    repairedText: "Les nouvelles données arriveront comme avant.",
+    another: "Connexion établie : {name}, mais ce n’est pas celle que vous vouliez réparer",
+    anotherText: "Vous avez choisi autre chose. C’est maintenant une connexion à part ; l’autre demande toujours votre attention.",
+    unhealthy: "Connexion établie : {name}, mais elle ne fonctionne pas encore",
+    pending: "Presque terminé",
+    pendingText: "Finch n’a pas encore terminé. Votre connexion apparaîtra ici toute seule, le plus souvent en quelques minutes. Inutile de connecter à nouveau.",
+    failed: "Cela n’a pas fonctionné",
+    refused: "Rien n’a été connecté",
+    closedText: "Vous avez fermé Finch Connect avant la fin.",
+    disconnected: "Connexion terminée : {name}",
+    disconnectedText: "Désormais, {app} ne peut plus lire ces données.",
+    disconnecting: "Déconnexion en cours : {name}",
+    disconnectingText: "Le fournisseur doit encore confirmer. Cela continue tout seul, même si vous quittez cette page.",
+    entityDisconnected: "Une entité juridique de {name} est déconnectée",
+    entityDisconnectedText: "Désormais, {app} ne peut plus lire ses données. Les autres restent connectées.",
+    entityDisconnecting: "Déconnexion en cours d’une entité juridique de {name}",
+    entityDisconnectingText: "Le fournisseur doit encore confirmer. Cela continue tout seul, même si vous quittez cette page.",
+    stale: "Cette liste n’a pas pu être mise à jour",
+    staleText: "Dernière mise à jour : {when}.",
+    unavailable: "Vos connexions ne peuvent pas être affichées"
+  },
+  dialog: {
+    title: "Déconnecter {name} ?",
+    stops: "{app} ne recevra plus de données de {provider} pour {company}. Cela met fin à :",
+    stopsEntity: "{app} ne recevra plus de données de {provider} pour {name}. Les autres entités juridiques restent connectées.",
+    entities: "Cela vaut pour toutes ses entités juridiques : {names}.",
+    stays: "Vos autres connexions restent inchangées.",
+    undo: "Pour revenir en arrière, vous devriez vous identifier à nouveau chez {provider}.",
+    working: "Déconnexion…"
+  },
+  changed: "{name} : {status}",
+  failure: {
+    access_denied: "Vous avez quitté Finch Connect sans autoriser l’accès aux données.",
+    cannot_connect: "Cette entreprise ne peut pas être connectée à votre compte, le plus souvent parce qu’un autre compte l’a déjà. Déconnectez-la d’abord là-bas, ou contactez l’assistance.",
+    code_rejected: "Finch n’a pas accepté cette tentative. Veuillez connecter à nouveau.",
+    connection_busy: "Cette connexion est en cours de modification. Patientez un instant, puis réessayez.",
+    connection_ended: "La connexion a pris fin chez le fournisseur avant d’être achevée. Veuillez connecter à nouveau.",
+    connection_limit: "Votre compte a déjà toutes les connexions auxquelles il a droit. Déconnectez-en d’abord une, ou ouvrez ses détails pour lui ajouter un identifiant.",
+    connection_not_found: "Cette connexion n’existe plus. Si vous en avez encore besoin, connectez-la à nouveau.",
+    customer_unknown: "Votre session n’indique pas à quel compte vous appartenez. Identifiez-vous à nouveau, ou contactez l’assistance.",
+    disconnect_refused: "Le fournisseur a refusé de mettre fin à cette connexion. Identifiez-vous à nouveau chez lui, puis déconnectez-la encore une fois.",
+    exchange_uncertain: "La réponse de Finch s’est perdue. Veuillez connecter à nouveau ; la tentative précédente ne vous gênera pas.",
+    finch_misconfigured: "La connexion est impossible pour le moment. Nous en sommes informés ; veuillez réessayer plus tard.",
+    finch_refused: "Finch n’a pas accepté cette demande. Veuillez réessayer, ou choisir un autre fournisseur. Si cela échoue aussi, contactez l’assistance.",
+    finch_unavailable: "Finch est injoignable pour le moment. Veuillez réessayer dans quelques minutes.",
+    not_allowed: "Votre session ne le permet pas. Identifiez-vous à nouveau, ou contactez l’assistance.",
+    internal_error: "Un problème est survenu de notre côté. Veuillez réessayer. Si cela se reproduit, contactez l’assistance.",
+    invalid_request: "Cette demande n’était pas valide. Rechargez la page et recommencez. Si cela se reproduit, contactez l’assistance.",
+    mode_not_allowed: "Cette page n’est pas configurée pour connecter de cette manière. Vous ne pouvez rien faire ici ; contactez l’assistance.",
+    return_to_not_allowed: "Cette page n’est pas configurée pour connecter. Ouvrez-la à son adresse habituelle, ou contactez l’assistance.",
+    route_not_found: "Cette partie du service est introuvable. Rechargez la page. Si cela se reproduit, contactez l’assistance.",
+    session_expired: "Ce lien ou cette tentative est trop ancien. Veuillez connecter à nouveau.",
+    session_not_found: "Cette tentative est inconnue, ou n’est pas la vôtre. Veuillez connecter à nouveau.",
+    session_used: "Cette tentative a déjà servi. Si votre connexion n’apparaît pas ici, connectez à nouveau.",
+    signature_invalid: "Ce message ne vient pas de Finch. Veuillez recommencer.",
+    too_many_logins: "Cette connexion a le plus grand nombre possible d’identifiants. Déconnectez-la, puis connectez-la à nouveau.",
+    too_many_requests: "Trop de tentatives. Patientez quelques minutes, puis réessayez.",
+    unauthorized: "Votre session est terminée. Veuillez vous identifier à nouveau.",
+    unreachable: "Le service ne répond pas. Vérifiez votre réseau, puis réessayez.",
+    unexpected: "Un imprévu est survenu. Veuillez réessayer. Si cela se reproduit, contactez l’assistance."
+  }
+};
+
 // src/texts.ts
-var TEXTS = { en, de };
+var TEXTS = { en, de, es, fr };
 function hasText(code) {
   return Object.hasOwn(en.failure, code);
 }
@@ -1603,8 +2104,11 @@ var STYLES = `
 h2, h3, h4, h5, h6, p, ul, dl, dd { margin: 0; padding: 0; }
 ul { list-style: none; }
 button { font: inherit; color: inherit; }
-bdi { overflow-wrap: anywhere; }
-time { white-space: nowrap; }
+bdi { overflow-wrap: anywhere; text-align: match-parent; }
+/* Ids and codes read from left to right in any language. */
+code { direction: ltr; unicode-bidi: isolate; }
+/* Letters that are joined in a script such as Arabic must stay joined. */
+:is(h2, h3, .mark):dir(rtl) { letter-spacing: normal; }
 a:not(.button) { color: inherit; text-underline-offset: 0.15em; }
 svg { flex: none; width: 1.25em; height: 1.25em; }
 .unseen {
@@ -1692,21 +2196,21 @@ h2:focus, h3:focus { outline: none; }
 .company > .cards { gap: 0; }
 .company .card, .company .card.attention { border: 0; border-top: 1px solid var(--_line); border-radius: 0; background: none; box-shadow: none; animation: none; }
 .company .card.attention .row { border-radius: 0; }
-.who h5 { font-size: 1em; font-weight: 550; line-height: 1.35; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.who h5 { font-size: 1em; font-weight: 550; line-height: 1.35; overflow-wrap: anywhere; }
 .who h4 {
   font-size: 1em; font-weight: 600; line-height: 1.35;
-  display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden;
+  display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 4; overflow: hidden;
 }
 .who { overflow: hidden; }
 .facts { display: flex; flex-wrap: wrap; margin-inline-start: -0.95em; color: var(--_soft); font-size: 0.875em; line-height: 1.45; }
-.facts > * { max-width: 100%; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.facts > * { position: relative; max-width: 100%; max-height: 5.8em; padding-inline-start: 0.95em; overflow: hidden; overflow-wrap: anywhere; }
 /* The text of a button without a border ends where the other buttons end. */
 .row > .quiet, .body .quiet { padding-inline: 0.6em; margin-inline-end: -0.6em; }
 /* A separator at the beginning of a line is outside the visible area. */
-.facts > ::before { content: "·"; content: "·" / ""; display: inline-block; width: 0.95em; text-align: center; color: color-mix(in oklab, var(--_soft), transparent 35%); }
+.facts > ::before { content: "·"; content: "·" / ""; position: absolute; inset-inline-start: 0; width: 0.95em; text-align: center; color: color-mix(in oklab, var(--_soft), transparent 35%); }
 
 .status { display: inline-flex; gap: 0.45em; align-items: center; font-size: 0.8125em; font-weight: 600; white-space: nowrap; color: var(--tone); }
-.chip { padding: 0.2em 0.74em 0.2em 0.62em; border-radius: 99px; background: color-mix(in oklab, var(--_surface), var(--tone) 11%); }
+.chip { padding-block: 0.2em; padding-inline: 0.62em 0.74em; border-radius: 99px; background: color-mix(in oklab, var(--_surface), var(--tone) 11%); }
 .status::before { content: ""; width: 0.5em; height: 0.5em; border-radius: 50%; background: currentcolor; }
 .status.spins::before { content: none; }
 .good { --tone: var(--_good); }
@@ -1735,7 +2239,7 @@ h2:focus, h3:focus { outline: none; }
 .first::first-letter { text-transform: uppercase; }
 .known { display: grid; gap: 0.25em; font-size: 0.875em; }
 .known > div { display: grid; grid-template-columns: 7em minmax(0, 1fr); gap: 0.9em; }
-.known dt { color: var(--_soft); }
+.known dt { color: var(--_soft); overflow-wrap: anywhere; }
 .entities { display: grid; gap: 0.3em; margin-top: 0.5em; font-size: 0.875em; }
 .entities li { display: flex; flex-wrap: wrap; gap: 0 0.9em; align-items: center; padding-inline-start: 0.8em; border-inline-start: 2px solid var(--_line); }
 .entities bdi { flex: 1 1 12em; }
@@ -1756,7 +2260,7 @@ code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; font-si
 .notice h3 { font-size: 1em; font-weight: 600; }
 .notice p { color: var(--_soft); font-size: 0.9375em; text-wrap: pretty; overflow-wrap: anywhere; }
 .notice .actions { margin-top: 0.7em; }
-.notice .close { margin: -0.48em -0.53em 0 0; align-self: start; }
+.notice .close { margin-block-start: -0.48em; margin-inline-end: -0.53em; align-self: start; }
 .notice small { font-size: 0.875em; }
 
 .question { padding: 1.5em; border: 1px solid color-mix(in oklab, var(--_line), var(--_accent) 55%); border-radius: var(--_radius); background: var(--_surface); box-shadow: 0 8px 30px light-dark(rgb(20 30 50 / 9%), rgb(0 0 0 / 45%)); display: grid; gap: 1em; animation: appear 220ms ease-out; }
@@ -1793,7 +2297,7 @@ code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; font-si
 .slow { color: var(--_soft); font-size: 0.875em; text-align: center; }
 
 .reads { margin-top: -0.9em; font-size: 0.875em; }
-.reads > summary { display: inline-flex; gap: 0.4em; align-items: center; color: var(--_soft); border-radius: var(--_control); cursor: pointer; list-style: none; }
+.reads > summary { display: inline-flex; gap: 0.4em; padding-block: 0.2em; align-items: center; color: var(--_soft); border-radius: var(--_control); cursor: pointer; list-style: none; }
 .reads > summary::-webkit-details-marker { display: none; }
 .reads > summary:hover { color: var(--_text); }
 .reads > div { display: grid; gap: 0.7em; margin-top: 0.6em; padding: 0.9em 1em; border: 1px solid var(--_line); border-radius: var(--_radius); background: var(--_surface); }
@@ -1826,6 +2330,7 @@ dialog::backdrop { background: rgb(12 16 26 / 50%); }
   .controls > :is(:first-child, :nth-child(4)) { grid-column: 1 / -1; }
   .row { grid-template-columns: auto minmax(0, 1fr) auto; align-items: start; padding: 0.9em; }
   .row > .status { grid-column: 2; grid-row: 2; justify-self: start; }
+  .status { white-space: normal; }
   .row > .toggle { grid-column: 3; grid-row: 1; margin-top: -0.15em; }
   .toggle .words { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   .row > .again { grid-column: 1 / -1; justify-self: stretch; margin: 0.4em 0 0; }
@@ -1850,6 +2355,7 @@ dialog::backdrop { background: rgb(12 16 26 / 50%); }
   .status::before { background: CanvasText; }
   .spinner { forced-color-adjust: none; border-color: GrayText; border-top-color: CanvasText; }
   .bone { background: GrayText; }
+  .button[aria-disabled="true"]:not(.busy) { border-color: GrayText; color: GrayText; opacity: 1; }
 }
 `;
 var shared;
@@ -2415,7 +2921,10 @@ var Screen = class {
     groups.active = byCompany(groups.active).flat().slice(0, shown.limit);
     const troubled = all.some(needsAPerson);
     const empty = ready && !shown.cursor && all.every((one) => one.status === "disconnected");
-    parts.live.lang = parts.all.lang = parts.dialog.lang = words.language;
+    for (const part of [parts.live, parts.all, parts.dialog]) {
+      part.lang = words.language;
+      part.dir = shown.direction || words.direction;
+    }
     parts.all.setAttribute("aria-busy", String(phase === "loading"));
     this.#paintHeader(shown, troubled, ready && !empty);
     this.#paintReads(shown, ready && !empty);
@@ -2622,23 +3131,33 @@ function repairs({ retry }, { connections }) {
 }
 
 // src/wording.ts
-var OUR_VALUES = ["action", "date", "id", "n", "some", "status", "when"];
-function languageFor(requested) {
-  const language = optional(() => Intl.getCanonicalLocales(requested)[0]);
-  return language && Object.hasOwn(TEXTS, base(language)) ? language : "en";
+var OUR_VALUES = ["action", "date", "n", "some", "status", "when"];
+function languageFor(requested, ownTexts = {}) {
+  const language = canonical(requested);
+  const has = language && (Object.hasOwn(TEXTS, base(language)) || isFor(ownTexts, language));
+  return has ? language : "en";
+}
+function canonical(language) {
+  return optional(() => Intl.getCanonicalLocales(language)[0] ?? null);
 }
 function base(language) {
   return language.split("-")[0] ?? language;
 }
+function isFor({ lang = "" }, language) {
+  return base(canonical(lang) ?? "") === base(language);
+}
 var Wording = class {
   language;
+  direction;
   #tables;
   #appName;
-  /** The application's own texts come first, then those of the language, then English. */
+  /** The application's own texts for this language come first, then ours, then English. */
   constructor(language, ownTexts, appName) {
     this.language = language;
+    this.direction = formats.direction(language);
+    const own = !ownTexts.lang || isFor(ownTexts, language) ? [ownTexts] : [];
     const ours = Object.entries(TEXTS).find(([name]) => name === base(language));
-    this.#tables = [ownTexts, ...ours ? [ours[1]] : [], TEXTS.en];
+    this.#tables = [...own, ...ours ? [ours[1]] : [], TEXTS.en];
     this.#appName = appName;
   }
   text(path, n) {
@@ -2744,6 +3263,7 @@ var FinchConnections = class extends Base {
   static observedAttributes = [
     "api-url",
     "lang",
+    "dir",
     "app-name",
     "products",
     "reason",
@@ -2845,7 +3365,7 @@ var FinchConnections = class extends Base {
     this.#getAccessToken = getAccessToken;
     if (this.isConnected) this.#start();
   }
-  /** Texts that replace those of `TEXTS`, in the same form. A missing text stays. */
+  /** Texts that replace those of `TEXTS`, or add the language `lang`. A missing text stays. */
   get texts() {
     return this.#texts;
   }
@@ -2871,7 +3391,8 @@ var FinchConnections = class extends Base {
   // Texts and names
   get #words() {
     const language = this.lang || this.closest("[lang]")?.lang || navigator.language;
-    return new Wording(languageFor(language), this.#texts, this.getAttribute("app-name"));
+    const own = this.#texts;
+    return new Wording(languageFor(language, own), own, this.getAttribute("app-name"));
   }
   get #products() {
     return (this.getAttribute("products") || "company directory").trim().split(/[\s,]+/);
@@ -3474,6 +3995,7 @@ var FinchConnections = class extends Base {
   get #shown() {
     return {
       words: this.#words,
+      direction: this.dir,
       appName: this.getAttribute("app-name"),
       products: this.#products,
       reason: this.getAttribute("reason"),

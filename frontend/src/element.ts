@@ -71,6 +71,7 @@ export class FinchConnections extends Base {
   static observedAttributes = [
     "api-url",
     "lang",
+    "dir",
     "app-name",
     "products",
     "reason",
@@ -183,7 +184,7 @@ export class FinchConnections extends Base {
     if (this.isConnected) this.#start();
   }
 
-  /** Texts that replace those of `TEXTS`, in the same form. A missing text stays. */
+  /** Texts that replace those of `TEXTS`, or add the language `lang`. A missing text stays. */
   get texts(): OwnTexts {
     return this.#texts;
   }
@@ -216,7 +217,8 @@ export class FinchConnections extends Base {
 
   get #words(): Wording {
     const language = this.lang || this.closest<HTMLElement>("[lang]")?.lang || navigator.language;
-    return new Wording(languageFor(language), this.#texts, this.getAttribute("app-name"));
+    const own = this.#texts;
+    return new Wording(languageFor(language, own), own, this.getAttribute("app-name"));
   }
 
   get #products(): string[] {
@@ -889,6 +891,7 @@ export class FinchConnections extends Base {
   get #shown(): Shown {
     return {
       words: this.#words,
+      direction: this.dir,
       appName: this.getAttribute("app-name"),
       products: this.#products,
       reason: this.getAttribute("reason"),

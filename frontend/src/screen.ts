@@ -34,6 +34,8 @@ export type Phase = "loading" | "ready" | "failed";
 /** All that the page shows at one moment. */
 export interface Shown {
   words: Wording;
+  /** The attribute `dir` of the element. Without it the language decides. */
+  direction: string;
   appName: string | null;
   products: string[];
   /** Why the application reads them. */
@@ -181,7 +183,10 @@ export class Screen {
     const troubled = all.some(needsAPerson);
     const empty = ready && !shown.cursor && all.every((one) => one.status === "disconnected");
     // The texts may be in another language than the page around them.
-    parts.live.lang = parts.all.lang = parts.dialog.lang = words.language;
+    for (const part of [parts.live, parts.all, parts.dialog]) {
+      part.lang = words.language;
+      part.dir = shown.direction || words.direction;
+    }
     parts.all.setAttribute("aria-busy", String(phase === "loading"));
     this.#paintHeader(shown, troubled, ready && !empty);
     this.#paintReads(shown, ready && !empty);

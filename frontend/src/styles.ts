@@ -31,8 +31,11 @@ const STYLES = `
 h2, h3, h4, h5, h6, p, ul, dl, dd { margin: 0; padding: 0; }
 ul { list-style: none; }
 button { font: inherit; color: inherit; }
-bdi { overflow-wrap: anywhere; }
-time { white-space: nowrap; }
+bdi { overflow-wrap: anywhere; text-align: match-parent; }
+/* Ids and codes read from left to right in any language. */
+code { direction: ltr; unicode-bidi: isolate; }
+/* Letters that are joined in a script such as Arabic must stay joined. */
+:is(h2, h3, .mark):dir(rtl) { letter-spacing: normal; }
 a:not(.button) { color: inherit; text-underline-offset: 0.15em; }
 svg { flex: none; width: 1.25em; height: 1.25em; }
 .unseen {
@@ -120,21 +123,21 @@ h2:focus, h3:focus { outline: none; }
 .company > .cards { gap: 0; }
 .company .card, .company .card.attention { border: 0; border-top: 1px solid var(--_line); border-radius: 0; background: none; box-shadow: none; animation: none; }
 .company .card.attention .row { border-radius: 0; }
-.who h5 { font-size: 1em; font-weight: 550; line-height: 1.35; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.who h5 { font-size: 1em; font-weight: 550; line-height: 1.35; overflow-wrap: anywhere; }
 .who h4 {
   font-size: 1em; font-weight: 600; line-height: 1.35;
-  display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 2; overflow: hidden;
+  display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 4; overflow: hidden;
 }
 .who { overflow: hidden; }
 .facts { display: flex; flex-wrap: wrap; margin-inline-start: -0.95em; color: var(--_soft); font-size: 0.875em; line-height: 1.45; }
-.facts > * { max-width: 100%; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.facts > * { position: relative; max-width: 100%; max-height: 5.8em; padding-inline-start: 0.95em; overflow: hidden; overflow-wrap: anywhere; }
 /* The text of a button without a border ends where the other buttons end. */
 .row > .quiet, .body .quiet { padding-inline: 0.6em; margin-inline-end: -0.6em; }
 /* A separator at the beginning of a line is outside the visible area. */
-.facts > ::before { content: "·"; content: "·" / ""; display: inline-block; width: 0.95em; text-align: center; color: color-mix(in oklab, var(--_soft), transparent 35%); }
+.facts > ::before { content: "·"; content: "·" / ""; position: absolute; inset-inline-start: 0; width: 0.95em; text-align: center; color: color-mix(in oklab, var(--_soft), transparent 35%); }
 
 .status { display: inline-flex; gap: 0.45em; align-items: center; font-size: 0.8125em; font-weight: 600; white-space: nowrap; color: var(--tone); }
-.chip { padding: 0.2em 0.74em 0.2em 0.62em; border-radius: 99px; background: color-mix(in oklab, var(--_surface), var(--tone) 11%); }
+.chip { padding-block: 0.2em; padding-inline: 0.62em 0.74em; border-radius: 99px; background: color-mix(in oklab, var(--_surface), var(--tone) 11%); }
 .status::before { content: ""; width: 0.5em; height: 0.5em; border-radius: 50%; background: currentcolor; }
 .status.spins::before { content: none; }
 .good { --tone: var(--_good); }
@@ -163,7 +166,7 @@ h2:focus, h3:focus { outline: none; }
 .first::first-letter { text-transform: uppercase; }
 .known { display: grid; gap: 0.25em; font-size: 0.875em; }
 .known > div { display: grid; grid-template-columns: 7em minmax(0, 1fr); gap: 0.9em; }
-.known dt { color: var(--_soft); }
+.known dt { color: var(--_soft); overflow-wrap: anywhere; }
 .entities { display: grid; gap: 0.3em; margin-top: 0.5em; font-size: 0.875em; }
 .entities li { display: flex; flex-wrap: wrap; gap: 0 0.9em; align-items: center; padding-inline-start: 0.8em; border-inline-start: 2px solid var(--_line); }
 .entities bdi { flex: 1 1 12em; }
@@ -184,7 +187,7 @@ code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; font-si
 .notice h3 { font-size: 1em; font-weight: 600; }
 .notice p { color: var(--_soft); font-size: 0.9375em; text-wrap: pretty; overflow-wrap: anywhere; }
 .notice .actions { margin-top: 0.7em; }
-.notice .close { margin: -0.48em -0.53em 0 0; align-self: start; }
+.notice .close { margin-block-start: -0.48em; margin-inline-end: -0.53em; align-self: start; }
 .notice small { font-size: 0.875em; }
 
 .question { padding: 1.5em; border: 1px solid color-mix(in oklab, var(--_line), var(--_accent) 55%); border-radius: var(--_radius); background: var(--_surface); box-shadow: 0 8px 30px light-dark(rgb(20 30 50 / 9%), rgb(0 0 0 / 45%)); display: grid; gap: 1em; animation: appear 220ms ease-out; }
@@ -221,7 +224,7 @@ code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; font-si
 .slow { color: var(--_soft); font-size: 0.875em; text-align: center; }
 
 .reads { margin-top: -0.9em; font-size: 0.875em; }
-.reads > summary { display: inline-flex; gap: 0.4em; align-items: center; color: var(--_soft); border-radius: var(--_control); cursor: pointer; list-style: none; }
+.reads > summary { display: inline-flex; gap: 0.4em; padding-block: 0.2em; align-items: center; color: var(--_soft); border-radius: var(--_control); cursor: pointer; list-style: none; }
 .reads > summary::-webkit-details-marker { display: none; }
 .reads > summary:hover { color: var(--_text); }
 .reads > div { display: grid; gap: 0.7em; margin-top: 0.6em; padding: 0.9em 1em; border: 1px solid var(--_line); border-radius: var(--_radius); background: var(--_surface); }
@@ -254,6 +257,7 @@ dialog::backdrop { background: rgb(12 16 26 / 50%); }
   .controls > :is(:first-child, :nth-child(4)) { grid-column: 1 / -1; }
   .row { grid-template-columns: auto minmax(0, 1fr) auto; align-items: start; padding: 0.9em; }
   .row > .status { grid-column: 2; grid-row: 2; justify-self: start; }
+  .status { white-space: normal; }
   .row > .toggle { grid-column: 3; grid-row: 1; margin-top: -0.15em; }
   .toggle .words { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
   .row > .again { grid-column: 1 / -1; justify-self: stretch; margin: 0.4em 0 0; }
@@ -278,6 +282,7 @@ dialog::backdrop { background: rgb(12 16 26 / 50%); }
   .status::before { background: CanvasText; }
   .spinner { forced-color-adjust: none; border-color: GrayText; border-top-color: CanvasText; }
   .bone { background: GrayText; }
+  .button[aria-disabled="true"]:not(.busy) { border-color: GrayText; color: GrayText; opacity: 1; }
 }
 `;
 

@@ -17,28 +17,41 @@ export interface Names {
 }
 
 // These values come from this page. Others may be written from right to left, so they are isolated.
-const OUR_VALUES = ["action", "date", "id", "n", "some", "status", "when"];
+const OUR_VALUES = ["action", "date", "n", "some", "status", "when"];
 
-/** The language to use: the requested one where we have its texts, else English. */
-export function languageFor(requested: string): string {
-  const language = optional(() => Intl.getCanonicalLocales(requested)[0]);
-  return language && Object.hasOwn(TEXTS, base(language)) ? language : "en";
+/** The language to use: the requested one where it has texts, the application's or ours, else English. */
+export function languageFor(requested: string, ownTexts: OwnTexts = {}): string {
+  const language = canonical(requested);
+  const has = language && (Object.hasOwn(TEXTS, base(language)) || isFor(ownTexts, language));
+  return has ? language : "en";
+}
+
+function canonical(language: string): string | null {
+  return optional(() => Intl.getCanonicalLocales(language)[0] ?? null);
 }
 
 function base(language: string): string {
   return language.split("-")[0] ?? language;
 }
 
+/** Whether these texts name this language, in any of its regions. */
+function isFor({ lang = "" }: OwnTexts, language: string): boolean {
+  return base(canonical(lang) ?? "") === base(language);
+}
+
 export class Wording {
   readonly language: string;
+  readonly direction: "ltr" | "rtl";
   readonly #tables: object[];
   readonly #appName: string | null;
 
-  /** The application's own texts come first, then those of the language, then English. */
+  /** The application's own texts for this language come first, then ours, then English. */
   constructor(language: string, ownTexts: OwnTexts, appName: string | null) {
     this.language = language;
+    this.direction = formats.direction(language);
+    const own = !ownTexts.lang || isFor(ownTexts, language) ? [ownTexts] : [];
     const ours = Object.entries(TEXTS).find(([name]) => name === base(language));
-    this.#tables = [ownTexts, ...(ours ? [ours[1]] : []), TEXTS.en];
+    this.#tables = [...own, ...(ours ? [ours[1]] : []), TEXTS.en];
     this.#appName = appName;
   }
 

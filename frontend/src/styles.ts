@@ -36,7 +36,7 @@ bdi { overflow-wrap: anywhere; text-align: match-parent; }
 code { direction: ltr; unicode-bidi: isolate; }
 /* Letters that are joined in a script such as Arabic must stay joined. */
 :is(h2, h3, .mark):dir(rtl) { letter-spacing: normal; }
-a:not(.button) { color: inherit; text-underline-offset: 0.15em; }
+a:not(.button) { display: inline-block; min-width: 24px; min-height: 24px; color: inherit; text-underline-offset: 0.15em; }
 svg { flex: none; width: 1.25em; height: 1.25em; }
 .unseen {
   position: absolute; width: 1px; height: 1px; overflow: hidden;

@@ -115,7 +115,7 @@ h2:focus, h3:focus { outline: none; }
   color: light-dark(oklch(0.42 0.11 var(--hue, 250)), oklch(0.88 0.08 var(--hue, 250)));
   font-size: 0.9375em; font-weight: 650; letter-spacing: -0.01em; user-select: none;
 }
-.mark.pictured { background: #fff; color: transparent; }
+.mark.pictured { background: #fff; }
 .mark > img { grid-area: 1 / 1; width: 2.67em; height: 2.67em; padding: 0.2em; border-radius: inherit; object-fit: contain; visibility: hidden; }
 .mark.pictured > img { visibility: visible; }
 .company { border: 1px solid var(--_line); border-radius: var(--_radius); background: var(--_surface); box-shadow: var(--_shadow); overflow: clip; }
@@ -198,14 +198,15 @@ code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; font-si
 .facts-list dt { color: var(--_soft); }
 .facts-list dd { display: grid; gap: 0.25em; font-weight: 600; }
 
-.empty { display: grid; justify-items: center; gap: 1.1em; padding: 2.75em 1.5em; border: 1px solid var(--_line); border-radius: var(--_radius); background: var(--_surface); text-align: center; box-shadow: var(--_shadow); }
+.empty { display: grid; grid-template-columns: minmax(0, 1fr); justify-items: center; overflow-wrap: anywhere; gap: 1.1em; padding: 2.75em 1.5em; border: 1px solid var(--_line); border-radius: var(--_radius); background: var(--_surface); text-align: center; box-shadow: var(--_shadow); }
 .empty > svg { width: 11em; height: auto; color: var(--_accent); }
 .empty h3 { font-size: 1.25em; font-weight: 650; letter-spacing: -0.01em; text-wrap: balance; }
 .empty > p { max-width: 30em; color: var(--_soft); margin-top: -0.6em; text-wrap: balance; }
-.asks { display: grid; gap: 0.7em; width: min(32em, 100%); padding: 0.9em 1em; border-radius: var(--_control); background: color-mix(in oklab, var(--_surface), var(--_text) 4%); font-size: 0.9375em; text-align: start; }
+.asks { display: grid; grid-template-columns: minmax(0, 1fr); gap: 0.7em; width: min(32em, 100%); padding: 0.9em 1em; border-radius: var(--_control); background: color-mix(in oklab, var(--_surface), var(--_text) 4%); font-size: 0.9375em; text-align: start; }
 .asks h4 { font-size: 1em; font-weight: 600; }
 .asks p, .reads p { color: var(--_soft); text-wrap: pretty; }
-.reads-list { display: grid; gap: 0.5em; font-size: 0.9375em; }
+.asks h4, .reads-list { overflow-wrap: anywhere; }
+.reads-list { display: grid; grid-template-columns: minmax(0, 1fr); gap: 0.5em; font-size: 0.9375em; }
 .reads-list dt { font-weight: 600; }
 .reads-list dd { color: var(--_soft); text-wrap: pretty; }
 .empty ul { display: grid; gap: 0.7em; max-width: 32em; text-align: start; font-size: 0.9375em; }

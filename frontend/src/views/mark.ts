@@ -17,8 +17,11 @@ export function mark(providerId: string, name: string, icon: string | null): HTM
     loading: "lazy",
     decoding: "async",
     referrerpolicy: "no-referrer",
-    // The letters stay visible until then.
-    onload: () => mark.classList.add("pictured"),
+    // The letters stay until then.
+    onload: () => {
+      mark.classList.add("pictured");
+      mark.replaceChildren(image);
+    },
     onerror: () => {
       broken.add(icon);
       image.remove();

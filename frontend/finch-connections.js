@@ -1787,7 +1787,8 @@ function referenceLine(view, reference) {
 function supportLink({ words, support }, reference, { before, ...properties } = {}) {
   if (!support) return null;
   const isMail = support.startsWith("mailto:") && !support.includes("?");
-  const subject = reference && isMail ? words.plain("reference", { id: reference }) : "";
+  const text = reference && isMail ? words.plain("reference", { id: reference }) : "";
+  const subject = text.replace(/[\u2068\u2069]/g, "");
   const href = subject ? `${support}?subject=${encodeURIComponent(subject)}` : support;
   return [before, h("a", { ...properties, href }, words.text("support"))];
 }

@@ -126,7 +126,9 @@ export function supportLink(
 ): Children {
   if (!support) return null;
   const isMail = support.startsWith("mailto:") && !support.includes("?");
-  const subject = reference && isMail ? words.plain("reference", { id: reference }) : "";
+  const text = reference && isMail ? words.plain("reference", { id: reference }) : "";
+  // A subject has no use for the characters that isolate a value from the text around it.
+  const subject = text.replace(/[\u2068\u2069]/g, "");
   const href = subject ? `${support}?subject=${encodeURIComponent(subject)}` : support;
   return [before, h("a", { ...properties, href }, words.text("support"))];
 }

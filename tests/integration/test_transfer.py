@@ -9,6 +9,7 @@ from finch_connections.aws.ownership_table import OwnershipTable
 from finch_connections.aws.session_table import SessionTable
 from finch_connections.use_cases.process_work import Report
 from local.fake_finch.seed_world import MAYA, OWEN
+from tests.integration.test_operating import delete_rows
 from tests.integration.test_races import DAY, HOUR, MINUTE, before_once
 from tests.support.in_process import InProcess
 from tests.support.invariants import ConnectionHistory, StoredState, broken
@@ -311,6 +312,22 @@ def test_former_customer_never_gets_a_transferred_company_back(
     deployed.finch.faults.clear()
     deployed.queue.pass_time(DAY)
     assert acme.connection()["status"] == "disconnected"
+
+
+def test_restored_disconnect_of_a_transferred_company_continues(deployed: InProcess) -> None:
+    acme, globex = two_customers(deployed, OWEN)
+    deployed.finch.faults.add("POST", "/disconnect", status=500)
+    transfer(deployed, show(deployed))
+    backup = deployed.back_up()
+    delete_rows(deployed, "acme")
+    deployed.queue.clear()
+    result = deployed.run_round("restore_backup", **backup)
+    assert (result.done["restored"], result.open) == (1, [])
+    deployed.queue.drain()
+    [lost] = acme.connections()
+    assert (lost["status"], lost["problem"]) == ("disconnected", "transferred")
+    assert globex.connection()["status"] == "connected"
+    assert [one.login for one in deployed.finch.live_tokens()] == [OWEN]
 
 
 @pytest.mark.parametrize("login", [MAYA, OWEN])

@@ -1057,7 +1057,7 @@ class Model(RuleBasedStateMachine):
         if trouble and trouble.kind.startswith("meanwhile"):
             # A customer who connects at each write of an erasure has always one more session to erase.
             trouble = replace(trouble, on=False)
-        backup, before = self.world.back_up(), self.stored.connections
+        backup, before = self.world.back_up(), self.stored
         with self._step("operator erases a customer", trouble):
             erased = self._erase(who)
         if place:
@@ -1065,12 +1065,18 @@ class Model(RuleBasedStateMachine):
                 self._connect(other, True, place, BOTH)
         with self._step("operator restores a backup"):
             had = StoredState(self.oracle.deployed)
-            for row in sorted(had.connections.keys() & before):
-                tokens = [one[row]["tokens"]["M"].keys() for one in (before, had.connections)]
+            for row in sorted(had.connections.keys() & before.connections):
+                tokens = [one.connections[row]["tokens"]["M"].keys() for one in (before, had)]
                 if row[0] == other and tokens[0] == tokens[1]:
                     self._lose(row, had)
             result = self.world.run_round("restore_backup", **backup)
-            self._reported |= {one.get("connection_id", "") for one in result.open}
+            for one in result.open:
+                if "connection_id" in one:
+                    self._reported.add(one["connection_id"])
+                elif "provider_id" in one:
+                    # The whole row could not be restored.
+                    row = one["customer_id"], f"{one['provider_id']}#{one['company_id']}"
+                    self._reported |= before.connection_ids(row)
             kept = StoredState(self.oracle.deployed)
             rows = [{row for row in each.connections if row[0] == who} for each in (kept, had)]
             hashes = [

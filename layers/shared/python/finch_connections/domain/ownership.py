@@ -4,7 +4,12 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Self
 
-from finch_connections.domain.connection import CompanyKey, Connection, ConnectionBusy
+from finch_connections.domain.connection import (
+    TRANSFERRED,
+    CompanyKey,
+    Connection,
+    ConnectionBusy,
+)
 from finch_connections.domain.errors import Refusal
 from finch_connections.domain.token_response import TokenResponse, company_key
 
@@ -105,11 +110,15 @@ def row_of(
 
 
 def owned(connection: Connection) -> list[Ownership]:
-    """The ownerships that a connection has: of its company under each name, and of its Finch connections."""
+    """The ownerships that a connection has: of its company under each name, and of its Finch connections.
+
+    The company of a transferred connection belongs to another customer.
+    """
     if not connection.tokens:
         return []
     customer_id, key = connection.customer_id, connection.key
-    names = dict.fromkeys((key, connection.finch_key or key))
+    transferred = connection.problem == TRANSFERRED
+    names = dict.fromkeys(() if transferred else (key, connection.finch_key or key))
     return [
         *(Ownership.of_company(customer_id, key, name) for name in names),
         *(Ownership.of_connection_id(one, customer_id, key) for one in connection.connection_ids),

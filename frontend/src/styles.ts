@@ -43,10 +43,13 @@ svg { flex: none; width: 1.25em; height: 1.25em; }
   clip-path: inset(50%); white-space: nowrap;
 }
 .root { display: grid; gap: 1.5em; }
+/* A long word must not make a column wider than the element. */
+.root, .group, .cards { grid-template-columns: minmax(0, 1fr); }
 .all > :empty { display: none; }
 
 header { display: flex; gap: 1em; align-items: center; justify-content: space-between; }
 h2 { font-size: 1.375em; line-height: 1.25; font-weight: 650; letter-spacing: -0.015em; text-wrap: balance; }
+h2, h3 { overflow-wrap: break-word; }
 h2:focus, h3:focus { outline: none; }
 .summary { display: flex; gap: 0.4em; align-items: center; margin-top: 0.2em; color: var(--_soft); font-size: 0.9375em; }
 .summary.bad { color: var(--tone); font-weight: 550; }

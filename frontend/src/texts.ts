@@ -18,7 +18,7 @@ type Paths<Table> = {
 
 /**
  * Texts of the application, which replace some of ours. With `lang` they count only where the element
- * has that language, which may be one that is not in `TEXTS`.
+ * has that language, which `TEXTS` need not have.
  */
 export type OwnTexts = Replaced<Texts> & { lang?: string };
 

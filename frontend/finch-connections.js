@@ -234,11 +234,12 @@ var LATELY = 26 * 60 * 60 * 1e3;
 function isCheckedLately(one, now) {
   return !needsAPerson(one) && now - new Date(one.checked_at ?? 0).getTime() < LATELY;
 }
-function checksPath(connections, now) {
+function checksPath(connections, complete, now) {
   const living = connections.filter((one) => one.status !== "disconnected");
   const lately = living.filter((one) => isCheckedLately(one, now));
   if (lately.length < 2) return null;
-  return lately.length === living.length ? "list.checked" : "list.othersChecked";
+  const all = complete && lately.length === living.length;
+  return all ? "list.checked" : "list.othersChecked";
 }
 function summaryPath(connections, complete) {
   const some = (...statuses) => connections.some((one) => statuses.includes(one.status));
@@ -525,7 +526,7 @@ var de = {
     reading: "Alle Verbindungen werden gelesen …",
     cut: "Nur die ersten {n} Verbindungen wurden gelesen. „Mehr zeigen“ liest weiter.",
     checked: "Alle Verbindungen wurden innerhalb des letzten Tages geprüft.",
-    othersChecked: "Alle anderen Verbindungen wurden innerhalb des letzten Tages geprüft."
+    othersChecked: "Verbindungen ohne Zeitangabe wurden innerhalb des letzten Tages geprüft."
   },
   andMore: { one: "{name} und eine weitere", other: "{name} und {n} weitere" },
   summary: {
@@ -774,7 +775,7 @@ var en = {
     reading: "Reading all connections…",
     cut: "Only the first {n} connections were read. “Show more” reads more.",
     checked: "All connections were checked within the last day.",
-    othersChecked: "All other connections were checked within the last day."
+    othersChecked: "Connections that show no time were checked within the last day."
   },
   andMore: { one: "{name} and one more", other: "{name} and {n} more" },
   summary: {
@@ -1023,7 +1024,7 @@ var es = {
     reading: "Leyendo todas las conexiones…",
     cut: "Solo se han leído las primeras {n} conexiones. «Mostrar más» lee más.",
     checked: "Todas las conexiones se comprobaron en el último día.",
-    othersChecked: "Todas las demás conexiones se comprobaron en el último día."
+    othersChecked: "Las conexiones sin hora indicada se comprobaron en el último día."
   },
   andMore: { one: "{name} y una más", other: "{name} y {n} más" },
   summary: {
@@ -1272,7 +1273,7 @@ var fr = {
     reading: "Lecture de toutes les connexions…",
     cut: "Seules les {n} premières connexions ont été lues. « Afficher plus » en lit davantage.",
     checked: "Toutes les connexions ont été vérifiées depuis un jour au plus.",
-    othersChecked: "Toutes les autres connexions ont été vérifiées depuis un jour au plus."
+    othersChecked: "Les connexions sans heure indiquée ont été vérifiées depuis un jour au plus."
   },
   andMore: { one: "{name} et une autre", other: "{name} et {n} autres" },
   summary: {
@@ -3008,7 +3009,7 @@ var Screen = class {
   }
   #paintHeader(shown, troubled, listed) {
     const summary = this.#summary(shown);
-    this.#checks = checksPath([...shown.connections.values()], Date.now());
+    this.#checks = checksPath([...shown.connections.values()], !shown.cursor, Date.now());
     const checks = this.#checks ? shown.words.text(this.#checks) : "";
     const invites = !troubled && !isAwaited(shown);
     const connect = () => this.#actions.connect("connect");

@@ -70,12 +70,17 @@ export function isCheckedLately(one: Connection, now: number): boolean {
   return !needsAPerson(one) && now - new Date(one.checked_at ?? 0).getTime() < LATELY;
 }
 
-/** The text about the checks of the whole list; null if each card has its own. */
-export function checksPath(connections: Connection[], now: number): TextPath | null {
+/** The text about the checks of the list, which may not be read to its end; null if each card has its own. */
+export function checksPath(
+  connections: Connection[],
+  complete: boolean,
+  now: number,
+): TextPath | null {
   const living = connections.filter((one) => one.status !== "disconnected");
   const lately = living.filter((one) => isCheckedLately(one, now));
   if (lately.length < 2) return null;
-  return lately.length === living.length ? "list.checked" : "list.othersChecked";
+  const all = complete && lately.length === living.length;
+  return all ? "list.checked" : "list.othersChecked";
 }
 
 /** The text that sums up the list; null where nothing holds for all of it. */

@@ -274,7 +274,7 @@ export class Screen {
 
   #paintHeader(shown: Shown, troubled: boolean, listed: boolean): void {
     const summary = this.#summary(shown);
-    this.#checks = checksPath([...shown.connections.values()], Date.now());
+    this.#checks = checksPath([...shown.connections.values()], !shown.cursor, Date.now());
     const checks = this.#checks ? shown.words.text(this.#checks) : "";
     const invites = !troubled && !isAwaited(shown);
     const connect = () => this.#actions.connect("connect");

@@ -43,7 +43,7 @@ export const de: Texts = {
     reading: "Alle Verbindungen werden gelesen …",
     cut: "Nur die ersten {n} Verbindungen wurden gelesen. „Mehr zeigen“ liest weiter.",
     checked: "Alle Verbindungen wurden innerhalb des letzten Tages geprüft.",
-    othersChecked: "Alle anderen Verbindungen wurden innerhalb des letzten Tages geprüft.",
+    othersChecked: "Verbindungen ohne Zeitangabe wurden innerhalb des letzten Tages geprüft.",
   },
   andMore: { one: "{name} und eine weitere", other: "{name} und {n} weitere" },
   summary: {

@@ -41,7 +41,7 @@ export const en = {
     reading: "Reading all connections…",
     cut: "Only the first {n} connections were read. “Show more” reads more.",
     checked: "All connections were checked within the last day.",
-    othersChecked: "All other connections were checked within the last day.",
+    othersChecked: "Connections that show no time were checked within the last day.",
   },
   andMore: { one: "{name} and one more", other: "{name} and {n} more" },
   summary: {

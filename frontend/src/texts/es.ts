@@ -43,7 +43,7 @@ export const es: Texts = {
     reading: "Leyendo todas las conexiones…",
     cut: "Solo se han leído las primeras {n} conexiones. «Mostrar más» lee más.",
     checked: "Todas las conexiones se comprobaron en el último día.",
-    othersChecked: "Todas las demás conexiones se comprobaron en el último día.",
+    othersChecked: "Las conexiones sin hora indicada se comprobaron en el último día.",
   },
   andMore: { one: "{name} y una más", other: "{name} y {n} más" },
   summary: {

@@ -43,7 +43,7 @@ export const fr: Texts = {
     reading: "Lecture de toutes les connexions…",
     cut: "Seules les {n} premières connexions ont été lues. «\u00a0Afficher plus\u00a0» en lit davantage.",
     checked: "Toutes les connexions ont été vérifiées depuis un jour au plus.",
-    othersChecked: "Toutes les autres connexions ont été vérifiées depuis un jour au plus.",
+    othersChecked: "Les connexions sans heure indiquée ont été vérifiées depuis un jour au plus.",
   },
   andMore: { one: "{name} et une autre", other: "{name} et {n} autres" },
   summary: {

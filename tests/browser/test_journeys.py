@@ -101,7 +101,7 @@ def test_late_company_name_appears_without_a_reload(visitor: Visitor, deployed: 
     )
     visitor.arrive()
     visitor.connect("Connect payroll")
-    expect(visitor.card(f"Company {HARBOR_LANE.id[:8]}", "Gusto")).to_be_visible()
+    expect(visitor.card("Company", HARBOR_LANE.id[:8], "Gusto")).to_be_visible()
     deployed.finch.faults.clear()
     named = seed.named(deployed, "gusto", HARBOR_LANE.id, "Gusto", HARBOR)
     assert named

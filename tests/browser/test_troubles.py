@@ -178,7 +178,8 @@ def test_return_address_that_is_not_allowed_is_refused(
         "document.querySelector('finch-connections').setAttribute('return-to', 'https://evil.example/')"
     )
     visitor.button("Connect another").click()
-    visitor.sees("may not start a connection")
+    visitor.sees("is not set up to connect. Open it at its usual address, or contact support")
+    expect(visitor.notice.get_by_role("link", name="Contact support")).to_be_visible()
 
 
 # The sign-in

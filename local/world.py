@@ -287,18 +287,18 @@ class World:
         for folder in (self.state_dir, self.log_dir, self.function_log_dir):
             folder.mkdir(parents=True, exist_ok=True)
         self._lock_state_dir()
-        with self._step("Starting the emulated AWS"):
+        with self.step("Starting the emulated AWS"):
             self._start_aws()
-        with self._step("Starting the fake Finch, the sign-in and the page"):
+        with self.step("Starting the fake Finch, the sign-in and the page"):
             self._start_finch()
             self._start_demo_app()
         if self._is_deployed():
             self.say("The stack is up to date.\n")
         else:
-            with self._step("Deploying the stack with sam deploy"):
+            with self.step("Deploying the stack with sam deploy"):
                 self._deploy()
         self._outputs = self._stack_outputs()
-        with self._step("Opening the API"):
+        with self.step("Opening the API"):
             self._store_finch_secret()
             front = ApiFront(
                 self.ports.api, self.ports.aws, f"{self.output('ApiId')}.execute-api.localhost"
@@ -309,11 +309,12 @@ class World:
             self._running.callback(sender.stop)
         self._subscribe()
         if self.bridge:
-            with self._step(f"Opening the world to containers at {self.bridge}"):
+            with self.step(f"Opening the world to containers at {self.bridge}"):
                 self._open_to_containers(self.bridge)
 
     @contextlib.contextmanager
-    def _step(self, doing: str) -> Iterator[None]:
+    def step(self, doing: str) -> Iterator[None]:
+        """Says what the `with` block does, and how long it took."""
         self.say(f"{doing} ... ")
         began = time.monotonic()
         try:
@@ -390,7 +391,7 @@ class World:
             return False
 
     def _stop_aws(self, process: subprocess.Popen[bytes]) -> None:
-        with self._step("Saving the emulated AWS"), process:
+        with self.step("Saving the emulated AWS"), process:
             process.terminate()
             try:
                 process.wait(timeout=30)

@@ -46,13 +46,72 @@ function tokenOf(customer) {
   };
 }
 
+// The bar of the fake Finch. No application has such a bar.
+
+const NEWS = {
+  "require-login": "Finch wants a new login. The product believes it when Finch repeats it a minute later.",
+  end: "Finch has ended it. The product believes it when Finch repeats it an hour later.",
+  down: "Finch answers each request with an error until you press this again.",
+  slow: "Finch takes five seconds for each request until you press this again.",
+  heal: "Finch works again. The page shows it within seconds.",
+};
+// How often, and for how long, the page reads again after a button was pressed.
+const LOOK_EVERY = 5_000;
+const LOOK_FOR = 180_000;
+let looking;
+
+async function finchBar(action = "", body = undefined) {
+  const headers = { "content-type": "application/json" };
+  const sent = body && { method: "POST", headers, body: JSON.stringify(body) };
+  const answer = await fetch(`finch-bar${action && `/${action}`}`, sent);
+  if (!answer.ok) throw new Error(`The fake Finch answers ${answer.status}.`);
+  const { connections, faults } = await answer.json();
+  const select = element("finch-connection");
+  const before = select.value;
+  select.replaceChildren(
+    ...connections.map(({ id, name, status }) => new Option(`${name} (${status})`, id)),
+  );
+  if (connections.some(({ id }) => id === before)) select.value = before;
+  for (const button of element("finch").querySelectorAll("[aria-pressed]")) {
+    button.setAttribute("aria-pressed", faults.includes(button.dataset.action));
+  }
+}
+
+function lookOften() {
+  clearInterval(looking);
+  const until = Date.now() + LOOK_FOR;
+  looking = setInterval(() => {
+    document.querySelector("finch-connections")?.refresh();
+    if (Date.now() > until) clearInterval(looking);
+  }, LOOK_EVERY);
+}
+
+for (const button of element("finch").querySelectorAll("[data-action]")) {
+  const { action } = button.dataset;
+  button.addEventListener("click", async () => {
+    const status = element("finch").querySelector("[role=status]");
+    try {
+      await finchBar(action, { connection_id: element("finch-connection").value });
+      const off = button.getAttribute("aria-pressed") === "false";
+      status.textContent = off ? NEWS.heal : NEWS[action];
+      lookOften();
+    } catch (error) {
+      status.textContent = error.message;
+    }
+  });
+}
+for (const event of ["finch-connected", "finch-disconnected"]) {
+  document.addEventListener(event, () => finchBar());
+}
+
 function show() {
   const customer = configuration.customers.find(({ id }) => id === chosen.get("customer", ""));
-  element("account").hidden = element("signed-in").hidden = element("settings").hidden = !customer;
+  for (const id of ["account", "signed-in", "settings", "finch"]) element(id).hidden = !customer;
   element("signed-out").hidden = Boolean(customer);
   if (customer) {
     element("customer").value = customer.id;
     showConnections(customer);
+    finchBar();
   } else {
     element("place").replaceChildren();
   }

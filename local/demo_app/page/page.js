@@ -90,8 +90,13 @@ for (const button of element("finch").querySelectorAll("[data-action]")) {
   const { action } = button.dataset;
   button.addEventListener("click", async () => {
     const status = element("finch").querySelector("[role=status]");
+    const connection_id = element("finch-connection").value;
+    if (!connection_id && ["require-login", "end"].includes(action)) {
+      status.textContent = "Choose a connection. This Finch has none.";
+      return;
+    }
     try {
-      await finchBar(action, { connection_id: element("finch-connection").value });
+      await finchBar(action, { connection_id });
       const off = button.getAttribute("aria-pressed") === "false";
       status.textContent = off ? NEWS.heal : NEWS[action];
       lookOften();

@@ -91,4 +91,4 @@ def blueprint(finch_url: str) -> Blueprint:
 
 def _name(connection: dict[str, Any]) -> str:
     company, provider = connection["company_id"], connection["provider_id"]
-    return f"{_NAMES.get(company, company)} at {_NAMES.get(provider, provider)}"
+    return f"{_NAMES.get(provider, provider)}: {_NAMES.get(company, company)}"

@@ -26,10 +26,10 @@ def test_connection_that_the_bar_breaks_is_repaired_on_the_page(
     visitor.arrive()
     expect(visitor.card(HARBOR, "Connected")).to_be_visible()
     chosen = bar(visitor).get_by_label("Connection at Finch")
-    expect(chosen).to_have_text(f"{HARBOR} at Gusto (connected)")
+    expect(chosen).to_have_text(f"Gusto: {HARBOR} (connected)")
     bar(visitor).get_by_role("button", name="Require a login").click()
     expect(bar(visitor).get_by_role("status")).to_contain_text("Finch wants a new login")
-    expect(chosen).to_have_text(f"{HARBOR} at Gusto (reauth)")
+    expect(chosen).to_have_text(f"Gusto: {HARBOR} (reauth)")
     # Finch's webhook makes the product look. It looks again when Finch repeats the status.
     until(lambda: seed.age_suspicions(deployed, "gusto", HARBOR_LANE.id))
     deployed.finch.send_webhook("account.updated", connection.id, {"status": "reauth"})
@@ -39,7 +39,7 @@ def test_connection_that_the_bar_breaks_is_repaired_on_the_page(
     visitor.go_through(provider=None)
     visitor.sees(f"{HARBOR} at Gusto works again")
     expect(visitor.card(HARBOR, "Connected")).to_be_visible()
-    expect(chosen).to_have_text(f"{HARBOR} at Gusto (connected)")
+    expect(chosen).to_have_text(f"Gusto: {HARBOR} (connected)")
 
 
 def test_bar_stops_slows_and_heals_finch(visitor: Visitor, deployed: Deployed) -> None:

@@ -39,7 +39,7 @@ def test_first_customer_has_a_connection_of_each_kind_and_the_second_has_none(
     [login] = clinics["logins"]
     assert len(login["entities"]) == 3
     assert Person(seeded, "globex").connections() == []
-    # What the page shows is what Finch says.
+    # Finch and the product agree.
     at_finch = {one.provider_id: one.status for one in seeded.finch.connections()}
     assert at_finch["adp_run"] == "reauth"
     # Every other customer can connect as the documents say.

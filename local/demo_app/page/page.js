@@ -59,8 +59,20 @@ const NEWS = {
 const LOOK_EVERY = 5_000;
 const LOOK_FOR = 180_000;
 let looking;
+const finchSays = element("finch").querySelector("[role=status]");
 
+/** Does this at the fake Finch, if anything, and shows its connections. Returns whether it did. */
 async function finchBar(action = "", body = undefined) {
+  try {
+    await askFinch(action, body);
+    return true;
+  } catch (error) {
+    finchSays.textContent = error.message;
+    return false;
+  }
+}
+
+async function askFinch(action, body) {
   const headers = { "content-type": "application/json" };
   const sent = body && { method: "POST", headers, body: JSON.stringify(body) };
   const answer = await fetch(`finch-bar${action && `/${action}`}`, sent);
@@ -89,20 +101,15 @@ function lookOften() {
 for (const button of element("finch").querySelectorAll("[data-action]")) {
   const { action } = button.dataset;
   button.addEventListener("click", async () => {
-    const status = element("finch").querySelector("[role=status]");
     const connection_id = element("finch-connection").value;
     if (!connection_id && ["require-login", "end"].includes(action)) {
-      status.textContent = "Choose a connection. This Finch has none.";
+      finchSays.textContent = "Choose a connection. This Finch has none.";
       return;
     }
-    try {
-      await finchBar(action, { connection_id });
-      const off = button.getAttribute("aria-pressed") === "false";
-      status.textContent = off ? NEWS.heal : NEWS[action];
-      lookOften();
-    } catch (error) {
-      status.textContent = error.message;
-    }
+    if (!(await finchBar(action, { connection_id }))) return;
+    const off = button.getAttribute("aria-pressed") === "false";
+    finchSays.textContent = off ? NEWS.heal : NEWS[action];
+    lookOften();
   });
 }
 for (const event of ["finch-connected", "finch-disconnected"]) {

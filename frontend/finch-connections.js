@@ -3241,12 +3241,16 @@ var Wording = class {
     const names = new Set(entities.map((entity) => entity.name ?? entity.id));
     const [first, ...others] = [...names].sort();
     if (!first || !entities.some((entity) => entity.name)) {
-      return this.plain("unknownCompany", { id: connection.company_id.slice(0, 8) });
+      return this.#name("unknownCompany", { id: connection.company_id.slice(0, 8) });
     }
-    return others.length ? this.plain("andMore", { name: first, n: others.length }) : first;
+    return others.length ? this.#name("andMore", { name: first, n: others.length }) : first;
   }
   entity(entity) {
-    return entity.name ?? this.plain("card.entity", { id: entity.id.slice(0, 8) });
+    return entity.name ?? this.#name("card.entity", { id: entity.id.slice(0, 8) });
+  }
+  /** A name made of our words. It has the direction of our words. */
+  #name(path, values) {
+    return (this.direction === "rtl" ? "‏" : "") + this.plain(path, values);
   }
 };
 function lookUp(table, path) {

@@ -148,13 +148,19 @@ export class Wording {
     const names = new Set(entities.map((entity) => entity.name ?? entity.id));
     const [first, ...others] = [...names].sort();
     if (!first || !entities.some((entity) => entity.name)) {
-      return this.plain("unknownCompany", { id: connection.company_id.slice(0, 8) });
+      return this.#name("unknownCompany", { id: connection.company_id.slice(0, 8) });
     }
-    return others.length ? this.plain("andMore", { name: first, n: others.length }) : first;
+    return others.length ? this.#name("andMore", { name: first, n: others.length }) : first;
   }
 
   entity(entity: Entity): string {
-    return entity.name ?? this.plain("card.entity", { id: entity.id.slice(0, 8) });
+    return entity.name ?? this.#name("card.entity", { id: entity.id.slice(0, 8) });
+  }
+
+  /** A name made of our words. It has the direction of our words. */
+  #name(path: TextPath, values: Values): string {
+    // In a `bdi` the first letter with a direction decides.
+    return (this.direction === "rtl" ? "\u200f" : "") + this.plain(path, values);
   }
 }
 

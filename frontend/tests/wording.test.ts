@@ -128,6 +128,14 @@ test("relative times have the right unit and are never in the future", () => {
   ]);
 });
 
+test("a name that is made of our words has the direction of the language", () => {
+  const arabic = new Wording("ar", { lang: "ar", andMore: { other: "{name} و{n} أخرى" } }, null);
+  const two = [entity("e1", "East"), entity("e2", "West")];
+  const company = connection("id", { company_name: null, logins: [login({ entities: two })] });
+  assert.equal(arabic.company(company), "\u200f\u2068East\u2069 و1 أخرى");
+  assert.equal(english.company(company), "\u2068East\u2069 and one more");
+});
+
 test("a company without a name is named after its entities, or else by its id", () => {
   const company = (...entities: ReturnType<typeof entity>[]) =>
     english

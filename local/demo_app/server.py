@@ -5,6 +5,7 @@ from pathlib import Path
 from flask import Flask, Response, jsonify, redirect, request, send_file, send_from_directory
 from flask.typing import ResponseReturnValue
 
+from local.demo_app import finch_bar
 from local.identity_provider import CUSTOMERS, LIFETIME, Issuer
 
 PAGE_DIR = Path(__file__).with_name("page")
@@ -14,6 +15,7 @@ FRONTEND = Path(__file__).parents[2] / "frontend"
 def create_app(issuer: Issuer, api_url: str, finch_url: str) -> Flask:
     """The application: the page with the Connections element, `/sign-in`, and the issuer's keys."""
     application = Flask(__name__, static_folder=None)
+    application.register_blueprint(finch_bar.blueprint(finch_url))
 
     @application.get("/.well-known/openid-configuration")
     def discovery() -> ResponseReturnValue:

@@ -82,7 +82,7 @@ _SPACE = """
 
 
 def problems(page: Page) -> list[str]:
-    """The problems that axe finds in the page as it is."""
+    """The problems that axe finds now."""
     return _axe(page)
 
 

@@ -40,14 +40,13 @@ BROKEN = {
 
 @pytest.mark.parametrize("problem", BROKEN)
 def test_checks_of_each_state_find_a_broken_style(listed: Visitor, problem: str) -> None:
-    listed.snapshot("whole")
     listed.page.evaluate(
         "(rule) => { const [sheet] = document.querySelector('finch-connections').shadowRoot"
         ".adoptedStyleSheets; sheet.insertRule(rule, sheet.cssRules.length); }",
         BROKEN[problem],
     )
     with pytest.raises(AssertionError, match=problem):
-        listed.snapshot("whole")
+        listed.snapshot("broken")
 
 
 # 200 and 400 percent of a window of 1280 x 1024 pixels, and text of twice the size.

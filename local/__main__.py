@@ -6,6 +6,9 @@ import sys
 from pathlib import Path
 from types import FrameType
 
+import httpx
+
+from local import seeds
 from local.world import BUILD_DIR, STATE_DIR, Ports, World, WorldError
 
 
@@ -50,6 +53,11 @@ def run() -> int:
     signal.signal(signal.SIGTERM, stop)
     try:
         with World(stated.state_dir, ports, stated.build_dir, say, stated.bridge) as world:
+            try:
+                with world.step("Making the first connections ready"):
+                    seeds.plant(world)
+            except (httpx.HTTPError, SystemExit) as error:
+                say(f"Not all of them were made: {error}\n")
             say(f"Function logs: {world.function_log_dir}\n")
             say(f"\nOpen {world.page_url}   (Ctrl-C stops)\n")
             signal.pause()

@@ -4,6 +4,7 @@ Prints the address of the application's page where the browser ends, which has t
 """
 
 import argparse
+from collections.abc import Sequence
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
@@ -11,8 +12,11 @@ import httpx
 from local.fake_finch.seed_world import HARBOR_LANE, MAYA
 
 
-def visit(link: str, provider: str, username: str, company: str) -> str:
-    """Goes from a connect link through Finch Connect and the callback; returns the last address."""
+def visit(link: str, provider: str, username: str, company: str, **granted: Sequence[str]) -> str:
+    """Goes from a connect link through Finch Connect and the callback; returns the last address.
+
+    `product` and `entity` name what the visitor grants.
+    """
     with httpx.Client(timeout=60) as browser:
         finch = httpx.URL(_redirect(browser.get(link)))
         # The page accepts all answers together; see fake_finch/connect_page.py.
@@ -24,6 +28,7 @@ def visit(link: str, provider: str, username: str, company: str) -> str:
             "company": company,
             "product": ["company", "directory"],
             "decision": "allow",
+            **granted,
         }
         callback = _redirect(browser.post(finch.copy_with(query=None), data=answers))
         return _redirect(browser.get(callback))

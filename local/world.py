@@ -287,18 +287,20 @@ class World:
         for folder in (self.state_dir, self.log_dir, self.function_log_dir):
             folder.mkdir(parents=True, exist_ok=True)
         self._lock_state_dir()
-        with self._step("Starting the emulated AWS"):
-            self._start_aws()
-        with self._step("Starting the fake Finch, the sign-in and the page"):
+        with self.step("Starting the emulated AWS, the fake Finch, the sign-in and the page"):
+            aws = self._start_aws()
+            # These need no AWS, so they start in the meantime.
             self._start_finch()
             self._start_demo_app()
-        if self._is_deployed():
+            fingerprint = self._fingerprint()
+            self._wait_for_aws(aws)
+        if self._is_deployed(fingerprint):
             self.say("The stack is up to date.\n")
         else:
-            with self._step("Deploying the stack with sam deploy"):
-                self._deploy()
+            with self.step("Deploying the stack with sam deploy"):
+                self._deploy(fingerprint)
         self._outputs = self._stack_outputs()
-        with self._step("Opening the API"):
+        with self.step("Opening the API"):
             self._store_finch_secret()
             front = ApiFront(
                 self.ports.api, self.ports.aws, f"{self.output('ApiId')}.execute-api.localhost"
@@ -309,11 +311,12 @@ class World:
             self._running.callback(sender.stop)
         self._subscribe()
         if self.bridge:
-            with self._step(f"Opening the world to containers at {self.bridge}"):
+            with self.step(f"Opening the world to containers at {self.bridge}"):
                 self._open_to_containers(self.bridge)
 
     @contextlib.contextmanager
-    def _step(self, doing: str) -> Iterator[None]:
+    def step(self, doing: str) -> Iterator[None]:
+        """Says what the `with` block does, and how long it took."""
         self.say(f"{doing} ... ")
         began = time.monotonic()
         try:
@@ -342,7 +345,7 @@ class World:
 
     # Emulated AWS
 
-    def _start_aws(self) -> None:
+    def _start_aws(self) -> subprocess.Popen[bytes]:
         scratch = self.state_dir / "tmp"
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir()
@@ -377,6 +380,9 @@ class World:
         )
         self._running.callback(shutil.rmtree, scratch, ignore_errors=True)
         self._running.callback(self._stop_aws, process)
+        return process
+
+    def _wait_for_aws(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + 60
         while not self._aws_answers():
             if process.poll() is not None or time.monotonic() > deadline:
@@ -390,7 +396,7 @@ class World:
             return False
 
     def _stop_aws(self, process: subprocess.Popen[bytes]) -> None:
-        with self._step("Saving the emulated AWS"), process:
+        with self.step("Saving the emulated AWS"), process:
             process.terminate()
             try:
                 process.wait(timeout=30)
@@ -453,14 +459,14 @@ class World:
         stack = self._stack() or {}
         return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
-    def _is_deployed(self) -> bool:
+    def _is_deployed(self, fingerprint: str) -> bool:
         stack = self._stack()
         note = self.state_dir / "deployed"
         return (
             stack is not None
             and stack["StackStatus"] in ("CREATE_COMPLETE", "UPDATE_COMPLETE")
             and note.exists()
-            and note.read_text() == self._fingerprint()
+            and note.read_text() == fingerprint
         )
 
     def _delete_failed_stack(self) -> None:
@@ -479,9 +485,8 @@ class World:
                 f"{stack['StackStatus']}). Remove {self.state_dir} and start again."
             )
 
-    def _deploy(self) -> None:
+    def _deploy(self, fingerprint: str) -> None:
         self._delete_failed_stack()
-        fingerprint = self._fingerprint()
         bucket = f"{STACK_NAME}-artifacts"
         s3 = self.aws.client("s3")
         with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):

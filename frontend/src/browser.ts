@@ -32,6 +32,9 @@ export function onAddressChange(changed: () => void): void {
   optional(() => page.navigation?.addEventListener("currententrychange", changed));
 }
 
+// Not every browser knows the direction of a language, but every browser knows its script.
+const RIGHT_TO_LEFT = ["Adlm", "Arab", "Aran", "Hebr", "Nkoo", "Rohg", "Syrc", "Thaa"];
+
 /** Formats for a language. Without a part of `Intl` they are plain. */
 export const formats = {
   plural: (language: string, n: number) =>
@@ -41,8 +44,17 @@ export const formats = {
   date: (language: string, date: Date) =>
     optional(() => new Intl.DateTimeFormat(language, { dateStyle: "medium" }).format(date)) ??
     date.toISOString().slice(0, 10),
+  moment: (language: string, date: Date) =>
+    optional(() =>
+      new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" }).format(date),
+    ) ?? date.toISOString(),
   list: (language: string, items: readonly string[]) =>
     optional(() => new Intl.ListFormat(language).format(items)) ?? items.join(", "),
+  /** A script that is written from right to left also sets the direction of the layout. */
+  direction: (language: string) =>
+    RIGHT_TO_LEFT.includes(optional(() => new Intl.Locale(language).maximize().script) ?? "")
+      ? "rtl"
+      : "ltr",
   /** Null without `Intl.RelativeTimeFormat`. */
   ago: (language: string, n: number, unit: "minute" | "hour" | "day") =>
     optional(() => new Intl.RelativeTimeFormat(language, { numeric: "auto" }).format(n, unit)),

@@ -164,7 +164,7 @@ export interface components {
         };
         /**
          * ConnectionResponse
-         * @description One connection. Times are in ISO 8601. A name is null until Finch has given it.
+         * @description One connection. Times are in ISO 8601. A name or icon is null until Finch has given it.
          */
         ConnectionResponse: {
             /** Provider Id */
@@ -173,6 +173,8 @@ export interface components {
             company_id: string;
             /** Provider Name */
             provider_name: string | null;
+            /** Provider Icon */
+            provider_icon: string | null;
             /** Company Name */
             company_name: string | null;
             status: components["schemas"]["ConnectionStatus"];
@@ -910,7 +912,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One connection. Times are in ISO 8601. A name is null until Finch has given it. */
+            /** @description One connection. Times are in ISO 8601. A name or icon is null until Finch has given it. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -975,7 +977,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One connection. Times are in ISO 8601. A name is null until Finch has given it. */
+            /** @description One connection. Times are in ISO 8601. A name or icon is null until Finch has given it. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -984,7 +986,7 @@ export interface operations {
                     "application/json": components["schemas"]["ConnectionResponse"];
                 };
             };
-            /** @description One connection. Times are in ISO 8601. A name is null until Finch has given it. */
+            /** @description One connection. Times are in ISO 8601. A name or icon is null until Finch has given it. */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -1064,7 +1066,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One connection. Times are in ISO 8601. A name is null until Finch has given it. */
+            /** @description One connection. Times are in ISO 8601. A name or icon is null until Finch has given it. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1073,7 +1075,7 @@ export interface operations {
                     "application/json": components["schemas"]["ConnectionResponse"];
                 };
             };
-            /** @description One connection. Times are in ISO 8601. A name is null until Finch has given it. */
+            /** @description One connection. Times are in ISO 8601. A name or icon is null until Finch has given it. */
             202: {
                 headers: {
                     [name: string]: unknown;

@@ -23,7 +23,7 @@ export interface FinchSdk {
   };
 }
 
-/** The attributes, without `lang` and the others that each element has. */
+/** The attributes, without `lang`, `dir` and the others that each element has. */
 export interface FinchConnectionsAttributes {
   /** The address of the API. */
   "api-url": string;
@@ -31,6 +31,8 @@ export interface FinchConnectionsAttributes {
   "app-name"?: string | undefined;
   /** Finch's products to ask for, separated by spaces. */
   products?: string | undefined;
+  /** Why your application reads these data. */
+  reason?: string | undefined;
   /** A URL from `ReturnUrls`. The default is the address of the page without its query. */
   "return-to"?: string | undefined;
   /** The name that Finch Connect shows. */

@@ -2,6 +2,8 @@
 
 import { de } from "./texts/de.ts";
 import { en } from "./texts/en.ts";
+import { es } from "./texts/es.ts";
+import { fr } from "./texts/fr.ts";
 import type { Plural, Texts } from "./texts/types.ts";
 
 type Replaced<Table> = {
@@ -14,8 +16,11 @@ type Paths<Table> = {
     : `${Key}.${Paths<Table[Key]>}`;
 }[keyof Table & string];
 
-/** Texts of the application, which replace some of ours. */
-export type OwnTexts = Replaced<Texts>;
+/**
+ * Texts of the application, which replace some of ours. With `lang` they count only where the element
+ * has that language, which `TEXTS` need not have.
+ */
+export type OwnTexts = Replaced<Texts> & { lang?: string };
 
 /** The place of a text in the table, for example `card.logins`. */
 export type TextPath = Paths<typeof en>;
@@ -27,7 +32,7 @@ export type FailureCode = keyof typeof en.failure;
  * The tables. To add a language, copy `texts/en.ts`, translate the texts in quotes, keep the names
  * in braces, and add the table here.
  */
-export const TEXTS = { en, de };
+export const TEXTS = { en, de, es, fr };
 
 export function hasText(code: string): code is FailureCode {
   return Object.hasOwn(en.failure, code);

@@ -17,28 +17,41 @@ export interface Names {
 }
 
 // These values come from this page. Others may be written from right to left, so they are isolated.
-const OUR_VALUES = ["action", "date", "id", "n", "status", "when"];
+const OUR_VALUES = ["action", "date", "n", "some", "status", "when"];
 
-/** The language to use: the requested one where we have its texts, else English. */
-export function languageFor(requested: string): string {
-  const language = optional(() => Intl.getCanonicalLocales(requested)[0]);
-  return language && Object.hasOwn(TEXTS, base(language)) ? language : "en";
+/** The language to use: the requested one where it has texts, the application's or ours, else English. */
+export function languageFor(requested: string, ownTexts: OwnTexts = {}): string {
+  const language = canonical(requested);
+  const has = language && (Object.hasOwn(TEXTS, base(language)) || isFor(ownTexts, language));
+  return has ? language : "en";
+}
+
+function canonical(language: string): string | null {
+  return optional(() => Intl.getCanonicalLocales(language)[0] ?? null);
 }
 
 function base(language: string): string {
   return language.split("-")[0] ?? language;
 }
 
+/** Whether these texts name this language, in any of its regions. */
+function isFor({ lang = "" }: OwnTexts, language: string): boolean {
+  return base(canonical(lang) ?? "") === base(language);
+}
+
 export class Wording {
   readonly language: string;
+  readonly direction: "ltr" | "rtl";
   readonly #tables: object[];
   readonly #appName: string | null;
 
-  /** The application's own texts come first, then those of the language, then English. */
+  /** The application's own texts for this language come first, then ours, then English. */
   constructor(language: string, ownTexts: OwnTexts, appName: string | null) {
     this.language = language;
+    this.direction = formats.direction(language);
+    const own = !ownTexts.lang || isFor(ownTexts, language) ? [ownTexts] : [];
     const ours = Object.entries(TEXTS).find(([name]) => name === base(language));
-    this.#tables = [ownTexts, ...(ours ? [ours[1]] : []), TEXTS.en];
+    this.#tables = [...own, ...(ours ? [ours[1]] : []), TEXTS.en];
     this.#appName = appName;
   }
 
@@ -90,6 +103,10 @@ export class Wording {
     return formats.date(this.language, new Date(moment));
   }
 
+  moment(moment: string): string {
+    return formats.moment(this.language, new Date(moment));
+  }
+
   /** How long ago that was. A clock that differs by seconds never makes it the future. */
   ago(moment: string, now: number): string {
     const minutes = Math.min(0, Math.round((new Date(moment).getTime() - now) / MINUTE));
@@ -122,7 +139,7 @@ export class Wording {
   }
 
   status(status: string): string {
-    return this.find(`status.${status}.label`) || status;
+    return this.find(`status.${status}.label`) || this.text("otherStatus.label");
   }
 
   company(connection: Connection): string {
@@ -131,13 +148,19 @@ export class Wording {
     const names = new Set(entities.map((entity) => entity.name ?? entity.id));
     const [first, ...others] = [...names].sort();
     if (!first || !entities.some((entity) => entity.name)) {
-      return this.plain("unknownCompany", { id: connection.company_id.slice(0, 8) });
+      return this.#name("unknownCompany", { id: connection.company_id.slice(0, 8) });
     }
-    return others.length ? this.plain("andMore", { name: first, n: others.length }) : first;
+    return others.length ? this.#name("andMore", { name: first, n: others.length }) : first;
   }
 
   entity(entity: Entity): string {
-    return entity.name ?? this.plain("card.entity", { id: entity.id.slice(0, 8) });
+    return entity.name ?? this.#name("card.entity", { id: entity.id.slice(0, 8) });
+  }
+
+  /** A name made of our words. It has the direction of our words. */
+  #name(path: TextPath, values: Values): string {
+    // In a `bdi` the first letter with a direction decides.
+    return (this.direction === "rtl" ? "\u200f" : "") + this.plain(path, values);
   }
 }
 

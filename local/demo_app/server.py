@@ -5,6 +5,7 @@ from pathlib import Path
 from flask import Flask, Response, jsonify, redirect, request, send_file, send_from_directory
 from flask.typing import ResponseReturnValue
 
+from local.demo_app import finch_bar
 from local.identity_provider import CUSTOMERS, LIFETIME, Issuer
 
 PAGE_DIR = Path(__file__).with_name("page")
@@ -14,6 +15,7 @@ FRONTEND = Path(__file__).parents[2] / "frontend"
 def create_app(issuer: Issuer, api_url: str, finch_url: str) -> Flask:
     """The application: the page with the Connections element, `/sign-in`, and the issuer's keys."""
     application = Flask(__name__, static_folder=None)
+    application.register_blueprint(finch_bar.blueprint(finch_url))
 
     @application.get("/.well-known/openid-configuration")
     def discovery() -> ResponseReturnValue:
@@ -70,8 +72,9 @@ def create_app(issuer: Issuer, api_url: str, finch_url: str) -> Flask:
     @application.after_request
     def protect(response: Response) -> Response:
         response.headers["Content-Security-Policy"] = (
-            f"default-src 'none'; script-src 'self' {finch_url}; style-src 'self'; img-src 'self'; "
-            f"connect-src 'self' {api_url}; frame-src {finch_url}; base-uri 'none'; "
+            f"default-src 'none'; script-src 'self' {finch_url}; style-src 'self'; "
+            f"img-src 'self' {finch_url}; connect-src 'self' {api_url}; "
+            f"frame-src {finch_url}; base-uri 'none'; "
             "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
         )
         response.headers["Cache-Control"] = "no-store"

@@ -10,6 +10,7 @@ POST         application/webhook_secret   create a secret; the previous secret s
 GET, POST, DELETE  webhooks               list waiting webhooks and answers; send {"event_type",
                                           "connection_id"?, "data"?}; delete all
 PUT          connections/<id>/status      {"status", "message"?}: set any status of a connection
+DELETE       connections/<id>             end a connection, as an employer can at the provider
 POST         authorize                    as `FinchState.authorize`: {"code", "redirect_to"}
 POST         refuse                       {"session_id", "state"?}: {"redirect_to"}
 POST         clock                        {"advance_seconds"}: advance the fake Finch's clock
@@ -121,6 +122,11 @@ def blueprint(finch: FinchState) -> Blueprint:
             connection_id, fields["status"], fields.get("message")
         )
         return {"connection_id": connection.id, "status": connection.status}
+
+    @control.delete("/connections/<connection_id>")
+    def end(connection_id: str) -> tuple[str, int]:
+        finch.end(connection_id)
+        return "", 204
 
     @control.post("/authorize")
     def authorize() -> dict[str, Any]:

@@ -38,6 +38,7 @@ from local.fake_finch.refusals import (
     InvalidToken,
     NotFound,
     ReauthenticateUser,
+    ServerError,
 )
 from local.fake_finch.seed_world import Company, Entity, Provider
 from local.fake_finch.store import Store, new_uuid
@@ -110,9 +111,7 @@ class FinchState(Store):
         """Open a session that repairs a live connection; raises NotFound for any other."""
         with self._change():
             self._check_redirect_uri(redirect_uri)
-            connection = self._world.connections.get(connection_id)
-            if connection is None or not connection.live:
-                raise NotFound("No such connection")
+            connection = self._live(connection_id)
             return self._open(
                 Session(
                     id=self._new_id(),
@@ -453,10 +452,29 @@ class FinchState(Store):
                     if other.live and (other.provider_id, other.company_id) == pair
                 ]
             for ended in ending:
-                ended.disconnected_at = self.now()
-                self._set_status(ended, "disconnected")
-                self._revoke_tokens_of(ended)
+                self._end(ended)
             return connection
+
+    def end(self, connection_id: str) -> Connection:
+        """End a live connection and all of its tokens, as an employer can at the provider.
+
+        Raises NotFound.
+        """
+        with self._change():
+            connection = self._live(connection_id)
+            self._end(connection)
+            return connection
+
+    def _end(self, connection: Connection) -> None:
+        connection.disconnected_at = self.now()
+        self._set_status(connection, "disconnected")
+        self._revoke_tokens_of(connection)
+
+    def _live(self, connection_id: str) -> Connection:
+        connection = self._world.connections.get(connection_id)
+        if connection is None or not connection.live:
+            raise NotFound("No such connection")
+        return connection
 
     def disconnect_entities(self, access_token: str, entity_ids: Sequence[str]) -> Connection:
         """Disconnect entities of the token's connection; a reauthentication can reconnect them.
@@ -475,6 +493,8 @@ class FinchState(Store):
             return connection
 
     def _check_disconnect(self, connection: Connection) -> None:
+        if connection.id == self.switches.disconnect_fails_for:
+            raise ServerError("The provider does not answer")
         refuses = self.switches.disconnect_in_reauth == "reauthenticate_user"
         if refuses and connection.status == "reauth":
             raise ReauthenticateUser
@@ -527,9 +547,7 @@ class FinchState(Store):
     ) -> Connection:
         """Set any status of a live connection, e.g. `reauth`; raises NotFound."""
         with self._change():
-            connection = self._world.connections.get(connection_id)
-            if connection is None or not connection.live:
-                raise NotFound("No such connection")
+            connection = self._live(connection_id)
             self._set_status(connection, status, message)
             return connection
 

@@ -50,6 +50,8 @@ class Switches(BaseModel):
     """`employer_provider`: also end every other connection of that company and provider."""
     disconnect_in_reauth: Literal["ok", "reauthenticate_user"] = "ok"
     """How `/disconnect` and `/disconnect-entity` answer while the connection is in `reauth`."""
+    disconnect_fails_for: str | None = None
+    """`/disconnect` answers a server error for the connection with this id."""
 
     # Fields of the token response, the introspection and the webhooks.
     answers: Literal["current", "sparse", "old"] = "current"

@@ -89,6 +89,25 @@ def named(
     """Sets the names of a connection, as a work item does a minute after it was made."""
     stored = table(deployed).get("acme", CompanyKey(provider_id, company_id))
     assert stored
-    after = rules.with_names(stored, provider, company)
+    after = rules.with_names(stored, provider, company, "")
     table(deployed).write(after)
     return after
+
+
+def age_suspicions(deployed: Deployed, provider_id: str, company_id: str) -> bool:
+    """Makes each suspected status of a connection two minutes older; returns whether it has any.
+
+    The product believes a worse status when Finch repeats it a minute later.
+    """
+    stored = table(deployed).get("acme", CompanyKey(provider_id, company_id))
+    assert stored
+    tokens = tuple(
+        replace(one, suspected_since=one.suspected_since - timedelta(minutes=2))
+        if one.suspected_since
+        else one
+        for one in stored.tokens
+    )
+    if tokens == stored.tokens:
+        return False
+    table(deployed).write(replace(stored, tokens=tokens, revision=stored.revision + 1))
+    return True

@@ -9,14 +9,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import BrowserContext, Locator, Page, Request, Route, expect
 
 from local.fake_finch.seed_world import MAYA
 from local.world import World
+from tests.browser import accessible
 
 NAMES = {"acme": "Harbor & Vale Holdings", "globex": "Globex Clinics"}
-_AXE = Axe()
 # The browser logs these when a test blocks the network, or when the API refuses a request.
 _EXPECTED = re.compile(r"Failed to load resource|net::ERR_|Access to fetch|Blocked autofocusing")
 
@@ -118,6 +117,11 @@ class Visitor:
         return self.element.locator(".summary")
 
     @property
+    def ended(self) -> Locator:
+        """The line that shows or hides the disconnected connections."""
+        return self.element.locator(".ended summary")
+
+    @property
     def announced(self) -> Locator:
         """The text that screen readers announce."""
         return self.element.get_by_role("status")
@@ -131,8 +135,8 @@ class Visitor:
         for text in texts:
             expect(self.notice.filter(has_text=text).first).to_be_visible()
 
-    def snapshot(self, name: str, *, height: int | None = None) -> None:
-        """Takes a screenshot. axe must find no problem in the page.
+    def snapshot(self, name: str, *, height: int | None = None, elsewhere: bool = True) -> None:
+        """Takes a screenshot. The state must have no problem that `accessible` finds, here and elsewhere.
 
         With a height, the screenshot starts at the top of the element.
         """
@@ -151,12 +155,10 @@ class Visitor:
             }
         path = self.shots / f"{name}.png"
         self.page.screenshot(path=path, animations="disabled", **options)
-        found = _AXE.run(self.page)
-        problems = [
-            f"{violation['id']}: {node['html'][:200]} {node['failureSummary'][:300]}"
-            for violation in found.response["violations"]
-            for node in violation["nodes"]
-        ]
+        problems = accessible.problems(self.page)
+        if elsewhere:
+            picture = str(self.shots / f"{name}-{{}}.png")
+            problems += accessible.problems_elsewhere(self.page, picture)
         assert not problems, (name, problems)
 
     # Actions

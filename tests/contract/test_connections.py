@@ -320,3 +320,24 @@ def test_two_added_employers_with_the_same_name_are_two_companies(
     assert len({connected.connection_id for connected in connections}) == 2
     assert len({connected.token.company_id for connected in connections}) == 2
     assert CEDARLINE.id not in (first, second)
+
+
+def test_employer_can_end_a_connection_at_the_provider(
+    customers: Customers, fake_finch: FinchState
+) -> None:
+    maya, owen = customers.connect(MAYA), customers.connect(OWEN)
+    fake_finch.end(maya.connection_id)
+    assert not is_live(maya)
+    assert is_live(owen)
+
+
+def test_disconnect_of_one_connection_fails_by_switch(
+    customers: Customers, fake_finch: FinchState
+) -> None:
+    maya, owen = customers.connect(MAYA), customers.connect(OWEN)
+    fake_finch.switches.disconnect_fails_for = maya.connection_id
+    with pytest.raises(finch.InternalServerError):
+        maya.sdk.account.disconnect()
+    assert is_live(maya)
+    owen.sdk.account.disconnect()
+    assert not is_live(owen)

@@ -124,7 +124,7 @@ def documented(heading: str) -> set[str]:
 
 def test_types_are_those_of_the_document_and_reject_wrong_uses(consumers: Path) -> None:
     names = {
-        "FinchConnectionsAttributes": documented("attribute") - {"lang"},
+        "FinchConnectionsAttributes": documented("attribute") - {"dir", "lang"},
         "FinchConnectionsProperties": documented("property") - {"refresh()"},
         "FinchConnectionsEvents": documented("DOM event"),
     }

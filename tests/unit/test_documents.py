@@ -234,7 +234,7 @@ ELEMENT = (ROOT / "frontend" / "finch-connections.js").read_text()
 
 
 def test_every_setting_of_the_page_is_explained() -> None:
-    read = set(re.findall(r'\b(?:get|has)Attribute\(\s*"([\w-]+)"', ELEMENT)) | {"lang"}
+    read = set(re.findall(r'\b(?:get|has)Attribute\(\s*"([\w-]+)"', ELEMENT)) | {"lang", "dir"}
     attributes = {word for cells in rows(PAGES["embed"], "attribute") for word in words(cells[0])}
     assert attributes == read
     settable = {*re.findall(r"^  set (\w+)\(", ELEMENT, re.MULTILINE), "refresh()"}

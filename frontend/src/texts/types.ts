@@ -2,7 +2,10 @@
 
 import type { en } from "./en.ts";
 
-/** A text that depends on a number. The keys are the plural categories of the language. */
+/**
+ * A text that depends on a number. The keys are the plural categories of the language. A category that
+ * is missing has the text of `other`: `many` in Spanish and French begins with a million.
+ */
 export type Plural = { other: string } & Partial<Record<Intl.LDMLPluralRule, string>>;
 
 type Translated<Table> = {

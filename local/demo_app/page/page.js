@@ -46,13 +46,84 @@ function tokenOf(customer) {
   };
 }
 
+// The bar of the fake Finch. No application has such a bar.
+
+const NEWS = {
+  "require-login": "Finch wants a new login. The product believes it when Finch repeats it a minute later.",
+  end: "Finch has ended it. The product believes it when Finch repeats it an hour later.",
+  down: "Finch answers each request with an error until you press this again.",
+  slow: "Finch takes five seconds for each request until you press this again.",
+  heal: "Finch works again. The page shows it within seconds.",
+};
+// How often, and for how long, the page reads again after a button was pressed.
+const LOOK_EVERY = 5_000;
+const LOOK_FOR = 180_000;
+let looking;
+const finchSays = element("finch").querySelector("[role=status]");
+
+/** Does this at the fake Finch, if anything, and shows its connections. Returns whether it did. */
+async function finchBar(action = "", body = undefined) {
+  try {
+    await askFinch(action, body);
+    return true;
+  } catch (error) {
+    finchSays.textContent = error.message;
+    return false;
+  }
+}
+
+async function askFinch(action, body) {
+  const headers = { "content-type": "application/json" };
+  const sent = body && { method: "POST", headers, body: JSON.stringify(body) };
+  const answer = await fetch(`finch-bar${action && `/${action}`}`, sent);
+  if (!answer.ok) throw new Error(`The fake Finch answers ${answer.status}.`);
+  const { connections, faults } = await answer.json();
+  const select = element("finch-connection");
+  const before = select.value;
+  select.replaceChildren(
+    ...connections.map(({ id, name, status }) => new Option(`${name} (${status})`, id)),
+  );
+  if (connections.some(({ id }) => id === before)) select.value = before;
+  for (const button of element("finch").querySelectorAll("[aria-pressed]")) {
+    button.setAttribute("aria-pressed", faults.includes(button.dataset.action));
+  }
+}
+
+function lookOften() {
+  clearInterval(looking);
+  const until = Date.now() + LOOK_FOR;
+  looking = setInterval(() => {
+    document.querySelector("finch-connections")?.refresh();
+    if (Date.now() > until) clearInterval(looking);
+  }, LOOK_EVERY);
+}
+
+for (const button of element("finch").querySelectorAll("[data-action]")) {
+  const { action } = button.dataset;
+  button.addEventListener("click", async () => {
+    const connection_id = element("finch-connection").value;
+    if (!connection_id && ["require-login", "end"].includes(action)) {
+      finchSays.textContent = "Choose a connection. This Finch has none.";
+      return;
+    }
+    if (!(await finchBar(action, { connection_id }))) return;
+    const off = button.getAttribute("aria-pressed") === "false";
+    finchSays.textContent = off ? NEWS.heal : NEWS[action];
+    lookOften();
+  });
+}
+for (const event of ["finch-connected", "finch-disconnected"]) {
+  document.addEventListener(event, () => finchBar());
+}
+
 function show() {
   const customer = configuration.customers.find(({ id }) => id === chosen.get("customer", ""));
-  element("account").hidden = element("signed-in").hidden = element("settings").hidden = !customer;
+  for (const id of ["account", "signed-in", "settings", "finch"]) element(id).hidden = !customer;
   element("signed-out").hidden = Boolean(customer);
   if (customer) {
     element("customer").value = customer.id;
     showConnections(customer);
+    finchBar();
   } else {
     element("place").replaceChildren();
   }

@@ -227,11 +227,13 @@ def goal_table(found: Found) -> str:
 
 def write(found: Found) -> None:
     """Updates the goals in docs/performance.md, the JSON file and the picture."""
-    before = PAGE.read_text()
-    after = before
-    for start, table in (("goal", goal_table(found)), ("request | MB", size_table(found))):
-        rows = rf"(\| {re.escape(start)} \|[^\n]*\n)(\|[^\n]*\n)+"
-        after = re.sub(rows, lambda _, table=table: f"{table}\n", after)
-    PAGE.write_text(after)
+    page = _with_table(PAGE.read_text(), "goal", goal_table(found))
+    PAGE.write_text(_with_table(page, "request | MB", size_table(found)))
     JSON.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
     PICTURE.write_text(picture(found))
+
+
+def _with_table(page: str, first_cells: str, table: str) -> str:
+    """The page with this table instead of the table that begins with these cells."""
+    rows = rf"(\| {re.escape(first_cells)} \|[^\n]*\n)(\|[^\n]*\n)+"
+    return re.sub(rows, lambda _: f"{table}\n", page)

@@ -1073,7 +1073,7 @@ class Model(RuleBasedStateMachine):
             for one in result.open:
                 if "connection_id" in one:
                     self._reported.add(one["connection_id"])
-                elif "provider_id" in one:
+                elif "provider_id" in one and "session" not in one:
                     # The whole row could not be restored.
                     row = one["customer_id"], f"{one['provider_id']}#{one['company_id']}"
                     self._reported |= before.connection_ids(row)

@@ -10,7 +10,7 @@ import pytest
 
 import light_modules
 
-# What a cold start must not load, and what the replaced modules still do.
+# Uses the replaced modules, and checks that the large modules are not loaded.
 USED = """
 import sys
 import botocore.session, certifi

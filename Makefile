@@ -77,11 +77,11 @@ $(NODE_FOLDERS:%=%/node_modules/ready): %/node_modules/ready: %/package-lock.jso
 	@$(NPM) --prefix $* ci --loglevel error
 	@touch $@
 
-.venv-bench/ready: tests/bench/requirements.txt
+.venv-bench/ready: tests/bench/requirements.txt | .venv/ready
 	@echo 'Installing the Lambda runtime client and the references of the benchmark (half a minute, once) ...'
 	@command -v valgrind > /dev/null || apt-get install --yes --quiet valgrind > /dev/null 2>&1 || true
 	@$(PYTHON) -m venv --clear .venv-bench
-	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@.venv/bin/uv pip install --quiet --system-certs --python .venv-bench --require-hashes -r $<
 	@touch $@
 
 .venv-yardstick/ready: tests/yardstick/requirements.txt | .venv/ready
@@ -131,7 +131,7 @@ docs: .venv/ready
 # Tests the built functions, because they get deployed. `pytest` alone tests the sources. Each process
 # may start a local world and a browser of its own, so there are few. A process in a local world often
 # waits, so there is one more than cores.
-test: check docs packages .venv-ministack/ready tests/contract/prism/node_modules/ready \
+test: check docs packages .venv-ministack/ready .venv-bench/ready tests/contract/prism/node_modules/ready \
 		tests/packages/node_modules/ready $(BUILT)/template.yaml
 	@python -m tests.browser.chromium
 	BUILT=$(BUILT) pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --maxprocesses 4 --dist worksteal

@@ -180,6 +180,9 @@ var formats = {
   plural: (language, n) => optional(() => new Intl.PluralRules(language).select(n)) ?? (n === 1 ? "one" : "other"),
   number: (language, n) => optional(() => new Intl.NumberFormat(language).format(n)) ?? String(n),
   date: (language, date) => optional(() => new Intl.DateTimeFormat(language, { dateStyle: "medium" }).format(date)) ?? date.toISOString().slice(0, 10),
+  moment: (language, date) => optional(
+    () => new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" }).format(date)
+  ) ?? date.toISOString(),
   list: (language, items) => optional(() => new Intl.ListFormat(language).format(items)) ?? items.join(", "),
   /** A script that is written from right to left also sets the direction of the layout. */
   direction: (language) => RIGHT_TO_LEFT.includes(optional(() => new Intl.Locale(language).maximize().script) ?? "") ? "rtl" : "ltr",
@@ -219,13 +222,24 @@ function needsAPerson({ status }) {
 function toneOf(status) {
   return TONES.get(status) ?? (needsAPerson({ status }) ? "bad" : "over");
 }
-function grouped(connections) {
-  const all = [...connections].sort((a, b) => keyOf(a) < keyOf(b) ? -1 : 1);
+function grouped(connections, attentionFirst) {
+  const isApart = (one) => attentionFirst && needsAPerson(one);
   return {
-    attention: all.filter(needsAPerson),
-    active: all.filter((one) => !needsAPerson(one) && one.status !== "disconnected"),
-    ended: all.filter((one) => one.status === "disconnected")
+    attention: connections.filter(isApart),
+    active: connections.filter((one) => !isApart(one) && one.status !== "disconnected"),
+    ended: connections.filter((one) => one.status === "disconnected")
   };
+}
+var LATELY = 26 * 60 * 60 * 1e3;
+function isCheckedLately(one, now) {
+  return !needsAPerson(one) && now - new Date(one.checked_at ?? 0).getTime() < LATELY;
+}
+function checksPath(connections, complete, now) {
+  const living = connections.filter((one) => one.status !== "disconnected");
+  const lately = living.filter((one) => isCheckedLately(one, now));
+  if (lately.length < 2) return null;
+  const all = complete && lately.length === living.length;
+  return all ? "list.checked" : "list.othersChecked";
 }
 function summaryPath(connections, complete) {
   const some = (...statuses) => connections.some((one) => statuses.includes(one.status));
@@ -293,6 +307,97 @@ function repairedFlag(repaired) {
   return repaired === void 0 || repaired === null ? null : String(repaired) === "true";
 }
 
+// src/choice.ts
+var ORDERS = ["attention", "name", "changed"];
+var ATTENTION = "attention";
+var EVERYTHING = { text: "", status: "", provider: "", order: "attention" };
+var MANY = 8;
+function areMany(connections, complete) {
+  return connections.size > MANY || !complete;
+}
+function narrows({ text, status, provider }) {
+  return Boolean(text.trim() || status || provider);
+}
+function needsAll(choice) {
+  return narrows(choice) || choice.order !== "attention";
+}
+function plain(text) {
+  return text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+}
+function searchable(one, { company, provider }) {
+  const entities = one.logins.flatMap((login) => login.entities);
+  return plain(
+    [
+      company,
+      provider,
+      one.provider_id,
+      one.company_id,
+      ...entities.flatMap(({ id, name }) => [id, name]),
+      ...one.logins.flatMap(({ account_id, connection_id }) => [account_id, connection_id])
+    ].join("\n")
+  );
+}
+function chosen(connections, choice, words, namesOf2) {
+  const wanted = plain(choice.text).split(/\s+/).filter(Boolean);
+  const label = choice.status && words.status(choice.status);
+  const found = [...connections].filter(
+    (one) => (!choice.provider || one.provider_id === choice.provider) && (choice.status === ATTENTION ? needsAPerson(one) : !label || words.status(one.status) === label) && (!wanted.length || wanted.every((word) => searchable(one, namesOf2(one)).includes(word)))
+  );
+  return inOrder(found, choice.order, words.language, namesOf2);
+}
+function inOrder(connections, order, language, namesOf2) {
+  const byKey = (a, b) => keyOf(a) < keyOf(b) ? -1 : 1;
+  if (order === "attention") return connections.sort(byKey);
+  if (order === "changed") {
+    const at = (one) => new Date(one.updated_at).getTime();
+    return connections.sort((a, b) => at(b) - at(a) || byKey(a, b));
+  }
+  const names = new Map(connections.map((one) => [one, namesOf2(one)]));
+  const compare = (field, a, b) => (names.get(a)?.[field] ?? "").localeCompare(names.get(b)?.[field] ?? "", language, {
+    numeric: true,
+    sensitivity: "base"
+  });
+  return connections.sort(
+    (a, b) => compare("company", a, b) || compare("provider", a, b) || byKey(a, b)
+  );
+}
+function byCompany(connections) {
+  const companies = /* @__PURE__ */ new Map();
+  for (const one of connections) {
+    const others = companies.get(one.company_id);
+    if (others) others.push(one);
+    else companies.set(one.company_id, [one]);
+  }
+  return [...companies.values()];
+}
+var STATUSES = [
+  ...NEEDS_A_PERSON,
+  ...[
+    "pending",
+    "processing",
+    "connected",
+    "disconnecting",
+    "disconnected"
+  ]
+];
+function statusOptions(connections, { status }, words) {
+  const existing = new Set([...connections].map((one) => one.status));
+  if (status && status !== ATTENTION) existing.add(status);
+  const place = (one) => STATUSES.indexOf(one) + 1 || STATUSES.length + 1;
+  const options = /* @__PURE__ */ new Map();
+  for (const one of [...existing].sort((a, b) => place(a) - place(b))) {
+    const label = words.status(one);
+    if (!options.has(label) || one === status) options.set(label, { value: one, label });
+  }
+  return [...options.values()];
+}
+function providerOptions(connections, { provider }, words, namesOf2) {
+  const names = /* @__PURE__ */ new Map();
+  if (provider) names.set(provider, provider);
+  for (const one of connections) names.set(one.provider_id, namesOf2(one).provider);
+  return [...names].map(([value, label]) => ({ value, label })).sort((a, b) => a.label.localeCompare(b.label, words.language, { sensitivity: "base" }));
+}
+
 // src/finch_connect.ts
 var FinchConnectFrame = class {
   #frame;
@@ -346,6 +451,7 @@ var FinchConnectFrame = class {
 // src/list.ts
 var PAGE_SIZE = 25;
 var LARGEST_PAGE = 100;
+var MOST = 1e3;
 async function readList(api, wanted) {
   const reading = { found: /* @__PURE__ */ new Map(), count: 0, last: null, cursor: null };
   const take = (page) => {
@@ -403,6 +509,25 @@ var de = {
   opening: "Finch Connect wird geöffnet …",
   finishing: "Ihre Verbindung wird fertiggestellt …",
   unknownCompany: "Firma {id}",
+  list: {
+    search: "Suchen",
+    hint: "Firma, Anbieter oder ID",
+    status: "Status",
+    provider: "Anbieter",
+    order: "Sortieren nach",
+    allStatuses: "Alle Status",
+    allProviders: "Alle Anbieter",
+    attention: "Dringendes zuerst",
+    name: "Name",
+    changed: "Letzte Änderung",
+    found: { one: "{n} Verbindung gefunden.", other: "{n} Verbindungen gefunden." },
+    none: "Keine Verbindung passt dazu.",
+    clear: "Zurücksetzen",
+    reading: "Alle Verbindungen werden gelesen …",
+    cut: "Nur die ersten {n} Verbindungen wurden gelesen. „Mehr zeigen“ liest weiter.",
+    checked: "Alle Verbindungen wurden innerhalb des letzten Tages geprüft.",
+    othersChecked: "Verbindungen ohne Zeitangabe wurden innerhalb des letzten Tages geprüft."
+  },
   andMore: { one: "{name} und eine weitere", other: "{name} und {n} weitere" },
   summary: {
     good: "Alles ist verbunden und in Ordnung.",
@@ -411,7 +536,7 @@ var de = {
       other: "{n} Verbindungen erfordern Ihre Aufmerksamkeit"
     },
     none: "Zurzeit ist nichts verbunden.",
-    settling: "Einige Verbindungen werden noch eingerichtet."
+    settling: "Einige Verbindungen werden noch eingerichtet. Sie müssen nichts tun."
   },
   sections: {
     attention: "Hier sind Sie gefragt",
@@ -423,20 +548,23 @@ var de = {
     title: "Verbinden Sie Ihre Lohnabrechnung oder Personalverwaltung",
     text: "Damit arbeitet {app} mit aktuellen Daten, ohne Tabellen und ohne Hochladen.",
     password: "Sie melden sich bei Ihrem Anbieter an. Ihr Passwort erfährt {app} nie.",
-    reads: "Was {app} lesen möchte: {products}.",
-    control: "Jede Verbindung steht hier, und Sie können sie jederzeit trennen."
+    control: "Jede Verbindung steht hier, und Sie können sie jederzeit trennen.",
+    awaited: "Ihre neue Verbindung erscheint hier von selbst. Sie müssen nicht noch einmal verbinden.",
+    asked: "Ihre neue Verbindung erscheint hier, wenn Sie die Frage oben beantwortet haben."
   },
   card: {
     logins: { one: "{n} Anmeldung", other: "{n} Anmeldungen" },
     checked: "Geprüft {when}",
+    lastCheck: "Zuletzt geprüft",
+    help: "Fragen",
     unchecked: "Noch nicht geprüft",
     login: "Anmeldung {n}",
     since: "verbunden am {date}",
     ended: "Getrennt am {date}",
     changed: "Zuletzt geändert am {date}",
-    reads: "Liest",
     loginsTitle: "Anmeldungen",
     entities: { one: "{n} Gesellschaft", other: "{n} Gesellschaften" },
+    someEntities: "{some} von {n} Gesellschaften",
     companyId: "Firmen-ID",
     accountId: "Konto-ID",
     entity: "Gesellschaft {id}"
@@ -444,11 +572,11 @@ var de = {
   status: {
     pending: {
       label: "Wird eingerichtet",
-      reason: "{provider} muss den Zugang noch freigeben. Das kann einige Tage dauern; zu tun ist hier nichts."
+      reason: "{provider} muss den Zugang noch freigeben. Das kann einige Tage dauern. Sie müssen nichts tun."
     },
     processing: {
       label: "Wird eingerichtet",
-      reason: "Die ersten Daten von {provider} sind unterwegs."
+      reason: "Die ersten Daten von {provider} sind unterwegs. Sie müssen nichts tun."
     },
     connected: { label: "Verbunden", reason: "" },
     reauth: {
@@ -457,28 +585,35 @@ var de = {
     },
     error_permissions: {
       label: "Berechtigung fehlt",
-      reason: "Das Konto, das Sie bei {provider} benutzt haben, darf die Daten nicht sehen. Melden Sie sich mit einem anderen an, oder lassen Sie seine Rechte erweitern."
+      reason: "Das Konto, das Sie bei {provider} benutzt haben, darf die Daten nicht sehen. Bitten Sie Ihre Verwaltung bei {provider} um mehr Rechte, oder melden Sie sich mit einem Konto neu an, das sie hat."
     },
     error_no_account_setup: {
       label: "Nicht eingerichtet",
-      reason: "Die Einrichtung bei {provider} ist nicht abgeschlossen. Melden Sie sich neu an, um sie abzuschließen."
+      reason: "Ihr Konto bei {provider} ist nicht vollständig eingerichtet. Schließen Sie das bei {provider} ab, und melden Sie sich dann neu an."
     },
     unknown: {
-      label: "Unklar",
-      reason: "{provider} meldet einen Status, den wir nicht kennen („{detail}“). Meist hilft es, sich neu anzumelden."
+      label: "Problem gemeldet",
+      reason: "{provider} meldet ein Problem, das wir nicht kennen („{detail}“). Melden Sie sich neu an: Das löst es meist. Wenn nicht, kontaktieren Sie den Support."
     },
     disconnecting: {
       label: "Wird getrennt",
-      reason: "{provider} muss das Ende noch bestätigen. Das geht von selbst weiter."
+      reason: "{provider} muss das Ende noch bestätigen. Sie müssen nichts tun."
     },
-    disconnected: { label: "Getrennt", reason: "Es können keine Daten mehr gelesen werden." }
+    disconnected: {
+      label: "Getrennt",
+      reason: "Es können keine Daten mehr gelesen werden. Verbinden Sie neu, um sie hier zu verwenden."
+    }
+  },
+  otherStatus: {
+    label: "Anderer Status",
+    reason: "{provider} meldet „{detail}“, was diese Seite noch nicht kennt. Sie müssen nichts tun. Wenn Daten fehlen, kontaktieren Sie den Support."
   },
   problem: {
     connect_again: "Ein anderes Konto hatte diese Firma verbunden und hat sie getrennt. Verbinden Sie sie neu, um sie hier zu verwenden.",
-    transferred: "Diese Firma gehört jetzt zu einem anderen Konto.",
-    another_company: "Zuletzt haben Sie sich bei einer anderen Firma angemeldet, die jetzt eine eigene Verbindung ist. Diese hier wartet noch auf Sie.",
-    disconnect_refused: "{provider} wollte diese Verbindung nicht beenden. Melden Sie sich neu an, und trennen Sie sie dann noch einmal.",
-    entity_disconnect_refused: "{provider} wollte eine Gesellschaft dieser Verbindung nicht trennen. Trennen Sie die Gesellschaft noch einmal; wenn das nicht hilft, kontaktieren Sie den Support."
+    transferred: "Diese Firma gehört jetzt zu einem anderen Konto. Sie müssen nichts tun. Wenn das falsch ist, kontaktieren Sie den Support.",
+    another_company: "Zuletzt haben Sie sich bei einer anderen Firma angemeldet, die jetzt eine eigene Verbindung ist. Melden Sie sich neu an, und wählen Sie diese Firma.",
+    disconnect_refused: "{provider} hat es abgelehnt, diese Verbindung zu beenden. Melden Sie sich neu an, und trennen Sie sie dann noch einmal.",
+    entity_disconnect_refused: "{provider} hat es abgelehnt, eine Gesellschaft dieser Verbindung zu trennen. Trennen Sie die Gesellschaft noch einmal; wenn das nicht hilft, kontaktieren Sie den Support."
   },
   product: {
     benefits: "Zusatzleistungen",
@@ -495,6 +630,23 @@ var de = {
     plans_enrollments: "Teilnahmen an Leistungsplänen",
     recordkeeping: "Altersvorsorge",
     ssn: "Sozialversicherungsnummern"
+  },
+  reads: {
+    title: "Was {app} lesen möchte",
+    benefits: "Abzüge und Beiträge für Zusatzleistungen, und wer teilnimmt",
+    company: "rechtlicher Name, Steuernummer, Adressen, Abteilungen und Bankkonten der Firma",
+    deduction: "Beträge, die für Zusatzleistungen abgezogen werden, und wer teilnimmt",
+    directory: "Namen, Abteilungen und Vorgesetzte aller Beschäftigten",
+    documents: "Steuerformulare und andere Dokumente der Beschäftigten",
+    employment: "Stellenbezeichnungen, Beginn und Ende, Art der Beschäftigung und Einkommen",
+    individual: "Wohnadressen, Geburtsdaten, E-Mail-Adressen und Telefonnummern",
+    payment: "Daten und Summen jeder Lohnabrechnung",
+    pay_statement: "Lohn, Steuern und Abzüge jeder Person in jeder Lohnabrechnung",
+    plans: "die Leistungspläne der Firma und ihre Bedingungen",
+    plans_dependents: "Angehörige, die ein Plan einschließt",
+    plans_enrollments: "wer an welchem Plan teilnimmt",
+    recordkeeping: "Beiträge zur Altersvorsorge und ihr Stand",
+    ssn: "die Sozialversicherungsnummer jeder Person"
   },
   confirm: {
     checking: "Einen Moment: Wir sehen nach, was verbunden wurde …",
@@ -523,7 +675,7 @@ var de = {
     anotherText: "Sie haben sich bei etwas anderem angemeldet. Das ist jetzt eine eigene Verbindung; die andere braucht Sie noch.",
     unhealthy: "{name} ist verbunden, aber noch nicht in Ordnung",
     pending: "Fast geschafft",
-    pendingText: "Finch ist noch nicht fertig. Ihre Verbindung erscheint hier von selbst, meist binnen Minuten.",
+    pendingText: "Finch ist noch nicht fertig. Ihre Verbindung erscheint hier von selbst, meist binnen Minuten. Sie müssen nicht noch einmal verbinden.",
     failed: "Das hat nicht geklappt",
     refused: "Nichts wurde verbunden",
     closedText: "Sie haben Finch Connect vor dem Ende geschlossen.",
@@ -556,28 +708,28 @@ var de = {
     connection_busy: "Diese Verbindung wird gerade geändert. Warten Sie einen Moment, und versuchen Sie es erneut.",
     connection_ended: "Die Verbindung endete beim Anbieter, bevor sie fertig war. Bitte verbinden Sie neu.",
     connection_limit: "Ihr Konto hat so viele Verbindungen, wie es haben darf. Trennen Sie zuerst eine, oder fügen Sie ihr in ihren Details eine weitere Anmeldung hinzu.",
-    connection_not_found: "Diese Verbindung gibt es nicht mehr.",
+    connection_not_found: "Diese Verbindung gibt es nicht mehr. Wenn Sie sie noch brauchen, verbinden Sie neu.",
     customer_unknown: "Ihre Anmeldung sagt nicht, zu welchem Konto Sie gehören. Melden Sie sich neu an, oder kontaktieren Sie den Support.",
-    disconnect_refused: "Der Anbieter wollte diese Verbindung nicht beenden. Melden Sie sich dort neu an, und trennen Sie sie dann noch einmal.",
+    disconnect_refused: "Der Anbieter hat es abgelehnt, diese Verbindung zu beenden. Melden Sie sich dort neu an, und trennen Sie sie dann noch einmal.",
     exchange_uncertain: "Die Antwort von Finch ging verloren. Bitte verbinden Sie neu; der frühere Versuch hindert Sie nicht daran.",
     finch_misconfigured: "Verbinden geht zurzeit nicht. Wir wissen davon; bitte versuchen Sie es später.",
-    finch_refused: "Finch hat diese Anfrage nicht angenommen. Bitte versuchen Sie es erneut, oder mit einem anderen Anbieter.",
+    finch_refused: "Finch hat diese Anfrage nicht angenommen. Bitte versuchen Sie es erneut, oder mit einem anderen Anbieter. Hilft auch das nicht, kontaktieren Sie den Support.",
     finch_unavailable: "Finch ist zurzeit nicht zu erreichen. Bitte versuchen Sie es in einigen Minuten erneut.",
     not_allowed: "Ihre Anmeldung erlaubt das nicht. Melden Sie sich neu an, oder kontaktieren Sie den Support.",
-    internal_error: "Bei uns ging etwas schief. Bitte versuchen Sie es erneut.",
-    invalid_request: "Diese Anfrage war nicht gültig. Bitte fangen Sie neu an.",
-    mode_not_allowed: "Diese Seite darf so keine Verbindung beginnen.",
-    return_to_not_allowed: "Diese Seite darf keine Verbindung beginnen. Öffnen Sie sie unter ihrer üblichen Adresse.",
-    route_not_found: "Diesen Teil des Dienstes gibt es nicht. Bitte laden Sie die Seite neu.",
+    internal_error: "Bei uns ging etwas schief. Bitte versuchen Sie es erneut. Geschieht es wieder, kontaktieren Sie den Support.",
+    invalid_request: "Diese Anfrage war nicht gültig. Laden Sie die Seite neu, und fangen Sie neu an. Geschieht es wieder, kontaktieren Sie den Support.",
+    mode_not_allowed: "Diese Seite ist nicht dafür eingerichtet, so zu verbinden. Sie können hier nichts tun; kontaktieren Sie den Support.",
+    return_to_not_allowed: "Diese Seite ist nicht zum Verbinden eingerichtet. Öffnen Sie sie unter ihrer üblichen Adresse, oder kontaktieren Sie den Support.",
+    route_not_found: "Diesen Teil des Dienstes gibt es nicht. Laden Sie die Seite neu. Geschieht es wieder, kontaktieren Sie den Support.",
     session_expired: "Dieser Link oder Versuch ist zu alt. Bitte verbinden Sie neu.",
     session_not_found: "Dieser Versuch ist nicht bekannt oder nicht Ihrer. Bitte verbinden Sie neu.",
     session_used: "Dieser Versuch wurde schon benutzt. Steht Ihre Verbindung nicht hier, dann verbinden Sie neu.",
-    signature_invalid: "Diese Nachricht kommt nicht von Finch.",
+    signature_invalid: "Diese Nachricht kommt nicht von Finch. Bitte fangen Sie neu an.",
     too_many_logins: "Diese Verbindung hat die größtmögliche Zahl von Anmeldungen. Trennen Sie sie, und verbinden Sie sie neu.",
     too_many_requests: "Das war zu oft. Warten Sie einige Minuten, und versuchen Sie es erneut.",
     unauthorized: "Ihre Anmeldung ist abgelaufen. Bitte melden Sie sich neu an.",
     unreachable: "Der Dienst antwortet nicht. Prüfen Sie Ihr Netz, und versuchen Sie es erneut.",
-    unexpected: "Etwas Unerwartetes ist geschehen. Bitte versuchen Sie es erneut."
+    unexpected: "Etwas Unerwartetes ist geschehen. Bitte versuchen Sie es erneut. Geschieht es wieder, kontaktieren Sie den Support."
   }
 };
 
@@ -606,6 +758,25 @@ var en = {
   opening: "Opening Finch Connect…",
   finishing: "Finishing your connection…",
   unknownCompany: "Company {id}",
+  list: {
+    search: "Search",
+    hint: "Company, provider or ID",
+    status: "Status",
+    provider: "Provider",
+    order: "Sort by",
+    allStatuses: "All statuses",
+    allProviders: "All providers",
+    attention: "Attention first",
+    name: "Name",
+    changed: "Last changed",
+    found: { one: "{n} connection found.", other: "{n} connections found." },
+    none: "No connection matches.",
+    clear: "Clear",
+    reading: "Reading all connections…",
+    cut: "Only the first {n} connections were read. “Show more” reads more.",
+    checked: "All connections were checked within the last day.",
+    othersChecked: "Connections that show no time were checked within the last day."
+  },
   andMore: { one: "{name} and one more", other: "{name} and {n} more" },
   summary: {
     good: "Everything is connected and working.",
@@ -614,7 +785,7 @@ var en = {
       other: "{n} connections need your attention"
     },
     none: "Nothing is connected at the moment.",
-    settling: "Some connections are being set up."
+    settling: "Some connections are being set up. You need do nothing."
   },
   sections: {
     attention: "Needs your attention",
@@ -626,20 +797,23 @@ var en = {
     title: "Connect your payroll or HR system",
     text: "It lets {app} work with up-to-date data, without spreadsheets and uploads.",
     password: "You sign in at your provider. Your password never reaches {app}.",
-    reads: "What {app} asks to read: {products}.",
-    control: "You see every connection here, and can disconnect it at any time."
+    control: "You see every connection here, and can disconnect it at any time.",
+    awaited: "Your new connection appears here by itself. You need not connect again.",
+    asked: "Your new connection appears here after you have answered the question above."
   },
   card: {
     logins: { one: "{n} login", other: "{n} logins" },
     checked: "Checked {when}",
+    lastCheck: "Last checked",
+    help: "Questions",
     unchecked: "Not checked yet",
     login: "Login {n}",
     since: "connected {date}",
     ended: "Disconnected on {date}",
     changed: "Last changed on {date}",
-    reads: "Reads",
     loginsTitle: "Logins",
     entities: { one: "{n} legal entity", other: "{n} legal entities" },
+    someEntities: "{some} of {n} legal entities",
     companyId: "Company ID",
     accountId: "Account ID",
     entity: "Entity {id}"
@@ -647,11 +821,11 @@ var en = {
   status: {
     pending: {
       label: "Setting up",
-      reason: "{provider} has yet to grant access. This can take some days; there is nothing to do here."
+      reason: "{provider} still has to grant access. This can take some days. You need do nothing."
     },
     processing: {
       label: "Setting up",
-      reason: "Your first data is on its way from {provider}."
+      reason: "Your first data is on its way from {provider}. You need do nothing."
     },
     connected: { label: "Connected", reason: "" },
     reauth: {
@@ -660,28 +834,35 @@ var en = {
     },
     error_permissions: {
       label: "Permission missing",
-      reason: "The account that you used at {provider} may not see the data. Sign in with one that may, or have its rights extended."
+      reason: "The account that you used at {provider} is not allowed to see the data. Ask your administrator at {provider} for more rights, or sign in again with an account that has them."
     },
     error_no_account_setup: {
       label: "Not set up",
-      reason: "The set-up at {provider} is not complete. Sign in again to complete it."
+      reason: "Your account at {provider} is not set up completely. Complete it at {provider}, then sign in again."
     },
     unknown: {
-      label: "Unclear",
-      reason: "{provider} reports a status that we do not know (“{detail}”). Signing in again usually helps."
+      label: "Problem reported",
+      reason: "{provider} reports a problem that we do not know (“{detail}”). Sign in again: this usually solves it. If not, contact support."
     },
     disconnecting: {
       label: "Disconnecting",
-      reason: "{provider} has yet to confirm the end. It goes on by itself."
+      reason: "{provider} still has to confirm the end. You need do nothing."
     },
-    disconnected: { label: "Disconnected", reason: "No data can be read any more." }
+    disconnected: {
+      label: "Disconnected",
+      reason: "No data can be read any more. Connect it again to use it here."
+    }
+  },
+  otherStatus: {
+    label: "Other status",
+    reason: "{provider} reports “{detail}”, which this page does not know yet. You need do nothing. If data is missing, contact support."
   },
   problem: {
     connect_again: "Another account had connected this company and has disconnected it. Connect it again to use it here.",
-    transferred: "This company now belongs to another account.",
-    another_company: "The last time you signed in to another company, which is now a connection of its own. This one still waits for you.",
-    disconnect_refused: "{provider} would not end this connection. Sign in again, then disconnect it once more.",
-    entity_disconnect_refused: "{provider} would not disconnect a legal entity of this connection. Disconnect the entity once more; if that fails, contact support."
+    transferred: "This company now belongs to another account. You need do nothing. If this is wrong, contact support.",
+    another_company: "The last time you signed in to another company, which is now a connection of its own. Sign in again, and choose this company.",
+    disconnect_refused: "{provider} refused to end this connection. Sign in again, then disconnect it once more.",
+    entity_disconnect_refused: "{provider} refused to disconnect a legal entity of this connection. Disconnect the entity once more; if that fails, contact support."
   },
   product: {
     benefits: "benefits",
@@ -698,6 +879,23 @@ var en = {
     plans_enrollments: "plan enrollments",
     recordkeeping: "retirement records",
     ssn: "social security numbers"
+  },
+  reads: {
+    title: "What {app} asks to read",
+    benefits: "deductions and contributions for benefits, and who takes part",
+    company: "legal name, tax number, addresses, departments and bank accounts of the company",
+    deduction: "amounts that are deducted for benefits, and who takes part",
+    directory: "names, departments and managers of all employees",
+    documents: "tax forms and other documents of employees",
+    employment: "job titles, start and end dates, employment types and income",
+    individual: "home addresses, dates of birth, e-mail addresses and phone numbers",
+    payment: "dates and totals of each payroll run",
+    pay_statement: "pay, taxes and deductions of each employee in each payroll run",
+    plans: "the benefit plans of the company and their terms",
+    plans_dependents: "family members whom a plan covers",
+    plans_enrollments: "who takes part in which plan",
+    recordkeeping: "contributions to retirement plans and their balances",
+    ssn: "the social security number of each employee"
   },
   confirm: {
     checking: "One moment: we look up what was connected…",
@@ -726,18 +924,18 @@ var en = {
     anotherText: "You signed in to something else. That is a connection of its own now; the other one still needs you.",
     unhealthy: "{name} is connected, but not working yet",
     pending: "Almost there",
-    pendingText: "Finch has not finished yet. Your connection appears here by itself, most often within minutes.",
+    pendingText: "Finch has not finished yet. Your connection appears here by itself, most often within minutes. You need not connect again.",
     failed: "That did not work",
     refused: "Nothing was connected",
     closedText: "You closed Finch Connect before the end.",
     disconnected: "{name} is disconnected",
     disconnectedText: "From now on {app} cannot read it any more.",
     disconnecting: "{name} is being disconnected",
-    disconnectingText: "The provider has yet to confirm. It goes on by itself, also when you leave this page.",
+    disconnectingText: "The provider still has to confirm. It goes on by itself, also when you leave this page.",
     entityDisconnected: "A legal entity of {name} is disconnected",
     entityDisconnectedText: "From now on {app} cannot read it any more. The others stay connected.",
     entityDisconnecting: "A legal entity of {name} is being disconnected",
-    entityDisconnectingText: "The provider has yet to confirm. It goes on by itself, also when you leave this page.",
+    entityDisconnectingText: "The provider still has to confirm. It goes on by itself, also when you leave this page.",
     stale: "This list could not be updated",
     staleText: "What you see is from {when}.",
     unavailable: "Your connections cannot be shown"
@@ -759,28 +957,28 @@ var en = {
     connection_busy: "This connection is being changed right now. Wait a moment, then try again.",
     connection_ended: "The connection ended at the provider before it was finished. Please connect again.",
     connection_limit: "Your account has as many connections as it may have. Disconnect one first, or open its details to add another login to it.",
-    connection_not_found: "This connection no longer exists.",
+    connection_not_found: "This connection no longer exists. If you still need it, connect it again.",
     customer_unknown: "Your sign-in does not say which account you belong to. Sign in again, or contact support.",
-    disconnect_refused: "The provider would not end this connection. Sign in to it again, then disconnect it once more.",
+    disconnect_refused: "The provider refused to end this connection. Sign in to it again, then disconnect it once more.",
     exchange_uncertain: "Finch's response was lost. Please connect again; the earlier attempt will not block you.",
     finch_misconfigured: "Connecting does not work at the moment. We have been notified; please try again later.",
-    finch_refused: "Finch did not accept this request. Please try again, or with another provider.",
+    finch_refused: "Finch did not accept this request. Please try again, or with another provider. If that fails too, contact support.",
     finch_unavailable: "Finch cannot be reached at the moment. Please try again in a few minutes.",
     not_allowed: "Your sign-in does not allow this. Sign in again, or contact support.",
-    internal_error: "Something went wrong on our side. Please try again.",
-    invalid_request: "This request was not valid. Please start again.",
-    mode_not_allowed: "This page may not start a connection in this way.",
-    return_to_not_allowed: "This page may not start a connection. Open it at its usual address.",
-    route_not_found: "This part of the service was not found. Please reload the page.",
+    internal_error: "Something went wrong on our side. Please try again. If it happens again, contact support.",
+    invalid_request: "This request was not valid. Reload the page and start again. If it happens again, contact support.",
+    mode_not_allowed: "This page is not set up to connect in this way. You can do nothing here; contact support.",
+    return_to_not_allowed: "This page is not set up to connect. Open it at its usual address, or contact support.",
+    route_not_found: "This part of the service was not found. Reload the page. If it happens again, contact support.",
     session_expired: "This link or attempt is too old. Please connect again.",
     session_not_found: "This attempt is not known, or not yours. Please connect again.",
     session_used: "This attempt was used already. If your connection is not listed here, connect again.",
-    signature_invalid: "This message does not come from Finch.",
+    signature_invalid: "This message does not come from Finch. Please start again.",
     too_many_logins: "This connection has the largest possible number of logins. Disconnect it, then connect it again.",
     too_many_requests: "That was too often. Wait a few minutes, then try again.",
     unauthorized: "Your sign-in has ended. Please sign in again.",
     unreachable: "The service does not answer. Check your network, then try again.",
-    unexpected: "Something unexpected happened. Please try again."
+    unexpected: "Something unexpected happened. Please try again. If it happens again, contact support."
   }
 };
 
@@ -809,6 +1007,25 @@ var es = {
   opening: "Abriendo Finch Connect…",
   finishing: "Terminando su conexión…",
   unknownCompany: "Empresa {id}",
+  list: {
+    search: "Buscar",
+    hint: "Empresa, proveedor o ID",
+    status: "Estado",
+    provider: "Proveedor",
+    order: "Ordenar por",
+    allStatuses: "Todos los estados",
+    allProviders: "Todos los proveedores",
+    attention: "Lo urgente primero",
+    name: "Nombre",
+    changed: "Último cambio",
+    found: { one: "{n} conexión encontrada.", other: "{n} conexiones encontradas." },
+    none: "Ninguna conexión coincide.",
+    clear: "Borrar",
+    reading: "Leyendo todas las conexiones…",
+    cut: "Solo se han leído las primeras {n} conexiones. «Mostrar más» lee más.",
+    checked: "Todas las conexiones se comprobaron en el último día.",
+    othersChecked: "Las conexiones sin hora indicada se comprobaron en el último día."
+  },
   andMore: { one: "{name} y una más", other: "{name} y {n} más" },
   summary: {
     good: "Todo está conectado y funciona.",
@@ -817,7 +1034,7 @@ var es = {
       other: "{n} conexiones requieren su atención"
     },
     none: "En este momento no hay nada conectado.",
-    settling: "Algunas conexiones se están preparando."
+    settling: "Algunas conexiones se están preparando. Usted no tiene que hacer nada."
   },
   sections: {
     attention: "Requieren su atención",
@@ -829,20 +1046,23 @@ var es = {
     title: "Conecte su sistema de nómina o de recursos humanos",
     text: "Así {app} trabaja con datos al día, sin hojas de cálculo y sin subir archivos.",
     password: "Usted inicia sesión en su proveedor. Su contraseña nunca llega a {app}.",
-    reads: "Datos que {app} solicita leer: {products}.",
-    control: "Aquí ve todas las conexiones y puede desconectarlas cuando quiera."
+    control: "Aquí ve todas las conexiones y puede desconectarlas cuando quiera.",
+    awaited: "Su nueva conexión aparecerá aquí por sí sola. No hace falta que conecte otra vez.",
+    asked: "Su nueva conexión aparecerá aquí cuando haya respondido a la pregunta de arriba."
   },
   card: {
     logins: { one: "{n} acceso", other: "{n} accesos" },
     checked: "Comprobada {when}",
+    lastCheck: "Última comprobación",
+    help: "¿Preguntas?",
     unchecked: "Aún sin comprobar",
     login: "Acceso {n}",
     since: "conectado el {date}",
     ended: "Finalizada el {date}",
     changed: "Último cambio: {date}",
-    reads: "Lee",
     loginsTitle: "Accesos",
     entities: { one: "{n} entidad jurídica", other: "{n} entidades jurídicas" },
+    someEntities: "{some} de {n} entidades jurídicas",
     companyId: "ID de la empresa",
     accountId: "ID de la cuenta",
     entity: "Entidad {id}"
@@ -850,11 +1070,11 @@ var es = {
   status: {
     pending: {
       label: "En preparación",
-      reason: "Falta que {provider} autorice el acceso a los datos. Puede tardar unos días; usted no tiene que hacer nada."
+      reason: "Falta que {provider} autorice el acceso a los datos. Puede tardar unos días. Usted no tiene que hacer nada."
     },
     processing: {
       label: "En preparación",
-      reason: "Los primeros datos de {provider} están en camino."
+      reason: "Los primeros datos de {provider} están en camino. Usted no tiene que hacer nada."
     },
     connected: { label: "Conexión activa", reason: "" },
     reauth: {
@@ -863,26 +1083,33 @@ var es = {
     },
     error_permissions: {
       label: "Falta un permiso",
-      reason: "La cuenta que usó en {provider} no puede ver los datos. Inicie sesión con una que pueda, o pida que amplíen sus permisos."
+      reason: "La cuenta que usó en {provider} no puede ver los datos. Pida más permisos a su administrador en {provider}, o inicie sesión de nuevo con una cuenta que los tenga."
     },
     error_no_account_setup: {
       label: "Sin configurar",
-      reason: "La configuración en {provider} no está completa. Inicie sesión de nuevo para completarla."
+      reason: "Su cuenta en {provider} no está configurada por completo. Complétela en {provider} y luego inicie sesión de nuevo."
     },
     unknown: {
-      label: "Estado incierto",
-      reason: "{provider} comunica un estado que no conocemos («{detail}»). Suele bastar con iniciar sesión de nuevo."
+      label: "Problema comunicado",
+      reason: "{provider} comunica un problema que no conocemos («{detail}»). Inicie sesión de nuevo: suele bastar. Si no, contacte con soporte."
     },
     disconnecting: {
       label: "Desconexión en curso",
-      reason: "Falta que {provider} confirme el final. El proceso sigue por sí solo."
+      reason: "Falta que {provider} confirme el final. Usted no tiene que hacer nada."
     },
-    disconnected: { label: "Conexión finalizada", reason: "Ya no se pueden leer datos." }
+    disconnected: {
+      label: "Conexión finalizada",
+      reason: "Ya no se pueden leer datos. Vuelva a conectarla para usarla aquí."
+    }
+  },
+  otherStatus: {
+    label: "Otro estado",
+    reason: "{provider} comunica «{detail}», que esta página aún no conoce. Usted no tiene que hacer nada. Si faltan datos, contacte con soporte."
   },
   problem: {
     connect_again: "Otra cuenta tenía conectada esta empresa y la ha desconectado. Vuelva a conectarla para usarla aquí.",
-    transferred: "Esta empresa pertenece ahora a otra cuenta.",
-    another_company: "La última vez inició sesión en otra empresa, que ahora es una conexión aparte. Esta sigue pendiente.",
+    transferred: "Esta empresa pertenece ahora a otra cuenta. Usted no tiene que hacer nada. Si es un error, contacte con soporte.",
+    another_company: "La última vez inició sesión en otra empresa, que ahora es una conexión aparte. Inicie sesión de nuevo y elija esta empresa.",
     disconnect_refused: "{provider} no ha aceptado finalizar esta conexión. Inicie sesión de nuevo y vuelva a desconectarla.",
     entity_disconnect_refused: "{provider} no ha aceptado desconectar una entidad jurídica de esta conexión. Vuelva a desconectarla; si no funciona, contacte con soporte."
   },
@@ -901,6 +1128,23 @@ var es = {
     plans_enrollments: "inscripciones en planes",
     recordkeeping: "registros de jubilación",
     ssn: "números de la Seguridad Social"
+  },
+  reads: {
+    title: "Datos que {app} solicita leer",
+    benefits: "deducciones y aportaciones para beneficios, y quién participa",
+    company: "nombre legal, número fiscal, direcciones, departamentos y cuentas bancarias de la empresa",
+    deduction: "importes que se descuentan para beneficios, y quién participa",
+    directory: "nombres, departamentos y responsables de todos los empleados",
+    documents: "formularios fiscales y otros documentos de los empleados",
+    employment: "puestos, fechas de inicio y fin, tipos de contrato e ingresos",
+    individual: "domicilios, fechas de nacimiento, correos electrónicos y teléfonos",
+    payment: "fechas y totales de cada nómina",
+    pay_statement: "salario, impuestos y deducciones de cada empleado en cada nómina",
+    plans: "los planes de beneficios de la empresa y sus condiciones",
+    plans_dependents: "familiares que un plan cubre",
+    plans_enrollments: "quién participa en qué plan",
+    recordkeeping: "aportaciones a planes de jubilación y sus saldos",
+    ssn: "el número de la Seguridad Social de cada empleado"
   },
   confirm: {
     checking: "Un momento: estamos viendo qué se ha conectado…",
@@ -929,7 +1173,7 @@ var es = {
     anotherText: "Ha iniciado sesión en otro sistema. Ahora es una conexión aparte; la otra aún requiere su atención.",
     unhealthy: "Conexión establecida: {name}, pero aún no funciona",
     pending: "Casi listo",
-    pendingText: "Finch aún no ha terminado. Su conexión aparecerá aquí por sí sola, casi siempre en unos minutos.",
+    pendingText: "Finch aún no ha terminado. Su conexión aparecerá aquí por sí sola, casi siempre en unos minutos. No hace falta que conecte otra vez.",
     failed: "No ha funcionado",
     refused: "No se ha conectado nada",
     closedText: "Cerró Finch Connect antes del final.",
@@ -962,28 +1206,28 @@ var es = {
     connection_busy: "Esta conexión se está modificando ahora mismo. Espere un momento y vuelva a intentarlo.",
     connection_ended: "La conexión terminó en el proveedor antes de completarse. Vuelva a conectar, por favor.",
     connection_limit: "Su cuenta ya tiene todas las conexiones que puede tener. Desconecte una primero, o abra sus detalles para añadirle otro acceso.",
-    connection_not_found: "Esta conexión ya no existe.",
+    connection_not_found: "Esta conexión ya no existe. Si todavía la necesita, vuelva a conectarla.",
     customer_unknown: "Su sesión no indica a qué cuenta pertenece. Inicie sesión de nuevo o contacte con soporte.",
     disconnect_refused: "El proveedor no ha aceptado finalizar esta conexión. Inicie sesión de nuevo en él y vuelva a desconectarla.",
     exchange_uncertain: "Se perdió la respuesta de Finch. Vuelva a conectar, por favor; el intento anterior no se lo impedirá.",
     finch_misconfigured: "En este momento no se puede conectar. Ya estamos al tanto; vuelva a intentarlo más tarde, por favor.",
-    finch_refused: "Finch no ha aceptado esta solicitud. Vuelva a intentarlo, por favor, o con otro proveedor.",
+    finch_refused: "Finch no ha aceptado esta solicitud. Vuelva a intentarlo, por favor, o con otro proveedor. Si tampoco funciona, contacte con soporte.",
     finch_unavailable: "En este momento no se puede contactar con Finch. Vuelva a intentarlo en unos minutos, por favor.",
     not_allowed: "Su sesión no permite hacer esto. Inicie sesión de nuevo o contacte con soporte.",
-    internal_error: "Algo ha fallado por nuestra parte. Vuelva a intentarlo, por favor.",
-    invalid_request: "La solicitud no era válida. Empiece de nuevo, por favor.",
-    mode_not_allowed: "Esta página no puede iniciar una conexión de esta manera.",
-    return_to_not_allowed: "Esta página no puede iniciar una conexión. Ábrala en su dirección habitual.",
-    route_not_found: "No se ha encontrado esta parte del servicio. Vuelva a cargar la página, por favor.",
+    internal_error: "Algo ha fallado por nuestra parte. Vuelva a intentarlo, por favor. Si se repite, contacte con soporte.",
+    invalid_request: "La solicitud no era válida. Vuelva a cargar la página y empiece de nuevo. Si se repite, contacte con soporte.",
+    mode_not_allowed: "Esta página no está preparada para conectar de esta manera. Usted no puede hacer nada aquí; contacte con soporte.",
+    return_to_not_allowed: "Esta página no está preparada para conectar. Ábrala en su dirección habitual o contacte con soporte.",
+    route_not_found: "No se ha encontrado esta parte del servicio. Vuelva a cargar la página. Si se repite, contacte con soporte.",
     session_expired: "Este enlace o intento es demasiado antiguo. Vuelva a conectar, por favor.",
     session_not_found: "Este intento no se conoce o no es suyo. Vuelva a conectar, por favor.",
     session_used: "Este intento ya se ha usado. Si su conexión no aparece aquí, vuelva a conectar.",
-    signature_invalid: "Este mensaje no procede de Finch.",
+    signature_invalid: "Este mensaje no procede de Finch. Empiece de nuevo, por favor.",
     too_many_logins: "Esta conexión tiene el máximo número posible de accesos. Desconéctela y vuelva a conectarla.",
     too_many_requests: "Demasiados intentos. Espere unos minutos y vuelva a intentarlo.",
     unauthorized: "Su sesión ha terminado. Inicie sesión de nuevo, por favor.",
     unreachable: "El servicio no responde. Compruebe su red y vuelva a intentarlo.",
-    unexpected: "Ha ocurrido algo inesperado. Vuelva a intentarlo, por favor."
+    unexpected: "Ha ocurrido algo inesperado. Vuelva a intentarlo, por favor. Si se repite, contacte con soporte."
   }
 };
 
@@ -1012,6 +1256,25 @@ var fr = {
   opening: "Ouverture de Finch Connect…",
   finishing: "Votre connexion se termine…",
   unknownCompany: "Entreprise {id}",
+  list: {
+    search: "Rechercher",
+    hint: "Entreprise, fournisseur ou ID",
+    status: "Statut",
+    provider: "Fournisseur",
+    order: "Trier par",
+    allStatuses: "Tous les statuts",
+    allProviders: "Tous les fournisseurs",
+    attention: "À traiter d’abord",
+    name: "Nom",
+    changed: "Dernière modification",
+    found: { one: "{n} connexion trouvée.", other: "{n} connexions trouvées." },
+    none: "Aucune connexion ne correspond.",
+    clear: "Effacer",
+    reading: "Lecture de toutes les connexions…",
+    cut: "Seules les {n} premières connexions ont été lues. « Afficher plus » en lit davantage.",
+    checked: "Toutes les connexions ont été vérifiées depuis un jour au plus.",
+    othersChecked: "Les connexions sans heure indiquée ont été vérifiées depuis un jour au plus."
+  },
   andMore: { one: "{name} et une autre", other: "{name} et {n} autres" },
   summary: {
     good: "Tout est connecté et fonctionne.",
@@ -1020,7 +1283,7 @@ var fr = {
       other: "{n} connexions demandent votre attention"
     },
     none: "Rien n’est connecté pour le moment.",
-    settling: "Certaines connexions sont en préparation."
+    settling: "Certaines connexions sont en préparation. Vous n’avez rien à faire."
   },
   sections: {
     attention: "À traiter",
@@ -1032,20 +1295,23 @@ var fr = {
     title: "Connectez votre système de paie ou de ressources humaines",
     text: "{app} travaille ainsi avec des données à jour, sans tableur ni envoi de fichiers.",
     password: "Vous vous identifiez chez votre fournisseur. {app} ne voit jamais votre mot de passe.",
-    reads: "Données que {app} demande à lire : {products}.",
-    control: "Chaque connexion figure ici, et vous pouvez la déconnecter à tout moment."
+    control: "Chaque connexion figure ici, et vous pouvez la déconnecter à tout moment.",
+    awaited: "Votre nouvelle connexion apparaîtra ici toute seule. Inutile de connecter à nouveau.",
+    asked: "Votre nouvelle connexion apparaîtra ici quand vous aurez répondu à la question ci-dessus."
   },
   card: {
     logins: { one: "{n} identifiant", other: "{n} identifiants" },
     checked: "Vérifiée {when}",
+    lastCheck: "Dernière vérification",
+    help: "Questions",
     unchecked: "Pas encore vérifiée",
     login: "Identifiant {n}",
     since: "connecté le {date}",
     ended: "Terminée le {date}",
     changed: "Dernière modification : {date}",
-    reads: "Lit",
     loginsTitle: "Identifiants",
     entities: { one: "{n} entité juridique", other: "{n} entités juridiques" },
+    someEntities: "{some} sur {n} entités juridiques",
     companyId: "ID entreprise",
     accountId: "ID compte",
     entity: "Entité {id}"
@@ -1053,11 +1319,11 @@ var fr = {
   status: {
     pending: {
       label: "En préparation",
-      reason: "{provider} doit encore autoriser l’accès aux données. Cela peut prendre quelques jours ; vous n’avez rien à faire."
+      reason: "{provider} doit encore autoriser l’accès aux données. Cela peut prendre quelques jours. Vous n’avez rien à faire."
     },
     processing: {
       label: "En préparation",
-      reason: "Les premières données de {provider} sont en route."
+      reason: "Les premières données de {provider} sont en route. Vous n’avez rien à faire."
     },
     connected: { label: "Connexion active", reason: "" },
     reauth: {
@@ -1066,29 +1332,33 @@ var fr = {
     },
     error_permissions: {
       label: "Autorisation manquante",
-      reason: "Le compte que vous avez utilisé chez {provider} ne peut pas voir les données. Identifiez-vous avec un compte qui le peut, ou faites étendre ses droits."
+      reason: "Le compte que vous avez utilisé chez {provider} ne peut pas voir les données. Demandez plus de droits à votre administrateur chez {provider}, ou identifiez-vous à nouveau avec un compte qui les a."
     },
     error_no_account_setup: {
       label: "Non configurée",
-      reason: "La configuration chez {provider} est incomplète. Identifiez-vous à nouveau pour la terminer."
+      reason: "Votre compte chez {provider} n’est pas entièrement configuré. Terminez la configuration chez {provider}, puis identifiez-vous à nouveau."
     },
     unknown: {
-      label: "Statut incertain",
-      reason: "{provider} signale un statut que nous ne connaissons pas (« {detail} »). S’identifier à nouveau suffit en général."
+      label: "Problème signalé",
+      reason: "{provider} signale un problème que nous ne connaissons pas (« {detail} »). Identifiez-vous à nouveau : cela suffit en général. Sinon, contactez l’assistance."
     },
     disconnecting: {
       label: "Déconnexion en cours",
-      reason: "{provider} doit encore confirmer la fin. Cela continue tout seul."
+      reason: "{provider} doit encore confirmer la fin. Vous n’avez rien à faire."
     },
     disconnected: {
       label: "Connexion terminée",
-      reason: "Plus aucune donnée ne peut être lue."
+      reason: "Plus aucune donnée ne peut être lue. Connectez-la à nouveau pour l’utiliser ici."
     }
+  },
+  otherStatus: {
+    label: "Autre statut",
+    reason: "{provider} signale « {detail} », que cette page ne connaît pas encore. Vous n’avez rien à faire. S’il manque des données, contactez l’assistance."
   },
   problem: {
     connect_again: "Un autre compte avait connecté cette entreprise et l’a déconnectée. Connectez-la à nouveau pour l’utiliser ici.",
-    transferred: "Cette entreprise appartient désormais à un autre compte.",
-    another_company: "La dernière fois, vous avez choisi une autre entreprise, qui est maintenant une connexion à part. Celle-ci vous attend toujours.",
+    transferred: "Cette entreprise appartient désormais à un autre compte. Vous n’avez rien à faire. Si c’est une erreur, contactez l’assistance.",
+    another_company: "La dernière fois, vous avez choisi une autre entreprise, qui est maintenant une connexion à part. Identifiez-vous à nouveau, et choisissez cette entreprise.",
     disconnect_refused: "{provider} a refusé de mettre fin à cette connexion. Identifiez-vous à nouveau, puis déconnectez-la encore une fois.",
     entity_disconnect_refused: "{provider} a refusé de déconnecter une entité juridique de cette connexion. Déconnectez-la encore une fois ; si cela échoue, contactez l’assistance."
   },
@@ -1107,6 +1377,23 @@ var fr = {
     plans_enrollments: "adhésions aux régimes",
     recordkeeping: "dossiers de retraite",
     ssn: "numéros de sécurité sociale"
+  },
+  reads: {
+    title: "Données que {app} demande à lire",
+    benefits: "retenues et cotisations pour les avantages sociaux, et qui y participe",
+    company: "nom légal, numéro fiscal, adresses, services et comptes bancaires de l’entreprise",
+    deduction: "montants retenus pour les avantages sociaux, et qui y participe",
+    directory: "noms, services et responsables de tous les salariés",
+    documents: "formulaires fiscaux et autres documents des salariés",
+    employment: "intitulés de poste, dates de début et de fin, types de contrat et revenus",
+    individual: "adresses personnelles, dates de naissance, e-mails et numéros de téléphone",
+    payment: "dates et totaux de chaque paie",
+    pay_statement: "salaire, impôts et retenues de chaque salarié pour chaque paie",
+    plans: "les régimes d’avantages sociaux de l’entreprise et leurs conditions",
+    plans_dependents: "les proches couverts par un régime",
+    plans_enrollments: "qui participe à quel régime",
+    recordkeeping: "cotisations aux régimes de retraite et leurs soldes",
+    ssn: "le numéro de sécurité sociale de chaque salarié"
   },
   confirm: {
     checking: "Un instant : nous regardons ce qui a été connecté…",
@@ -1135,7 +1422,7 @@ var fr = {
     anotherText: "Vous avez choisi autre chose. C’est maintenant une connexion à part ; l’autre demande toujours votre attention.",
     unhealthy: "Connexion établie : {name}, mais elle ne fonctionne pas encore",
     pending: "Presque terminé",
-    pendingText: "Finch n’a pas encore terminé. Votre connexion apparaîtra ici toute seule, le plus souvent en quelques minutes.",
+    pendingText: "Finch n’a pas encore terminé. Votre connexion apparaîtra ici toute seule, le plus souvent en quelques minutes. Inutile de connecter à nouveau.",
     failed: "Cela n’a pas fonctionné",
     refused: "Rien n’a été connecté",
     closedText: "Vous avez fermé Finch Connect avant la fin.",
@@ -1168,28 +1455,28 @@ var fr = {
     connection_busy: "Cette connexion est en cours de modification. Patientez un instant, puis réessayez.",
     connection_ended: "La connexion a pris fin chez le fournisseur avant d’être achevée. Veuillez connecter à nouveau.",
     connection_limit: "Votre compte a déjà toutes les connexions auxquelles il a droit. Déconnectez-en d’abord une, ou ouvrez ses détails pour lui ajouter un identifiant.",
-    connection_not_found: "Cette connexion n’existe plus.",
+    connection_not_found: "Cette connexion n’existe plus. Si vous en avez encore besoin, connectez-la à nouveau.",
     customer_unknown: "Votre session n’indique pas à quel compte vous appartenez. Identifiez-vous à nouveau, ou contactez l’assistance.",
     disconnect_refused: "Le fournisseur a refusé de mettre fin à cette connexion. Identifiez-vous à nouveau chez lui, puis déconnectez-la encore une fois.",
     exchange_uncertain: "La réponse de Finch s’est perdue. Veuillez connecter à nouveau ; la tentative précédente ne vous gênera pas.",
     finch_misconfigured: "La connexion est impossible pour le moment. Nous en sommes informés ; veuillez réessayer plus tard.",
-    finch_refused: "Finch n’a pas accepté cette demande. Veuillez réessayer, ou choisir un autre fournisseur.",
+    finch_refused: "Finch n’a pas accepté cette demande. Veuillez réessayer, ou choisir un autre fournisseur. Si cela échoue aussi, contactez l’assistance.",
     finch_unavailable: "Finch est injoignable pour le moment. Veuillez réessayer dans quelques minutes.",
     not_allowed: "Votre session ne le permet pas. Identifiez-vous à nouveau, ou contactez l’assistance.",
-    internal_error: "Un problème est survenu de notre côté. Veuillez réessayer.",
-    invalid_request: "Cette demande n’était pas valide. Veuillez recommencer.",
-    mode_not_allowed: "Cette page ne peut pas commencer une connexion de cette manière.",
-    return_to_not_allowed: "Cette page ne peut pas commencer une connexion. Ouvrez-la à son adresse habituelle.",
-    route_not_found: "Cette partie du service est introuvable. Veuillez recharger la page.",
+    internal_error: "Un problème est survenu de notre côté. Veuillez réessayer. Si cela se reproduit, contactez l’assistance.",
+    invalid_request: "Cette demande n’était pas valide. Rechargez la page et recommencez. Si cela se reproduit, contactez l’assistance.",
+    mode_not_allowed: "Cette page n’est pas configurée pour connecter de cette manière. Vous ne pouvez rien faire ici ; contactez l’assistance.",
+    return_to_not_allowed: "Cette page n’est pas configurée pour connecter. Ouvrez-la à son adresse habituelle, ou contactez l’assistance.",
+    route_not_found: "Cette partie du service est introuvable. Rechargez la page. Si cela se reproduit, contactez l’assistance.",
     session_expired: "Ce lien ou cette tentative est trop ancien. Veuillez connecter à nouveau.",
     session_not_found: "Cette tentative est inconnue, ou n’est pas la vôtre. Veuillez connecter à nouveau.",
     session_used: "Cette tentative a déjà servi. Si votre connexion n’apparaît pas ici, connectez à nouveau.",
-    signature_invalid: "Ce message ne vient pas de Finch.",
+    signature_invalid: "Ce message ne vient pas de Finch. Veuillez recommencer.",
     too_many_logins: "Cette connexion a le plus grand nombre possible d’identifiants. Déconnectez-la, puis connectez-la à nouveau.",
     too_many_requests: "Trop de tentatives. Patientez quelques minutes, puis réessayez.",
     unauthorized: "Votre session est terminée. Veuillez vous identifier à nouveau.",
     unreachable: "Le service ne répond pas. Vérifiez votre réseau, puis réessayez.",
-    unexpected: "Un imprévu est survenu. Veuillez réessayer."
+    unexpected: "Un imprévu est survenu. Veuillez réessayer. Si cela se reproduit, contactez l’assistance."
   }
 };
 
@@ -1207,7 +1494,9 @@ var FOR_SUPPORT = [
   "cannot_connect",
   "customer_unknown",
   "finch_misconfigured",
+  "mode_not_allowed",
   "not_allowed",
+  "return_to_not_allowed",
   "too_many_logins"
 ];
 var WITHOUT_RETRY = [...FOR_SUPPORT, "connection_limit"];
@@ -1285,6 +1574,9 @@ function pendingReturn(reference) {
     spins: true
   };
 }
+function isUndecided({ title }) {
+  return title === "result.pending" || title === "finishing";
+}
 function frameClosed(hasFailed, retry, reference) {
   return hasFailed ? { kind: "bad", title: "result.failed", text: "failure.finch_refused", reference, retry } : { kind: "info", title: "result.refused", text: "result.closedText", retry };
 }
@@ -1325,8 +1617,8 @@ function readReturn(address, now) {
   const url = new URL(address);
   const completion = new URLSearchParams(url.hash.replace(ROUTE, "")).get("completion");
   const pairs = [...url.searchParams];
-  const mark = pairs.findLastIndex(([name, value]) => name === "finch" && value === "return");
-  const ours = new Map(mark < 0 ? [] : pairs.slice(mark + 1));
+  const mark2 = pairs.findLastIndex(([name, value]) => name === "finch" && value === "return");
+  const ours = new Map(mark2 < 0 ? [] : pairs.slice(mark2 + 1));
   const status = ours.get("status");
   const error = ours.get("error");
   const isOurs = Boolean(error) || status !== void 0 && OUTCOMES.includes(status);
@@ -1335,7 +1627,7 @@ function readReturn(address, now) {
   const landing = { error, status, completion, at: now };
   for (const name of DETAILS) landing[name] = ours.get(name);
   landing.reference = REFERENCE.exec(ours.get("reference") ?? "")?.[0];
-  url.search = String(new URLSearchParams(pairs.slice(0, mark)));
+  url.search = String(new URLSearchParams(pairs.slice(0, mark2)));
   return { landing, rest: url.href };
 }
 var memory = {
@@ -1438,267 +1730,8 @@ function drawing(viewBox, shapes, name = "") {
   return drawn;
 }
 
-// src/styles.ts
-var STYLES = `
-:host {
-  --_text: var(--finch-text, light-dark(#1b2430, #e8ecf1));
-  --_soft: var(--finch-text-soft, light-dark(#556070, #a3adba));
-  --_surface: var(--finch-surface, light-dark(#ffffff, #171c23));
-  --_line: var(--finch-line, light-dark(#e1e5ea, #2c343f));
-  --_accent: var(--finch-accent, light-dark(#3347c9, #9db0ff));
-  --_on-accent: var(--finch-on-accent, light-dark(#ffffff, #10183f));
-  --_good: var(--finch-good, light-dark(#12704a, #5fd3a2));
-  --_wait: var(--finch-wait, light-dark(#845100, #f0b955));
-  --_bad: var(--finch-bad, light-dark(#b3261e, #ff8f85));
-  --_on-bad: var(--finch-on-bad, light-dark(#ffffff, #3a0906));
-  --_radius: var(--finch-radius, 12px);
-  --_control: calc(var(--_radius) * 0.66);
-  --_shadow: 0 1px 2px light-dark(rgb(20 30 50 / 6%), rgb(0 0 0 / 40%));
-  display: block;
-  container-type: inline-size;
-  /* A size container has no intrinsic width. This is the width for layouts that need one. */
-  contain-intrinsic-inline-size: min(46em, 100vw - 2em);
-  min-inline-size: 0;
-  max-inline-size: 100%;
-  color: var(--_text);
-  font-family: var(--finch-font, inherit);
-  line-height: 1.5;
-  text-align: start;
-}
-:host([hidden]), [hidden] { display: none !important; }
-*, ::before, ::after { box-sizing: border-box; }
-h2, h3, h4, h5, p, ul, dl, dd { margin: 0; padding: 0; }
-ul { list-style: none; }
-button { font: inherit; color: inherit; }
-bdi { overflow-wrap: anywhere; text-align: match-parent; }
-/* Ids and codes read from left to right in any language. */
-code { direction: ltr; unicode-bidi: isolate; }
-/* Letters that are joined in a script such as Arabic must stay joined. */
-:is(h2, h3, .mark):dir(rtl) { letter-spacing: normal; }
-svg { flex: none; width: 1.25em; height: 1.25em; }
-.unseen {
-  position: absolute; width: 1px; height: 1px; overflow: hidden;
-  clip-path: inset(50%); white-space: nowrap;
-}
-.root { display: grid; gap: 1.5em; }
-/* A long word must not make a column wider than the element. */
-.root, .group, .cards { grid-template-columns: minmax(0, 1fr); }
-.all > :empty { display: none; }
-
-header { display: flex; gap: 1em; align-items: center; justify-content: space-between; }
-h2 { font-size: 1.375em; line-height: 1.25; font-weight: 650; letter-spacing: -0.015em; text-wrap: balance; }
-h2, h3 { overflow-wrap: break-word; }
-h2:focus, h3:focus { outline: none; }
-.summary { display: flex; gap: 0.4em; align-items: center; margin-top: 0.2em; color: var(--_soft); font-size: 0.9375em; }
-.summary.bad { color: var(--tone); font-weight: 550; }
-.group { display: grid; gap: 0.75em; }
-.group > h3, .ended > summary { font-size: 0.8125em; font-weight: 600; color: var(--_soft); }
-.ended > summary h3 { display: flex; gap: 0.4em; align-items: center; font: inherit; }
-
-.button {
-  display: inline-flex; gap: 0.5em; align-items: center; justify-content: center;
-  min-height: 2.67em; padding: 0.43em 1em;
-  border: 1px solid var(--_line); border-radius: var(--_control);
-  background: var(--_surface); color: var(--_text);
-  font-size: 0.9375em; font-weight: 550; line-height: 1.25; text-decoration: none; cursor: pointer;
-  transition: background-color 120ms, border-color 120ms, box-shadow 120ms;
-}
-.button:hover { background: color-mix(in oklab, var(--_surface), var(--_text) 5%); border-color: color-mix(in oklab, var(--_line), var(--_text) 18%); }
-.button:active { background: color-mix(in oklab, var(--_surface), var(--_text) 10%); }
-.button.primary { border-color: transparent; background: var(--_accent); color: var(--_on-accent); box-shadow: var(--_shadow); }
-.button.primary:hover { background: color-mix(in oklab, var(--_accent), var(--_text) 14%); }
-.button.danger { border-color: transparent; background: var(--_bad); color: var(--_on-bad); }
-.button.danger:hover { background: color-mix(in oklab, var(--_bad), var(--_text) 14%); }
-.button.quiet { border-color: transparent; background: none; color: var(--_soft); }
-.button.quiet:hover { background: color-mix(in oklab, transparent, var(--_text) 7%); color: var(--_text); }
-.button.quiet.ends { color: var(--_bad); }
-.button.icon { padding: 0.43em; min-width: 2.67em; }
-.button[aria-disabled="true"] { cursor: progress; }
-.button[aria-disabled="true"]:not(.busy) { opacity: 0.55; }
-:focus-visible { outline: 2px solid var(--_accent); outline-offset: 2px; }
-.chevron { transition: rotate 160ms; }
-[aria-expanded="true"] .chevron, [open] > summary .chevron { rotate: 180deg; }
-
-.spinner {
-  flex: none; width: 1em; height: 1em; border-radius: 50%;
-  border: 2px solid color-mix(in oklab, currentcolor 30%, transparent); border-top-color: currentcolor;
-  animation: turn 800ms linear infinite;
-}
-@keyframes turn { to { rotate: 1turn; } }
-
-.cards { display: grid; gap: 0.75em; }
-.card {
-  border: 1px solid var(--_line); border-radius: var(--_radius);
-  background: var(--_surface); box-shadow: var(--_shadow);
-  animation: appear 220ms ease-out;
-}
-@keyframes appear { from { opacity: 0; translate: 0 4px; } }
-.row { display: grid; grid-template-columns: auto minmax(0, 1fr) auto auto; gap: 0.25em 0.9em; align-items: center; padding: 0.9em 1em; }
-.mark {
-  display: grid; place-items: center; width: 2.67em; height: 2.67em; border-radius: calc(var(--_radius) * 0.75);
-  background: light-dark(oklch(0.94 0.04 var(--hue, 250)), oklch(0.32 0.05 var(--hue, 250)));
-  color: light-dark(oklch(0.42 0.11 var(--hue, 250)), oklch(0.88 0.08 var(--hue, 250)));
-  font-size: 0.9375em; font-weight: 650; letter-spacing: -0.01em; user-select: none;
-}
-.who h4 {
-  font-size: 1em; font-weight: 600; line-height: 1.35;
-  display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 4; overflow: hidden;
-}
-.who { overflow: hidden; }
-.facts { display: flex; flex-wrap: wrap; margin-inline-start: -0.95em; color: var(--_soft); font-size: 0.875em; line-height: 1.45; }
-.facts > * { position: relative; max-width: 100%; max-height: 5.8em; padding-inline-start: 0.95em; overflow: hidden; overflow-wrap: anywhere; }
-/* The text of a button without a border ends where the other buttons end. */
-.row > .quiet, .body .quiet { padding-inline: 0.6em; margin-inline-end: -0.6em; }
-/* A separator at the beginning of a line is outside the visible area. */
-.facts > ::before { content: "·"; content: "·" / ""; position: absolute; inset-inline-start: 0; width: 0.95em; text-align: center; color: color-mix(in oklab, var(--_soft), transparent 35%); }
-
-.status { display: inline-flex; gap: 0.45em; align-items: center; font-size: 0.8125em; font-weight: 600; white-space: nowrap; color: var(--tone); }
-.chip { padding-block: 0.2em; padding-inline: 0.62em 0.74em; border-radius: 99px; background: color-mix(in oklab, var(--_surface), var(--tone) 11%); }
-.status::before { content: ""; width: 0.5em; height: 0.5em; border-radius: 50%; background: currentcolor; }
-.status.spins::before { content: none; }
-.good { --tone: var(--_good); }
-.wait { --tone: var(--_wait); }
-.bad { --tone: var(--_bad); }
-.over, .info { --tone: var(--_soft); }
-
-.reason {
-  grid-column: 2 / -1; display: flex; gap: 0.75em 1.33em; align-items: center; justify-content: space-between;
-  margin-top: 0.45em; color: var(--_soft); font-size: 0.9375em; text-wrap: pretty;
-}
-.card.attention { border-color: color-mix(in oklab, var(--_line), var(--tone) 55%); }
-.card.attention .row { background: color-mix(in oklab, transparent, var(--tone) 5%); border-radius: calc(var(--_radius) - 1px); }
-.card.attention .reason { color: var(--_text); }
-.reason .button { flex: none; font-size: 1em; }
-
-.body { display: grid; gap: 1.1em; padding: 1em; border-top: 1px solid var(--_line); }
-.body h5 { font-size: 0.8125em; font-weight: 600; color: var(--_soft); }
-.logins { display: grid; }
-.logins > li { padding: 0.6em 0; border-bottom: 1px solid var(--_line); }
-.logins > li:last-child { border-bottom: 0; padding-bottom: 0; }
-.login { display: flex; flex-wrap: wrap; gap: 0.1em 0.9em; align-items: baseline; justify-content: space-between; }
-.login strong { font-weight: 600; font-size: 0.9375em; }
-.login .status { color: var(--tone); }
-.small { color: var(--_soft); font-size: 0.875em; text-wrap: pretty; }
-.first::first-letter { text-transform: uppercase; }
-.known { display: grid; gap: 0.25em; font-size: 0.875em; }
-.known > div { display: grid; grid-template-columns: 7em minmax(0, 1fr); gap: 0.9em; }
-.known dt { color: var(--_soft); overflow-wrap: anywhere; }
-.entities { display: grid; gap: 0.3em; margin-top: 0.5em; font-size: 0.875em; }
-.entities li { display: flex; flex-wrap: wrap; gap: 0 0.9em; align-items: center; padding-inline-start: 0.8em; border-inline-start: 2px solid var(--_line); }
-.entities bdi { flex: 1 1 12em; }
-.entities .button { min-height: 2em; padding-block: 0.2em; font-size: 1em; }
-code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; font-size: 0.9em; overflow-wrap: anywhere; }
-.actions { display: flex; flex-wrap: wrap; gap: 0.6em; align-items: center; }
-.body .actions { justify-content: space-between; }
-
-.notice {
-  display: grid; grid-template-columns: auto minmax(0, 1fr) auto; gap: 0 0.8em;
-  padding: 0.9em 1em; border-radius: var(--_radius);
-  border: 1px solid color-mix(in oklab, var(--_line), var(--tone) 40%);
-  background: color-mix(in oklab, var(--_surface), var(--tone) 7%);
-  animation: appear 220ms ease-out;
-}
-.notice > svg, .notice > .spinner { margin-top: 0.12em; color: var(--tone); }
-.notice > .spinner { width: 1.15em; height: 1.15em; }
-.notice h3 { font-size: 1em; font-weight: 600; }
-.notice p { color: var(--_soft); font-size: 0.9375em; text-wrap: pretty; overflow-wrap: anywhere; }
-.notice .actions { margin-top: 0.7em; }
-.notice .close { margin-block-start: -0.48em; margin-inline-end: -0.53em; align-self: start; }
-.notice small { font-size: 0.875em; }
-
-.question { padding: 1.5em; border: 1px solid color-mix(in oklab, var(--_line), var(--_accent) 55%); border-radius: var(--_radius); background: var(--_surface); box-shadow: 0 8px 30px light-dark(rgb(20 30 50 / 9%), rgb(0 0 0 / 45%)); display: grid; gap: 1em; animation: appear 220ms ease-out; }
-.question h3 { font-size: 1.25em; font-weight: 650; letter-spacing: -0.01em; }
-.question p { color: var(--_soft); text-wrap: pretty; }
-.facts-list { display: grid; gap: 0.5em; padding: 0.9em 1em; border-radius: var(--_control); background: color-mix(in oklab, var(--_surface), var(--_text) 4%); }
-.facts-list > div { display: grid; grid-template-columns: minmax(5.5em, auto) minmax(0, 1fr); gap: 0.9em; }
-.facts-list dt { color: var(--_soft); }
-.facts-list dd { display: grid; gap: 0.25em; font-weight: 600; }
-
-.empty { display: grid; justify-items: center; gap: 1.1em; padding: 2.75em 1.5em; border: 1px solid var(--_line); border-radius: var(--_radius); background: var(--_surface); text-align: center; box-shadow: var(--_shadow); }
-.empty > svg { width: 11em; height: auto; color: var(--_accent); }
-.empty h3 { font-size: 1.25em; font-weight: 650; letter-spacing: -0.01em; text-wrap: balance; }
-.empty > p { max-width: 30em; color: var(--_soft); margin-top: -0.6em; text-wrap: balance; }
-.empty ul { display: grid; gap: 0.7em; max-width: 32em; text-align: start; font-size: 0.9375em; }
-.empty li { display: grid; grid-template-columns: auto 1fr; gap: 0.7em; color: var(--_soft); text-wrap: pretty; }
-.empty li svg { margin-top: 0.1em; color: var(--_good); }
-.empty .button { margin-top: 0.43em; min-height: 2.93em; padding-inline: 1.4em; }
-
-.bone { border-radius: 6px; background: color-mix(in oklab, var(--_surface), var(--_text) 9%); animation: breathe 1.4s ease-in-out infinite alternate; }
-.bone.mark { border-radius: calc(var(--_radius) * 0.75); }
-.bone.line { height: 0.85em; }
-@keyframes breathe { to { background: color-mix(in oklab, var(--_surface), var(--_text) 4%); } }
-.bones { display: grid; gap: 0.5em; }
-.bones :first-child { width: min(17em, 70%); }
-.bones :last-child { width: min(11em, 45%); }
-.card.still { animation: none; box-shadow: none; }
-.slow { color: var(--_soft); font-size: 0.875em; text-align: center; }
-
-.ended > summary { display: inline-block; padding: 0.43em 0.74em; margin-inline-start: -0.74em; border-radius: var(--_control); cursor: pointer; list-style: none; }
-.ended > summary::-webkit-details-marker { display: none; }
-.ended > summary:hover { color: var(--_text); background: color-mix(in oklab, transparent, var(--_text) 6%); }
-.ended > .cards { margin-top: 0.6em; }
-.ended .card { box-shadow: none; background: none; }
-.ended .mark { filter: grayscale(1); }
-.more { justify-self: center; }
-
-dialog {
-  width: min(31em, calc(100vw - 2em)); max-height: min(42em, calc(100dvh - 2em)); padding: 0; overflow: auto;
-  border: 1px solid var(--_line); border-radius: calc(var(--_radius) * 1.15);
-  background: var(--_surface); color: var(--_text);
-  box-shadow: 0 20px 60px rgb(10 15 30 / 30%);
-}
-dialog[open] { animation: appear 180ms ease-out; }
-dialog::backdrop { background: rgb(12 16 26 / 50%); }
-.sheet { display: grid; gap: 1em; padding: 1.5em; }
-.sheet h2 { font-size: 1.25em; text-wrap: pretty; }
-.sheet p { color: var(--_soft); text-wrap: pretty; }
-.sheet ul { display: grid; gap: 0.6em; padding: 0.9em 1em; border-radius: var(--_control); background: color-mix(in oklab, var(--_surface), var(--_text) 4%); }
-/* Always visible, so that focusing a button does not scroll the beginning of the dialog away. */
-.sheet .actions { position: sticky; bottom: 0; justify-content: flex-end; margin: 0 -1.5em -1.5em; padding: 0.75em 1.5em 1.5em; background: var(--_surface); }
-
-@container (width < 36em) {
-  header { align-items: stretch; flex-direction: column; }
-  .row { grid-template-columns: auto minmax(0, 1fr) auto; align-items: start; padding: 0.9em; }
-  .row > .status { grid-column: 2; grid-row: 2; justify-self: start; }
-  .status { white-space: normal; }
-  .row > .toggle { grid-column: 3; grid-row: 1; margin-top: -0.15em; }
-  .toggle .words { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
-  .row > .again { grid-column: 1 / -1; justify-self: stretch; margin: 0.4em 0 0; }
-  .facts > :first-child { flex-basis: 100%; }
-  .reason { grid-column: 1 / -1; flex-direction: column; align-items: stretch; margin-top: 0.35em; }
-  .reason .button, .question .button, .empty .button { width: 100%; }
-  .body .button { flex: 1 1 auto; margin: 0; }
-  .empty { padding: 2em 1.1em; }
-}
-@media (width < 36rem) {
-  dialog { width: calc(100vw - 1.5em); margin-bottom: 0.75em; }
-  .sheet .button { flex: 1 1 auto; }
-}
-@media (width < 36rem) and (height >= 30rem) {
-  .sheet .actions { flex-direction: column-reverse; align-items: stretch; }
-}
-@media (prefers-reduced-motion: reduce) {
-  *, ::before, ::after { animation-duration: 1ms !important; animation-iteration-count: 1 !important; transition-duration: 1ms !important; }
-  .spinner { border-top-color: color-mix(in oklab, currentcolor 30%, transparent); border-inline-end-color: currentcolor; }
-}
-@media (forced-colors: active) {
-  .status::before { background: CanvasText; }
-  .spinner { forced-color-adjust: none; border-color: GrayText; border-top-color: CanvasText; }
-  .bone { background: GrayText; }
-  .button[aria-disabled="true"]:not(.busy) { border-color: GrayText; color: GrayText; opacity: 1; }
-}
-`;
-var shared;
-function sheet() {
-  if (!shared) {
-    shared = new CSSStyleSheet();
-    shared.replaceSync(STYLES);
-  }
-  return shared;
-}
-
 // src/views/view.ts
-function button(view, act, text, run, { kind = "", icon: sign, label, always, chevron, expanded, controls } = {}) {
+function button(view, act, text, run, { kind = "", icon: sign, label, always, chevron, expanded, controls: controls2 } = {}) {
   const part = "button";
   const busy = view.busy === act;
   return h(
@@ -1713,7 +1746,7 @@ function button(view, act, text, run, { kind = "", icon: sign, label, always, ch
       "aria-disabled": view.busy && !always ? "true" : null,
       "aria-busy": busy ? "true" : null,
       "aria-expanded": expanded === void 0 ? null : String(expanded),
-      "aria-controls": controls,
+      "aria-controls": controls2,
       onclick: run
     },
     busy ? spinner() : sign && icon(sign),
@@ -1746,8 +1779,22 @@ function loginName({ words }, login, place) {
     )
   );
 }
-function referenceLine({ words }, reference) {
-  return reference && h("p", {}, h("small", {}, words.nodes("reference", { id: reference })));
+function referenceLine(view, reference) {
+  if (!reference) return null;
+  const { words } = view;
+  const text = words.nodes("reference", { id: reference });
+  return h("p", {}, h("small", {}, text, supportLink(view, reference, { before: " · " })));
+}
+function supportLink({ words, support }, reference, { before, ...properties } = {}) {
+  if (!support) return null;
+  const isMail = support.startsWith("mailto:") && !support.includes("?");
+  const text = reference && isMail ? words.plain("reference", { id: reference }) : "";
+  const subject = text.replace(/[\u2068\u2069]/g, "");
+  const href = subject ? `${support}?subject=${encodeURIComponent(subject)}` : support;
+  return [before, h("a", { ...properties, href }, words.text("support"))];
+}
+function safeLink(link) {
+  return link !== null && /^(https?:|mailto:|\/)/.test(link) ? link : null;
 }
 function failureText({ words }, failure) {
   return words.text(failurePath(failure.code));
@@ -1758,14 +1805,18 @@ function fact(term, ...value) {
 
 // src/views/details.ts
 function details(view, content) {
-  const { connection } = content;
+  const { connection, inCompany } = content;
   const { words } = view;
   const { company, provider } = view.names(connection);
+  const { checked_at, company_id, company_name, provider_id } = connection;
+  const named = entitiesOf(connection).filter((entity) => entity.name);
+  const entities = new Set(named.toSorted(byName).map((entity) => words.entity(entity)));
+  const companies = !company_name && entities.size > 1 ? words.list([...entities]) : company;
   return [
     h(
       "div",
       {},
-      h("h5", {}, words.text("card.loginsTitle")),
+      h(inCompany ? "h6" : "h5", {}, words.text("card.loginsTitle")),
       h(
         "ul",
         { class: "logins" },
@@ -1778,9 +1829,15 @@ function details(view, content) {
     h(
       "dl",
       { class: "known" },
-      fact(words.text("confirm.company"), h("bdi", {}, company)),
+      fact(words.text("confirm.company"), h("bdi", {}, companies)),
       fact(words.text("confirm.provider"), h("bdi", {}, provider)),
-      fact(words.text("card.companyId"), h("code", {}, connection.company_id))
+      fact(words.text("card.companyId"), h("code", {}, company_id)),
+      fact(
+        words.text("card.lastCheck"),
+        checked_at ? words.moment(checked_at) : words.text("card.unchecked")
+      ),
+      // Support finds the history of a connection by its ids.
+      view.support && fact(words.text("card.help"), supportLink(view, `${provider_id} ${company_id}`))
     ),
     connection.status !== "disconnecting" && buttons(view, content)
   ];
@@ -1835,6 +1892,34 @@ function buttons(view, { connection, connect, askToDisconnect }) {
   );
 }
 
+// src/views/mark.ts
+var broken = /* @__PURE__ */ new Set();
+function mark(providerId, name, icon2) {
+  const mark2 = h("span", { class: "mark", "aria-hidden": "true" }, initials(name));
+  mark2.style.setProperty("--hue", String(hueOf(providerId)));
+  if (!icon2 || broken.has(icon2)) return mark2;
+  const image = h("img", {
+    alt: "",
+    width: 40,
+    height: 40,
+    loading: "lazy",
+    decoding: "async",
+    referrerpolicy: "no-referrer",
+    // The letters stay until then.
+    onload: () => {
+      mark2.classList.add("pictured");
+      mark2.replaceChildren(image);
+    },
+    onerror: () => {
+      broken.add(icon2);
+      image.remove();
+    },
+    src: icon2
+  });
+  mark2.append(image);
+  return mark2;
+}
+
 // src/views/card.ts
 function card(view, content) {
   const { connection, id, open, connect, toggle } = content;
@@ -1842,19 +1927,13 @@ function card(view, content) {
   const ended = connection.status === "disconnected";
   const { problem } = connection;
   const explained = !ended || problem === "transferred" || problem === "connect_again";
-  const mark = h(
-    "span",
-    { class: "mark", "aria-hidden": "true" },
-    initials(view.names(connection).provider)
-  );
-  mark.style.setProperty("--hue", String(hueOf(connection.provider_id)));
   const again = `again:${keyOf(connection)}`;
   return [
     h(
       "div",
       { class: "row" },
-      mark,
-      facts(view, connection),
+      mark(connection.provider_id, view.names(connection).provider, connection.provider_icon),
+      facts(view, content),
       statusLabel(view, connection.status, "chip"),
       ended ? button(view, again, words.text("connectAgain"), () => connect(again), {
         kind: "quiet again",
@@ -1872,29 +1951,38 @@ function card(view, content) {
     h("div", { id, class: "body", hidden: !open }, open && details(view, content))
   ];
 }
-function facts({ words, names }, connection) {
+function facts({ words, names }, content) {
+  const { connection, inCompany, isCheckedLately: isCheckedLately2 } = content;
   const { company, provider } = names(connection);
   const { checked_at, logins, problem, status, updated_at } = connection;
+  const entities = entitiesOf(connection);
+  const some = entities.filter(isLiving).length;
+  const n = entities.length;
   const end = problem ? "card.changed" : "card.ended";
   return h(
     "div",
     { class: "who" },
-    h("h4", { title: company }, h("bdi", {}, company)),
+    inCompany ? h("h5", {}, h("span", { class: "unseen" }, company, " "), h("bdi", {}, provider)) : h("h4", { title: company }, h("bdi", {}, company)),
     h(
       "p",
       { class: "facts" },
-      h("span", {}, h("bdi", {}, provider)),
+      !inCompany && h("span", {}, h("bdi", {}, provider)),
       status === "disconnected" ? h("span", {}, words.plain(end, { date: words.date(updated_at) })) : [
         h("span", {}, words.plain("card.logins", { n: logins.length })),
-        checked_at ? words.time("card.checked", checked_at) : h("span", {}, words.text("card.unchecked"))
+        n > 1 && h(
+          "span",
+          {},
+          words.plain(some < n ? "card.someEntities" : "card.entities", { n, some })
+        ),
+        !isCheckedLately2 && (checked_at ? words.time("card.checked", checked_at) : h("span", {}, words.text("card.unchecked")))
       ]
     )
   );
 }
 function reason(view, { connection, connect }) {
   const { words, names } = view;
-  const { problem, status } = connection;
-  const path = problem && words.find(`problem.${problem}`) ? `problem.${problem}` : `status.${status}.reason`;
+  const { status } = connection;
+  const path = reasonPath(view, connection);
   const repair = `repair:${keyOf(connection)}`;
   const detail = statusDetail(connection) ?? status;
   return words.text(path) && h(
@@ -1906,6 +1994,474 @@ function reason(view, { connection, connect }) {
       label: actionLabel(view, connection, words.text("repair"))
     })
   );
+}
+function reasonPath({ words }, { problem, status }) {
+  if (problem && words.find(`problem.${problem}`)) {
+    return `problem.${problem}`;
+  }
+  const known = words.find(`status.${status}.reason`) !== null;
+  return known ? `status.${status}.reason` : "otherStatus.reason";
+}
+
+// src/card_list.ts
+var CardList = class {
+  #actions;
+  #cards = /* @__PURE__ */ new Map();
+  #companies = /* @__PURE__ */ new Map();
+  #open = /* @__PURE__ */ new Set();
+  constructor(actions) {
+    this.#actions = actions;
+  }
+  /** Forgets what the person opened. */
+  reset() {
+    this.#cards.clear();
+    this.#companies.clear();
+    this.#open.clear();
+  }
+  has(connection) {
+    return this.#cards.has(keyOf(connection));
+  }
+  draw(list, section, connections, drawing2) {
+    const items = byCompany(connections).map((company) => {
+      const inCompany = company.length > 1;
+      const cards = company.map((one) => this.#card(one, inCompany, drawing2));
+      return inCompany ? this.#company(section, company, cards, drawing2.view) : cards;
+    });
+    arrange(list, items.flat());
+  }
+  #card(connection, inCompany, drawing2) {
+    const { view, paint } = drawing2;
+    const key = keyOf(connection);
+    const item = this.#cards.get(key) ?? h("li", { part: "card" });
+    this.#cards.set(key, item);
+    const open = this.#open.has(key);
+    const isCheckedLately2 = drawing2.isCheckedLately(connection);
+    const facts2 = [connection, open, view.names(connection).provider, inCompany, isCheckedLately2];
+    paint(item, facts2, () => {
+      item.className = `card ${needsAPerson(connection) ? "attention bad" : ""}`;
+      return card(view, {
+        connection,
+        open,
+        inCompany,
+        isCheckedLately: isCheckedLately2,
+        id: `card-${[...this.#cards.keys()].indexOf(key)}`,
+        toggle: () => this.#toggle(key),
+        connect: (act) => this.#actions.connect(act),
+        askToDisconnect: (act, entity) => this.#actions.askToDisconnect(connection, act, entity)
+      });
+    });
+    return item;
+  }
+  /** The connections of a company at several providers, under its name. */
+  #company(section, connections, cards, { words }) {
+    const [first] = connections;
+    const key = `${section}:${first?.company_id}`;
+    const item = this.#companies.get(key) ?? h("li", { class: "company", part: "company" }, h("h4"), h("ul", { class: "cards" }));
+    this.#companies.set(key, item);
+    const [title, list] = item.children;
+    const named = connections.find((one) => one.company_name) ?? first;
+    if (title && named) title.textContent = words.company(named);
+    if (list) arrange(list, cards);
+    return item;
+  }
+  #toggle(key) {
+    if (!this.#open.delete(key)) this.#open.add(key);
+    this.#actions.toggled();
+  }
+};
+function arrange(list, items) {
+  const staying = new Set(items);
+  for (const child of [...list.children]) if (!staying.has(child)) child.remove();
+  for (const [place, item] of items.entries()) {
+    if (list.children[place] !== item) list.insertBefore(item, list.children[place] ?? null);
+  }
+}
+
+// src/styles.ts
+var STYLES = `
+:host {
+  --_text: var(--finch-text, light-dark(#1b2430, #e8ecf1));
+  --_soft: var(--finch-text-soft, light-dark(#556070, #a3adba));
+  --_surface: var(--finch-surface, light-dark(#ffffff, #171c23));
+  --_line: var(--finch-line, light-dark(#e1e5ea, #2c343f));
+  --_accent: var(--finch-accent, light-dark(#3347c9, #9db0ff));
+  --_on-accent: var(--finch-on-accent, light-dark(#ffffff, #10183f));
+  --_good: var(--finch-good, light-dark(#12704a, #5fd3a2));
+  --_wait: var(--finch-wait, light-dark(#845100, #f0b955));
+  --_bad: var(--finch-bad, light-dark(#b3261e, #ff8f85));
+  --_on-bad: var(--finch-on-bad, light-dark(#ffffff, #3a0906));
+  --_radius: var(--finch-radius, 12px);
+  --_control: calc(var(--_radius) * 0.66);
+  --_shadow: 0 1px 2px light-dark(rgb(20 30 50 / 6%), rgb(0 0 0 / 40%));
+  display: block;
+  container-type: inline-size;
+  /* A size container has no intrinsic width. This is the width for layouts that need one. */
+  contain-intrinsic-inline-size: min(46em, 100vw - 2em);
+  min-inline-size: 0;
+  max-inline-size: 100%;
+  color: var(--_text);
+  font-family: var(--finch-font, inherit);
+  line-height: 1.5;
+  text-align: start;
+}
+:host([hidden]), [hidden] { display: none !important; }
+*, ::before, ::after { box-sizing: border-box; }
+h2, h3, h4, h5, h6, p, ul, dl, dd { margin: 0; padding: 0; }
+ul { list-style: none; }
+button { font: inherit; color: inherit; }
+bdi { overflow-wrap: anywhere; text-align: match-parent; }
+/* Ids and codes read from left to right in any language. */
+code { direction: ltr; unicode-bidi: isolate; }
+/* Letters that are joined in a script such as Arabic must stay joined. */
+:is(h2, h3, .mark):dir(rtl) { letter-spacing: normal; }
+a:not(.button) { display: inline-block; min-width: 24px; min-height: 24px; color: inherit; text-underline-offset: 0.15em; }
+svg { flex: none; width: 1.25em; height: 1.25em; }
+.unseen {
+  position: absolute; width: 1px; height: 1px; overflow: hidden;
+  clip-path: inset(50%); white-space: nowrap;
+}
+.root { display: grid; gap: 1.5em; }
+/* A long word must not make a column wider than the element. */
+.root, .group, .cards { grid-template-columns: minmax(0, 1fr); }
+.all > :empty { display: none; }
+
+header { display: flex; gap: 1em; align-items: center; justify-content: space-between; }
+h2 { font-size: 1.375em; line-height: 1.25; font-weight: 650; letter-spacing: -0.015em; text-wrap: balance; }
+h2, h3 { overflow-wrap: break-word; }
+h2:focus, h3:focus { outline: none; }
+.summary { display: flex; gap: 0.4em; align-items: center; margin-top: 0.2em; color: var(--_soft); font-size: 0.9375em; }
+.summary.bad { color: var(--tone); font-weight: 550; }
+.group { display: grid; gap: 0.75em; }
+.group > h3, .ended > summary { font-size: 0.8125em; font-weight: 600; color: var(--_soft); }
+.ended > summary h3 { display: flex; gap: 0.4em; align-items: center; font: inherit; }
+
+.controls { display: grid; grid-template-columns: minmax(11em, 1fr) repeat(3, fit-content(9.8em)); gap: 0.75em; }
+.controls label { display: grid; gap: 0.2em; }
+.controls label > span { color: var(--_soft); font-size: 0.8125em; font-weight: 600; }
+.field {
+  width: 100%; min-height: 2.67em; padding: 0.43em 0.7em;
+  border: 1px solid color-mix(in oklab, var(--_line), var(--_text) 35%); border-radius: var(--_control);
+  background: var(--_surface); color: var(--_text);
+  font: inherit; font-size: 0.9375em; line-height: 1.25; text-overflow: ellipsis;
+}
+.field::placeholder { color: var(--_soft); opacity: 1; }
+.found { grid-column: 1 / -1; display: flex; gap: 0.5em; align-items: center; justify-content: space-between; color: var(--_soft); font-size: 0.9375em; }
+.found:empty { display: none; }
+.found .button { margin-block: -0.4em; margin-inline-end: -1em; }
+.found.none { flex-direction: column; padding: 2em 1em; border: 1px dashed var(--_line); border-radius: var(--_radius); text-align: center; }
+.found.none .button { margin: 0; color: var(--_accent); }
+
+.button {
+  display: inline-flex; gap: 0.5em; align-items: center; justify-content: center;
+  min-height: 2.67em; padding: 0.43em 1em;
+  border: 1px solid var(--_line); border-radius: var(--_control);
+  background: var(--_surface); color: var(--_text);
+  font-size: 0.9375em; font-weight: 550; line-height: 1.25; text-decoration: none; cursor: pointer;
+  transition: background-color 120ms, border-color 120ms, box-shadow 120ms;
+}
+.button:hover { background: color-mix(in oklab, var(--_surface), var(--_text) 5%); border-color: color-mix(in oklab, var(--_line), var(--_text) 18%); }
+.button:active { background: color-mix(in oklab, var(--_surface), var(--_text) 10%); }
+.button.primary { border-color: transparent; background: var(--_accent); color: var(--_on-accent); box-shadow: var(--_shadow); }
+.button.primary:hover { background: color-mix(in oklab, var(--_accent), var(--_text) 14%); }
+.button.danger { border-color: transparent; background: var(--_bad); color: var(--_on-bad); }
+.button.danger:hover { background: color-mix(in oklab, var(--_bad), var(--_text) 14%); }
+.button.quiet { border-color: transparent; background: none; color: var(--_soft); }
+.button.quiet:hover { background: color-mix(in oklab, transparent, var(--_text) 7%); color: var(--_text); }
+.button.quiet.ends { color: var(--_bad); }
+.button.icon { padding: 0.43em; min-width: 2.67em; }
+.button[aria-disabled="true"] { cursor: progress; }
+.button[aria-disabled="true"]:not(.busy) { opacity: 0.55; }
+:focus-visible { outline: 2px solid var(--_accent); outline-offset: 2px; }
+.chevron { transition: rotate 160ms; }
+[aria-expanded="true"] .chevron, [open] > summary .chevron { rotate: 180deg; }
+
+.spinner {
+  flex: none; width: 1em; height: 1em; border-radius: 50%;
+  border: 2px solid color-mix(in oklab, currentcolor 30%, transparent); border-top-color: currentcolor;
+  animation: turn 800ms linear infinite;
+}
+@keyframes turn { to { rotate: 1turn; } }
+
+.cards { display: grid; gap: 0.75em; }
+.card {
+  border: 1px solid var(--_line); border-radius: var(--_radius);
+  background: var(--_surface); box-shadow: var(--_shadow);
+  animation: appear 220ms ease-out;
+}
+@keyframes appear { from { opacity: 0; translate: 0 4px; } }
+.row { display: grid; grid-template-columns: auto minmax(0, 1fr) auto auto; gap: 0.25em 0.9em; align-items: center; padding: 0.9em 1em; }
+.mark {
+  display: grid; flex: none; place-items: center; width: 2.67em; height: 2.67em; border-radius: calc(var(--_radius) * 0.75); overflow: hidden;
+  background: light-dark(oklch(0.94 0.04 var(--hue, 250)), oklch(0.32 0.05 var(--hue, 250)));
+  color: light-dark(oklch(0.42 0.11 var(--hue, 250)), oklch(0.88 0.08 var(--hue, 250)));
+  font-size: 0.9375em; font-weight: 650; letter-spacing: -0.01em; user-select: none;
+}
+.mark.pictured { background: #fff; }
+.mark > img { grid-area: 1 / 1; width: 2.67em; height: 2.67em; padding: 0.2em; border-radius: inherit; object-fit: contain; visibility: hidden; }
+.mark.pictured > img { visibility: visible; }
+.company { border: 1px solid var(--_line); border-radius: var(--_radius); background: var(--_surface); box-shadow: var(--_shadow); overflow: clip; }
+.company > h4 { padding: 0.8em 1em 0.5em; font-size: 1em; font-weight: 600; line-height: 1.35; overflow-wrap: anywhere; }
+.company > .cards { gap: 0; }
+.company .card, .company .card.attention { border: 0; border-top: 1px solid var(--_line); border-radius: 0; background: none; box-shadow: none; animation: none; }
+.company .card.attention .row { border-radius: 0; }
+.who h5 { font-size: 1em; font-weight: 550; line-height: 1.35; overflow-wrap: anywhere; }
+.who h4 {
+  font-size: 1em; font-weight: 600; line-height: 1.35;
+  display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 4; overflow: hidden;
+}
+.who { overflow: hidden; }
+.facts { display: flex; flex-wrap: wrap; margin-inline-start: -0.95em; color: var(--_soft); font-size: 0.875em; line-height: 1.45; }
+.facts > * { position: relative; max-width: 100%; max-height: 5.8em; padding-inline-start: 0.95em; overflow: hidden; overflow-wrap: anywhere; }
+/* The text of a button without a border ends where the other buttons end. */
+.row > .quiet, .body .quiet { padding-inline: 0.6em; margin-inline-end: -0.6em; }
+/* A separator at the beginning of a line is outside the visible area. */
+.facts > ::before { content: "·"; content: "·" / ""; position: absolute; inset-inline-start: 0; width: 0.95em; text-align: center; color: color-mix(in oklab, var(--_soft), transparent 35%); }
+
+.status { display: inline-flex; gap: 0.45em; align-items: center; font-size: 0.8125em; font-weight: 600; white-space: nowrap; color: var(--tone); }
+.chip { padding-block: 0.2em; padding-inline: 0.62em 0.74em; border-radius: 99px; background: color-mix(in oklab, var(--_surface), var(--tone) 11%); }
+.status::before { content: ""; width: 0.5em; height: 0.5em; border-radius: 50%; background: currentcolor; }
+.status.spins::before { content: none; }
+.good { --tone: var(--_good); }
+.wait { --tone: var(--_wait); }
+.bad { --tone: var(--_bad); }
+.over, .info { --tone: var(--_soft); }
+
+.reason {
+  grid-column: 2 / -1; display: flex; gap: 0.75em 1.33em; align-items: center; justify-content: space-between;
+  margin-top: 0.45em; color: var(--_soft); font-size: 0.9375em; text-wrap: pretty;
+}
+.card.attention { border-color: color-mix(in oklab, var(--_line), var(--tone) 55%); }
+.card.attention .row { background: color-mix(in oklab, transparent, var(--tone) 5%); border-radius: calc(var(--_radius) - 1px); }
+.card.attention .reason { color: var(--_text); }
+.reason .button { flex: none; font-size: 1em; }
+
+.body { display: grid; gap: 1.1em; padding: 1em; border-top: 1px solid var(--_line); }
+.body h5, .body h6 { font-size: 0.8125em; font-weight: 600; color: var(--_soft); }
+.logins { display: grid; }
+.logins > li { padding: 0.6em 0; border-bottom: 1px solid var(--_line); }
+.logins > li:last-child { border-bottom: 0; padding-bottom: 0; }
+.login { display: flex; flex-wrap: wrap; gap: 0.1em 0.9em; align-items: baseline; justify-content: space-between; }
+.login strong { font-weight: 600; font-size: 0.9375em; }
+.login .status { color: var(--tone); }
+.small { color: var(--_soft); font-size: 0.875em; text-wrap: pretty; }
+.first::first-letter { text-transform: uppercase; }
+.known { display: grid; gap: 0.25em; font-size: 0.875em; }
+.known > div { display: grid; grid-template-columns: 7em minmax(0, 1fr); gap: 0.9em; }
+.known dt { color: var(--_soft); overflow-wrap: anywhere; }
+.entities { display: grid; gap: 0.3em; margin-top: 0.5em; font-size: 0.875em; }
+.entities li { display: flex; flex-wrap: wrap; gap: 0 0.9em; align-items: center; padding-inline-start: 0.8em; border-inline-start: 2px solid var(--_line); }
+.entities bdi { flex: 1 1 12em; }
+.entities .button { min-height: 2em; padding-block: 0.2em; font-size: 1em; }
+code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; font-size: 0.9em; overflow-wrap: anywhere; }
+.actions { display: flex; flex-wrap: wrap; gap: 0.6em; align-items: center; }
+.body .actions { justify-content: space-between; }
+
+.notice {
+  display: grid; grid-template-columns: auto minmax(0, 1fr) auto; gap: 0 0.8em;
+  padding: 0.9em 1em; border-radius: var(--_radius);
+  border: 1px solid color-mix(in oklab, var(--_line), var(--tone) 40%);
+  background: color-mix(in oklab, var(--_surface), var(--tone) 7%);
+  animation: appear 220ms ease-out;
+}
+.notice > svg, .notice > .spinner { margin-top: 0.12em; color: var(--tone); }
+.notice > .spinner { width: 1.15em; height: 1.15em; }
+.notice h3 { font-size: 1em; font-weight: 600; }
+.notice p { color: var(--_soft); font-size: 0.9375em; text-wrap: pretty; overflow-wrap: anywhere; }
+.notice .actions { margin-top: 0.7em; }
+.notice .close { margin-block-start: -0.48em; margin-inline-end: -0.53em; align-self: start; }
+.notice small { font-size: 0.875em; }
+
+.question { padding: 1.5em; border: 1px solid color-mix(in oklab, var(--_line), var(--_accent) 55%); border-radius: var(--_radius); background: var(--_surface); box-shadow: 0 8px 30px light-dark(rgb(20 30 50 / 9%), rgb(0 0 0 / 45%)); display: grid; gap: 1em; animation: appear 220ms ease-out; }
+.question h3 { font-size: 1.25em; font-weight: 650; letter-spacing: -0.01em; }
+.question p { color: var(--_soft); text-wrap: pretty; }
+.facts-list { display: grid; gap: 0.5em; padding: 0.9em 1em; border-radius: var(--_control); background: color-mix(in oklab, var(--_surface), var(--_text) 4%); }
+.facts-list > div { display: grid; grid-template-columns: minmax(5.5em, auto) minmax(0, 1fr); gap: 0.9em; }
+.facts-list dt { color: var(--_soft); }
+.facts-list dd { display: grid; gap: 0.25em; font-weight: 600; }
+
+.empty { display: grid; grid-template-columns: minmax(0, 1fr); justify-items: center; overflow-wrap: anywhere; gap: 1.1em; padding: 2.75em 1.5em; border: 1px solid var(--_line); border-radius: var(--_radius); background: var(--_surface); text-align: center; box-shadow: var(--_shadow); }
+.empty > svg { width: 11em; height: auto; color: var(--_accent); }
+.empty h3 { font-size: 1.25em; font-weight: 650; letter-spacing: -0.01em; text-wrap: balance; }
+.empty > p { max-width: 30em; color: var(--_soft); margin-top: -0.6em; text-wrap: balance; }
+.asks { display: grid; grid-template-columns: minmax(0, 1fr); gap: 0.7em; width: min(32em, 100%); padding: 0.9em 1em; border-radius: var(--_control); background: color-mix(in oklab, var(--_surface), var(--_text) 4%); font-size: 0.9375em; text-align: start; }
+.asks h4 { font-size: 1em; font-weight: 600; }
+.asks p, .reads p { color: var(--_soft); text-wrap: pretty; }
+.asks h4, .reads-list { overflow-wrap: anywhere; }
+.reads-list { display: grid; grid-template-columns: minmax(0, 1fr); gap: 0.5em; font-size: 0.9375em; }
+.reads-list dt { font-weight: 600; }
+.reads-list dd { color: var(--_soft); text-wrap: pretty; }
+.empty ul { display: grid; gap: 0.7em; max-width: 32em; text-align: start; font-size: 0.9375em; }
+.empty li { display: grid; grid-template-columns: auto 1fr; gap: 0.7em; color: var(--_soft); text-wrap: pretty; }
+.empty li svg { margin-top: 0.1em; color: var(--_good); }
+.empty .button { margin-top: 0.43em; min-height: 2.93em; padding-inline: 1.4em; }
+
+.bone { border-radius: 6px; background: color-mix(in oklab, var(--_surface), var(--_text) 9%); animation: breathe 1.4s ease-in-out infinite alternate; }
+.bone.mark { border-radius: calc(var(--_radius) * 0.75); }
+.bone.line { height: 0.85em; }
+@keyframes breathe { to { background: color-mix(in oklab, var(--_surface), var(--_text) 4%); } }
+.bones { display: grid; gap: 0.5em; }
+.bones :first-child { width: min(17em, 70%); }
+.bones :last-child { width: min(11em, 45%); }
+.card.still { animation: none; box-shadow: none; }
+.slow { color: var(--_soft); font-size: 0.875em; text-align: center; }
+
+.reads { margin-top: -0.9em; font-size: 0.875em; }
+.reads > summary { display: inline-flex; gap: 0.4em; padding-block: 0.2em; align-items: center; color: var(--_soft); border-radius: var(--_control); cursor: pointer; list-style: none; }
+.reads > summary::-webkit-details-marker { display: none; }
+.reads > summary:hover { color: var(--_text); }
+.reads > div { display: grid; gap: 0.7em; margin-top: 0.6em; padding: 0.9em 1em; border: 1px solid var(--_line); border-radius: var(--_radius); background: var(--_surface); }
+.ended > summary { display: inline-block; padding: 0.43em 0.74em; margin-inline-start: -0.74em; border-radius: var(--_control); cursor: pointer; list-style: none; }
+.ended > summary::-webkit-details-marker { display: none; }
+.ended > summary:hover { color: var(--_text); background: color-mix(in oklab, transparent, var(--_text) 6%); }
+.ended > .cards { margin-top: 0.6em; }
+.ended .card { box-shadow: none; background: none; }
+.ended .mark { filter: grayscale(1); }
+.more { justify-self: center; }
+
+dialog {
+  width: min(31em, calc(100vw - 2em)); max-height: min(42em, calc(100dvh - 2em)); padding: 0; overflow: auto;
+  border: 1px solid var(--_line); border-radius: calc(var(--_radius) * 1.15);
+  background: var(--_surface); color: var(--_text);
+  box-shadow: 0 20px 60px rgb(10 15 30 / 30%);
+}
+dialog[open] { animation: appear 180ms ease-out; }
+dialog::backdrop { background: rgb(12 16 26 / 50%); }
+.sheet { display: grid; gap: 1em; padding: 1.5em; }
+.sheet h2 { font-size: 1.25em; text-wrap: pretty; }
+.sheet p { color: var(--_soft); text-wrap: pretty; }
+.sheet ul { display: grid; gap: 0.6em; padding: 0.9em 1em; border-radius: var(--_control); background: color-mix(in oklab, var(--_surface), var(--_text) 4%); }
+/* Always visible, so that focusing a button does not scroll the beginning of the dialog away. */
+.sheet .actions { position: sticky; bottom: 0; justify-content: flex-end; margin: 0 -1.5em -1.5em; padding: 0.75em 1.5em 1.5em; background: var(--_surface); }
+
+@container (width < 36em) {
+  header { align-items: stretch; flex-direction: column; }
+  .controls { grid-template-columns: 1fr 1fr; }
+  .controls > :is(:first-child, :nth-child(4)) { grid-column: 1 / -1; }
+  .row { grid-template-columns: auto minmax(0, 1fr) auto; align-items: start; padding: 0.9em; }
+  .row > .status { grid-column: 2; grid-row: 2; justify-self: start; }
+  .status { white-space: normal; }
+  .row > .toggle { grid-column: 3; grid-row: 1; margin-top: -0.15em; }
+  .toggle .words { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+  .row > .again { grid-column: 1 / -1; justify-self: stretch; margin: 0.4em 0 0; }
+  .facts > :first-child { flex-basis: 100%; }
+  .reason { grid-column: 1 / -1; flex-direction: column; align-items: stretch; margin-top: 0.35em; }
+  .reason .button, .question .button, .empty .button { width: 100%; }
+  .body .button { flex: 1 1 auto; margin: 0; }
+  .empty { padding: 2em 1.1em; }
+}
+@media (width < 36rem) {
+  dialog { width: calc(100vw - 1.5em); margin-bottom: 0.75em; }
+  .sheet .button { flex: 1 1 auto; }
+}
+@media (width < 36rem) and (height >= 30rem) {
+  .sheet .actions { flex-direction: column-reverse; align-items: stretch; }
+}
+@media (prefers-reduced-motion: reduce) {
+  *, ::before, ::after { animation-duration: 1ms !important; animation-iteration-count: 1 !important; transition-duration: 1ms !important; }
+  .spinner { border-top-color: color-mix(in oklab, currentcolor 30%, transparent); border-inline-end-color: currentcolor; }
+}
+@media (forced-colors: active) {
+  .status::before { background: CanvasText; }
+  .spinner { forced-color-adjust: none; border-color: GrayText; border-top-color: CanvasText; }
+  .bone { background: GrayText; }
+  .button[aria-disabled="true"]:not(.busy) { border-color: GrayText; color: GrayText; opacity: 1; }
+}
+`;
+var shared;
+function sheet() {
+  if (!shared) {
+    shared = new CSSStyleSheet();
+    shared.replaceSync(STYLES);
+  }
+  return shared;
+}
+
+// src/views/controls.ts
+function controls() {
+  const select = (act) => h("select", { class: "field", part: "field", "data-act": act });
+  const selects = {
+    status: select("by-status"),
+    provider: select("by-provider"),
+    order: select("order")
+  };
+  const search = h("input", {
+    class: "field",
+    part: "field",
+    type: "search",
+    "data-act": "search",
+    autocomplete: "off",
+    spellcheck: "false",
+    maxlength: 200
+  });
+  const found = h("div", { class: "found" });
+  const labelled = (field) => h("label", {}, h("span"), field);
+  const form = h(
+    "form",
+    { class: "controls", part: "controls", role: "search", hidden: true },
+    labelled(search),
+    labelled(selects.status),
+    labelled(selects.provider),
+    labelled(selects.order),
+    found
+  );
+  form.addEventListener("submit", (event) => event.preventDefault());
+  return { form, search, selects, found };
+}
+function readChoice({ search, selects }) {
+  const order = ORDERS.find((one) => one === selects.order.value) ?? EVERYTHING.order;
+  return {
+    text: search.value,
+    status: selects.status.value,
+    provider: selects.provider.value,
+    order
+  };
+}
+function drawControls({ search, selects, found }, view, connections, result, paint, clear) {
+  const { words } = view;
+  const { choice, count } = result;
+  if (search.value !== choice.text) search.value = choice.text;
+  search.placeholder = words.text("list.hint");
+  const offer = (name, options) => paint(
+    selects[name],
+    [options, choice[name]],
+    () => options.map(
+      ({ value, label }) => h("option", { value, selected: value === choice[name] }, label)
+    )
+  );
+  offer("status", [
+    { value: "", label: words.text("list.allStatuses") },
+    { value: ATTENTION, label: words.text("sections.attention") },
+    ...statusOptions(connections, choice, words)
+  ]);
+  offer("provider", [
+    { value: "", label: words.text("list.allProviders") },
+    ...providerOptions(connections, choice, words, view.names)
+  ]);
+  offer(
+    "order",
+    ORDERS.map((value) => ({ value, label: words.text(`list.${value}`) }))
+  );
+  for (const [name, field] of Object.entries({ search, ...selects })) {
+    const label = words.text(`list.${name}`);
+    if (field.previousElementSibling) field.previousElementSibling.textContent = label;
+  }
+  const text = needsAll(choice) ? foundText(words, result) : "";
+  found.classList.toggle("none", needsAll(choice) && !count);
+  paint(found, [text, narrows(choice)], () => [
+    text && h("p", {}, text),
+    narrows(choice) && button(view, "clear", words.text("list.clear"), clear, { kind: "quiet", always: true })
+  ]);
+  return text;
+}
+function foundText(words, result) {
+  const { choice, count, read, reading, complete } = result;
+  const waits = !complete && reading && read < MOST;
+  const parts = [];
+  if (narrows(choice) && count) parts.push(words.plain("list.found", { n: count }));
+  if (narrows(choice) && !count && !waits) parts.push(words.text("list.none"));
+  if (waits) parts.push(words.text("list.reading"));
+  else if (!complete) parts.push(words.plain("list.cut", { n: read }));
+  return parts.join(" ");
 }
 
 // src/views/dialog.ts
@@ -1994,8 +2550,9 @@ function dialogButtons({ words }, content) {
 }
 
 // src/views/header.ts
-function header(view, { summary, troubled, listed, connect }) {
+function header(view, content) {
   const { words } = view;
+  const { summary, troubled, checks, invites, listed, connect } = content;
   return [
     h(
       "div",
@@ -2006,12 +2563,32 @@ function header(view, { summary, troubled, listed, connect }) {
         { class: `summary ${troubled ? "bad" : ""}`, part: "summary" },
         troubled && icon("alert"),
         h("span", {}, summary)
-      )
+      ),
+      listed && checks && h("p", { class: "small checks" }, checks)
     ),
     listed && button(view, "connect", words.text("connect"), connect, {
-      kind: troubled ? "" : "primary",
+      kind: invites ? "primary" : "",
       icon: "plus"
     })
+  ];
+}
+
+// src/views/reads.ts
+function readsList({ words }, { products, reason: reason2 }) {
+  return [
+    reason2 && h("p", {}, h("bdi", {}, reason2)),
+    h(
+      "dl",
+      { class: "reads-list" },
+      products.map(
+        (product) => h(
+          "div",
+          {},
+          h("dt", { class: "first" }, words.products([product])),
+          h("dd", { class: "first" }, words.find(`reads.${product}`))
+        )
+      )
+    )
   ];
 }
 
@@ -2040,23 +2617,31 @@ function placeholder() {
     )
   );
 }
-function emptyPage(view, products, connect) {
+function emptyPage(view, reads, connect) {
   const { words } = view;
-  const point = (path, values) => h("li", {}, icon("check"), h("span", {}, words.nodes(path, values)));
+  const point = (path) => h("li", {}, icon("check"), h("span", {}, words.nodes(path)));
   return h(
     "div",
     { class: "empty", part: "empty" },
     picture(),
     h("h3", {}, words.text("empty.title")),
     h("p", {}, words.nodes("empty.text")),
+    h("ul", {}, point("empty.password"), point("empty.control")),
     h(
-      "ul",
-      {},
-      point("empty.password"),
-      point("empty.reads", { products: words.products(products) }),
-      point("empty.control")
+      "section",
+      { class: "asks" },
+      h("h4", {}, words.nodes("reads.title")),
+      readsList(view, reads)
     ),
     button(view, "connect", words.text("connectFirst"), connect, { kind: "primary" })
+  );
+}
+function awaited({ words }, asked) {
+  return h(
+    "div",
+    { class: "empty", part: "empty" },
+    picture(),
+    h("p", {}, words.text(asked ? "empty.asked" : "empty.awaited"))
   );
 }
 function moreButton({ words }, busy, more) {
@@ -2079,7 +2664,7 @@ function noticeBox(view, box) {
   const { words } = view;
   const { kind, title, text, reference, support, retry, spins } = box.notice;
   const values = box.about ? { ...view.names(box.about), detail: statusDetail(box.about) } : void 0;
-  const link = support && isSafe(box.supportUrl) && box.supportUrl;
+  const link = support && supportLink(view, reference, { class: "button", part: "button" });
   return h(
     "div",
     {
@@ -2094,12 +2679,12 @@ function noticeBox(view, box) {
       {},
       h("h3", { tabindex: "-1", "data-act": "notice" }, words.nodes(title, values)),
       text && words.text(text) && h("p", {}, words.nodes(text, values)),
-      referenceLine(view, reference),
+      referenceLine(link ? { ...view, support: null } : view, reference),
       (retry || link) && h(
         "div",
         { class: "actions" },
         retry && button(view, `retry:${retry}`, box.retryText, () => box.tryAgain(retry)),
-        link && h("a", { class: "button", part: "button", href: link }, words.text("support"))
+        link
       )
     ),
     !spins && closeButton(view, box.dismiss)
@@ -2118,9 +2703,6 @@ function closeButton({ words }, dismiss) {
     },
     icon("close")
   );
-}
-function isSafe(link) {
-  return link !== null && /^(https?:|mailto:|\/)/.test(link);
 }
 function staleBox(view, box) {
   const { words } = view;
@@ -2199,6 +2781,8 @@ function questionCard(view, card2) {
 function skeleton() {
   const live = h("div", { class: "unseen", role: "status", "aria-live": "polite" });
   const header2 = h("header", { part: "header" });
+  const reads = h("details", { class: "reads", hidden: true }, h("summary"), h("div"));
+  const choosing = controls();
   const top = h("div", { class: "root" });
   const rest = h("div", { class: "root" });
   const titles = {
@@ -2228,7 +2812,9 @@ function skeleton() {
     "div",
     { class: "root all" },
     header2,
+    reads,
     top,
+    choosing.form,
     sections.attention,
     sections.active,
     rest,
@@ -2239,7 +2825,19 @@ function skeleton() {
     "aria-labelledby": "dialog-title",
     "aria-describedby": "dialog-text dialog-ends"
   });
-  return { live, all, header: header2, top, sections, titles, lists, rest, dialog };
+  return {
+    live,
+    all,
+    header: header2,
+    reads,
+    top,
+    controls: choosing,
+    sections,
+    titles,
+    lists,
+    rest,
+    dialog
+  };
 }
 
 // src/screen.ts
@@ -2248,17 +2846,27 @@ var Screen = class {
   #shown;
   #actions;
   #parts = skeleton();
-  #cards = /* @__PURE__ */ new Map();
-  #open = /* @__PURE__ */ new Set();
+  #cards = new CardList({
+    connect: (act) => this.#actions.connect(act),
+    askToDisconnect: (...asked) => this.#actions.askToDisconnect(...asked),
+    toggled: () => this.render()
+  });
   #announced = /* @__PURE__ */ new WeakSet();
   #painted = /* @__PURE__ */ new WeakMap();
   #endedOpen = false;
+  #choice = null;
+  #found = "";
+  /** The text about the checks of the whole list. */
+  #checks = null;
   #observer = null;
   constructor(root, shown, actions) {
     this.#root = root;
     this.#shown = shown;
     this.#actions = actions;
-    const { live, all, sections, dialog } = this.#parts;
+    const { live, all, sections, dialog, controls: controls2, reads } = this.#parts;
+    controls2.form.addEventListener("input", () => this.#actions.choose(readChoice(controls2)));
+    controls2.form.addEventListener("focusin", () => this.#actions.readAll());
+    reads.firstElementChild?.setAttribute("data-act", "reads");
     sections.ended.addEventListener("toggle", () => {
       this.#endedOpen = sections.ended.open;
     });
@@ -2271,10 +2879,10 @@ var Screen = class {
     root.adoptedStyleSheets = [sheet()];
     root.append(live, all, dialog);
   }
-  /** Forgets what the person opened. */
+  /** Forgets what the person opened and searched for. */
   reset() {
-    this.#cards.clear();
-    this.#open.clear();
+    this.#cards.reset();
+    this.#parts.controls.form.reset();
     this.closeDialog();
   }
   /** Makes the next drawing complete, because the texts have changed. */
@@ -2315,36 +2923,51 @@ var Screen = class {
     const parts = this.#parts;
     const { words, phase } = shown;
     const ready = phase === "ready";
-    const groups = grouped(ready ? shown.connections.values() : []);
-    const troubled = groups.attention.length > 0;
-    const empty = ready && !troubled && !groups.active.length && !shown.cursor;
+    const all = ready ? [...shown.connections.values()] : [];
+    const found = chosen(all, shown.choice, words, (one) => namesOf(one, words, shown.connections));
+    const groups = grouped(found, shown.choice.order === "attention");
+    const beyond = groups.active.length > shown.limit;
+    groups.active = byCompany(groups.active).flat().slice(0, shown.limit);
+    const troubled = all.some(needsAPerson);
+    const empty = ready && !shown.cursor && all.every((one) => one.status === "disconnected");
     for (const part of [parts.live, parts.all, parts.dialog]) {
       part.lang = words.language;
       part.dir = shown.direction || words.direction;
     }
     parts.all.setAttribute("aria-busy", String(phase === "loading"));
     this.#paintHeader(shown, troubled, ready && !empty);
+    this.#paintReads(shown, ready && !empty);
     this.#paintTop(shown);
+    this.#paintControls(shown, found.length, empty);
+    const hasAttention = groups.attention.length > 0;
     for (const name of ["attention", "active"]) {
       parts.sections[name].hidden = !groups[name].length;
-      const followsAttention = name === "active" && troubled;
+      const followsAttention = name === "active" && hasAttention;
       const title = parts.titles[name];
       title.textContent = words.text(`sections.${followsAttention ? "others" : name}`);
-      title.classList.toggle("unseen", name === "active" && !troubled);
+      title.classList.toggle("unseen", name === "active" && !hasAttention);
     }
     parts.sections.ended.hidden = !groups.ended.length;
+    if (this.#choice !== shown.choice) this.#endedOpen = narrows(shown.choice);
+    this.#choice = shown.choice;
     parts.sections.ended.open = this.#endedOpen;
     this.#paint(shown, parts.titles.ended, [groups.ended.length], () => [
       icon("chevron"),
       words.plain("sections.ended", { n: groups.ended.length })
     ]);
+    const added = [...groups.attention, ...groups.active].find((one) => !this.#cards.has(one));
+    const drawing2 = {
+      view: this.#view(shown),
+      paint: (...painting) => this.#paint(shown, ...painting),
+      isCheckedLately: (one) => this.#checks !== null && isCheckedLately(one, Date.now())
+    };
     for (const name of Object.keys(groups)) {
-      this.#paintCards(shown, parts.lists[name], groups[name]);
+      this.#cards.draw(parts.lists[name], name, groups[name], drawing2);
     }
-    this.#paintRest(shown, empty);
+    this.#paintRest(shown, empty, beyond);
     this.#paintDialog(shown);
     this.#observeMore(shown);
-    this.#keepFocus(focused);
+    this.#keepFocus(focused, added);
   }
   #find(act) {
     return this.#root.querySelector(`[data-act="${CSS.escape(act)}"]`);
@@ -2354,9 +2977,10 @@ var Screen = class {
     return focused instanceof HTMLElement ? focused.dataset.act : void 0;
   }
   /** Gives the focus back if painting has replaced the focused element. */
-  #keepFocus(focused) {
+  #keepFocus(focused, added) {
     if (!focused || this.#focusedAct === focused) return;
-    const same = this.#find(focused);
+    const follows = focused === "more" && added && this.#find(`details:${keyOf(added)}`);
+    const same = this.#find(focused) ?? follows;
     if (same) same.focus({ preventScroll: true });
     else this.#root.querySelector('[data-act="notice"], [data-act="title"]')?.focus();
   }
@@ -2368,14 +2992,15 @@ var Screen = class {
   }
   /** Builds the content of a place again if any of these facts has changed. */
   #paint(shown, place, facts2, build) {
-    const { words, busy, appName, products } = shown;
-    const signature = JSON.stringify([words.language, busy, appName, products, facts2]);
+    const { words, busy, appName, products, supportUrl } = shown;
+    const signature = JSON.stringify([words.language, busy, appName, products, supportUrl, facts2]);
     if (this.#painted.get(place) === signature) return;
     this.#painted.set(place, signature);
     place.replaceChildren(...nodes(build()));
   }
-  #view({ words, busy, connections }) {
-    return { words, busy, names: (one) => namesOf(one, words, connections) };
+  #view({ words, busy, connections, supportUrl }) {
+    const support = safeLink(supportUrl);
+    return { words, busy, support, names: (one) => namesOf(one, words, connections) };
   }
   #summary({ connections, cursor, words }) {
     const all = [...connections.values()];
@@ -2384,13 +3009,42 @@ var Screen = class {
   }
   #paintHeader(shown, troubled, listed) {
     const summary = this.#summary(shown);
+    this.#checks = checksPath([...shown.connections.values()], !shown.cursor, Date.now());
+    const checks = this.#checks ? shown.words.text(this.#checks) : "";
+    const invites = !troubled && !isAwaited(shown);
     const connect = () => this.#actions.connect("connect");
     this.#paint(
       shown,
       this.#parts.header,
-      [troubled, listed, summary],
-      () => header(this.#view(shown), { summary, troubled, listed, connect })
+      [troubled, listed, summary, checks, invites],
+      () => header(this.#view(shown), { summary, troubled, checks, invites, listed, connect })
     );
+  }
+  #paintReads(shown, listed) {
+    const { reads } = this.#parts;
+    const [summary, content] = reads.children;
+    reads.hidden = !listed;
+    if (!summary || !content) return;
+    this.#paint(shown, summary, [], () => [icon("chevron"), shown.words.nodes("reads.title")]);
+    this.#paint(shown, content, [shown.reason], () => readsList(this.#view(shown), shown));
+  }
+  #paintControls(shown, count, empty) {
+    const { choice, connections, cursor, phase, reading } = shown;
+    const { controls: controls2 } = this.#parts;
+    const complete = !cursor;
+    const needed = needsAll(choice) || areMany(connections, complete);
+    controls2.form.hidden = phase !== "ready" || empty || !needed;
+    if (controls2.form.hidden) return;
+    const text = drawControls(
+      controls2,
+      this.#view(shown),
+      [...connections.values()],
+      { choice, count, read: connections.size, reading, complete },
+      (...painting) => this.#paint(shown, ...painting),
+      () => this.#actions.clear()
+    );
+    if (text && text !== this.#found) this.announce(text);
+    this.#found = text;
   }
   #paintTop(shown) {
     const { connections, notice, phase, question, stale } = shown;
@@ -2419,7 +3073,6 @@ var Screen = class {
       notice,
       about,
       isNew,
-      supportUrl: shown.supportUrl,
       retryText: words.text(repairs(notice, shown) ? "repair" : "tryAgain"),
       tryAgain: (retry) => this.#actions.tryAgain(notice, retry),
       dismiss: () => this.#actions.dismiss(notice)
@@ -2433,51 +3086,25 @@ var Screen = class {
     const tryAgain = () => this.#actions.readAgain();
     return staleBox(this.#view(shown), { failure, failed: failed2, updatedAt, isNew, tryAgain });
   }
-  #paintCards(shown, list, connections) {
+  #paintRest(shown, empty, beyond) {
+    const { cursor, phase, question, reading, reason: reason2, slow } = shown;
     const view = this.#view(shown);
-    for (const [place, connection] of connections.entries()) {
-      const key = keyOf(connection);
-      const item = this.#cards.get(key) ?? h("li", { part: "card" });
-      this.#cards.set(key, item);
-      const open = this.#open.has(key);
-      this.#paint(shown, item, [connection, open, view.names(connection).provider], () => {
-        item.className = `card ${needsAPerson(connection) ? "attention bad" : ""}`;
-        return card(view, {
-          connection,
-          open,
-          id: `card-${[...this.#cards.keys()].indexOf(key)}`,
-          toggle: () => this.#toggle(key),
-          connect: (act) => this.#actions.connect(act),
-          askToDisconnect: (act, entity) => this.#actions.askToDisconnect(connection, act, entity)
-        });
-      });
-      if (list.children[place] !== item) list.insertBefore(item, list.children[place] ?? null);
-    }
-    while (list.children.length > connections.length) list.lastElementChild?.remove();
-  }
-  #toggle(key) {
-    if (!this.#open.delete(key)) this.#open.add(key);
-    this.render();
-  }
-  #paintRest(shown, empty) {
-    const { cursor, phase, products, reading, slow } = shown;
-    const asked = shown.question !== null;
-    const view = this.#view(shown);
-    const facts2 = [phase, empty, cursor, reading, slow, asked];
+    const asks = question !== null && question !== "checking";
+    const waits = isAwaited(shown);
+    const facts2 = [phase, empty, cursor, beyond, reading, slow, asks, waits, reason2];
     this.#paint(shown, this.#parts.rest, facts2, () => {
       if (phase === "loading") return loading(view, slow);
-      if (empty) {
-        return !asked && emptyPage(view, products, () => this.#actions.connect("connect"));
-      }
-      if (phase !== "ready" || !cursor) return null;
+      if (empty && waits) return awaited(view, asks);
+      if (empty) return emptyPage(view, shown, () => this.#actions.connect("connect"));
+      if (phase !== "ready" || !(cursor || beyond)) return null;
       return moreButton(view, reading, () => this.#actions.more());
     });
   }
   /** Reads more as soon as the button for it is nearly in sight. */
-  #observeMore({ reading, stale }) {
+  #observeMore({ choice, cursor, reading, stale }) {
     const button2 = this.#find("more");
     this.#observer?.disconnect();
-    if (!button2 || reading || stale) return;
+    if (!button2 || reading || stale || cursor && needsAll(choice)) return;
     this.#observer ??= newObserver(() => this.#actions.more());
     this.#observer?.observe(button2);
   }
@@ -2499,6 +3126,9 @@ var Screen = class {
     );
   }
 };
+function isAwaited({ notice, question, waiting }) {
+  return waiting || question !== null || notice !== null && isUndecided(notice);
+}
 function namesOf(connection, words, connections) {
   return {
     provider: providerName(connection, connections.values()),
@@ -2510,7 +3140,7 @@ function repairs({ retry }, { connections }) {
 }
 
 // src/wording.ts
-var OUR_VALUES = ["action", "date", "n", "status", "when"];
+var OUR_VALUES = ["action", "date", "n", "some", "status", "when"];
 function languageFor(requested, ownTexts = {}) {
   const language = canonical(requested);
   const has = language && (Object.hasOwn(TEXTS, base(language)) || isFor(ownTexts, language));
@@ -2574,6 +3204,9 @@ var Wording = class {
   date(moment) {
     return formats.date(this.language, new Date(moment));
   }
+  moment(moment) {
+    return formats.moment(this.language, new Date(moment));
+  }
   /** How long ago that was. A clock that differs by seconds never makes it the future. */
   ago(moment, now) {
     const minutes = Math.min(0, Math.round((new Date(moment).getTime() - now) / MINUTE));
@@ -2600,7 +3233,7 @@ var Wording = class {
     return this.list(products.map((one) => this.find(`product.${one}`) || one));
   }
   status(status) {
-    return this.find(`status.${status}.label`) || status;
+    return this.find(`status.${status}.label`) || this.text("otherStatus.label");
   }
   company(connection) {
     if (connection.company_name) return connection.company_name;
@@ -2646,6 +3279,7 @@ var FinchConnections = class extends Base {
     "dir",
     "app-name",
     "products",
+    "reason",
     "support-url",
     "mode"
   ];
@@ -2657,6 +3291,8 @@ var FinchConnections = class extends Base {
   #connections = /* @__PURE__ */ new Map();
   #phase = "loading";
   #cursor = null;
+  #choice = EVERYTHING;
+  #limit = PAGE_SIZE;
   #updatedAt = 0;
   #notice = null;
   #question = null;
@@ -2673,6 +3309,9 @@ var FinchConnections = class extends Base {
   /** How many connections were read in the API's order. */
   #read = 0;
   #readAt = 0;
+  /** The person searches, filters or sorts, for which the page needs all connections. */
+  #readsAll = false;
+  #wantsMore = false;
   #looking = false;
   #waiting = null;
   #pause = 0;
@@ -2683,6 +3322,9 @@ var FinchConnections = class extends Base {
   #screen = new Screen(this.attachShadow({ mode: "open" }), () => this.#shown, {
     connect: (act) => this.#connect(act),
     more: () => this.#more(),
+    choose: (choice) => this.#choose(choice),
+    clear: () => this.#clear(),
+    readAll: () => this.#readAll(),
     confirm: () => this.#confirm(),
     reject: () => this.#reject(),
     dismiss: (notice) => this.#dismiss(notice),
@@ -2800,8 +3442,10 @@ var FinchConnections = class extends Base {
     this.#cursor = this.#notice = this.#question = this.#stale = this.#busy = this.#waiting = null;
     this.#reading = null;
     this.#read = 0;
+    this.#choice = EVERYTHING;
+    this.#limit = PAGE_SIZE;
     this.#phase = "loading";
-    this.#looking = this.#slow = false;
+    this.#looking = this.#slow = this.#readsAll = this.#wantsMore = false;
     this.#screen.reset();
     this.#frame?.close();
     this.#screen.render();
@@ -2843,7 +3487,8 @@ var FinchConnections = class extends Base {
     const endReading = this.#beginReading();
     const epoch = this.#epoch;
     try {
-      const reading = await readList(api, Math.max(PAGE_SIZE, this.#read));
+      const wanted = Math.max(this.#readsAll ? MOST : PAGE_SIZE, this.#read);
+      const reading = await readList(api, wanted);
       if (api.closed || epoch !== this.#epoch) return;
       this.#cursor = reading.cursor;
       this.#absorb(reading.found);
@@ -2868,26 +3513,66 @@ var FinchConnections = class extends Base {
       }
     }
   }
+  /** Shows more connections. If the page has not read that many, it reads the next page. */
   async #more() {
     const api = this.#api;
-    if (this.#reading || !this.#cursor || !api) return;
+    if (this.#wantsMore || !api) return;
+    this.#limit += PAGE_SIZE;
+    const searches = needsAll(this.#choice);
+    if (!this.#cursor || this.#read >= this.#limit && !searches) {
+      this.#screen.render();
+      return;
+    }
+    this.#wantsMore = true;
+    while (this.#reading) await this.#reading;
+    if (api.closed) return;
     const endReading = this.#beginReading();
     this.#screen.render();
-    const epoch = this.#epoch;
     try {
-      const page = await api.page({ limit: PAGE_SIZE, cursor: this.#cursor });
-      if (api.closed || epoch !== this.#epoch) return;
-      this.#cursor = page.next_cursor;
-      this.#read += page.connections.length;
-      this.#absorb(new Map(page.connections.map((one) => [keyOf(one), one])));
+      while (this.#cursor) {
+        const epoch = this.#epoch;
+        const limit = searches ? LARGEST_PAGE : PAGE_SIZE;
+        const page = await api.page({ limit, cursor: this.#cursor });
+        if (api.closed) return;
+        if (epoch !== this.#epoch) continue;
+        this.#cursor = page.next_cursor;
+        this.#read += page.connections.length;
+        this.#absorb(new Map(page.connections.map((one) => [keyOf(one), one])));
+        break;
+      }
     } catch (error) {
       if (api.closed) return;
       const { code, reference } = Refused.from(error);
       this.#stale = { code, reference };
     } finally {
       endReading();
-      if (!api.closed) this.#screen.render();
+      if (!api.closed) {
+        this.#wantsMore = false;
+        this.#screen.render();
+      }
     }
+  }
+  // Searching, filtering and sorting
+  #choose(choice) {
+    this.#choice = choice;
+    this.#limit = PAGE_SIZE;
+    this.#screen.render();
+    if (needsAll(choice)) this.#readAll();
+  }
+  #clear() {
+    this.#choose({ ...EVERYTHING, order: this.#choice.order });
+    this.#screen.focus("search");
+  }
+  /** Reads the connections that are not read yet, because a search must not miss any. */
+  async #readAll() {
+    if (this.#readsAll || !this.#cursor) return;
+    const api = this.#api;
+    this.#readsAll = true;
+    while (this.#reading) await this.#reading;
+    if (api?.closed || !this.#cursor) return;
+    const read = this.#reload();
+    this.#screen.render();
+    await read;
   }
   /** Takes over what the API returned, and announces each new status. */
   #absorb(found) {
@@ -3326,16 +4011,20 @@ var FinchConnections = class extends Base {
       direction: this.dir,
       appName: this.getAttribute("app-name"),
       products: this.#products,
+      reason: this.getAttribute("reason"),
       supportUrl: this.getAttribute("support-url"),
       connections: this.#connections,
       phase: this.#phase,
       slow: this.#slow,
       reading: this.#reading !== null,
       cursor: this.#cursor,
+      choice: this.#choice,
+      limit: this.#limit,
       updatedAt: this.#updatedAt,
       notice: this.#notice,
       question: this.#question,
       stale: this.#stale,
+      waiting: this.#waiting !== null || isUnreported(),
       busy: this.#busy,
       dialog: this.#dialog
     };

@@ -44,6 +44,10 @@ export const formats = {
   date: (language: string, date: Date) =>
     optional(() => new Intl.DateTimeFormat(language, { dateStyle: "medium" }).format(date)) ??
     date.toISOString().slice(0, 10),
+  moment: (language: string, date: Date) =>
+    optional(() =>
+      new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" }).format(date),
+    ) ?? date.toISOString(),
   list: (language: string, items: readonly string[]) =>
     optional(() => new Intl.ListFormat(language).format(items)) ?? items.join(", "),
   /** A script that is written from right to left also sets the direction of the layout. */

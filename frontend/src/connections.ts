@@ -49,16 +49,38 @@ export function toneOf(status: ConnectionStatus): Tone {
   return TONES.get(status) ?? (needsAPerson({ status }) ? "bad" : "over");
 }
 
-/** The connections of each section of the page, sorted by key. */
+/** The connections of each section of the page, in their order. */
 export function grouped(
-  connections: Iterable<Connection>,
+  connections: readonly Connection[],
+  attentionFirst: boolean,
 ): Record<"attention" | "active" | "ended", Connection[]> {
-  const all = [...connections].sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+  const isApart = (one: Connection) => attentionFirst && needsAPerson(one);
   return {
-    attention: all.filter(needsAPerson),
-    active: all.filter((one) => !needsAPerson(one) && one.status !== "disconnected"),
-    ended: all.filter((one) => one.status === "disconnected"),
+    attention: connections.filter(isApart),
+    active: connections.filter((one) => !isApart(one) && one.status !== "disconnected"),
+    ended: connections.filter((one) => one.status === "disconnected"),
   };
+}
+
+// A check is due every day, and may be some minutes late.
+const LATELY = 26 * 60 * 60 * 1000;
+
+/** Whether the text about the whole list covers the last check: it is not old, and needs no person. */
+export function isCheckedLately(one: Connection, now: number): boolean {
+  return !needsAPerson(one) && now - new Date(one.checked_at ?? 0).getTime() < LATELY;
+}
+
+/** The text about the checks of the list, which may not be read to its end; null if each card has its own. */
+export function checksPath(
+  connections: Connection[],
+  complete: boolean,
+  now: number,
+): TextPath | null {
+  const living = connections.filter((one) => one.status !== "disconnected");
+  const lately = living.filter((one) => isCheckedLately(one, now));
+  if (lately.length < 2) return null;
+  const all = complete && lately.length === living.length;
+  return all ? "list.checked" : "list.othersChecked";
 }
 
 /** The text that sums up the list; null where nothing holds for all of it. */

@@ -10,6 +10,7 @@ import {
   type StartRequest,
 } from "./api.ts";
 import { openChannel } from "./browser.ts";
+import { type Choice, EVERYTHING, needsAll } from "./choice.ts";
 import {
   departure,
   entitiesOf,
@@ -21,7 +22,7 @@ import {
   resultOf,
 } from "./connections.ts";
 import { FinchConnectFrame, type FinchSdk } from "./finch_connect.ts";
-import { differences, goneFrom, PAGE_SIZE, readList } from "./list.ts";
+import { differences, goneFrom, LARGEST_PAGE, MOST, PAGE_SIZE, readList } from "./list.ts";
 import type { Failure, Notice } from "./notices.ts";
 import * as notices from "./notices.ts";
 import { MINUTE, nextPause, readsOnly, SECOND, underWay } from "./polling.ts";
@@ -73,6 +74,7 @@ export class FinchConnections extends Base {
     "dir",
     "app-name",
     "products",
+    "reason",
     "support-url",
     "mode",
   ];
@@ -86,6 +88,8 @@ export class FinchConnections extends Base {
   readonly #connections = new Map<Key, Connection>();
   #phase: Phase = "loading";
   #cursor: string | null = null;
+  #choice = EVERYTHING;
+  #limit = PAGE_SIZE;
   #updatedAt = 0;
   #notice: Notice | null = null;
   #question: Question | null = null;
@@ -103,6 +107,9 @@ export class FinchConnections extends Base {
   /** How many connections were read in the API's order. */
   #read = 0;
   #readAt = 0;
+  /** The person searches, filters or sorts, for which the page needs all connections. */
+  #readsAll = false;
+  #wantsMore = false;
   #looking = false;
   #waiting: Landing | null = null;
   #pause = 0;
@@ -114,6 +121,9 @@ export class FinchConnections extends Base {
   readonly #screen = new Screen(this.attachShadow({ mode: "open" }), () => this.#shown, {
     connect: (act) => this.#connect(act),
     more: () => this.#more(),
+    choose: (choice) => this.#choose(choice),
+    clear: () => this.#clear(),
+    readAll: () => this.#readAll(),
     confirm: () => this.#confirm(),
     reject: () => this.#reject(),
     dismiss: (notice) => this.#dismiss(notice),
@@ -252,8 +262,10 @@ export class FinchConnections extends Base {
     this.#cursor = this.#notice = this.#question = this.#stale = this.#busy = this.#waiting = null;
     this.#reading = null;
     this.#read = 0;
+    this.#choice = EVERYTHING;
+    this.#limit = PAGE_SIZE;
     this.#phase = "loading";
-    this.#looking = this.#slow = false;
+    this.#looking = this.#slow = this.#readsAll = this.#wantsMore = false;
     this.#screen.reset();
     this.#frame?.close();
     this.#screen.render();
@@ -299,7 +311,8 @@ export class FinchConnections extends Base {
     const endReading = this.#beginReading();
     const epoch = this.#epoch;
     try {
-      const reading = await readList(api, Math.max(PAGE_SIZE, this.#read));
+      const wanted = Math.max(this.#readsAll ? MOST : PAGE_SIZE, this.#read);
+      const reading = await readList(api, wanted);
       if (api.closed || epoch !== this.#epoch) return;
       this.#cursor = reading.cursor;
       this.#absorb(reading.found);
@@ -328,26 +341,71 @@ export class FinchConnections extends Base {
     }
   }
 
+  /** Shows more connections. If the page has not read that many, it reads the next page. */
   async #more(): Promise<void> {
     const api = this.#api;
-    if (this.#reading || !this.#cursor || !api) return;
+    if (this.#wantsMore || !api) return;
+    this.#limit += PAGE_SIZE;
+    const searches = needsAll(this.#choice);
+    if (!this.#cursor || (this.#read >= this.#limit && !searches)) {
+      this.#screen.render();
+      return;
+    }
+    this.#wantsMore = true;
+    while (this.#reading) await this.#reading;
+    if (api.closed) return;
     const endReading = this.#beginReading();
     this.#screen.render();
-    const epoch = this.#epoch;
     try {
-      const page = await api.page({ limit: PAGE_SIZE, cursor: this.#cursor });
-      if (api.closed || epoch !== this.#epoch) return;
-      this.#cursor = page.next_cursor;
-      this.#read += page.connections.length;
-      this.#absorb(new Map(page.connections.map((one) => [keyOf(one), one])));
+      while (this.#cursor) {
+        const epoch = this.#epoch;
+        const limit = searches ? LARGEST_PAGE : PAGE_SIZE;
+        const page = await api.page({ limit, cursor: this.#cursor });
+        if (api.closed) return;
+        // This page has changed a connection meanwhile, so the result may be older.
+        if (epoch !== this.#epoch) continue;
+        this.#cursor = page.next_cursor;
+        this.#read += page.connections.length;
+        this.#absorb(new Map(page.connections.map((one) => [keyOf(one), one])));
+        break;
+      }
     } catch (error) {
       if (api.closed) return;
       const { code, reference } = Refused.from(error);
       this.#stale = { code, reference };
     } finally {
       endReading();
-      if (!api.closed) this.#screen.render();
+      if (!api.closed) {
+        this.#wantsMore = false;
+        this.#screen.render();
+      }
     }
+  }
+
+  // Searching, filtering and sorting
+
+  #choose(choice: Choice): void {
+    this.#choice = choice;
+    this.#limit = PAGE_SIZE;
+    this.#screen.render();
+    if (needsAll(choice)) this.#readAll();
+  }
+
+  #clear(): void {
+    this.#choose({ ...EVERYTHING, order: this.#choice.order });
+    this.#screen.focus("search");
+  }
+
+  /** Reads the connections that are not read yet, because a search must not miss any. */
+  async #readAll(): Promise<void> {
+    if (this.#readsAll || !this.#cursor) return;
+    const api = this.#api;
+    this.#readsAll = true;
+    while (this.#reading) await this.#reading;
+    if (api?.closed || !this.#cursor) return;
+    const read = this.#reload();
+    this.#screen.render();
+    await read;
   }
 
   /** Takes over what the API returned, and announces each new status. */
@@ -836,16 +894,20 @@ export class FinchConnections extends Base {
       direction: this.dir,
       appName: this.getAttribute("app-name"),
       products: this.#products,
+      reason: this.getAttribute("reason"),
       supportUrl: this.getAttribute("support-url"),
       connections: this.#connections,
       phase: this.#phase,
       slow: this.#slow,
       reading: this.#reading !== null,
       cursor: this.#cursor,
+      choice: this.#choice,
+      limit: this.#limit,
       updatedAt: this.#updatedAt,
       notice: this.#notice,
       question: this.#question,
       stale: this.#stale,
+      waiting: this.#waiting !== null || isUnreported(),
       busy: this.#busy,
       dialog: this.#dialog,
     };

@@ -4,7 +4,9 @@ import type { Api, Connection, Page } from "./api.ts";
 import { type Key, keyOf, NEEDS_A_PERSON } from "./connections.ts";
 
 export const PAGE_SIZE = 25;
-const LARGEST_PAGE = 100;
+export const LARGEST_PAGE = 100;
+/** For a search the page reads as many connections. A customer with more can read on. */
+export const MOST = 1000;
 
 /** The result of a single reading of the list. */
 export interface Reading {

@@ -34,7 +34,9 @@ const FOR_SUPPORT: readonly string[] = [
   "cannot_connect",
   "customer_unknown",
   "finch_misconfigured",
+  "mode_not_allowed",
   "not_allowed",
+  "return_to_not_allowed",
   "too_many_logins",
 ] satisfies FailureCode[];
 
@@ -133,6 +135,11 @@ export function pendingReturn(reference: string | undefined): Notice {
     reference,
     spins: true,
   };
+}
+
+/** Whether a connection may still come of the attempt, so that the person must not start another. */
+export function isUndecided({ title }: Notice): boolean {
+  return title === "result.pending" || title === "finishing";
 }
 
 /** The person has closed Finch Connect inside the page, or it has ended with an error. */

@@ -164,7 +164,7 @@ export interface components {
         };
         /**
          * ConnectionResponse
-         * @description One connection. Times are in ISO 8601. A name is null until Finch has given it.
+         * @description One connection. Times are in ISO 8601. A name or icon is null until Finch has given it.
          */
         ConnectionResponse: {
             /** Provider Id */
@@ -173,6 +173,8 @@ export interface components {
             company_id: string;
             /** Provider Name */
             provider_name: string | null;
+            /** Provider Icon */
+            provider_icon: string | null;
             /** Company Name */
             company_name: string | null;
             status: components["schemas"]["ConnectionStatus"];
@@ -895,7 +897,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One connection. Times are in ISO 8601. A name is null until Finch has given it. */
+            /** @description One connection. Times are in ISO 8601. A name or icon is null until Finch has given it. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -960,7 +962,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One connection. Times are in ISO 8601. A name is null until Finch has given it. */
+            /** @description One connection. Times are in ISO 8601. A name or icon is null until Finch has given it. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -969,7 +971,7 @@ export interface operations {
                     "application/json": components["schemas"]["ConnectionResponse"];
                 };
             };
-            /** @description One connection. Times are in ISO 8601. A name is null until Finch has given it. */
+            /** @description One connection. Times are in ISO 8601. A name or icon is null until Finch has given it. */
             202: {
                 headers: {
                     [name: string]: unknown;
@@ -1049,7 +1051,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description One connection. Times are in ISO 8601. A name is null until Finch has given it. */
+            /** @description One connection. Times are in ISO 8601. A name or icon is null until Finch has given it. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1058,7 +1060,7 @@ export interface operations {
                     "application/json": components["schemas"]["ConnectionResponse"];
                 };
             };
-            /** @description One connection. Times are in ISO 8601. A name is null until Finch has given it. */
+            /** @description One connection. Times are in ISO 8601. A name or icon is null until Finch has given it. */
             202: {
                 headers: {
                     [name: string]: unknown;

@@ -2,25 +2,31 @@
 
 import type { Connection, Entity } from "./api.ts";
 import { newObserver } from "./browser.ts";
+import { CardList, type Paint } from "./card_list.ts";
+import { areMany, byCompany, type Choice, chosen, narrows, needsAll } from "./choice.ts";
 import {
+  checksPath,
   grouped,
+  isCheckedLately,
   type Key,
   keyOf,
   needsAPerson,
   providerName,
   summaryPath,
 } from "./connections.ts";
-import { type Children, h, icon, nodes } from "./dom.ts";
-import type { Failure, Notice } from "./notices.ts";
+import { type Children, icon, nodes } from "./dom.ts";
+import { type Failure, isUndecided, type Notice } from "./notices.ts";
 import { sheet } from "./styles.ts";
-import { card } from "./views/card.ts";
+import type { TextPath } from "./texts.ts";
+import { drawControls, readChoice } from "./views/controls.ts";
 import { type DisconnectDialog, dialogContent } from "./views/dialog.ts";
 import { header } from "./views/header.ts";
-import { emptyPage, loading, moreButton } from "./views/list_end.ts";
+import { awaited, emptyPage, loading, moreButton } from "./views/list_end.ts";
 import { noticeBox, staleBox } from "./views/notice.ts";
 import { type Question, questionCard } from "./views/question.ts";
+import { readsList } from "./views/reads.ts";
 import { type Section, skeleton } from "./views/skeleton.ts";
-import type { Act, View } from "./views/view.ts";
+import { type Act, safeLink, type View } from "./views/view.ts";
 import type { Names, Wording } from "./wording.ts";
 
 export type Phase = "loading" | "ready" | "failed";
@@ -32,6 +38,8 @@ export interface Shown {
   direction: string;
   appName: string | null;
   products: string[];
+  /** Why the application reads them. */
+  reason: string | null;
   supportUrl: string | null;
   connections: ReadonlyMap<Key, Connection>;
   phase: Phase;
@@ -41,11 +49,16 @@ export interface Shown {
   reading: boolean;
   /** Where the list goes on, or null at its end. */
   cursor: string | null;
+  choice: Choice;
+  /** How many of the connections that need no person are shown at most. */
+  limit: number;
   updatedAt: number;
   notice: Notice | null;
   question: Question | null;
   /** Why the list could not be read. */
   stale: Failure | null;
+  /** A return from Finch is not decided yet. */
+  waiting: boolean;
   busy: Act | null;
   dialog: DisconnectDialog | null;
 }
@@ -54,6 +67,9 @@ export interface Shown {
 export interface Actions {
   connect(act: Act): void;
   more(): void;
+  choose(choice: Choice): void;
+  clear(): void;
+  readAll(): void;
   confirm(): void;
   reject(): void;
   dismiss(notice: Notice): void;
@@ -69,18 +85,29 @@ export class Screen {
   readonly #shown: () => Shown;
   readonly #actions: Actions;
   readonly #parts = skeleton();
-  readonly #cards = new Map<Key, HTMLLIElement>();
-  readonly #open = new Set<Key>();
+  readonly #cards = new CardList({
+    connect: (act) => this.#actions.connect(act),
+    askToDisconnect: (...asked) => this.#actions.askToDisconnect(...asked),
+    toggled: () => this.render(),
+  });
   readonly #announced = new WeakSet<object>();
   #painted = new WeakMap<Element, string>();
   #endedOpen = false;
+  #choice: Choice | null = null;
+  #found = "";
+  /** The text about the checks of the whole list. */
+  #checks: TextPath | null = null;
   #observer: IntersectionObserver | null = null;
 
   constructor(root: ShadowRoot, shown: () => Shown, actions: Actions) {
     this.#root = root;
     this.#shown = shown;
     this.#actions = actions;
-    const { live, all, sections, dialog } = this.#parts;
+    const { live, all, sections, dialog, controls, reads } = this.#parts;
+    controls.form.addEventListener("input", () => this.#actions.choose(readChoice(controls)));
+    // The lists of providers and statuses must be complete when the person opens them.
+    controls.form.addEventListener("focusin", () => this.#actions.readAll());
+    reads.firstElementChild?.setAttribute("data-act", "reads");
     sections.ended.addEventListener("toggle", () => {
       this.#endedOpen = sections.ended.open;
     });
@@ -95,10 +122,10 @@ export class Screen {
     root.append(live, all, dialog);
   }
 
-  /** Forgets what the person opened. */
+  /** Forgets what the person opened and searched for. */
   reset(): void {
-    this.#cards.clear();
-    this.#open.clear();
+    this.#cards.reset();
+    this.#parts.controls.form.reset();
     this.closeDialog();
   }
 
@@ -148,9 +175,13 @@ export class Screen {
     const parts = this.#parts;
     const { words, phase } = shown;
     const ready = phase === "ready";
-    const groups = grouped(ready ? shown.connections.values() : []);
-    const troubled = groups.attention.length > 0;
-    const empty = ready && !troubled && !groups.active.length && !shown.cursor;
+    const all = ready ? [...shown.connections.values()] : [];
+    const found = chosen(all, shown.choice, words, (one) => namesOf(one, words, shown.connections));
+    const groups = grouped(found, shown.choice.order === "attention");
+    const beyond = groups.active.length > shown.limit;
+    groups.active = byCompany(groups.active).flat().slice(0, shown.limit);
+    const troubled = all.some(needsAPerson);
+    const empty = ready && !shown.cursor && all.every((one) => one.status === "disconnected");
     // The texts may be in another language than the page around them.
     for (const part of [parts.live, parts.all, parts.dialog]) {
       part.lang = words.language;
@@ -158,27 +189,40 @@ export class Screen {
     }
     parts.all.setAttribute("aria-busy", String(phase === "loading"));
     this.#paintHeader(shown, troubled, ready && !empty);
+    this.#paintReads(shown, ready && !empty);
     this.#paintTop(shown);
+    this.#paintControls(shown, found.length, empty);
+    const hasAttention = groups.attention.length > 0;
     for (const name of ["attention", "active"] as const) {
       parts.sections[name].hidden = !groups[name].length;
-      const followsAttention = name === "active" && troubled;
+      const followsAttention = name === "active" && hasAttention;
       const title = parts.titles[name];
       title.textContent = words.text(`sections.${followsAttention ? "others" : name}`);
-      title.classList.toggle("unseen", name === "active" && !troubled);
+      title.classList.toggle("unseen", name === "active" && !hasAttention);
     }
     parts.sections.ended.hidden = !groups.ended.length;
+    // A search also opens the ended connections.
+    if (this.#choice !== shown.choice) this.#endedOpen = narrows(shown.choice);
+    this.#choice = shown.choice;
     parts.sections.ended.open = this.#endedOpen;
     this.#paint(shown, parts.titles.ended, [groups.ended.length], () => [
       icon("chevron"),
       words.plain("sections.ended", { n: groups.ended.length }),
     ]);
+    const added = [...groups.attention, ...groups.active].find((one) => !this.#cards.has(one));
+    const drawing = {
+      view: this.#view(shown),
+      paint: (...painting: Parameters<Paint>) => this.#paint(shown, ...painting),
+      isCheckedLately: (one: Connection) =>
+        this.#checks !== null && isCheckedLately(one, Date.now()),
+    };
     for (const name of Object.keys(groups) as Section[]) {
-      this.#paintCards(shown, parts.lists[name], groups[name]);
+      this.#cards.draw(parts.lists[name], name, groups[name], drawing);
     }
-    this.#paintRest(shown, empty);
+    this.#paintRest(shown, empty, beyond);
     this.#paintDialog(shown);
     this.#observeMore(shown);
-    this.#keepFocus(focused);
+    this.#keepFocus(focused, added);
   }
 
   #find(act: Act): HTMLElement | null {
@@ -191,9 +235,11 @@ export class Screen {
   }
 
   /** Gives the focus back if painting has replaced the focused element. */
-  #keepFocus(focused: Act | undefined): void {
+  #keepFocus(focused: Act | undefined, added: Connection | undefined): void {
     if (!focused || this.#focusedAct === focused) return;
-    const same = this.#find(focused);
+    // After the last page the button for more is gone, and the first new card follows.
+    const follows = focused === "more" && added && this.#find(`details:${keyOf(added)}`);
+    const same = this.#find(focused) ?? follows;
     // The person did not ask to go there, so the page must not scroll.
     if (same) same.focus({ preventScroll: true });
     else this.#root.querySelector<HTMLElement>('[data-act="notice"], [data-act="title"]')?.focus();
@@ -208,15 +254,16 @@ export class Screen {
 
   /** Builds the content of a place again if any of these facts has changed. */
   #paint(shown: Shown, place: Element, facts: unknown[], build: () => Children): void {
-    const { words, busy, appName, products } = shown;
-    const signature = JSON.stringify([words.language, busy, appName, products, facts]);
+    const { words, busy, appName, products, supportUrl } = shown;
+    const signature = JSON.stringify([words.language, busy, appName, products, supportUrl, facts]);
     if (this.#painted.get(place) === signature) return;
     this.#painted.set(place, signature);
     place.replaceChildren(...nodes(build()));
   }
 
-  #view({ words, busy, connections }: Shown): View {
-    return { words, busy, names: (one) => namesOf(one, words, connections) };
+  #view({ words, busy, connections, supportUrl }: Shown): View {
+    const support = safeLink(supportUrl);
+    return { words, busy, support, names: (one) => namesOf(one, words, connections) };
   }
 
   #summary({ connections, cursor, words }: Shown): string {
@@ -227,10 +274,41 @@ export class Screen {
 
   #paintHeader(shown: Shown, troubled: boolean, listed: boolean): void {
     const summary = this.#summary(shown);
+    this.#checks = checksPath([...shown.connections.values()], !shown.cursor, Date.now());
+    const checks = this.#checks ? shown.words.text(this.#checks) : "";
+    const invites = !troubled && !isAwaited(shown);
     const connect = () => this.#actions.connect("connect");
-    this.#paint(shown, this.#parts.header, [troubled, listed, summary], () =>
-      header(this.#view(shown), { summary, troubled, listed, connect }),
+    this.#paint(shown, this.#parts.header, [troubled, listed, summary, checks, invites], () =>
+      header(this.#view(shown), { summary, troubled, checks, invites, listed, connect }),
     );
+  }
+
+  #paintReads(shown: Shown, listed: boolean): void {
+    const { reads } = this.#parts;
+    const [summary, content] = reads.children;
+    reads.hidden = !listed;
+    if (!summary || !content) return;
+    this.#paint(shown, summary, [], () => [icon("chevron"), shown.words.nodes("reads.title")]);
+    this.#paint(shown, content, [shown.reason], () => readsList(this.#view(shown), shown));
+  }
+
+  #paintControls(shown: Shown, count: number, empty: boolean): void {
+    const { choice, connections, cursor, phase, reading } = shown;
+    const { controls } = this.#parts;
+    const complete = !cursor;
+    const needed = needsAll(choice) || areMany(connections, complete);
+    controls.form.hidden = phase !== "ready" || empty || !needed;
+    if (controls.form.hidden) return;
+    const text = drawControls(
+      controls,
+      this.#view(shown),
+      [...connections.values()],
+      { choice, count, read: connections.size, reading, complete },
+      (...painting) => this.#paint(shown, ...painting),
+      () => this.#actions.clear(),
+    );
+    if (text && text !== this.#found) this.announce(text);
+    this.#found = text;
   }
 
   #paintTop(shown: Shown): void {
@@ -263,7 +341,6 @@ export class Screen {
       notice,
       about,
       isNew,
-      supportUrl: shown.supportUrl,
       retryText: words.text(repairs(notice, shown) ? "repair" : "tryAgain"),
       tryAgain: (retry) => this.#actions.tryAgain(notice, retry),
       dismiss: () => this.#actions.dismiss(notice),
@@ -279,54 +356,27 @@ export class Screen {
     return staleBox(this.#view(shown), { failure, failed, updatedAt, isNew, tryAgain });
   }
 
-  #paintCards(shown: Shown, list: HTMLElement, connections: Connection[]): void {
+  #paintRest(shown: Shown, empty: boolean, beyond: boolean): void {
+    const { cursor, phase, question, reading, reason, slow } = shown;
     const view = this.#view(shown);
-    for (const [place, connection] of connections.entries()) {
-      const key = keyOf(connection);
-      const item = this.#cards.get(key) ?? h("li", { part: "card" });
-      this.#cards.set(key, item);
-      const open = this.#open.has(key);
-      this.#paint(shown, item, [connection, open, view.names(connection).provider], () => {
-        item.className = `card ${needsAPerson(connection) ? "attention bad" : ""}`;
-        return card(view, {
-          connection,
-          open,
-          id: `card-${[...this.#cards.keys()].indexOf(key)}`,
-          toggle: () => this.#toggle(key),
-          connect: (act) => this.#actions.connect(act),
-          askToDisconnect: (act, entity) => this.#actions.askToDisconnect(connection, act, entity),
-        });
-      });
-      if (list.children[place] !== item) list.insertBefore(item, list.children[place] ?? null);
-    }
-    while (list.children.length > connections.length) list.lastElementChild?.remove();
-  }
-
-  #toggle(key: Key): void {
-    if (!this.#open.delete(key)) this.#open.add(key);
-    this.render();
-  }
-
-  #paintRest(shown: Shown, empty: boolean): void {
-    const { cursor, phase, products, reading, slow } = shown;
-    const asked = shown.question !== null;
-    const view = this.#view(shown);
-    const facts = [phase, empty, cursor, reading, slow, asked];
+    const asks = question !== null && question !== "checking";
+    const waits = isAwaited(shown);
+    const facts = [phase, empty, cursor, beyond, reading, slow, asks, waits, reason];
     this.#paint(shown, this.#parts.rest, facts, () => {
       if (phase === "loading") return loading(view, slow);
-      if (empty) {
-        return !asked && emptyPage(view, products, () => this.#actions.connect("connect"));
-      }
-      if (phase !== "ready" || !cursor) return null;
+      if (empty && waits) return awaited(view, asks);
+      if (empty) return emptyPage(view, shown, () => this.#actions.connect("connect"));
+      if (phase !== "ready" || !(cursor || beyond)) return null;
       return moreButton(view, reading, () => this.#actions.more());
     });
   }
 
   /** Reads more as soon as the button for it is nearly in sight. */
-  #observeMore({ reading, stale }: Shown): void {
+  #observeMore({ choice, cursor, reading, stale }: Shown): void {
     const button = this.#find("more");
     this.#observer?.disconnect();
-    if (!button || reading || stale) return;
+    // A search with few results would read everything by itself.
+    if (!button || reading || stale || (cursor && needsAll(choice))) return;
     this.#observer ??= newObserver(() => this.#actions.more());
     this.#observer?.observe(button);
   }
@@ -345,6 +395,11 @@ export class Screen {
       }),
     );
   }
+}
+
+/** Whether a connection is on its way, so that the page must not invite to connect again. */
+function isAwaited({ notice, question, waiting }: Shown): boolean {
+  return waiting || question !== null || (notice !== null && isUndecided(notice));
 }
 
 /** The names of a connection's company and provider. */

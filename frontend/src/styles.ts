@@ -28,7 +28,7 @@ const STYLES = `
 }
 :host([hidden]), [hidden] { display: none !important; }
 *, ::before, ::after { box-sizing: border-box; }
-h2, h3, h4, h5, p, ul, dl, dd { margin: 0; padding: 0; }
+h2, h3, h4, h5, h6, p, ul, dl, dd { margin: 0; padding: 0; }
 ul { list-style: none; }
 button { font: inherit; color: inherit; }
 bdi { overflow-wrap: anywhere; text-align: match-parent; }
@@ -36,6 +36,7 @@ bdi { overflow-wrap: anywhere; text-align: match-parent; }
 code { direction: ltr; unicode-bidi: isolate; }
 /* Letters that are joined in a script such as Arabic must stay joined. */
 :is(h2, h3, .mark):dir(rtl) { letter-spacing: normal; }
+a:not(.button) { display: inline-block; min-width: 24px; min-height: 24px; color: inherit; text-underline-offset: 0.15em; }
 svg { flex: none; width: 1.25em; height: 1.25em; }
 .unseen {
   position: absolute; width: 1px; height: 1px; overflow: hidden;
@@ -55,6 +56,22 @@ h2:focus, h3:focus { outline: none; }
 .group { display: grid; gap: 0.75em; }
 .group > h3, .ended > summary { font-size: 0.8125em; font-weight: 600; color: var(--_soft); }
 .ended > summary h3 { display: flex; gap: 0.4em; align-items: center; font: inherit; }
+
+.controls { display: grid; grid-template-columns: minmax(11em, 1fr) repeat(3, fit-content(9.8em)); gap: 0.75em; }
+.controls label { display: grid; gap: 0.2em; }
+.controls label > span { color: var(--_soft); font-size: 0.8125em; font-weight: 600; }
+.field {
+  width: 100%; min-height: 2.67em; padding: 0.43em 0.7em;
+  border: 1px solid color-mix(in oklab, var(--_line), var(--_text) 35%); border-radius: var(--_control);
+  background: var(--_surface); color: var(--_text);
+  font: inherit; font-size: 0.9375em; line-height: 1.25; text-overflow: ellipsis;
+}
+.field::placeholder { color: var(--_soft); opacity: 1; }
+.found { grid-column: 1 / -1; display: flex; gap: 0.5em; align-items: center; justify-content: space-between; color: var(--_soft); font-size: 0.9375em; }
+.found:empty { display: none; }
+.found .button { margin-block: -0.4em; margin-inline-end: -1em; }
+.found.none { flex-direction: column; padding: 2em 1em; border: 1px dashed var(--_line); border-radius: var(--_radius); text-align: center; }
+.found.none .button { margin: 0; color: var(--_accent); }
 
 .button {
   display: inline-flex; gap: 0.5em; align-items: center; justify-content: center;
@@ -96,11 +113,20 @@ h2:focus, h3:focus { outline: none; }
 @keyframes appear { from { opacity: 0; translate: 0 4px; } }
 .row { display: grid; grid-template-columns: auto minmax(0, 1fr) auto auto; gap: 0.25em 0.9em; align-items: center; padding: 0.9em 1em; }
 .mark {
-  display: grid; place-items: center; width: 2.67em; height: 2.67em; border-radius: calc(var(--_radius) * 0.75);
+  display: grid; flex: none; place-items: center; width: 2.67em; height: 2.67em; border-radius: calc(var(--_radius) * 0.75); overflow: hidden;
   background: light-dark(oklch(0.94 0.04 var(--hue, 250)), oklch(0.32 0.05 var(--hue, 250)));
   color: light-dark(oklch(0.42 0.11 var(--hue, 250)), oklch(0.88 0.08 var(--hue, 250)));
   font-size: 0.9375em; font-weight: 650; letter-spacing: -0.01em; user-select: none;
 }
+.mark.pictured { background: #fff; }
+.mark > img { grid-area: 1 / 1; width: 2.67em; height: 2.67em; padding: 0.2em; border-radius: inherit; object-fit: contain; visibility: hidden; }
+.mark.pictured > img { visibility: visible; }
+.company { border: 1px solid var(--_line); border-radius: var(--_radius); background: var(--_surface); box-shadow: var(--_shadow); overflow: clip; }
+.company > h4 { padding: 0.8em 1em 0.5em; font-size: 1em; font-weight: 600; line-height: 1.35; overflow-wrap: anywhere; }
+.company > .cards { gap: 0; }
+.company .card, .company .card.attention { border: 0; border-top: 1px solid var(--_line); border-radius: 0; background: none; box-shadow: none; animation: none; }
+.company .card.attention .row { border-radius: 0; }
+.who h5 { font-size: 1em; font-weight: 550; line-height: 1.35; overflow-wrap: anywhere; }
 .who h4 {
   font-size: 1em; font-weight: 600; line-height: 1.35;
   display: -webkit-box; -webkit-box-orient: vertical; -webkit-line-clamp: 4; overflow: hidden;
@@ -132,7 +158,7 @@ h2:focus, h3:focus { outline: none; }
 .reason .button { flex: none; font-size: 1em; }
 
 .body { display: grid; gap: 1.1em; padding: 1em; border-top: 1px solid var(--_line); }
-.body h5 { font-size: 0.8125em; font-weight: 600; color: var(--_soft); }
+.body h5, .body h6 { font-size: 0.8125em; font-weight: 600; color: var(--_soft); }
 .logins { display: grid; }
 .logins > li { padding: 0.6em 0; border-bottom: 1px solid var(--_line); }
 .logins > li:last-child { border-bottom: 0; padding-bottom: 0; }
@@ -175,10 +201,17 @@ code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; font-si
 .facts-list dt { color: var(--_soft); }
 .facts-list dd { display: grid; gap: 0.25em; font-weight: 600; }
 
-.empty { display: grid; justify-items: center; gap: 1.1em; padding: 2.75em 1.5em; border: 1px solid var(--_line); border-radius: var(--_radius); background: var(--_surface); text-align: center; box-shadow: var(--_shadow); }
+.empty { display: grid; grid-template-columns: minmax(0, 1fr); justify-items: center; overflow-wrap: anywhere; gap: 1.1em; padding: 2.75em 1.5em; border: 1px solid var(--_line); border-radius: var(--_radius); background: var(--_surface); text-align: center; box-shadow: var(--_shadow); }
 .empty > svg { width: 11em; height: auto; color: var(--_accent); }
 .empty h3 { font-size: 1.25em; font-weight: 650; letter-spacing: -0.01em; text-wrap: balance; }
 .empty > p { max-width: 30em; color: var(--_soft); margin-top: -0.6em; text-wrap: balance; }
+.asks { display: grid; grid-template-columns: minmax(0, 1fr); gap: 0.7em; width: min(32em, 100%); padding: 0.9em 1em; border-radius: var(--_control); background: color-mix(in oklab, var(--_surface), var(--_text) 4%); font-size: 0.9375em; text-align: start; }
+.asks h4 { font-size: 1em; font-weight: 600; }
+.asks p, .reads p { color: var(--_soft); text-wrap: pretty; }
+.asks h4, .reads-list { overflow-wrap: anywhere; }
+.reads-list { display: grid; grid-template-columns: minmax(0, 1fr); gap: 0.5em; font-size: 0.9375em; }
+.reads-list dt { font-weight: 600; }
+.reads-list dd { color: var(--_soft); text-wrap: pretty; }
 .empty ul { display: grid; gap: 0.7em; max-width: 32em; text-align: start; font-size: 0.9375em; }
 .empty li { display: grid; grid-template-columns: auto 1fr; gap: 0.7em; color: var(--_soft); text-wrap: pretty; }
 .empty li svg { margin-top: 0.1em; color: var(--_good); }
@@ -194,6 +227,11 @@ code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, monospace; font-si
 .card.still { animation: none; box-shadow: none; }
 .slow { color: var(--_soft); font-size: 0.875em; text-align: center; }
 
+.reads { margin-top: -0.9em; font-size: 0.875em; }
+.reads > summary { display: inline-flex; gap: 0.4em; padding-block: 0.2em; align-items: center; color: var(--_soft); border-radius: var(--_control); cursor: pointer; list-style: none; }
+.reads > summary::-webkit-details-marker { display: none; }
+.reads > summary:hover { color: var(--_text); }
+.reads > div { display: grid; gap: 0.7em; margin-top: 0.6em; padding: 0.9em 1em; border: 1px solid var(--_line); border-radius: var(--_radius); background: var(--_surface); }
 .ended > summary { display: inline-block; padding: 0.43em 0.74em; margin-inline-start: -0.74em; border-radius: var(--_control); cursor: pointer; list-style: none; }
 .ended > summary::-webkit-details-marker { display: none; }
 .ended > summary:hover { color: var(--_text); background: color-mix(in oklab, transparent, var(--_text) 6%); }
@@ -219,6 +257,8 @@ dialog::backdrop { background: rgb(12 16 26 / 50%); }
 
 @container (width < 36em) {
   header { align-items: stretch; flex-direction: column; }
+  .controls { grid-template-columns: 1fr 1fr; }
+  .controls > :is(:first-child, :nth-child(4)) { grid-column: 1 / -1; }
   .row { grid-template-columns: auto minmax(0, 1fr) auto; align-items: start; padding: 0.9em; }
   .row > .status { grid-column: 2; grid-row: 2; justify-self: start; }
   .status { white-space: normal; }

@@ -17,7 +17,7 @@ export interface Names {
 }
 
 // These values come from this page. Others may be written from right to left, so they are isolated.
-const OUR_VALUES = ["action", "date", "n", "status", "when"];
+const OUR_VALUES = ["action", "date", "n", "some", "status", "when"];
 
 /** The language to use: the requested one where it has texts, the application's or ours, else English. */
 export function languageFor(requested: string, ownTexts: OwnTexts = {}): string {
@@ -103,6 +103,10 @@ export class Wording {
     return formats.date(this.language, new Date(moment));
   }
 
+  moment(moment: string): string {
+    return formats.moment(this.language, new Date(moment));
+  }
+
   /** How long ago that was. A clock that differs by seconds never makes it the future. */
   ago(moment: string, now: number): string {
     const minutes = Math.min(0, Math.round((new Date(moment).getTime() - now) / MINUTE));
@@ -135,7 +139,7 @@ export class Wording {
   }
 
   status(status: string): string {
-    return this.find(`status.${status}.label`) || status;
+    return this.find(`status.${status}.label`) || this.text("otherStatus.label");
   }
 
   company(connection: Connection): string {

@@ -2,11 +2,13 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ConnectionStatus } from "../src/api.ts";
 import {
+  checksPath,
   departure,
   entitiesOf,
   grouped,
   hueOf,
   initials,
+  isCheckedLately,
   keyOf,
   newest,
   providerName,
@@ -20,19 +22,36 @@ import { connection, entity, login, NOW } from "./examples.ts";
 
 const LATER = new Date(NOW + 60_000).toISOString();
 
-test("each connection is in one group, sorted by key", () => {
-  const found = grouped([
-    connection("c", { status: "disconnected" }),
-    connection("b", { status: "disconnecting" }),
-    connection("d", { status: "reauth" }),
+test("each connection is in one group, and only in the usual order attention comes first", () => {
+  const all = [
     connection("a", { status: "reauth" }),
-  ]);
-  const ids = Object.entries(found).map(([name, all]) => [name, ...all.map((o) => o.company_id)]);
-  assert.deepEqual(ids, [
-    ["attention", "a", "d"],
-    ["active", "b"],
-    ["ended", "c"],
-  ]);
+    connection("b", { status: "disconnecting" }),
+    connection("c", { status: "disconnected" }),
+    connection("d", { status: "reauth" }),
+  ];
+  const ids = (attentionFirst: boolean) =>
+    Object.values(grouped(all, attentionFirst)).map((some) => some.map((one) => one.company_id));
+  assert.deepEqual(ids(true), [["a", "d"], ["b"], ["c"]]);
+  assert.deepEqual(ids(false), [[], ["a", "b", "d"], ["c"]]);
+});
+
+test("the list says that all was checked lately only if each card says nothing else", () => {
+  const at = (hours: number) => new Date(NOW - hours * 3_600_000).toISOString();
+  const lately = connection("a", { checked_at: at(25) });
+  const old = connection("b", { checked_at: at(27) });
+  const broken = connection("c", { checked_at: at(1), status: "reauth" });
+  const ended = connection("d", { checked_at: at(999), status: "disconnected" });
+  const never = connection("e", { checked_at: null });
+  assert.equal(checksPath([lately, lately, ended], true, NOW), "list.checked");
+  for (const other of [old, broken, never]) {
+    assert.equal(checksPath([lately, lately, other], true, NOW), "list.othersChecked");
+    assert.equal(isCheckedLately(other, NOW), false);
+  }
+  // Connections that were not read yet may be older.
+  assert.equal(checksPath([lately, lately], false, NOW), "list.othersChecked");
+  // The only connection shows its own time.
+  assert.equal(checksPath([lately], true, NOW), null);
+  assert.equal(checksPath([], true, NOW), null);
 });
 
 const SUMMARIES: [ConnectionStatus[], complete: boolean, string | null][] = [
@@ -151,7 +170,7 @@ for (const id of ["constructor", "__proto__", "toString", "hasOwnProperty"]) {
     assert.equal(toneOf(one.status), "over");
     const left = departure([one], "connect", NOW);
     assert.equal(resultOf(one, null, left), "again");
-    assert.equal(new Wording("en", {}, null).status(id), id);
+    assert.equal(new Wording("en", {}, null).status(id), "Other status");
     assert.equal(new Wording("en", { title: `{${id}}` }, null).plain("title"), "\u2068\u2069");
   });
 }

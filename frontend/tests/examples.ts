@@ -29,6 +29,7 @@ export function connection(company_id: string, fields: Partial<Connection> = {})
     provider_id: "gusto",
     company_id,
     provider_name: "Gusto",
+    provider_icon: null,
     company_name: "Harbor Lane",
     status: "connected",
     problem: null,

@@ -72,6 +72,24 @@ test("the notice about an entity says whether the entity or the whole connection
   assert.equal(title(after("disconnected", "disconnected")), "result.disconnected");
 });
 
+test("only a pending return leaves open whether a connection comes", () => {
+  const waits = notices.returnWaits(failure("unreachable"));
+  assert.ok([notices.pendingReturn("attempt"), waits].every(notices.isUndecided));
+  const decided = [
+    notices.failed(failure("unreachable"), "connect"),
+    notices.foreignReturn(),
+    notices.arrived(connection("1", { status: "pending" }), "settling"),
+  ];
+  assert.ok(!decided.some(notices.isUndecided));
+});
+
+test("a page that is not set up to connect sends the person to support", () => {
+  for (const code of ["mode_not_allowed", "return_to_not_allowed"]) {
+    const notice = notices.failed(failure(code), "connect");
+    assert.deepEqual([notice.support, notice.retry], [true, null]);
+  }
+});
+
 test("a pending return and a failed frame name their attempt", () => {
   assert.equal(notices.pendingReturn("attempt").reference, "attempt");
   assert.equal(notices.frameClosed(true, "connect", "attempt").reference, "attempt");

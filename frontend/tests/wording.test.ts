@@ -111,9 +111,9 @@ test("without its name the application is called the application", () => {
   assert.match(english.plain("result.disconnectedText"), /Acme/);
 });
 
-test("an unknown status or product is shown as it is", () => {
-  assert.equal(english.status("paused"), "paused");
-  assert.equal(english.status("constructor"), "constructor");
+test("an unknown status has a general label, and an unknown product is shown as it is", () => {
+  assert.equal(english.status("paused"), "Other status");
+  assert.equal(english.status("constructor"), "Other status");
   assert.equal(english.products(["company", "toString"]), "company details and toString");
 });
 

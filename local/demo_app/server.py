@@ -72,8 +72,9 @@ def create_app(issuer: Issuer, api_url: str, finch_url: str) -> Flask:
     @application.after_request
     def protect(response: Response) -> Response:
         response.headers["Content-Security-Policy"] = (
-            f"default-src 'none'; script-src 'self' {finch_url}; style-src 'self'; img-src 'self'; "
-            f"connect-src 'self' {api_url}; frame-src {finch_url}; base-uri 'none'; "
+            f"default-src 'none'; script-src 'self' {finch_url}; style-src 'self'; "
+            f"img-src 'self' {finch_url}; connect-src 'self' {api_url}; "
+            f"frame-src {finch_url}; base-uri 'none'; "
             "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
         )
         response.headers["Cache-Control"] = "no-store"

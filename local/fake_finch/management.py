@@ -256,7 +256,8 @@ def _with_extras(finch: FinchState, answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def _provider(finch: FinchState, provider: Provider) -> dict[str, Any]:
-    logo = f"{finch.base_url}/connect/logos/{provider.id}.svg"
+    # A new provider has no logo yet.
+    logo = None if provider.beta else f"{finch.base_url}/connect/logos/{provider.id}.svg"
     return {
         "id": provider.id,
         "display_name": provider.display_name,

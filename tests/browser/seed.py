@@ -89,7 +89,7 @@ def named(
     """Sets the names of a connection, as a work item does a minute after it was made."""
     stored = table(deployed).get("acme", CompanyKey(provider_id, company_id))
     assert stored
-    after = rules.with_names(stored, provider, company)
+    after = rules.with_names(stored, provider, company, "")
     table(deployed).write(after)
     return after
 

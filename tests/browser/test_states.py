@@ -80,11 +80,15 @@ def test_list_and_details_in_each_look(
     expect(visitor.cards.first).to_contain_text("asks you to sign in again")
     visitor.snapshot(f"list-{name_of(looks)}", height=900, elsewhere=not looks)
     visitor.details(visitor.card("Rippling"))
-    expect(visitor.card("Rippling")).to_contain_text(EAST)
+    expect(visitor.card("Rippling")).to_contain_text("2 of 3 legal entities")
+    # The card is named after the first entity, and the details name the others.
+    expect(visitor.card("Rippling").get_by_role("definition").first).to_have_text(
+        f"{EAST}, {WEST}, and {LAB}"
+    )
     height = 1600 if looks.get("phone") else 1030
     visitor.snapshot(f"details-{name_of(looks)}", height=height, elsewhere=not looks)
     visitor.details(visitor.card("Gusto", "2 logins"))
-    visitor.element.locator("summary").click()
+    visitor.ended.click()
     expect(visitor.card("Justworks")).to_contain_text("Disconnected on Mar 4, 2026")
     visitor.snapshot(f"ended-{name_of(looks)}", elsewhere=not looks)
 
@@ -96,6 +100,8 @@ def test_empty_page_in_each_look(visit: Visit, looks: dict[str, Any]) -> None:
     visitor.snapshot(f"sign-in-{name_of(looks)}", elsewhere=False)
     visitor.sign_in()
     expect(visitor.element).to_contain_text("Your password never reaches Acme Benefits")
+    expect(visitor.element).to_contain_text("What Acme Benefits asks to read")
+    expect(visitor.element).to_contain_text("names, departments and managers of all employees")
     visitor.snapshot(f"empty-{name_of(looks)}", height=900, elsewhere=not looks)
 
 
@@ -123,17 +129,17 @@ def test_each_status_and_problem_shows_its_reason(visit: Visit, deployed: Deploy
     expect(visitor.cards).to_have_count(8)
     for text in (
         "asks you to sign in again",
-        "may not see the data",
-        "is not complete",
+        "is not allowed to see the data. Ask your administrator at Justworks",
+        "is not set up completely",
         "error_provider_moved",
-        "which is now a connection of its own",
-        "would not end this connection",
-        "has yet to grant access",
+        "Sign in again, and choose this company",
+        "refused to end this connection",
+        "still has to grant access. This can take some days. You need do nothing",
     ):
         expect(visitor.element).to_contain_text(text)
     expect(visitor.summary).to_contain_text("6 connections need your attention")
     visitor.snapshot("troubles")
-    visitor.element.locator("summary").click()
+    visitor.ended.click()
     expect(visitor.card("Gusto")).to_contain_text("Last changed on Mar 4, 2026")
 
 

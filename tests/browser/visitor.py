@@ -117,6 +117,11 @@ class Visitor:
         return self.element.locator(".summary")
 
     @property
+    def ended(self) -> Locator:
+        """The line that shows or hides the disconnected connections."""
+        return self.element.locator(".ended summary")
+
+    @property
     def announced(self) -> Locator:
         """The text that screen readers announce."""
         return self.element.get_by_role("status")

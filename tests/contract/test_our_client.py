@@ -178,7 +178,7 @@ def test_names_api_sends_the_same_requests_and_reads_the_same_as_the_sdk(
     listed = list(connected.sdk.providers.list())
     expected = meaning(fake_finch.requests.last())
     assert {provider.id: names.of_provider(provider.id) for provider in listed} == {
-        provider.id: provider.display_name for provider in listed
+        provider.id: (provider.display_name, provider.icon or "") for provider in listed
     }
     assert meaning(fake_finch.requests.last()) == expected
     assert names.of_provider("unknown") is None

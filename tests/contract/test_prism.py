@@ -123,7 +123,9 @@ def test_requests_and_answers_of_the_whole_flow_follow_the_description(
     assert read.connection_id == response.connection_id
     names = NamesApi(ours.finch)
     assert names.of_company(token)
-    assert names.of_provider("gusto") == "Gusto"
+    provider = names.of_provider("gusto")
+    assert provider
+    assert provider.name == "Gusto"
     repair = ours.reauthenticate(read.connection_id or "", ["company"], redirect_uri)
     assert repair.session_id != created.session_id
     ours.finch.disconnect(token)

@@ -45,6 +45,45 @@ def test_names_are_shown_after_the_work_item_is_processed(deployed: InProcess) -
     assert acme.connections() == [acme.connection()]
 
 
+def test_icon_of_the_provider_is_shown_if_finch_gives_one(deployed: InProcess) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    assert acme.connection()["provider_icon"] is None
+    deployed.queue.drain()
+    assert (
+        acme.connection()["provider_icon"] == f"{deployed.finch.base_url}/connect/logos/gusto.svg"
+    )
+
+
+@pytest.mark.parametrize("logo", [None, "http://finch.example/gusto.svg", 7])
+def test_unusable_icon_is_not_fetched_again_before_another_login(
+    deployed: InProcess, logo: object
+) -> None:
+    listed = {"id": "gusto", "display_name": "Gusto", "logo": logo}
+    deployed.finch.faults.add(*PROVIDERS, status=200, body=[listed])
+    acme = Person(deployed, "acme")
+    acme.connect()
+    deployed.queue.drain()
+    for _ in range(2):
+        daily_check(deployed)
+        forget_process_memory()
+    assert (acme.connection()["provider_icon"], names(acme)[0]) == (None, "Gusto")
+    assert deployed.finch.requests.count(*PROVIDERS) == 1
+    acme.connect()
+    deployed.queue.drain()
+    assert acme.connection()["provider_icon"]
+
+
+def test_logo_is_shown_without_an_icon(deployed: InProcess) -> None:
+    logo = "https://finch.example/logo.svg"
+    listed = {"id": "gusto", "display_name": "Gusto", "icon": "/relative.svg", "logo": logo}
+    deployed.finch.faults.add(*PROVIDERS, status=200, body=[listed])
+    acme = Person(deployed, "acme")
+    acme.connect()
+    deployed.queue.drain()
+    assert acme.connection()["provider_icon"] == logo
+
+
 def test_single_entity_names_the_company_at_once(deployed: InProcess) -> None:
     acme = Person(deployed, "acme")
     acme.connect()

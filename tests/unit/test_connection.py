@@ -44,6 +44,7 @@ from finch_connections.domain.connection import (
     unpacked,
     urgency,
 )
+from finch_connections.domain.display_name import LONGEST_ICON
 from finch_connections.domain.errors import InvalidRequest
 from finch_connections.domain.history import MOST_ENTRIES, HistoryEntry
 from finch_connections.domain.identifier import is_finch_id
@@ -284,6 +285,7 @@ def test_largest_connection_fits_into_an_item_of_dynamodb(id_length: int, entiti
         ended,
         company_name="ü" * 200,
         provider_name="ü" * 200,
+        provider_icon="h" * LONGEST_ICON,
         history=tuple(entry._replace(code=chr(97 + n % 2) * 64) for n in range(MOST_ENTRIES)),
     )
     assert item_bytes(full) < 400 * 1024

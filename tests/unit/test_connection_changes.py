@@ -57,6 +57,9 @@ SECOND = token("t2", connection_id="connection-2", account_id="account-2", statu
 PAIR = "pair#gusto#company-1"
 
 
+ICON = "https://finch.example/gusto.svg"
+
+
 def full(**changes: object) -> Connection:
     """A connection in which each field has a value."""
     one = Connection(
@@ -76,6 +79,7 @@ def full(**changes: object) -> Connection:
         hints_until=EARLIER,
         problem=ANOTHER_COMPANY,
         provider_name="Gusto",
+        provider_icon=ICON,
         company_name="Acme",
         entity_names={"e1": "East"},
         finch_key=CompanyKey("gusto", "company-9"),
@@ -105,7 +109,7 @@ def test_first_token_makes_a_connection_that_was_checked_now() -> None:
 
 def test_further_token_clears_the_problem_and_keeps_the_rest() -> None:
     third = token("t3", connection_id="connection-3")
-    before = full(provider_name="", company_name="")
+    before = full(provider_name="", provider_icon="", company_name="")
     after = attach(before, "acme", KEY, third, b"3", LATER)
     assert after == replace(
         before,
@@ -114,6 +118,7 @@ def test_further_token_clears_the_problem_and_keeps_the_rest() -> None:
         problem=None,
         refused_entities=frozenset(),
         provider_name=None,
+        provider_icon=None,
         company_name=None,
         updated_at=LATER,
         revision=8,
@@ -278,10 +283,11 @@ def test_stored_names_of_entities_stay_until_finch_sends_others() -> None:
 
 
 def test_new_names_change_nothing_else() -> None:
-    after = with_names(full(), "Gusto", "Acme LLC")
+    after = with_names(full(), "Gusto", "Acme LLC", ICON)
     assert after == full(company_name="Acme LLC", revision=8)
     assert after.quiet_revision == 8
-    assert with_names(full(), "Gusto", "Acme") == full()
+    assert with_names(full(), "Gusto", "Acme", ICON) == full()
+    assert with_names(full(), "Gusto", "Acme", "").provider_icon == ""
 
 
 # Disconnects

@@ -11,7 +11,14 @@ from finch_connections.domain.connection import (
     with_entity_names,
     with_names,
 )
-from finch_connections.domain.display_name import LONGEST, MOST_BYTES, names_that_fit, readable
+from finch_connections.domain.display_name import (
+    LONGEST,
+    LONGEST_ICON,
+    MOST_BYTES,
+    icon_url,
+    names_that_fit,
+    readable,
+)
 from tests.unit.test_connection import KEY, NOW, token
 
 HOSTILE = [
@@ -127,7 +134,34 @@ def test_company_name_is_read_with_a_working_token_with_company_access() -> None
 
 def test_new_name_is_a_quiet_write_and_a_known_name_is_no_write() -> None:
     before = connection()
-    after = with_names(before, "Gusto", None)
+    after = with_names(before, "Gusto", None, None)
     assert (after.revision, after.quiet_revision) == (2, 2)
     assert after.updated_at == before.updated_at
-    assert with_names(after, "Gusto", None) is after
+    assert with_names(after, "Gusto", None, None) is after
+
+
+ICON = "https://finch.example/icons/gusto.svg?v=2"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (ICON, True),
+        ("http://127.0.0.1:4000/gusto.svg", True),
+        ("http://finch.example/gusto.svg", False),
+        ("http://127.0.0.1.finch.example/gusto.svg", False),
+        ("//finch.example/gusto.svg", False),
+        ("javascript:alert(1)", False),
+        ("data:image/svg+xml,<svg/>", False),
+        ("HTTPS://finch.example/ü.svg", False),
+        ("https://finch.example/a b.svg", False),
+        (f"{ICON}\n", False),
+        ("https://", False),
+        (ICON.ljust(LONGEST_ICON, "x"), True),
+        (ICON.ljust(LONGEST_ICON + 1, "x"), False),
+        (None, False),
+        ([ICON], False),
+    ],
+)
+def test_only_short_https_urls_are_icons(value: object, shown: bool) -> None:
+    assert icon_url(value) == (value if shown else None)

@@ -144,7 +144,7 @@ SICK = replace(MADE, status=ConnectionStatus.REAUTH)
         (MADE, restored(MADE, TWO, [TWO.tokens[1]], NOW), ["restored", "login_added"]),
         (TWO, with_findings(TWO, {"t1": FOUND, "t2": FOUND}, NOW), []),
         (SICK, with_findings(SICK, {"t1": FOUND}, NOW), ["connected"]),
-        (TWO, with_names(TWO, "Gusto", "Acme"), []),
+        (TWO, with_names(TWO, "Gusto", "Acme", None), []),
     ],
 )
 def test_change_of_a_connection_adds_these_entries(

@@ -26,6 +26,25 @@ export const de: Texts = {
   opening: "Finch Connect wird geöffnet …",
   finishing: "Ihre Verbindung wird fertiggestellt …",
   unknownCompany: "Firma {id}",
+  list: {
+    search: "Suchen",
+    hint: "Firma, Anbieter oder ID",
+    status: "Status",
+    provider: "Anbieter",
+    order: "Sortieren nach",
+    allStatuses: "Alle Status",
+    allProviders: "Alle Anbieter",
+    attention: "Dringendes zuerst",
+    name: "Name",
+    changed: "Letzte Änderung",
+    found: { one: "{n} Verbindung gefunden.", other: "{n} Verbindungen gefunden." },
+    none: "Keine Verbindung passt dazu.",
+    clear: "Zurücksetzen",
+    reading: "Alle Verbindungen werden gelesen …",
+    cut: "Nur die ersten {n} Verbindungen wurden gelesen. „Mehr zeigen“ liest weiter.",
+    checked: "Alle Verbindungen wurden innerhalb des letzten Tages geprüft.",
+    othersChecked: "Verbindungen ohne Zeitangabe wurden innerhalb des letzten Tages geprüft.",
+  },
   andMore: { one: "{name} und eine weitere", other: "{name} und {n} weitere" },
   summary: {
     good: "Alles ist verbunden und in Ordnung.",
@@ -34,7 +53,7 @@ export const de: Texts = {
       other: "{n} Verbindungen erfordern Ihre Aufmerksamkeit",
     },
     none: "Zurzeit ist nichts verbunden.",
-    settling: "Einige Verbindungen werden noch eingerichtet.",
+    settling: "Einige Verbindungen werden noch eingerichtet. Sie müssen nichts tun.",
   },
   sections: {
     attention: "Hier sind Sie gefragt",
@@ -46,20 +65,24 @@ export const de: Texts = {
     title: "Verbinden Sie Ihre Lohnabrechnung oder Personalverwaltung",
     text: "Damit arbeitet {app} mit aktuellen Daten, ohne Tabellen und ohne Hochladen.",
     password: "Sie melden sich bei Ihrem Anbieter an. Ihr Passwort erfährt {app} nie.",
-    reads: "Was {app} lesen möchte: {products}.",
     control: "Jede Verbindung steht hier, und Sie können sie jederzeit trennen.",
+    awaited:
+      "Ihre neue Verbindung erscheint hier von selbst. Sie müssen nicht noch einmal verbinden.",
+    asked: "Ihre neue Verbindung erscheint hier, wenn Sie die Frage oben beantwortet haben.",
   },
   card: {
     logins: { one: "{n} Anmeldung", other: "{n} Anmeldungen" },
     checked: "Geprüft {when}",
+    lastCheck: "Zuletzt geprüft",
+    help: "Fragen",
     unchecked: "Noch nicht geprüft",
     login: "Anmeldung {n}",
     since: "verbunden am {date}",
     ended: "Getrennt am {date}",
     changed: "Zuletzt geändert am {date}",
-    reads: "Liest",
     loginsTitle: "Anmeldungen",
     entities: { one: "{n} Gesellschaft", other: "{n} Gesellschaften" },
+    someEntities: "{some} von {n} Gesellschaften",
     companyId: "Firmen-ID",
     accountId: "Konto-ID",
     entity: "Gesellschaft {id}",
@@ -68,11 +91,11 @@ export const de: Texts = {
     pending: {
       label: "Wird eingerichtet",
       reason:
-        "{provider} muss den Zugang noch freigeben. Das kann einige Tage dauern; zu tun ist hier nichts.",
+        "{provider} muss den Zugang noch freigeben. Das kann einige Tage dauern. Sie müssen nichts tun.",
     },
     processing: {
       label: "Wird eingerichtet",
-      reason: "Die ersten Daten von {provider} sind unterwegs.",
+      reason: "Die ersten Daten von {provider} sind unterwegs. Sie müssen nichts tun.",
     },
     connected: { label: "Verbunden", reason: "" },
     reauth: {
@@ -83,34 +106,44 @@ export const de: Texts = {
     error_permissions: {
       label: "Berechtigung fehlt",
       reason:
-        "Das Konto, das Sie bei {provider} benutzt haben, darf die Daten nicht sehen. Melden Sie sich mit einem anderen an, oder lassen Sie seine Rechte erweitern.",
+        "Das Konto, das Sie bei {provider} benutzt haben, darf die Daten nicht sehen. Bitten Sie Ihre Verwaltung bei {provider} um mehr Rechte, oder melden Sie sich mit einem Konto neu an, das sie hat.",
     },
     error_no_account_setup: {
       label: "Nicht eingerichtet",
       reason:
-        "Die Einrichtung bei {provider} ist nicht abgeschlossen. Melden Sie sich neu an, um sie abzuschließen.",
+        "Ihr Konto bei {provider} ist nicht vollständig eingerichtet. Schließen Sie das bei {provider} ab, und melden Sie sich dann neu an.",
     },
     unknown: {
-      label: "Unklar",
+      label: "Problem gemeldet",
       reason:
-        "{provider} meldet einen Status, den wir nicht kennen („{detail}“). Meist hilft es, sich neu anzumelden.",
+        "{provider} meldet ein Problem, das wir nicht kennen („{detail}“). Melden Sie sich neu an: Das löst es meist. Wenn nicht, kontaktieren Sie den Support.",
     },
     disconnecting: {
       label: "Wird getrennt",
-      reason: "{provider} muss das Ende noch bestätigen. Das geht von selbst weiter.",
+      reason: "{provider} muss das Ende noch bestätigen. Sie müssen nichts tun.",
     },
-    disconnected: { label: "Getrennt", reason: "Es können keine Daten mehr gelesen werden." },
+    disconnected: {
+      label: "Getrennt",
+      reason:
+        "Es können keine Daten mehr gelesen werden. Verbinden Sie neu, um sie hier zu verwenden.",
+    },
+  },
+  otherStatus: {
+    label: "Anderer Status",
+    reason:
+      "{provider} meldet „{detail}“, was diese Seite noch nicht kennt. Sie müssen nichts tun. Wenn Daten fehlen, kontaktieren Sie den Support.",
   },
   problem: {
     connect_again:
       "Ein anderes Konto hatte diese Firma verbunden und hat sie getrennt. Verbinden Sie sie neu, um sie hier zu verwenden.",
-    transferred: "Diese Firma gehört jetzt zu einem anderen Konto.",
+    transferred:
+      "Diese Firma gehört jetzt zu einem anderen Konto. Sie müssen nichts tun. Wenn das falsch ist, kontaktieren Sie den Support.",
     another_company:
-      "Zuletzt haben Sie sich bei einer anderen Firma angemeldet, die jetzt eine eigene Verbindung ist. Diese hier wartet noch auf Sie.",
+      "Zuletzt haben Sie sich bei einer anderen Firma angemeldet, die jetzt eine eigene Verbindung ist. Melden Sie sich neu an, und wählen Sie diese Firma.",
     disconnect_refused:
-      "{provider} wollte diese Verbindung nicht beenden. Melden Sie sich neu an, und trennen Sie sie dann noch einmal.",
+      "{provider} hat es abgelehnt, diese Verbindung zu beenden. Melden Sie sich neu an, und trennen Sie sie dann noch einmal.",
     entity_disconnect_refused:
-      "{provider} wollte eine Gesellschaft dieser Verbindung nicht trennen. Trennen Sie die Gesellschaft noch einmal; wenn das nicht hilft, kontaktieren Sie den Support.",
+      "{provider} hat es abgelehnt, eine Gesellschaft dieser Verbindung zu trennen. Trennen Sie die Gesellschaft noch einmal; wenn das nicht hilft, kontaktieren Sie den Support.",
   },
   product: {
     benefits: "Zusatzleistungen",
@@ -127,6 +160,23 @@ export const de: Texts = {
     plans_enrollments: "Teilnahmen an Leistungsplänen",
     recordkeeping: "Altersvorsorge",
     ssn: "Sozialversicherungsnummern",
+  },
+  reads: {
+    title: "Was {app} lesen möchte",
+    benefits: "Abzüge und Beiträge für Zusatzleistungen, und wer teilnimmt",
+    company: "rechtlicher Name, Steuernummer, Adressen, Abteilungen und Bankkonten der Firma",
+    deduction: "Beträge, die für Zusatzleistungen abgezogen werden, und wer teilnimmt",
+    directory: "Namen, Abteilungen und Vorgesetzte aller Beschäftigten",
+    documents: "Steuerformulare und andere Dokumente der Beschäftigten",
+    employment: "Stellenbezeichnungen, Beginn und Ende, Art der Beschäftigung und Einkommen",
+    individual: "Wohnadressen, Geburtsdaten, E-Mail-Adressen und Telefonnummern",
+    payment: "Daten und Summen jeder Lohnabrechnung",
+    pay_statement: "Lohn, Steuern und Abzüge jeder Person in jeder Lohnabrechnung",
+    plans: "die Leistungspläne der Firma und ihre Bedingungen",
+    plans_dependents: "Angehörige, die ein Plan einschließt",
+    plans_enrollments: "wer an welchem Plan teilnimmt",
+    recordkeeping: "Beiträge zur Altersvorsorge und ihr Stand",
+    ssn: "die Sozialversicherungsnummer jeder Person",
   },
   confirm: {
     checking: "Einen Moment: Wir sehen nach, was verbunden wurde …",
@@ -158,7 +208,7 @@ export const de: Texts = {
     unhealthy: "{name} ist verbunden, aber noch nicht in Ordnung",
     pending: "Fast geschafft",
     pendingText:
-      "Finch ist noch nicht fertig. Ihre Verbindung erscheint hier von selbst, meist binnen Minuten.",
+      "Finch ist noch nicht fertig. Ihre Verbindung erscheint hier von selbst, meist binnen Minuten. Sie müssen nicht noch einmal verbinden.",
     failed: "Das hat nicht geklappt",
     refused: "Nichts wurde verbunden",
     closedText: "Sie haben Finch Connect vor dem Ende geschlossen.",
@@ -199,38 +249,44 @@ export const de: Texts = {
       "Die Verbindung endete beim Anbieter, bevor sie fertig war. Bitte verbinden Sie neu.",
     connection_limit:
       "Ihr Konto hat so viele Verbindungen, wie es haben darf. Trennen Sie zuerst eine, oder fügen Sie ihr in ihren Details eine weitere Anmeldung hinzu.",
-    connection_not_found: "Diese Verbindung gibt es nicht mehr.",
+    connection_not_found:
+      "Diese Verbindung gibt es nicht mehr. Wenn Sie sie noch brauchen, verbinden Sie neu.",
     customer_unknown:
       "Ihre Anmeldung sagt nicht, zu welchem Konto Sie gehören. Melden Sie sich neu an, oder kontaktieren Sie den Support.",
     disconnect_refused:
-      "Der Anbieter wollte diese Verbindung nicht beenden. Melden Sie sich dort neu an, und trennen Sie sie dann noch einmal.",
+      "Der Anbieter hat es abgelehnt, diese Verbindung zu beenden. Melden Sie sich dort neu an, und trennen Sie sie dann noch einmal.",
     exchange_uncertain:
       "Die Antwort von Finch ging verloren. Bitte verbinden Sie neu; der frühere Versuch hindert Sie nicht daran.",
     finch_misconfigured:
       "Verbinden geht zurzeit nicht. Wir wissen davon; bitte versuchen Sie es später.",
     finch_refused:
-      "Finch hat diese Anfrage nicht angenommen. Bitte versuchen Sie es erneut, oder mit einem anderen Anbieter.",
+      "Finch hat diese Anfrage nicht angenommen. Bitte versuchen Sie es erneut, oder mit einem anderen Anbieter. Hilft auch das nicht, kontaktieren Sie den Support.",
     finch_unavailable:
       "Finch ist zurzeit nicht zu erreichen. Bitte versuchen Sie es in einigen Minuten erneut.",
     not_allowed:
       "Ihre Anmeldung erlaubt das nicht. Melden Sie sich neu an, oder kontaktieren Sie den Support.",
-    internal_error: "Bei uns ging etwas schief. Bitte versuchen Sie es erneut.",
-    invalid_request: "Diese Anfrage war nicht gültig. Bitte fangen Sie neu an.",
-    mode_not_allowed: "Diese Seite darf so keine Verbindung beginnen.",
+    internal_error:
+      "Bei uns ging etwas schief. Bitte versuchen Sie es erneut. Geschieht es wieder, kontaktieren Sie den Support.",
+    invalid_request:
+      "Diese Anfrage war nicht gültig. Laden Sie die Seite neu, und fangen Sie neu an. Geschieht es wieder, kontaktieren Sie den Support.",
+    mode_not_allowed:
+      "Diese Seite ist nicht dafür eingerichtet, so zu verbinden. Sie können hier nichts tun; kontaktieren Sie den Support.",
     return_to_not_allowed:
-      "Diese Seite darf keine Verbindung beginnen. Öffnen Sie sie unter ihrer üblichen Adresse.",
-    route_not_found: "Diesen Teil des Dienstes gibt es nicht. Bitte laden Sie die Seite neu.",
+      "Diese Seite ist nicht zum Verbinden eingerichtet. Öffnen Sie sie unter ihrer üblichen Adresse, oder kontaktieren Sie den Support.",
+    route_not_found:
+      "Diesen Teil des Dienstes gibt es nicht. Laden Sie die Seite neu. Geschieht es wieder, kontaktieren Sie den Support.",
     session_expired: "Dieser Link oder Versuch ist zu alt. Bitte verbinden Sie neu.",
     session_not_found:
       "Dieser Versuch ist nicht bekannt oder nicht Ihrer. Bitte verbinden Sie neu.",
     session_used:
       "Dieser Versuch wurde schon benutzt. Steht Ihre Verbindung nicht hier, dann verbinden Sie neu.",
-    signature_invalid: "Diese Nachricht kommt nicht von Finch.",
+    signature_invalid: "Diese Nachricht kommt nicht von Finch. Bitte fangen Sie neu an.",
     too_many_logins:
       "Diese Verbindung hat die größtmögliche Zahl von Anmeldungen. Trennen Sie sie, und verbinden Sie sie neu.",
     too_many_requests: "Das war zu oft. Warten Sie einige Minuten, und versuchen Sie es erneut.",
     unauthorized: "Ihre Anmeldung ist abgelaufen. Bitte melden Sie sich neu an.",
     unreachable: "Der Dienst antwortet nicht. Prüfen Sie Ihr Netz, und versuchen Sie es erneut.",
-    unexpected: "Etwas Unerwartetes ist geschehen. Bitte versuchen Sie es erneut.",
+    unexpected:
+      "Etwas Unerwartetes ist geschehen. Bitte versuchen Sie es erneut. Geschieht es wieder, kontaktieren Sie den Support.",
   },
 };

@@ -26,6 +26,25 @@ export const fr: Texts = {
   opening: "Ouverture de Finch Connect…",
   finishing: "Votre connexion se termine…",
   unknownCompany: "Entreprise {id}",
+  list: {
+    search: "Rechercher",
+    hint: "Entreprise, fournisseur ou ID",
+    status: "Statut",
+    provider: "Fournisseur",
+    order: "Trier par",
+    allStatuses: "Tous les statuts",
+    allProviders: "Tous les fournisseurs",
+    attention: "À traiter d’abord",
+    name: "Nom",
+    changed: "Dernière modification",
+    found: { one: "{n} connexion trouvée.", other: "{n} connexions trouvées." },
+    none: "Aucune connexion ne correspond.",
+    clear: "Effacer",
+    reading: "Lecture de toutes les connexions…",
+    cut: "Seules les {n} premières connexions ont été lues. «\u00a0Afficher plus\u00a0» en lit davantage.",
+    checked: "Toutes les connexions ont été vérifiées depuis un jour au plus.",
+    othersChecked: "Les connexions sans heure indiquée ont été vérifiées depuis un jour au plus.",
+  },
   andMore: { one: "{name} et une autre", other: "{name} et {n} autres" },
   summary: {
     good: "Tout est connecté et fonctionne.",
@@ -34,7 +53,7 @@ export const fr: Texts = {
       other: "{n} connexions demandent votre attention",
     },
     none: "Rien n’est connecté pour le moment.",
-    settling: "Certaines connexions sont en préparation.",
+    settling: "Certaines connexions sont en préparation. Vous n’avez rien à faire.",
   },
   sections: {
     attention: "À traiter",
@@ -47,20 +66,24 @@ export const fr: Texts = {
     text: "{app} travaille ainsi avec des données à jour, sans tableur ni envoi de fichiers.",
     password:
       "Vous vous identifiez chez votre fournisseur. {app} ne voit jamais votre mot de passe.",
-    reads: "Données que {app} demande à lire\u00a0: {products}.",
     control: "Chaque connexion figure ici, et vous pouvez la déconnecter à tout moment.",
+    awaited: "Votre nouvelle connexion apparaîtra ici toute seule. Inutile de connecter à nouveau.",
+    asked:
+      "Votre nouvelle connexion apparaîtra ici quand vous aurez répondu à la question ci-dessus.",
   },
   card: {
     logins: { one: "{n} identifiant", other: "{n} identifiants" },
     checked: "Vérifiée {when}",
+    lastCheck: "Dernière vérification",
+    help: "Questions",
     unchecked: "Pas encore vérifiée",
     login: "Identifiant {n}",
     since: "connecté le {date}",
     ended: "Terminée le {date}",
     changed: "Dernière modification\u00a0: {date}",
-    reads: "Lit",
     loginsTitle: "Identifiants",
     entities: { one: "{n} entité juridique", other: "{n} entités juridiques" },
+    someEntities: "{some} sur {n} entités juridiques",
     companyId: "ID entreprise",
     accountId: "ID compte",
     entity: "Entité {id}",
@@ -69,11 +92,11 @@ export const fr: Texts = {
     pending: {
       label: "En préparation",
       reason:
-        "{provider} doit encore autoriser l’accès aux données. Cela peut prendre quelques jours\u202f; vous n’avez rien à faire.",
+        "{provider} doit encore autoriser l’accès aux données. Cela peut prendre quelques jours. Vous n’avez rien à faire.",
     },
     processing: {
       label: "En préparation",
-      reason: "Les premières données de {provider} sont en route.",
+      reason: "Les premières données de {provider} sont en route. Vous n’avez rien à faire.",
     },
     connected: { label: "Connexion active", reason: "" },
     reauth: {
@@ -84,33 +107,39 @@ export const fr: Texts = {
     error_permissions: {
       label: "Autorisation manquante",
       reason:
-        "Le compte que vous avez utilisé chez {provider} ne peut pas voir les données. Identifiez-vous avec un compte qui le peut, ou faites étendre ses droits.",
+        "Le compte que vous avez utilisé chez {provider} ne peut pas voir les données. Demandez plus de droits à votre administrateur chez {provider}, ou identifiez-vous à nouveau avec un compte qui les a.",
     },
     error_no_account_setup: {
       label: "Non configurée",
       reason:
-        "La configuration chez {provider} est incomplète. Identifiez-vous à nouveau pour la terminer.",
+        "Votre compte chez {provider} n’est pas entièrement configuré. Terminez la configuration chez {provider}, puis identifiez-vous à nouveau.",
     },
     unknown: {
-      label: "Statut incertain",
+      label: "Problème signalé",
       reason:
-        "{provider} signale un statut que nous ne connaissons pas («\u00a0{detail}\u00a0»). S’identifier à nouveau suffit en général.",
+        "{provider} signale un problème que nous ne connaissons pas («\u00a0{detail}\u00a0»). Identifiez-vous à nouveau\u00a0: cela suffit en général. Sinon, contactez l’assistance.",
     },
     disconnecting: {
       label: "Déconnexion en cours",
-      reason: "{provider} doit encore confirmer la fin. Cela continue tout seul.",
+      reason: "{provider} doit encore confirmer la fin. Vous n’avez rien à faire.",
     },
     disconnected: {
       label: "Connexion terminée",
-      reason: "Plus aucune donnée ne peut être lue.",
+      reason: "Plus aucune donnée ne peut être lue. Connectez-la à nouveau pour l’utiliser ici.",
     },
+  },
+  otherStatus: {
+    label: "Autre statut",
+    reason:
+      "{provider} signale «\u00a0{detail}\u00a0», que cette page ne connaît pas encore. Vous n’avez rien à faire. S’il manque des données, contactez l’assistance.",
   },
   problem: {
     connect_again:
       "Un autre compte avait connecté cette entreprise et l’a déconnectée. Connectez-la à nouveau pour l’utiliser ici.",
-    transferred: "Cette entreprise appartient désormais à un autre compte.",
+    transferred:
+      "Cette entreprise appartient désormais à un autre compte. Vous n’avez rien à faire. Si c’est une erreur, contactez l’assistance.",
     another_company:
-      "La dernière fois, vous avez choisi une autre entreprise, qui est maintenant une connexion à part. Celle-ci vous attend toujours.",
+      "La dernière fois, vous avez choisi une autre entreprise, qui est maintenant une connexion à part. Identifiez-vous à nouveau, et choisissez cette entreprise.",
     disconnect_refused:
       "{provider} a refusé de mettre fin à cette connexion. Identifiez-vous à nouveau, puis déconnectez-la encore une fois.",
     entity_disconnect_refused:
@@ -131,6 +160,23 @@ export const fr: Texts = {
     plans_enrollments: "adhésions aux régimes",
     recordkeeping: "dossiers de retraite",
     ssn: "numéros de sécurité sociale",
+  },
+  reads: {
+    title: "Données que {app} demande à lire",
+    benefits: "retenues et cotisations pour les avantages sociaux, et qui y participe",
+    company: "nom légal, numéro fiscal, adresses, services et comptes bancaires de l’entreprise",
+    deduction: "montants retenus pour les avantages sociaux, et qui y participe",
+    directory: "noms, services et responsables de tous les salariés",
+    documents: "formulaires fiscaux et autres documents des salariés",
+    employment: "intitulés de poste, dates de début et de fin, types de contrat et revenus",
+    individual: "adresses personnelles, dates de naissance, e-mails et numéros de téléphone",
+    payment: "dates et totaux de chaque paie",
+    pay_statement: "salaire, impôts et retenues de chaque salarié pour chaque paie",
+    plans: "les régimes d’avantages sociaux de l’entreprise et leurs conditions",
+    plans_dependents: "les proches couverts par un régime",
+    plans_enrollments: "qui participe à quel régime",
+    recordkeeping: "cotisations aux régimes de retraite et leurs soldes",
+    ssn: "le numéro de sécurité sociale de chaque salarié",
   },
   confirm: {
     checking: "Un instant\u00a0: nous regardons ce qui a été connecté…",
@@ -162,7 +208,7 @@ export const fr: Texts = {
     unhealthy: "Connexion établie\u00a0: {name}, mais elle ne fonctionne pas encore",
     pending: "Presque terminé",
     pendingText:
-      "Finch n’a pas encore terminé. Votre connexion apparaîtra ici toute seule, le plus souvent en quelques minutes.",
+      "Finch n’a pas encore terminé. Votre connexion apparaîtra ici toute seule, le plus souvent en quelques minutes. Inutile de connecter à nouveau.",
     failed: "Cela n’a pas fonctionné",
     refused: "Rien n’a été connecté",
     closedText: "Vous avez fermé Finch Connect avant la fin.",
@@ -203,7 +249,8 @@ export const fr: Texts = {
       "La connexion a pris fin chez le fournisseur avant d’être achevée. Veuillez connecter à nouveau.",
     connection_limit:
       "Votre compte a déjà toutes les connexions auxquelles il a droit. Déconnectez-en d’abord une, ou ouvrez ses détails pour lui ajouter un identifiant.",
-    connection_not_found: "Cette connexion n’existe plus.",
+    connection_not_found:
+      "Cette connexion n’existe plus. Si vous en avez encore besoin, connectez-la à nouveau.",
     customer_unknown:
       "Votre session n’indique pas à quel compte vous appartenez. Identifiez-vous à nouveau, ou contactez l’assistance.",
     disconnect_refused:
@@ -213,28 +260,33 @@ export const fr: Texts = {
     finch_misconfigured:
       "La connexion est impossible pour le moment. Nous en sommes informés\u202f; veuillez réessayer plus tard.",
     finch_refused:
-      "Finch n’a pas accepté cette demande. Veuillez réessayer, ou choisir un autre fournisseur.",
+      "Finch n’a pas accepté cette demande. Veuillez réessayer, ou choisir un autre fournisseur. Si cela échoue aussi, contactez l’assistance.",
     finch_unavailable:
       "Finch est injoignable pour le moment. Veuillez réessayer dans quelques minutes.",
     not_allowed:
       "Votre session ne le permet pas. Identifiez-vous à nouveau, ou contactez l’assistance.",
-    internal_error: "Un problème est survenu de notre côté. Veuillez réessayer.",
-    invalid_request: "Cette demande n’était pas valide. Veuillez recommencer.",
-    mode_not_allowed: "Cette page ne peut pas commencer une connexion de cette manière.",
+    internal_error:
+      "Un problème est survenu de notre côté. Veuillez réessayer. Si cela se reproduit, contactez l’assistance.",
+    invalid_request:
+      "Cette demande n’était pas valide. Rechargez la page et recommencez. Si cela se reproduit, contactez l’assistance.",
+    mode_not_allowed:
+      "Cette page n’est pas configurée pour connecter de cette manière. Vous ne pouvez rien faire ici\u202f; contactez l’assistance.",
     return_to_not_allowed:
-      "Cette page ne peut pas commencer une connexion. Ouvrez-la à son adresse habituelle.",
-    route_not_found: "Cette partie du service est introuvable. Veuillez recharger la page.",
+      "Cette page n’est pas configurée pour connecter. Ouvrez-la à son adresse habituelle, ou contactez l’assistance.",
+    route_not_found:
+      "Cette partie du service est introuvable. Rechargez la page. Si cela se reproduit, contactez l’assistance.",
     session_expired: "Ce lien ou cette tentative est trop ancien. Veuillez connecter à nouveau.",
     session_not_found:
       "Cette tentative est inconnue, ou n’est pas la vôtre. Veuillez connecter à nouveau.",
     session_used:
       "Cette tentative a déjà servi. Si votre connexion n’apparaît pas ici, connectez à nouveau.",
-    signature_invalid: "Ce message ne vient pas de Finch.",
+    signature_invalid: "Ce message ne vient pas de Finch. Veuillez recommencer.",
     too_many_logins:
       "Cette connexion a le plus grand nombre possible d’identifiants. Déconnectez-la, puis connectez-la à nouveau.",
     too_many_requests: "Trop de tentatives. Patientez quelques minutes, puis réessayez.",
     unauthorized: "Votre session est terminée. Veuillez vous identifier à nouveau.",
     unreachable: "Le service ne répond pas. Vérifiez votre réseau, puis réessayez.",
-    unexpected: "Un imprévu est survenu. Veuillez réessayer.",
+    unexpected:
+      "Un imprévu est survenu. Veuillez réessayer. Si cela se reproduit, contactez l’assistance.",
   },
 };

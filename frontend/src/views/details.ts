@@ -1,19 +1,33 @@
 /** The details of a connection: its logins, its names in full, and the actions on it. */
 
 import type { Entity, Login } from "../api.ts";
-import { byName, isLiving, keyOf } from "../connections.ts";
+import { byName, entitiesOf, isLiving, keyOf } from "../connections.ts";
 import { type Children, h } from "../dom.ts";
-import { actionLabel, button, type Card, fact, loginName, statusLabel, type View } from "./view.ts";
+import {
+  actionLabel,
+  button,
+  type Card,
+  fact,
+  loginName,
+  statusLabel,
+  supportLink,
+  type View,
+} from "./view.ts";
 
 export function details(view: View, content: Card): Children {
-  const { connection } = content;
+  const { connection, inCompany } = content;
   const { words } = view;
   const { company, provider } = view.names(connection);
+  const { checked_at, company_id, company_name, provider_id } = connection;
+  const named = entitiesOf(connection).filter((entity) => entity.name);
+  const entities = new Set(named.toSorted(byName).map((entity) => words.entity(entity)));
+  // Without a name of the company, its card shows only the first of its entities.
+  const companies = !company_name && entities.size > 1 ? words.list([...entities]) : company;
   return [
     h(
       "div",
       {},
-      h("h5", {}, words.text("card.loginsTitle")),
+      h(inCompany ? "h6" : "h5", {}, words.text("card.loginsTitle")),
       h(
         "ul",
         { class: "logins" },
@@ -26,9 +40,16 @@ export function details(view: View, content: Card): Children {
     h(
       "dl",
       { class: "known" },
-      fact(words.text("confirm.company"), h("bdi", {}, company)),
+      fact(words.text("confirm.company"), h("bdi", {}, companies)),
       fact(words.text("confirm.provider"), h("bdi", {}, provider)),
-      fact(words.text("card.companyId"), h("code", {}, connection.company_id)),
+      fact(words.text("card.companyId"), h("code", {}, company_id)),
+      fact(
+        words.text("card.lastCheck"),
+        checked_at ? words.moment(checked_at) : words.text("card.unchecked"),
+      ),
+      // Support finds the history of a connection by its ids.
+      view.support &&
+        fact(words.text("card.help"), supportLink(view, `${provider_id} ${company_id}`)),
     ),
     connection.status !== "disconnecting" && buttons(view, content),
   ];

@@ -6,13 +6,18 @@ import { button, type View } from "./view.ts";
 interface Header {
   summary: string;
   troubled: boolean;
+  /** The text about the checks of all connections. */
+  checks: string;
+  /** Whether the button to connect is the first thing to do. */
+  invites: boolean;
   /** Whether the list is shown. The empty page has its own button. */
   listed: boolean;
   connect: () => void;
 }
 
-export function header(view: View, { summary, troubled, listed, connect }: Header): Children {
+export function header(view: View, content: Header): Children {
   const { words } = view;
+  const { summary, troubled, checks, invites, listed, connect } = content;
   return [
     h(
       "div",
@@ -26,10 +31,11 @@ export function header(view: View, { summary, troubled, listed, connect }: Heade
           troubled && icon("alert"),
           h("span", {}, summary),
         ),
+      listed && checks && h("p", { class: "small checks" }, checks),
     ),
     listed &&
       button(view, "connect", words.text("connect"), connect, {
-        kind: troubled ? "" : "primary",
+        kind: invites ? "primary" : "",
         icon: "plus",
       }),
   ];

@@ -2,7 +2,7 @@
 
 import { type Children, h, icon, picture, spinner } from "../dom.ts";
 import type { TextPath } from "../texts.ts";
-import type { Values } from "../wording.ts";
+import { type Reads, readsList } from "./reads.ts";
 import { button, type View } from "./view.ts";
 
 export function loading({ words }: View, slow: boolean): HTMLElement {
@@ -32,24 +32,33 @@ function placeholder(): HTMLElement {
 }
 
 /** The page of a customer who has connected nothing. */
-export function emptyPage(view: View, products: string[], connect: () => void): HTMLElement {
+export function emptyPage(view: View, reads: Reads, connect: () => void): HTMLElement {
   const { words } = view;
-  const point = (path: TextPath, values?: Values) =>
-    h("li", {}, icon("check"), h("span", {}, words.nodes(path, values)));
+  const point = (path: TextPath) => h("li", {}, icon("check"), h("span", {}, words.nodes(path)));
   return h(
     "div",
     { class: "empty", part: "empty" },
     picture(),
     h("h3", {}, words.text("empty.title")),
     h("p", {}, words.nodes("empty.text")),
+    h("ul", {}, point("empty.password"), point("empty.control")),
     h(
-      "ul",
-      {},
-      point("empty.password"),
-      point("empty.reads", { products: words.products(products) }),
-      point("empty.control"),
+      "section",
+      { class: "asks" },
+      h("h4", {}, words.nodes("reads.title")),
+      readsList(view, reads),
     ),
     button(view, "connect", words.text("connectFirst"), connect, { kind: "primary" }),
+  );
+}
+
+/** The page while an attempt may still become the first connection: it does not invite to another. */
+export function awaited({ words }: View, asked: boolean): HTMLElement {
+  return h(
+    "div",
+    { class: "empty", part: "empty" },
+    picture(),
+    h("p", {}, words.text(asked ? "empty.asked" : "empty.awaited")),
   );
 }
 

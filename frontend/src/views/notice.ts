@@ -4,7 +4,7 @@ import type { Connection } from "../api.ts";
 import { statusDetail } from "../connections.ts";
 import { type Children, h, icon, spinner } from "../dom.ts";
 import type { Failure, Notice } from "../notices.ts";
-import { type Act, button, failureText, referenceLine, type View } from "./view.ts";
+import { type Act, button, failureText, referenceLine, supportLink, type View } from "./view.ts";
 
 interface NoticeBox {
   notice: Notice;
@@ -12,7 +12,6 @@ interface NoticeBox {
   about: Connection | undefined;
   /** Whether the notice is new, and so read aloud. */
   isNew: boolean;
-  supportUrl: string | null;
   /** The label of the button that tries again. */
   retryText: string;
   tryAgain: (retry: Act) => void;
@@ -25,7 +24,7 @@ export function noticeBox(view: View, box: NoticeBox): HTMLElement {
   const values = box.about
     ? { ...view.names(box.about), detail: statusDetail(box.about) }
     : undefined;
-  const link = support && isSafe(box.supportUrl) && box.supportUrl;
+  const link = support && supportLink(view, reference, { class: "button", part: "button" });
   return h(
     "div",
     {
@@ -40,13 +39,13 @@ export function noticeBox(view: View, box: NoticeBox): HTMLElement {
       {},
       h("h3", { tabindex: "-1", "data-act": "notice" }, words.nodes(title, values)),
       text && words.text(text) && h("p", {}, words.nodes(text, values)),
-      referenceLine(view, reference),
+      referenceLine(link ? { ...view, support: null } : view, reference),
       (retry || link) &&
         h(
           "div",
           { class: "actions" },
           retry && button(view, `retry:${retry}`, box.retryText, () => box.tryAgain(retry)),
-          link && h("a", { class: "button", part: "button", href: link }, words.text("support")),
+          link,
         ),
     ),
     !spins && closeButton(view, box.dismiss),
@@ -66,10 +65,6 @@ function closeButton({ words }: View, dismiss: () => void): HTMLElement {
     },
     icon("close"),
   );
-}
-
-function isSafe(link: string | null): boolean {
-  return link !== null && /^(https?:|mailto:|\/)/.test(link);
 }
 
 interface StaleBox {

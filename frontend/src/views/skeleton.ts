@@ -1,6 +1,7 @@
 /** The elements that stay while their content changes. */
 
 import { h } from "../dom.ts";
+import { type Controls, controls } from "./controls.ts";
 
 /** The sections of the page, in their order. */
 export type Section = "attention" | "active" | "ended";
@@ -10,8 +11,11 @@ export interface Skeleton {
   live: HTMLElement;
   all: HTMLElement;
   header: HTMLElement;
+  /** The products that the application reads, for people who already have connections. */
+  reads: HTMLDetailsElement;
   /** The question and the notices. */
   top: HTMLElement;
+  controls: Controls;
   sections: Record<Section, HTMLElement> & { ended: HTMLDetailsElement };
   titles: Record<Section, HTMLElement>;
   lists: Record<Section, HTMLElement>;
@@ -23,6 +27,8 @@ export interface Skeleton {
 export function skeleton(): Skeleton {
   const live = h("div", { class: "unseen", role: "status", "aria-live": "polite" });
   const header = h("header", { part: "header" });
+  const reads = h("details", { class: "reads", hidden: true }, h("summary"), h("div"));
+  const choosing = controls();
   const top = h("div", { class: "root" });
   const rest = h("div", { class: "root" });
   const titles = {
@@ -53,7 +59,9 @@ export function skeleton(): Skeleton {
     "div",
     { class: "root all" },
     header,
+    reads,
     top,
+    choosing.form,
     sections.attention,
     sections.active,
     rest,
@@ -64,5 +72,17 @@ export function skeleton(): Skeleton {
     "aria-labelledby": "dialog-title",
     "aria-describedby": "dialog-text dialog-ends",
   });
-  return { live, all, header, top, sections, titles, lists, rest, dialog };
+  return {
+    live,
+    all,
+    header,
+    reads,
+    top,
+    controls: choosing,
+    sections,
+    titles,
+    lists,
+    rest,
+    dialog,
+  };
 }

@@ -15,6 +15,8 @@ export interface View {
   /** The button whose action is under way. It disables the others. */
   readonly busy: Act | null;
   readonly names: (connection: Connection) => Names;
+  /** The application's link to its support. */
+  readonly support: string | null;
 }
 
 /** The content of a card, which its details share. */
@@ -23,6 +25,10 @@ export interface Card {
   /** The id of the element that the button opens. */
   id: string;
   open: boolean;
+  /** Whether the company's name stands above several cards. */
+  inCompany: boolean;
+  /** Whether the text about the whole list covers the last check. */
+  isCheckedLately: boolean;
   toggle: () => void;
   connect: (act: Act) => void;
   /** Asks whether to disconnect the connection, or only an entity. */
@@ -104,8 +110,32 @@ export function loginName({ words }: View, login: Login, place: number): HTMLEle
   );
 }
 
-export function referenceLine({ words }: View, reference: string | undefined): Children {
-  return reference && h("p", {}, h("small", {}, words.nodes("reference", { id: reference })));
+/** The reference of an attempt, with a link to support. */
+export function referenceLine(view: View, reference: string | undefined): Children {
+  if (!reference) return null;
+  const { words } = view;
+  const text = words.nodes("reference", { id: reference });
+  return h("p", {}, h("small", {}, text, supportLink(view, reference, { before: " · " })));
+}
+
+/** A link to the application's support. A mail to it begins with the reference as its subject. */
+export function supportLink(
+  { words, support }: View,
+  reference: string | undefined,
+  { before, ...properties }: { before?: string; class?: string; part?: string } = {},
+): Children {
+  if (!support) return null;
+  const isMail = support.startsWith("mailto:") && !support.includes("?");
+  const text = reference && isMail ? words.plain("reference", { id: reference }) : "";
+  // A subject has no use for the characters that isolate a value from the text around it.
+  const subject = text.replace(/[\u2068\u2069]/g, "");
+  const href = subject ? `${support}?subject=${encodeURIComponent(subject)}` : support;
+  return [before, h("a", { ...properties, href }, words.text("support"))];
+}
+
+/** The application's link to its support, unless it could run a script. */
+export function safeLink(link: string | null): string | null {
+  return link !== null && /^(https?:|mailto:|\/)/.test(link) ? link : null;
 }
 
 export function failureText({ words }: View, failure: Failure): string {

@@ -141,6 +141,7 @@ _FIELDS = {
     "hints_until": MOMENT,
     "problem": TEXT,
     "provider_name": TEXT,
+    "provider_icon": TEXT,
     "company_name": TEXT,
     "entity_names": MAP,
     "finch_key": KEY,

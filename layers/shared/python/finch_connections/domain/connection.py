@@ -265,8 +265,8 @@ class Connection:
     is the time of the last check at Finch, `due_at` the time of the next look, or None for the usual time
     in its status. `hints_until` is the time, on the queue's clock, of the newest hint that the last check
     covers. `problem` is a stable code for a problem that the status does not show. `provider_name`,
-    `company_name` and `entity_names` (by entity id) are only for display.
-    An empty name means that Finch has none that we show, and is not asked for again before another login.
+    `provider_icon`, `company_name` and `entity_names` (by entity id) are only for display.
+    An empty text means that Finch has none that we show, and is not asked for again before another login.
     `finch_key` is Finch's present name of the company if Finch has renamed the provider or the company.
     `used_at` has the last use of each Finch connection, to the day: when the first token of that day was
     vended. `idle` has the Finch connections that the last check found unused for too long. `history` is
@@ -291,6 +291,7 @@ class Connection:
     hints_until: datetime | None = None
     problem: str | None = None
     provider_name: str | None = None
+    provider_icon: str | None = None
     company_name: str | None = None
     entity_names: Mapping[str, str] = field(default_factory=dict)
     finch_key: CompanyKey | None = None
@@ -428,6 +429,7 @@ def attach(
     after = replace(
         with_entity_names(connection, entity_names or {}),
         provider_name=connection.provider_name or None,
+        provider_icon=connection.provider_icon or None,
         company_name=connection.company_name or None,
         status=status_of_tokens(tokens),
         problem=None,
@@ -459,18 +461,22 @@ def token_for_name(connection: Connection) -> Token | None:
 
 
 def with_names(
-    connection: Connection, provider_name: str | None, company_name: str | None
+    connection: Connection,
+    provider_name: str | None,
+    company_name: str | None,
+    provider_icon: str | None,
 ) -> Connection:
-    """The connection with these names, without an event; the same object if the names are unchanged."""
-    if (provider_name, company_name) == (connection.provider_name, connection.company_name):
-        return connection
-    return replace(
+    """The connection with these names and this icon, without an event; the same object if none differs."""
+    after = replace(
         connection,
         provider_name=provider_name,
         company_name=company_name,
-        revision=connection.revision + 1,
-        quiet_revision=connection.revision + 1,
+        provider_icon=provider_icon,
     )
+    if after == connection:
+        return connection
+    next_revision = connection.revision + 1
+    return replace(after, revision=next_revision, quiet_revision=next_revision)
 
 
 def _replaces(new: Token, old: Token, *, repairing: bool) -> bool:

@@ -1,9 +1,12 @@
-"""Display names of providers, companies and entities from Finch, limited to what a page can safely show."""
+"""Display names and icons from Finch, limited to what a page can safely show."""
 
 import re
 from collections.abc import Mapping
 
 LONGEST = 200
+LONGEST_ICON = 500
+# The fake Finch of the local world has no certificate.
+_ICON = r"(https://|http://127\.0\.0\.1:)[!-~]+"
 # The limit for all entity names of one connection: its item must stay below DynamoDB's 400 KB.
 MOST_BYTES = 20_000
 # Control characters, and characters that change the direction of the text after them (Unicode
@@ -24,6 +27,13 @@ def readable(value: object) -> str | None:
         return None
     name = cleaned.strip()
     return (name if len(name) <= LONGEST else f"{name[: LONGEST - 1].rstrip()}…") or None
+
+
+def icon_url(value: object) -> str | None:
+    """The URL of an icon to show; None if the value is not a URL that we show."""
+    if isinstance(value, str) and len(value) <= LONGEST_ICON and re.fullmatch(_ICON, value):
+        return value
+    return None
 
 
 def names_that_fit(names: Mapping[str, str]) -> dict[str, str]:

@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
-from finch_connections.domain.display_name import readable
+from finch_connections.domain.display_name import icon_url, readable
 from finch_connections.domain.secret import SecretText
 from finch_connections.finch import client as finch_client
 from finch_connections.finch.client import FinchClient, bearer
@@ -20,18 +20,25 @@ _KEPT_SECONDS = 86_400.0
 _REST_SECONDS = 60.0
 
 
+class Provider(NamedTuple):
+    """The name of a provider and the URL of its icon. A text is empty if Finch has none that we show."""
+
+    name: str = ""
+    icon: str = ""
+
+
 @dataclass
 class NamesApi:
     """Asks Finch for names. Each method raises `FinchFailure`: a 202 raises `UnknownAnswer`."""
 
     finch: FinchClient
     clock: Callable[[], float] = time.time
-    _providers: Mapping[str, str] = field(default_factory=dict)
+    _providers: Mapping[str, Provider] = field(default_factory=dict)
     _read_at: float = float("-inf")
     _rest_until: float = float("-inf")
 
-    def of_provider(self, provider_id: str) -> str | None:
-        """The name of a provider, or None if Finch does not list it (`GET /providers`)."""
+    def of_provider(self, provider_id: str) -> Provider | None:
+        """The name and icon of a provider, or None if Finch does not list it (`GET /providers`)."""
         if self.clock() - self._read_at > _KEPT_SECONDS:
             answer = self.finch.call("GET", "/providers", read_seconds=READ_SECONDS)
             named = map(_provider, answer) if isinstance(answer, list) else ()
@@ -61,11 +68,12 @@ class NamesApi:
         return readable(answer.get("legal_name"))
 
 
-def _provider(entry: Any) -> tuple[str, str] | None:
+def _provider(entry: Any) -> tuple[str, Provider] | None:
     if not isinstance(entry, dict) or not isinstance(entry.get("id"), str):
         return None
     name = readable(entry.get("display_name"))
-    return (entry["id"], name) if name else None
+    icon = icon_url(entry.get("icon")) or icon_url(entry.get("logo"))
+    return (entry["id"], Provider(name, icon or "")) if name else None
 
 
 @cache

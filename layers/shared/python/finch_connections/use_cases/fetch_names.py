@@ -1,4 +1,4 @@
-"""Fetches the display names of a connection's provider and company from Finch, and stores them."""
+"""Fetches the names of a connection's provider and company from Finch, and the provider's icon."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from finch_connections.finch.errors import (
     Forbidden,
     RequestRefused,
 )
-from finch_connections.finch.names_api import NamesApi
+from finch_connections.finch.names_api import NamesApi, Provider
 from finch_connections.log import logger
 
 
@@ -42,18 +42,21 @@ def fetch(connection: Connection, *, services: Services) -> bool:
     if connection.status is ConnectionStatus.DISCONNECTING or not connection.tokens:
         return False
     later, provider_name, company_name = False, connection.provider_name, connection.company_name
-    if provider_name is None:
+    provider_icon = connection.provider_icon
+    if provider_name is None or provider_icon is None:
         provider_id = (connection.finch_key or connection.key).provider_id
-        fetched = _fetched(lambda: services.names.of_provider(provider_id))
-        provider_name, later = fetched.name, fetched.later
+        provider, later = _fetched(lambda: services.names.of_provider(provider_id), Provider())
+        if provider:
+            provider_name = provider.name if provider_name is None else provider_name
+            provider_icon = provider.icon
     token = token_for_name(connection)
     if company_name is None and token:
         text = services.vault.decrypt_stored(
             connection.ciphertexts[token.id], connection.customer_id, connection.key
         )
-        fetched = _fetched(lambda: services.names.of_company(text))
-        company_name, later = fetched.name, later or fetched.later
-    after = with_names(connection, provider_name, company_name)
+        company_name, company_later = _fetched(lambda: services.names.of_company(text), "")
+        later = later or company_later
+    after = with_names(connection, provider_name, company_name, provider_icon)
     if after is not connection:
         try:
             services.connections.write(after)
@@ -62,17 +65,13 @@ def fetch(connection: Connection, *, services: Services) -> bool:
     return later
 
 
-class _Fetched(NamedTuple):
-    name: str | None = None
-    later: bool = False
-
-
-def _fetched(call: Callable[[], str | None]) -> _Fetched:
+def _fetched[T](call: Callable[[], T | None], nothing: T) -> tuple[T | None, bool]:
+    """Finch's answer, `nothing` if Finch has none, or None after a failure; and whether to try again."""
     try:
-        return _Fetched(call() or "")
+        return call() or nothing, False
     except (RequestRefused, Forbidden) as error:
         logger.info("name not fetched", reason=type(error).__name__)
-        return _Fetched("")
+        return nothing, False
     except FinchFailure as error:
         logger.info("name not fetched", reason=type(error).__name__)
-        return _Fetched(later=isinstance(error, FinchUnavailable))
+        return None, isinstance(error, FinchUnavailable)

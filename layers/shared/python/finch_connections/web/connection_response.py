@@ -39,11 +39,12 @@ class LoginResponse(TypedDict):
 
 
 class ConnectionResponse(TypedDict):
-    """One connection. Times are in ISO 8601. A name is null until Finch has given it."""
+    """One connection. Times are in ISO 8601. A name or icon is null until Finch has given it."""
 
     provider_id: str
     company_id: str
     provider_name: str | None
+    provider_icon: str | None
     company_name: str | None
     status: ConnectionStatus
     problem: str | None
@@ -59,6 +60,7 @@ def connection_response(connection: Connection) -> ConnectionResponse:
         "provider_id": connection.key.provider_id,
         "company_id": connection.key.company_id,
         "provider_name": connection.provider_name or None,
+        "provider_icon": connection.provider_icon or None,
         "company_name": connection.best_company_name,
         "status": connection.status,
         "problem": connection.shown_problem,

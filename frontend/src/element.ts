@@ -21,11 +21,17 @@ import {
   repairedFlag,
   resultOf,
 } from "./connections.ts";
-import { FinchConnectFrame, type FinchSdk } from "./finch_connect.ts";
+import { FinchConnectFrame } from "./finch_connect.ts";
 import { differences, goneFrom, LARGEST_PAGE, MOST, PAGE_SIZE, readList } from "./list.ts";
 import type { Failure, Notice } from "./notices.ts";
 import * as notices from "./notices.ts";
 import { MINUTE, nextPause, readsOnly, SECOND, underWay } from "./polling.ts";
+import type {
+  AccessToken,
+  FinchConnectionsEvents,
+  FinchSdk,
+  GetAccessToken,
+} from "./public_types.ts";
 import { hashRoute, type Landing, memory, receiveReturn } from "./returning.ts";
 import { namesOf, type Phase, Screen, type Shown } from "./screen.ts";
 import { hasText, type OwnTexts } from "./texts.ts";
@@ -33,10 +39,6 @@ import type { DisconnectDialog } from "./views/dialog.ts";
 import type { Question } from "./views/question.ts";
 import type { Act } from "./views/view.ts";
 import { languageFor, Wording } from "./wording.ts";
-
-type GetAccessToken = (request: {
-  refresh: boolean;
-}) => string | null | undefined | Promise<string | null | undefined>;
 
 const SLOW = 5 * SECOND;
 // The page sets its callback by then.
@@ -66,7 +68,60 @@ const Base = globalThis.HTMLElement ?? (class {} as typeof HTMLElement);
 /** Whether a return waits to be shown. With a completion code it waits for a click instead. */
 const isUnreported = () => landed !== null && !landed.completion;
 
-/** The element `finch-connections`. docs/embed.md describes its attributes, properties and events. */
+/**
+ * A customer's payroll connections. The page "Embed the page" of the documents describes the
+ * attributes, properties, events, custom properties and parts.
+ *
+ * @tagname finch-connections
+ *
+ * @attr {string} api-url - The address of the API.
+ * @attr {string} app-name - The name of your application in the texts.
+ * @attr {string} products - Finch's products to ask for, separated by spaces.
+ * @attr {string} reason - Why your application reads these data.
+ * @attr {string} return-to - A URL from `ReturnUrls`.
+ * @attr {string} customer-name - The name that Finch Connect shows.
+ * @attr {string} support-url - A link to help, `https:` or `mailto:`.
+ * @attr {"redirect"} mode - Uses redirects even when Finch's SDK is loaded.
+ * @attr {string} finch-connect-url - Another Finch Connect for the SDK.
+ * @attr {string} lang - The language of the texts.
+ * @attr {"ltr" | "rtl"} dir - The direction of the texts.
+ *
+ * @fires {CustomEvent<{ refresh: boolean, provide: (token: AccessToken) => void }>} finch-access-token
+ * @fires {CustomEvent<{ provider_id: string, company_id: string, repaired: boolean | null }>} finch-connected
+ * @fires {CustomEvent<{ provider_id: string, company_id: string, status: string, entity_id: string | null }>} finch-disconnected
+ * @fires {CustomEvent<{ code: string }>} finch-failed
+ * @fires {CustomEvent<object>} finch-signed-out
+ *
+ * @cssprop --finch-font
+ * @cssprop --finch-text
+ * @cssprop --finch-text-soft
+ * @cssprop --finch-surface
+ * @cssprop --finch-line
+ * @cssprop --finch-accent
+ * @cssprop --finch-on-accent
+ * @cssprop --finch-good
+ * @cssprop --finch-wait
+ * @cssprop --finch-bad
+ * @cssprop --finch-on-bad
+ * @cssprop --finch-radius
+ *
+ * @csspart header
+ * @csspart heading
+ * @csspart summary
+ * @csspart notice
+ * @csspart question
+ * @csspart controls
+ * @csspart field
+ * @csspart card
+ * @csspart company
+ * @csspart status
+ * @csspart reason
+ * @csspart empty
+ * @csspart dialog
+ * @csspart button
+ * @csspart primary-button
+ * @csspart danger-button
+ */
 export class FinchConnections extends Base {
   static observedAttributes = [
     "api-url",
@@ -225,16 +280,20 @@ export class FinchConnections extends Base {
     return (this.getAttribute("products") || "company directory").trim().split(/[\s,]+/);
   }
 
-  #dispatch(name: string, detail: object): void {
-    this.dispatchEvent(new CustomEvent(name, { detail, bubbles: true, composed: true }));
+  #dispatch<Name extends keyof FinchConnectionsEvents>(
+    name: Name,
+    detail: FinchConnectionsEvents[Name]["detail"],
+  ): void {
+    const event = new CustomEvent(name, { detail, bubbles: true, composed: true });
+    this.dispatchEvent(event);
   }
 
   // Starting, and reading the list
 
-  async #token(refresh: boolean, { signal }: Api): Promise<string | null | undefined> {
+  async #token(refresh: boolean, { signal }: Api): Promise<Awaited<AccessToken>> {
     if (this.#getAccessToken) return this.#getAccessToken({ refresh });
-    let provided: { token: ReturnType<GetAccessToken> } | undefined;
-    const provide = (token: ReturnType<GetAccessToken>) => {
+    let provided: { token: AccessToken } | undefined;
+    const provide = (token: AccessToken) => {
       provided = { token };
     };
     const ask = () => this.#dispatch("finch-access-token", { refresh, provide });

@@ -1,23 +1,8 @@
 /** Finch Connect inside the page, by Finch's JavaScript SDK. */
 
 import type { EmbeddedSession } from "./api.ts";
+import type { FinchSdk } from "./public_types.ts";
 import type { Act } from "./views/view.ts";
-
-/** The part of Finch's SDK that the page uses. */
-export interface FinchSdk {
-  initialize(options: {
-    onSuccess: (result: { code: string; state?: string }) => void;
-    onError: (error: { errorMessage?: string; errorType?: string }) => void;
-    onClose: () => void;
-    apiConfig?: { connectUrl: string };
-  }): Frame;
-}
-
-interface Frame {
-  open(options: { sessionId: string; state: string; zIndex: number }): void;
-  close(): void;
-  destroy?: () => void;
-}
 
 interface Attempt {
   act: Act;
@@ -37,7 +22,7 @@ export interface AttemptEnds {
 
 /** Opens Finch Connect in a frame above the page, for one attempt at a time. */
 export class FinchConnectFrame {
-  readonly #frame: Frame;
+  readonly #frame: ReturnType<FinchSdk["initialize"]>;
   readonly #ends: AttemptEnds;
   #attempt: Attempt | null = null;
 

@@ -3,6 +3,7 @@
 import { FinchConnections } from "./element.ts";
 
 export { FinchConnections } from "./element.ts";
+export type * from "./public_types.ts";
 export { TEXTS } from "./texts.ts";
 
 // A server has no registry of elements.

@@ -432,6 +432,12 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "completion": "the completion code of the return",
+                 *       "look": true
+                 *     }
+                 */
                 "application/json": components["schemas"]["FinishRequest"];
             };
         };
@@ -471,7 +477,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "code_rejected" | "invalid_request";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 400;
                     };
                 };
@@ -485,7 +491,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "customer_unknown";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 403;
                     };
                 };
@@ -499,7 +505,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "session_not_found";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 404;
                     };
                 };
@@ -513,7 +519,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "cannot_connect" | "connection_limit" | "session_used" | "too_many_logins";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 409;
                     };
                 };
@@ -527,7 +533,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "connection_ended" | "session_expired";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 410;
                     };
                 };
@@ -541,7 +547,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "finch_refused";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 422;
                     };
                 };
@@ -557,7 +563,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_many_requests";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 429;
                     };
                 };
@@ -571,7 +577,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "internal_error";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 500;
                     };
                 };
@@ -585,7 +591,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "exchange_uncertain" | "finch_misconfigured";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 502;
                     };
                 };
@@ -599,7 +605,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "finch_unavailable";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 503;
                     };
                 };
@@ -634,6 +640,15 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "products": [
+                 *         "company",
+                 *         "directory"
+                 *       ],
+                 *       "return_to": "http://localhost:8080/"
+                 *     }
+                 */
                 "application/json": components["schemas"]["StartRequest"];
             };
         };
@@ -656,7 +671,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "invalid_request" | "mode_not_allowed" | "return_to_not_allowed";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 400;
                     };
                 };
@@ -670,7 +685,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "customer_unknown";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 403;
                     };
                 };
@@ -684,7 +699,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "connection_not_found";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 404;
                     };
                 };
@@ -698,7 +713,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "connection_busy" | "connection_limit";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 409;
                     };
                 };
@@ -712,7 +727,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "finch_refused";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 422;
                     };
                 };
@@ -728,7 +743,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_many_requests";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 429;
                     };
                 };
@@ -742,7 +757,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "internal_error";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 500;
                     };
                 };
@@ -756,7 +771,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "finch_misconfigured";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 502;
                     };
                 };
@@ -770,7 +785,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "finch_unavailable";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 503;
                     };
                 };
@@ -850,7 +865,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "invalid_request";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 400;
                     };
                 };
@@ -864,7 +879,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "customer_unknown";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 403;
                     };
                 };
@@ -878,7 +893,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "internal_error";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 500;
                     };
                 };
@@ -915,7 +930,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "customer_unknown";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 403;
                     };
                 };
@@ -929,7 +944,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "connection_not_found" | "route_not_found";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 404;
                     };
                 };
@@ -943,7 +958,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "internal_error";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 500;
                     };
                 };
@@ -989,7 +1004,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "customer_unknown";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 403;
                     };
                 };
@@ -1003,7 +1018,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "connection_not_found" | "route_not_found";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 404;
                     };
                 };
@@ -1017,7 +1032,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "connection_busy" | "disconnect_refused";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 409;
                     };
                 };
@@ -1031,7 +1046,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "internal_error";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 500;
                     };
                 };
@@ -1078,7 +1093,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "customer_unknown";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 403;
                     };
                 };
@@ -1092,7 +1107,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "connection_not_found" | "route_not_found";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 404;
                     };
                 };
@@ -1106,7 +1121,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "connection_busy" | "disconnect_refused";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 409;
                     };
                 };
@@ -1120,7 +1135,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "internal_error";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 500;
                     };
                 };
@@ -1139,6 +1154,11 @@ export interface operations {
         };
         requestBody: {
             content: {
+                /**
+                 * @example {
+                 *       "return_to": "http://localhost:8080/"
+                 *     }
+                 */
                 "application/json": components["schemas"]["RepairRequest"];
             };
         };
@@ -1161,7 +1181,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "invalid_request" | "mode_not_allowed" | "return_to_not_allowed";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 400;
                     };
                 };
@@ -1175,7 +1195,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "customer_unknown";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 403;
                     };
                 };
@@ -1189,7 +1209,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "connection_not_found" | "route_not_found";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 404;
                     };
                 };
@@ -1203,7 +1223,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "connection_busy";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 409;
                     };
                 };
@@ -1217,7 +1237,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "finch_refused";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 422;
                     };
                 };
@@ -1233,7 +1253,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "too_many_requests";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 429;
                     };
                 };
@@ -1247,7 +1267,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "internal_error";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 500;
                     };
                 };
@@ -1261,7 +1281,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "finch_misconfigured";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 502;
                     };
                 };
@@ -1275,7 +1295,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "finch_unavailable";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 503;
                     };
                 };
@@ -1317,7 +1337,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "invalid_request";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 400;
                     };
                 };
@@ -1331,7 +1351,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "signature_invalid";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 401;
                     };
                 };
@@ -1345,7 +1365,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "internal_error";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 500;
                     };
                 };
@@ -1359,7 +1379,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"] & {
                         /** @enum {unknown} */
                         code?: "finch_misconfigured";
-                        /** @constant */
+                        /** @enum {unknown} */
                         status?: 502;
                     };
                 };

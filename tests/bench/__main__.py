@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import platform
 import shutil
+import ssl
 import statistics
 import subprocess
 import sys
@@ -26,7 +27,12 @@ from tests.bench.function import Function, can_share_a_core, cold, instructions,
 FINCH_ANSWERS_IN = 0.15
 AWS_ANSWERS_IN = 0.006
 REFERENCES = ("typical", "bare")
+# The template's default. The embedded mode loads pydantic for the body of `POST /callback`.
+REDIRECT_ALONE = {"CONNECT_MODES": "redirect"}
+# The sizes of memory for which the price is compared; at the last, a function has a whole core.
+SIZES_MB = (128, 256, 512, 1024, 1769)
 COMPARED = ("list_connections", "finish_connect", "disconnect")
+SIZED = ("list_connections", "finish_connect")
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,7 @@ def cases(bench: BenchWorld) -> list[Case]:
     scenes = {
         "list_connections": bench.list_event,
         "finish_connect": bench.finish_event,
+        "finish_connect embedded": bench.finish_event,
         "disconnect": bench.disconnect_event,
         "start_connect": bench.start_event,
         "hop": bench.hop_event,
@@ -65,13 +72,21 @@ def cases(bench: BenchWorld) -> list[Case]:
     }
     found = []
     for name, prepare in scenes.items():
-        function = "start_connect" if name == "hop" else name
-        found.append(Case(name, bench.ours(function), prepare))
+        function = "start_connect" if name == "hop" else name.partition(" ")[0]
+        variables = REDIRECT_ALONE if name == "finish_connect" else {}
+        found.append(Case(name, bench.ours(function, **variables), prepare))
         if name in COMPARED:
             found += [
                 Case(f"{kind} {name}", bench.reference(kind, name), prepare) for kind in REFERENCES
             ]
     return found
+
+
+def made_with() -> str:
+    """The interpreter and the libraries on which a count depends."""
+    libc = " ".join(platform.libc_ver())
+    python = f"Python {platform.python_version()}, {platform.machine()}"
+    return f"{python}, {ssl.OPENSSL_VERSION}, {libc}"
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
@@ -154,6 +169,31 @@ def _calls(bench: BenchWorld) -> dict[str, Any]:
     }
 
 
+def sizes(chosen: Sequence[Case], rounds: int, log: Path) -> dict[str, Any]:
+    """Times a cold start and warm calls with the CPU share of each size of memory, in milliseconds.
+
+    The waiting for Finch and AWS is not in them: both answer at once.
+    """
+    found: dict[str, Any] = {case.name: {} for case in chosen}
+    for case in chosen:
+        for megabytes in SIZES_MB:
+            colds, warms = [], []
+            for _ in range(rounds):
+                with running(case.function, log, memory_mb=megabytes) as process:
+                    first = process.invoke(case.prepare())
+                    case.check(first.body)
+                    colds.append((process.init + first.took) * 1000)
+                    for _ in range(4):
+                        answer = process.invoke(case.prepare())
+                        case.check(answer.body)
+                        warms.append(answer.took * 1000)
+            found[case.name][str(megabytes)] = {
+                "cold_ms": round(statistics.median(colds), 1),
+                "warm_ms": round(statistics.median(warms), 1),
+            }
+    return found
+
+
 def modules(case: Case) -> int:
     """The number of modules that a function has loaded after init."""
     module = case.function.handler.rpartition(".")[0]
@@ -189,7 +229,7 @@ def measure(asked: argparse.Namespace, say: Callable[[str], None]) -> dict[str, 
         chosen = [one for one in cases(bench) if not asked.only or one.name in asked.only]
         by_name = {one.name: one for one in chosen}
         found: dict[str, Any] = {
-            "made_with": f"Python {platform.python_version()}, {platform.machine()}",
+            "made_with": made_with(),
             "cold": {},
             "modules": {},
         }
@@ -206,6 +246,9 @@ def measure(asked: argparse.Namespace, say: Callable[[str], None]) -> dict[str, 
             compared = [one for one in chosen if one.name.rpartition(" ")[2] in COMPARED]
             found["cold_at_512_mb"] = timed(compared, asked.rounds, log, memory_mb=512)
             say("cold starts with the CPU share of 512 MB timed")
+            sized = [one for one in chosen if one.name in SIZED]
+            found["sizes"] = sizes(sized, asked.rounds // 2 + 1, log)
+            say("sizes of memory timed")
         found["warm"] = warm(bench, chosen, asked.rounds * 4, log)
         if listing := by_name.get("list_connections"):
             found["connections"] = connections(bench, listing, 20, log)
@@ -218,7 +261,7 @@ def arguments(stated: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("only", nargs="*", help="names of cases (default: all cases)")
     parser.add_argument(
-        "--rounds", type=int, default=9, help="number of timed cold starts of each case"
+        "--rounds", type=int, default=5, help="number of timed cold starts of each case"
     )
     parser.add_argument("--write", action="store_true", help="update the documented figures")
     asked = parser.parse_args(stated)

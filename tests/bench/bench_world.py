@@ -67,8 +67,8 @@ class BenchWorld:
     finch: TlsProxy
     folder: Path
 
-    def ours(self, name: str) -> Function:
-        """A built function with its deployed environment and role."""
+    def ours(self, name: str, **variables: str) -> Function:
+        """A built function with its deployed environment, some `variables` replaced, and its role."""
         logical_id = name.title().replace("_", "")
         session = self.world.as_role(f"{logical_id}Role")
         environment = {
@@ -76,6 +76,7 @@ class BenchWorld:
             "AWS_ACCESS_KEY_ID": session.access_key_id,
             "AWS_SECRET_ACCESS_KEY": session.secret_access_key,
             "AWS_SESSION_TOKEN": session.session_token or "",
+            **variables,
         }
         # The example is another backend's function, without our botocore layer.
         layers = "opt-shared" if name == "read_directory" else "opt"

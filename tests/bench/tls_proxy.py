@@ -89,6 +89,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.open.discard(self.request)
         self.backend.close()
         super().finish()
+        # The server closes only the socket that TLS has wrapped.
+        self.request.close()
 
     def _forward(self) -> None:
         began = time.monotonic()

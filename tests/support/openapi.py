@@ -123,6 +123,16 @@ _BODIES: dict[str, type[BaseModel]] = {
     "POST /connections/{provider_id}/{company_id}/reauthenticate": RepairRequest,
     "POST /callback": FinishRequest,
 }
+_EXAMPLES: dict[str, dict[str, Any]] = {
+    "POST /connect-sessions": {
+        "products": ["company", "directory"],
+        "return_to": "http://localhost:8080/",
+    },
+    "POST /connections/{provider_id}/{company_id}/reauthenticate": {
+        "return_to": "http://localhost:8080/"
+    },
+    "POST /callback": {"completion": "the completion code of the return", "look": True},
+}
 _ANSWERS: dict[str, dict[int, tuple[type[Any], ...]]] = {
     "POST /connect-sessions": {201: (Link, EmbeddedSession)},
     "POST /connections/{provider_id}/{company_id}/reauthenticate": {201: (Link, EmbeddedSession)},
@@ -187,6 +197,7 @@ _QUERY: dict[str, dict[str, Any]] = {
 _ID_IN_PATH = {
     "type": "string",
     "pattern": "^[A-Za-z0-9_.~!'()*-]+$",
+    "example": "gusto",
     "description": "The id, with `~` and two hex digits for each UTF-8 byte of other characters. "
     "A `~` is `~7E`; the ids `.` and `..` are `~2E` and `~2E~2E`.",
 }
@@ -244,7 +255,7 @@ def _operation(route: Route) -> dict[str, Any]:
         "responses": dict(sorted(_responses(key, route.needs_token))),
     }
     if key in _BODIES:
-        body = {"application/json": {"schema": _reference(_BODIES[key])}}
+        body = {"application/json": {"schema": _reference(_BODIES[key]), "example": _EXAMPLES[key]}}
         operation["requestBody"] = {"required": True, "content": body}
     if key in _HEADERS:
         operation["requestBody"] = {"content": {"application/json": {"schema": {}}}}
@@ -276,7 +287,8 @@ def _responses(key: str, needs_token: bool) -> Iterator[tuple[str, Any]]:
     for kind in (*_FAILURES[key], *always) if key in _FAILURES else ():
         by_status.setdefault(STATUS[kind.code], set()).add(kind.code)
     for status, codes in by_status.items():
-        narrowed = {"code": {"enum": sorted(codes)}, "status": {"const": int(status)}}
+        # Not a `const`, which the generator of Python clients cannot combine with an integer.
+        narrowed = {"code": {"enum": sorted(codes)}, "status": {"enum": [int(status)]}}
         failure = {"allOf": [_reference(Problem), {"properties": narrowed}]}
         content = {"application/problem+json": {"schema": failure}}
         text = " or ".join(f"`{one}`" for one in sorted(codes))

@@ -154,17 +154,19 @@ def test_httpx_clients_load_no_other_package() -> None:
     assert loaded == "\n"
 
 
-def test_client_needs_only_the_vend_function_name_and_no_other_package(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("caller", ["AWS_LAMBDA_FUNCTION_NAME", "FINCH_CALLER"])
+def test_client_needs_only_the_names_of_both_sides_and_no_other_package(
+    monkeypatch: pytest.MonkeyPatch, caller: str
 ) -> None:
     script = (
         "import sys, finch_tokens; print(finch_tokens.from_settings());"
-        "print(*[one for one in ('httpx', 'pydantic', 'boto3', 'finch_connections') if one in sys.modules])"
+        "print(*[one for one in ('httpx', 'pydantic', 'boto3', 'aws_lambda_powertools', "
+        "'finch_connections') if one in sys.modules])"
     )
     environment = {
         "PYTHONPATH": str(ROOT / "layers" / "shared" / "python"),
         "AWS_DEFAULT_REGION": "eu-west-1",
-        "AWS_LAMBDA_FUNCTION_NAME": "payroll-sync",
+        caller: "payroll-sync",
         "VEND_TOKEN_FUNCTION": "vend",
     }
     made, loaded = subprocess.run(
@@ -180,4 +182,8 @@ def test_client_needs_only_the_vend_function_name_and_no_other_package(
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
     finch_tokens.from_settings.cache_clear()
     with pytest.raises(SettingMissing, match="VEND_TOKEN_FUNCTION"):
+        finch_tokens.from_settings()
+    monkeypatch.setenv("VEND_TOKEN_FUNCTION", "vend")
+    monkeypatch.delenv("AWS_LAMBDA_FUNCTION_NAME", raising=False)
+    with pytest.raises(SettingMissing, match="FINCH_CALLER"):
         finch_tokens.from_settings()

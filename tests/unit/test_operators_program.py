@@ -4,9 +4,7 @@ import os
 import re
 import subprocess
 import sys
-import venv
 from collections import defaultdict
-from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,14 +12,13 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
 from operations import doctor
 from operations.__main__ import Parser, main, parser
 from operations.stack import CannotOperate, Stack, explained, go_through, table
 from operations.verify import Customer, Landing
 from tests.support.deployed import ROOT
+from tests.support.environment import new_environment
 
 FAILED = 2
 
@@ -250,34 +247,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (source / name).symlink_to(ROOT / name)
     build = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
     subprocess.run([sys.executable, "-c", build, folder], cwd=source, check=True, timeout=60)
-    venv.create(environment)
-    [packages] = environment.glob("lib/python*/site-packages")
-    [wheel] = folder.glob("*.whl")
-    install = [
-        *(sys.executable, "-m", "uv", "pip", "install", "--offline", "--no-deps"),
-        str(wheel),
-    ]
-    subprocess.run([*install, "--python", environment / "bin" / "python"], check=True)
-    [stated] = metadata.distributions(name="finch-connections", path=[str(packages)])
-    for distribution in needed_by(stated):
-        for name in {file.parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}:
-            (packages / name).symlink_to(str(distribution.locate_file(name)))
+    new_environment(environment, folder.glob("*.whl"), "finch-connections")
     return environment / "bin"
-
-
-def needed_by(distribution: metadata.Distribution) -> list[metadata.Distribution]:
-    """The distributions that a distribution needs, directly or not."""
-    found: dict[str, metadata.Distribution] = {}
-    waiting = list(distribution.requires or ())
-    while waiting:
-        wanted = Requirement(waiting.pop())
-        name = canonicalize_name(wanted.name)
-        if name in found or (wanted.marker and not wanted.marker.evaluate({"extra": ""})):
-            continue
-        for one in metadata.distributions(name=name):
-            found[name] = one
-            waiting += one.requires or ()
-    return [*found.values()]
 
 
 def run(installed: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:

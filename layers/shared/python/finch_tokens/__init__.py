@@ -1,10 +1,12 @@
-"""The client of VendToken and CallFinch, for the functions of the application's other backends.
+"""The client of VendToken and CallFinch, for the application's other backends.
 
-A function needs this layer, the permission to invoke VendToken, and VendToken's name or ARN in the
-environment variable VEND_TOKEN_FUNCTION. The package imports nothing of `finch_connections`.
+A backend needs the permission to invoke VendToken, VendToken's name or ARN in the environment variable
+VEND_TOKEN_FUNCTION, and outside of Lambda its own name in FINCH_CALLER. The package imports nothing of
+`finch_connections`.
 """
 
 import json
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +14,6 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools import Logger
 from botocore.config import Config
 from botocore.session import get_session
 
@@ -28,7 +29,7 @@ _CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 2},
 )
 
-logger = Logger()
+logger = logging.getLogger(__name__)
 
 
 class SettingMissing(Exception):
@@ -219,7 +220,7 @@ def _report(client: TokenClient, report: Mapping[str, Any]) -> None:
         client.ask(report)
     except Exception as error:
         # The caller already handles a 401. The scheduled check finds the dead token later.
-        logger.warning("401 not reported", reason=type(error).__name__)
+        logger.warning("401 not reported", extra={"reason": type(error).__name__})
 
 
 def _is_unauthorized(error: Exception) -> bool:
@@ -235,7 +236,8 @@ def from_settings() -> TokenClient:
 
 def client_of(variable: str, config: Config) -> TokenClient:
     """A client of the function that an environment variable names. Raises `SettingMissing`."""
-    function, caller = _variable(variable), _variable("AWS_LAMBDA_FUNCTION_NAME")
+    function = _variable(variable)
+    caller = os.environ.get("AWS_LAMBDA_FUNCTION_NAME") or _variable("FINCH_CALLER")
     client: Any = get_session().create_client("lambda", config=config)
     return TokenClient(client, function, caller)
 

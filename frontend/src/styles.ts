@@ -260,7 +260,7 @@ dialog::backdrop { background: rgb(12 16 26 / 50%); }
   .controls { grid-template-columns: 1fr 1fr; }
   .controls > :is(:first-child, :nth-child(4)) { grid-column: 1 / -1; }
   .row { grid-template-columns: auto minmax(0, 1fr) auto; align-items: start; padding: 0.9em; }
-  .row > .status { grid-column: 2; grid-row: 2; justify-self: start; }
+  .row > .status { grid-column: 2 / -1; grid-row: 2; justify-self: start; }
   .status { white-space: normal; }
   .row > .toggle { grid-column: 3; grid-row: 1; margin-top: -0.15em; }
   .toggle .words { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }

@@ -74,6 +74,7 @@ ARABIC: dict[str, Any] = {
             "other": "{n} حساب دخول",
         },
         "checked": "فُحص {when}",
+        "someEntities": "{some} من {n} كيانات",
         "login": "الحساب {n}",
         "since": "متصل منذ {date}",
         "ended": "انتهى في {date}",

@@ -342,6 +342,7 @@ def test_confirmation_can_be_repeated_after_a_lost_response(
     visitor.intercept("/(callback|connections)$", cut_off, times=2)
     visitor.button("Yes, connect it").click()
     expect(visitor.element.get_by_role("alert")).to_contain_text("does not answer")
+    visitor.snapshot("confirm-failed")
     visitor.button("Yes, connect it").click()
     visitor.sees(f"{HARBOR} at Gusto is connected")
 

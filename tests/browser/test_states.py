@@ -5,13 +5,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from finch_connections.domain.connection import Connection, ConnectionStatus
 from tests.browser import seed
 from tests.browser.conftest import Visit
 from tests.browser.seed import connection, login
 from tests.support.deployed import Deployed
+from tests.support.person import Person
 
 RUN = ("adp_run", "RUN Powered by ADP")
 JUSTWORKS, BAMBOO = ("justworks", "Justworks"), ("bamboo_hr", "BambooHR")
@@ -140,6 +141,25 @@ def test_each_status_and_problem_shows_its_reason(visit: Visit, deployed: Deploy
     visitor.snapshot("troubles")
     visitor.ended.click()
     expect(visitor.card("Gusto")).to_contain_text("Last changed on Mar 4, 2026")
+
+
+def test_waiting_states_are_shown_until_the_api_answers(visit: Visit, deployed: Deployed) -> None:
+    landing = Person(deployed, "acme", same_site=False).connect()
+    visitor = visit()
+    visitor.open()
+    visitor.sign_in()
+    visitor.settled()
+    waiting: list[Route] = []
+    visitor.intercept("/(callback|connect-sessions)$", waiting.append)
+    visitor.button("Connect payroll").click()
+    expect(visitor.button("Connect payroll")).to_have_attribute("aria-busy", "true")
+    visitor.snapshot("busy")
+    visitor.page.goto("about:blank")
+    visitor.open(query=f"?finch=return&status=confirm#completion={landing.completion}")
+    visitor.sees("we look up what was connected")
+    visitor.snapshot("checking")
+    visitor.let_through(waiting[-1:])
+    expect(visitor.element.get_by_role("heading", name="Was this you?")).to_be_visible()
 
 
 def test_dialog_is_usable_in_a_very_small_window(visit: Visit, deployed: Deployed) -> None:

@@ -1272,8 +1272,8 @@ var fr = {
     clear: "Effacer",
     reading: "Lecture de toutes les connexions…",
     cut: "Seules les {n} premières connexions ont été lues. « Afficher plus » en lit davantage.",
-    checked: "Toutes les connexions ont été vérifiées depuis un jour au plus.",
-    othersChecked: "Les connexions sans heure indiquée ont été vérifiées depuis un jour au plus."
+    checked: "Toutes les connexions ont été vérifiées au cours des dernières 24 heures.",
+    othersChecked: "Les connexions sans heure indiquée ont été vérifiées au cours des dernières 24 heures."
   },
   andMore: { one: "{name} et une autre", other: "{name} et {n} autres" },
   summary: {

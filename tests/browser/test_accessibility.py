@@ -99,7 +99,7 @@ FOCUS = """
     const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
     const top = shadowRoot.elementFromPoint(x, y);
     return {
-      act: node.dataset.act,
+      act: node.dataset.act ?? node.localName,
       outline: outlineStyle !== "none" && Number.parseFloat(outlineWidth),
       contrast: Math.max(...lights) / Math.min(...lights),
       hidden: !node.contains(top) && (top?.outerHTML.slice(0, 100) ?? "outside the window"),

@@ -84,10 +84,11 @@ def _make(world: World, api: httpx.Client, seed: Seed) -> None:
         )
         [completion] = parse_qs(urlsplit(page).fragment)["completion"]
         _answer(api.post("/callback", json={"completion": completion}))
+        [login] = _answer(api.get(seed.path))["logins"]
+        # Before the override ends: a check in between would find the login connected.
+        world.finch.set_connection_status(login["connection_id"], seed.status)
     finally:
         world.finch.change_switches(introspect_status_override=None)
-    [login] = _answer(api.get(seed.path))["logins"]
-    world.finch.set_connection_status(login["connection_id"], seed.status)
     if seed.disconnects:
         world.finch.change_switches(disconnect_fails_for=login["connection_id"])
         _answer(api.delete(seed.path))

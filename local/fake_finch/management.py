@@ -256,8 +256,7 @@ def _with_extras(finch: FinchState, answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def _provider(finch: FinchState, provider: Provider) -> dict[str, Any]:
-    # A new provider has no logo yet.
-    logo = None if provider.beta else f"{finch.base_url}/connect/logos/{provider.id}.svg"
+    logo = f"{finch.base_url}/connect/logos/{provider.id}.svg"
     return {
         "id": provider.id,
         "display_name": provider.display_name,
@@ -271,8 +270,8 @@ def _provider(finch: FinchState, provider: Provider) -> dict[str, Any]:
             for method in provider.methods
         ],
         "beta": provider.beta,
-        "icon": logo,
-        "logo": logo,
+        # A new provider has no logo yet.
+        **({} if provider.beta else {"icon": logo, "logo": logo}),
         "manual": provider.assisted_only,
         "mfa_required": provider.mfa_required,
         "primary_color": provider.primary_color,

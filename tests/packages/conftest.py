@@ -1,14 +1,14 @@
-"""The built packages, and the browser and the local world in which they are tried."""
+"""The built packages, and the local world in which they are tried."""
 
 from pathlib import Path
 
 import pytest
 
 from packages.__main__ import FOLDER
-from tests.browser.conftest import browser, deployed, shots, visit, visitor, world
+from tests.browser.conftest import deployed, world
 from tests.support.deployed import ROOT
 
-__all__ = ["browser", "built", "deployed", "shots", "visit", "visitor", "world"]
+__all__ = ["built", "deployed", "world"]
 
 _SOURCES = (
     *("packages/*.py", "packages/*/*", "frontend/finch-*.js", "frontend/src/**/*.ts"),

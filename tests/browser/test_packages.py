@@ -16,10 +16,13 @@ from packages.__main__ import NODE, NPM
 from tests.browser import seed
 from tests.browser.seed import connection
 from tests.browser.visitor import Visitor
-from tests.support.deployed import Deployed
+from tests.packages.conftest import built
+from tests.support.deployed import ROOT, Deployed
 from tests.support.documents import PAGES, rows, words
 
-HERE = Path(__file__).parent
+CONSUMERS = ROOT / "tests" / "packages"
+__all__ = ["built"]
+
 HARBOR = HARBOR_LANE.legal_name
 RETURNED = "?finch=return&status=connected&provider_id=gusto&company_id="
 FRAMEWORKS = ("react", "vue")
@@ -37,8 +40,8 @@ def run(*command: str | Path, folder: Path) -> None:
 def consumers(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The pages of the frameworks in a folder of their own, with the packed file installed."""
     folder = tmp_path_factory.mktemp("packages")
-    (folder / "node_modules").symlink_to(HERE / "node_modules")
-    consumers = shutil.copytree(HERE / "consumers", folder / "consumers")
+    (folder / "node_modules").symlink_to(CONSUMERS / "node_modules")
+    consumers = shutil.copytree(CONSUMERS / "consumers", folder / "consumers")
     [packed] = built.glob("*.tgz")
     options = ("--offline", "--ignore-scripts", "--no-package-lock", "--loglevel", "error")
     run(NPM, "install", *options, packed, folder=consumers)

@@ -34,7 +34,7 @@ BROKEN = {
     "a text is cut off": ".who h4 { -webkit-line-clamp: 1; }",
     "a text is outside the window": ".reason p { translate: 80px; }",
     "pixels wide": ".all { min-width: 25em; }",
-    "ar: a text is cut off": ".facts { direction: ltr; white-space: nowrap; }",
+    "ar: a text is cut off": ".facts:dir(rtl) { direction: ltr; white-space: nowrap; }",
 }
 
 

@@ -81,7 +81,7 @@ $(NODE_FOLDERS:%=%/node_modules/ready): %/node_modules/ready: %/package-lock.jso
 	@echo 'Installing the Lambda runtime client and the references of the benchmark (half a minute, once) ...'
 	@command -v valgrind > /dev/null || apt-get install --yes --quiet valgrind > /dev/null 2>&1 || true
 	@$(PYTHON) -m venv --clear .venv-bench
-	@.venv/bin/uv pip install --quiet --system-certs --python .venv-bench --require-hashes -r $<
+	@.venv/bin/uv pip install --quiet --system-certs --compile-bytecode --python .venv-bench --require-hashes -r $<
 	@touch $@
 
 .venv-yardstick/ready: tests/yardstick/requirements.txt | .venv/ready

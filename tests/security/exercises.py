@@ -7,8 +7,9 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from local.fake_finch.seed_world import (
@@ -27,6 +28,7 @@ from tests.security.permissions import Need
 from tests.support.deployed import ROOT, Deployed
 from tests.support.person import Landing, Person, connection_path
 
+_SHARED = "needed-permissions.json"
 _LONG_AGO = timedelta(days=2)
 _STALE = timedelta(seconds=3600)
 _LOST = "00000000-0000-4000-8000-000000000000"
@@ -244,6 +246,21 @@ class Exercise:
 EXERCISES: list[Exercise] = []
 # The permissions that each exercise used in process, so that tests can try the likeliest exercise first.
 NEEDED: dict[Exercise, set[Need]] = {}
+
+
+def share_needed(folder: Path) -> None:
+    """Writes `NEEDED` for the other processes of a parallel run, which share this folder."""
+    needed = {one.name: [astuple(need) for need in sorted(NEEDED[one])] for one in NEEDED}
+    (folder / _SHARED).write_text(json.dumps(needed))
+
+
+def read_needed(folder: Path) -> None:
+    """Fills `NEEDED`, if another process of a parallel run has written it."""
+    if not NEEDED and (folder / _SHARED).exists():
+        needed = json.loads((folder / _SHARED).read_text())
+        for one in EXERCISES:
+            NEEDED[one] = {Need(*need) for need in needed.get(one.name, ())}
+
 
 type Act = Callable[[PreparedWorld], None]
 

@@ -18,7 +18,7 @@ from local.fake_finch.seed_world import HARBOR_LANE
 from local.world import World
 from tests.local.conftest import until
 from tests.security.examples import FUZZ
-from tests.security.exercises import EXERCISES, NEEDED, Exercise, PreparedWorld
+from tests.security.exercises import EXERCISES, NEEDED, Exercise, PreparedWorld, read_needed
 from tests.security.permissions import RESTORED, Permission, permissions, without
 from tests.support.deployed import TEMPLATE
 
@@ -37,6 +37,12 @@ DENIAL_TEXTS = {
 }
 # How long a log line may take after the function's response, in seconds.
 PATIENCE = 2.0
+
+
+@pytest.fixture(scope="module")
+def needed(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The permissions that each exercise used in process, in any process of this run."""
+    read_needed(tmp_path_factory.getbasetemp().parent)
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +132,7 @@ def permissions_to_try(role: str) -> list[Permission]:
     return list({one.sid: one for one in mine}.values())
 
 
-@pytest.mark.usefixtures("failed_batch")
+@pytest.mark.usefixtures("failed_batch", "needed")
 @pytest.mark.parametrize("role", ROLES)
 def test_a_function_fails_if_its_role_loses_a_permission(
     world: World, prepared: PreparedWorld, role: str

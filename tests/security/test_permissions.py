@@ -13,7 +13,7 @@ import pytest
 
 from finch_connections import settings
 from finch_connections.aws import connection_table, token_vault
-from tests.security.exercises import EXERCISES, NEEDED, Exercise, prepare_world
+from tests.security.exercises import EXERCISES, NEEDED, Exercise, prepare_world, share_needed
 from tests.security.permissions import BY_LAMBDA, Need, Permission, needs, permissions
 from tests.support.deployed import TEMPLATE
 from tests.support.in_process import Call, InProcess, forget_process_memory
@@ -33,7 +33,9 @@ def old_key() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def needed(in_process: InProcess) -> dict[Exercise, set[Need]]:
+def needed(
+    in_process: InProcess, tmp_path_factory: pytest.TempPathFactory
+) -> dict[Exercise, set[Need]]:
     """The permissions that each exercise uses."""
     in_process.reset()
     # Without a limit, no function counts connections.
@@ -52,6 +54,7 @@ def needed(in_process: InProcess) -> dict[Exercise, set[Need]]:
 
         in_process.border.guard = note
         one.act(prepared)
+    share_needed(tmp_path_factory.getbasetemp().parent)
     return NEEDED
 
 

@@ -20,7 +20,7 @@ from finch_connections.log import logger
 from tests.stateful.machine import Model
 from tests.support.in_process import deploy
 
-EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "30"))
+EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "25"))
 PHASES = [one for one in Phase if one.name not in os.environ.get("MODEL_WITHOUT", "").split()]
 STEPS = int(os.environ.get("MODEL_STEPS", "40"))
 

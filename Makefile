@@ -26,7 +26,7 @@ help:
 	@echo 'make fuzz             attack the product with many more requests than the tests (half an hour)'
 	@echo 'make mutation         change rules and conditions; tests must notice (half an hour; MODULE=domain/health)'
 	@echo 'make load             mixed traffic with failures and killed processes (half an hour; MINUTES=2)'
-	@echo 'make bench            measure the cost of the functions next to references (half an hour)'
+	@echo 'make bench            measure the cost of the functions next to references (a quarter of an hour)'
 	@echo 'make growth           measure how the cost of requests grows with the data (a quarter of an hour)'
 	@echo 'make yardstick        measure the reconciliation of employees next to other programs (some minutes)'
 	@echo 'make audit            look for known vulnerabilities in the locked packages (needs the internet)'

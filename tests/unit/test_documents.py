@@ -280,6 +280,7 @@ def test_every_link_in_the_repository_has_a_target(name: str) -> None:
 def test_documented_figures_and_costs_match_the_last_run() -> None:
     found = json.loads(figures.JSON.read_text())
     assert figures.goal_table(found) in PAGES["performance"]
+    assert figures.size_table(found) in PAGES["performance"]
     assert figures.picture(found) == figures.PICTURE.read_text()
     assert costs.table() in PAGES["performance"]
     assert re.search(r"`(.*tests\.bench\.costs)`", PAGES["performance"])

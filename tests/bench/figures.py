@@ -153,9 +153,12 @@ def size_table(found: Found) -> str:
         "| request | MB | cold ms | warm ms | dollars a million, warm |",
         "| --- | ---: | ---: | ---: | ---: |",
     ]
-    for case, sizes in found.get("sizes", {}).items():
-        for megabytes, timed in sizes.items():
-            seconds = timed["warm_ms"] / 1000 + _WAITS[case]
+    # The JSON file has its keys in alphabetical order.
+    for case, waits in _WAITS.items():
+        for megabytes, timed in sorted(
+            found.get("sizes", {}).get(case, {}).items(), key=lambda one: int(one[0])
+        ):
+            seconds = timed["warm_ms"] / 1000 + waits
             dollars = LAMBDA_REQUEST + seconds * int(megabytes) / 1024 * GIGABYTE_SECOND
             lines.append(
                 f"| {_SHOWN[case]} | {megabytes} | {timed['cold_ms']:.0f} | {timed['warm_ms']:.0f} "

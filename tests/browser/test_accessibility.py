@@ -143,7 +143,7 @@ def test_high_contrast_shows_buttons_statuses_and_focus(visit: Visit, deployed: 
     visitor.details(visitor.card("Rippling"))
     visitor.snapshot("high-contrast", elsewhere=False)
     check_focus(visitor)
-    # The colours are those of the person, so the edges must show what is a button or a status.
+    # The browser uses the person's colours, so edges must show each button and each status.
     faint = visitor.element.evaluate(
         """({ shadowRoot }) => {
           const canvas = getComputedStyle(document.body).backgroundColor;

@@ -190,7 +190,7 @@ def test_search_in_more_than_a_thousand_connections_says_that_it_was_cut(
         expect(visitor.announced).to_have_text(
             "No connection matches. Only the first 1,000 connections were read. “Show more” reads more."
         )
-        # Ten pages, and the list of those that need a person.
+        # Ten pages, and the page of the connections that need a person.
         assert len(sent) == 11
     for _ in range(2):
         visitor.button("Show more").click()

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from finch_connections.domain.connection import (
+    TRANSFERRED,
     CompanyKey,
     Connection,
     ConnectionBusy,
@@ -186,3 +187,14 @@ def test_others_are_owners_and_holders_except_the_session() -> None:
     assert others("one", None, held("one")) == frozenset()
     found = others("one", held("one", "two"), owned("globex"), held("three"))
     assert found == {"two", "three", "connection#connection-1 globex gusto#company-1"}
+
+
+def test_transferred_connection_frees_its_company_under_each_name() -> None:
+    renamed = CompanyKey("gusto", "renamed")
+    before = replace(with_connection_ids("connection-1"), finch_key=renamed)
+    transferred = replace(before, problem=TRANSFERRED)
+    assert freed(before, transferred) == [
+        Ownership.of_company("acme", ROW),
+        Ownership.of_company("acme", ROW, renamed),
+    ]
+    assert freed(transferred, before) == []

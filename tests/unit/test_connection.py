@@ -42,7 +42,9 @@ from finch_connections.domain.connection import (
     require_statuses,
     restored,
     unpacked,
+    unused,
     urgency,
+    with_idle,
 )
 from finch_connections.domain.display_name import LONGEST_ICON
 from finch_connections.domain.errors import InvalidRequest
@@ -475,3 +477,23 @@ def test_restore_keeps_the_existing_tokens() -> None:
     assert back.revision == existing.revision + 1
     with pytest.raises(ConnectionBusy):
         restored(disconnecting(existing, NOW), backup, [token("t1")], NOW)
+
+
+def test_idle_connections_are_those_without_a_use_or_a_login_since() -> None:
+    day = timedelta(days=1)
+    old, used = token("t1", connection_id="c1"), token("t2", account_id="a2", connection_id="c2")
+    since = old.connected_at
+    both = replace(connected(old, used), used_at={"c2": since + 2 * day}, quiet_revision=None)
+    assert unused(both, since) == {"c1"}
+    assert unused(both, since - day) == frozenset()
+    assert unused(both, since + 2 * day) == {"c1", "c2"}
+    newer = replace(old, id="t3", account_id="a3", connected_at=since + day)
+    assert unused(connected(old, newer), since) == {"c1"}
+    # A check that found another change marks nothing new.
+    assert with_idle(both, since).idle == frozenset()
+    quiet = replace(both, quiet_revision=both.revision)
+    marked = with_idle(quiet, since)
+    assert (marked.idle, marked.quiet_revision) == ({"c1"}, None)
+    assert with_idle(marked, since) == marked
+    assert with_idle(replace(both, idle=frozenset({"c1"})), since + 2 * day).idle == {"c1"}
+    assert with_idle(marked, since - day).idle == frozenset()

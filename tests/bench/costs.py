@@ -51,17 +51,24 @@ class Request:
         return [name for name, _ in self.calls]
 
     @property
+    def finch_calls(self) -> int:
+        """The number of calls to Finch."""
+        return sum(" " in name for name in self.names)
+
+    @property
     def dollars(self) -> float:
         """The cost of a million requests."""
-        finch = sum(" " in name for name in self.names)
-        seconds = finch * FINCH_SECONDS + self.waits * AWS_SECONDS + OWN_SECONDS
         return (
             sum(_dollars(name, units) for name, units in self.calls)
             + (API_REQUEST if self.through_api else 0)
-            + LAMBDA_REQUEST
-            + seconds * 0.5 * GIGABYTE_SECOND
+            + self.lambda_dollars(OWN_SECONDS, 512)
             + self.lines * LOG_LINE
         )
+
+    def lambda_dollars(self, own_seconds: float, megabytes: int) -> float:
+        """The price of Lambda for a million requests, with the time that they wait for AWS and Finch."""
+        waiting = self.finch_calls * FINCH_SECONDS + self.waits * AWS_SECONDS
+        return LAMBDA_REQUEST + (waiting + own_seconds) * megabytes / 1024 * GIGABYTE_SECOND
 
 
 def _dollars(name: str, units: int) -> float:
@@ -148,7 +155,7 @@ def table() -> str:
     """The table as it is in the documentation."""
     lines = ["| request | AWS | Finch | dollars a million |", "| --- | ---: | ---: | ---: |"]
     for name, request in REQUESTS.items():
-        finch = sum(" " in one for one in request.names)
+        finch = request.finch_calls
         aws = len(request.calls) - finch
         lines.append(f"| `{name}` | {aws} | {finch} | {request.dollars:.2f} |")
     checks = CHECKS_A_MONTH * 1000 * sum(DOLLARS.values())

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
-from tests.bench.costs import AWS_SECONDS, FINCH_SECONDS, GIGABYTE_SECOND, LAMBDA_REQUEST
+from tests.bench.costs import REQUESTS
 
 HERE = Path(__file__).parent
 JSON, PICTURE = HERE / "figures.json", HERE / "figures.svg"
@@ -21,8 +21,6 @@ _SHOWN = {
     "finish_connect": "GET /callback",
     "disconnect": "DELETE /connections/…",
 }
-# The seconds in which a warm request waits for AWS and Finch.
-_WAITS = {"list_connections": AWS_SECONDS, "finish_connect": 8 * AWS_SECONDS + 2 * FINCH_SECONDS}
 _KINDS = ("typical", "bare", "ours")
 _COLOURS = {"typical": "#b6bcc6", "bare": "#b6bcc6", "ours": "#2563c9"}
 
@@ -154,16 +152,12 @@ def size_table(found: Found) -> str:
         "| --- | ---: | ---: | ---: | ---: |",
     ]
     # The JSON file has its keys in alphabetical order.
-    for case, waits in _WAITS.items():
-        for megabytes, timed in sorted(
-            found.get("sizes", {}).get(case, {}).items(), key=lambda one: int(one[0])
-        ):
-            seconds = timed["warm_ms"] / 1000 + waits
-            dollars = LAMBDA_REQUEST + seconds * int(megabytes) / 1024 * GIGABYTE_SECOND
-            lines.append(
-                f"| {_SHOWN[case]} | {megabytes} | {timed['cold_ms']:.0f} | {timed['warm_ms']:.0f} "
-                f"| {dollars:.2f} |"
-            )
+    for case, title in _SHOWN.items():
+        sizes = found.get("sizes", {}).get(case, {})
+        for megabytes in sorted(sizes, key=int):
+            cold, warm = sizes[megabytes]["cold_ms"], sizes[megabytes]["warm_ms"]
+            dollars = REQUESTS[title].lambda_dollars(warm / 1000, int(megabytes))
+            lines.append(f"| {title} | {megabytes} | {cold:.0f} | {warm:.0f} | {dollars:.2f} |")
     return "\n".join(lines)
 
 

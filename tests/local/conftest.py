@@ -15,7 +15,7 @@ from tests.support.deployed import Deployed, Reply, Tables
 
 PATIENCE = timedelta(seconds=60)
 # Otherwise httpx reads the certificates of all authorities for each request.
-_TLS = httpx.create_ssl_context()
+TLS = httpx.create_ssl_context()
 
 
 def until[T](look: Callable[[], T]) -> T:
@@ -43,7 +43,7 @@ class HttpApi:
     ) -> Reply:
         """Sends a request."""
         answer = httpx.request(
-            method, self.url + path, headers=headers, content=body, timeout=60, verify=_TLS
+            method, self.url + path, headers=headers, content=body, timeout=60, verify=TLS
         )
         cookies = answer.headers.get_list("set-cookie")
         named = {name: value for name, value in answer.headers.items() if name != "set-cookie"}

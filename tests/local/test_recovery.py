@@ -30,7 +30,7 @@ from local.fake_finch.seed_world import (
     OWEN,
 )
 from local.world import World
-from tests.local.conftest import PATIENCE, until
+from tests.local.conftest import PATIENCE, TLS, until
 from tests.support.deployed import Deployed, Reply
 from tests.support.invariants import ConnectionHistory, broken
 from tests.support.person import Person
@@ -105,6 +105,7 @@ class Queue:
             f"{self.world.aws.endpoint_url}/_ministack/sqs/messages",
             params={"QueueUrl": url},
             timeout=30,
+            verify=TLS,
         )
         [[queues]] = [regions.values() for regions in seen.json()["messages"].values()]
         return [message["Body"] for message in queues[url]]

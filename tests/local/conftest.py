@@ -59,7 +59,9 @@ def running_world(session: pytest.Session, tmp_path_factory: pytest.TempPathFact
     It has its own ports, so a developer's world may run at the same time. It is open to containers.
     """
     if _RUNNING not in session.stash:
-        world = World(tmp_path_factory.mktemp("world"), Ports.free(), bridge="127.0.0.2")
+        world = World(
+            tmp_path_factory.mktemp("world"), Ports.free(), bridge="127.0.0.2", keep=False
+        )
         session.stash[_RUNNING] = world.__enter__()
         session.addfinalizer(lambda: world.__exit__(None, None, None))
     return session.stash[_RUNNING]

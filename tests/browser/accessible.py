@@ -115,7 +115,6 @@ def problems_elsewhere(page: Page, picture: str) -> list[str]:
         with speaking(page, language, texts):
             page.set_viewport_size({"width": NARROW, "height": size["height"]})
             page.evaluate(_SPACE, _SPACING)
-            page.evaluate(_PAINTED)
             rules = {"color-contrast": {"enabled": False}}
             here = [f"{language}: {one}" for one in (*measured(page), *_axe(page, rules=rules))]
             if here:
@@ -129,6 +128,8 @@ def problems_elsewhere(page: Page, picture: str) -> list[str]:
 
 def measured(page: Page) -> list[str]:
     """The texts of the element that are cut off or outside the window, and its small targets."""
+    # After a screenshot of the whole page, a loaded machine has the layout of the screenshot for a moment.
+    page.evaluate(_PAINTED)
     found: list[str] = page.evaluate(_MEASURE)
     return found
 

@@ -3,12 +3,11 @@
 import hmac
 import re
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
-from itertools import count
 from typing import ClassVar, NamedTuple, Self, get_args
 
 from finch_connections.domain.connection import CompanyKey, is_pair_id
@@ -48,6 +47,8 @@ _LONGEST_CUSTOMER_NAME = 255
 _REFERENCE_LENGTH = 12
 _HANDLE = re.compile(r"[A-Za-z0-9_-]{43}")
 _COMPLETION = re.compile(r"([0-9a-f]{64})\.([0-9a-f]{64})")
+# The random numbers in names at Finch begin here. No customer has so many connections.
+_RANDOM = 10**12
 
 
 class SessionNotFound(Refusal):
@@ -606,27 +607,32 @@ def require_completion(
     return session
 
 
-def next_finch_customer_id(customer_id: str, taken: Collection[str]) -> str:
-    """The first name for a customer at Finch that is not in `taken`.
-
-    Finch refuses a second connection under the same `customer_id` (`connection_already_exists`), so
-    later names get a number.
-    """
-    if (plain := finch_name(customer_id)) not in taken:
-        return plain
-    return next(name for n in count(2) if (name := finch_name(customer_id, n)) not in taken)
-
-
 def unguessed_finch_customer_id(customer_id: str) -> str:
     """A name with a random number, which no earlier attempt has, complete or not."""
-    return finch_name(customer_id, 10**12 + secrets.randbelow(10**12))
+    return finch_name(customer_id, _RANDOM + secrets.randbelow(_RANDOM))
 
 
 def issued_to(finch_customer_id: str, customer_id: str) -> bool:
     """Whether we made this name at Finch for this customer."""
-    plain = finch_name(customer_id)
-    number = finch_customer_id.removeprefix(f"{plain}~")
-    return finch_customer_id == plain or (number != finch_customer_id and number.isdecimal())
+    return (
+        finch_customer_id == finch_name(customer_id)
+        or _number_in(finch_customer_id, customer_id) is not None
+    )
+
+
+def newest_number(names: Iterable[str | None], customer_id: str) -> int:
+    """The highest number in a customer's names at Finch: 1 if there is only the plain name.
+
+    Random numbers do not count.
+    """
+    numbers = (_number_in(name, customer_id) or 1 for name in names if name)
+    return max((number for number in numbers if number < _RANDOM), default=1)
+
+
+def _number_in(finch_customer_id: str, customer_id: str) -> int | None:
+    """The number in a customer's name at Finch. None for the plain name, and for other customers' names."""
+    number = finch_customer_id.removeprefix(f"{finch_name(customer_id)}~")
+    return int(number) if number != finch_customer_id and number.isdecimal() else None
 
 
 def require_same(

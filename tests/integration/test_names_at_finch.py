@@ -183,7 +183,7 @@ def test_name_of_a_lost_token_is_used_again_a_day_after_its_recovery_was_not_fin
 
 
 def end_in_another_order(deployed: InProcess, acme: Person) -> None:
-    """Two sessions end in another order than they began: the earlier one has the lower number."""
+    """Two sessions end in another order than they began. The earlier session has the lower number."""
     connect(acme)
     early, late = (acme.click(acme.link()) for _ in range(2))
     assert name(acme, early) == name(acme, late) == "acme~2"
@@ -237,6 +237,18 @@ def test_name_of_a_connection_without_an_id_is_skipped_and_corrects_the_number(
     assert is_random(name(acme))
     assert (newest(), name(acme)) == (2, "acme~3")
     assert deployed.finch.requests.count(*REAUTHENTICATE) == 0
+
+
+def test_name_that_finch_reports_in_another_way_is_used_once(
+    deployed: InProcess, acme: Person
+) -> None:
+    connect(acme)
+    named = {"token_customer_id_override": "acme", "introspect_customer_id_override": "acme"}
+    deployed.finch.change_switches(**named)
+    connect(acme)
+    assert newest() == 1
+    assert is_random(name(acme))
+    assert (newest(), name(acme)) == (2, "acme~3")
 
 
 def test_start_works_while_a_session_stores_its_number(deployed: InProcess, acme: Person) -> None:

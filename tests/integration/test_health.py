@@ -354,6 +354,10 @@ def test_scheduled_check_finds_unfinished_rows_whose_work_item_was_lost(
     deployed.finch.faults.add("POST", "/disconnect", status=500)
     assert same_site.disconnect().status == 202
     other_site.connect(provider_id="justworks")
+    deployed.clock.advance(2 * MINUTE)
+    assert deployed.invoke
+    deployed.invoke("schedule_checks", {})
+    assert len(deployed.queue.waiting()) == 2
     deployed.queue.clear()
     deployed.queue.pass_time(LEASE - MINUTE)
     assert same_site.connection()["status"] == "disconnecting"

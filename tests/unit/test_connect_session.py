@@ -545,6 +545,7 @@ def test_name_at_finch_belongs_to_the_customer_it_was_issued_to(name: str, ours:
         (["acme~3", f"acme~{10**12}"], 3),
         (["acme~3", f"acme~{10**12 - 1}"], 10**12 - 1),
         (["globex~7", "acme~~7", "acme~2~7", "acme~x", "acme~"], 1),
+        (["acme~0", "acme~" + "9" * 5000], 1),
     ],
 )
 def test_newest_number_is_the_highest_that_is_not_random(

@@ -47,8 +47,6 @@ _LONGEST_CUSTOMER_NAME = 255
 _REFERENCE_LENGTH = 12
 _HANDLE = re.compile(r"[A-Za-z0-9_-]{43}")
 _COMPLETION = re.compile(r"([0-9a-f]{64})\.([0-9a-f]{64})")
-# The random numbers in names at Finch begin here. No customer has so many connections.
-_RANDOM = 10**12
 
 
 class SessionNotFound(Refusal):
@@ -607,32 +605,26 @@ def require_completion(
     return session
 
 
+def newest_number(names: Iterable[str | None], customer_id: str) -> int:
+    """The highest number in a customer's names at Finch: 1 if there is only the plain name.
+
+    Random numbers do not count. They have 13 digits.
+    """
+    prefix = f"{finch_name(customer_id)}~"
+    numbers = (name.removeprefix(prefix) for name in names if name and name.startswith(prefix))
+    return max([1, *(int(one) for one in numbers if one.isdecimal() and len(one) < 13)])
+
+
 def unguessed_finch_customer_id(customer_id: str) -> str:
     """A name with a random number, which no earlier attempt has, complete or not."""
-    return finch_name(customer_id, _RANDOM + secrets.randbelow(_RANDOM))
+    return finch_name(customer_id, 10**12 + secrets.randbelow(10**12))
 
 
 def issued_to(finch_customer_id: str, customer_id: str) -> bool:
     """Whether we made this name at Finch for this customer."""
-    return (
-        finch_customer_id == finch_name(customer_id)
-        or _number_in(finch_customer_id, customer_id) is not None
-    )
-
-
-def newest_number(names: Iterable[str | None], customer_id: str) -> int:
-    """The highest number in a customer's names at Finch: 1 if there is only the plain name.
-
-    Random numbers do not count.
-    """
-    numbers = (_number_in(name, customer_id) or 1 for name in names if name)
-    return max((number for number in numbers if number < _RANDOM), default=1)
-
-
-def _number_in(finch_customer_id: str, customer_id: str) -> int | None:
-    """The number in a customer's name at Finch. None for the plain name, and for other customers' names."""
-    number = finch_customer_id.removeprefix(f"{finch_name(customer_id)}~")
-    return int(number) if number != finch_customer_id and number.isdecimal() else None
+    plain = finch_name(customer_id)
+    number = finch_customer_id.removeprefix(f"{plain}~")
+    return finch_customer_id == plain or (number != finch_customer_id and number.isdecimal())
 
 
 def require_same(

@@ -325,9 +325,15 @@ class ConnectionTable:
         except self.client.exceptions.ConditionalCheckFailedException as error:
             raise Conflict from error
 
-    def postpone(self, customer_id: str, key: CompanyKey, until: datetime) -> None:
-        """Makes a connection due at `until`. Raises `dynamodb.Conflict` if it is not due at all."""
-        postpone(self.client, self.name, _key(customer_id, key), until)
+    def postpone(
+        self, customer_id: str, key: CompanyKey, until: datetime, *, unless_sooner: bool = False
+    ) -> None:
+        """Makes a connection due at `until`.
+
+        Raises `dynamodb.Conflict` if it is not due at all, or with `unless_sooner` is due by then.
+        """
+        where = self.client, self.name, _key(customer_id, key)
+        postpone(*where, until, unless_sooner=unless_sooner)
 
     def lease(self, customer_id: str, key: CompanyKey, now: datetime) -> None:
         """Makes a due connection due again after its lease. Raises `dynamodb.Conflict` if it is not due."""

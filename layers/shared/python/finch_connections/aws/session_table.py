@@ -688,14 +688,19 @@ class SessionTable:
             yield key["handle_hash"]["S"]
 
     def postpone(
-        self, handle_hash: str, until: datetime, tried: HistoryEntry | None = None
+        self,
+        handle_hash: str,
+        until: datetime,
+        tried: HistoryEntry | None = None,
+        *,
+        unless_sooner: bool = False,
     ) -> None:
         """Makes a session due at `until`, and stores how the last try ended, if given.
 
-        Raises `dynamodb.Conflict` if it is not due at all.
+        Raises `dynamodb.Conflict` if it is not due at all, or with `unless_sooner` is due by then.
         """
         key, ended = {"handle_hash": text(handle_hash)}, str(tried) if tried else None
-        postpone(self.client, self.name, key, until, ended)
+        postpone(self.client, self.name, key, until, ended, unless_sooner=unless_sooner)
 
     def lease(self, handle_hash: str, now: datetime) -> None:
         """Makes a due session due again after its lease. Raises `dynamodb.Conflict` if it is not due."""

@@ -290,6 +290,29 @@ def test_disconnect_during_a_fetch_is_not_overwritten(deployed: InProcess) -> No
     assert "company_name" not in item
 
 
+def test_disconnect_during_a_late_fetch_continues_within_minutes(deployed: InProcess) -> None:
+    introspection_without_names(deployed)
+    body = {"code": 202, "name": "accepted"}
+    deployed.finch.faults.add(*COMPANY, status=202, body=body, times=None)
+    acme = Person(deployed, "acme")
+    acme.connect()
+    deployed.queue.pass_time(HOUR)
+
+    def disconnect_first(call: Call, send: Any) -> Any:
+        if call.operation == " ".join(COMPANY):
+            deployed.border.guard = lambda _, go_on: go_on()
+            deployed.finch.faults.add("POST", "/disconnect", error="server_error")
+            assert acme.disconnect().status == 202
+        return send()
+
+    deployed.border.guard = disconnect_first
+    while acme.connection()["status"] != "disconnecting":
+        deployed.queue.pass_time(timedelta(minutes=1))
+    # The fetch would be tried again in an hour.
+    deployed.queue.pass_time(timedelta(minutes=3))
+    assert acme.connection()["status"] == "disconnected"
+
+
 def test_no_names_are_fetched_for_a_disconnecting_connection(deployed: InProcess) -> None:
     acme = Person(deployed, "acme")
     acme.connect()

@@ -350,7 +350,8 @@ def _connection(
         # Only the daily check reports it, so that each connection counts once a day.
         report = Report.WAITS_FOR_DAYS
         logger.warning(report, extra=key_fields(customer_id, key))
-    return Processed(_names(connection, now, services), report)
+    # Meanwhile the customer may have begun a disconnect.
+    return Processed(_names(connection, now, services), report, unless_sooner=True)
 
 
 def _names(connection: Connection, now: datetime, services: Services) -> datetime | None:

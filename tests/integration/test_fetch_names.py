@@ -185,6 +185,21 @@ def test_names_are_fetched_again_after_a_temporary_failure(
     assert deployed.queue.waiting() == []
 
 
+@pytest.mark.parametrize(
+    "fault", [{"status": 500}, {"error": "rate_limit_exceeded_error"}], ids=str
+)
+def test_new_connection_that_finch_does_not_describe_is_looked_at_again_within_minutes(
+    deployed: InProcess, fault: dict[str, Any]
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    deployed.finch.faults.add("GET", "/introspect", times=None, **fault)
+    deployed.queue.pass_time(timedelta(minutes=3))
+    deployed.finch.faults.clear()
+    deployed.queue.pass_time(timedelta(minutes=5))
+    assert names(acme) == ("Gusto", HARBOR_LANE.legal_name)
+
+
 @pytest.mark.parametrize("fault", [BUSY[0], BUSY[2]], ids=str)
 def test_failing_fetch_stops_and_resumes_with_each_scheduled_check(
     deployed: InProcess, fault: dict[str, Any]

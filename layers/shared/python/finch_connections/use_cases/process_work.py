@@ -210,6 +210,7 @@ def _later(work_item: WorkItem, row: _Row, now: datetime, services: Services) ->
     if not work_item.scheduled:
         return Processed(retry_at(work_item.asked_at, now))
     began = again = None
+    pause_ends = now + LONGEST_PAUSE
     try:
         match row:
             case SessionSubject(handle_hash):
@@ -220,10 +221,12 @@ def _later(work_item: WorkItem, row: _Row, now: datetime, services: Services) ->
             case ConnectionSubject(customer_id, key):
                 if connection := services.connecting.connections.get(customer_id, key):
                     began, again = connection.unfinished_since, look_again_at(connection)
+                    # A new connection waits for its names, and for a webhook that came too early.
+                    pause_ends = retry_at(_connected_at(connection), now)
     except Exception:
         logger.exception("row not read")
     if began is None:
-        return Processed(now + LONGEST_PAUSE)
+        return Processed(pause_ends)
     stuck_at, at = began + STUCK_AFTER, retry_at(began, now)
     if again and again > now:
         # The response that a token is dead counts if Finch repeats it then.
@@ -361,6 +364,12 @@ def _names(connection: Connection, now: datetime, services: Services) -> datetim
     except Exception:
         logger.exception("names not fetched")
         return None
-    connected_at = max((one.connected_at for one in connection.tokens), default=now)
+    connected_at = _connected_at(connection)
     soon = later and now < connected_at + _NAMES_WITHIN
     return retry_at(connected_at, now) if soon else None
+
+
+def _connected_at(connection: Connection) -> datetime:
+    """The time of the newest login."""
+    times = (one.connected_at for one in connection.tokens)
+    return max(times, default=connection.created_at)

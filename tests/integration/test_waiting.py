@@ -9,11 +9,12 @@ import pytest
 from finch_connections.aws import work_queue
 from finch_connections.domain.connection import CompanyKey
 from finch_connections.domain.work_item import ConnectionSubject, WorkItem
+from finch_connections.finch.client import FinchClient
 from finch_connections.use_cases import process_work
 from local.fake_finch.seed_world import HARBOR_LANE, OWEN
 from tests.integration.test_process_work import live_token_ids, operate, phases, reports
 from tests.support import direct_moto
-from tests.support.in_process import LONGEST_CHAIN, InProcess
+from tests.support.in_process import LONGEST_CHAIN, InProcess, Stopped
 from tests.support.person import Person
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -227,6 +228,24 @@ def test_function_that_fails_for_days_leaves_few_dead_letters_and_then_continues
     assert acme.connection()["status"] == "connected"
     # If its next work item is lost, the row is due after 15 minutes again.
     assert all("lease" not in one for one in deployed.tables.items(deployed.tables.connections))
+
+
+def test_function_that_dies_in_each_discard_leaves_few_dead_letters(
+    deployed: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Person(deployed, "acme", same_site=False).connect()
+    deployed.queue.pass_time(DAY - HOUR)
+
+    def die(*_: Any) -> None:
+        raise Stopped
+
+    with monkeypatch.context() as broken:
+        broken.setattr(FinchClient, "disconnect", die)
+        deployed.queue.pass_time(30 * HOUR)
+    assert 5 < len(deployed.queue.dead()) < 20
+    deployed.queue.clear()
+    deployed.queue.pass_time(4 * HOUR)
+    assert deployed.finch.live_tokens() == []
 
 
 def confirmed_while_finch_fails(deployed: InProcess, completion: str) -> None:

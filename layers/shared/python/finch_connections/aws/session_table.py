@@ -485,9 +485,9 @@ class SessionTable:
         if entry is None and session.phase is not discarding.phase:
             entry = HistoryEntry.of(now, discarding.phase, error)
         entries = [entry] if entry else []
-        discard = self._move(
-            session, discarding, stores, entries, sets=_due_soon(now), removes=removes
-        )
+        # A further try keeps its lease: it may take longer than a minute, or its function may die.
+        sets = {} if isinstance(session, Discarding) else _due_soon(now)
+        discard = self._move(session, discarding, stores, entries, sets=sets, removes=removes)
         write_together(self.client, [{"Update": discard}, *together_with])
         return discarding
 

@@ -248,6 +248,20 @@ def test_function_that_dies_in_each_discard_leaves_few_dead_letters(
     assert deployed.finch.live_tokens() == []
 
 
+def test_lost_work_item_of_the_end_of_a_confirmation_comes_again_after_15_minutes(
+    deployed: InProcess,
+) -> None:
+    Person(deployed, "acme", same_site=False).connect()
+    deployed.queue.pass_time(DAY - MINUTE)
+    deployed.clock.advance(3 * MINUTE)
+    assert deployed.invoke
+    deployed.invoke("schedule_checks", {})
+    assert len(deployed.queue.waiting()) == 1
+    deployed.queue.clear()
+    deployed.queue.pass_time(17 * MINUTE)
+    assert deployed.finch.live_tokens() == []
+
+
 def confirmed_while_finch_fails(deployed: InProcess, completion: str) -> None:
     deployed.finch.faults.add(*INTROSPECT, status=500)
     assert Person(deployed, "acme").confirm(completion).status == 202

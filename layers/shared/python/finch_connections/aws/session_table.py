@@ -429,13 +429,16 @@ class SessionTable:
         # Only this member: the ciphertext may have been replaced since the read.
         sets = {"escrow.browser_bound": {"BOOL": True}, **_due_soon(now)}
         entry = HistoryEntry.of(now, Step.CONFIRMED)
-        update(self.client, self._move(session, session, entries=[entry], sets=sets))
+        removes = ("lease",)
+        update(self.client, self._move(session, session, (), [entry], sets=sets, removes=removes))
 
     def await_confirmation(self, session: Escrowed, now: datetime) -> None:
         """Makes the session due when its confirmation ends, unless the customer has confirmed it since."""
         sets = {"due_at": seconds(session.consumption.confirm_until)}
         entry = HistoryEntry.of(now, Step.AWAITED)
-        update(self.client, self._move(session, session, entries=[entry], sets=sets))
+        # The look is over, as in `postpone`.
+        removes = ("lease",)
+        update(self.client, self._move(session, session, (), [entry], sets=sets, removes=removes))
 
     def hold(
         self,

@@ -15,15 +15,21 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
+from botocore.loaders import JSONFileLoader
+from botocore.utils import merge_dicts
 from botocore.validate import ParamValidator
 from moto.core.exceptions import ServiceException
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.core.responses import ActionResult
 from moto.core.utils import camelcase_to_underscores
+from moto.dynamodb.comparisons import AttributeValue, ConditionExpressionParser
 from moto.dynamodb.models import dynamo_type
+from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict
 from moto.dynamodb.models.table import Table
+from moto.dynamodb.models.utilities import find_nested_key
 from moto.dynamodb.parsing import ast_nodes, expressions, validators
 from moto.dynamodb.responses import DynamoHandler
+from moto.kms import models as kms_models
 from moto.kms.responses import KmsResponse
 from moto.sqs import models as sqs_models
 from moto.sqs.responses import SQSResponse
@@ -57,6 +63,11 @@ _LOCK = threading.RLock()
 
 
 _known_types: dict[Any, tuple[Any, ...]] = {}
+_is_a = cache(issubclass)
+_passed: set[tuple[Any, ...]] = set()
+_pickled = cache(pickle.dumps)
+# DynamoDB's types whose values moto never changes in place.
+_FLAT = {"S", "N", "B", "BOOL", "NULL"}
 
 
 def _node_types(processor: Any) -> tuple[Any, ...]:
@@ -66,6 +77,123 @@ def _node_types(processor: Any) -> tuple[Any, ...]:
     return _known_types[kind]
 
 
+def _traversed(processor: Any, node: Any, child_id: int = -1) -> Any:
+    """Moto asks `isinstance` for each node and each child. The classes are abstract, so that is slow."""
+    parent = node.parent
+    for index, child in enumerate(node.children or ()):
+        processor.pre_processing_of_child(node, index)
+        if _is_a(type(child), _Node):
+            processor.traverse_node_recursively(child, index)
+    if _is_a(type(node), processor.nodes_to_be_processed()):
+        node = processor.process(node)
+        node.parent = parent
+        if parent:
+            parent.children[child_id] = node
+    return node
+
+
+def _copied_tree(expression: Any) -> Any:
+    """A copy of a parsed expression, which `_checked_once` recognizes."""
+    if isinstance(expression, DynamoType):
+        return copy.deepcopy(expression)
+    copied = pickle.loads(_pickled(expression))  # noqa: S301
+    copied.original = expression
+    return copied
+
+
+def _checked_once(validator: Any, node: Any) -> Any:
+    """Moto repeats these checks, which know only the expression, the names and the keys of the table."""
+    check = (type(validator), node.original, repr(vars(validator)))
+    if check not in _passed:
+        validator.traverse_node_recursively(node)
+        _passed.add(check)
+    return node
+
+
+class _SyntaxParser(ConditionExpressionParser):
+    def _make_op_condition(self, node: Any) -> Any:
+        return node
+
+
+@cache
+def _syntax(
+    expression: str, names: tuple[tuple[str, str], ...] | None, values: tuple[str, ...] | None
+) -> tuple[Any, list[str], list[str]]:
+    parser = _SyntaxParser(
+        expression,
+        None if names is None else dict(names),
+        None if values is None else {name: {} for name in values},
+    )
+    return _parse(parser), parser.expr_attr_names_found, parser.expr_attr_values_found
+
+
+def _parsed(parser: Any) -> Any:
+    """The conditions of an expression. Moto parses the same texts again and again."""
+    names, values = parser.expression_attribute_names, parser.expression_attribute_values
+    if isinstance(parser, _SyntaxParser) or not parser.condition_expression:
+        return _parse(parser)
+    tree, names_found, values_found = _syntax(
+        parser.condition_expression,
+        None if names is None else tuple(names.items()),
+        None if values is None else tuple(values),
+    )
+    parser.expr_attr_names_found += names_found
+    parser.expr_attr_values_found += values_found
+    return parser._make_op_condition(tree)
+
+
+def _operand(parser: Any, node: Any) -> Any:
+    if node.kind == parser.Kind.EXPRESSION_ATTRIBUTE_VALUE:
+        return AttributeValue(parser.expression_attribute_values[node.text])
+    return _make_operand(parser, node)
+
+
+def _copied_type(value: Any, memo: object = None) -> Any:
+    if value.type in _FLAT:
+        return value
+    copied = object.__new__(DynamoType)
+    copied.type = value.type
+    if value.type == "M":
+        copied.value = {name: _copied_type(one) for name, one in value.value.items()}
+    else:
+        copied.value = list(map(_copied_type, value.value) if value.type == "L" else value.value)
+    return copied
+
+
+def _copied_item(item: Any, memo: object = None) -> Any:
+    copied = object.__new__(Item)
+    copied.hash_key, copied.range_key, copied.attrs = item.hash_key, item.range_key, LimitedSizeDict()
+    dict.update(copied.attrs, {name: _copied_type(one) for name, one in item.attrs.items()})
+    return copied
+
+
+def _make_item(item: Any, hash_key: Any, range_key: Any, attrs: dict[str, Any]) -> None:
+    """Moto computes the size of an item again with each attribute."""
+    item.hash_key, item.range_key, item.attrs = hash_key, range_key, LimitedSizeDict()
+    values = {name: DynamoType(value) for name, value in attrs.items()}
+    if values:
+        last = values.popitem()
+        dict.update(item.attrs, values)
+        item.attrs[last[0]] = last[1]
+
+
+def _project(item: Any, expressions: list[list[str]]) -> Any:
+    """Moto converts the whole item for each expression."""
+    wanted = {name for [name, *_] in expressions for name in (name, name.partition("[")[0])}
+    part = object.__new__(Item)
+    part.attrs = {name: item.attrs[name] for name in wanted & item.attrs.keys()}
+    regular, result = part.to_regular_json(), {}
+    for path in expressions:
+        merge_dicts(result, find_nested_key(path, regular))
+    return Item(item.hash_key, item.range_key, dynamo_type.serializer.serialize(result)["M"])
+
+
+def _size(value: Any) -> int:
+    if value.type == "S" and type(value.value) is str:
+        return len(value.value) if value.value.isascii() else len(value.value.encode())
+    return _any_size(value)
+
+
 def _saved(table: Table, memo: dict[int, Any]) -> Any:
     """The copy of a table to which moto returns if a transaction fails.
 
@@ -73,11 +201,23 @@ def _saved(table: Table, memo: dict[int, Any]) -> Any:
     """
     saved: Any = object.__new__(type(table))
     vars(saved).update(vars(table))
-    saved.items = copy.deepcopy(table.items, memo)
+    saved.items = copied_items(table.items)
     if table.stream_shard:
         saved.stream_shard = copy.copy(table.stream_shard)
         saved.stream_shard.items = list(table.stream_shard.items)
     return saved
+
+
+def copied_items(items: Any) -> Any:
+    """A copy of all items of a table."""
+    copied = copy.copy(items)
+    for key, found in items.items():
+        copied[key] = (
+            {name: _copied_item(one) for name, one in found.items()}
+            if isinstance(found, dict)
+            else _copied_item(found)
+        )
+    return copied
 
 
 def _all_items(table: Table) -> list[Any]:
@@ -95,21 +235,44 @@ def _sorted_items(
     return sorted(items, key=lambda item: [item.attrs[name].cast_value for name in names])
 
 
-parser: Any = vars(expressions)["UpdateExpressionParser"]
-traverser: Any = vars(ast_nodes)["DepthFirstTraverser"]
-for owner, name, replacement in (
+_parser: Any = vars(expressions)["UpdateExpressionParser"]
+_traverser: Any = vars(ast_nodes)["DepthFirstTraverser"]
+_Node: Any = vars(ast_nodes)["Node"]
+_parse: Any = ConditionExpressionParser.parse
+_make_operand: Any = ConditionExpressionParser._make_operand
+_any_size: Any = DynamoType.size
+_load_file: Any = cache(JSONFileLoader().load_file)
+_PATCHES: Any = (
     # Moto does these again in each call, although the result is always the same.
     (sqs_models, "camelcase_to_underscores", cache(camelcase_to_underscores)),
-    (parser, "make", cache(parser.make)),
-    (traverser, "nodes_to_be_processed", _node_types),
+    (_parser, "make", cache(_parser.make)),
+    (_traverser, "nodes_to_be_processed", _node_types),
+    (_traverser, "traverse_node_recursively", _traversed),
+    (validators.ActionCountValidator, "traverse", _checked_once),
+    (validators.OverlappingPathsValidator, "traverse", _checked_once),
+    (validators.UpdateHashRangeKeyValidator, "traverse", _checked_once),
+    (ConditionExpressionParser, "parse", _parsed),
+    (ConditionExpressionParser, "_make_operand", _operand),
     # Moto copies these with `copy.deepcopy`, which is slow.
-    (validators, "deepcopy", lambda expression: pickle.loads(pickle.dumps(expression))),  # noqa: S301
+    (validators, "deepcopy", _copied_tree),
+    (DynamoType, "__deepcopy__", _copied_type),
+    (Item, "__deepcopy__", _copied_item),
     (Table, "__deepcopy__", _saved),
     (Table, "all_items", _all_items),
     (Table, "sorted_items", _sorted_items),
+    (Item, "__init__", _make_item),
+    (Item, "project", _project),
+    (DynamoType, "size", _size),
     (dynamo_type, "Decimal", cache(Decimal)),
-):
-    setattr(owner, name, replacement)
+    # Moto makes an RSA key for each key of KMS, also for one that does not sign.
+    (kms_models, "generate_private_key", cache(kms_models.generate_private_key)),
+    # Each session of botocore parses its files again.
+    (JSONFileLoader, "load_file", lambda loader, path: _load_file(path)),
+)
+# What moto and botocore have without the patches.
+ORIGINALS = [(owner, name, vars(owner).get(name)) for owner, name, _ in _PATCHES]
+for _owner, _name, _replacement in _PATCHES:
+    setattr(_owner, _name, _replacement)
 
 
 def call(client: Any, operation: str, arguments: Any, send: Callable[[], Any]) -> Any:

@@ -940,7 +940,7 @@ class InProcess(Deployed):
 
     def snapshot(self) -> Callable[[], None]:
         """Saves the state and returns a function that restores it, without the fake Finch's faults."""
-        items = [deepcopy(table.items) for table in self._moto_tables()]
+        items = [direct_moto.copied_items(table.items) for table in self._moto_tables()]
         messages = self.queue.snapshot()
         world, offset = deepcopy(self.finch._world), self.finch._offset
         exchanges, now = list(self.border.exchanges), self.clock.now
@@ -949,7 +949,7 @@ class InProcess(Deployed):
         def restore() -> None:
             self.reset()
             for table, saved in zip(self._moto_tables(), items, strict=True):
-                table.items = deepcopy(saved)
+                table.items = direct_moto.copied_items(saved)
             self.queue.restore(messages)
             self.finch._world, self.finch._offset = deepcopy(world), offset
             self.border.exchanges += exchanges

@@ -15,7 +15,8 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
-from botocore.loaders import JSONFileLoader
+from botocore import session
+from botocore.loaders import create_loader
 from botocore.utils import merge_dicts
 from botocore.validate import ParamValidator
 from moto.core.exceptions import ServiceException
@@ -241,7 +242,6 @@ _Node: Any = vars(ast_nodes)["Node"]
 _parse: Any = ConditionExpressionParser.parse
 _make_operand: Any = ConditionExpressionParser._make_operand
 _any_size: Any = DynamoType.size
-_load_file: Any = cache(JSONFileLoader().load_file)
 _PATCHES: Any = (
     # Moto does these again in each call, although the result is always the same.
     (sqs_models, "camelcase_to_underscores", cache(camelcase_to_underscores)),
@@ -266,8 +266,8 @@ _PATCHES: Any = (
     (dynamo_type, "Decimal", cache(Decimal)),
     # Moto makes an RSA key for each key of KMS, also for one that does not sign.
     (kms_models, "generate_private_key", cache(kms_models.generate_private_key)),
-    # Each session of botocore parses its files again.
-    (JSONFileLoader, "load_file", lambda loader, path: _load_file(path)),
+    # Each session of botocore reads its files again.
+    (session, "create_loader", cache(create_loader)),
 )
 # What moto and botocore have without the patches.
 ORIGINALS = [(owner, name, vars(owner).get(name)) for owner, name, _ in _PATCHES]

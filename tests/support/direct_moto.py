@@ -16,27 +16,30 @@ from functools import cache
 from typing import Any
 
 from botocore import session
+from botocore.client import BaseClient
 from botocore.loaders import create_loader
-from botocore.utils import merge_dicts
+from botocore.utils import merge_dicts, parse_timestamp
 from botocore.validate import ParamValidator
 from moto.core.exceptions import ServiceException
 from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.core.responses import ActionResult
+from moto.core.responses import ActionResult, BaseResponse
 from moto.core.utils import camelcase_to_underscores
+from moto.dynamodb import responses
 from moto.dynamodb.comparisons import AttributeValue, ConditionExpressionParser
-from moto.dynamodb.models import dynamo_type
+from moto.dynamodb.models import dynamo_type, utilities
 from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict
 from moto.dynamodb.models.table import Table
-from moto.dynamodb.models.utilities import find_nested_key
+from moto.dynamodb.models.utilities import bytesize, find_nested_key
 from moto.dynamodb.parsing import ast_nodes, expressions, validators
 from moto.dynamodb.responses import DynamoHandler
 from moto.kms import models as kms_models
 from moto.kms.responses import KmsResponse
+from moto.secretsmanager.responses import SecretsManagerResponse
 from moto.sqs import models as sqs_models
 from moto.sqs.responses import SQSResponse
 from werkzeug.exceptions import HTTPException
 
-_OPERATIONS: dict[type[DynamoHandler | KmsResponse | SQSResponse], tuple[str, ...]] = {
+_OPERATIONS: dict[type[BaseResponse], tuple[str, ...]] = {
     DynamoHandler: (
         "GetItem",
         "PutItem",
@@ -49,6 +52,7 @@ _OPERATIONS: dict[type[DynamoHandler | KmsResponse | SQSResponse], tuple[str, ..
         "TransactWriteItems",
     ),
     KmsResponse: ("Encrypt", "Decrypt", "ReEncrypt", "GenerateMac"),
+    SecretsManagerResponse: ("GetSecretValue",),
     SQSResponse: ("SendMessage", "SendMessageBatch", "GetQueueAttributes"),
 }
 _METHODS = {
@@ -63,34 +67,39 @@ TRACE_VARIABLE = "_X_AMZN_TRACE_ID"
 _LOCK = threading.RLock()
 
 
-_known_types: dict[Any, tuple[Any, ...]] = {}
 _is_a = cache(issubclass)
 _passed: set[tuple[Any, ...]] = set()
 _pickled = cache(pickle.dumps)
+_name_size = cache(bytesize)
 # DynamoDB's types whose values moto never changes in place.
 _FLAT = {"S", "N", "B", "BOOL", "NULL"}
+_NOT_ENCODED = _FLAT - {"B"}
 
 
-def _node_types(processor: Any) -> tuple[Any, ...]:
-    kind = type(processor)
-    if kind not in _known_types:
-        _known_types[kind] = tuple(processor._processing_map())
-    return _known_types[kind]
-
-
-def _traversed(processor: Any, node: Any, child_id: int = -1) -> Any:
+def _traversed(processor: Any, root: Any) -> Any:
     """Moto asks `isinstance` for each node and each child. The classes are abstract, so that is slow."""
-    parent = node.parent
-    for index, child in enumerate(node.children or ()):
-        processor.pre_processing_of_child(node, index)
-        if _is_a(type(child), _Node):
-            processor.traverse_node_recursively(child, index)
-    if _is_a(type(node), processor.nodes_to_be_processed()):
-        node = processor.process(node)
-        node.parent = parent
-        if parent:
-            parent.children[child_id] = node
-    return node
+    processing = processor._processing_map()
+    kinds = tuple(processing)
+    # No action is part of another action.
+    only_actions = kinds == (ast_nodes.UpdateExpressionSetAction,)
+    prepares = isinstance(processor, validators.ExpressionAttributeResolvingProcessor)
+
+    def visit(node: Any, child_id: int = -1) -> Any:
+        parent, handled = node.parent, _is_a(type(node), kinds)
+        if not (handled and only_actions):
+            for index, child in enumerate(node.children or ()):
+                if prepares:
+                    processor.pre_processing_of_child(node, index)
+                if _is_a(type(child), _Node):
+                    visit(child, index)
+        if handled:
+            node = next(run for kind, run in processing.items() if _is_a(type(node), kind))(node)
+            node.parent = parent
+            if parent:
+                parent.children[child_id] = node
+        return node
+
+    return visit(root)
 
 
 def _copied_tree(expression: Any) -> Any:
@@ -106,7 +115,7 @@ def _checked_once(validator: Any, node: Any) -> Any:
     """Moto repeats these checks, which know only the expression, the names and the keys of the table."""
     check = (type(validator), node.original, repr(vars(validator)))
     if check not in _passed:
-        validator.traverse_node_recursively(node)
+        _traversed(validator, node)
         _passed.add(check)
     return node
 
@@ -163,7 +172,11 @@ def _copied_type(value: Any, memo: object = None) -> Any:
 
 def _copied_item(item: Any, memo: object = None) -> Any:
     copied = object.__new__(Item)
-    copied.hash_key, copied.range_key, copied.attrs = item.hash_key, item.range_key, LimitedSizeDict()
+    copied.hash_key, copied.range_key, copied.attrs = (
+        item.hash_key,
+        item.range_key,
+        LimitedSizeDict(),
+    )
     dict.update(copied.attrs, {name: _copied_type(one) for name, one in item.attrs.items()})
     return copied
 
@@ -193,6 +206,30 @@ def _size(value: Any) -> int:
     if value.type == "S" and type(value.value) is str:
         return len(value.value) if value.value.isascii() else len(value.value.encode())
     return _any_size(value)
+
+
+def _set_attribute(attributes: Any, name: str, value: Any) -> None:
+    """Moto encodes the names and converts the values of the whole item to see whether it is too large."""
+    size = sum(map(_name_size, attributes)) + sum(one.size() for one in attributes.values())
+    if size + value.size() < 100_000:
+        dict.__setitem__(attributes, name, value)
+    else:
+        _set_any_attribute(attributes, name, value)
+
+
+def _as_dict(value: Any) -> Any:
+    """Moto first looks for the other kinds of values, also in texts."""
+    if type(value) is DynamoType and value.type in _NOT_ENCODED:
+        return {value.type: value.value}
+    return value if type(value) is str else _any_as_dict(value)
+
+
+def _paginator(client: Any, operation: str) -> Any:
+    """Botocore makes a class with a documentation for each call."""
+    found = client._cache.setdefault("paginators", {})
+    if operation not in found:
+        found[operation] = _make_paginator(client, operation)
+    return found[operation]
 
 
 def _saved(table: Table, memo: dict[int, Any]) -> Any:
@@ -242,12 +279,14 @@ _Node: Any = vars(ast_nodes)["Node"]
 _parse: Any = ConditionExpressionParser.parse
 _make_operand: Any = ConditionExpressionParser._make_operand
 _any_size: Any = DynamoType.size
+_set_any_attribute: Any = LimitedSizeDict.__setitem__
+_any_as_dict: Any = utilities.dynamo_to_dict
+_make_paginator: Any = BaseClient.get_paginator
 _PATCHES: Any = (
     # Moto does these again in each call, although the result is always the same.
     (sqs_models, "camelcase_to_underscores", cache(camelcase_to_underscores)),
     (_parser, "make", cache(_parser.make)),
-    (_traverser, "nodes_to_be_processed", _node_types),
-    (_traverser, "traverse_node_recursively", _traversed),
+    (_traverser, "traverse", _traversed),
     (validators.ActionCountValidator, "traverse", _checked_once),
     (validators.OverlappingPathsValidator, "traverse", _checked_once),
     (validators.UpdateHashRangeKeyValidator, "traverse", _checked_once),
@@ -263,6 +302,10 @@ _PATCHES: Any = (
     (Item, "__init__", _make_item),
     (Item, "project", _project),
     (DynamoType, "size", _size),
+    (LimitedSizeDict, "__setitem__", _set_attribute),
+    (utilities, "dynamo_to_dict", _as_dict),
+    (responses, "dynamo_to_dict", _as_dict),
+    (BaseClient, "get_paginator", _paginator),
     (dynamo_type, "Decimal", cache(Decimal)),
     # Moto makes an RSA key for each key of KMS, also for one that does not sign.
     (kms_models, "generate_private_key", cache(kms_models.generate_private_key)),
@@ -275,6 +318,16 @@ for _owner, _name, _replacement in _PATCHES:
     setattr(_owner, _name, _replacement)
 
 
+class _Validator(ParamValidator):
+    def _validate(self, params: Any, shape: Any, errors: Any, name: str) -> None:
+        """Botocore needs long for a value of DynamoDB that is only a text or a number."""
+        if shape.name == "AttributeValue" and type(params) is dict and len(params) == 1:
+            [(kind, value)] = params.items()
+            if kind in ("S", "N") and type(value) is str:
+                return
+        super()._validate(params, shape, errors, name)  # type: ignore[misc]
+
+
 def call(client: Any, operation: str, arguments: Any, send: Callable[[], Any]) -> Any:
     """The response of an AWS service; `send` makes the call in the usual way."""
     if operation not in _METHODS:
@@ -285,14 +338,14 @@ def call(client: Any, operation: str, arguments: Any, send: Callable[[], Any]) -
 
 def _called(client: Any, operation: str, arguments: Any) -> dict[str, Any] | None:
     model = client.meta.service_model.operation_model(operation)
-    if ParamValidator().validate(arguments, model.input_shape).has_errors():
+    if _Validator().validate(arguments, model.input_shape).has_errors():
         return None
     kind, method = _METHODS[operation]
     handler: Any = kind()
     handler.current_account, handler.region = DEFAULT_ACCOUNT_ID, client.meta.region_name
     handler.headers = {TRACE_HEADER: os.environ.get(TRACE_VARIABLE)}
     handler.uri_match = {}
-    if kind is KmsResponse:
+    if kind in (KmsResponse, SecretsManagerResponse):
         handler.body = json.dumps(arguments, default=lambda data: base64.b64encode(data).decode())
     else:
         handler.body = handler.params = _copied(arguments)
@@ -306,18 +359,21 @@ def _called(client: Any, operation: str, arguments: Any) -> dict[str, Any] | Non
 
 
 def _decoded(answer: str, model: Any) -> Mapping[str, Any]:
-    """A response in JSON, in which bytes are base64."""
+    """A response in JSON, in which bytes are base64 and times are numbers."""
     members = model.output_shape.members
+    decoders: dict[str, Any] = {"blob": base64.b64decode, "timestamp": parse_timestamp}
     return {
-        name: base64.b64decode(value) if members[name].type_name == "blob" else value
+        name: decoders.get(members[name].type_name, lambda value: value)(value)
         for name, value in json.loads(answer).items()
     }
 
 
 def _copied(value: Any) -> Any:
     """A value as JSON would carry it, with bytes: moto must not share it with the caller."""
+    if type(value) is str:
+        return value
     if isinstance(value, dict):
         return {name: _copied(member) for name, member in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
+    if isinstance(value, (list, tuple, set, frozenset)):
         return [_copied(member) for member in value]
     return value

@@ -344,7 +344,7 @@ def _called(client: Any, operation: str, arguments: Any) -> dict[str, Any] | Non
     handler: Any = kind()
     handler.current_account, handler.region = DEFAULT_ACCOUNT_ID, client.meta.region_name
     handler.headers = {TRACE_HEADER: os.environ.get(TRACE_VARIABLE)}
-    handler.uri_match = {}
+    handler.uri_match = handler.querystring = {}
     if kind in (KmsResponse, SecretsManagerResponse):
         handler.body = json.dumps(arguments, default=lambda data: base64.b64encode(data).decode())
     else:

@@ -125,12 +125,14 @@ def _calls() -> list[tuple[str, dict[str, Any]]]:
         for part in ("a", "new"):
             update = {"Key": _key(part), "UpdateExpression": text, **_used(text)}
             calls.append(("update_item", {**update, "ReturnValues": "ALL_NEW"}))
-        check = {"ConditionExpression": "#count = :one", **_used(text, "#count = :one")}
-        for more in ({}, check):
-            change = {"TableName": "things", "Key": _key("b"), "UpdateExpression": text}
-            put = {"TableName": "things", "Item": _key(f"with {text}") | _ITEM}
-            items = [{"Put": put}, {"Update": change | _used(text) | more}]
+        change = {"TableName": "things", "Key": _key("b"), "UpdateExpression": text}
+        put = {"TableName": "things", "Item": _key(f"with {text}") | _ITEM}
+        fails = {"TableName": "things", "Key": _key("c"), "ConditionExpression": "#count = :one"}
+        done: list[dict[str, Any]] = [{"Put": put}, {"Update": change | _used(text)}]
+        undone = [*done, {"ConditionCheck": fails | _used("#count = :one")}]
+        for items in (undone, done):
             calls.append(("transact_write_items", {"TransactItems": items}))
+        calls.append(("get_item", {"Key": _key("b")}))
     calls += [
         ("put_item", {"Item": _key("long") | {"text": _LONG, "more": _LONG}}),
         ("put_item", {"Item": _key("wrong") | {"text": {"S": 1}}}),

@@ -132,7 +132,7 @@ def _calls() -> list[tuple[str, dict[str, Any]]]:
         undone = [*done, {"ConditionCheck": fails | _used("#count = :one")}]
         for items in (undone, done):
             calls.append(("transact_write_items", {"TransactItems": items}))
-        calls.append(("get_item", {"Key": _key("b")}))
+            calls.append(("get_item", {"Key": _key("b")}))
     calls += [
         ("put_item", {"Item": _key("long") | {"text": _LONG, "more": _LONG}}),
         ("put_item", {"Item": _key("wrong") | {"text": {"S": 1}}}),

@@ -1,6 +1,6 @@
-"""Calls moto without HTTP, which takes most of the time of a call.
+"""Calls moto without HTTP, which takes most of the time of a call, and spares moto repeated work.
 
-Moto still checks each call and executes it. A call that fails is sent again in the usual way, which
+tests/integration/test_direct_moto.py compares the results with those of moto itself. Moto still checks each call and executes it. A call that fails is sent again in the usual way, which
 makes the error: a failed call of these operations changes nothing.
 """
 
@@ -172,11 +172,8 @@ def _copied_type(value: Any, memo: object = None) -> Any:
 
 def _copied_item(item: Any, memo: object = None) -> Any:
     copied = object.__new__(Item)
-    copied.hash_key, copied.range_key, copied.attrs = (
-        item.hash_key,
-        item.range_key,
-        LimitedSizeDict(),
-    )
+    copied.hash_key, copied.range_key = item.hash_key, item.range_key
+    copied.attrs = LimitedSizeDict()
     dict.update(copied.attrs, {name: _copied_type(one) for name, one in item.attrs.items()})
     return copied
 
@@ -186,9 +183,9 @@ def _make_item(item: Any, hash_key: Any, range_key: Any, attrs: dict[str, Any]) 
     item.hash_key, item.range_key, item.attrs = hash_key, range_key, LimitedSizeDict()
     values = {name: DynamoType(value) for name, value in attrs.items()}
     if values:
-        last = values.popitem()
+        name, last = values.popitem()
         dict.update(item.attrs, values)
-        item.attrs[last[0]] = last[1]
+        item.attrs[name] = last
 
 
 def _project(item: Any, expressions: list[list[str]]) -> Any:
@@ -307,12 +304,12 @@ _PATCHES: Any = (
     (responses, "dynamo_to_dict", _as_dict),
     (BaseClient, "get_paginator", _paginator),
     (dynamo_type, "Decimal", cache(Decimal)),
-    # Moto makes an RSA key for each key of KMS, also for one that does not sign.
+    # Moto makes an RSA key for each key of KMS, although a symmetric key does not need it.
     (kms_models, "generate_private_key", cache(kms_models.generate_private_key)),
     # Each session of botocore reads its files again.
     (session, "create_loader", cache(create_loader)),
 )
-# What moto and botocore have without the patches.
+# The attributes of moto and botocore without the patches.
 ORIGINALS = [(owner, name, vars(owner).get(name)) for owner, name, _ in _PATCHES]
 for _owner, _name, _replacement in _PATCHES:
     setattr(_owner, _name, _replacement)

@@ -1,7 +1,8 @@
-"""Calls moto without HTTP, which takes most of the time of a call, and spares moto repeated work.
+"""Calls moto without HTTP, which takes most of the time of a call, and spares it repeated work.
 
-tests/integration/test_direct_moto.py compares the results with those of moto itself. Moto still checks each call and executes it. A call that fails is sent again in the usual way, which
-makes the error: a failed call of these operations changes nothing.
+Moto still checks each call and executes it. A call that fails is sent again in the usual way, which
+makes the error: a failed call of these operations changes nothing. `test_direct_moto.py` compares the
+results with those of moto itself.
 """
 
 import base64

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 
 from finch_connections import cold_start
-from finch_connections.aws import connection_table, ownership_table, token_vault, work_queue
+from finch_connections.aws import connection_table, ownership_table, token_vault
 from finch_connections.domain.connection import (
     DISCONNECT_REFUSED,
     Connection,
@@ -63,7 +63,6 @@ def _services() -> Services:
         ownerships=ownership_table.from_settings(),
         vault=token_vault.from_settings(),
         finch=finch_client.from_settings(),
-        queue=work_queue.from_settings(),
     )
 
 

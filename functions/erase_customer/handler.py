@@ -40,7 +40,10 @@ def erase_customer(event: dict[str, Any], context: Any) -> dict[str, Any]:
         now=datetime.now(UTC),
         in_time=batch_request.in_time(),
         services=Services(
-            _connecting(), audit_table.from_settings(), erasure_record.from_settings()
+            _connecting(),
+            work_queue.from_settings(),
+            audit_table.from_settings(),
+            erasure_record.from_settings(),
         ),
     )
     logger.warning("erased", done=dict(batch.done), left=len(batch.open))
@@ -54,7 +57,6 @@ def _connecting() -> exchange_code.Services:
         ownerships=ownership_table.from_settings(),
         vault=token_vault.from_settings(),
         finch=connect_api.from_settings(),
-        queue=work_queue.from_settings(),
         pause=time.sleep,
         max_connections=int(settings.read().max_connections),
     )

@@ -11,7 +11,6 @@ from finch_connections.aws import (
     ownership_table,
     session_table,
     token_vault,
-    work_queue,
 )
 from finch_connections.domain.connect_session import Mode
 from finch_connections.domain.secret import SecretText
@@ -105,7 +104,6 @@ def _services() -> Services:
         ownerships=ownership_table.from_settings(),
         vault=token_vault.from_settings(),
         finch=connect_api.from_settings(),
-        queue=work_queue.from_settings(),
         pause=time.sleep,
         max_connections=int(settings.read().max_connections),
     )

@@ -75,14 +75,13 @@ def _process(work_item: WorkItem, now: datetime, in_time: bool) -> None:
 
 def _services() -> Services:
     connections, ownerships = connection_table.from_settings(), ownership_table.from_settings()
-    vault, queue = token_vault.from_settings(), work_queue.from_settings()
+    vault = token_vault.from_settings()
     connecting = exchange_code.Services(
         sessions=session_table.from_settings(),
         connections=connections,
         ownerships=ownerships,
         vault=vault,
         finch=connect_api.from_settings(),
-        queue=queue,
         pause=time.sleep,
         max_connections=int(settings.read().max_connections),
     )
@@ -93,7 +92,6 @@ def _services() -> Services:
             ownerships=ownerships,
             vault=vault,
             finch=finch_client.from_settings(),
-            queue=queue,
             kept=partial(exchange_code.escrowed_tokens, services=connecting),
         ),
         fetch_names.Services(connections=connections, vault=vault, names=names_api.from_settings()),

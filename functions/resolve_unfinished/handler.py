@@ -197,16 +197,30 @@ def _do(command: Any, now: datetime, services: Services) -> Any:
             use_case.dismiss(session, now=now, services=services)
             return {"status": "dismissed"}
         case RetrySession(session=session):
-            use_case.retry_session(session, now=now, services=services)
+            use_case.retry_session(
+                session, now=now, services=services, queue=work_queue.from_settings()
+            )
         case RetryConnection():
             key = require_key(command.provider_id, command.company_id)
-            use_case.retry_connection(command.customer_id, key, now=now, services=services)
+            use_case.retry_connection(
+                command.customer_id,
+                key,
+                now=now,
+                connections=services.connections,
+                queue=work_queue.from_settings(),
+            )
             logger.warning(
                 "operator found the connection", extra=key_fields(command.customer_id, key)
             )
         case End():
             key = require_key(command.provider_id, command.company_id)
-            ending = use_case.end(command.customer_id, key, now=now, services=services)
+            ending = use_case.end(
+                command.customer_id,
+                key,
+                now=now,
+                connections=services.connections,
+                queue=work_queue.from_settings(),
+            )
             logger.warning(
                 "operator found the connection", extra=key_fields(command.customer_id, key)
             )
@@ -338,7 +352,6 @@ def _services() -> Services:
         ownerships=ownership_table.from_settings(),
         vault=token_vault.from_settings(),
         finch=connect_api.from_settings(),
-        queue=work_queue.from_settings(),
         pause=time.sleep,
         max_connections=int(settings.read().max_connections),
     )

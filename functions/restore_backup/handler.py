@@ -14,7 +14,6 @@ from finch_connections.aws import (
     ownership_table,
     session_table,
     token_vault,
-    work_queue,
 )
 from finch_connections.finch import connect_api
 from finch_connections.log import logger
@@ -54,7 +53,6 @@ def restore_backup(event: dict[str, Any], context: Any) -> dict[str, Any]:
             ownerships=ownership_table.from_settings(),
             vault=token_vault.from_settings(),
             finch=connect_api.from_settings(),
-            queue=work_queue.from_settings(),
             pause=time.sleep,
             max_connections=int(settings.read().max_connections),
         ),

@@ -103,6 +103,18 @@ def test_callback_calls_finch_twice_and_repeats_no_call(
     assert calls(deployed, lambda: person.come_back(url)) == expected
 
 
+def test_callback_works_in_the_background_while_it_waits(
+    deployed: InProcess, person: Person
+) -> None:
+    url = person.log_in(person.click(person.link()))
+    seen = calls(deployed, lambda: person.come_back(url), early=True)
+    assert sorted(seen) == sorted(REQUESTS["GET /callback"].names)
+    # The place of the token is read while the token is encrypted, and the second encryption runs while
+    # Finch describes the token.
+    assert seen.index("BatchGetItem") < seen.index("Encrypt")
+    assert seen[seen.index("GET /introspect") - 1] == "Encrypt"
+
+
 @pytest.mark.parametrize("early", [LATE, EARLY], ids=["late", "early"])
 def test_credentials_are_read_once_in_the_background(deployed: InProcess, early: bool) -> None:
     person = Person(deployed, "acme")
@@ -114,7 +126,7 @@ def test_credentials_are_read_once_in_the_background(deployed: InProcess, early:
         deployed.border.apart = False
     assert seen.count("GetSecretValue") == 1
     assert seen.index("GetSecretValue") < seen.index("POST /auth/token")
-    assert (seen.index("GetSecretValue") < seen.index("SendMessage")) is early
+    assert (seen.index("GetSecretValue") < seen.index("TransactWriteItems")) is early
 
 
 def test_disconnect_of_one_login_makes_the_documented_calls(
@@ -132,7 +144,6 @@ def test_disconnect_calls_finch_once_for_each_connection_id(
     person.connect(login=OWEN)
     assert calls(deployed, person.disconnect) == [
         "GetItem",
-        "SendMessage",
         "TransactWriteItems",
         "Decrypt",
         "POST /disconnect",

@@ -10,7 +10,6 @@ from botocore.exceptions import ClientError
 
 from finch_connections.aws.connection_table import ConnectionTable
 from finch_connections.aws.token_vault import TokenVault
-from finch_connections.aws.work_queue import WorkQueue
 from finch_connections.domain import connection as rules
 from finch_connections.finch.client import FinchClient
 from finch_connections.use_cases import disconnect as use_case
@@ -113,17 +112,6 @@ def test_entity_that_an_unconfirmed_login_connects_again_is_shown_at_the_next_he
     assert not broken(deployed, ConnectionHistory(), at_rest=True)
     assert end(acme, first).status == 200
     assert first not in at_finch(deployed)
-
-
-def test_entity_is_not_marked_without_the_queue(
-    deployed: InProcess, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    acme, entity_ids = connected(deployed, "acme")
-    with monkeypatch.context() as failing:
-        failing.setattr(WorkQueue, "send", lambda *_: 1 / 0)
-        assert end(acme, entity_ids[0]).code == "internal_error"
-    assert set(shown(acme).values()) == {"connected"}
-    assert at_finch(deployed) == set(entity_ids)
 
 
 def test_entity_that_finch_refuses_for_days_gets_its_status_back(

@@ -320,6 +320,22 @@ def test_scheduled_check_continues_where_it_stopped_within_finchs_limit(
     settings.read.cache_clear()
 
 
+def test_new_connection_does_not_wait_behind_the_daily_checks(
+    deployed: InProcess, acme: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHECKS_PER_MINUTE", "1")
+    settings.read.cache_clear()
+    company_id = deployed.finch.add_company("Another")
+    deployed.finch.add_login("gusto", "another@example.com", [company_id])
+    deployed.clock.advance(2 * DAY)
+    globex = Person(deployed, "globex")
+    globex.connect(login="another@example.com", company_id=company_id)
+    deployed.clock.advance(2 * MINUTE)
+    check_on_schedule(deployed)
+    assert [item["customer_id"] for item in deployed.queue.waiting()] == ["globex"]
+    settings.read.cache_clear()
+
+
 def test_scheduled_check_queues_a_row_once_until_its_lease_ends(
     deployed: InProcess, acme: Person
 ) -> None:
@@ -354,6 +370,10 @@ def test_scheduled_check_finds_unfinished_rows_whose_work_item_was_lost(
     deployed.finch.faults.add("POST", "/disconnect", status=500)
     assert same_site.disconnect().status == 202
     other_site.connect(provider_id="justworks")
+    deployed.clock.advance(2 * MINUTE)
+    assert deployed.invoke
+    deployed.invoke("schedule_checks", {})
+    assert len(deployed.queue.waiting()) == 2
     deployed.queue.clear()
     deployed.queue.pass_time(LEASE - MINUTE)
     assert same_site.connection()["status"] == "disconnecting"

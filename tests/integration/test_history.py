@@ -146,7 +146,7 @@ def test_pending_attempt_says_why_and_then_how_it_was_finished(deployed: InProce
     deployed.finch.faults.add("GET", "/introspect", status=500, times=2)
     landing = acme.come_back(url)
     assert landing.outcome["status"] == "pending"
-    deployed.queue.pass_time(timedelta(minutes=1, seconds=30))
+    deployed.queue.pass_time(timedelta(minutes=2, seconds=30))
     _, lines = inspected(deployed, reference=landing.reference)
     assert lines[:2] == ["acme", f"  attempt {landing.reference}: escrowed"]
     assert "could not be finished. It is tried again. (server_error, Finch request" in lines[-1]

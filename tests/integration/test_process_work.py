@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -13,12 +14,11 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from finch_connections.aws.connection_table import ConnectionTable
 from finch_connections.aws.session_table import SessionTable
 from finch_connections.aws.token_vault import TokenVault
-from finch_connections.aws.work_queue import WorkQueue
 from finch_connections.finch.client import FinchClient
 from finch_connections.finch.errors import NotReached
 from finch_connections.use_cases.process_work import Report
 from local.fake_finch.seed_world import HARBOR_LANE, JUNIPER_VALE, MAYA, OWEN, TALLY
-from tests.support.in_process import InProcess
+from tests.support.in_process import Call, InProcess
 from tests.support.metrics import outcomes
 from tests.support.person import Person
 
@@ -919,7 +919,6 @@ def test_disconnect_while_finch_is_down_ends_when_finch_is_back(
     deployed.finch.faults.add("POST", DISCONNECT, status=502, times=None)
     for _ in range(3):
         assert acme.disconnect().status == 202
-    assert len(deployed.queue.waiting()) == 3, "one for each connect, one for the disconnect"
     deployed.queue.pass_time(10 * DAY)
     assert "unfinished" in reports(capsys)
     assert acme.connection()["status"] == "disconnecting"
@@ -997,10 +996,13 @@ def test_late_work_item_does_not_change_a_newer_connection(deployed: InProcess) 
     acme.connect()
     deployed.finch.faults.add("POST", DISCONNECT, status=500)
     acme.disconnect()
+    deployed.clock.advance(2 * MINUTE)
+    assert deployed.invoke
+    deployed.invoke("schedule_checks", {})
+    assert len(deployed.queue.waiting()) == 1
     assert acme.disconnect().status == 200
     assert acme.connect().outcome["status"] == "connected"
     [login] = acme.connection()["logins"]
-    assert len(deployed.queue.waiting()) == 3
     while deployed.queue.deliver(twice=True) or deployed.queue.waiting():
         deployed.queue.drain()
     assert acme.connection()["status"] == "connected"
@@ -1024,22 +1026,29 @@ def test_invalid_message_goes_to_the_dead_letter_queue(deployed: InProcess, log:
     assert acme.connection()["status"] == "connected"
 
 
-def test_without_the_queue_no_code_is_exchanged_and_no_token_revoked(
-    deployed: InProcess, monkeypatch: pytest.MonkeyPatch
+def test_interrupted_callback_and_disconnect_finish_after_the_queue_was_unreachable(
+    deployed: InProcess,
 ) -> None:
     acme = Person(deployed, "acme")
-    acme.connect()
-    url = acme.log_in(acme.click(acme.link()), login=OWEN)
-    before = live_token_ids(deployed)
-    with monkeypatch.context() as failing:
-        failing.setattr(WorkQueue, "send", lambda *_: 1 / 0)
-        assert acme.come_back(url).outcome == {"error": "internal_error"}
-        assert acme.disconnect().code == "internal_error"
-    assert live_token_ids(deployed) == before
-    assert deployed.finch.requests.count("POST", DISCONNECT) == 0
+    acme.connect(login=TALLY, company_id=JUNIPER_VALE.id)
+    url = acme.log_in(acme.click(acme.link()), login=MAYA)
+
+    def without_queue(call: Call, send: Callable[[], Any]) -> Any:
+        if call.service == "sqs":
+            raise EndpointConnectionError(endpoint_url="https://sqs.example.com")
+        return send()
+
+    deployed.border.guard = without_queue
+    deployed.finch.faults.add("GET", "/introspect", status=500)
+    assert acme.come_back(url).outcome["status"] == "pending"
+    deployed.finch.faults.add("POST", DISCONNECT, status=500)
+    assert acme.disconnect(company_id=JUNIPER_VALE.id).status == 202
+    deployed.queue.pass_time(HOUR)
+    assert acme.connection(company_id=JUNIPER_VALE.id)["status"] == "disconnecting"
+    deployed.border.open()
+    deployed.queue.drain()
     assert acme.connection()["status"] == "connected"
-    assert deployed.finch.requests.count("POST", "/auth/token") == 1
-    assert acme.come_back(url).outcome["status"] == "connected"
+    assert acme.connection(company_id=JUNIPER_VALE.id)["status"] == "disconnected"
 
 
 def test_unreachable_finch_leaves_no_work_item(

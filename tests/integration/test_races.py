@@ -594,6 +594,20 @@ def test_confirmation_just_before_the_discard_prevents_it(
     assert len(deployed.finch.live_tokens()) == 1
 
 
+def test_disconnect_while_a_token_is_stored_ends_only_the_earlier_login(
+    deployed: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    url = acme.log_in(acme.click(acme.link()), login=OWEN)
+    # The callback reads the connection before it stores the token in escrow.
+    monkeypatch.setattr(deployed.border.background, "at_once", True)
+    before_once(monkeypatch, TokenVault, "encrypt_escrow", acme.disconnect)
+    assert acme.come_back(url).outcome["status"] == "connected"
+    [token] = deployed.finch.live_tokens()
+    assert [login["id"] for login in acme.connection()["logins"]] == [token.id]
+
+
 def test_company_and_connection_under_discard_cannot_be_taken(deployed: InProcess) -> None:
     Person(deployed, "acme", same_site=False).connect()
     deployed.finch.faults.add("POST", "/disconnect", status=500, times=None)

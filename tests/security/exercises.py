@@ -397,6 +397,12 @@ def read_the_audit(prepared: PreparedWorld) -> None:
     prepared.invoke("resolve_unfinished", {"action": "audit", "customer_id": "acme"})
 
 
+@exercise("ResolveUnfinished")
+def operator_retries(prepared: PreparedWorld) -> None:
+    command = {"action": "retry", "session": prepared.escrowed}
+    prepared.invoke("resolve_unfinished", command)
+
+
 def _decide(prepared: PreparedWorld, action: str, session: str) -> None:
     command = {"action": action, "session": session}
     shown = prepared.invoke("resolve_unfinished", command)

@@ -53,7 +53,6 @@ SEQUENCES: Mapping[str, Sequence[Message]] = {
         Message(BROWSER, FINCH, "the user logs in"),
         Message(FINCH, BROWSER, "redirect with code and state", reply=True),
         Message(BROWSER, CODE, "GET /callback"),
-        Message(CODE, QUEUE, "work item, in case of a crash"),
         Message(CODE, STORE, "consume the session with the code"),
         Message(CODE, FINCH, "exchange the code"),
         Message(CODE, STORE, "encrypted token into escrow"),
@@ -78,7 +77,6 @@ SEQUENCES: Mapping[str, Sequence[Message]] = {
     ),
     "disconnect": (
         Message(BROWSER, CODE, "DELETE /connections/…"),
-        Message(CODE, QUEUE, "work item, in case of a crash"),
         Message(CODE, STORE, "mark disconnecting"),
         Message(CODE, STORE, "decrypt the tokens"),
         Message(CODE, FINCH, "disconnect each Finch connection"),

@@ -10,6 +10,7 @@ from finch_connections.domain.connection import (
     CONNECT_AGAIN,
     DISCONNECT_REFUSED,
     ENTITY_DISCONNECT_REFUSED,
+    FIRST_LOOK,
     MAX_ENDING_ENTITIES,
     MAX_LOGIN_BYTES,
     MAX_SHOWN_BYTES,
@@ -101,6 +102,7 @@ def test_first_token_makes_a_connection_that_was_checked_now() -> None:
         NOW,
         revision=1,
         checked_at=NOW,
+        due_at=NOW + FIRST_LOOK,
         entity_names={"e1": "East"},
         ciphertexts={"t1": b"1"},
     )
@@ -120,6 +122,7 @@ def test_further_token_clears_the_problem_and_keeps_the_rest() -> None:
         provider_name=None,
         provider_icon=None,
         company_name=None,
+        due_at=LATER + FIRST_LOOK,
         updated_at=LATER,
         revision=8,
     )

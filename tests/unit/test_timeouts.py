@@ -3,7 +3,7 @@
 from typing import Any
 
 from finch_connections.aws import clients
-from finch_connections.domain import connect_session, work_item
+from finch_connections.domain import connect_session, connection
 from finch_connections.finch import client as finch_client
 from finch_connections.finch import connect_api, names_api
 from finch_connections.use_cases import call_finch, exchange_code, finish_connect
@@ -29,10 +29,10 @@ def finch_call(read_seconds: float = finch_client.READ_SECONDS) -> float:
 def test_slowest_exchange_still_stores_its_token() -> None:
     """Counts the calls of a callback.
 
-    Session, work item, secret, consume, and two exchanges because the secret has changed. Then encrypt
+    Session, secret, consume, and two exchanges because the secret has changed. Then encrypt
     and escrow, twice.
     """
-    slowest = 4 * AWS_CALL + 2 * finch_call(connect_api.EXCHANGE_READ_SECONDS)
+    slowest = 3 * AWS_CALL + 2 * finch_call(connect_api.EXCHANGE_READ_SECONDS)
     keeping = 2 * (3 * AWS_CALL) + sum(exchange_code.KEEPING_PAUSES)
     assert slowest + keeping < function("FinishConnect")
     assert function("FinishConnect") < connect_session.EXCHANGE_LIMIT.total_seconds()
@@ -48,9 +48,9 @@ def test_waiting_callback_responds_before_the_gateway_times_out() -> None:
     assert waited + finch_call() < GATEWAY
 
 
-def test_work_item_arrives_after_its_code_was_consumed() -> None:
+def test_session_is_due_after_its_code_was_consumed() -> None:
     waited = finish_connect.WAITS * finish_connect.WAIT_SECONDS
-    assert waited + 3 * AWS_CALL < work_item.FIRST_LOOK.total_seconds()
+    assert waited + 3 * AWS_CALL < connection.FIRST_LOOK.total_seconds()
 
 
 def test_work_item_finishes_before_it_is_delivered_again() -> None:

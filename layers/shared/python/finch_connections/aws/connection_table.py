@@ -40,6 +40,7 @@ from finch_connections.aws.dynamodb import (
 from finch_connections.domain.connection import (
     CHECKED_EVERY,
     DISCONNECT_REFUSED,
+    FIRST_LOOK,
     CompanyKey,
     Connection,
     ConnectionStatus,
@@ -274,7 +275,7 @@ class ConnectionTable:
         """At most `limit` connections whose unfinished work has waited since `before` or longer."""
         found = (self.show(*one) for one in self.due(Due.UNFINISHED, now + FOR_EVER))
         waiting = (
-            one for one in found if one and (one.unfinished_since or one.updated_at) <= before
+            one for one in found if one and one.unfinished_since and one.unfinished_since <= before
         )
         return list(islice(waiting, limit))
 
@@ -375,18 +376,21 @@ def _item(connection: Connection) -> dict[str, Item]:
 
 
 def _due(connection: Connection) -> dict[str, Item]:
-    """The attributes of the index by due time: for unfinished work, else for the next health check."""
+    """The attributes of the index by due time: for work that comes first, else for the daily check."""
     checked_at = connection.checked_at or connection.created_at
     if since := connection.disconnecting_since or min(
         connection.ending_entities.values(), default=None
     ):
-        kind, at = Due.UNFINISHED, since + LEASE
+        kind, at = Due.UNFINISHED, since + FIRST_LOOK
     elif connection.problem == DISCONNECT_REFUSED or connection.refused_entities:
         kind, at = Due.UNFINISHED, checked_at + LONGEST_PAUSE
     elif connection.status is ConnectionStatus.DISCONNECTED:
         return {}
     else:
         kind, at = Due.UNCHECKED, checked_at + CHECKED_EVERY
+        if connection.due_at and connection.due_at < at:
+            # A new connection does not wait behind the daily checks of all others.
+            kind = Due.UNFINISHED
     return due(kind, (connection.customer_id, str(connection.key)), connection.due_at or at)
 
 

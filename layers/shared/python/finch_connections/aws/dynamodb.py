@@ -43,6 +43,7 @@ _THROTTLES = {"ThrottlingError", "ProvisionedThroughputExceeded"}
 class Due(StrEnum):
     """The reason why an item is in the index by due time."""
 
+    # Unfinished work, or a check that comes before the next daily check.
     UNFINISHED = "unfinished"
     UNCHECKED = "unchecked"
 

@@ -66,7 +66,7 @@ from finch_connections.domain.connect_session import (
     Started,
     Uncertain,
 )
-from finch_connections.domain.connection import CompanyKey
+from finch_connections.domain.connection import FIRST_LOOK, CompanyKey
 from finch_connections.domain.history import (
     BROWSER_BOUND,
     BROWSER_NOT_BOUND,
@@ -317,7 +317,7 @@ class SessionTable:
             exchanging,
             _CONSUMPTION,
             [entry],
-            sets=due(Due.UNFINISHED, (attempt.handle_hash,), now + LEASE),
+            sets=due(Due.UNFINISHED, (attempt.handle_hash,), now + FIRST_LOOK),
             removes=("ttl",),
             only_if="repairs_id = :repairs"
             if attempt.repairs_id
@@ -427,7 +427,7 @@ class SessionTable:
     def bind(self, session: Escrowed | Held, now: datetime) -> None:
         """Stores that the browser which returned from Finch belongs to the session's customer."""
         # Only this member: the ciphertext may have been replaced since the read.
-        sets = {"escrow.browser_bound": {"BOOL": True}, **_leased(now)}
+        sets = {"escrow.browser_bound": {"BOOL": True}, **_due_soon(now)}
         entry = HistoryEntry.of(now, Step.CONFIRMED)
         update(self.client, self._move(session, session, entries=[entry], sets=sets))
 
@@ -448,7 +448,7 @@ class SessionTable:
         """Keeps the token in escrow for an operator, or until the company `key` is free."""
         held = Held(session.attempt, session.consumption, session.escrow, error, key=key)
         removes = ("approved", *(() if key else ("key",)))
-        entry, sets = HistoryEntry.of(now, held.phase, error), _leased(now)
+        entry, sets = HistoryEntry.of(now, held.phase, error), _due_soon(now)
         hold = self._move(session, held, ("error", "key"), [entry], sets=sets, removes=removes)
         write_together(self.client, [{"Update": hold}, *together_with])
 
@@ -486,7 +486,7 @@ class SessionTable:
             entry = HistoryEntry.of(now, discarding.phase, error)
         entries = [entry] if entry else []
         discard = self._move(
-            session, discarding, stores, entries, sets=_leased(now), removes=removes
+            session, discarding, stores, entries, sets=_due_soon(now), removes=removes
         )
         write_together(self.client, [{"Update": discard}, *together_with])
         return discarding
@@ -653,9 +653,9 @@ class SessionTable:
 
         Raises `dynamodb.Conflict` if the session still exists.
         """
-        leased = due(Due.UNFINISHED, (session.attempt.handle_hash,), now + LEASE)
+        soon = due(Due.UNFINISHED, (session.attempt.handle_hash,), now + FIRST_LOOK)
         history = added(session.attempt.history, HistoryEntry.of(now, Step.RESTORED))
-        restored = {**item, **_item(session), **leased, "history": HISTORY.write(history)}
+        restored = {**item, **_item(session), **soon, "history": HISTORY.write(history)}
         put: Any = {
             "TableName": self.name,
             "Item": {name: restored[name] for name in restored.keys() - {"key", "approved"}},
@@ -827,9 +827,9 @@ def read_backup(item: Item) -> ConnectSession | None:
     return None if "#" in item["handle_hash"]["S"] else _session(item)
 
 
-def _leased(now: datetime) -> dict[str, Item]:
-    """The time when the session is due if the work item of the current request is lost."""
-    return {"due_at": seconds(now + LEASE)}
+def _due_soon(now: datetime) -> dict[str, Item]:
+    """The time of the next look, unless the current request finishes the session."""
+    return {"due_at": seconds(now + FIRST_LOOK)}
 
 
 def _epoch(at: datetime) -> Item:

@@ -24,6 +24,8 @@ CONNECT_AGAIN = "connect_again"
 ANOTHER_TOKEN = "another_token"  # noqa: S105
 # The scheduled check asks Finch about a connection whose last check is older.
 CHECKED_EVERY = timedelta(days=1)
+# A row that a request has changed is looked at this much later, if the request did not finish the work.
+FIRST_LOOK = timedelta(minutes=1)
 
 _PAIR_ID = "pair#"
 MAX_TOKENS = 50
@@ -437,6 +439,8 @@ def attach(
         checked_at=now
         if all(one.connection_id == token.connection_id for one in tokens)
         else connection.checked_at,
+        # Finch's first webhook may come before this write, and the names are missing.
+        due_at=now + FIRST_LOOK,
         updated_at=now,
         revision=connection.revision + 1,
     )

@@ -3,10 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from finch_connections.domain.connection import CompanyKey
+from finch_connections.domain.connection import FIRST_LOOK, CompanyKey
 
-# The first look comes this late, because the request that queued the work item usually finishes the work.
-FIRST_LOOK = timedelta(minutes=1)
 # While a row has a work item in the queue, the row is due this much later, in case the work item is lost.
 # Each further work item without a look adds as much: a function that fails for days must not leave a dead
 # letter of the row each 15 minutes.

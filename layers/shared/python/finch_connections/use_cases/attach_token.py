@@ -5,9 +5,11 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from enum import Enum, StrEnum, auto
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 from finch_connections.aws.dynamodb import Conflict
+from finch_connections.background import in_background
 from finch_connections.domain.connect_session import (
     CannotConnect,
     Complete,
@@ -49,11 +51,9 @@ from finch_connections.domain.history import HistoryEntry, Step
 from finch_connections.domain.ownership import (
     OwnedByAnother,
     Ownership,
-    OwnershipRecord,
     freed,
     learned,
     require_free,
-    row_of,
 )
 from finch_connections.domain.secret import SecretText
 from finch_connections.domain.token_response import (
@@ -64,10 +64,10 @@ from finch_connections.domain.token_response import (
     require_usable_ids,
     token_of,
 )
-from finch_connections.domain.work_item import FIRST_LOOK, SessionSubject, WorkItem
 from finch_connections.finch.errors import FinchFailure, TokenDead
 from finch_connections.log import logger
-from finch_connections.use_cases.exchange_code import Services, decrypt_escrow, reread
+from finch_connections.use_cases.exchange_code import Exchanged, Services, decrypt_escrow, reread
+from finch_connections.use_cases.token_place import Place, place_of
 
 if TYPE_CHECKING:
     from finch_connections.aws.dynamodb import Write
@@ -125,24 +125,11 @@ class Finished(NamedTuple):
     because: Refusal | FinchFailure | None = None
 
 
-class _Place(NamedTuple):
-    """Where a token belongs: the key of its connection, and that connection if it exists.
-
-    `holders` are the sessions that keep a token of the same Finch connection.
-    """
-
-    key: CompanyKey
-    connection: Connection | None
-    holders: frozenset[str] = frozenset()
-    # The record of the company under the name that Finch gave.
-    company: OwnershipRecord | None = None
-
-
 class _Verified(NamedTuple):
     """A token that Finch has described and that fits its session, which names the same connection."""
 
     session: Escrowed | Held
-    place: _Place
+    place: Place
     introspection: Introspection
 
 
@@ -151,15 +138,17 @@ def settle(
     approval: Approval,
     *,
     completion: SecretText | None = None,
-    token: SecretText | None = None,
+    exchanged: Exchanged | None = None,
     now: datetime,
     services: Services,
 ) -> Finished:
     """Attaches the token of a session whose code was consumed, if the rules allow it; returns the outcome.
 
-    It can run again after a stop at any point, and skips the steps that are done. `token` is the text of
-    the token in escrow, if the caller has it. Raises `Refusal`.
+    It can run again after a stop at any point, and skips the steps that are done. `exchanged` is the
+    result of the exchange, if the caller has just made it. Raises `Refusal`.
     """
+    token = exchanged.token if exchanged else None
+    places = iter([exchanged.place] if exchanged else [])
     key: CompanyKey | None = None
     because: Refusal | FinchFailure | None = None
     for _ in range(_ATTEMPTS):
@@ -175,14 +164,26 @@ def settle(
             place = None
             with suppress(OwnedByAnother):
                 # Finch first says to which connection the token belongs. `_verify` raises this again.
-                place = _place(customer_id, session.escrow.token_response, services)
+                place = next(places, partial(_place, session, services))()
             key = place and place.key
+            encrypted = None
+            if key and (approval is not Approval.NONE or session.escrow.browser_bound):
+                encrypted = in_background(
+                    partial(services.vault.encrypt_stored, token, customer_id, key)
+                )
             verified = _verify(session, place, token, approval, now, services)
-            session, key = verified.session, verified.place.key
+            session = verified.session
+            if verified.place.key != key:
+                encrypted, key = None, verified.place.key
             if approval is Approval.NONE and not session.escrow.browser_bound:
                 names = tuple(sorted(verified.introspection.entity_names.values()))
                 return Finished(session, Status.CONFIRM, key, completion, entity_names=names)
-            repaired = _commit(verified, token, approval, now, services)
+            ciphertext = (
+                encrypted()
+                if encrypted
+                else services.vault.encrypt_stored(token, customer_id, verified.place.key)
+            )
+            repaired = _commit(verified, ciphertext, approval, now, services)
             return Finished(session, Status.CONNECTED, key, repaired=repaired)
         except TokenDead as error:
             _store_dead(session, now, services)
@@ -195,10 +196,6 @@ def settle(
             because = error
             break
         except REFUSED as error:
-            if completion:
-                # A user's request: the session's own work item may come only a day later, and the
-                # token must soon be reported or discarded.
-                _queue(session, now, services)
             try:
                 _refuse(session, error, key, approval, now, services)
             except Conflict:
@@ -212,8 +209,7 @@ def settle(
         and isinstance(session, Escrowed | Held)
         and not session.escrow.browser_bound
     ):
-        # The approval is stored, so that the work item can finish without the user.
-        _queue(session, now, services)
+        # The approval is stored, so that a work item can finish without the user.
         with suppress(Conflict):
             services.sessions.bind(session, now)
     return Finished(session, Status.PENDING, key, completion, because=because)
@@ -307,11 +303,6 @@ def _repeated(
     return repeated, writes
 
 
-def _queue(session: Escrowed | Held, now: datetime, services: Services) -> None:
-    subject = SessionSubject(session.attempt.handle_hash)
-    services.queue.send(WorkItem(subject, now), FIRST_LOOK)
-
-
 def _outcome(session: ConnectSession, now: datetime) -> Finished:
     """The outcome of a session whose token is not to be attached in this call; raises `Refusal`."""
     match session:
@@ -389,44 +380,30 @@ def take_over(
     record, company, existing = services.ownerships.with_connection(
         token_response.connection_id, services.connections, customer_id, session.key
     )
-    place = _Place(session.key, existing, record.holders if record else frozenset(), company)
+    place = Place(session.key, existing, record.holders if record else frozenset(), company)
     token = decrypt_escrow(session, services)
     try:
         verified = _verify(session, place, token, Approval.CUSTOMER, now, services)
     except OwnedByAnother as error:
         # Finch names the connection of the token only now, so the operator has not seen it.
         raise Conflict from error
-    _commit(verified, token, Approval.OPERATOR, now, services, former, losing)
+    ciphertext = services.vault.encrypt_stored(token, customer_id, verified.place.key)
+    _commit(verified, ciphertext, Approval.OPERATOR, now, services, former, losing)
     return verified.place.key
 
 
-def _place(customer_id: str, token_response: TokenResponse, services: Services) -> _Place | None:
-    """The place of the token, or None if Finch has not named it yet. Raises the same errors as `row_of`.
-
-    The caller reads it before it asks Finch, so that the write fails if the row changes in the meantime.
-    """
-    connection_id = token_response.connection_id
-    if not token_response.names_connection:
-        return None
-    try:
-        expected = company_key(token_response)
-    except UnusableIdentifier:
-        record = services.ownerships.of_connection_id(connection_id)
-        key = row_of(token_response, customer_id, record, None)
-        connection = services.connections.get(customer_id, key)
-        return _Place(key, connection, record.holders if record else frozenset())
-    record, company, connection = services.ownerships.with_connection(
-        connection_id, services.connections, customer_id, expected
+def _place(session: Escrowed | Held, services: Services) -> Place | None:
+    return place_of(
+        session.attempt.customer_id,
+        session.escrow.token_response,
+        services.ownerships,
+        services.connections,
     )
-    key = row_of(token_response, customer_id, record, company)
-    if key != expected:
-        connection = services.connections.get(customer_id, key)
-    return _Place(key, connection, record.holders if record else frozenset(), company)
 
 
 def _verify(
     session: Escrowed | Held,
-    place: _Place | None,
+    place: Place | None,
     token: SecretText,
     approval: Approval,
     now: datetime,
@@ -452,7 +429,7 @@ def _verify(
             return _Verified(session, place, introspection)
         # Only the introspection names the company or the connection: it may be another connection.
         session = _identified(session, completed, services)
-        place = _place(customer_id, completed, services)
+        place = _place(session, services)
         if place is None:
             raise UnusableIdentifier
 
@@ -477,7 +454,7 @@ def _described(
 
 def _commit(
     verified: _Verified,
-    token: SecretText,
+    ciphertext: bytes,
     approval: Approval,
     now: datetime,
     services: Services,
@@ -505,7 +482,7 @@ def _commit(
         customer_id,
         key,
         token_of(token_response, introspection, name, consumption.consumed_at),
-        services.vault.encrypt_stored(token, customer_id, key),
+        ciphertext,
         now,
         repairing=repaired is True,
         entity_names=introspection.entity_names,

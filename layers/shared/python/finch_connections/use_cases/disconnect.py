@@ -12,7 +12,6 @@ from finch_connections.aws.connection_table import ConnectionTable
 from finch_connections.aws.dynamodb import Conflict
 from finch_connections.aws.ownership_table import OwnershipTable
 from finch_connections.aws.token_vault import TokenVault
-from finch_connections.aws.work_queue import WorkQueue
 from finch_connections.domain.connection import (
     TRANSFERRED,
     CompanyKey,
@@ -36,7 +35,6 @@ from finch_connections.domain.health import dead_for_good, found_alive, found_de
 from finch_connections.domain.history import HistoryEntry, Step, added
 from finch_connections.domain.ownership import Ownership, freed
 from finch_connections.domain.secret import SecretText
-from finch_connections.domain.work_item import FIRST_LOOK, ConnectionSubject, WorkItem
 from finch_connections.finch.client import FinchClient
 from finch_connections.finch.errors import (
     NOT_ABOUT_THE_TOKEN,
@@ -61,7 +59,6 @@ class Services(NamedTuple):
     ownerships: OwnershipTable
     vault: TokenVault
     finch: FinchClient
-    queue: WorkQueue
     kept: Callable[[str, Collection[str]], Iterable[SecretText]] | None = None
     """Decrypts the tokens of a Finch connection (first argument) that the sessions (second) keep in escrow.
 
@@ -80,9 +77,7 @@ def disconnect(
     untouched. Raises `ConnectionNotFound`, and `ConnectionBusy` if other requests keep changing the
     connection.
     """
-    connection = begin(
-        customer_id, key, now=now, connections=services.connections, queue=services.queue
-    )
+    connection = begin(customer_id, key, now=now, connections=services.connections)
     try:
         return _resume(connection, now, services)
     except (ClientError, BotoCoreError):
@@ -100,12 +95,7 @@ def disconnect_entity(
     `ConnectionNotFound`, also for an entity that the connection does not have, and `ConnectionBusy`.
     """
     connection = begin(
-        customer_id,
-        key,
-        now=now,
-        connections=services.connections,
-        queue=services.queue,
-        entity_id=entity_id,
+        customer_id, key, now=now, connections=services.connections, entity_id=entity_id
     )
     try:
         if connection.status is ConnectionStatus.DISCONNECTING:
@@ -140,15 +130,13 @@ def begin(
     *,
     now: datetime,
     connections: ConnectionTable,
-    queue: WorkQueue,
     entity_id: str | None = None,
 ) -> Connection:
-    """Marks a connection or an entity as `disconnecting`, queues a work item, and returns the connection.
+    """Marks a connection or an entity as `disconnecting`, which makes it due soon; returns the connection.
 
     What is `disconnecting` or `disconnected` already stays unchanged. Raises `ConnectionNotFound`, and
     `ConnectionBusy` if other requests keep changing the connection.
     """
-    queued = False
     for _ in range(_ATTEMPTS):
         before = _existing(customer_id, key, connections)
         # Decided again after each conflict: of two requests for the last two entities, one ends the rest.
@@ -160,9 +148,6 @@ def begin(
             after = disconnecting(before, now)
         if after is before:
             return before
-        if not queued:
-            queue.send(WorkItem(ConnectionSubject(customer_id, key), now), FIRST_LOOK)
-            queued = True
         try:
             connections.write(after)
         except Conflict:

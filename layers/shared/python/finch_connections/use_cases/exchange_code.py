@@ -12,7 +12,7 @@ from finch_connections.aws.dynamodb import Conflict
 from finch_connections.aws.ownership_table import OwnershipTable
 from finch_connections.aws.session_table import SessionTable
 from finch_connections.aws.token_vault import TokenVault
-from finch_connections.aws.work_queue import WorkQueue
+from finch_connections.background import in_background
 from finch_connections.domain.connect_session import (
     Attempt,
     CodeRejected,
@@ -33,6 +33,7 @@ from finch_connections.domain.token_response import TokenResponse
 from finch_connections.finch.connect_api import ConnectApi
 from finch_connections.finch.errors import AnswerLost, FinchFailure, RequestRefused, TokenDead
 from finch_connections.log import logger
+from finch_connections.use_cases.token_place import Place, place_of
 
 if TYPE_CHECKING:
     from finch_connections.aws.dynamodb import Write
@@ -54,9 +55,19 @@ class Services(NamedTuple):
     ownerships: OwnershipTable
     vault: TokenVault
     finch: ConnectApi
-    queue: WorkQueue
     pause: Callable[[float], None]
     max_connections: int
+
+
+class Exchanged(NamedTuple):
+    """The result of an exchange: the session with its token in escrow, the token, and its place.
+
+    `place` returns the place, which was read while the token was stored, or raises its error.
+    """
+
+    session: Escrowed
+    token: SecretText
+    place: Callable[[], Place | None]
 
 
 def reread(session: ConnectSession, services: Services) -> ConnectSession:
@@ -76,7 +87,7 @@ def exchange(
     bound: Callable[[Attempt], bool],
     now: datetime,
     services: Services,
-) -> tuple[Escrowed, SecretText]:
+) -> Exchanged:
     """Sends the code to Finch exactly once. Returns the session with its token in escrow, and the token.
 
     `meant` returns the attempt that the token belongs to; `bound` says whether the browser began it.
@@ -101,7 +112,14 @@ def exchange(
         attempt = meant(token_response)
         # The ciphertext follows in `_keep`.
         escrow = Escrow(b"", token_response, state_echoed, bound(attempt))
-        return _keep(session, attempt, token, escrow, entry, services), token
+        place = in_background(
+            partial(
+                place_of,
+                *(attempt.customer_id, token_response),
+                *(services.ownerships, services.connections),
+            )
+        )
+        return Exchanged(_keep(session, attempt, token, escrow, entry, services), token, place)
     except Exception as error:
         logger.exception("token not kept")
         raise _uncertain(session, entry.finch_request_id, now, services) from error

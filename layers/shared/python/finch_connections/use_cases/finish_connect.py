@@ -32,11 +32,10 @@ from finch_connections.domain.errors import InternalError, InvalidRequest, Refus
 from finch_connections.domain.history import HistoryEntry, Step
 from finch_connections.domain.secret import SecretText
 from finch_connections.domain.token_response import TokenResponse
-from finch_connections.domain.work_item import FIRST_LOOK, SessionSubject, WorkItem
 from finch_connections.finch.errors import FinchFailure
 from finch_connections.log import logger
 from finch_connections.use_cases.attach_token import ENDS, Approval, Finished, Status, settle
-from finch_connections.use_cases.exchange_code import Services, exchange, reread
+from finch_connections.use_cases.exchange_code import Exchanged, Services, exchange, reread
 
 # How long and how often a callback waits for the outcome of another callback, within API Gateway's 30 s.
 WAIT_SECONDS = 0.5
@@ -111,7 +110,6 @@ def finish_redirect(
             return Failed(reason, session)
         if not code:
             raise InvalidRequest("The callback has neither a code nor an error.")
-        # Before a work item is queued, which would only find that this code is spent.
         require_unspent(note, session)
         back = _Return(
             SecretText(code),
@@ -199,14 +197,10 @@ def _referring_to(session: ConnectSession) -> Iterator[None]:
 
 def _finish(session: ConnectSession, back: _Return, services: Services) -> Finished:
     """The outcome of a code, the same for each callback with it. A single request exchanges it."""
-    queued, waits, prepared = False, False, in_background(services.finch.prepare)
+    waits, prepared = False, in_background(services.finch.prepare)
     for _ in range(WAITS):
         if isinstance(session, Started):
             require_code(session, back.code, back.now)
-            if not queued:
-                subject = SessionSubject(session.attempt.handle_hash)
-                services.queue.send(WorkItem(subject, back.now), FIRST_LOOK)
-                queued = True
             exchanging = _consume(session, back, services)
             if exchanging:
                 prepared()
@@ -257,7 +251,7 @@ def _exchange(session: Exchanging, back: _Return, services: Services) -> Finishe
         key = own.completion_key
         return replace(attempt, handle_hash=own.handle_hash, completion_key=key, apart=own.apart)
 
-    escrowed, token = exchange(
+    exchanged = exchange(
         *(session, back.code),
         state_echoed=back.state_echoed,
         meant=meant,
@@ -266,7 +260,7 @@ def _exchange(session: Exchanging, back: _Return, services: Services) -> Finishe
         services=services,
     )
     # The escrow says whether the browser is bound: the token may belong to another attempt.
-    return _settle(escrowed, Approval.NONE, token, back, services)
+    return _settle(exchanged.session, Approval.NONE, exchanged, back, services)
 
 
 def _join(session: ConnectSession, back: _Return, waited: bool, services: Services) -> Finished:
@@ -294,7 +288,7 @@ def _join(session: ConnectSession, back: _Return, waited: bool, services: Servic
 def _settle(
     session: Consumed,
     approval: Approval,
-    token: SecretText | None,
+    exchanged: Exchanged | None,
     back: _Return,
     services: Services,
 ) -> Finished:
@@ -305,13 +299,13 @@ def _settle(
             session,
             approval,
             completion=completion,
-            token=token,
+            exchanged=exchanged,
             now=back.now,
             services=services,
         )
     except (Refusal, FinchFailure):
         raise
     except Exception:
-        # The token is in escrow and its work item is queued, so this failure costs only time.
+        # The token is in escrow and its session is due soon, so this failure costs only time.
         logger.exception("settling failed")
         return Finished(session, Status.PENDING)

@@ -17,12 +17,13 @@ from finch_connections.domain.connect_session import (
     ExchangeUncertain,
     Exchanging,
     Held,
+    Keeping,
     Started,
     Uncertain,
 )
 from finch_connections.domain.connection import (
     DISCONNECT_REFUSED,
-    CompanyKey,
+    FIRST_LOOK,
     Connection,
     ConnectionBusy,
     ConnectionStatus,
@@ -33,7 +34,6 @@ from finch_connections.domain.health import look_again_at, waits_for_days
 from finch_connections.domain.history import HistoryEntry, Step
 from finch_connections.domain.token_response import DEAD_AGAIN_AFTER
 from finch_connections.domain.work_item import (
-    FIRST_LOOK,
     LONGEST_PAUSE,
     STUCK_AFTER,
     ConnectionSubject,
@@ -115,6 +115,9 @@ def process(work_item: WorkItem, *, now: datetime, services: Services) -> Proces
     except (Conflict, ConnectionBusy, FinchFailure, Unanswered) as error:
         logger.info("task unfinished", reason=type(error).__name__)
         result = _later(work_item, row, now, services)
+        if isinstance(error, Conflict):
+            # Another request has changed the row, and may have made it due soon.
+            result = result._replace(again_at=now + FIRST_LOOK)
         if isinstance(error, ConnectionBusy | FinchFailure):
             result = result._replace(because=error)
     except Exception:
@@ -196,23 +199,28 @@ def _later(work_item: WorkItem, row: _Row, now: datetime, services: Services) ->
     """The result after a failure. A failing health check is not stuck: the connection works as before."""
     if not work_item.scheduled:
         return Processed(retry_at(work_item.asked_at, now))
-    began = None
+    began = again = None
     try:
         match row:
             case SessionSubject(handle_hash):
-                began = _began(services.connecting.sessions.get(handle_hash), now)
+                session = services.connecting.sessions.get(handle_hash)
+                began = _began(session, now)
+                if isinstance(session, Keeping) and session.dead_since:
+                    again = session.dead_since + DEAD_AGAIN_AFTER
             case ConnectionSubject(customer_id, key):
                 if connection := services.connecting.connections.get(customer_id, key):
-                    began = connection.unfinished_since
+                    began, again = connection.unfinished_since, look_again_at(connection)
     except Exception:
         logger.exception("row not read")
     if began is None:
         return Processed(now + LONGEST_PAUSE)
-    stuck_at = began + STUCK_AFTER
+    stuck_at, at = began + STUCK_AFTER, retry_at(began, now)
+    if again and again > now:
+        # The response that a token is dead counts if Finch repeats it then.
+        at = min(at, again)
     if now < stuck_at:
-        # A minute after the hour, a response that was repeated an hour after the first one counts too.
-        return Processed(min(retry_at(began, now), stuck_at + FIRST_LOOK))
-    return Processed(retry_at(began, now), Report.UNFINISHED)
+        return Processed(min(at, max(stuck_at, again or stuck_at)))
+    return Processed(at, Report.UNFINISHED)
 
 
 def _began(session: ConnectSession | None, now: datetime) -> datetime | None:
@@ -248,18 +256,10 @@ def _session(
         case Uncertain():
             # Nothing shows which exchange a later connection recovers: an operator dismisses it.
             return _reminder(now, Report.EXCHANGE_UNCERTAIN)
-        case Complete():
-            return _connected(session.attempt.customer_id, session.key, now, services)
-        case Started() | Ended() | None:
+        case Started() | Complete() | Ended() | None:
             return Processed()
         case _:
             assert_never(session)
-
-
-def _connected(customer_id: str, key: CompanyKey, now: datetime, services: Services) -> Processed:
-    """Looks at the connection: Finch's first webhook may have come before the connection was written."""
-    work_item = WorkItem(ConnectionSubject(customer_id, key), now)
-    return Processed(report=process(work_item, now=now, services=services).report)
 
 
 def _exchanging(session: Exchanging, now: datetime, services: exchange_code.Services) -> Processed:
@@ -277,7 +277,7 @@ def _escrowed(
     now: datetime,
     services: Services,
 ) -> Processed:
-    connecting, customer_id = services.connecting, session.attempt.customer_id
+    connecting = services.connecting
     try:
         done = attach_token.settle(session, Approval.NONE, now=now, services=connecting)
     except ConnectionEnded:
@@ -287,8 +287,8 @@ def _escrowed(
         return Processed((latest.dead_since or now) + DEAD_AGAIN_AFTER)
     except Refusal:
         return _held_or_over(row, now, services)
-    if done.status is Status.CONNECTED and done.key:
-        return _connected(customer_id, done.key, now, services)
+    if done.status is Status.CONNECTED:
+        return Processed()
     if done.status is Status.PENDING or not isinstance(done.session, Escrowed | Held):
         return _later(work_item, row, now, services)._replace(because=done.because)
     confirm_until = session.consumption.confirm_until

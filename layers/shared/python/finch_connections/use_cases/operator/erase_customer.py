@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from finch_connections.aws.audit_table import AuditTable
 from finch_connections.aws.dynamodb import Conflict
 from finch_connections.aws.erasure_record import ErasureRecord
+from finch_connections.aws.work_queue import WorkQueue
 from finch_connections.domain.batch import Batch, Cursor
 from finch_connections.domain.connect_session import (
     CannotConnect,
@@ -23,12 +24,7 @@ from finch_connections.domain.connect_session import (
 from finch_connections.domain.connection import Connection, ConnectionBusy, ConnectionStatus
 from finch_connections.domain.errors import Refusal
 from finch_connections.domain.ownership import OwnershipRecord
-from finch_connections.domain.work_item import (
-    FIRST_LOOK,
-    ConnectionSubject,
-    SessionSubject,
-    WorkItem,
-)
+from finch_connections.domain.work_item import ConnectionSubject, WorkItem
 from finch_connections.finch.errors import FinchFailure
 from finch_connections.log import logger
 from finch_connections.use_cases import disconnect, exchange_code
@@ -48,6 +44,7 @@ class Services(NamedTuple):
     """Everything that an erasure reads and writes."""
 
     connecting: exchange_code.Services
+    queue: WorkQueue
     audit: AuditTable
     erasures: ErasureRecord
 
@@ -138,7 +135,6 @@ def _session(
 def _end(batch: Batch, session: Keeping, now: datetime, services: exchange_code.Services) -> None:
     """Ends the token in a session's escrow at Finch, unless that would end another customer's connection."""
     handle_hash = session.attempt.handle_hash
-    services.queue.send(WorkItem(SessionSubject(handle_hash), now), FIRST_LOOK)
     key = session.key if isinstance(session, Discarding) else None
     if not isinstance(session, Discarding):
         seen = resolve_unfinished.picture(handle_hash, services=services)
@@ -183,18 +179,16 @@ def _connections(
                 services.connecting.connections.erase(connection)
                 batch.done["connections erased"] += 1
             else:
-                _disconnect(connection, now, services.connecting)
+                _disconnect(connection, now, services)
                 batch.leave(UNDER_WAY, **row)
         except (Conflict, ConnectionBusy):
             batch.leave(UNDER_WAY, **row)
     return None
 
 
-def _disconnect(connection: Connection, now: datetime, services: exchange_code.Services) -> None:
+def _disconnect(connection: Connection, now: datetime, services: Services) -> None:
     customer_id, key = connection.customer_id, connection.key
-    disconnect.begin(
-        customer_id, key, now=now, connections=services.connections, queue=services.queue
-    )
+    disconnect.begin(customer_id, key, now=now, connections=services.connecting.connections)
     services.queue.send(WorkItem(ConnectionSubject(customer_id, key), now))
 
 

@@ -6,6 +6,8 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
+from finch_connections.aws.connection_table import ConnectionTable
+from finch_connections.aws.work_queue import WorkQueue
 from finch_connections.domain.connect_session import (
     ConnectSession,
     Consumed,
@@ -32,7 +34,6 @@ from finch_connections.domain.token_response import (
     contradict,
 )
 from finch_connections.domain.work_item import (
-    FIRST_LOOK,
     STUCK_AFTER,
     ConnectionSubject,
     SessionSubject,
@@ -189,13 +190,12 @@ def disconnect(handle_hash: str, decision: str, *, now: datetime, services: Serv
     """Ends the Finch connection of a token in escrow, as an operator has decided.
 
     The operator has seen which connections end with it. Raises `NotAsShown`, `AnswersDiffer`, `Refusal`,
-    `FinchFailure` where Finch has not confirmed yet (the work item tries again), and
+    `FinchFailure` where Finch has not confirmed yet (a work item tries again), and
     `dynamodb.Conflict` where holders or owners changed meanwhile.
     """
     seen = _decided(handle_hash, "disconnect", decision, services)
     if seen.answers_differ:
         raise AnswersDiffer
-    services.queue.send(WorkItem(SessionSubject(handle_hash), now), FIRST_LOOK)
     discard(seen.session, seen.key, approved=seen.cut_off, now=now, services=services)
 
 
@@ -212,30 +212,40 @@ def dismiss(handle_hash: str, *, now: datetime, services: Services) -> None:
     services.sessions.end(session, session.error, now, leaving)
 
 
-def retry_session(handle_hash: str, *, now: datetime, services: Services) -> None:
-    """Queues a session again, as if its work item was lost; raises `SessionNotFound`."""
+def retry_session(handle_hash: str, *, now: datetime, services: Services, queue: WorkQueue) -> None:
+    """Queues a session at once; raises `SessionNotFound`."""
     _session(handle_hash, services)
-    services.queue.send(WorkItem(SessionSubject(handle_hash), now))
+    queue.send(WorkItem(SessionSubject(handle_hash), now))
 
 
 def retry_connection(
-    customer_id: str, key: CompanyKey, *, now: datetime, services: Services
+    customer_id: str,
+    key: CompanyKey,
+    *,
+    now: datetime,
+    connections: ConnectionTable,
+    queue: WorkQueue,
 ) -> None:
-    """Queues a connection again, as if its work item was lost; raises `ConnectionNotFound`."""
-    if services.connections.show(customer_id, key) is None:
+    """Queues a connection at once; raises `ConnectionNotFound`."""
+    if connections.show(customer_id, key) is None:
         raise ConnectionNotFound
-    services.queue.send(WorkItem(ConnectionSubject(customer_id, key), now))
+    queue.send(WorkItem(ConnectionSubject(customer_id, key), now))
 
 
-def end(customer_id: str, key: CompanyKey, *, now: datetime, services: Services) -> Connection:
-    """Begins a disconnect as the customer could, and returns the connection. Its work item continues.
+def end(
+    customer_id: str,
+    key: CompanyKey,
+    *,
+    now: datetime,
+    connections: ConnectionTable,
+    queue: WorkQueue,
+) -> Connection:
+    """Begins a disconnect as the customer could, and returns the connection. A work item continues.
 
     Raises `ConnectionNotFound`, and `ConnectionBusy` if other requests keep changing the connection.
     """
-    connection = disconnect_use_case.begin(
-        customer_id, key, now=now, connections=services.connections, queue=services.queue
-    )
-    services.queue.send(WorkItem(ConnectionSubject(customer_id, key), now))
+    connection = disconnect_use_case.begin(customer_id, key, now=now, connections=connections)
+    queue.send(WorkItem(ConnectionSubject(customer_id, key), now))
     return connection
 
 

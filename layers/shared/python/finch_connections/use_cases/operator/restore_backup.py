@@ -39,12 +39,6 @@ from finch_connections.domain.connection import (
 )
 from finch_connections.domain.health import Finding
 from finch_connections.domain.ownership import owned
-from finch_connections.domain.work_item import (
-    FIRST_LOOK,
-    ConnectionSubject,
-    SessionSubject,
-    WorkItem,
-)
 from finch_connections.finch.errors import FinchFailure, TokenDead
 from finch_connections.log import logger
 from finch_connections.use_cases import check_health, exchange_code
@@ -175,8 +169,6 @@ def _write(
 ) -> None:
     """Writes a connection and its ownerships. Raises `Conflict`, also if another customer owns any."""
     customer_id, key = after.customer_id, after.key
-    work_item = WorkItem(ConnectionSubject(customer_id, key), now)
-    services.queue.send(work_item, FIRST_LOOK)
     restoring = replace(after, tokens=tuple(alive))
     services.connections.write(after, [services.ownerships.taking(one) for one in owned(restoring)])
     logger.warning("connection restored", extra=key_fields(customer_id, key))
@@ -217,7 +209,6 @@ def _session(
                 return
             backup = Held(backup.attempt, backup.consumption, backup.escrow, CannotConnect.code)
         holding = [services.ownerships.holding(one, handle_hash) for one in behind(backup)]
-        services.queue.send(WorkItem(SessionSubject(handle_hash), now), FIRST_LOOK)
         services.sessions.put_back(backup, item, now, holding)
     except TokenDead:
         batch.done[DEAD] += 1

@@ -16,7 +16,6 @@ from finch_connections.domain.connection import (
 )
 from finch_connections.domain.ownership import Ownership, freed
 from finch_connections.domain.token_response import token_of
-from finch_connections.domain.work_item import FIRST_LOOK, ConnectionSubject, WorkItem
 from finch_connections.log import logger
 from finch_connections.use_cases.attach_token import take_over
 from finch_connections.use_cases.disconnect import free_as_read
@@ -96,9 +95,6 @@ def transfer(handle_hash: str, decision: str, *, now: datetime, services: Servic
     if shown.decision != decision:
         raise NotAsShown
     session, former, after = shown.session, shown.former, shown.after
-    if after.tokens:
-        subject = ConnectionSubject(former.customer_id, former.key)
-        services.queue.send(WorkItem(subject, now), FIRST_LOOK)
     customer_id, connection_id = session.attempt.customer_id, shown.connection_id
     taken = {
         Ownership.of_company(former.customer_id, former.key),

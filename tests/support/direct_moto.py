@@ -68,7 +68,8 @@ TRACE_VARIABLE = "_X_AMZN_TRACE_ID"
 _LOCK = threading.RLock()
 
 
-_is_a = cache(issubclass)
+_nodes: Any = ast_nodes
+_is_a: Any = cache(issubclass)
 _passed: set[tuple[Any, ...]] = set()
 _pickled = cache(pickle.dumps)
 _name_size = cache(bytesize)
@@ -82,7 +83,7 @@ def _traversed(processor: Any, root: Any) -> Any:
     processing = processor._processing_map()
     kinds = tuple(processing)
     # No action is part of another action.
-    only_actions = kinds == (ast_nodes.UpdateExpressionSetAction,)
+    only_actions = kinds == (_nodes.UpdateExpressionSetAction,)
     prepares = isinstance(processor, validators.ExpressionAttributeResolvingProcessor)
 
     def visit(node: Any, child_id: int = -1) -> Any:
@@ -91,7 +92,7 @@ def _traversed(processor: Any, root: Any) -> Any:
             for index, child in enumerate(node.children or ()):
                 if prepares:
                     processor.pre_processing_of_child(node, index)
-                if _is_a(type(child), _Node):
+                if _is_a(type(child), _nodes.Node):
                     visit(child, index)
         if handled:
             node = next(run for kind, run in processing.items() if _is_a(type(node), kind))(node)
@@ -192,15 +193,17 @@ def _make_item(item: Any, hash_key: Any, range_key: Any, attrs: dict[str, Any]) 
 def _project(item: Any, expressions: list[list[str]]) -> Any:
     """Moto converts the whole item for each expression."""
     wanted = {name for [name, *_] in expressions for name in (name, name.partition("[")[0])}
-    part = object.__new__(Item)
+    part: Any = object.__new__(Item)
     part.attrs = {name: item.attrs[name] for name in wanted & item.attrs.keys()}
-    regular, result = part.to_regular_json(), {}
+    regular = part.to_regular_json()
+    result: dict[str, Any] = {}
     for path in expressions:
         merge_dicts(result, find_nested_key(path, regular))
-    return Item(item.hash_key, item.range_key, dynamo_type.serializer.serialize(result)["M"])
+    attrs: Any = dynamo_type.serializer.serialize(result)["M"]
+    return Item(item.hash_key, item.range_key, attrs)
 
 
-def _size(value: Any) -> int:
+def _size(value: Any) -> Any:
     if value.type == "S" and type(value.value) is str:
         return len(value.value) if value.value.isascii() else len(value.value.encode())
     return _any_size(value)
@@ -272,8 +275,6 @@ def _sorted_items(
 
 
 _parser: Any = vars(expressions)["UpdateExpressionParser"]
-_traverser: Any = vars(ast_nodes)["DepthFirstTraverser"]
-_Node: Any = vars(ast_nodes)["Node"]
 _parse: Any = ConditionExpressionParser.parse
 _make_operand: Any = ConditionExpressionParser._make_operand
 _any_size: Any = DynamoType.size
@@ -284,7 +285,7 @@ _PATCHES: Any = (
     # Moto does these again in each call, although the result is always the same.
     (sqs_models, "camelcase_to_underscores", cache(camelcase_to_underscores)),
     (_parser, "make", cache(_parser.make)),
-    (_traverser, "traverse", _traversed),
+    (_nodes.DepthFirstTraverser, "traverse", _traversed),
     (validators.ActionCountValidator, "traverse", _checked_once),
     (validators.OverlappingPathsValidator, "traverse", _checked_once),
     (validators.UpdateHashRangeKeyValidator, "traverse", _checked_once),
@@ -306,7 +307,7 @@ _PATCHES: Any = (
     (BaseClient, "get_paginator", _paginator),
     (dynamo_type, "Decimal", cache(Decimal)),
     # Moto makes an RSA key for each key of KMS, although a symmetric key does not need it.
-    (kms_models, "generate_private_key", cache(kms_models.generate_private_key)),
+    (kms_models, "generate_private_key", cache(vars(kms_models)["generate_private_key"])),
     # Each session of botocore reads its files again.
     (session, "create_loader", cache(create_loader)),
 )

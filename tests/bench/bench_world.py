@@ -172,6 +172,10 @@ class BenchWorld:
     def hop_event(self) -> Event:
         """A user clicks a link to connect."""
         self.reset()
+        return self.link_event()
+
+    def link_event(self) -> Event:
+        """The event of a click on a new link to connect."""
         path = urlsplit(self._person().link()).path
         event = _event("start_connect")
         event["requestContext"].pop("authorizer")

@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -126,6 +127,29 @@ def disconnects(bench: BenchWorld, log: Path) -> Iterator[dict[str, Any]]:
             }
 
 
+def starts(bench: BenchWorld, log: Path) -> Iterator[dict[str, Any]]:
+    """Measures the click on a link of customers with some, many and very many connections."""
+    with running(bench.ours("start_connect"), log) as process:
+        for count in SIZES:
+            bench.disconnect_event()
+            # The links are older than the connections, because the local world limits their number.
+            events = [bench.link_event() for _ in range(2)]
+            fill(bench, "acme", count - 1)
+            # The first click counts the connections, which no callback has written.
+            for event in events:
+                bench.aws.reset()
+                bench.finch.reset()
+                answer = process.invoke(event)
+                assert answer.body["statusCode"] == HTTPStatus.FOUND, answer.body
+            assert "DynamoDB.Query" not in bench.aws.traffic.calls
+            yield {
+                "connections": count,
+                "items_read": bench.aws.traffic.calls.count("DynamoDB.GetItem"),
+                "aws_calls": len(bench.aws.traffic.calls),
+                "finch_calls": len(bench.finch.traffic.calls),
+            }
+
+
 def callbacks(bench: BenchWorld, log: Path, *, limited: bool) -> dict[str, Any]:
     """Measures many callbacks at once, while Finch responds, or limits the rate."""
     bench.reset()
@@ -186,6 +210,7 @@ def main() -> int:
             "callbacks": [callbacks(bench, log, limited=one) for one in (False, True)],
             "disconnects": list(disconnects(bench, log)),
             "listings": list(listings(bench, log)),
+            "starts": list(starts(bench, log)),
         }
     print(json.dumps(found, indent=1))
     JSON.write_text(json.dumps(found, indent=1) + "\n")

@@ -42,7 +42,7 @@ from finch_connections.domain.connect_session import (
     dead_for_good,
     issued_to,
     meant_by,
-    next_finch_customer_id,
+    newest_number,
     repair_result,
     require_code,
     require_completion,
@@ -535,12 +535,23 @@ def test_name_at_finch_belongs_to_the_customer_it_was_issued_to(name: str, ours:
     assert issued_to(name, "acme") is ours
 
 
-def test_next_name_is_the_first_free_name() -> None:
-    assert next_finch_customer_id("acme", ()) == "acme"
-    assert next_finch_customer_id("acme", {"acme"}) == "acme~2"
-    assert next_finch_customer_id("acme", {"acme", "acme~2", "acme~4"}) == "acme~3"
-    many = {"acme", *(f"acme~{n}" for n in range(2, 1000))}
-    assert next_finch_customer_id("acme", many) == "acme~1000"
+@pytest.mark.parametrize(
+    ("names", "number"),
+    [
+        ([], 1),
+        ([None, "acme"], 1),
+        (["acme~2", "acme", "acme~4", None], 4),
+        (["acme~9", "acme~10"], 10),
+        (["acme~3", f"acme~{10**12}"], 3),
+        (["acme~3", f"acme~{10**12 - 1}"], 10**12 - 1),
+        (["globex~7", "acme~~7", "acme~2~7", "acme~x", "acme~"], 1),
+        (["acme~0", "acme~" + "9" * 5000], 1),
+    ],
+)
+def test_newest_number_is_the_highest_that_is_not_random(
+    names: list[str | None], number: int
+) -> None:
+    assert newest_number(names, "acme") == number
 
 
 def test_random_name_is_new_each_time_and_belongs_to_the_customer() -> None:

@@ -1,6 +1,7 @@
 """The ConnectSessions table: attempts to connect by the hash of their handle, and rows that protect them.
 
-The other rows are used codes, budgets, and for each customer the session that last added a connection.
+The other rows are used codes, budgets, and for each customer the session that last added a connection and
+the number of the newest name at Finch.
 """
 
 import secrets
@@ -570,6 +571,34 @@ class SessionTable:
         }
         return {"Update": update}
 
+    def newest_name(self, customer_id: str) -> int | None:
+        """The number in the newest name at Finch under which a customer has a token, or None if not stored.
+
+        It can be too low, because sessions end in any order.
+        """
+        answer = self.client.get_item(
+            TableName=self.name, Key=_names_key(customer_id), ConsistentRead=True
+        )
+        return int(answer["Item"]["newest"]["N"]) if "Item" in answer else None
+
+    def store_newest_name(self, customer_id: str, newest: int) -> None:
+        """Stores the number for `newest_name`."""
+        update(self.client, self.naming(customer_id, newest)["Update"])
+
+    def naming(self, customer_id: str, newest: int) -> "Write":
+        """The write that stores the number for `newest_name`. It never expires."""
+        update: Any = {
+            "TableName": self.name,
+            "Key": _names_key(customer_id),
+            "UpdateExpression": "SET newest = :newest",
+            "ExpressionAttributeValues": {":newest": number(newest)},
+        }
+        return {"Update": update}
+
+    def forget_names(self, customer_id: str) -> None:
+        """Deletes the number for `newest_name`."""
+        self.client.delete_item(TableName=self.name, Key=_names_key(customer_id))
+
     def in_escrow(
         self, after: Mapping[str, str] | None
     ) -> tuple[list[Keeping], dict[str, str] | None]:
@@ -820,6 +849,10 @@ def _code_key(code_hash: str) -> dict[str, Item]:
 
 def _adding_key(customer_id: str) -> dict[str, Item]:
     return {"handle_hash": text(f"adding#{sha256(customer_id.encode()).hexdigest()}")}
+
+
+def _names_key(customer_id: str) -> dict[str, Item]:
+    return {"handle_hash": text(f"names#{sha256(customer_id.encode()).hexdigest()}")}
 
 
 def read_backup(item: Item) -> ConnectSession | None:

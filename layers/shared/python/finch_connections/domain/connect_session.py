@@ -3,12 +3,11 @@
 import hmac
 import re
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
-from itertools import count
 from typing import ClassVar, NamedTuple, Self, get_args
 
 from finch_connections.domain.connection import CompanyKey, is_pair_id
@@ -606,15 +605,14 @@ def require_completion(
     return session
 
 
-def next_finch_customer_id(customer_id: str, taken: Collection[str]) -> str:
-    """The first name for a customer at Finch that is not in `taken`.
+def newest_number(names: Iterable[str | None], customer_id: str) -> int:
+    """The highest number in a customer's names at Finch: 1 if there is only the plain name.
 
-    Finch refuses a second connection under the same `customer_id` (`connection_already_exists`), so
-    later names get a number.
+    Random numbers do not count. They have 13 digits.
     """
-    if (plain := finch_name(customer_id)) not in taken:
-        return plain
-    return next(name for n in count(2) if (name := finch_name(customer_id, n)) not in taken)
+    prefix = f"{finch_name(customer_id)}~"
+    numbers = (name.removeprefix(prefix) for name in names if name and name.startswith(prefix))
+    return max([1, *(int(one) for one in numbers if one.isdecimal() and len(one) < 13)])
 
 
 def unguessed_finch_customer_id(customer_id: str) -> str:

@@ -28,6 +28,7 @@ from finch_connections.domain.connect_session import (
     Uncertain,
     behind,
     dead_for_good,
+    newest_number,
     repair_result,
     require_same,
     require_theirs,
@@ -38,6 +39,7 @@ from finch_connections.domain.connection import (
     ConnectionBusy,
     ConnectionLimit,
     ConnectionStatus,
+    Token,
     TooManyLogins,
     UnusableIdentifier,
     attach,
@@ -477,11 +479,12 @@ def _commit(
     name = attempt.finch_customer_id or customer_id
     entries = _entries(session, approval, now, services)
     repaired = repair_result(attempt, key, connection_id)
+    new = token_of(token_response, introspection, name, consumption.consumed_at)
     after = attach(
         existing,
         customer_id,
         key,
-        token_of(token_response, introspection, name, consumption.consumed_at),
+        new,
         ciphertext,
         now,
         repairing=repaired is True,
@@ -507,6 +510,7 @@ def _commit(
         *ownerships.leaving(left, handle_hash),
         *ending,
         *adding,
+        *_naming(session, new, services),
         *together_with,
     ]
     if attempt.repairs and attempt.repairs != key:
@@ -563,3 +567,15 @@ def _adding(
     last = services.sessions.last_added(attempt.customer_id)
     require_room(services.connections.every(attempt.customer_id), key, limit)
     return [services.sessions.adding(attempt, last, now)]
+
+
+def _naming(session: Escrowed | Held, token: Token, services: Services) -> "list[Write]":
+    """The write that stores the number in the token's name at Finch, so that the next start uses another.
+
+    A repair has an older name, and so has the token of a login that Finch knew before.
+    """
+    attempt, name = session.attempt, token.finch_customer_id
+    number = newest_number([name], attempt.customer_id)
+    if number == 1 or attempt.repairs or name != attempt.finch_customer_id:
+        return []
+    return [services.sessions.naming(attempt.customer_id, number)]

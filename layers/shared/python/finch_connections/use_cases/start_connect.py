@@ -19,7 +19,7 @@ from finch_connections.domain.connect_session import (
     NewSession,
     SessionUsed,
     Started,
-    next_finch_customer_id,
+    newest_number,
     require_handle,
     require_link,
     unguessed_finch_customer_id,
@@ -34,7 +34,7 @@ from finch_connections.domain.connection import (
 )
 from finch_connections.domain.errors import InternalError, Refusal
 from finch_connections.domain.history import HistoryEntry, Step, added
-from finch_connections.domain.identifier import is_finch_id
+from finch_connections.domain.identifier import finch_name, is_finch_id
 from finch_connections.domain.secret import SecretText
 from finch_connections.finch.connect_api import ConnectApi, FinchSession
 from finch_connections.finch.errors import (
@@ -78,7 +78,7 @@ def start(
     _require_room(session.attempt, connections, max_connections)
     if mode is Mode.EMBEDDED:
         session, finch_session = _open_finch_session(
-            session, session.attempt.created_at, connections, ownerships, finch
+            session, session.attempt.created_at, sessions, connections, ownerships, finch
         )
         session_id = finch_session.session_id
         sent = HistoryEntry.of(session.attempt.created_at, Step.SENT, None, finch.finch.request_id)
@@ -116,7 +116,7 @@ def open_link(
             prepared()
             try:
                 started, finch_session = _open_finch_session(
-                    started, now, connections, ownerships, finch
+                    started, now, sessions, connections, ownerships, finch
                 )
             except FinchFailure as error:
                 sessions.note(started, error.entry(now, Step.NOT_SENT))
@@ -160,6 +160,7 @@ def _require_room(attempt: Attempt, connections: ConnectionTable, limit: int) ->
 def _open_finch_session(
     session: Started,
     now: datetime,
+    sessions: SessionTable,
     connections: ConnectionTable,
     ownerships: OwnershipTable,
     finch: ConnectApi,
@@ -173,7 +174,8 @@ def _open_finch_session(
     attempt = session.attempt
     if attempt.repairs:
         return _open_repair(session, attempt.repairs, now, connections, finch)
-    names = _names(attempt.customer_id, connections)
+    customer_id = attempt.customer_id
+    names = _names(customer_id, sessions, connections)
     for name in names:
         with_name = replace(session, attempt=replace(attempt, finch_customer_id=name))
         try:
@@ -182,12 +184,18 @@ def _open_finch_session(
             lost = error.connection_id
         if not is_finch_id(lost):
             continue
-        if any(is_pair_id(token.connection_id) for token in _tokens(attempt, name, connections)):
-            # We have tokens of a connection under this name, and do not know its id.
+        record = ownerships.of_connection_id(lost)
+        if record and record.holders:
+            # A session keeps a token of it.
+            continue
+        if (record and record.owner) or _has_pair_id(customer_id, name, connections):
+            if name != finch_name(customer_id):
+                # The stored number is too low.
+                _count_names(customer_id, name, sessions, connections)
             continue
         with suppress(Conflict, RequestRefused):
             ownerships.offer_recovery(lost, attempt.handle_hash, now)
-            logger.warning("recovery offered", customer_id=attempt.customer_id, connection_id=lost)
+            logger.warning("recovery offered", customer_id=customer_id, connection_id=lost)
             # This call replaces the call with the next name.
             next(names, None)
             return with_name, finch.reauthenticate(lost, attempt.products, attempt.redirect_uri)
@@ -241,14 +249,17 @@ def _repair_session(attempt: Attempt, products: list[str], finch: ConnectApi) ->
     return finch.reauthenticate(connection_id, products, attempt.redirect_uri)
 
 
-def _tokens(attempt: Attempt, name: str, connections: ConnectionTable) -> list[Token]:
-    """The tokens of a customer under a name at Finch."""
-    return [
-        token
-        for connection in connections.every(attempt.customer_id)
-        for token in connection.tokens
-        if token.finch_customer_id == name
-    ]
+def _has_pair_id(customer_id: str, name: str, connections: ConnectionTable) -> bool:
+    """Whether we have tokens of a connection under this name, and do not know its id."""
+    return any(
+        token.finch_customer_id == name and is_pair_id(token.connection_id)
+        for token in _tokens(customer_id, connections)
+    )
+
+
+def _tokens(customer_id: str, connections: ConnectionTable) -> Iterator[Token]:
+    """The tokens of a customer. Reads all connections."""
+    return (token for one in connections.every(customer_id) for token in one.tokens)
 
 
 def require_connected(customer_id: str, key: CompanyKey, connections: ConnectionTable) -> None:
@@ -262,19 +273,28 @@ def require_connected(customer_id: str, key: CompanyKey, connections: Connection
     to_repair(connection)
 
 
-def _names(customer_id: str, connections: ConnectionTable) -> Iterator[str]:
-    """Names for a customer at Finch: the plain id, the next free number, and a random number.
+def _names(customer_id: str, sessions: SessionTable, connections: ConnectionTable) -> Iterator[str]:
+    """Names for a customer at Finch: the plain id, the next number, and a random number.
 
-    Finch refuses a second connection under the same name, and unfinished attempts may have used names
-    that we do not know.
+    Finch refuses a second connection under the same name. The next number stays the same until a token
+    under it is stored: then Finch names a connection whose token was lost.
     """
-    plain = next_finch_customer_id(customer_id, ())
+    plain = finch_name(customer_id)
     yield plain
-    in_use = {
-        token.finch_customer_id
-        for connection in connections.every(customer_id)
-        for token in connection.tokens
-        if token.finch_customer_id
-    }
-    yield next_finch_customer_id(customer_id, {plain, *in_use})
+    newest = sessions.newest_name(customer_id) or _count_names(
+        customer_id, plain, sessions, connections
+    )
+    yield finch_name(customer_id, newest + 1)
     yield unguessed_finch_customer_id(customer_id)
+
+
+def _count_names(
+    customer_id: str, in_use: str, sessions: SessionTable, connections: ConnectionTable
+) -> int:
+    """Stores and returns the number in the customer's newest name at Finch. Reads all connections."""
+    names = [in_use, *(token.finch_customer_id for token in _tokens(customer_id, connections))]
+    newest = newest_number(names, customer_id)
+    # In a conflict, a session stores a token and its number. The next start counts again if it must.
+    with suppress(Conflict):
+        sessions.store_newest_name(customer_id, newest)
+    return newest

@@ -183,6 +183,8 @@ def _connections(
                 batch.leave(UNDER_WAY, **row)
         except (Conflict, ConnectionBusy):
             batch.leave(UNDER_WAY, **row)
+    # Each round deletes it, because a connection that is still attached writes it.
+    services.connecting.sessions.forget_names(customer_id)
     return None
 
 

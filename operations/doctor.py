@@ -226,7 +226,7 @@ def _schedule(stack: Stack) -> Iterator[Finding]:
         (
             "scheduled check",
             "ScheduleChecksSchedule",
-            "enable the schedule: without it, lost work items stay lost and no health is checked",
+            "enable the schedule: without it, interrupted work stays unfinished and no health is checked",
         ),
         (
             "daily count",

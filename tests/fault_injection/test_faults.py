@@ -8,7 +8,6 @@ import pytest
 
 from finch_connections.aws import session_table
 from finch_connections.aws.session_table import SessionTable
-from finch_connections.aws.work_queue import WorkQueue
 from finch_connections.finch.client import FinchClient
 from finch_connections.finch.connect_api import ConnectApi
 from finch_connections.finch.errors import AnswerLost
@@ -78,10 +77,9 @@ def trial_of(runner: Harness, name: str, operation: str, fault: str) -> Trial:
     )
 
 
-def test_the_harness_finds_an_exchange_that_neither_queue_nor_table_brings_back(
+def test_the_harness_finds_an_exchange_that_the_table_does_not_bring_back(
     runner: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(WorkQueue, "send", lambda *_: None)
     # The session never gets into the index by due time.
     monkeypatch.setattr(session_table, "due", lambda *_: {})
     trial = trial_of(runner, "connect", "POST /auth/token", "stop after")

@@ -265,6 +265,27 @@ def test_connection_that_is_checked_during_the_count_counts_once(
     assert len(checked) == 3
 
 
+def test_connection_that_a_check_finds_healthy_during_the_count_counts_once(
+    deployed: InProcess, acme: Person, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployed.queue.drain()
+    table, found = connection_table.from_settings(), row(deployed)
+    # Finch has called its token dead, so it is checked again in an hour.
+    in_an_hour = deployed.clock.now + timedelta(hours=1)
+    suspected = replace(found, due_at=in_an_hour, revision=found.revision + 1)
+    table.write(suspected)
+
+    def check_once_found(call: Call, send: Callable[[], Any]) -> Any:
+        answer = send()
+        if call.operation == "Query" and answer["Items"]:
+            deployed.border.open()
+            table.write(replace(suspected, due_at=None, revision=suspected.revision + 1))
+        return answer
+
+    deployed.border.guard = check_once_found
+    assert count(deployed, capsys) == (1, 0)
+
+
 def test_finch_connection_that_ended_in_an_unfinished_disconnect_does_not_count(
     deployed: InProcess, acme: Person, capsys: pytest.CaptureFixture[str]
 ) -> None:

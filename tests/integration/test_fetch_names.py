@@ -185,6 +185,21 @@ def test_names_are_fetched_again_after_a_temporary_failure(
     assert deployed.queue.waiting() == []
 
 
+@pytest.mark.parametrize(
+    "fault", [{"status": 500}, {"error": "rate_limit_exceeded_error"}], ids=str
+)
+def test_new_connection_that_finch_does_not_describe_is_looked_at_again_within_minutes(
+    deployed: InProcess, fault: dict[str, Any]
+) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    deployed.finch.faults.add("GET", "/introspect", times=None, **fault)
+    deployed.queue.pass_time(timedelta(minutes=3))
+    deployed.finch.faults.clear()
+    deployed.queue.pass_time(timedelta(minutes=5))
+    assert names(acme) == ("Gusto", HARBOR_LANE.legal_name)
+
+
 @pytest.mark.parametrize("fault", [BUSY[0], BUSY[2]], ids=str)
 def test_failing_fetch_stops_and_resumes_with_each_scheduled_check(
     deployed: InProcess, fault: dict[str, Any]
@@ -288,6 +303,29 @@ def test_disconnect_during_a_fetch_is_not_overwritten(deployed: InProcess) -> No
     assert company_request_count(deployed) == 1
     assert item["status"]["S"] == "disconnecting"
     assert "company_name" not in item
+
+
+def test_disconnect_during_a_late_fetch_continues_within_minutes(deployed: InProcess) -> None:
+    introspection_without_names(deployed)
+    body = {"code": 202, "name": "accepted"}
+    deployed.finch.faults.add(*COMPANY, status=202, body=body, times=None)
+    acme = Person(deployed, "acme")
+    acme.connect()
+    deployed.queue.pass_time(HOUR)
+
+    def disconnect_first(call: Call, send: Any) -> Any:
+        if call.operation == " ".join(COMPANY):
+            deployed.border.guard = lambda _, go_on: go_on()
+            deployed.finch.faults.add("POST", "/disconnect", error="server_error")
+            assert acme.disconnect().status == 202
+        return send()
+
+    deployed.border.guard = disconnect_first
+    while acme.connection()["status"] != "disconnecting":
+        deployed.queue.pass_time(timedelta(minutes=1))
+    # The fetch would be tried again in an hour.
+    deployed.queue.pass_time(timedelta(minutes=3))
+    assert acme.connection()["status"] == "disconnected"
 
 
 def test_no_names_are_fetched_for_a_disconnecting_connection(deployed: InProcess) -> None:

@@ -448,6 +448,17 @@ def test_restore_brings_back_lost_rows_but_no_revoked_tokens(deployed: InProcess
     assert deployed.finch.live_tokens() == []
 
 
+def test_restored_connection_is_checked_within_minutes(deployed: InProcess) -> None:
+    acme = Person(deployed, "acme")
+    acme.connect()
+    backup = deployed.back_up()
+    delete_rows(deployed, "acme")
+    assert deployed.run_round("restore_backup", **backup).done["restored"] == 1
+    assert acme.connection()["provider_name"] is None
+    deployed.queue.pass_time(timedelta(minutes=3))
+    assert acme.connection()["provider_name"] == "Gusto"
+
+
 def test_restore_does_not_bring_an_erased_customer_back(deployed: InProcess) -> None:
     acme, globex = Person(deployed, "acme"), Person(deployed, "globex")
     acme.connect()

@@ -594,6 +594,22 @@ def test_confirmation_just_before_the_discard_prevents_it(
     assert len(deployed.finch.live_tokens()) == 1
 
 
+def test_token_whose_company_another_discard_locks_is_tried_a_few_times_an_hour(
+    deployed: InProcess,
+) -> None:
+    Person(deployed, "acme", same_site=False).connect(login=MAYA)
+    Person(deployed, "globex", same_site=False).connect(login=OWEN)
+    # The lock stays, because Finch may have ended the connection.
+    deployed.finch.faults.add("POST", "/disconnect", drop="before_effect", times=None)
+    deployed.queue.pass_time(DAY + 2 * HOUR)
+    looked = deployed.finch.requests.count("GET", "/introspect")
+    deployed.queue.pass_time(HOUR)
+    assert deployed.finch.requests.count("GET", "/introspect") - looked <= 4
+    deployed.finch.faults.clear()
+    deployed.queue.drain()
+    assert deployed.finch.live_tokens() == []
+
+
 def test_disconnect_while_a_token_is_stored_ends_only_the_earlier_login(
     deployed: InProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:

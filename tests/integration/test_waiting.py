@@ -9,11 +9,12 @@ import pytest
 from finch_connections.aws import work_queue
 from finch_connections.domain.connection import CompanyKey
 from finch_connections.domain.work_item import ConnectionSubject, WorkItem
+from finch_connections.finch.client import FinchClient
 from finch_connections.use_cases import process_work
 from local.fake_finch.seed_world import HARBOR_LANE, OWEN
 from tests.integration.test_process_work import live_token_ids, operate, phases, reports
 from tests.support import direct_moto
-from tests.support.in_process import LONGEST_CHAIN, InProcess
+from tests.support.in_process import LONGEST_CHAIN, InProcess, Stopped
 from tests.support.person import Person
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -174,9 +175,10 @@ def test_short_failure_of_finch_delays_a_connection_by_minutes(deployed: InProce
     acme = Person(deployed, "acme")
     deployed.finch.faults.add(*INTROSPECT, status=500, times=None)
     assert acme.connect().outcome["status"] == "pending"
-    deployed.queue.pass_time(10 * MINUTE)
+    deployed.queue.pass_time(7 * MINUTE)
     deployed.finch.faults.clear()
-    deployed.queue.pass_time(10 * MINUTE)
+    # The third look comes 8 to 11 minutes after the callback.
+    deployed.queue.pass_time(6 * MINUTE)
     assert acme.connection()["status"] == "connected"
 
 
@@ -227,6 +229,38 @@ def test_function_that_fails_for_days_leaves_few_dead_letters_and_then_continues
     assert acme.connection()["status"] == "connected"
     # If its next work item is lost, the row is due after 15 minutes again.
     assert all("lease" not in one for one in deployed.tables.items(deployed.tables.connections))
+
+
+def test_function_that_dies_in_each_discard_leaves_few_dead_letters(
+    deployed: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Person(deployed, "acme", same_site=False).connect()
+    deployed.queue.pass_time(DAY - HOUR)
+
+    def die(*_: Any) -> None:
+        raise Stopped
+
+    with monkeypatch.context() as broken:
+        broken.setattr(FinchClient, "disconnect", die)
+        deployed.queue.pass_time(30 * HOUR)
+    assert 5 < len(deployed.queue.dead()) < 20
+    deployed.queue.clear()
+    deployed.queue.pass_time(4 * HOUR)
+    assert deployed.finch.live_tokens() == []
+
+
+def test_lost_work_item_of_the_end_of_a_confirmation_comes_again_after_15_minutes(
+    deployed: InProcess,
+) -> None:
+    Person(deployed, "acme", same_site=False).connect()
+    deployed.queue.pass_time(DAY - MINUTE)
+    deployed.clock.advance(3 * MINUTE)
+    assert deployed.invoke
+    deployed.invoke("schedule_checks", {})
+    assert len(deployed.queue.waiting()) == 1
+    deployed.queue.clear()
+    deployed.queue.pass_time(17 * MINUTE)
+    assert deployed.finch.live_tokens() == []
 
 
 def confirmed_while_finch_fails(deployed: InProcess, completion: str) -> None:

@@ -286,14 +286,15 @@ class ConnectionTable:
 
     def live(self, now: datetime) -> Iterator[tuple[frozenset[str], frozenset[str]]]:
         """The live Finch connections of each connection, and those of them that are idle, from the index."""
-        # The scheduled check moves due rows to a later place of the index while we read it.
+        # Checks move due rows, and rows that come first, to a later place of the index while we read it.
         moving: set[tuple[str, CompanyKey]] = set()
         for kind in Due:
             for item in due_keys(self.client, self.name, kind, now + FOR_EVER):
                 row = _read_key(item)
                 if row in moving:
                     continue
-                if int(item["due_at"]["N"]) <= (now + LEASE).timestamp():
+                soon = int(item["due_at"]["N"]) <= (now + LEASE).timestamp()
+                if soon or kind is Due.UNFINISHED:
                     moving.add(row)
                 ids, idle = (
                     SET.read(item[name]) if name in item else frozenset()
@@ -325,9 +326,15 @@ class ConnectionTable:
         except self.client.exceptions.ConditionalCheckFailedException as error:
             raise Conflict from error
 
-    def postpone(self, customer_id: str, key: CompanyKey, until: datetime) -> None:
-        """Makes a connection due at `until`. Raises `dynamodb.Conflict` if it is not due at all."""
-        postpone(self.client, self.name, _key(customer_id, key), until)
+    def postpone(
+        self, customer_id: str, key: CompanyKey, until: datetime, *, unless_sooner: bool = False
+    ) -> None:
+        """Makes a connection due at `until`.
+
+        Raises `dynamodb.Conflict` if it is not due at all, or with `unless_sooner` is due by then.
+        """
+        where = self.client, self.name, _key(customer_id, key)
+        postpone(*where, until, unless_sooner=unless_sooner)
 
     def lease(self, customer_id: str, key: CompanyKey, now: datetime) -> None:
         """Makes a due connection due again after its lease. Raises `dynamodb.Conflict` if it is not due."""

@@ -250,11 +250,17 @@ def scan(
 
 
 def postpone(
-    client: "DynamoDBClient", table: str, key: Item, until: datetime, tried: str | None = None
+    client: "DynamoDBClient",
+    table: str,
+    key: Item,
+    until: datetime,
+    tried: str | None = None,
+    *,
+    unless_sooner: bool = False,
 ) -> None:
     """Makes an item due at `until`, and stores how the last try ended, if given.
 
-    Raises `Conflict` if the item is not in the index by due time.
+    Raises `Conflict` if the item is not in the index by due time, or with `unless_sooner` is due by then.
     """
     update(
         client,
@@ -262,7 +268,9 @@ def postpone(
             "TableName": table,
             "Key": key,
             "UpdateExpression": f"SET due_at = :until{', tried = :tried' if tried else ''} REMOVE lease",
-            "ConditionExpression": "attribute_exists(due_at)",
+            "ConditionExpression": "due_at > :until"
+            if unless_sooner
+            else "attribute_exists(due_at)",
             "ExpressionAttributeValues": {
                 ":until": seconds(until),
                 **({":tried": text(tried)} if tried else {}),

@@ -430,13 +430,16 @@ class SessionTable:
         # Only this member: the ciphertext may have been replaced since the read.
         sets = {"escrow.browser_bound": {"BOOL": True}, **_due_soon(now)}
         entry = HistoryEntry.of(now, Step.CONFIRMED)
-        update(self.client, self._move(session, session, entries=[entry], sets=sets))
+        removes = ("lease",)
+        update(self.client, self._move(session, session, (), [entry], sets=sets, removes=removes))
 
     def await_confirmation(self, session: Escrowed, now: datetime) -> None:
         """Makes the session due when its confirmation ends, unless the customer has confirmed it since."""
         sets = {"due_at": seconds(session.consumption.confirm_until)}
         entry = HistoryEntry.of(now, Step.AWAITED)
-        update(self.client, self._move(session, session, entries=[entry], sets=sets))
+        # The look is over, as in `postpone`.
+        removes = ("lease",)
+        update(self.client, self._move(session, session, (), [entry], sets=sets, removes=removes))
 
     def hold(
         self,
@@ -486,9 +489,9 @@ class SessionTable:
         if entry is None and session.phase is not discarding.phase:
             entry = HistoryEntry.of(now, discarding.phase, error)
         entries = [entry] if entry else []
-        discard = self._move(
-            session, discarding, stores, entries, sets=_due_soon(now), removes=removes
-        )
+        # A further try keeps its lease: it may take longer than a minute, or its function may die.
+        sets = {} if isinstance(session, Discarding) else _due_soon(now)
+        discard = self._move(session, discarding, stores, entries, sets=sets, removes=removes)
         write_together(self.client, [{"Update": discard}, *together_with])
         return discarding
 
@@ -717,14 +720,19 @@ class SessionTable:
             yield key["handle_hash"]["S"]
 
     def postpone(
-        self, handle_hash: str, until: datetime, tried: HistoryEntry | None = None
+        self,
+        handle_hash: str,
+        until: datetime,
+        tried: HistoryEntry | None = None,
+        *,
+        unless_sooner: bool = False,
     ) -> None:
         """Makes a session due at `until`, and stores how the last try ended, if given.
 
-        Raises `dynamodb.Conflict` if it is not due at all.
+        Raises `dynamodb.Conflict` if it is not due at all, or with `unless_sooner` is due by then.
         """
         key, ended = {"handle_hash": text(handle_hash)}, str(tried) if tried else None
-        postpone(self.client, self.name, key, until, ended)
+        postpone(self.client, self.name, key, until, ended, unless_sooner=unless_sooner)
 
     def lease(self, handle_hash: str, now: datetime) -> None:
         """Makes a due session due again after its lease. Raises `dynamodb.Conflict` if it is not due."""

@@ -817,8 +817,8 @@ def restored(
         current,
         status=ConnectionStatus.DISCONNECTING if goes_on else status_of_tokens(tokens),
         disconnecting_since=now if goes_on else None,
-        due_at=None,
-        # The scheduled check asks Finch about all tokens at its next run.
+        # The first look asks Finch about all tokens.
+        due_at=now + FIRST_LOOK,
         checked_at=None,
         updated_at=now,
         revision=current.revision + 1,

@@ -23,7 +23,6 @@ from finch_connections.domain.connect_session import (
 )
 from finch_connections.domain.connection import (
     DISCONNECT_REFUSED,
-    FIRST_LOOK,
     Connection,
     ConnectionBusy,
     ConnectionStatus,
@@ -78,12 +77,14 @@ class Report(StrEnum):
 class Processed(NamedTuple):
     """The result of a look: when the row is due again, if the look decides that, and the report, if any.
 
-    `because` is the failure that left the work unfinished, if any.
+    `because` is the failure that left the work unfinished, if any. With `unless_sooner`, the row stays due
+    at an earlier time, which another request may have stored during the look.
     """
 
     again_at: datetime | None = None
     report: Report | None = None
     because: Refusal | FinchFailure | None = None
+    unless_sooner: bool = False
 
 
 class Services(NamedTuple):
@@ -115,9 +116,8 @@ def process(work_item: WorkItem, *, now: datetime, services: Services) -> Proces
     except (Conflict, ConnectionBusy, FinchFailure, Unanswered) as error:
         logger.info("task unfinished", reason=type(error).__name__)
         result = _later(work_item, row, now, services)
-        if isinstance(error, Conflict):
-            # Another request has changed the row, and may have made it due soon.
-            result = result._replace(again_at=now + FIRST_LOOK)
+        # Another request may have changed the row, and made it due soon.
+        result = result._replace(unless_sooner=isinstance(error, Conflict))
         if isinstance(error, ConnectionBusy | FinchFailure):
             result = result._replace(because=error)
     except Exception:
@@ -126,7 +126,8 @@ def process(work_item: WorkItem, *, now: datetime, services: Services) -> Proces
         report = Report.INTERNAL_ERROR
         result = _later(work_item, row, now, services)._replace(because=InternalError())
     if result.again_at:
-        _postpone(row, result.again_at, services, _tried(result.because, now))
+        tried = _tried(result.because, now)
+        _postpone(row, result.again_at, services, tried, unless_sooner=result.unless_sooner)
     return result._replace(report=report or result.report)
 
 
@@ -177,7 +178,12 @@ def _look(work_item: WorkItem, row: _Row, now: datetime, services: Services) -> 
 
 
 def _postpone(
-    row: _Row, until: datetime, services: Services, tried: HistoryEntry | None = None
+    row: _Row,
+    until: datetime,
+    services: Services,
+    tried: HistoryEntry | None = None,
+    *,
+    unless_sooner: bool = False,
 ) -> None:
     """Makes a row due at `until`. If that fails, the row is due when its lease ends.
 
@@ -186,9 +192,13 @@ def _postpone(
     try:
         match row:
             case SessionSubject(handle_hash):
-                services.connecting.sessions.postpone(handle_hash, until, tried)
+                services.connecting.sessions.postpone(
+                    handle_hash, until, tried, unless_sooner=unless_sooner
+                )
             case ConnectionSubject(customer_id, key):
-                services.connecting.connections.postpone(customer_id, key, until)
+                services.connecting.connections.postpone(
+                    customer_id, key, until, unless_sooner=unless_sooner
+                )
     except Conflict:
         return
     except Exception:
@@ -200,6 +210,7 @@ def _later(work_item: WorkItem, row: _Row, now: datetime, services: Services) ->
     if not work_item.scheduled:
         return Processed(retry_at(work_item.asked_at, now))
     began = again = None
+    pause_ends = now + LONGEST_PAUSE
     try:
         match row:
             case SessionSubject(handle_hash):
@@ -210,10 +221,12 @@ def _later(work_item: WorkItem, row: _Row, now: datetime, services: Services) ->
             case ConnectionSubject(customer_id, key):
                 if connection := services.connecting.connections.get(customer_id, key):
                     began, again = connection.unfinished_since, look_again_at(connection)
+                    # A new connection waits for its names, and for a webhook that came too early.
+                    pause_ends = retry_at(_connected_at(connection), now)
     except Exception:
         logger.exception("row not read")
     if began is None:
-        return Processed(now + LONGEST_PAUSE)
+        return Processed(pause_ends)
     stuck_at, at = began + STUCK_AFTER, retry_at(began, now)
     if again and again > now:
         # The response that a token is dead counts if Finch repeats it then.
@@ -340,7 +353,8 @@ def _connection(
         # Only the daily check reports it, so that each connection counts once a day.
         report = Report.WAITS_FOR_DAYS
         logger.warning(report, extra=key_fields(customer_id, key))
-    return Processed(_names(connection, now, services), report)
+    # Meanwhile the customer may have begun a disconnect.
+    return Processed(_names(connection, now, services), report, unless_sooner=True)
 
 
 def _names(connection: Connection, now: datetime, services: Services) -> datetime | None:
@@ -350,6 +364,12 @@ def _names(connection: Connection, now: datetime, services: Services) -> datetim
     except Exception:
         logger.exception("names not fetched")
         return None
-    connected_at = max((one.connected_at for one in connection.tokens), default=now)
+    connected_at = _connected_at(connection)
     soon = later and now < connected_at + _NAMES_WITHIN
     return retry_at(connected_at, now) if soon else None
+
+
+def _connected_at(connection: Connection) -> datetime:
+    """The time of the newest login."""
+    times = (one.connected_at for one in connection.tokens)
+    return max(times, default=connection.created_at)

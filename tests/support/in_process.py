@@ -20,11 +20,12 @@ from datetime import UTC, datetime, timedelta
 from functools import cache, partial, partialmethod
 from hashlib import sha256
 from io import BytesIO
+from itertools import count
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
-from uuid import uuid4
+from uuid import UUID
 
 import boto3
 import httpx
@@ -34,8 +35,7 @@ from botocore.client import BaseClient
 from moto import mock_aws
 from moto.core.model_instances import reset_model_data
 from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.dynamodb.models import dynamodb_backends
-from moto.dynamodb.models.utilities import dynamo_to_dict
+from moto.dynamodb.models import dynamodb_backends, utilities
 from moto.sqs.models import Message, Queue, SQSBackend, sqs_backends
 from moto.sqs.responses import SQSResponse
 
@@ -63,6 +63,7 @@ BUILT = os.environ.get("BUILT")
 # No test needs so many deliveries or so many messages: the queue would be in a loop.
 _MAX_DELIVERIES = 5000
 _MAX_MESSAGES = 200
+_REQUESTS = count(1)
 # Longer than the pause between two reports of the same problem.
 _REMINDER_INTERVAL = timedelta(minutes=90)
 # Lambda stops a chain of invocations that one event caused after about 16 ("Use Lambda recursive loop
@@ -315,6 +316,7 @@ def _name_of(resource: Mapping[str, Any]) -> str:
     return str(resource["Properties"]["Handler"].rpartition(".")[2])
 
 
+@cache
 def _functions() -> dict[str, dict[str, Any]]:
     """The functions of the template by the names of their handlers."""
     return {
@@ -372,7 +374,7 @@ def context(name: str, alias: str = "live") -> SimpleNamespace:
     """The Lambda context object of an invocation."""
     properties = _functions().get(name, {}).get("Properties", {})
     return SimpleNamespace(
-        aws_request_id=str(uuid4()),
+        aws_request_id=str(UUID(int=next(_REQUESTS))),
         function_name=name,
         invoked_function_arn=f"arn:aws:lambda:eu-west-1:123456789012:function:{name}:{alias}",
         get_remaining_time_in_millis=lambda: 1000 * int(properties.get("Timeout", 60)),
@@ -810,7 +812,8 @@ class MotoTables(Tables):
         """All items of a table."""
         found = dynamodb_backends[DEFAULT_ACCOUNT_ID][_REGION].tables[table].all_items()
         return [
-            {name: dynamo_to_dict(value) for name, value in item.attrs.items()} for item in found
+            {name: utilities.dynamo_to_dict(value) for name, value in item.attrs.items()}
+            for item in found
         ]
 
 
@@ -940,7 +943,7 @@ class InProcess(Deployed):
 
     def snapshot(self) -> Callable[[], None]:
         """Saves the state and returns a function that restores it, without the fake Finch's faults."""
-        items = [deepcopy(table.items) for table in self._moto_tables()]
+        items = [direct_moto.copied_items(table.items) for table in self._moto_tables()]
         messages = self.queue.snapshot()
         world, offset = deepcopy(self.finch._world), self.finch._offset
         exchanges, now = list(self.border.exchanges), self.clock.now
@@ -949,7 +952,7 @@ class InProcess(Deployed):
         def restore() -> None:
             self.reset()
             for table, saved in zip(self._moto_tables(), items, strict=True):
-                table.items = deepcopy(saved)
+                table.items = direct_moto.copied_items(saved)
             self.queue.restore(messages)
             self.finch._world, self.finch._offset = deepcopy(world), offset
             self.border.exchanges += exchanges

@@ -16,7 +16,9 @@ export SAM_CLI_TELEMETRY := 0
 # Otherwise each process compiles all its modules.
 unexport PYTHONDONTWRITEBYTECODE
 # An installation waits for the network, so others and the checks run at the same time.
+ifeq ($(filter clean,$(MAKECMDGOALS)),)
 MAKEFLAGS += --jobs=4
+endif
 SOURCES := template.yaml $(shell find functions layers -type f -not -path '*/__pycache__/*')
 
 help:

@@ -210,8 +210,20 @@ def test_work_that_has_no_time_left_in_its_batch_is_done_a_minute_later(
     assert acme.connection()["status"] == "disconnected"
 
 
+def fail_for_days(
+    deployed: InProcess, owner: object, name: str, fail: Callable[..., object]
+) -> None:
+    """Lets a function fail for 30 hours, which leaves few dead letters, and then work for four hours."""
+    with pytest.MonkeyPatch.context() as broken:
+        broken.setattr(owner, name, fail)
+        deployed.queue.pass_time(30 * HOUR)
+    assert 5 < len(deployed.queue.dead()) < 20
+    deployed.queue.clear()
+    deployed.queue.pass_time(4 * HOUR)
+
+
 def test_function_that_fails_for_days_leaves_few_dead_letters_and_then_continues(
-    deployed: InProcess, monkeypatch: pytest.MonkeyPatch
+    deployed: InProcess,
 ) -> None:
     acme = Person(deployed, "acme")
     deployed.finch.faults.add(*INTROSPECT, status=500)
@@ -220,32 +232,20 @@ def test_function_that_fails_for_days_leaves_few_dead_letters_and_then_continues
     def fail(*_: Any, **__: Any) -> process_work.Processed:
         raise MemoryError
 
-    with monkeypatch.context() as broken:
-        broken.setattr(process_work, "process", fail)
-        deployed.queue.pass_time(30 * HOUR)
-    assert 5 < len(deployed.queue.dead()) < 20
-    deployed.queue.clear()
-    deployed.queue.pass_time(4 * HOUR)
+    fail_for_days(deployed, process_work, "process", fail)
     assert acme.connection()["status"] == "connected"
     # If its next work item is lost, the row is due after 15 minutes again.
     assert all("lease" not in one for one in deployed.tables.items(deployed.tables.connections))
 
 
-def test_function_that_dies_in_each_discard_leaves_few_dead_letters(
-    deployed: InProcess, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_function_that_dies_in_each_discard_leaves_few_dead_letters(deployed: InProcess) -> None:
     Person(deployed, "acme", same_site=False).connect()
     deployed.queue.pass_time(DAY - HOUR)
 
     def die(*_: Any) -> None:
         raise Stopped
 
-    with monkeypatch.context() as broken:
-        broken.setattr(FinchClient, "disconnect", die)
-        deployed.queue.pass_time(30 * HOUR)
-    assert 5 < len(deployed.queue.dead()) < 20
-    deployed.queue.clear()
-    deployed.queue.pass_time(4 * HOUR)
+    fail_for_days(deployed, FinchClient, "disconnect", die)
     assert deployed.finch.live_tokens() == []
 
 
